@@ -1,0 +1,246 @@
+"""How do parameters follow their gradients?  SGD with momentum, and AdamW.
+
+Both decay weights apart from the gradient ("decoupled"): p <- p - rate * decay * p, whatever the gradient is.
+
+AdamW keeps two running averages for each parameter, of the gradient g and of its square, and divides out how far they
+still lean to their start at 0 (t counts the parameter's own steps):
+
+    m <- beta1 m + (1 - beta1) g              v <- beta2 v + (1 - beta2) g^2
+    p <- p - rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+The quotient is about 1 however small g is.  That is the point, and it has a price: a gradient that is zero in exact
+arithmetic, and rounding noise in floating point, would be blown up to full steps in random directions.  Attention has
+such a parameter, the bias of its keys.  So a gradient that as a whole lies below the rounding error of the largest one
+counts as the zero that it stands for.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from acg_numpy.shapes import Array
+
+
+class HasGradient(Protocol):
+    """What an optimiser asks of a parameter; `acg_numpy.module.Parameter` has it."""
+
+    @property
+    def data(self) -> Array:
+        """The values, which are updated in place."""
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient, of the shape of `data`; None where the parameter took no part, and then it is left alone."""
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+
+
+class SGD:
+    """Stochastic gradient descent, with momentum if asked for.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    lr : float
+        The learning rate; may be set anew between steps, as `optimiser.lr`.
+    momentum : float, default 0
+        The step follows the velocity <- momentum * velocity + gradient.
+    weight_decay : float, default 0
+        Decoupled: each step also takes lr * weight_decay of the parameter away.
+
+    Raises
+    ------
+    ValueError
+        If there is no parameter, one is listed twice, or a number is out of range.
+
+    Examples
+    --------
+    >>> from acg_numpy.module import Parameter
+    >>> w = Parameter(np.array([1.0, -2.0]))
+    >>> optimiser = SGD([w], lr=0.5)
+    >>> np.sum(w * w).backward()  # the gradient is 2 w
+    >>> optimiser.step()
+    >>> w.data
+    array([0., 0.])
+    """
+
+    def __init__(
+        self, parameters: Iterable[HasGradient], lr: float, *, momentum: float = 0.0, weight_decay: float = 0.0
+    ) -> None:
+        _check_range("momentum", momentum, 0.0, 1.0)
+        _check_rates(lr, weight_decay)
+        self.parameters = _distinct(parameters)
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self._velocity = [np.zeros_like(p.data) for p in self.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters:
+            p.zero_grad()
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for p, velocity in zip(self.parameters, self._velocity, strict=True):
+            if p.grad is None:
+                continue
+            velocity *= self.momentum
+            velocity += p.grad
+            value = p.data
+            value *= 1.0 - self.lr * self.weight_decay
+            value -= self.lr * velocity
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copy what the next step depends on, as a flat dict of arrays."""
+        return {f"velocity.{i}": v.copy() for i, v in enumerate(self._velocity)}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Go on from a `state_dict`; nothing changes if it does not fit (ValueError)."""
+        _load({f"velocity.{i}": v for i, v in enumerate(self._velocity)}, state)
+
+
+class AdamW:
+    """Adam with decoupled weight decay.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+    lr : float, default 3e-3
+        The learning rate; may be set anew between steps, as `optimiser.lr`.
+    weight_decay : float, default 1e-2
+        Each step takes lr * weight_decay of the parameter away.
+    betas : pair of float, default (0.9, 0.999)
+        How much of the running averages of the gradient and of its square each step keeps.
+    eps : float, default 1e-8
+        Added to the root of the average square.
+
+    Raises
+    ------
+    ValueError
+        If there is no parameter, one is listed twice, or a number is out of range.
+
+    Notes
+    -----
+    A gradient counts as zero when its root mean square is below 4 machine epsilons times that of the largest gradient:
+    it is rounding noise then (see the head of this file).
+
+    References
+    ----------
+    Loshchilov and Hutter, "Decoupled weight decay regularization", 2019, algorithm 2.
+
+    Examples
+    --------
+    >>> from acg_numpy.module import Parameter
+    >>> w = Parameter(np.array([1.0, -2.0]))
+    >>> optimiser = AdamW([w], lr=0.1, weight_decay=0.0)
+    >>> np.sum(w * w).backward()
+    >>> optimiser.step()  # the first step is lr in each coordinate, towards 0
+    >>> w.data.round(6)
+    array([ 0.9, -1.9])
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[HasGradient],
+        lr: float = 3e-3,
+        weight_decay: float = 1e-2,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+    ) -> None:
+        _check_rates(lr, weight_decay)
+        for i in (0, 1):
+            _check_range(f"betas[{i}]", betas[i], 0.0, 1.0)
+        if not eps > 0:
+            raise ValueError(f"eps must be above 0, but it is {eps}")
+        self.parameters = _distinct(parameters)
+        self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
+        self._steps = np.zeros(len(self.parameters), np.int64)
+        self._mean = [np.zeros_like(p.data) for p in self.parameters]
+        self._square = [np.zeros_like(p.data) for p in self.parameters]
+        self._scratch = [np.empty_like(p.data) for p in self.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self.parameters:
+            p.zero_grad()
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        beta1, beta2 = self.betas
+        sizes = [_root_mean_square(p.grad) for p in self.parameters]
+        largest = max(sizes)
+        for i, p in enumerate(self.parameters):
+            grad = p.grad
+            if grad is None:
+                continue
+            self._steps[i] += 1
+            t = int(self._steps[i])
+            m, v, scratch = self._mean[i], self._square[i], self._scratch[i]
+
+            m *= beta1
+            v *= beta2
+            if sizes[i] > 4.0 * float(np.finfo(grad.dtype).eps) * largest:
+                m += np.multiply(grad, 1.0 - beta1, out=scratch)
+                np.multiply(grad, grad, out=scratch)
+                scratch *= 1.0 - beta2
+                v += scratch
+
+            # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections drawn into scalars
+            c1, c2 = 1.0 - beta1**t, 1.0 - beta2**t
+            np.sqrt(v, out=scratch)
+            scratch += self.eps * math.sqrt(c2)
+            np.divide(m, scratch, out=scratch)
+            scratch *= self.lr * math.sqrt(c2) / c1
+            value = p.data
+            value *= 1.0 - self.lr * self.weight_decay
+            value -= scratch
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copy what the next step depends on, as a flat dict of arrays."""
+        return {name: array.copy() for name, array in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Go on from a `state_dict`; nothing changes if it does not fit (ValueError)."""
+        _load(self._state(), state)
+
+    def _state(self) -> dict[str, Array]:
+        mean = {f"mean.{i}": m for i, m in enumerate(self._mean)}
+        return {"steps": self._steps, **mean, **{f"square.{i}": v for i, v in enumerate(self._square)}}
+
+
+def _root_mean_square(grad: Array | None) -> float:
+    return 0.0 if grad is None or not grad.size else float(np.linalg.norm(grad)) / math.sqrt(grad.size)
+
+
+def _distinct(parameters: Iterable[HasGradient]) -> Sequence[HasGradient]:
+    listed = list(parameters)
+    if not listed:
+        raise ValueError("parameters is empty: there is nothing to optimise (an iterator may have been used up before)")
+    if len({id(p) for p in listed}) < len(listed):
+        raise ValueError("parameters lists one parameter twice; it would be updated twice a step")
+    return listed
+
+
+def _check_rates(lr: float, weight_decay: float) -> None:
+    if not (lr >= 0 and math.isfinite(lr)):
+        raise ValueError(f"lr must be a finite number of at least 0, but it is {lr}")
+    if not (weight_decay >= 0 and math.isfinite(weight_decay)):
+        raise ValueError(f"weight_decay must be a finite number of at least 0, but it is {weight_decay}")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value < high:
+        raise ValueError(f"{name} must be at least {low} and below {high}, but it is {value}")
+
+
+def _load(own: Mapping[str, Array], state: Mapping[str, Array]) -> None:
+    if set(own) != set(state):
+        missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
+        raise ValueError(f"state does not belong to this optimiser: missing {missing}, unknown {unknown}")
+    for name, array in own.items():
+        if state[name].shape != array.shape:
+            raise ValueError(f"state[{name!r}] has shape {state[name].shape}, but this optimiser's is {array.shape}")
+    for name, array in own.items():
+        array[...] = state[name]

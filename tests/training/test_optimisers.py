@@ -1,0 +1,179 @@
+"""Optimisers against their equations written out, and against PyTorch's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.training.optimisers import SGD, AdamW
+
+
+@dataclass(eq=False)
+class Leaf:
+    """All that an optimiser asks of a parameter."""
+
+    data: np.ndarray
+    grad: np.ndarray | None = None
+
+    def zero_grad(self):
+        self.grad = None
+
+
+def gradients(seed, steps, shape):
+    return np.random.default_rng(seed).normal(size=(steps, *shape))
+
+
+rates = st.sampled_from([1e-3, 3e-2, 0.5])
+decays = st.sampled_from([0.0, 1e-2, 0.3])
+keeps = st.sampled_from([0.0, 0.5, 0.9, 0.999])
+
+
+@given(rates, decays, keeps, keeps, st.sampled_from([1e-8, 1e-2]), st.integers(0, 99))
+def test_adamw_is_its_equations(lr, decay, beta1, beta2, eps, seed):
+    leaf = Leaf(gradients(seed + 1, 1, (2, 3))[0])
+    p, m, v = leaf.data.copy(), 0.0, 0.0
+    optimiser = AdamW([leaf], lr=lr, weight_decay=decay, betas=(beta1, beta2), eps=eps)
+    for t, g in enumerate(gradients(seed, 5, (2, 3)), start=1):
+        leaf.grad = g
+        optimiser.step()
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        p = p - lr * decay * p - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+    np.testing.assert_allclose(leaf.data, p, rtol=1e-10, atol=1e-12)
+
+
+@given(rates, decays, keeps, st.integers(0, 99))
+def test_sgd_is_its_equations(lr, decay, momentum, seed):
+    leaf = Leaf(gradients(seed + 1, 1, (3,))[0])
+    p, velocity = leaf.data.copy(), 0.0
+    optimiser = SGD([leaf], lr, momentum=momentum, weight_decay=decay)
+    for g in gradients(seed, 5, (3,)):
+        leaf.grad = g
+        optimiser.step()
+        velocity = momentum * velocity + g
+        p = p - lr * decay * p - lr * velocity
+    np.testing.assert_allclose(leaf.data, p, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adamw_agrees_with_pytorch(dtype):
+    torch = pytest.importorskip("torch")
+    starts = [gradients(s, 1, shape)[0].astype(dtype) for s, shape in enumerate([(4, 3), (3,), ()])]
+    ours = [Leaf(np.array(x)) for x in starts]
+    theirs = [torch.tensor(x, requires_grad=True) for x in starts]
+    optimiser, reference = AdamW(ours), torch.optim.AdamW(theirs, lr=3e-3, weight_decay=1e-2)
+    rng = np.random.default_rng(7)
+    for step in range(20):
+        for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            absent = i == 1 and step % 3 == 0  # what takes part only now and then counts its own steps
+            g = rng.normal(size=a.data.shape).astype(dtype)
+            a.grad, b.grad = (None, None) if absent else (g, torch.tensor(g))
+        optimiser.step()
+        reference.step()
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.data.dtype == dtype
+        np.testing.assert_allclose(a.data, b.detach().numpy(), rtol=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("make", [AdamW, lambda p: SGD(p, 0.1, momentum=0.9, weight_decay=0.1)])
+def test_a_parameter_without_a_gradient_is_left_alone(make):
+    moved, left = Leaf(np.ones(3), np.ones(3)), Leaf(np.ones(2))
+    make([moved, left]).step()
+    assert np.all(moved.data != 1)
+    np.testing.assert_array_equal(left.data, 1.0)
+
+
+@pytest.mark.parametrize("make", [AdamW, lambda p: SGD(p, 0.1, momentum=0.9, weight_decay=0.1)])
+def test_the_array_is_updated_in_place_and_the_gradient_not_touched(make):
+    array, g = np.ones((2, 3), np.float32), np.full((2, 3), 0.5, np.float32)
+    leaf = Leaf(array, g)
+    make([leaf]).step()
+    assert leaf.data is array
+    assert np.all(array < 1)
+    np.testing.assert_array_equal(g, 0.5)
+
+
+@pytest.mark.parametrize("make", [AdamW, lambda p: SGD(p, 0.1, momentum=0.9, weight_decay=0.1)])
+def test_weights_decay_apart_from_the_gradient(make):
+    leaf = Leaf(np.full(3, 2.0), np.zeros(3))
+    optimiser = make([leaf])
+    optimiser.step()
+    np.testing.assert_allclose(leaf.data, 2.0 * (1 - optimiser.lr * optimiser.weight_decay), rtol=1e-15)
+
+
+@pytest.mark.parametrize("make", [AdamW, lambda p: SGD(p, 0.1, momentum=0.9)])
+def test_an_optimiser_that_was_stored_goes_on_as_if_it_had_not_been(make):
+    steps = gradients(3, 6, (4,))
+    whole, halves = Leaf(np.ones(4)), Leaf(np.ones(4))
+    uninterrupted, first = make([whole]), make([halves])
+    second = make([halves])
+    for t, g in enumerate(steps):
+        whole.grad = halves.grad = g
+        uninterrupted.step()
+        if t == 3:
+            second.load_state_dict(first.state_dict())
+        (first if t < 3 else second).step()
+    np.testing.assert_array_equal(whole.data, halves.data)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
+    leaf = Leaf(np.ones(4), np.ones(4))
+    optimiser = AdamW([leaf])
+    optimiser.step()
+    before = optimiser.state_dict()
+    with pytest.raises(ValueError, match=r"missing \['mean.0', 'square.0', 'steps'\], unknown \['velocity.0'\]"):
+        optimiser.load_state_dict(SGD([leaf], 0.1).state_dict())
+    with pytest.raises(ValueError, match=r"shape \(5,\), but this optimiser's is \(4,\)"):
+        optimiser.load_state_dict({**before, "square.0": np.ones(5)})
+    for name, array in optimiser.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_a_state_is_a_copy():
+    leaf = Leaf(np.ones(4), np.ones(4))
+    optimiser = AdamW([leaf])
+    state = optimiser.state_dict()
+    optimiser.step()
+    assert not state["mean.0"].any()
+
+
+def test_rounding_noise_is_not_blown_up_to_full_steps():
+    """The bias of attention's keys has gradient zero, for which floating point hands over a few ulps of the others."""
+    rng = np.random.default_rng(0)
+    weight, dead = Leaf(np.zeros((8, 8), np.float32)), Leaf(np.zeros(8, np.float32))
+    optimiser = AdamW([weight, dead], weight_decay=0.0, eps=1e-12)
+    for _ in range(100):
+        weight.grad = rng.normal(size=(8, 8)).astype(np.float32)
+        dead.grad = (rng.normal(size=8) * 1e-7).astype(np.float32)
+        optimiser.step()
+    np.testing.assert_array_equal(dead.data, 0.0)
+    assert np.all(weight.data != 0)
+
+
+def test_small_but_resolvable_gradients_are_followed_at_full_length():
+    large = Leaf(np.zeros(3, np.float32), np.ones(3, np.float32))
+    small = Leaf(np.zeros(3, np.float32), np.full(3, 1e-5, np.float32))
+    AdamW([large, small], lr=0.1, eps=1e-12).step()
+    np.testing.assert_allclose(small.data, -0.1, rtol=1e-5)
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="parameters is empty"):
+        AdamW(iter([]))
+    leaf = Leaf(np.ones(2))
+    with pytest.raises(ValueError, match="twice"):
+        SGD([leaf, leaf], 0.1)
+    with pytest.raises(ValueError, match="lr must be a finite number of at least 0, but it is -1"):
+        SGD([leaf], -1)
+    with pytest.raises(ValueError, match="lr must be a finite number of at least 0, but it is nan"):
+        AdamW([leaf], lr=float("nan"))
+    with pytest.raises(ValueError, match=r"betas\[1\] must be at least 0.0 and below 1.0, but it is 1.0"):
+        AdamW([leaf], betas=(0.9, 1.0))
+    with pytest.raises(ValueError, match="weight_decay must be a finite number of at least 0, but it is inf"):
+        AdamW([leaf], weight_decay=float("inf"))
+    with pytest.raises(ValueError, match="eps must be above 0, but it is 0"):
+        AdamW([leaf], eps=0)
+    with pytest.raises(ValueError, match=r"momentum must be at least 0\.0 and below 1\.0, but it is 1\.5"):
+        SGD([leaf], 0.1, momentum=1.5)
