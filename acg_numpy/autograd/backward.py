@@ -1,0 +1,148 @@
+"""The backward pass: the chain rule, from a result to what it was made from.
+
+Tensors are visited from the youngest to the oldest.  A result is younger than its arguments, so when a Tensor's turn
+comes, everything made from it has had its own, and its gradient is complete.
+"""
+
+from collections.abc import Collection, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.state import recording
+from acg_numpy.autograd.table import Primitive
+from acg_numpy.autograd.tensor import Tensor
+
+
+def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
+    """Add the gradient of `root` to `.grad` of every leaf; `Tensor.backward` is this."""
+    if not root._needs:
+        raise ValueError("this Tensor requires no gradient, so there is nothing to carry back; make its inputs with requires_grad=True")
+    seed = as_gradient(root, gradient, "gradient")
+    with recording(create_graph):
+        for leaf, grad in carry_back([(root, seed)], None, create_graph):
+            leaf.grad = grad if leaf.grad is None else leaf.grad + grad
+
+
+def gradients(
+    results: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], create_graph: bool
+) -> list[Any]:
+    """Gradients of the results with respect to `targets`, which need not be leaves; zeros where there is no way to one.
+
+    Only the part of the graph that leads from a target to a result is visited.
+    """
+    between = _between([result for result, _ in results], targets)
+    with recording(create_graph):
+        found = {id(target): grad for target, grad in carry_back(results, between, create_graph, frozenset(t._order for t in targets))}
+    return [found[id(t)] if id(t) in found else np.zeros(t.shape, t.dtype) for t in targets]
+
+
+def as_gradient(of: Tensor, gradient: Any, name: str) -> Any:
+    """Check a gradient that a user gives for a Tensor; none is needed for a single number."""
+    if gradient is None:
+        if of.size != 1:
+            raise ValueError(f"{name} must be given for a Tensor of shape {of.shape}; only a single number has gradient 1 by itself")
+        return np.ones(of.shape, of.dtype)
+    if not isinstance(gradient, Tensor):
+        gradient = np.asarray(gradient)
+    if gradient.shape != of.shape:
+        raise ValueError(f"{name} has shape {gradient.shape}, but the Tensor has shape {of.shape}")
+    return gradient if gradient.dtype == of.dtype else gradient.astype(of.dtype)
+
+
+def carry_back(
+    results: Sequence[tuple[Tensor, Any]], between: Collection[int] | None, create_graph: bool, targets: Collection[int] = ()
+) -> list[tuple[Tensor, Any]]:
+    """The pass itself.  Gives (Tensor, gradient) of every leaf, or of every target.
+
+    A Tensor is known by its order, its place in time.  `between` limits the visit, `targets` are where it ends.
+    Rules are called with arrays, or with Tensors where the pass is to be differentiated itself.
+    """
+    grads: dict[int, Any] = {}  # order -> the gradient so far
+    tensors: dict[int, Tensor] = {}
+    borrowed: set[int] = set()  # orders whose gradient is an array that somebody else holds too
+    youngest: list[int] = []  # a heap of negated orders
+    arrived = []
+    for result, grad in results:
+        order = result._order
+        if order in grads:
+            grads[order] = grads[order] + grad
+        elif between is None or order in between:
+            grads[order], tensors[order] = grad, result
+            borrowed.add(order)
+            heappush(youngest, -order)
+
+    while youngest:
+        order = -heappop(youngest)
+        t, g = tensors.pop(order), grads.pop(order)
+        if t._record is None or order in targets:
+            arrived.append((t, _owned(g, order in borrowed)))
+            continue
+        entry, args, options, saved = t._record
+        if type(entry) is Primitive:
+            rules = entry.rules
+            if create_graph:
+                ans: Any = t
+                values: Sequence[Any] = args
+            else:
+                ans = t._data
+                values = [a._data if isinstance(a, Tensor) else a for a in args]
+            joint = None
+        else:
+            joint = entry.pull(g, args, options, saved, create_graph)
+        for place, parent in enumerate(args):
+            if not isinstance(parent, Tensor) or not parent._needs:
+                continue
+            order = parent._order
+            if between is not None and order not in between:
+                continue
+            c = rules[place](g, ans, *values, **options) if joint is None else joint[place]
+            data = parent._data
+            if data is not None:  # the arguments of a pair of several outputs have no array of their own
+                if c.shape != data.shape:
+                    raise ValueError(f"the rule of {entry.name} for argument {place} gave shape {c.shape}, the argument has {data.shape}")
+                if c.dtype is not data.dtype and c.dtype != data.dtype:
+                    c = c.astype(data.dtype)
+            if order in grads:
+                grads[order] = grads[order] + c
+                borrowed.discard(order)
+            else:
+                grads[order], tensors[order] = c, parent
+                if c is g:
+                    borrowed.add(order)
+                heappush(youngest, -order)
+    return arrived
+
+
+def _owned(grad: Any, borrowed: bool) -> Any:
+    """The gradient as something that no one else holds, so that it may be kept and written to."""
+    if isinstance(grad, Tensor):
+        return grad
+    if type(grad) is not np.ndarray:
+        return np.array(grad)
+    return grad.copy() if borrowed or grad.base is not None else grad
+
+
+def _between(results: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
+    """Orders of the Tensors on a way from a target to a result.
+
+    Nothing older than the oldest target can be made from one, so the search ends there.
+    """
+    oldest = min((t._order for t in targets), default=0)
+    reached: dict[int, Tensor] = {}
+    stack = list(results)
+    while stack:
+        t = stack.pop()
+        if t._needs and t._order >= oldest and t._order not in reached:
+            reached[t._order] = t
+            if t._record is not None:
+                stack.extend(a for a in t._record[1] if isinstance(a, Tensor))
+    found = {t._order for t in targets}
+    for order in sorted(reached):
+        made_by = reached[order]._record
+        if made_by is not None and any(isinstance(a, Tensor) and a._order in found and a._needs for a in made_by[1]):
+            found.add(order)
+    return found
+
+

@@ -1,0 +1,140 @@
+"""The adapter: a hand-derived forward and backward become one node of the graph.
+
+First order, the node calls the hand-derived backward with arrays.  Where the backward pass is itself recorded, it runs the forward
+again on Tensors, so that the cache is part of the graph, and then the same backward on those: plain NumPy both, they are differentiated like anything else.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.state import state
+from acg_numpy.autograd.tensor import Tensor, plain_tensor, recorded_tensor
+
+
+def from_passes(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make one differentiable function of a forward and its hand-derived backward.
+
+    Parameters
+    ----------
+    forward : callable
+        `forward(*inputs, **options) -> (out, cache)`, in NumPy; `out` an array, or a tuple of arrays.
+    backward : callable
+        `backward(grad_out, cache) -> grads`, one gradient an input (a tuple, list or NamedTuple; a single array for a single input);
+        None for an integer, boolean or absent one, and trailing Nones may be left out.  `grad_out` is a tuple where `out` is one.
+
+    Returns
+    -------
+    callable
+        `function(*inputs, **options) -> out`: Tensors where an input is a Tensor, otherwise what `forward` gives.
+
+    Raises
+    ------
+    TypeError
+        From a backward pass, where `backward` gives no gradient for an input that needs one.
+    ValueError
+        From a backward pass, where a gradient has another shape than its input.
+
+    Examples
+    --------
+    >>> from acg_numpy import from_passes, tensor
+    >>> from acg_numpy.passes import softmax_forward, softmax_backward
+    >>> softmax = from_passes(softmax_forward, softmax_backward)
+    >>> scores = tensor([0.0, 1.0, 2.0], requires_grad=True)
+    >>> softmax(scores)[2].backward()
+    >>> scores.grad.round(4)
+    array([-0.0599, -0.1628,  0.2227])
+    """
+    pair = _Pair(forward, backward)
+
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return pair.call(args, kwargs)
+
+    function.__name__ = function.__qualname__ = pair.name
+    function.__doc__ = forward.__doc__
+    return function
+
+
+class _Several(tuple[Any, ...]):
+    """Gradients of several outputs, added place by place."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> "_Several":
+        return _Several(a + b for a, b in zip(self, other, strict=True))
+
+
+class _Pair:
+    """The table's entry for a node made by `from_passes`."""
+
+    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        self.forward, self.backward = forward, backward
+        name = getattr(forward, "__name__", type(forward).__name__)
+        self.name = name.removesuffix("_forward")
+        parameters = inspect.signature(forward).parameters.values()
+        by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.names = [p.name for p in by_place]
+        self.defaults = {p.name: p.default for p in by_place if p.default is not p.empty}
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args, options = self._bind(args, kwargs)
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        out, cache = self.forward(*[a._data if isinstance(a, Tensor) else a for a in args], **options)
+        if not tensors:
+            return out
+        several = isinstance(out, tuple)
+        if not (state.enabled and any(t._needs for t in tensors)):
+            return tuple(plain_tensor(np.asarray(o)) for o in out) if several else plain_tensor(np.asarray(out))
+        if not several:
+            return recorded_tensor(np.asarray(out), self, args, options, cache)
+        outputs = tuple(np.asarray(o) for o in out)
+        call: Tensor = recorded_tensor(None, self, args, options, cache)  # type: ignore[arg-type]  # it stands for all outputs
+        return tuple(recorded_tensor(o, _Output(self.name, i, outputs), (call,), {}) for i, o in enumerate(outputs))
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Inputs by position, options by keyword."""
+        if any(name in kwargs for name in self.names):
+            kwargs, places = dict(kwargs), list(args)
+            for name in self.names[len(args) :]:
+                if name not in kwargs and name not in self.defaults:
+                    raise TypeError(f"{self.name}: missing argument {name}")
+                places.append(kwargs.pop(name, self.defaults.get(name)))
+            args = tuple(places)
+        for name, value in kwargs.items():
+            if isinstance(value, Tensor) and value._needs:
+                raise TypeError(f"{self.name}: {name} is an option, not an input, and has no gradient; give it as {name}.numpy()")
+        return args, kwargs
+
+    def pull(self, g: Any, args: tuple[Any, ...], options: dict[str, Any], cache: Any, create_graph: bool) -> Sequence[Any]:
+        """Gradients of all inputs at once."""
+        if create_graph:
+            _, cache = self.forward(*args, **options)
+        grads = self.backward(g, cache)
+        if not isinstance(grads, tuple | list):
+            grads = (grads,)
+        if len(grads) > len(args) and any(grad is not None for grad in grads[len(args) :]):
+            raise TypeError(f"{self.name}: the backward gave {len(grads)} gradients for {len(args)} inputs")
+        found = []
+        for place, arg in enumerate(args):
+            grad = grads[place] if place < len(grads) else None
+            if isinstance(arg, Tensor) and arg._needs and grad is None:
+                name = self.names[place] if place < len(self.names) else place
+                raise TypeError(f"{self.name}: the backward gave no gradient for {name}, which requires one")
+            if type(grad) is np.ndarray:
+                grad = grad.view()  # it may be the caller's own, or the cache's: a view is copied before anyone may write to it
+            found.append(grad)
+        return found
+
+
+class _Output:
+    """The entry for one of several outputs: it hands its gradient to the node of the call."""
+
+    def __init__(self, name: str, place: int, outputs: tuple[Any, ...]) -> None:
+        self.name, self.place = name, place
+        self.likes = [(o.shape, o.dtype) for o in outputs]
+
+    def pull(self, g: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any, create_graph: bool) -> Sequence[Any]:
+        """Zeros for the other outputs: a pair is given a gradient for each."""
+        return [_Several(g if i == self.place else np.zeros(*like) for i, like in enumerate(self.likes))]

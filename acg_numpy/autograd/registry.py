@@ -1,0 +1,86 @@
+"""How rules get into the table: `register_rule` for everyone, `composite` and `plain` for the engine's own."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from acg_numpy.autograd.table import PLAIN, TABLE, Composite, EachPosition, Primitive, Rule
+from acg_numpy.autograd.tensor import Tensor, call_function
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DISPATCHED = (np.ufunc, type(np.sum))  # NumPy hands calls of these over to a Tensor by itself
+
+
+def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | None) -> Any:
+    """Give a function its derivative, and with it its place in the engine.
+
+    Parameters
+    ----------
+    function : callable
+        A ufunc, another NumPy function, or any function from arrays to an array.
+    *rules : callable or None
+        One for each of the function's first arguments: `rule(g, ans, *args, **options)` gives the gradient of that argument, in
+        its shape, where `g` is the gradient of the result `ans`.  Written in NumPy, so that it can be differentiated itself.
+        None for an argument that has no derivative.  Left out, `register_rule(function)` decorates the rule of the first.
+
+    Returns
+    -------
+    callable
+        What to call: `function` itself where NumPy hands it over by itself, else a function of the same name that takes Tensors too.
+
+    Examples
+    --------
+    >>> from acg_numpy import tensor
+    >>> softplus = register_rule(lambda x: np.logaddexp(x, 0.0), lambda g, ans, x: g / (1.0 + np.exp(-x)))
+    >>> t = tensor([0.0, 2.0], requires_grad=True)
+    >>> softplus(t).sum().backward()
+    >>> t.grad.round(3)
+    array([0.5  , 0.881])
+
+    As a decorator, for `np.sinc`:
+
+    >>> @register_rule(np.sinc)
+    ... def sinc(g, ans, x):
+    ...     return g * (np.cos(np.pi * x) - ans) / x
+    >>> sinc is np.sinc
+    True
+    """
+    if not callable(function):
+        raise TypeError(f"function must be callable, got {function!r}")
+    if not rules:
+        return lambda rule: register_rule(function, rule)
+    for rule in rules:
+        if rule is not None and not callable(rule) and not isinstance(rule, EachPosition):
+            raise TypeError(f"every rule must be callable or None, got {rule!r}")
+    kept = rules[0] if isinstance(rules[0], EachPosition) else rules
+    TABLE[function] = Primitive(function, kept)  # type: ignore[arg-type]
+    if isinstance(function, _DISPATCHED):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if any(isinstance(a, Tensor) for a in args) or any(isinstance(a, Tensor) for a in kwargs.values()):
+            return call_function(function, args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def composite(*functions: Any) -> Callable[[F], F]:
+    """Decorator: this is how to write those NumPy functions in ones that the table holds."""
+
+    def enter(rewrite: F) -> F:
+        for function in functions:
+            TABLE[function] = Composite(function, rewrite)
+        return rewrite
+
+    return enter
+
+
+def plain(functions: Iterable[Any]) -> None:
+    """Enter functions that have no derivative to give."""
+    for function in functions:
+        TABLE[function] = PLAIN

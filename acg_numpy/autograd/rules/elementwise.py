@@ -1,0 +1,172 @@
+"""Derivatives of functions of one element, and of two.
+
+One line where the mathematics is one line.  `g` is the gradient of the result `ans`; `x` and `y` are the arguments.
+
+Conventions at kinks, where there is no derivative: |x| has slope 0 at 0; maximum and minimum share the gradient of a tie in
+equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot(0, 0) has slope 0.  Where a
+slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0.0)` and the like have the gradient one expects.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.shapes import unbroadcast
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+
+
+def over(g: Any, d: Any) -> Any:
+    """g / d, where nothing over zero is nothing."""
+    if d.all():
+        return g / d
+    return g / np.where((d == 0) & (g == 0), 1.0, d)
+
+
+# Arithmetic.
+
+register_rule(np.positive, lambda g, ans, x: g)
+register_rule(np.negative, lambda g, ans, x: -g)
+register_rule(np.add, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(g, y))
+register_rule(np.subtract, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g, y))
+register_rule(np.multiply, lambda g, ans, x, y: unbroadcast(g * y, x), lambda g, ans, x, y: unbroadcast(g * x, y))
+register_rule(np.divide, lambda g, ans, x, y: unbroadcast(g / y, x), lambda g, ans, x, y: unbroadcast(-g * ans / y, y))
+register_rule(
+    np.remainder,
+    lambda g, ans, x, y: unbroadcast(g, x),
+    lambda g, ans, x, y: unbroadcast(-g * np.floor_divide(x, y), y),
+)
+register_rule(np.fmod, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g * np.trunc(x / y), y))
+register_rule(np.square, lambda g, ans, x: 2.0 * g * x)
+register_rule(np.reciprocal, lambda g, ans, x: -g * ans * ans)
+
+
+def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """y x**(y - 1); where y = 0 the function is constant, also at x = 0."""
+    if isinstance(y, int | float):
+        return unbroadcast(g * (y * x ** (y - 1)) if y != 0 else g * 0.0, x)
+    constant = y == 0
+    if not np.any(constant):
+        return unbroadcast(g * y * x ** (y - 1), x)
+    return unbroadcast(g * np.where(constant, 0.0, y * x ** np.where(constant, 1.0, y - 1)), x)
+
+
+def power_exponent(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """x**y log x, and 0 where x = 0."""
+    if isinstance(x, int | float):
+        return unbroadcast(g * ans * math.log(x) if x > 0 else g * 0.0 if x == 0 else g * math.nan, y)
+    return unbroadcast(g * ans * np.log(np.where(x == 0, 1.0, x)), y)
+
+
+register_rule(np.power, power_base, power_exponent)
+register_rule(np.float_power, power_base, power_exponent)
+
+# Exponentials, logarithms, roots.
+
+register_rule(np.exp, lambda g, ans, x: g * ans)
+register_rule(np.exp2, lambda g, ans, x: g * ans * LN2)
+register_rule(np.expm1, lambda g, ans, x: g * (ans + 1.0))
+register_rule(np.log, lambda g, ans, x: over(g, x))
+register_rule(np.log2, lambda g, ans, x: over(g, x * LN2))
+register_rule(np.log10, lambda g, ans, x: over(g, x * LN10))
+register_rule(np.log1p, lambda g, ans, x: over(g, x + 1.0))
+register_rule(np.sqrt, lambda g, ans, x: over(g, 2.0 * ans))
+register_rule(np.cbrt, lambda g, ans, x: over(g, 3.0 * ans * ans))
+register_rule(
+    np.logaddexp,
+    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(x, ans), x),
+    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(y, ans), y),
+)
+register_rule(
+    np.logaddexp2,
+    lambda g, ans, x, y: unbroadcast(g * np.exp2(x - ans), x),
+    lambda g, ans, x, y: unbroadcast(g * np.exp2(y - ans), y),
+)
+
+
+def logaddexp_share(x: Any, ans: Any) -> Any:
+    """exp(x - ans), the part of the sum that is e**x; two terms of e**-inf have no part in anything."""
+    return np.exp(np.where(np.isneginf(ans), -np.inf, x - np.where(np.isneginf(ans), 0.0, ans)))
+
+
+# Trigonometric and hyperbolic functions, and their inverses.
+
+register_rule(np.sin, lambda g, ans, x: g * np.cos(x))
+register_rule(np.cos, lambda g, ans, x: -g * np.sin(x))
+register_rule(np.tan, lambda g, ans, x: g * (1.0 + ans * ans))
+register_rule(np.arcsin, lambda g, ans, x: over(g, np.sqrt(1.0 - x * x)))
+register_rule(np.arccos, lambda g, ans, x: over(-g, np.sqrt(1.0 - x * x)))
+register_rule(np.arctan, lambda g, ans, x: g / (1.0 + x * x))
+register_rule(np.sinh, lambda g, ans, x: g * np.cosh(x))
+register_rule(np.cosh, lambda g, ans, x: g * np.sinh(x))
+register_rule(np.tanh, lambda g, ans, x: g * (1.0 - ans * ans))
+register_rule(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1.0))
+register_rule(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x * x - 1.0)))
+register_rule(np.arctanh, lambda g, ans, x: over(g, 1.0 - x * x))
+register_rule(
+    np.arctan2,
+    lambda g, ans, x, y: unbroadcast(over(g * y, x * x + y * y), x),
+    lambda g, ans, x, y: unbroadcast(over(-g * x, x * x + y * y), y),
+)
+register_rule(
+    np.hypot,
+    lambda g, ans, x, y: unbroadcast(over(g * x, ans), x),
+    lambda g, ans, x, y: unbroadcast(over(g * y, ans), y),
+)
+for to_radians in (np.deg2rad, np.radians):
+    register_rule(to_radians, lambda g, ans, x: g * (math.pi / 180.0))
+for to_degrees in (np.rad2deg, np.degrees):
+    register_rule(to_degrees, lambda g, ans, x: g * (180.0 / math.pi))
+
+# Choosing.
+
+
+def wins(x: Any, y: Any, ans: Any) -> Any:
+    """1 where x was chosen, 1/2 where both were, 0 where y was, in the dtype of the result."""
+    return (np.equal(x, ans).astype(ans.dtype) + np.not_equal(y, ans)) / 2
+
+
+register_rule(np.absolute, lambda g, ans, x: g * np.sign(x))
+register_rule(np.fabs, lambda g, ans, x: g * np.sign(x))
+for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
+    register_rule(
+        extremum,
+        lambda g, ans, x, y: unbroadcast(g * wins(x, y, ans), x),
+        lambda g, ans, x, y: unbroadcast(g * wins(y, x, ans), y),
+    )
+register_rule(
+    np.where,
+    None,
+    lambda g, ans, condition, x, y: unbroadcast(np.where(condition, g, 0.0), x),
+    lambda g, ans, condition, x, y: unbroadcast(np.where(condition, 0.0, g), y),
+)
+
+
+def _clip(a: Any, low: Any, high: Any) -> Any:
+    if low is None:
+        return a if high is None else np.minimum(a, high)
+    return np.maximum(a, low) if high is None else np.minimum(np.maximum(a, low), high)
+
+
+@composite(np.clip)
+def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+    """Clip by `limit`, under either pair of names for the ends."""
+    return limit(a, a_min if min is None else min, a_max if max is None else max)
+
+
+limit = register_rule(
+    _clip,
+    lambda g, ans, a, low, high: unbroadcast(np.where(_below(a, low) | _above(a, high), 0.0, g), a),
+    lambda g, ans, a, low, high: unbroadcast(np.where(_below(a, low) & ~_above(low, high), g, 0.0), low),
+    lambda g, ans, a, low, high: unbroadcast(np.where(_above(a, high) | _above(low, high), g, 0.0), high),
+)
+
+
+def _below(a: Any, low: Any) -> Any:
+    return np.False_ if low is None else np.less(a, low)
+
+
+def _above(a: Any, high: Any) -> Any:
+    return np.False_ if high is None else np.greater(a, high)

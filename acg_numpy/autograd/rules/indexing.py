@@ -1,0 +1,73 @@
+"""Derivatives of indexing, and of what is written with it.
+
+Indexing takes elements; its transpose puts a gradient back where each was taken, adding up where one was taken more than once.
+The two are each other's rule, and so every order of derivative is there.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.tensor import _getitem
+from acg_numpy.passes.scatter import scatter_add
+from acg_numpy.shapes import Array
+
+
+def _put(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """The transpose of `array[index]` for an array of that shape: zeros, with `values` added at the index."""
+    if _takes_each_once(index):
+        full = np.zeros(shape, values.dtype)
+        full[index] = values
+        return full
+    if isinstance(index, np.ndarray) and index.ndim and index.size and np.issubdtype(index.dtype, np.integer):
+        return scatter_add(values, index % shape[0], shape[0])  # whole rows
+    places = np.arange(math.prod(shape)).reshape(shape)[index]
+    return scatter_add(np.ravel(values), np.ravel(places), math.prod(shape)).reshape(shape)
+
+
+def _takes_each_once(index: Any) -> bool:
+    """Whether an index can't name an element twice: slices, numbers, a mask."""
+    parts = index if isinstance(index, tuple) else (index,)
+    masks = [p for p in parts if isinstance(p, np.ndarray) and p.dtype == bool]
+    return all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts) or (len(masks) == len(parts) == 1)
+
+
+put = register_rule(_put, lambda g, ans, values, index, shape: g[index])
+register_rule(_getitem, lambda g, ans, array, index: put(g, index, array.shape))
+register_rule(scatter_add, lambda g, ans, values, ids, num_rows: g[ids])
+
+
+@composite(np.take)
+def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
+    """Indexing along one axis."""
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    axis, n = axis % a.ndim, a.shape[axis]
+    indices = np.asarray(indices)
+    if mode != "raise":
+        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+    return a[(slice(None),) * axis + (indices,)]
+
+
+@composite(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    """Indexing along one axis, with another index for each row."""
+    if axis is None:
+        return np.ravel(arr)[indices]
+    axis = axis % arr.ndim
+    index: list[Any] = []
+    for i, n in enumerate(arr.shape):
+        index.append(indices if i == axis else np.arange(n).reshape([-1 if j == i else 1 for j in range(arr.ndim)]))
+    return arr[tuple(index)]
+
+
+@composite(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Elements whose two indices differ by `offset`, as the last axis."""
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    n = max(0, min(a.shape[-2] + min(offset, 0), a.shape[-1] - max(offset, 0)))
+    return a[..., np.arange(n) - min(offset, 0), np.arange(n) + max(offset, 0)]
+
+

@@ -1,0 +1,168 @@
+"""Derivatives of products that sum over axes: matmul, einsum, and those that are written with them."""
+
+import string
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.table import EachPosition
+from acg_numpy.shapes import unbroadcast
+
+# matmul.  For matrices dX = dO Y', dY = X' dO; vectors are matrices with an axis left out.
+
+
+def matmul_left(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """dX = dO Y'."""
+    if y.ndim == 1:
+        return unbroadcast(g[..., None] * y, x)
+    if x.ndim == 1:
+        return unbroadcast((y @ g[..., None])[..., 0], x)
+    return unbroadcast(g @ y.mT, x)
+
+
+def matmul_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """dY = X' dO; a matrix used for a whole batch collects it in one product."""
+    if x.ndim == 1:
+        return unbroadcast(x * g if y.ndim == 1 else x[:, None] * g[..., None, :], y)
+    if y.ndim == 1:
+        return unbroadcast(g[..., None] * x, y)
+    if y.ndim == 2 and x.ndim > 2:
+        return np.reshape(x, (-1, x.shape[-1])).T @ np.reshape(g, (-1, g.shape[-1]))
+    return unbroadcast(x.mT @ g, y)
+
+
+register_rule(np.matmul, matmul_left, matmul_right)
+
+
+@composite(np.dot)
+def dot(a: Any, b: Any) -> Any:
+    """Dot, which is matmul up to two axes, and a contraction of last with last but one beyond."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    if np.ndim(b) <= 2:
+        return np.matmul(a, b)
+    return np.tensordot(a, b, axes=(-1, -2))
+
+
+@composite(np.inner)
+def inner(a: Any, b: Any) -> Any:
+    """Sum over the last axis of both."""
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    return np.tensordot(a, b, axes=(-1, -1))
+
+
+@composite(np.outer)
+def outer(a: Any, b: Any) -> Any:
+    """Every element times every other."""
+    return np.ravel(a)[:, None] * np.ravel(b)
+
+
+@composite(np.vdot)
+def vdot(a: Any, b: Any) -> Any:
+    """Dot product of all elements."""
+    return np.matmul(np.ravel(a), np.ravel(b))
+
+
+@composite(np.vecdot)
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
+    """Sum of products along an axis."""
+    return np.sum(np.multiply(x1, x2), axis=axis)
+
+
+@composite(np.tensordot)
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Sum over pairs of axes: put them last and first, and multiply matrices."""
+    a_ndim, b_ndim = np.ndim(a), np.ndim(b)
+    if isinstance(axes, int | np.integer):
+        a_axes, b_axes = list(range(a_ndim - axes, a_ndim)), list(range(axes))
+    else:
+        a_axes, b_axes = ([int(i) for i in np.atleast_1d(s)] for s in axes)
+    a_axes, b_axes = [i % a_ndim for i in a_axes], [i % b_ndim for i in b_axes]
+    if [np.shape(a)[i] for i in a_axes] != [np.shape(b)[i] for i in b_axes]:
+        raise ValueError(f"tensordot: axes {axes} pair lengths that differ, in shapes {np.shape(a)} and {np.shape(b)}")
+    a_free = [i for i in range(a_ndim) if i not in a_axes]
+    b_free = [i for i in range(b_ndim) if i not in b_axes]
+    a_shape, b_shape = [np.shape(a)[i] for i in a_free], [np.shape(b)[i] for i in b_free]
+    summed = int(np.prod([np.shape(a)[i] for i in a_axes]))
+    left = np.reshape(np.transpose(a, a_free + a_axes), (int(np.prod(a_shape)), summed))
+    right = np.reshape(np.transpose(b, b_axes + b_free), (summed, int(np.prod(b_shape))))
+    return np.reshape(left @ right, a_shape + b_shape)
+
+
+# einsum.  Along its labels it is linear in each operand, so the gradient of one is an einsum of `g` with the others.
+
+
+@composite(np.einsum)
+def einsum(*operands: Any, optimize: Any = False) -> Any:
+    """Put every way to call it into one: a subscript for each operand, all labels letters, the output named."""
+    if not isinstance(operands[0], str):
+        operands = _from_lists(operands)
+    text, arrays = operands[0].replace(" ", ""), operands[1:]
+    inputs, arrow, output = text.partition("->")
+    subscripts = inputs.split(",")
+    if len(subscripts) != len(arrays):
+        raise ValueError(f"einsum: {text!r} names {len(subscripts)} operands, got {len(arrays)}")
+    unused = [c for c in string.ascii_letters if c not in text]
+    rank = 0
+    for i, (subscript, array) in enumerate(zip(subscripts, arrays, strict=True)):
+        if "..." in subscript:
+            n = np.ndim(array) - len(subscript.replace("...", ""))
+            rank = max(rank, n)
+            subscripts[i] = subscript.replace("...", "".join(unused[-n:]) if n else "")
+    batch = "".join(unused[-rank:]) if rank else ""
+    if not arrow:
+        named = "".join(subscripts)
+        output = batch + "".join(sorted(c for c in set(named) - set(batch) if named.count(c) == 1))
+    else:
+        output = output.replace("...", batch)
+    return contract(*arrays, subscripts=tuple(subscripts), output=output, optimize=optimize)
+
+
+def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    def letters(labels: Any) -> str:
+        return "".join("..." if label is Ellipsis else string.ascii_letters[label] for label in labels)
+
+    arrays, labels = operands[:-1:2], operands[1::2]
+    text = ",".join(letters(label) for label in labels[: len(operands) // 2])
+    if len(operands) % 2:
+        arrays, text = operands[:-1:2], text + "->" + letters(operands[-1])
+    return text, *arrays
+
+
+def _contract(*arrays: Any, subscripts: tuple[str, ...], output: str, optimize: Any = False) -> Any:
+    return np.einsum(",".join(subscripts) + "->" + output, *arrays, optimize=optimize)
+
+
+def contraction(
+    place: int, g: Any, ans: Any, *arrays: Any, subscripts: tuple[str, ...], output: str, optimize: Any = False
+) -> Any:
+    """Gradient of one operand."""
+    x, own = arrays[place], subscripts[place]
+    lengths: dict[str, int] = {}
+    for array, labels in zip(arrays, subscripts, strict=True):
+        for label, n in zip(labels, np.shape(array), strict=True):
+            lengths[label] = max(lengths.get(label, 1), n) if n else 0
+    rest = [(a, s) for i, (a, s) in enumerate(zip(arrays, subscripts, strict=True)) if i != place]
+    once = "".join(dict.fromkeys(own))  # each label once; the diagonal is filled below
+    there = set(output).union(*(s for _, s in rest))
+    found = "".join(label for label in once if label in there)
+    grad = np.einsum(",".join([output, *(s for _, s in rest)]) + "->" + found, g, *(a for a, _ in rest), optimize=optimize)
+    # A label that is in this operand alone was summed out: every element along it gets the same.
+    grad = np.reshape(grad, tuple(np.shape(grad)[found.index(c)] if c in found else 1 for c in once))
+    grad = np.broadcast_to(grad, tuple(lengths[c] for c in once))
+    if once != own:  # a repeated label took the diagonal: the gradient goes there, and 0 elsewhere
+        unused = iter(c for c in string.ascii_letters if c not in own)
+        names, eyes, seen = [], [], set()
+        for label in own:
+            name = next(unused) if label in seen else label
+            if label in seen:
+                eyes.append((np.eye(lengths[label], dtype=grad.dtype), label + name))
+            seen.add(label)
+            names.append(name)
+        grad = np.einsum(",".join([once, *(s for _, s in eyes)]) + "->" + "".join(names), grad, *(e for e, _ in eyes))
+    return unbroadcast(grad, x)
+
+
+contract = register_rule(_contract, EachPosition(contraction))

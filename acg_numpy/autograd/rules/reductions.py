@@ -1,0 +1,175 @@
+"""Derivatives of functions that reduce axes, or run along one.
+
+Conventions at kinks: equal maxima (or minima) share the gradient in equal parts; a standard deviation of 0 has slope 0.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.tensor import Tensor
+
+
+def kept(r: Any, x: Any, axis: Any) -> Any:
+    """A reduced array with its reduced axes back, of length one."""
+    if axis is None:
+        return np.reshape(r, (1,) * x.ndim)
+    shape = list(x.shape)
+    for i in axis if isinstance(axis, tuple) else (axis,):
+        shape[i] = 1
+    return np.reshape(r, tuple(shape))
+
+
+def spread(g: Any, x: Any, axis: Any, keepdims: Any) -> Any:
+    """The gradient of a reduced array, given to every element that was reduced."""
+    if not keepdims:
+        g = kept(g, x, axis)
+    if isinstance(g, Tensor):
+        return np.broadcast_to(g, x.shape)
+    full = np.empty(x.shape, g.dtype)  # several times faster than np.broadcast_to for small arrays
+    full[...] = g
+    return full
+
+
+def count(x: Any, axis: Any) -> int:
+    """How many elements a reduction over `axis` puts together."""
+    if axis is None:
+        return int(x.size)
+    return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+register_rule(np.sum, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims))
+register_rule(np.mean, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims) / count(a, axis))
+
+# Variance and standard deviation, about the mean m:  var = sum (x - m)**2 / n,  n = count - ddof.  That m depends on x too changes
+# nothing, because sum (x - m) = 0.
+
+
+def variance(
+    g: Any, ans: Any, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
+) -> Any:
+    """2 (x - m) / n."""
+    n = count(a, axis) - (ddof if correction is None else correction)
+    return spread(g, a, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2.0 / n)
+
+
+def deviation(
+    g: Any, ans: Any, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
+) -> Any:
+    """(x - m) / (n std), and 0 where std is 0."""
+    n = count(a, axis) - (ddof if correction is None else correction)
+    std = ans if keepdims else kept(ans, a, axis)
+    flat = std == 0
+    slope = (a - np.mean(a, axis=axis, keepdims=True)) / (np.where(flat, 1.0, std) * n)
+    return spread(g, a, axis, keepdims) * np.where(flat, 0.0, slope)
+
+
+register_rule(np.var, variance)
+register_rule(np.std, deviation)
+
+# Extrema.
+
+
+def extremum(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False) -> Any:
+    """The gradient goes where the extremum is, in equal parts where it is more than once."""
+    if not keepdims:
+        g, ans = kept(g, a, axis), kept(ans, a, axis)
+    chosen = np.equal(a, ans)
+    share = chosen / np.sum(chosen, axis=axis, keepdims=True, dtype=a.dtype)
+    return g * share
+
+
+for maximum in {np.max, np.amax}:
+    register_rule(maximum, extremum)
+for minimum in {np.min, np.amin}:
+    register_rule(minimum, extremum)
+
+# Products.  The slope in one factor is the product of the others: ans / x where no factor is zero.  Where one is, the others
+# are multiplied up from both ends, which needs no division.
+
+
+def product(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False, dtype: Any = None) -> Any:
+    """Product of all other factors."""
+    if not keepdims:
+        g, ans = kept(g, a, axis), kept(ans, a, axis)
+    if np.all(a):
+        return g * (ans / a)
+    return g * others(a, axis)
+
+
+def others(a: Any, axis: Any) -> Any:
+    """For each element the product of all the others along `axis`, right for any number of zeros."""
+    axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(i % a.ndim for i in axes)
+    rest = tuple(i for i in range(a.ndim) if i not in axes)
+    order = rest + axes
+    rows = np.reshape(np.transpose(a, order), (*(a.shape[i] for i in rest), -1) if a.size else a.shape)
+    one = np.ones((*rows.shape[:-1], 1), a.dtype)
+    before = np.cumprod(np.concatenate([one, rows[..., :-1]], axis=-1), axis=-1)
+    after = np.flip(np.cumprod(np.concatenate([one, np.flip(rows, -1)[..., :-1]], axis=-1), axis=-1), -1)
+    back = np.reshape(before * after, [a.shape[i] for i in order])
+    return np.transpose(back, np.argsort(order))
+
+
+register_rule(np.prod, product)
+
+# Running along an axis.
+
+
+def running_sum(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """x_i is in every later sum: add their gradients up from the end."""
+    if axis is None:
+        return np.reshape(np.flip(np.cumsum(np.flip(g))), a.shape)
+    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+
+
+register_rule(np.cumsum, running_sum)
+
+
+def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """From ans_j = ans_{j-1} x_j:  h_j = g_j + h_{j+1} x_{j+1} from the end, and the slope in x_j is h_j ans_{j-1}; no division."""
+    if axis is None:
+        flat = np.reshape(a, -1)
+        return np.reshape(running_product(g, ans, flat, axis=0), a.shape)
+    x, g, ans = (np.moveaxis(v, axis, 0) for v in (a, g, ans))
+    h, slopes = 0.0, []
+    for j in reversed(range(len(x))):
+        h = g[j] + (h * x[j + 1] if j + 1 < len(x) else 0.0)
+        slopes.append(h * ans[j - 1] if j > 0 else h)
+    return np.moveaxis(np.stack(slopes[::-1]), 0, axis) if slopes else g * 1.0
+
+
+register_rule(np.cumprod, running_product)
+
+# The methods of ufuncs that do the same; their axis is 0 where it is not given.
+
+for ufunc, reduced in ((np.add, np.sum), (np.multiply, np.prod), (np.maximum, np.max), (np.minimum, np.min)):
+
+    @composite((ufunc, "reduce"))
+    def reduce(array: Any, axis: Any = 0, keepdims: bool = False, reduced: Any = reduced) -> Any:
+        """Reduce by the function that does it for all axes."""
+        return reduced(array, axis=axis, keepdims=keepdims)
+
+
+for ufunc, accumulated in ((np.add, np.cumsum), (np.multiply, np.cumprod)):
+
+    @composite((ufunc, "accumulate"))
+    def accumulate(array: Any, axis: Any = 0, accumulated: Any = accumulated) -> Any:
+        """Accumulate by the function of that name."""
+        return accumulated(array, axis=axis)
+
+
+def running_extremum(g: Any, ans: Any, a: Any, axis: Any = 0) -> Any:
+    """Each running extremum is shared by the elements up to it that equal it."""
+    x, g, ans = (np.moveaxis(v, axis, -1) for v in (a, g, ans))
+    upto = np.tri(x.shape[-1], dtype=bool)  # [j, i]: i <= j
+    chosen = np.equal(x[..., None, :], ans[..., :, None]) & upto
+    share = chosen / np.sum(chosen, axis=-1, keepdims=True, dtype=a.dtype)
+    return np.moveaxis(np.sum(g[..., :, None] * share, axis=-2), -1, axis)
+
+
+for ufunc in (np.maximum, np.minimum):
+    running = register_rule(ufunc.accumulate, running_extremum)
+    composite((ufunc, "accumulate"))(running)

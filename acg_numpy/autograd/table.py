@@ -1,0 +1,147 @@
+"""The table: which NumPy function has which derivative rules, and how its arguments are named.
+
+An entry is one of three things:
+
+- a `Primitive` has a rule for each of its first arguments: the vector-Jacobian product `rule(g, ans, *args, **options)`,
+  where `g` is the gradient of the result `ans`;
+- a `Composite` is written in functions that have entries already, so that its derivative needs no line of its own;
+- `PLAIN` marks a function with no derivative to give: it works on the arrays inside Tensors and returns plain arrays.
+"""
+
+import difflib
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+
+from acg_numpy.autograd.errors import NoDerivativeError
+
+Rule = Callable[..., Any]
+
+TABLE: dict[Any, "Primitive | Composite | Plain"] = {}
+
+
+class Plain:
+    """The mark of a function with no derivative to give."""
+
+
+PLAIN: Final = Plain()
+
+
+class EachPosition:
+    """One rule for a function of any number of arrays: it is told first which of them is meant."""
+
+    def __init__(self, rule: Callable[..., Any]) -> None:
+        self.rule = rule
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, position: int) -> Rule:
+        return lambda g, ans, *args, **options: self.rule(position, g, ans, *args, **options)
+
+
+class Binding:
+    """A function's arguments put into one form: its arrays by position, its options by keyword.
+
+    `np.sum(a=t, axis=0)`, `np.sum(t, 0)` and `np.sum(t, 0, None, None, False)` are one call; a rule sees the first form that it
+    can be written in.  Options that have NumPy's default value are left out, others must be named by `accepts`.
+    """
+
+    __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names")
+
+    def __init__(self, function: Any, arity: int, like: Callable[..., Any], skip: int) -> None:
+        self.name: str = name_of(function)
+        self.arity = arity
+        own = list(inspect.signature(like).parameters.values())[skip:]
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (ValueError, TypeError):  # a function in C that does not tell; then the rule's own names are what there is
+            parameters = own
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self.names = [p.name for p in parameters if p.kind in positional]
+        self.leading = frozenset(self.names[:arity])
+        self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+        everything = any(p.kind is p.VAR_KEYWORD for p in own)
+        self.accepts = None if everything else frozenset(p.name for p in own)
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if kwargs and not self.leading.isdisjoint(kwargs):
+            kwargs = dict(kwargs)
+            gathered = list(args)
+            for name in self.names[len(args) : self.arity]:
+                if self.leading.isdisjoint(kwargs):
+                    break
+                gathered.append(kwargs.pop(name, self.defaults.get(name)))
+            args = tuple(gathered)
+        if len(args) > self.arity and self.names:
+            kwargs = {**dict(zip(self.names[self.arity :], args[self.arity :], strict=False)), **kwargs}
+            args = args[: self.arity]
+        if kwargs and self.accepts is not None and not self.accepts.issuperset(kwargs):
+            kwargs = {k: v for k, v in kwargs.items() if k in self.accepts or not self._is_default(k, v)}
+            for name in kwargs.keys() - self.accepts:
+                options = ", ".join(sorted(self.accepts - self.leading)) or "none"
+                raise NoDerivativeError(
+                    f"{self.name}: no derivative with {name}={kwargs[name]!r}; leave {name} out (options that have one: {options})"
+                )
+        return args, kwargs
+
+    def _is_default(self, name: str, value: Any) -> bool:
+        default = self.defaults.get(name)
+        return value is default or value is None or (name == "where" and value is True)
+
+
+class Primitive:
+    """A function with derivative rules of its own, one for each of its first arguments (None: no derivative there)."""
+
+    __slots__ = ("bind", "function", "is_ufunc", "name", "rules")
+
+    def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...] | EachPosition) -> None:
+        self.function = function
+        self.rules = rules
+        self.name = name_of(function)
+        self.is_ufunc = isinstance(function, np.ufunc)
+        if isinstance(rules, EachPosition):
+            like, skip = rules.rule, 3  # position, g, ans
+        else:
+            like, skip = next((rule for rule in rules if rule is not None), lambda g, ans: None), 2  # g, ans
+        self.bind = Binding(function, len(rules), like, skip)
+
+
+class Composite:
+    """A function rewritten in functions that the table already holds."""
+
+    __slots__ = ("bind", "function", "name")
+
+    def __init__(self, function: Callable[..., Any], rewrite: Callable[..., Any]) -> None:
+        self.name = name_of(function)
+        self.function = rewrite
+        kinds = {p.kind for p in inspect.signature(rewrite).parameters.values()}
+        arity = sys.maxsize if inspect.Parameter.VAR_POSITIONAL in kinds else 0
+        self.bind = Binding(function, arity, rewrite, 0)
+
+
+def name_of(function: Any) -> str:
+    """The name people call a function by: `np.linalg.norm`, `np.add`."""
+    if isinstance(function, tuple):  # a method of a ufunc: (np.add, "reduce")
+        return f"{name_of(function[0])}.{function[1]}"
+    if isinstance(function, np.ufunc):
+        return f"np.{function.__name__}"
+    module = getattr(function, "__module__", None) or ""
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
+    prefix = module.replace("numpy", "np", 1) + "." if module.startswith("numpy") and "._" not in module else ""
+    return f"{prefix}{name}"
+
+
+def no_rule(function: Any) -> NoDerivativeError:
+    """The error for a function that the table does not hold: what it is, what is near it, what can be done."""
+    name = name_of(function)
+    known = sorted(e.name for e in TABLE.values() if not isinstance(e, Plain))
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    hint = f" (the nearest that has one is {near[0]})" if near else ""
+    return NoDerivativeError(
+        f"{name} has no derivative rule{hint}. Add one with acg_numpy.register_rule({name}, rule), rule(g, ans, *args) being the "
+        "gradient of its first argument, or leave the graph on purpose: call it on t.numpy() or t.detach()"
+    )
