@@ -10,9 +10,7 @@ import pytest
 
 import acg_numpy
 
-PACKAGES = ["acg_numpy"] + [
-    f"acg_numpy.{info.name}" for info in pkgutil.iter_modules(acg_numpy.__path__) if info.ispkg and info.name != "testing"
-]
+PACKAGES = ["acg_numpy", *(f"acg_numpy.{info.name}" for info in pkgutil.iter_modules(acg_numpy.__path__) if info.ispkg)]
 
 
 def test_importing_the_package_loads_numpy_alone() -> None:
