@@ -147,3 +147,193 @@ def check_num_rows(num_rows: Any) -> int:
     if num_rows < 0:
         raise ValueError(f"num_rows is {num_rows}; expected 0 or more")
     return operator.index(num_rows)
+
+
+def check_attention(query: Array, key: Array, value: Array, mask: Array | None, dropout_mask: Array | None) -> None:
+    """Refuse queries, keys, values and masks that do not fit together.
+
+    Raises
+    ------
+    TypeError
+        For a dtype that is not floating, or a mask that is not boolean.
+    ValueError
+        For shapes that do not fit, naming both.
+
+    Examples
+    --------
+    >>> check_attention(np.zeros((5, 4)), np.zeros((3, 2)), np.zeros((3, 2)), None, None)
+    Traceback (most recent call last):
+    ValueError: query has 4 features (shape (5, 4)), but key has 2 (shape (3, 2)); a score is their dot product
+    """
+    check_matrices(query=query, key=key, value=value)
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"query has {query.shape[-1]} features (shape {query.shape}), but key has {key.shape[-1]} "
+            f"(shape {key.shape}); a score is their dot product"
+        )
+    if query.shape[-1] == 0:
+        raise ValueError(f"query has shape {query.shape}; expected at least one feature on the last axis")
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"key has {key.shape[-2]} rows (shape {key.shape}), but value has {value.shape[-2]} "
+            f"(shape {value.shape}); each key comes with its value"
+        )
+    batch = check_broadcast(query=query.shape[:-2], key=key.shape[:-2], value=value.shape[:-2])
+    check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
+    check_dropout_mask(dropout_mask)
+
+
+def check_matrices(**arrays: Array) -> None:
+    """Refuse arrays that are not floating with at least two axes, rows and features.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> check_matrices(query=np.zeros(4))
+    Traceback (most recent call last):
+    ValueError: query has shape (4,); expected rows and features, (..., rows, features): query[None] is one row
+    """
+    check_floating(**arrays)
+    for name, array in arrays.items():
+        if array.ndim < 2:
+            mend = f": {name}[None] is one row" if array.ndim == 1 else ""
+            raise ValueError(f"{name} has shape {array.shape}; expected rows and features, (..., rows, features){mend}")
+
+
+def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape that all broadcast to.
+
+    Raises
+    ------
+    ValueError
+        Naming every argument's axes.
+
+    Examples
+    --------
+    >>> check_broadcast(query=(5, 1), key=(3,))
+    (5, 3)
+    >>> check_broadcast(query=(5,), key=(3,))
+    Traceback (most recent call last):
+    ValueError: leading axes do not broadcast: query has (5,), key has (3,)
+    """
+    try:
+        return np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        listed = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
+        raise ValueError(f"leading axes do not broadcast: {listed}") from None
+
+
+def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
+    """Refuse a mask that is not boolean, or has other rows and columns than the scores; its leading axes broadcast.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> check_mask(np.zeros((2, 3)), (2, 3))
+    Traceback (most recent call last):
+    TypeError: mask has dtype float64; expected bool, True where attention is allowed, as mask != 0 makes
+    """
+    if mask is None:
+        return
+    dtype = getattr(mask, "dtype", type(mask).__name__)
+    if dtype != np.bool_:
+        raise TypeError(f"mask has dtype {dtype}; expected bool, True where attention is allowed, as mask != 0 makes")
+    *batch, rows, columns = shape
+    if mask.ndim < 2 or mask.shape[-2] not in (1, rows) or mask.shape[-1] not in (1, columns):
+        raise ValueError(
+            f"mask has shape {mask.shape}; expected (..., {rows}, {columns}), a row a query, a column a key"
+        )
+    check_broadcast(mask=mask.shape[:-2], scores=tuple(batch))
+
+
+def check_dropout_mask(dropout_mask: Array | None) -> None:
+    """Refuse a dropout mask of booleans: it holds factors, 0 where dropped and 1 / keep rate elsewhere.
+
+    Raises
+    ------
+    TypeError
+
+    Examples
+    --------
+    >>> check_dropout_mask(np.array([True, False]))
+    Traceback (most recent call last):
+    TypeError: dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes
+    """
+    dtype = getattr(dropout_mask, "dtype", None)
+    if dtype == np.bool_:
+        raise TypeError("dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes")
+    check_floating(dropout_mask=dropout_mask)
+
+
+def check_linear(x: Array, weight: Array, bias: Array | None) -> None:
+    """Refuse rows, weight and bias that do not fit together.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> check_linear(np.zeros((5, 3)), np.zeros((4, 2)), None)
+    Traceback (most recent call last):
+    ValueError: x has 3 features (shape (5, 3)), but weight takes 4 (shape (4, 2), in by out)
+    """
+    check_rows(x=x)
+    check_floating(weight=weight, bias=bias)
+    if weight.ndim != 2:
+        raise ValueError(f"weight has shape {weight.shape}; expected two axes, in by out")
+    if x.shape[-1] != weight.shape[0]:
+        mend = "; weight.T would fit" if x.shape[-1] == weight.shape[1] else ""
+        raise ValueError(
+            f"x has {x.shape[-1]} features (shape {x.shape}), but weight takes {weight.shape[0]} "
+            f"(shape {weight.shape}, in by out){mend}"
+        )
+    if bias is not None and bias.shape != (weight.shape[1],):
+        raise ValueError(f"bias has shape {bias.shape}; expected ({weight.shape[1]},), one number an output feature")
+
+
+def check_split(x: Array, num_heads: int) -> None:
+    """Refuse features that cannot be cut into so many heads of equal size.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> check_split(np.zeros((5, 6)), 4)
+    Traceback (most recent call last):
+    ValueError: num_heads is 4, which does not divide the 6 features of x; 1, 2, 3 or 6 would
+    """
+    check_matrices(x=x)
+    features = x.shape[-1]
+    if num_heads < 1 or features % num_heads:
+        divisors = [str(n) for n in range(1, features + 1) if features % n == 0] or ["1"]
+        listed = " or ".join(filter(None, [", ".join(divisors[:-1]), divisors[-1]]))
+        raise ValueError(
+            f"num_heads is {num_heads}, which does not divide the {features} features of x; {listed} would"
+        )
+
+
+def check_heads(x: Array) -> None:
+    """Refuse what has no heads axis.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> check_heads(np.zeros((5, 6)))
+    Traceback (most recent call last):
+    ValueError: x has shape (5, 6); expected heads, rows and features, (..., heads, rows, features)
+    """
+    check_floating(x=x)
+    if x.ndim < 3:
+        raise ValueError(f"x has shape {x.shape}; expected heads, rows and features, (..., heads, rows, features)")

@@ -1,0 +1,132 @@
+"""MultiHeadCrossAttention: queries from one source attend over keys and values from another."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.autograd import from_passes
+from acg_numpy.arguments import check_choice, check_count, check_dtype, check_input, check_rate
+from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
+from acg_numpy.module import Module
+from acg_numpy.passes import multi_head_attention_backward, multi_head_attention_forward
+from acg_numpy.shapes import Array, check_broadcast, check_mask
+
+KERNELS = ("auto", "classroom")
+
+
+def _forward_with_weights(*inputs: Any, num_heads: int) -> tuple[tuple[Array, Array], Any]:
+    out, cache = multi_head_attention_forward(*inputs, num_heads=num_heads)
+    return (out, cache.weights), cache
+
+
+def _backward_with_weights(grads: tuple[Array, Array], cache: Any) -> Any:
+    grad_out, grad_weights = grads
+    return multi_head_attention_backward(grad_out, cache, grad_weights=grad_weights)
+
+
+attend = from_passes(multi_head_attention_forward, multi_head_attention_backward)
+attend_with_weights = from_passes(_forward_with_weights, _backward_with_weights)
+
+
+class MultiHeadCrossAttention(Module):
+    """Multi-head scaled dot-product attention of queries over a context.
+
+    Each head takes `emb_dim // num_heads` features of the projected queries, keys and values; their outputs, side by side, pass through
+    an output projection (Vaswani et al., 2017, section 3.2).
+
+    Parameters
+    ----------
+    emb_dim : int
+        Features of queries, context and output.
+    num_heads : int
+        Divides `emb_dim`.
+    dropout : float
+        Probability, at least 0 and below 1, of dropping an attention weight in training mode.
+    bias : bool
+        Whether the four projections have one.
+    kernel : str
+        How it is computed: "auto" or "classroom", both the composition of `acg_numpy.passes`.
+    dtype : floating dtype
+        Of the parameters, of the computation, and of the output.
+    seed : int, numpy.random.SeedSequence or None
+        Where parameters and dropout masks are drawn from.
+
+    Notes
+    -----
+    The key's bias adds the same number to all scores of a row, so it changes nothing and its gradient is exactly zero.  It is kept because
+    the standard formulation has it.
+
+    Examples
+    --------
+    >>> attention = MultiHeadCrossAttention(8, 2, seed=0)
+    >>> query, context = np.ones((5, 3, 8), np.float32), np.ones((4, 8), np.float32)
+    >>> out, weights = attention(query, context, return_attention=True)
+    >>> out.shape, weights.shape
+    ((5, 3, 8), (5, 2, 3, 4))
+    """
+
+    def __init__(
+        self,
+        emb_dim: int,
+        num_heads: int,
+        dropout: float = 0.0,
+        *,
+        bias: bool = True,
+        kernel: str = "auto",
+        dtype: npt.DTypeLike = np.float32,
+        seed: Seed = None,
+    ) -> None:
+        super().__init__()
+        self.emb_dim = check_count(emb_dim, "emb_dim")
+        self.num_heads = check_count(num_heads, "num_heads")
+        if self.emb_dim % self.num_heads:
+            raise ValueError(f"num_heads is {num_heads}, which does not divide emb_dim, {emb_dim}")
+        self.dropout = check_rate(dropout, "dropout")
+        self.kernel = check_choice(kernel, "kernel", KERNELS)
+        self.dtype = check_dtype(dtype)
+        weights, drops = spawn(seed, 2)
+        rng = np.random.default_rng(weights)
+        self.query, self.key, self.value, self.output = (
+            Linear(emb_dim, emb_dim, bias=bias, dtype=self.dtype, rng=rng) for _ in range(4)
+        )
+        self._dropout_rng = np.random.default_rng(drops)
+
+    def __call__(self, query: Any, context: Any, *, mask: Array | None = None, return_attention: bool = False) -> Any:
+        """Attend.
+
+        Parameters
+        ----------
+        query : array or Tensor, shape (..., L, D), floating
+        context : array or Tensor, shape (..., S, D), floating
+            Leading axes broadcast with those of `query`.
+        mask : boolean array, shape (..., L, S), optional
+            Shared by the heads; True where attention is allowed, as in PyTorch's `scaled_dot_product_attention` and unlike its
+            `nn.MultiheadAttention`.  A query that may attend to nothing gets the output's bias.
+        return_attention : bool
+            Whether to return the weights too.
+
+        Returns
+        -------
+        out : Tensor, shape (..., L, D)
+        attention : Tensor, shape (..., H, L, S)
+            Where `return_attention`: the weights of each head before dropout, never averaged.
+        """
+        query = check_input(query, "query", self.dtype, self.emb_dim, min_ndim=2)
+        context = check_input(context, "context", self.dtype, self.emb_dim, min_ndim=2)
+        batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
+        scores = (query.shape[-2], context.shape[-2])
+        if mask is not None:
+            mask = np.asarray(mask)
+            check_mask(mask, (*batch, *scores))
+            batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
+        dropped = None
+        if self.training and self.dropout > 0:
+            dropped = dropout_mask(self._dropout_rng, (*batch, self.num_heads, *scores), self.dropout, self.dtype)
+        projections = (p for layer in (self.query, self.key, self.value, self.output) for p in (layer.weight, layer.bias))
+        run = attend_with_weights if return_attention else attend
+        return run(query, context, *projections, mask, dropped, num_heads=self.num_heads)
+
+    def extra_repr(self) -> str:
+        """Sizes and options."""
+        return f"emb_dim={self.emb_dim}, num_heads={self.num_heads}, dropout={self.dropout}, kernel={self.kernel!r}"

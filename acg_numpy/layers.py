@@ -1,0 +1,97 @@
+"""Layers that more than one model is made of: parameters, and the hand-derived pass that uses them."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.autograd import Tensor, from_passes
+from acg_numpy.module import Module, Parameter
+from acg_numpy.passes import layer_norm_backward, layer_norm_forward, linear_backward, linear_forward
+from acg_numpy.shapes import Array
+
+linear = from_passes(linear_forward, linear_backward)
+layer_norm = from_passes(layer_norm_forward, layer_norm_backward)
+
+Seed = int | np.random.SeedSequence | None
+
+
+def xavier_uniform(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: npt.DTypeLike) -> Array:
+    """A weight (fan_in, fan_out) whose products keep their variance forward and, as nearly, backward.
+
+    Uniform in +-sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010, equation 16.
+    """
+    limit = math.sqrt(6.0 / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, (fan_in, fan_out)).astype(dtype)
+
+
+class Linear(Module):
+    """y = x @ weight + bias.
+
+    Parameters
+    ----------
+    in_dim, out_dim : int
+        Features in and out.
+    bias : bool
+        Whether there is one; it begins at 0.
+    dtype : floating dtype
+    rng : numpy.random.Generator, optional
+        Where the weight is drawn from, Xavier uniform.
+
+    Examples
+    --------
+    >>> layer = Linear(3, 2, rng=np.random.default_rng(0))
+    >>> layer(np.ones((5, 3), np.float32)).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        *,
+        bias: bool = True,
+        dtype: npt.DTypeLike = np.float32,
+        rng: np.random.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = Parameter(xavier_uniform(rng or np.random.default_rng(), in_dim, out_dim, dtype))
+        self.bias = Parameter(np.zeros(out_dim, dtype)) if bias else None
+
+    def __call__(self, x: Any) -> Tensor:
+        """x (..., in_dim) -> (..., out_dim)."""
+        return linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
+
+
+class LayerNorm(Module):
+    """Every row brought to mean 0 and variance 1, then scaled and shifted by what is learned.
+
+    Parameters
+    ----------
+    dim : int
+        Features.
+    dtype : floating dtype
+    """
+
+    def __init__(self, dim: int, *, dtype: npt.DTypeLike = np.float32) -> None:
+        super().__init__()
+        self.weight = Parameter(np.ones(dim, dtype))
+        self.bias = Parameter(np.zeros(dim, dtype))
+
+    def __call__(self, x: Any) -> Tensor:
+        """x (..., dim) -> (..., dim)."""
+        return layer_norm(x, self.weight, self.bias)  # type: ignore[no-any-return]
+
+
+def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: npt.DTypeLike) -> Array:
+    """Factors that drop each element with probability `rate` and scale the others, so that the mean stays: 0 or 1 / (1 - rate)."""
+    keep = 1.0 - rate
+    return (rng.random(shape, np.float32) < keep).astype(dtype) / np.asarray(keep, dtype)  # type: ignore[no-any-return]
+
+
+def spawn(seed: Seed, n: int) -> list[np.random.SeedSequence]:
+    """So many independent seeds of one; the seed itself is left as it was."""
+    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    return [np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, i)) for i in range(n)]
+

@@ -1,0 +1,213 @@
+"""Module and Parameter: what a model is made of, and what its parts are called."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.autograd import Tensor
+from acg_numpy.autograd.tensor import plain_tensor
+from acg_numpy.shapes import Array
+
+
+class Parameter(Tensor):
+    """A Tensor that is learned: a leaf that requires a gradient.
+
+    Parameters
+    ----------
+    data : array_like, floating
+        Copied.  `.data` is the parameter's own array, to be written to by optimisers.
+
+    Examples
+    --------
+    >>> weight = Parameter(np.ones(2))
+    >>> np.sum(weight * weight).backward()
+    >>> weight.data -= 0.1 * weight.grad
+    >>> weight.data
+    array([0.8, 0.8])
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: npt.ArrayLike) -> None:
+        super().__init__(data, requires_grad=True)
+
+    def __repr__(self) -> str:
+        return f"Parameter({np.array2string(self._data, separator=', ', prefix='Parameter(')}, dtype={self._data.dtype})"
+
+
+class Module:
+    """Base of everything that holds parameters.
+
+    A subclass assigns Parameters and other Modules to attributes and says in `__call__` what it computes.  The attributes' names,
+    joined by dots, are the parameters' names.  A new Module is in training mode.
+
+    Examples
+    --------
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = Parameter(np.array([2.0]))
+    ...     def __call__(self, x):
+    ...         return self.factor * x
+    >>> model = Scale()
+    >>> [name for name, _ in model.named_parameters()]
+    ['factor']
+    >>> model(np.array([1.0, 3.0]))
+    tensor([2., 6.], requires_grad=True)
+    """
+
+    def __init__(self) -> None:
+        self.training = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} does not say what it computes; define its __call__")
+
+    def children(self) -> Iterator[tuple[str, "Module"]]:
+        """Name and Module of every direct part, in the order of assignment."""
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """Name and Parameter of all parameters, its own first, then those of its parts; a shared one comes once."""
+        seen: set[int] = set()
+        for name, parameter in self._all_parameters(prefix):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Parameter):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child._all_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(parameter.size for parameter in self.parameters())
+
+    def zero_grad(self) -> None:
+        """Set every parameter's gradient to None."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, in which dropout drops; returns the module."""
+        self.training = mode
+        for _, child in self.children():
+            child.train(mode)
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation mode, in which nothing is random; returns the module."""
+        return self.train(False)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters' arrays, by name."""
+        return {name: parameter.numpy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Copy arrays into the parameters: all of them, or, where anything does not fit, none.
+
+        Parameters
+        ----------
+        state : mapping of name to array
+            As `state_dict` gives it; floating arrays of another precision are converted.
+
+        Raises
+        ------
+        KeyError
+            Where a name is missing or unknown.
+        ValueError, TypeError
+            Where an array has another shape, or is not floating.
+        """
+        own = dict(self.named_parameters())
+        missing, unknown = [k for k in own if k not in state], [k for k in state if k not in own]
+        if missing or unknown:
+            parts = [f"misses {', '.join(missing)}"] * bool(missing) + [f"holds unknown {', '.join(unknown)}"] * bool(unknown)
+            raise KeyError(f"state {' and '.join(parts)}; it must be of a module made with the same options")
+        arrays = {}
+        for name, parameter in own.items():
+            array = np.asarray(state[name])
+            if array.shape != parameter.shape:
+                raise ValueError(f"state[{name!r}] has shape {array.shape}, the parameter has {parameter.shape}")
+            if array.dtype.kind != "f":
+                raise TypeError(f"state[{name!r}] has dtype {array.dtype}; expected floating numbers")
+            arrays[name] = array.astype(parameter.dtype)
+        for name, parameter in own.items():
+            parameter.data[...] = arrays[name]
+
+    def extra_repr(self) -> str:
+        """What to say of the module itself, in the parentheses of its repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        head = f"{type(self).__name__}({self.extra_repr()})"
+        lines = [f"{name}: Parameter{p.shape} {p.dtype}" for name, p in vars(self).items() if isinstance(p, Parameter)]
+        for name, child in self.children():
+            lines.extend(f"{name}: {child!r}".splitlines())
+        return "\n  ".join([head, *lines])
+
+
+def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a module with other values in the place of its parameters; the module is not changed.
+
+    So its output is a function of `params`, which transforms can differentiate: a model's loss has a Hessian.
+
+    Parameters
+    ----------
+    module : Module
+    params : mapping of name to array or Tensor
+        Names as in `module.named_parameters()`; parameters that are not named keep their values.
+    *args, **kwargs
+        What the module is called with.
+
+    Returns
+    -------
+    What the module returns.
+
+    Raises
+    ------
+    KeyError
+        Where a name is not of a parameter.
+    ValueError
+        Where a value has another shape than the parameter.
+
+    Examples
+    --------
+    >>> from acg_numpy import grad
+    >>> from acg_numpy.layers import Linear
+    >>> layer = Linear(2, 1, dtype=np.float64)
+    >>> def loss(params):
+    ...     return np.sum(functional_call(layer, params, np.array([[3.0, 4.0]])))
+    >>> grad(loss)({"weight": np.zeros((2, 1)), "bias": np.zeros(1)})
+    {'weight': array([[3.],
+           [4.]]), 'bias': array([1.])}
+    """
+    own = dict(module._all_parameters(""))
+    for name, value in params.items():
+        if name not in own:
+            raise KeyError(f"params holds {name!r}, but the parameters are {', '.join(own)}")
+        if np.shape(value) != own[name].shape:
+            raise ValueError(f"params[{name!r}] has shape {np.shape(value)}, the parameter has {own[name].shape}")
+    return _with_values(module, params, "")(*args, **kwargs)
+
+
+def _with_values(module: Module, params: Mapping[str, Any], prefix: str) -> Module:
+    """A copy of the tree of modules that shares everything with it but the parameters that are named."""
+    other = copy.copy(module)
+    for name, value in vars(module).items():
+        if isinstance(value, Module):
+            setattr(other, name, _with_values(value, params, f"{prefix}{name}."))
+        elif isinstance(value, Parameter) and prefix + name in params:
+            given = params[prefix + name]
+            setattr(other, name, given if isinstance(given, Tensor) else plain_tensor(np.asarray(given)))
+    return other
