@@ -1,0 +1,28 @@
+"""Interactions: made up, or read from files; split; turned into vectors.
+
+>>> from acg_numpy.data import draw_split, factorise, make_world
+>>> taken = make_world(seed=0).interactions
+>>> split = draw_split(taken, seed=0)
+>>> factors = factorise(split.visible(taken), taken)
+>>> factors.user_vectors(split.visible(taken)).shape  # every user, seen from every domain
+(800, 5, 32)
+"""
+
+from acg_numpy.data.factors import Factors, factorise
+from acg_numpy.data.interactions import DataError, Interactions
+from acg_numpy.data.reader import read_interactions
+from acg_numpy.data.splits import Split, draw_split, read_split
+from acg_numpy.data.worlds import World, make_world
+
+__all__ = [
+    "DataError",
+    "Factors",
+    "Interactions",
+    "Split",
+    "World",
+    "draw_split",
+    "factorise",
+    "make_world",
+    "read_interactions",
+    "read_split",
+]

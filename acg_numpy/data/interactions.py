@@ -1,0 +1,135 @@
+"""What is a set of interactions?  Who took what, and which domain each item belongs to.
+
+    X  (U, I)   X[u, i] = 1 where user u took item i, kept sparse
+    item_domain (I,)   the domain d of column i
+
+An item that belongs to several domains stands in X once for each of them, as columns that share their number in `same_item`.  What
+a user did in one of the domains is then visible in the others, so wherever domain d has to be out of sight, every column of every item
+of d has to be: that is what `elsewhere` is for, and the splits and the factors go by it.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from acg_numpy.shapes import Array
+
+
+class DataError(ValueError):
+    """Data that cannot be used, with the reason in words: which file, where in it, what was expected."""
+
+
+@dataclass(frozen=True, eq=False)
+class Interactions:
+    """Users, items in domains, and who took what.
+
+    Parameters
+    ----------
+    users : array of str, shape (U,)
+    items : array of str, shape (I,)
+        The id of the item of each column; an item of several domains is named once for each.
+    domains : array of str, shape (N,)
+        Most items first.
+    matrix : sparse array (CSR), shape (U, I), float32
+        1 where the user took the item; nothing else is stored.
+    item_domain : array of int, shape (I,)
+        Index into `domains`.
+    same_item : array of int, shape (I,), optional
+        Equal for columns that are the same item in several domains; by default every column is an item of its own.
+    notes : tuple of str
+        What was left out on the way here, and why.
+    sha256 : str
+        Of the bytes that this was made from.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together.
+
+    Examples
+    --------
+    >>> X = sp.csr_array(np.array([[1, 0, 1], [0, 1, 1]], dtype=np.float32))
+    >>> taken = Interactions(
+    ...     users=np.array(["ann", "bob"]),
+    ...     items=np.array(["Dune", "Emma", "Alien"]),
+    ...     domains=np.array(["books", "films"]),
+    ...     matrix=X,
+    ...     item_domain=np.array([0, 0, 1]),
+    ... )
+    >>> taken.counts  # each user has one book and one film
+    array([[1, 1],
+           [1, 1]])
+    """
+
+    users: npt.NDArray[np.str_]
+    items: npt.NDArray[np.str_]
+    domains: npt.NDArray[np.str_]
+    matrix: sp.csr_array
+    item_domain: npt.NDArray[np.int64]
+    same_item: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    notes: tuple[str, ...] = ()
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.same_item):
+            object.__setattr__(self, "same_item", np.arange(len(self.items)))
+        expected = (len(self.users), len(self.items))
+        if self.matrix.shape != expected:
+            raise ValueError(f"matrix has shape {self.matrix.shape}, but there are {expected[0]} users and {expected[1]} items")
+        for name, values in (("item_domain", self.item_domain), ("same_item", self.same_item)):
+            if values.shape != (expected[1],):
+                raise ValueError(f"{name} has shape {values.shape}, but must hold one number for each of {expected[1]} items")
+        if len(self.item_domain) and not 0 <= self.item_domain.min() <= self.item_domain.max() < len(self.domains):
+            raise ValueError(f"item_domain must run from 0 to {len(self.domains) - 1}, the last of {len(self.domains)} domains")
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many items each user took in each domain, shape (U, N)."""
+        return domain_counts(self.matrix, self.item_domain, len(self.domains))
+
+    @cached_property
+    def elsewhere(self) -> npt.NDArray[np.bool_]:
+        """Which columns say nothing of domain d: True where no item of d stands, shape (N, I)."""
+        hidden = np.zeros((len(self.domains), int(self.same_item.max(initial=-1)) + 1), dtype=bool)
+        hidden[self.item_domain, self.same_item] = True
+        elsewhere: npt.NDArray[np.bool_] = ~hidden[:, self.same_item]
+        return elsewhere
+
+    @cached_property
+    def counts_elsewhere(self) -> npt.NDArray[np.int64]:
+        """How many different items outside domain d each user took, shape (U, N)."""
+        first_columns = np.unique(self.same_item, return_index=True)[1]
+        distinct = np.zeros(len(self.items), dtype=np.float32)
+        distinct[first_columns] = 1
+        total: npt.NDArray[np.int64] = np.rint(self.matrix @ distinct).astype(np.int64)
+        return total[:, None] - self.counts
+
+    def columns(self, domain: int) -> npt.NDArray[np.int64]:
+        """Find the columns of a domain's items, in order, shape (items of the domain,)."""
+        return np.flatnonzero(self.item_domain == domain)
+
+    def __repr__(self) -> str:
+        taken = f"{self.matrix.nnz:,} interactions of {len(self.users):,} users with {len(self.items):,} items"
+        return f"<Interactions: {taken} in {len(self.domains)} domains>"
+
+
+def domain_counts(matrix: sp.csr_array, item_domain: Array, num_domains: int) -> npt.NDArray[np.int64]:
+    """Count each row's entries in each domain.
+
+    Parameters
+    ----------
+    matrix : sparse array (CSR), shape (U, I)
+    item_domain : array of int, shape (I,)
+    num_domains : int
+
+    Returns
+    -------
+    array of int64, shape (U, N)
+    """
+    rows = len(matrix.indptr) - 1
+    user = np.repeat(np.arange(rows), np.diff(matrix.indptr))
+    cell = user * num_domains + item_domain[matrix.indices]
+    return np.bincount(cell, minlength=rows * num_domains).reshape(rows, num_domains)
