@@ -40,7 +40,8 @@ def unbroadcast(grad: Array, like: Array) -> Array:
         return grad
     added = grad.ndim - like.ndim
     stretched = tuple(added + i for i, n in enumerate(like.shape) if n == 1 and grad.shape[added + i] != 1)
-    return np.reshape(np.sum(grad, axis=(*range(added), *stretched)), like.shape)
+    summed: Array = np.add.reduce(grad, axis=(*range(added), *stretched))
+    return summed.reshape(like.shape) if stretched else summed
 
 
 def check_floating(**arrays: Array | None) -> None:
@@ -179,8 +180,57 @@ def check_attention(query: Array, key: Array, value: Array, mask: Array | None, 
             f"(shape {value.shape}); each key comes with its value"
         )
     batch = check_broadcast(query=query.shape[:-2], key=key.shape[:-2], value=value.shape[:-2])
-    check_mask(mask, (*batch, query.shape[-2], key.shape[-2]))
-    check_dropout_mask(dropout_mask)
+    pairs = (*batch, query.shape[-2], key.shape[-2])
+    check_mask(mask, pairs)
+    check_dropout_mask(dropout_mask, pairs)
+
+
+def check_multi_head(
+    query: Array,
+    context: Array,
+    projections: dict[str, tuple[Array, Array | None]],
+    mask: Array | None,
+    dropout_mask: Array | None,
+    num_heads: int,
+) -> None:
+    """Refuse what does not fit together in multi-head attention.
+
+    Parameters
+    ----------
+    projections : dict
+        Weight and bias of each of query, key, value and output.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> square = (np.zeros((4, 4)), None)
+    >>> projections = {name: square for name in ("query", "key", "value", "output")}
+    >>> check_multi_head(np.zeros((5, 3)), np.zeros((8, 4)), projections, None, None, num_heads=2)
+    Traceback (most recent call last):
+    ValueError: query has 3 features (shape (5, 3)), but query_weight takes 4 (shape (4, 4), in by out)
+    """
+    check_matrices(query=query, context=context)
+    inputs = {"query": query, "key": context, "value": context}
+    for name, x in inputs.items():
+        check_linear(x, *projections[name], names=("query" if name == "query" else "context", f"{name}_"))
+        check_num_heads(num_heads, projections[name][0].shape[1], f"{name}_weight")
+    widths = {name: weight.shape[1] for name, (weight, _) in projections.items()}
+    if widths["query"] != widths["key"]:
+        raise ValueError(
+            f"query_weight makes {widths['query']} features, but key_weight makes {widths['key']}; "
+            "a score is their dot product"
+        )
+    if projections["output"][0].shape[0] != widths["value"]:
+        raise ValueError(
+            f"value_weight makes {widths['value']} features, but output_weight has shape "
+            f"{projections['output'][0].shape}, in by out"
+        )
+    batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
+    check_mask(mask, (*batch, query.shape[-2], context.shape[-2]))
+    check_dropout_mask(dropout_mask, (*batch, num_heads, query.shape[-2], context.shape[-2]))
 
 
 def check_matrices(**arrays: Array) -> None:
@@ -227,7 +277,7 @@ def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
-    """Refuse a mask that is not boolean, or has other rows and columns than the scores; its leading axes broadcast.
+    """Refuse a mask that is not boolean, or does not fit scores of this shape; leading axes broadcast.
 
     Raises
     ------
@@ -244,35 +294,56 @@ def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
     dtype = getattr(mask, "dtype", type(mask).__name__)
     if dtype != np.bool_:
         raise TypeError(f"mask has dtype {dtype}; expected bool, True where attention is allowed, as mask != 0 makes")
-    *batch, rows, columns = shape
-    if mask.ndim < 2 or mask.shape[-2] not in (1, rows) or mask.shape[-1] not in (1, columns):
-        raise ValueError(
-            f"mask has shape {mask.shape}; expected (..., {rows}, {columns}), a row a query, a column a key"
-        )
-    check_broadcast(mask=mask.shape[:-2], scores=tuple(batch))
+    _check_pairs("mask", mask, shape)
 
 
-def check_dropout_mask(dropout_mask: Array | None) -> None:
-    """Refuse a dropout mask of booleans: it holds factors, 0 where dropped and 1 / keep rate elsewhere.
+def check_dropout_mask(dropout_mask: Array | None, shape: tuple[int, ...]) -> None:
+    """Refuse a dropout mask of booleans, or one that does not fit weights of this shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+
+    Examples
+    --------
+    >>> check_dropout_mask(np.array([[True, False]]), (1, 2))
+    Traceback (most recent call last):
+    TypeError: dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes
+    """
+    if dropout_mask is None:
+        return
+    check_factors(dropout_mask)
+    _check_pairs("dropout_mask", dropout_mask, shape)
+
+
+def check_factors(dropout_mask: Array) -> None:
+    """Refuse a dropout mask of anything but factors: 0 where dropped, 1 / keep rate elsewhere.
 
     Raises
     ------
     TypeError
-
-    Examples
-    --------
-    >>> check_dropout_mask(np.array([True, False]))
-    Traceback (most recent call last):
-    TypeError: dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes
     """
-    dtype = getattr(dropout_mask, "dtype", None)
-    if dtype == np.bool_:
+    if getattr(dropout_mask, "dtype", None) == np.bool_:
         raise TypeError("dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes")
     check_floating(dropout_mask=dropout_mask)
 
 
-def check_linear(x: Array, weight: Array, bias: Array | None) -> None:
+def _check_pairs(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    *batch, rows, columns = shape
+    if array.ndim < 2 or array.shape[-2] not in (1, rows) or array.shape[-1] not in (1, columns):
+        raise ValueError(
+            f"{name} has shape {array.shape}; expected (..., {rows}, {columns}): a row a query, a column a key"
+        )
+    check_broadcast(**{name: array.shape[:-2], "scores": tuple(batch)})
+
+
+def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, str] = ("x", "")) -> None:
     """Refuse rows, weight and bias that do not fit together.
+
+    Parameters
+    ----------
+    names : (str, str)
+        What the caller calls x, and what stands before "weight" and "bias" there.
 
     Raises
     ------
@@ -284,40 +355,41 @@ def check_linear(x: Array, weight: Array, bias: Array | None) -> None:
     Traceback (most recent call last):
     ValueError: x has 3 features (shape (5, 3)), but weight takes 4 (shape (4, 2), in by out)
     """
-    check_rows(x=x)
-    check_floating(weight=weight, bias=bias)
+    x_name, prefix = names
+    check_rows(**{x_name: x})
+    check_floating(**{f"{prefix}weight": weight, f"{prefix}bias": bias})
     if weight.ndim != 2:
-        raise ValueError(f"weight has shape {weight.shape}; expected two axes, in by out")
+        raise ValueError(f"{prefix}weight has shape {weight.shape}; expected two axes, in by out")
     if x.shape[-1] != weight.shape[0]:
-        mend = "; weight.T would fit" if x.shape[-1] == weight.shape[1] else ""
+        mend = f"; {prefix}weight.T would fit" if x.shape[-1] == weight.shape[1] else ""
         raise ValueError(
-            f"x has {x.shape[-1]} features (shape {x.shape}), but weight takes {weight.shape[0]} "
+            f"{x_name} has {x.shape[-1]} features (shape {x.shape}), but {prefix}weight takes {weight.shape[0]} "
             f"(shape {weight.shape}, in by out){mend}"
         )
     if bias is not None and bias.shape != (weight.shape[1],):
-        raise ValueError(f"bias has shape {bias.shape}; expected ({weight.shape[1]},), one number an output feature")
+        raise ValueError(
+            f"{prefix}bias has shape {bias.shape}; expected ({weight.shape[1]},), one number a column of {prefix}weight"
+        )
 
 
-def check_split(x: Array, num_heads: int) -> None:
-    """Refuse features that cannot be cut into so many heads of equal size.
+def check_num_heads(num_heads: int, features: int, name: str) -> None:
+    """Refuse a number of features that cannot be cut into so many heads of equal size.
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
 
     Examples
     --------
-    >>> check_split(np.zeros((5, 6)), 4)
+    >>> check_num_heads(4, 6, "x")
     Traceback (most recent call last):
-    ValueError: num_heads is 4, which does not divide the 6 features of x; 1, 2, 3 or 6 would
+    ValueError: num_heads is 4, which does not divide 6, the last axis of x; 1, 2, 3 or 6 would
     """
-    check_matrices(x=x)
-    features = x.shape[-1]
     if num_heads < 1 or features % num_heads:
-        divisors = [str(n) for n in range(1, features + 1) if features % n == 0] or ["1"]
-        listed = " or ".join(filter(None, [", ".join(divisors[:-1]), divisors[-1]]))
+        *divisors, last = [str(n) for n in range(1, features + 1) if features % n == 0] or ["1"]
+        listed = f"{', '.join(divisors)} or {last}" if divisors else last
         raise ValueError(
-            f"num_heads is {num_heads}, which does not divide the {features} features of x; {listed} would"
+            f"num_heads is {num_heads}, which does not divide {features}, the last axis of {name}; {listed} would"
         )
 
 

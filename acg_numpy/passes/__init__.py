@@ -1,0 +1,49 @@
+"""The classroom: each operation as a forward pass and its hand-derived backward, in plain NumPy.
+
+    out, cache = softmax_forward(scores)
+    grads      = softmax_backward(grad_out, cache)    # a NamedTuple, one field a positional argument
+
+Read `softmax` first, then `attention`.  Nothing is changed in place, nothing is random, and leading axes are free.
+"""
+
+from acg_numpy.passes.attention import (
+    multi_head_attention_backward,
+    multi_head_attention_forward,
+    scaled_dot_product_backward,
+    scaled_dot_product_forward,
+)
+from acg_numpy.passes.embedding import embedding_backward, embedding_forward
+from acg_numpy.passes.heads import (
+    merge_heads_backward,
+    merge_heads_forward,
+    split_heads_backward,
+    split_heads_forward,
+)
+from acg_numpy.passes.linear import linear_backward, linear_forward
+from acg_numpy.passes.scatter import scatter_add
+from acg_numpy.passes.softmax import (
+    log_softmax_backward,
+    log_softmax_forward,
+    softmax_backward,
+    softmax_forward,
+)
+
+__all__ = [
+    "embedding_backward",
+    "embedding_forward",
+    "linear_backward",
+    "linear_forward",
+    "log_softmax_backward",
+    "log_softmax_forward",
+    "merge_heads_backward",
+    "merge_heads_forward",
+    "multi_head_attention_backward",
+    "multi_head_attention_forward",
+    "scaled_dot_product_backward",
+    "scaled_dot_product_forward",
+    "scatter_add",
+    "softmax_backward",
+    "softmax_forward",
+    "split_heads_backward",
+    "split_heads_forward",
+]

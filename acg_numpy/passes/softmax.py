@@ -182,5 +182,7 @@ def log_softmax_backward(grad_out: Array, cache: LogSoftmaxCache) -> LogSoftmaxG
 
 def _below_maximum(scores: Array) -> Array:
     """S - m, row by row, with m = 0 where there is no finite maximum (every score is -inf, or there is no score)."""
-    m = np.max(scores, axis=-1, keepdims=True, initial=-np.inf)
+    if scores.shape[-1] == 0:
+        return scores
+    m = np.max(scores, axis=-1, keepdims=True)
     return scores - np.where(np.isfinite(m), m, 0.0)

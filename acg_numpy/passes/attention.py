@@ -1,0 +1,356 @@
+"""Attention: each query gets an average of the values, weighted by how well their keys answer it.
+
+One head.  L queries Q, rows of d features, meet S keys K and their values V (Vaswani et al. 2017, equation 1):
+
+    S = Q K^T / sqrt(d)      (..., L, S)    one score a pair; 1 / sqrt(d) keeps a sum of d products at the size of one
+    P = softmax(S)           (..., L, S)    over the keys: the weights.  A masked pair has S = -inf, and so P = 0
+    A = P * M                (..., L, S)    dropout: M is 0 where dropped, 1 / keep rate elsewhere (no M: A = P)
+    O = A V                  (..., L, Dv)
+
+Backward, from the last line to the first.  O_ie = sum_j A_ij V_je, so A_ij meets dO_ie through V_je, for every e, and
+V_je meets it through A_ij, for every i; likewise Q and K in the scores:
+
+    dA = dO V^T                dV = A^T dO
+    dP = dA * M                dM = dA * P
+    dS = P * (dP - <P, dP>)    the row's average under P, taken off: softmax's backward
+    dQ = dS K / sqrt(d)        dK = dS^T Q / sqrt(d)
+
+The mask is not in these lines, and need not be: where a pair is masked P is 0, so dS is 0.  A query with all keys
+masked has P = 0 throughout; its output is 0 and no gradient passes.  And each row of dS sums to zero, for softmax does
+not notice a number added to all scores of a row.  With a single key that is the end of it: P = 1, dS = 0, and query and
+key get no gradient at all, whatever they are.
+
+Several heads.  Queries, keys and values are projections of x (`query`) and c (`context`), cut into H heads of D / H
+features that attend independently, put together again and projected once more:
+
+    Q = x W_q + b_q    K = c W_k + b_k    V = c W_v + b_v        (..., L, D), (..., S, D), (..., S, D)
+    Q, K, V = heads of Q, K, V                                   (..., H, L, D/H), (..., H, S, D/H) twice
+    Z = heads attend, merged                                     (..., L, D)
+    O = Z W_o + b_o
+
+Nothing here is new, so nothing needs deriving: each step is a pair of its own, and the backward calls their backwards
+in reverse order.  The context is used twice, for keys and for values, and gets the sum of what comes back from both:
+dc = dc_K + dc_V.
+
+The surprise is b_k.  It is added to every key alike, so its gradient is a sum over keys, in each head
+
+    db_k = sum_j dK_j = sum_j sum_i dS_ij q_i / sqrt(d) = sum_i (sum_j dS_ij) q_i / sqrt(d) = 0
+
+since each row of dS sums to zero.  A bias on the keys adds q_i . b_k / sqrt(d) to all scores of row i, which softmax
+does not notice: b_k has no effect and cannot learn.  Added up in floating point the sum is not 0 but some 1e-17 of
+rounding noise, and an optimiser that divides a gradient by its usual size would make full steps of that; so the
+backward below returns the exact zero.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.passes.heads import (
+    MergeHeadsCache,
+    SplitHeadsCache,
+    merge_heads_backward,
+    merge_heads_forward,
+    split_heads_backward,
+    split_heads_forward,
+)
+from acg_numpy.passes.linear import LinearCache, linear_backward, linear_forward
+from acg_numpy.passes.softmax import SoftmaxCache, softmax_backward, softmax_forward
+from acg_numpy.shapes import Array, check_attention, check_multi_head, unbroadcast
+
+
+class ScaledDotProductCache(NamedTuple):
+    """What the backward needs; `weights` is P, from before dropout."""
+
+    query: Array  # (..., L, d)
+    key: Array  # (..., S, d)
+    value: Array  # (..., S, Dv)
+    weights: Array  # (..., L, S)
+    dropout_mask: Array | None  # (..., L, S)
+
+
+class ScaledDotProductGrads(NamedTuple):
+    """One gradient an input of `scaled_dot_product_forward`."""
+
+    query: Array  # (..., L, d)
+    key: Array  # (..., S, d)
+    value: Array  # (..., S, Dv)
+    mask: None = None
+    dropout_mask: Array | None = None  # (..., L, S)
+
+
+def scaled_dot_product_forward(
+    query: Array, key: Array, value: Array, mask: Array | None = None, dropout_mask: Array | None = None
+) -> tuple[Array, ScaledDotProductCache]:
+    """Average the values for each query, by softmax of its dot products with the keys.
+
+    Leading axes broadcast between all arguments.
+
+    Parameters
+    ----------
+    query : array, shape (..., L, d), floating
+    key : array, shape (..., S, d), floating
+    value : array, shape (..., S, Dv), floating
+    mask : bool array, shape (..., L, S), optional
+        True where the query may attend to the key.
+    dropout_mask : array, shape (..., L, S), floating, optional
+        What the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
+
+    Returns
+    -------
+    out : array, shape (..., L, Dv)
+        Zero for a query with all keys masked.
+    cache : ScaledDotProductCache
+        With the weights, (..., L, S), from before dropout.
+
+    Raises
+    ------
+    TypeError
+        For an argument that is not floating, or a mask that is not boolean.
+    ValueError
+        For shapes that do not fit together.
+
+    References
+    ----------
+    Vaswani et al., "Attention is all you need", 2017, equation 1.
+
+    Examples
+    --------
+    >>> query = np.array([[4.0, 0.0]])
+    >>> key = np.array([[0.0, 4.0], [4.0, 0.0]])  # the second one answers
+    >>> out, cache = scaled_dot_product_forward(query, key, np.array([[10.0], [20.0]]))
+    >>> out.round(3), cache.weights.round(3)
+    (array([[20.]]), array([[0., 1.]]))
+    """
+    check_attention(query, key, value, mask, dropout_mask)
+    scale = 1 / math.sqrt(query.shape[-1])
+    S = query @ np.swapaxes(key, -1, -2) * scale  # (..., L, d) @ (..., d, S) -> (..., L, S)
+    if mask is not None:
+        S = np.where(mask, S, -np.inf)
+    P, _ = softmax_forward(S)
+    A = P if dropout_mask is None else P * dropout_mask
+    out = A @ value  # (..., L, S) @ (..., S, Dv) -> (..., L, Dv)
+    return out, ScaledDotProductCache(query, key, value, P, dropout_mask)
+
+
+def scaled_dot_product_backward(
+    grad_out: Array, cache: ScaledDotProductCache, grad_weights: Array | None = None
+) -> ScaledDotProductGrads:
+    """Carry dL/dO back to queries, keys and values.
+
+    Parameters
+    ----------
+    grad_out : array, shape (..., L, Dv)
+        dO, the gradient of the loss with respect to the output.
+    cache : ScaledDotProductCache
+    grad_weights : array, shape (..., L, S), optional
+        What the loss adds to dP where it looks at the weights themselves.
+
+    Returns
+    -------
+    ScaledDotProductGrads
+        Each of the shape of its input, summed over the axes along which that was broadcast.
+
+    Examples
+    --------
+    >>> one_key = scaled_dot_product_forward(np.ones((3, 2)), np.ones((1, 2)), np.ones((1, 2)))[1]
+    >>> grads = scaled_dot_product_backward(np.ones((3, 2)), one_key)
+    >>> grads.value  # the one value is all that three queries get
+    array([[3., 3.]])
+    >>> grads.query.any()  # and there is nothing to choose
+    np.False_
+    """
+    dO, (Q, K, V, P, M) = grad_out, cache
+    scale = 1 / math.sqrt(Q.shape[-1])
+    A = P if M is None else P * M
+
+    dA = dO @ np.swapaxes(V, -1, -2)  # (..., L, Dv) @ (..., Dv, S) -> (..., L, S)
+    dV = np.swapaxes(A, -1, -2) @ dO  # (..., S, L) @ (..., L, Dv) -> (..., S, Dv)
+
+    dP = dA if M is None else dA * M
+    dM = None if M is None else unbroadcast(dA * P, M)
+    if grad_weights is not None:
+        dP = dP + grad_weights
+
+    dS = softmax_backward(dP, SoftmaxCache(P)).scores
+    dQ = dS @ K * scale  # (..., L, S) @ (..., S, d) -> (..., L, d)
+    dK = np.swapaxes(dS, -1, -2) @ Q * scale  # (..., S, L) @ (..., L, d) -> (..., S, d)
+
+    return ScaledDotProductGrads(unbroadcast(dQ, Q), unbroadcast(dK, K), unbroadcast(dV, V), None, dM)
+
+
+class MultiHeadAttentionCache(NamedTuple):
+    """The cache of each step."""
+
+    query: LinearCache
+    key: LinearCache
+    value: LinearCache
+    split: SplitHeadsCache
+    heads: ScaledDotProductCache
+    merge: MergeHeadsCache
+    output: LinearCache
+
+    @property
+    def weights(self) -> Array:
+        """P, shape (..., H, L, S): what each head of each query attends to, from before dropout."""
+        return self.heads.weights
+
+
+class MultiHeadAttentionGrads(NamedTuple):
+    """One gradient an input of `multi_head_attention_forward`."""
+
+    query: Array  # (..., L, Dx)
+    context: Array  # (..., S, Dc)
+    query_weight: Array  # (Dx, D)
+    query_bias: Array | None  # (D,)
+    key_weight: Array  # (Dc, D)
+    key_bias: Array | None  # (D,)
+    value_weight: Array  # (Dc, Dv)
+    value_bias: Array | None  # (Dv,)
+    output_weight: Array  # (Dv, Do)
+    output_bias: Array | None  # (Do,)
+    mask: None = None
+    dropout_mask: Array | None = None  # (..., H, L, S)
+
+
+def multi_head_attention_forward(
+    query: Array,
+    context: Array,
+    query_weight: Array,
+    query_bias: Array | None,
+    key_weight: Array,
+    key_bias: Array | None,
+    value_weight: Array,
+    value_bias: Array | None,
+    output_weight: Array,
+    output_bias: Array | None,
+    mask: Array | None = None,
+    dropout_mask: Array | None = None,
+    *,
+    num_heads: int,
+) -> tuple[Array, MultiHeadAttentionCache]:
+    """Let several heads of each query attend over the context.
+
+    Leading axes broadcast between query, context and masks.  Mostly all widths are one D; they need not be.
+
+    Parameters
+    ----------
+    query : array, shape (..., L, Dx), floating
+        x, what asks.
+    context : array, shape (..., S, Dc), floating
+        c, what is attended to.
+    query_weight, query_bias : arrays, shapes (Dx, D) and (D,)
+        Here and below, a bias may be None.
+    key_weight, key_bias : arrays, shapes (Dc, D) and (D,)
+    value_weight, value_bias : arrays, shapes (Dc, Dv) and (Dv,)
+    output_weight, output_bias : arrays, shapes (Dv, Do) and (Do,)
+    mask : bool array, shape (..., L, S), optional
+        True where attention is allowed; the heads share it.
+    dropout_mask : array, shape (..., H, L, S), floating, optional
+        What the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
+    num_heads : int
+        H, a divisor of D and Dv.
+
+    Returns
+    -------
+    out : array, shape (..., L, Do)
+    cache : MultiHeadAttentionCache
+        `cache.weights` are the attention weights, (..., H, L, S), from before dropout.
+
+    Raises
+    ------
+    TypeError
+        For an argument that is not floating, or a mask that is not boolean.
+    ValueError
+        For shapes that do not fit together.
+
+    References
+    ----------
+    Vaswani et al., "Attention is all you need", 2017, section 3.2.2.
+
+    Examples
+    --------
+    Three users attend over two tokens, with two heads:
+
+    >>> rng = np.random.default_rng(0)
+    >>> users, tokens = rng.normal(size=(3, 4)), rng.normal(size=(2, 4))
+    >>> W = [rng.normal(size=(4, 4)) for _ in range(4)]
+    >>> out, cache = multi_head_attention_forward(
+    ...     users, tokens, W[0], None, W[1], None, W[2], None, W[3], None, num_heads=2
+    ... )
+    >>> out.shape, cache.weights.shape
+    ((3, 4), (2, 3, 2))
+    """
+    projections = {
+        "query": (query_weight, query_bias),
+        "key": (key_weight, key_bias),
+        "value": (value_weight, value_bias),
+        "output": (output_weight, output_bias),
+    }
+    check_multi_head(query, context, projections, mask, dropout_mask, num_heads)
+    if mask is not None:
+        mask = np.expand_dims(mask, -3)  # (..., 1, L, S), the same for every head
+
+    Q, query_cache = linear_forward(query, query_weight, query_bias)  # (..., L, D)
+    K, key_cache = linear_forward(context, key_weight, key_bias)  # (..., S, D)
+    V, value_cache = linear_forward(context, value_weight, value_bias)  # (..., S, Dv)
+
+    Q, split_cache = split_heads_forward(Q, num_heads=num_heads)  # (..., H, L, D/H)
+    K, _ = split_heads_forward(K, num_heads=num_heads)  # (..., H, S, D/H)
+    V, _ = split_heads_forward(V, num_heads=num_heads)  # (..., H, S, Dv/H)
+
+    Z, heads_cache = scaled_dot_product_forward(Q, K, V, mask, dropout_mask)  # (..., H, L, Dv/H)
+    Z, merge_cache = merge_heads_forward(Z)  # (..., L, Dv)
+    out, output_cache = linear_forward(Z, output_weight, output_bias)  # (..., L, Do)
+
+    cache = MultiHeadAttentionCache(
+        query_cache, key_cache, value_cache, split_cache, heads_cache, merge_cache, output_cache
+    )
+    return out, cache
+
+
+def multi_head_attention_backward(
+    grad_out: Array, cache: MultiHeadAttentionCache, grad_weights: Array | None = None
+) -> MultiHeadAttentionGrads:
+    """Carry dL/dO back to query, context, weights and biases.
+
+    Parameters
+    ----------
+    grad_out : array, shape (..., L, Do)
+        dO, the gradient of the loss with respect to the output.
+    cache : MultiHeadAttentionCache
+    grad_weights : array, shape (..., H, L, S), optional
+        What the loss adds to dP where it looks at the attention weights themselves, by their entropy, say.
+
+    Returns
+    -------
+    MultiHeadAttentionGrads
+        Each of the shape of its input.  That of the key bias is exactly zero.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> W, b = rng.normal(size=(4, 4)), np.zeros(4)
+    >>> out, cache = multi_head_attention_forward(
+    ...     rng.normal(size=(3, 4)), rng.normal(size=(2, 4)), W, b, W, b, W, b, W, b, num_heads=2
+    ... )
+    >>> grads = multi_head_attention_backward(rng.normal(size=out.shape), cache)
+    >>> grads.key_bias
+    array([0., 0., 0., 0.])
+    """
+    dZ, dW_o, db_o = linear_backward(grad_out, cache.output)
+    dZ = merge_heads_backward(dZ, cache.merge).x
+    dQ, dK, dV, _, dM = scaled_dot_product_backward(dZ, cache.heads, grad_weights)
+
+    dQ = split_heads_backward(dQ, cache.split).x
+    dK = split_heads_backward(dK, cache.split).x
+    dV = split_heads_backward(dV, cache.split).x
+
+    dx, dW_q, db_q = linear_backward(dQ, cache.query)
+    dc_K, dW_k, _ = linear_backward(dK, cache.key)
+    dc_V, dW_v, db_v = linear_backward(dV, cache.value)
+
+    dc = dc_K + dc_V
+    db_k = None if cache.key.bias is None else np.zeros_like(cache.key.bias)
+    return MultiHeadAttentionGrads(dx, dc, dW_q, db_q, dW_k, db_k, dW_v, db_v, dW_o, db_o, None, dM)

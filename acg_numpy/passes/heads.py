@@ -1,0 +1,157 @@
+"""Heads: cut the last axis into H pieces that attend side by side, and put them together again.
+
+Forward.  Row l of x has D features.  Head h takes d = D / H of them that lie together, from h d to (h + 1) d - 1:
+
+    split:   y_{h l e} = x_{l, h d + e}       (..., L, D) -> (..., L, H, d) -> (..., H, L, d)
+    merge:   the same read from right to left  (..., H, L, d) -> (..., L, H, d) -> (..., L, D)
+
+The exchange of L and H in the middle is the point, and the classical mistake is to leave it out: reshaping
+(..., L, D) to (..., H, L, d) directly has the right shape and mixes the rows.
+
+Backward.  Both only move numbers, each to a place of its own, so each gradient moves back the way its number came: the
+backward of split is merge, that of merge is split.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.shapes import Array, check_heads, check_matrices, check_num_heads
+
+
+class SplitHeadsCache(NamedTuple):
+    """Merging needs nothing but the gradient, whose shape says all."""
+
+
+class SplitHeadsGrads(NamedTuple):
+    """One gradient an input of `split_heads_forward`."""
+
+    x: Array  # (..., L, D)
+
+
+class MergeHeadsCache(NamedTuple):
+    """Splitting again needs the number of heads."""
+
+    num_heads: int
+
+
+class MergeHeadsGrads(NamedTuple):
+    """One gradient an input of `merge_heads_forward`."""
+
+    x: Array  # (..., H, L, d)
+
+
+def split_heads_forward(x: Array, *, num_heads: int) -> tuple[Array, SplitHeadsCache]:
+    """Cut the features of each row into heads.
+
+    Parameters
+    ----------
+    x : array, shape (..., L, D), floating
+    num_heads : int
+        H, a divisor of D.
+
+    Returns
+    -------
+    y : array, shape (..., H, L, D // H)
+    cache : SplitHeadsCache
+
+    Raises
+    ------
+    TypeError
+        Where x is not floating.
+    ValueError
+        Where H does not divide D, or x has no rows axis.
+
+    Examples
+    --------
+    >>> split_heads_forward(np.array([[0.0, 1.0, 2.0, 3.0], [10.0, 11.0, 12.0, 13.0]]), num_heads=2)[0]
+    array([[[ 0.,  1.],
+            [10., 11.]],
+    <BLANKLINE>
+           [[ 2.,  3.],
+            [12., 13.]]])
+    """
+    check_matrices(x=x)
+    *batch, L, D = x.shape
+    check_num_heads(num_heads, D, "x")
+    by_row = np.reshape(x, (*batch, L, num_heads, D // num_heads))  # (..., L, H, d)
+    return np.swapaxes(by_row, -3, -2), SplitHeadsCache()  # (..., H, L, d)
+
+
+def split_heads_backward(grad_out: Array, cache: SplitHeadsCache) -> SplitHeadsGrads:
+    """Merge the gradients of the heads.
+
+    Parameters
+    ----------
+    grad_out : array, shape (..., H, L, d)
+    cache : SplitHeadsCache
+
+    Returns
+    -------
+    SplitHeadsGrads
+        dx, shape (..., L, H d).
+
+    Examples
+    --------
+    >>> x = np.arange(8.0).reshape(2, 4)
+    >>> split_heads_backward(*split_heads_forward(x, num_heads=2)).x  # there and back
+    array([[0., 1., 2., 3.],
+           [4., 5., 6., 7.]])
+    """
+    dx, _ = merge_heads_forward(grad_out)
+    return SplitHeadsGrads(dx)
+
+
+def merge_heads_forward(x: Array) -> tuple[Array, MergeHeadsCache]:
+    """Put the heads of each row side by side.
+
+    Parameters
+    ----------
+    x : array, shape (..., H, L, d), floating
+
+    Returns
+    -------
+    y : array, shape (..., L, H d)
+    cache : MergeHeadsCache
+
+    Raises
+    ------
+    TypeError
+        Where x is not floating.
+    ValueError
+        Where x has fewer than three axes.
+
+    Examples
+    --------
+    >>> heads = np.array([[[0.0, 1.0], [10.0, 11.0]], [[2.0, 3.0], [12.0, 13.0]]])
+    >>> merge_heads_forward(heads)[0]
+    array([[ 0.,  1.,  2.,  3.],
+           [10., 11., 12., 13.]])
+    """
+    check_heads(x)
+    *batch, H, L, d = x.shape
+    by_row = np.swapaxes(x, -3, -2)  # (..., L, H, d)
+    return np.reshape(by_row, (*batch, L, H * d)), MergeHeadsCache(H)
+
+
+def merge_heads_backward(grad_out: Array, cache: MergeHeadsCache) -> MergeHeadsGrads:
+    """Split the gradient into heads.
+
+    Parameters
+    ----------
+    grad_out : array, shape (..., L, H d)
+    cache : MergeHeadsCache
+
+    Returns
+    -------
+    MergeHeadsGrads
+        dx, shape (..., H, L, d).
+
+    Examples
+    --------
+    >>> heads = np.arange(8.0).reshape(2, 2, 2)
+    >>> (merge_heads_backward(*merge_heads_forward(heads)).x == heads).all()
+    np.True_
+    """
+    dx, _ = split_heads_forward(grad_out, num_heads=cache.num_heads)
+    return MergeHeadsGrads(dx)
