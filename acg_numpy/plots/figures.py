@@ -1,0 +1,59 @@
+"""Axes to draw on, arrays to draw, and a way to a file that leaves no window behind."""
+
+from collections.abc import Callable
+from os import PathLike
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from acg_numpy.shapes import Array
+
+P = ParamSpec("P")
+
+
+def new_axes() -> Axes:
+    """Axes of a new figure that pyplot knows, so that a notebook shows it and `plt.show()` finds it."""
+    import matplotlib.pyplot as plt  # here, for it picks a backend: whoever brings their own axes needs none
+
+    _, ax = plt.subplots(layout="constrained")
+    return ax
+
+
+def as_array(values: Any, name: str) -> Array:
+    """The numbers of an array, a list or a Tensor, as a floating ndarray without NaN or infinity."""
+    array = np.asarray(values.numpy() if hasattr(values, "numpy") else values, dtype=float)
+    if not np.all(np.isfinite(array)):
+        raise ValueError(f"{name} holds NaN or infinity, which cannot be drawn")
+    return array
+
+
+def save(
+    path: str | PathLike[str], plot: Callable[Concatenate[Any, P], Axes], data: Any, *args: P.args, **options: P.kwargs
+) -> None:
+    """Draw one plot and write it to a file, with no window and no figure left open.
+
+    Parameters
+    ----------
+    path : path
+        The file to write; its suffix says the format (.png, .pdf, .svg).
+    plot : function of this package
+    data
+        What to draw, the function's first argument.
+    **options
+        Handed on to `plot`, but for `ax`.
+
+    Examples
+    --------
+    >>> import io
+    >>> from acg_numpy.plots import attention_map
+    >>> picture = io.BytesIO()
+    >>> save(picture, attention_map, np.full((4, 8), 0.125))
+    >>> picture.getvalue()[1:4]
+    b'PNG'
+    """
+    figure = Figure(layout="constrained")
+    options["ax"] = figure.subplots()
+    plot(data, *args, **options)
+    figure.savefig(path, dpi=150)
