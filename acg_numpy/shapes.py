@@ -1,7 +1,8 @@
 """Shape and dtype checks, with the messages that a reader of a traceback deserves.
 
 The checks look at shapes, dtypes and ids alone, never at floating values, so that they cost next to nothing and work
-alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the engine's Tensors.
+alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the engine's Tensors.  Each `check_...` raises a
+TypeError for a wrong kind of thing, a ValueError for a wrong shape, an IndexError for an id that points nowhere.
 """
 
 import operator
@@ -47,11 +48,6 @@ def unbroadcast(grad: Array, like: Array) -> Array:
 def check_floating(**arrays: Array | None) -> None:
     """Refuse what is not an array of real or complex floating numbers; None passes, as an absent argument.
 
-    Raises
-    ------
-    TypeError
-        Naming the argument, what it is, and how to convert it.
-
     Examples
     --------
     >>> check_floating(x=np.zeros(3, np.float32), bias=None)
@@ -70,23 +66,21 @@ def check_floating(**arrays: Array | None) -> None:
             raise TypeError(f"{name} has dtype {dtype}; expected floating numbers, as {name}.astype(np.float32) makes")
 
 
-def check_rows(**arrays: Array) -> None:
-    """Refuse a scalar where rows along a last axis are expected.
-
-    Raises
-    ------
-    ValueError
+def check_axes(least: int, **arrays: Array) -> None:
+    """Refuse arrays that are not floating, or have too few of the axes (..., heads, rows, features).
 
     Examples
     --------
-    >>> check_rows(scores=np.array(1.0))
+    >>> check_axes(2, query=np.zeros(4))
     Traceback (most recent call last):
-    ValueError: scores has shape (); expected at least one axis, as scores[None] has
+    ValueError: query has shape (4,); expected (..., rows, features), which query[None] has
     """
     check_floating(**arrays)
     for name, array in arrays.items():
-        if array.ndim == 0:
-            raise ValueError(f"{name} has shape (); expected at least one axis, as {name}[None] has")
+        if array.ndim < least:
+            axes = ", ".join(("heads", "rows", "features")[-least:])
+            mend = f"{name}[{', '.join(['None'] * (least - array.ndim))}]"
+            raise ValueError(f"{name} has shape {array.shape}; expected (..., {axes}), which {mend} has")
 
 
 def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_rows") -> npt.NDArray[np.intp]:
@@ -100,9 +94,6 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
     name, rows : str
         What the caller calls the two, for the message.
 
-    Raises
-    ------
-    TypeError
         Where ids are booleans, floats or anything else but integers.
     IndexError
         Where an id is negative or too large.
@@ -133,10 +124,6 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
 def check_num_rows(num_rows: Any) -> int:
     """Return a number of rows as a plain int.
 
-    Raises
-    ------
-    TypeError, ValueError
-
     Examples
     --------
     >>> check_num_rows(-1)
@@ -153,9 +140,6 @@ def check_num_rows(num_rows: Any) -> int:
 def check_attention(query: Array, key: Array, value: Array, mask: Array | None, dropout_mask: Array | None) -> None:
     """Refuse queries, keys, values and masks that do not fit together.
 
-    Raises
-    ------
-    TypeError
         For a dtype that is not floating, or a mask that is not boolean.
     ValueError
         For shapes that do not fit, naming both.
@@ -166,7 +150,7 @@ def check_attention(query: Array, key: Array, value: Array, mask: Array | None, 
     Traceback (most recent call last):
     ValueError: query has 4 features (shape (5, 4)), but key has 2 (shape (3, 2)); a score is their dot product
     """
-    check_matrices(query=query, key=key, value=value)
+    check_axes(2, query=query, key=key, value=value)
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(
             f"query has {query.shape[-1]} features (shape {query.shape}), but key has {key.shape[-1]} "
@@ -200,10 +184,6 @@ def check_multi_head(
     projections : dict
         Weight and bias of each of query, key, value and output.
 
-    Raises
-    ------
-    TypeError, ValueError
-
     Examples
     --------
     >>> square = (np.zeros((4, 4)), None)
@@ -212,7 +192,7 @@ def check_multi_head(
     Traceback (most recent call last):
     ValueError: query has 3 features (shape (5, 3)), but query_weight takes 4 (shape (4, 4), in by out)
     """
-    check_matrices(query=query, context=context)
+    check_axes(2, query=query, context=context)
     inputs = {"query": query, "key": context, "value": context}
     for name, x in inputs.items():
         check_linear(x, *projections[name], names=("query" if name == "query" else "context", f"{name}_"))
@@ -233,33 +213,8 @@ def check_multi_head(
     check_dropout_mask(dropout_mask, (*batch, num_heads, query.shape[-2], context.shape[-2]))
 
 
-def check_matrices(**arrays: Array) -> None:
-    """Refuse arrays that are not floating with at least two axes, rows and features.
-
-    Raises
-    ------
-    TypeError, ValueError
-
-    Examples
-    --------
-    >>> check_matrices(query=np.zeros(4))
-    Traceback (most recent call last):
-    ValueError: query has shape (4,); expected rows and features, (..., rows, features): query[None] is one row
-    """
-    check_floating(**arrays)
-    for name, array in arrays.items():
-        if array.ndim < 2:
-            mend = f": {name}[None] is one row" if array.ndim == 1 else ""
-            raise ValueError(f"{name} has shape {array.shape}; expected rows and features, (..., rows, features){mend}")
-
-
 def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the shape that all broadcast to.
-
-    Raises
-    ------
-    ValueError
-        Naming every argument's axes.
 
     Examples
     --------
@@ -279,10 +234,6 @@ def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
 def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
     """Refuse a mask that is not boolean, or does not fit scores of this shape; leading axes broadcast.
 
-    Raises
-    ------
-    TypeError, ValueError
-
     Examples
     --------
     >>> check_mask(np.zeros((2, 3)), (2, 3))
@@ -291,18 +242,19 @@ def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
     """
     if mask is None:
         return
+    check_boolean(mask, "where attention is allowed")
+    _check_pairs("mask", mask, shape)
+
+
+def check_boolean(mask: Array, where: str) -> None:
+    """Refuse a mask of numbers; `where` completes "True ..." in the message."""
     dtype = getattr(mask, "dtype", type(mask).__name__)
     if dtype != np.bool_:
-        raise TypeError(f"mask has dtype {dtype}; expected bool, True where attention is allowed, as mask != 0 makes")
-    _check_pairs("mask", mask, shape)
+        raise TypeError(f"mask has dtype {dtype}; expected bool, True {where}, as mask != 0 makes")
 
 
 def check_dropout_mask(dropout_mask: Array | None, shape: tuple[int, ...]) -> None:
     """Refuse a dropout mask of booleans, or one that does not fit weights of this shape.
-
-    Raises
-    ------
-    TypeError, ValueError
 
     Examples
     --------
@@ -317,12 +269,7 @@ def check_dropout_mask(dropout_mask: Array | None, shape: tuple[int, ...]) -> No
 
 
 def check_factors(dropout_mask: Array) -> None:
-    """Refuse a dropout mask of anything but factors: 0 where dropped, 1 / keep rate elsewhere.
-
-    Raises
-    ------
-    TypeError
-    """
+    """Refuse a dropout mask of anything but factors: 0 where dropped, 1 / keep rate elsewhere."""
     if getattr(dropout_mask, "dtype", None) == np.bool_:
         raise TypeError("dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes")
     check_floating(dropout_mask=dropout_mask)
@@ -345,10 +292,6 @@ def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, 
     names : (str, str)
         What the caller calls x, and what stands before "weight" and "bias" there.
 
-    Raises
-    ------
-    TypeError, ValueError
-
     Examples
     --------
     >>> check_linear(np.zeros((5, 3)), np.zeros((4, 2)), None)
@@ -356,7 +299,7 @@ def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, 
     ValueError: x has 3 features (shape (5, 3)), but weight takes 4 (shape (4, 2), in by out)
     """
     x_name, prefix = names
-    check_rows(**{x_name: x})
+    check_axes(1, **{x_name: x})
     check_floating(**{f"{prefix}weight": weight, f"{prefix}bias": bias})
     if weight.ndim != 2:
         raise ValueError(f"{prefix}weight has shape {weight.shape}; expected two axes, in by out")
@@ -375,10 +318,6 @@ def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, 
 def check_num_heads(num_heads: int, features: int, name: str) -> None:
     """Refuse a number of features that cannot be cut into so many heads of equal size.
 
-    Raises
-    ------
-    ValueError
-
     Examples
     --------
     >>> check_num_heads(4, 6, "x")
@@ -393,19 +332,66 @@ def check_num_heads(num_heads: int, features: int, name: str) -> None:
         )
 
 
-def check_heads(x: Array) -> None:
-    """Refuse what has no heads axis.
-
-    Raises
-    ------
-    TypeError, ValueError
+def check_layer_norm(x: Array, weight: Array, bias: Array | None) -> None:
+    """Refuse rows, weight and bias that do not fit together.
 
     Examples
     --------
-    >>> check_heads(np.zeros((5, 6)))
+    >>> check_layer_norm(np.zeros((2, 4)), np.ones(3), None)
     Traceback (most recent call last):
-    ValueError: x has shape (5, 6); expected heads, rows and features, (..., heads, rows, features)
+    ValueError: weight has shape (3,); expected (4,), one number a feature of x
     """
-    check_floating(x=x)
-    if x.ndim < 3:
-        raise ValueError(f"x has shape {x.shape}; expected heads, rows and features, (..., heads, rows, features)")
+    check_axes(1, x=x)
+    check_floating(weight=weight, bias=bias)
+    features = x.shape[-1:]
+    if features == (0,):
+        raise ValueError(f"x has shape {x.shape}; expected at least one feature on the last axis, to take a mean")
+    for name, array in {"weight": weight, "bias": bias}.items():
+        if array is not None and array.shape != features:
+            raise ValueError(f"{name} has shape {array.shape}; expected {features}, one number a feature of x")
+
+
+def check_same_shape(**arrays: Array) -> None:
+    """Refuse shapes that differ, where broadcasting would only hide a mistake, and arrays without elements.
+
+    Examples
+    --------
+    >>> check_same_shape(prediction=np.zeros((3, 1)), target=np.zeros(3))
+    Traceback (most recent call last):
+    ValueError: prediction has shape (3, 1), but target has (3,); expected the same
+    """
+    check_floating(**arrays)
+    (first, a), (second, b) = arrays.items()
+    if a.shape != b.shape:
+        raise ValueError(f"{first} has shape {a.shape}, but {second} has {b.shape}; expected the same")
+    check_not_empty(**{first: a})
+
+
+def check_not_empty(**arrays: Array) -> None:
+    """Refuse arrays without elements, which have no mean."""
+    for name, array in arrays.items():
+        if 0 in array.shape:
+            raise ValueError(f"{name} has shape {array.shape}, no elements to take a mean of")
+
+
+def check_distinct_rows(x: Array) -> None:
+    """Refuse sets of fewer than two rows, which have no pairs."""
+    if x.shape[-2] < 2:
+        raise ValueError(f"x has shape {x.shape}, sets of {x.shape[-2]} row; expected at least 2, to compare")
+
+
+def check_candidates(mask: Array | None, shape: tuple[int, ...]) -> None:
+    """Refuse a mask of candidates that is not boolean, or does not broadcast to the logits.
+
+    Examples
+    --------
+    >>> check_candidates(np.ones(3, dtype=bool), (2, 4))
+    Traceback (most recent call last):
+    ValueError: mask has shape (3,); expected one that broadcasts to (2, 4), True for candidates
+    """
+    if mask is None:
+        return
+    check_boolean(mask, "for candidates")
+    fits = mask.ndim <= len(shape) and all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1], strict=False))
+    if not fits:
+        raise ValueError(f"mask has shape {mask.shape}; expected one that broadcasts to {shape}, True for candidates")

@@ -94,15 +94,23 @@ class Binding:
 
 
 class Primitive:
-    """A function with derivative rules of its own, one for each of its first arguments (None: no derivative there)."""
+    """A function with derivative rules of its own, one for each of its first arguments (None: no derivative there).
 
-    __slots__ = ("bind", "function", "is_ufunc", "name", "rules")
+    `run`, where given, is what is called in its place: the same values by a shorter way.
+    """
 
-    def __init__(self, function: Callable[..., Any], rules: tuple[Rule | None, ...] | EachPosition) -> None:
-        self.function = function
+    __slots__ = ("bind", "function", "name", "partial", "rules")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        rules: tuple[Rule | None, ...] | EachPosition,
+        run: Callable[..., Any] | None = None,
+    ) -> None:
+        self.function = run or function
         self.rules = rules
         self.name = name_of(function)
-        self.is_ufunc = isinstance(function, np.ufunc)
+        self.partial = not isinstance(rules, EachPosition) and None in rules
         if isinstance(rules, EachPosition):
             like, skip = rules.rule, 3  # position, g, ans
         else:
@@ -138,9 +146,9 @@ def name_of(function: Any) -> str:
 def no_rule(function: Any) -> NoDerivativeError:
     """The error for a function that the table does not hold: what it is, what is near it, what can be done."""
     name = name_of(function)
-    known = sorted(e.name for e in TABLE.values() if not isinstance(e, Plain))
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    hint = f" (the nearest that has one is {near[0]})" if near else ""
+    known = {e.name.rpartition(".")[2]: e.name for e in TABLE.values() if not isinstance(e, Plain)}
+    near = difflib.get_close_matches(name.rpartition(".")[2], known, n=1, cutoff=0.0)
+    hint = f" (the nearest that has one is {known[near[0]]})" if near else ""
     return NoDerivativeError(
         f"{name} has no derivative rule{hint}. Add one with acg_numpy.register_rule({name}, rule), rule(g, ans, *args) being the "
         "gradient of its first argument, or leave the graph on purpose: call it on t.numpy() or t.detach()"

@@ -20,7 +20,9 @@ from acg_numpy.autograd.table import PLAIN, TABLE, Composite, Primitive, name_of
 from acg_numpy.shapes import Array
 
 _next_order = itertools.count(1).__next__  # one counter for all threads: a result is always younger than its arguments
-_PLAIN_OPERANDS = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})
+_SEQUENCES = (list, tuple)
+_SIMPLE = frozenset({int, bool, float, str, type(None)})
+_USUAL = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})  # operands with nothing to say of their own
 
 
 class Tensor(ArrayMethods):
@@ -233,6 +235,10 @@ class Tensor(ArrayMethods):
     # NumPy's protocols.
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            entry = TABLE.get(ufunc)
+            if type(entry) is Primitive:
+                return record(entry, inputs, kwargs)
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -245,17 +251,17 @@ class Tensor(ArrayMethods):
 
     def __pow__(self, other: Any) -> "Tensor":
         if type(other) is int and other == 2:
-            return record(TABLE[np.square], (self,), {})
+            return np.square(self)  # type: ignore[return-value]
         return _operate(np.power, self, other)  # type: ignore[no-any-return]
 
     def __neg__(self) -> "Tensor":
-        return record(TABLE[np.negative], (self,), {})
+        return np.negative(self)  # type: ignore[return-value]
 
     def __pos__(self) -> "Tensor":
-        return record(TABLE[np.positive], (self,), {})
+        return np.positive(self)  # type: ignore[return-value]
 
     def __abs__(self) -> "Tensor":
-        return record(TABLE[np.absolute], (self,), {})
+        return np.absolute(self)  # type: ignore[return-value]
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other
@@ -270,53 +276,44 @@ def _getitem(array: Array, index: Any) -> Array:
 
 
 def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
+    """An operator whose other operand is not one of the usual ones."""
     for operand in (x, y):
-        if type(operand) not in _PLAIN_OPERANDS and not isinstance(operand, Tensor):
-            if getattr(operand, "__array_ufunc__", True) is None:
-                return NotImplemented  # it wants to handle arrays itself
-            if getattr(type(operand), "__array_ufunc__", None) is not None:
-                return ufunc(x, y)  # another array type: let NumPy ask both
-            if isinstance(operand, list | tuple):
-                return ufunc(*(np.asarray(o) if o is operand else o for o in (x, y)))
-    entry = TABLE.get(ufunc)
-    if type(entry) is Primitive:
-        return record(entry, (x, y), {})
-    return call_ufunc(ufunc, "__call__", (x, y), {})
+        if getattr(operand, "__array_ufunc__", ufunc) is None:
+            return NotImplemented  # it wants to handle arrays itself
+    return ufunc(x, y)
+
+
+def _recorded_operator(ufunc: np.ufunc, reflected: bool) -> Callable[[Tensor, Any], Any]:
+    def forward(self: Tensor, other: Any) -> Any:
+        if type(other) in _USUAL or isinstance(other, Tensor):
+            return record(TABLE[ufunc], (self, other), {})  # type: ignore[arg-type]
+        return _operate(ufunc, self, other)
+
+    def backward(self: Tensor, other: Any) -> Any:
+        if type(other) in _USUAL:
+            return record(TABLE[ufunc], (other, self), {})  # type: ignore[arg-type]
+        return _operate(ufunc, other, self)
+
+    return backward if reflected else forward
+
+
+def _plain_operator(ufunc: np.ufunc, reflected: bool) -> Callable[[Tensor, Any], Any]:
+    return lambda self, other: _operate(ufunc, other, self) if reflected else _operate(ufunc, self, other)
 
 
 def _define_operators() -> None:
-    def forward(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
-        return lambda self, other: _operate(ufunc, self, other)
-
-    def reflected(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
-        return lambda self, other: _operate(ufunc, other, self)
-
-    both = {
-        "add": np.add,
-        "sub": np.subtract,
-        "mul": np.multiply,
-        "truediv": np.true_divide,
-        "floordiv": np.floor_divide,
-        "mod": np.remainder,
-        "matmul": np.matmul,
-        "and": np.bitwise_and,
-        "or": np.bitwise_or,
-        "xor": np.bitwise_xor,
-    }
-    for name, ufunc in both.items():
-        setattr(Tensor, f"__{name}__", forward(ufunc))
-        setattr(Tensor, f"__r{name}__", reflected(ufunc))
-    Tensor.__rpow__ = reflected(np.power)  # type: ignore[attr-defined]
-    comparisons = {
-        "eq": np.equal,
-        "ne": np.not_equal,
-        "lt": np.less,
-        "le": np.less_equal,
-        "gt": np.greater,
-        "ge": np.greater_equal,
-    }
+    recorded = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "mod": np.remainder, "matmul": np.matmul}
+    for name, ufunc in recorded.items():
+        setattr(Tensor, f"__{name}__", _recorded_operator(ufunc, reflected=False))
+        setattr(Tensor, f"__r{name}__", _recorded_operator(ufunc, reflected=True))
+    Tensor.__rpow__ = _recorded_operator(np.power, reflected=True)  # type: ignore[attr-defined]
+    plain = {"floordiv": np.floor_divide, "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
+    for name, ufunc in plain.items():
+        setattr(Tensor, f"__{name}__", _plain_operator(ufunc, reflected=False))
+        setattr(Tensor, f"__r{name}__", _plain_operator(ufunc, reflected=True))
+    comparisons = {"eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}
     for name, ufunc in comparisons.items():
-        setattr(Tensor, f"__{name}__", forward(ufunc))
+        setattr(Tensor, f"__{name}__", _plain_operator(ufunc, reflected=False))
 
 
 _define_operators()
@@ -379,20 +376,29 @@ def _rebuild(kind: type[Tensor], data: Array, needs: bool, grad: Any) -> Tensor:
 # Running an operation.
 
 
-def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+def record(entry: Primitive, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
     """Run a primitive on the arrays inside its arguments, and let the result remember it."""
-    data = entry.function(*[a._data if isinstance(a, Tensor) else a for a in args], **options)
+    needs, values = False, []
+    for a in args:
+        if isinstance(a, Tensor):
+            values.append(a._data)
+            needs = needs or a._needs
+        else:
+            values.append(a)
+    data = entry.function(*values, **options)
     if type(data) is not np.ndarray:
         data = np.asarray(data)
-    if state.enabled:
-        for a in args:
-            if isinstance(a, Tensor) and a._needs:
-                rules = entry.rules
-                for i, b in enumerate(args):
-                    if isinstance(b, Tensor) and b._needs and (i >= len(rules) or rules[i] is None):
-                        raise NoDerivativeError(f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())")
-                return recorded_tensor(data, entry, args, options)
-    return plain_tensor(data)
+    if not (needs and state.enabled):
+        return plain_tensor(data)
+    if entry.partial or len(args) > len(entry.rules):
+        _check_places(entry, args)
+    return recorded_tensor(data, entry, args, options)
+
+
+def _check_places(entry: Primitive, args: tuple[Any, ...]) -> None:
+    for i, a in enumerate(args):
+        if isinstance(a, Tensor) and a._needs and (i >= len(entry.rules) or entry.rules[i] is None):
+            raise NoDerivativeError(f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())")
 
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -401,12 +407,14 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if type(entry) is Primitive:
         args, kwargs = entry.bind(args, kwargs)
         for place, value in enumerate(args):
-            if type(value) in (list, tuple) and _requires_grad(value):
+            if type(value) in _SEQUENCES and _requires_grad(value):
                 raise NoDerivativeError(f"{entry.name}: argument {place} is a {type(value).__name__} of Tensors; join them with np.stack")
         for name, value in kwargs.items():
-            if _requires_grad(value):
-                raise NoDerivativeError(f"{entry.name}: no derivative for {name}=; give it as a plain value (t.numpy(), t.item())")
-        return record(entry, args, {k: _stripped(v) for k, v in kwargs.items()} if kwargs else kwargs)
+            if type(value) not in _SIMPLE:
+                if _requires_grad(value):
+                    raise NoDerivativeError(f"{entry.name}: no derivative for {name}=; give it as a plain value (t.numpy(), t.item())")
+                kwargs = {**kwargs, name: _stripped(value)}
+        return record(entry, args, kwargs)
     if type(entry) is Composite:
         args, kwargs = entry.bind(args, kwargs)
         return entry.function(*args, **kwargs)

@@ -32,7 +32,7 @@ register_rule(np.negative, lambda g, ans, x: -g)
 register_rule(np.add, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(g, y))
 register_rule(np.subtract, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g, y))
 register_rule(np.multiply, lambda g, ans, x, y: unbroadcast(g * y, x), lambda g, ans, x, y: unbroadcast(g * x, y))
-register_rule(np.divide, lambda g, ans, x, y: unbroadcast(g / y, x), lambda g, ans, x, y: unbroadcast(-g * ans / y, y))
+register_rule(np.divide, lambda g, ans, x, y: unbroadcast(g / y, x), lambda g, ans, x, y: -unbroadcast(g * ans, y) / y)
 register_rule(
     np.remainder,
     lambda g, ans, x, y: unbroadcast(g, x),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.table import TABLE, Primitive
 from acg_numpy.autograd.tensor import Tensor
 
 
@@ -40,7 +41,14 @@ def count(x: Any, axis: Any) -> int:
     return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-register_rule(np.sum, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims))
+def add_up(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """np.sum without its way through Python."""
+    return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=dtype)
+
+
+TABLE[np.sum] = Primitive(
+    np.sum, (lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims),), run=add_up
+)
 register_rule(np.mean, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims) / count(a, axis))
 
 # Variance and standard deviation, about the mean m:  var = sum (x - m)**2 / n,  n = count - ddof.  That m depends on x too changes
@@ -145,20 +153,24 @@ register_rule(np.cumprod, running_product)
 
 # The methods of ufuncs that do the same; their axis is 0 where it is not given.
 
-for ufunc, reduced in ((np.add, np.sum), (np.multiply, np.prod), (np.maximum, np.max), (np.minimum, np.min)):
+def along_first(function: Any) -> Any:
+    """A reduction, or a running one, whose axis is 0 where it is not given."""
 
-    @composite((ufunc, "reduce"))
-    def reduce(array: Any, axis: Any = 0, keepdims: bool = False, reduced: Any = reduced) -> Any:
-        """Reduce by the function that does it for all axes."""
-        return reduced(array, axis=axis, keepdims=keepdims)
+    def method(array: Any, axis: Any = 0, keepdims: bool = False) -> Any:
+        return function(array, axis=axis, keepdims=True) if keepdims else function(array, axis=axis)
+
+    return method
 
 
-for ufunc, accumulated in ((np.add, np.cumsum), (np.multiply, np.cumprod)):
-
-    @composite((ufunc, "accumulate"))
-    def accumulate(array: Any, axis: Any = 0, accumulated: Any = accumulated) -> Any:
-        """Accumulate by the function of that name."""
-        return accumulated(array, axis=axis)
+for ufunc, method, function in (
+    (np.add, "reduce", np.sum),
+    (np.multiply, "reduce", np.prod),
+    (np.maximum, "reduce", np.max),
+    (np.minimum, "reduce", np.min),
+    (np.add, "accumulate", np.cumsum),
+    (np.multiply, "accumulate", np.cumprod),
+):
+    composite((ufunc, method))(along_first(function))
 
 
 def running_extremum(g: Any, ans: Any, a: Any, axis: Any = 0) -> Any:

@@ -1,0 +1,142 @@
+"""The adapter: hand-derived pairs as nodes of the graph."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from acg_numpy import from_passes, grad, tensor
+from acg_numpy.passes import (
+    embedding_backward,
+    embedding_forward,
+    scaled_dot_product_backward,
+    scaled_dot_product_forward,
+)
+
+attend = from_passes(scaled_dot_product_forward, scaled_dot_product_backward)
+look_up = from_passes(embedding_forward, embedding_backward)
+
+
+class Grads(NamedTuple):
+    x: np.ndarray
+    y: np.ndarray
+
+
+def two_forward(x, y):
+    return (x * y, x + y), (x, y)
+
+
+def two_backward(grads, cache):
+    (g, h), (x, y) = grads, cache
+    return Grads(g * y + h, g * x + h)
+
+
+def numeric(f, x, step=1e-6):
+    g = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        d = np.zeros_like(x)
+        d[i] = step
+        g[i] = (f(x + d) - f(x - d)) / (2 * step)
+    return g
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def test_plain_arrays_go_straight_through():
+    out = look_up(np.eye(3), np.array([2, 0]))
+    assert type(out) is np.ndarray
+
+
+def test_integer_inputs_have_no_gradient_and_need_none():
+    table = tensor(np.zeros((3, 2)), requires_grad=True)
+    np.sum(look_up(table, np.array([1, 1, 0]))).backward()
+    np.testing.assert_array_equal(table.grad, [[1, 1], [2, 2], [0, 0]])
+
+
+def test_one_tensor_in_several_places_collects_from_all(rng):
+    x = rng.normal(size=(4, 3))
+    g = rng.normal(size=(4, 3))
+    found = grad(lambda t: np.sum(attend(t, t, t) * g))(x)
+    np.testing.assert_allclose(found, numeric(lambda v: np.sum(attend(v, v, v) * g), x), atol=1e-7)
+
+
+@pytest.mark.parametrize("mask", [None, np.array([[True, False, True], [False, False, False]])])
+@pytest.mark.parametrize("drop", [None, np.array([[2.0, 0.0, 2.0], [0.0, 2.0, 2.0]])])
+def test_second_order_runs_the_forward_again_on_tensors(rng, mask, drop):
+    q, k, v = rng.normal(size=(2, 4)), rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+    g, r = rng.normal(size=(2, 4)), rng.normal(size=(2, 4))
+
+    def slope(k):
+        return np.sum(grad(lambda q: np.sum(attend(q, k, v, mask=mask, dropout_mask=drop) * g))(q) * r)
+
+    np.testing.assert_allclose(grad(slope)(k), numeric(slope, k), atol=1e-7)
+
+
+def test_inputs_may_come_by_keyword_and_options_stay_keywords(rng):
+    x = tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    out = attend(key=x, value=x, query=x)
+    assert out.shape == (2, 3)
+    with pytest.raises(TypeError, match="missing argument value"):
+        attend(x, key=x)
+
+
+def test_several_outputs_share_one_call():
+    calls = []
+
+    def backward(grads, cache):
+        calls.append(1)
+        return two_backward(grads, cache)
+
+    both = from_passes(two_forward, backward)
+    x, y = tensor(3.0, requires_grad=True), tensor(2.0, requires_grad=True)
+    product, total = both(x, y)
+    (product * 10 + total).backward()
+    assert (x.grad, y.grad) == (21.0, 31.0)
+    assert len(calls) == 1
+
+
+def test_an_unused_output_contributes_nothing():
+    x, y = tensor(3.0, requires_grad=True), tensor(2.0, requires_grad=True)
+    product, _ = from_passes(two_forward, two_backward)(x, y)
+    product.backward()
+    assert (x.grad, y.grad) == (2.0, 3.0)
+
+
+def test_several_outputs_have_second_derivatives():
+    both = from_passes(two_forward, two_backward)
+
+    def f(x, y):
+        product, total = both(x, y)
+        return product**2 + total**3
+
+    assert grad(grad(f), argnums=1)(3.0, 2.0) == pytest.approx(4 * 3 * 2 + 6 * 5)
+
+
+def test_a_gradient_the_backward_leaves_out_is_an_error():
+    f = from_passes(lambda x, y: (x * y, None), lambda g, cache: (g,))
+    x, y = tensor(1.0, requires_grad=True), tensor(1.0, requires_grad=True)
+    with pytest.raises(TypeError, match="no gradient for y"):
+        f(x, y).backward()
+
+
+def test_a_gradient_of_the_wrong_shape_is_an_error():
+    f = from_passes(lambda x: (2 * x, None), lambda g, cache: (np.sum(g),))
+    with pytest.raises(ValueError, match=r"shape \(\).*\(3,\)"):
+        f(tensor(np.ones(3), requires_grad=True)).backward(np.ones(3))
+
+
+def test_a_gradient_that_is_the_callers_own_array_is_copied():
+    f = from_passes(lambda x: (x * 1.0, None), lambda g, cache: (g,))
+    x, g = tensor(np.ones(3), requires_grad=True), np.ones(3)
+    f(x).backward(g)
+    x.grad += 1
+    np.testing.assert_array_equal(g, np.ones(3))
+
+
+def test_a_tensor_given_as_an_option_is_an_error():
+    f = from_passes(lambda x, *, scale: (x * scale, scale), lambda g, scale: (g * scale,))
+    with pytest.raises(TypeError, match="scale is an option"):
+        f(tensor(1.0, requires_grad=True), scale=tensor(2.0, requires_grad=True))
