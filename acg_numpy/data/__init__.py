@@ -5,7 +5,7 @@
 >>> split = draw_split(taken, seed=0)
 >>> factors = factorise(split.visible(taken), taken)
 >>> factors.user_vectors(split.visible(taken)).shape  # every user, seen from every domain
-(800, 5, 32)
+(1000, 5, 32)
 """
 
 from acg_numpy.data.factors import Factors, factorise
