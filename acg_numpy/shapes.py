@@ -1,8 +1,8 @@
 """Shape and dtype checks, with the messages that a reader of a traceback deserves.
 
 The checks look at shapes, dtypes and ids alone, never at floating values, so that they cost next to nothing and work
-alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the engine's Tensors.  Each `check_...` raises a
-TypeError for a wrong kind of thing, a ValueError for a wrong shape, an IndexError for an id that points nowhere.
+alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the engine's Tensors.  Each `check_...` raises
+a TypeError for a wrong kind of thing, a ValueError for a wrong shape, an IndexError for an id that points nowhere.
 """
 
 import operator
@@ -93,10 +93,6 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
         Ids run from 0 to `num_rows` - 1.
     name, rows : str
         What the caller calls the two, for the message.
-
-        Where ids are booleans, floats or anything else but integers.
-    IndexError
-        Where an id is negative or too large.
 
     Examples
     --------

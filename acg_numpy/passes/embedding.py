@@ -19,7 +19,7 @@ None.
 from typing import NamedTuple
 
 from acg_numpy.passes.scatter import scatter_add
-from acg_numpy.shapes import Array, check_ids, check_rows
+from acg_numpy.shapes import Array, check_axes, check_ids
 
 
 class EmbeddingCache(NamedTuple):
@@ -69,7 +69,7 @@ def embedding_forward(table: Array, ids: Array | int) -> tuple[Array, EmbeddingC
            [ 0.,  1.],
            [20., 21.]])
     """
-    check_rows(table=table)
+    check_axes(1, table=table)
     num_rows = table.shape[0]
     ids = check_ids(ids, num_rows, rows="the number of rows in table")
     return table[ids], EmbeddingCache(ids, num_rows)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.shapes import Array, check_heads, check_matrices, check_num_heads
+from acg_numpy.shapes import Array, check_axes, check_num_heads
 
 
 class SplitHeadsCache(NamedTuple):
@@ -71,7 +71,7 @@ def split_heads_forward(x: Array, *, num_heads: int) -> tuple[Array, SplitHeadsC
            [[ 2.,  3.],
             [12., 13.]]])
     """
-    check_matrices(x=x)
+    check_axes(2, x=x)
     *batch, L, D = x.shape
     check_num_heads(num_heads, D, "x")
     by_row = np.reshape(x, (*batch, L, num_heads, D // num_heads))  # (..., L, H, d)
@@ -128,7 +128,7 @@ def merge_heads_forward(x: Array) -> tuple[Array, MergeHeadsCache]:
     array([[ 0.,  1.,  2.,  3.],
            [10., 11., 12., 13.]])
     """
-    check_heads(x)
+    check_axes(3, x=x)
     *batch, H, L, d = x.shape
     by_row = np.swapaxes(x, -3, -2)  # (..., L, H, d)
     return np.reshape(by_row, (*batch, L, H * d)), MergeHeadsCache(H)

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.shapes import Array, check_rows
+from acg_numpy.shapes import Array, check_axes
 
 
 class SoftmaxCache(NamedTuple):
@@ -86,7 +86,7 @@ def softmax_forward(scores: Array) -> tuple[Array, SoftmaxCache]:
     >>> P.round(6)
     array([0.25, 0.75])
     """
-    check_rows(scores=scores)
+    check_axes(1, scores=scores)
     E = np.exp(_below_maximum(scores))  # (..., K), at most 1
     total = np.sum(E, axis=-1, keepdims=True)
     P = E / np.where(total != 0, total, 1.0)
@@ -147,7 +147,7 @@ def log_softmax_forward(scores: Array) -> tuple[Array, LogSoftmaxCache]:
     >>> L  # exp(-2000) is 0 in floating point; its logarithm is right all the same
     array([    0., -2000.])
     """
-    check_rows(scores=scores)
+    check_axes(1, scores=scores)
     Z = _below_maximum(scores)
     total = np.sum(np.exp(Z), axis=-1, keepdims=True)
     L = Z - np.log(np.where(total != 0, total, 1.0))
