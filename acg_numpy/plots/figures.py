@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, BinaryIO, Concatenate, ParamSpec
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -30,14 +30,18 @@ def as_array(values: Any, name: str) -> Array:
 
 
 def save(
-    path: str | PathLike[str], plot: Callable[Concatenate[Any, P], Axes], data: Any, *args: P.args, **options: P.kwargs
+    path: str | PathLike[str] | BinaryIO,
+    plot: Callable[Concatenate[Any, P], Axes],
+    data: Any,
+    *args: P.args,
+    **options: P.kwargs,
 ) -> None:
     """Draw one plot and write it to a file, with no window and no figure left open.
 
     Parameters
     ----------
-    path : path
-        The file to write; its suffix says the format (.png, .pdf, .svg).
+    path : path or binary file
+        Where to write; the suffix of a path says the format (.png, .pdf, .svg).
     plot : function of this package
     data
         What to draw, the function's first argument.
