@@ -1,22 +1,24 @@
 """How do interactions become vectors?  A truncated SVD for the users, and one for each domain's items.
 
-X is the visible matrix, 1 where user u took item i.  Much-taken items say little about who takes them, so columns are weighed by
+X is the visible matrix, 1 where user u took item i.  Much-taken items say little about who takes them, so columns are
+weighed by
 
     w_i = 1 / sqrt(1 + popularity_i)
 
-The best rank-D approximation of X * w is S Sigma V'; its V (I, D) turns any row of interactions into a vector.  A user's vector for target domain d
-must not know what the user did in d, so the columns of d are taken out first:
+The best rank-D approximation of X * w is S Sigma V'; its V (I, D) turns any row of interactions into a vector.  A
+user's vector for target domain d must not know what the user did in d, so the columns of d are taken out first:
 
     u_d = ((X_u * w) with d's columns zeroed) V / scale
 
 and `scale` makes the deviation over all users, domains and components 1.
 
-Items get vectors from their own domain alone: with the SVD of d's columns, X_d = S Sigma C', item i has the row i of C sqrt(Sigma), of rank
-min(24, items - 1), padded with zeros to D; over all items, these too have unit deviation.  Each domain so has a space of its own, with no
-relation to the space of another: to find the relation is what a conditioner is for.
+Items get vectors from their own domain alone: with the SVD of d's columns, X_d = S Sigma C', item i has the row i of
+C sqrt(Sigma), of rank min(24, items - 1), padded with zeros to D; over all items, these too have unit deviation.
+Each domain so has a space of its own, with no relation to the space of another: to find the relation is what a
+conditioner is for.
 
-An item that stands in m domains is m columns, each with w_i / sqrt(m): then X * w has the same inner products between users as if it stood
-there once, and nobody's vector counts it double.
+An item that stands in m domains is m columns, each with w_i / sqrt(m): then X * w has the same inner products between
+users as if it stood there once, and nobody's vector counts it double.
 """
 
 from dataclasses import dataclass
@@ -162,7 +164,7 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
 
 
 def _right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Find the `rank` largest singular values (rank,) and their right vectors (columns, rank), zeros where there are no more."""
+    """Find the `rank` largest singular values (rank,) and right vectors (columns, rank), zeros after the last."""
     rows, columns = matrix.shape
     sigma, vectors = np.zeros(rank), np.zeros((columns, rank))
     start = rng.standard_normal(min(rows, columns))
@@ -172,9 +174,10 @@ def _right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) ->
     _, s, vt = svds(matrix.astype(np.float64), k=found, v0=start)
     best_first = np.argsort(-s, kind="stable")
     s, v = s[best_first], vt[best_first].T
-    v[:, s <= s[0] * 1e-9] = 0.0  # beyond the matrix's own rank there is only rounding noise
+    v[:, s <= s[0] * 1e-7] = 0.0  # beyond the matrix's own rank there is only rounding noise
     largest = np.argmax(np.abs(v), axis=0)
-    v *= np.where(v[largest, np.arange(found)] < 0, -1.0, 1.0)  # a singular vector has no sign of its own: make its largest entry positive
+    # A singular vector has no sign of its own: its largest entry is made positive.
+    v *= np.where(v[largest, np.arange(found)] < 0, -1.0, 1.0)
     sigma[:found], vectors[:, :found] = s, v
     return sigma, vectors
 

@@ -3,9 +3,10 @@
     X  (U, I)   X[u, i] = 1 where user u took item i, kept sparse
     item_domain (I,)   the domain d of column i
 
-An item that belongs to several domains stands in X once for each of them, as columns that share their number in `same_item`.  What
-a user did in one of the domains is then visible in the others, so wherever domain d has to be out of sight, every column of every item
-of d has to be: that is what `elsewhere` is for, and the splits and the factors go by it.
+An item that belongs to several domains stands in X once for each of them, as columns that share their number in
+`same_item`.  What a user did in one of the domains is then visible in the others, so wherever domain d has to be out
+of sight, every column of every item of d has to be: that is what `elsewhere` is for, and the splits and the factors
+go by it.
 """
 
 from dataclasses import dataclass, field
@@ -78,12 +79,18 @@ class Interactions:
             object.__setattr__(self, "same_item", np.arange(len(self.items)))
         expected = (len(self.users), len(self.items))
         if self.matrix.shape != expected:
-            raise ValueError(f"matrix has shape {self.matrix.shape}, but there are {expected[0]} users and {expected[1]} items")
+            raise ValueError(
+                f"matrix has shape {self.matrix.shape}, but there are {expected[0]} users and {expected[1]} items"
+            )
         for name, values in (("item_domain", self.item_domain), ("same_item", self.same_item)):
             if values.shape != (expected[1],):
-                raise ValueError(f"{name} has shape {values.shape}, but must hold one number for each of {expected[1]} items")
+                raise ValueError(
+                    f"{name} has shape {values.shape}, but must hold one number for each of {expected[1]} items"
+                )
         if len(self.item_domain) and not 0 <= self.item_domain.min() <= self.item_domain.max() < len(self.domains):
-            raise ValueError(f"item_domain must run from 0 to {len(self.domains) - 1}, the last of {len(self.domains)} domains")
+            raise ValueError(
+                f"item_domain must run from 0 to {len(self.domains) - 1}, the last of {len(self.domains)} domains"
+            )
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:

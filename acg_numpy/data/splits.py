@@ -1,15 +1,14 @@
 """Which (user, domain) pairs are for training, validation and test?
 
-A pair (u, d) asks: given all that user u did outside domain d, what does u take in d?  It can be answered, and the answer judged, where u
-took at least 3 items inside d and 10 outside.  Of those pairs a random fifth is the test and an eighth of the others validation.
-All interactions of both are hidden before anything is computed: from the factors, from the popularity, from the vectors of other domains.
-Every other pair with something to see inside is for training.
+A pair (u, d) asks: given all that user u did outside domain d, what does u take in d?  It can be answered, and the
+answer judged, where u took at least 3 items inside d and 10 outside.  Of those pairs a random fifth is the test and
+an eighth of the others validation. All interactions of both are hidden before anything is computed: from the factors,
+from the popularity, from the vectors of other domains. Every other pair with something to see inside is for training.
 """
 
 import csv
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -100,8 +99,9 @@ def draw_split(interactions: Interactions, seed: int) -> Split:
     num_validation = round((len(eligible) - num_test) / 8)
     if not num_test or not num_validation:
         raise DataError(
-            f"{len(eligible)} pairs of a user and a domain have at least {MIN_INSIDE} interactions inside the domain and {MIN_OUTSIDE} outside; "
-            "a fifth of them for the test and an eighth of the others for validation leaves none to judge by: more interactions are needed"
+            f"{len(eligible)} pairs of a user and a domain have at least {MIN_INSIDE} interactions inside the domain "
+            f"and {MIN_OUTSIDE} outside; a fifth of them for the test and an eighth of the others for validation leaves"
+            " nothing to judge by: more interactions are needed"
         )
     shuffled = np.random.default_rng(seed).permutation(eligible)
     hidden = np.zeros(interactions.counts.shape, dtype=bool)
@@ -109,7 +109,9 @@ def draw_split(interactions: Interactions, seed: int) -> Split:
     seen = domain_counts(_without(interactions, hidden), interactions.item_domain, len(interactions.domains))
     train = np.argwhere((seen > 0) & ~hidden)
     if not len(train):
-        raise DataError("all interactions were drawn for validation and test, and none is left for training: more interactions are needed")
+        raise DataError(
+            "all interactions were drawn for validation and test and none is left for training: more are needed"
+        )
     return Split(train, _sorted(shuffled[num_test : num_test + num_validation]), _sorted(shuffled[:num_test]))
 
 
@@ -130,12 +132,15 @@ def read_split(path: str | os.PathLike[str], interactions: Interactions) -> Spli
     Raises
     ------
     DataError
-        If the file cannot be read, names a user or domain that is unknown, lists a pair twice or under another part, leaves a part
-        empty, or has a pair with no interaction to learn from or be judged by.
+        If the file cannot be read, names a user or domain that is unknown, lists a pair twice or under another part,
+        leaves a part empty, or has a pair with no interaction to learn from or be judged by.
     """
     table = Table(path)
     wanted = [table.column(name, ID) for name in ("user", "domain", "part")]
-    known = [{name: n for n, name in enumerate(names.tolist())} for names in (interactions.users, interactions.domains, np.array(PARTS))]
+    known = [
+        {name: n for n, name in enumerate(names.tolist())}
+        for names in (interactions.users, interactions.domains, np.array(PARTS))
+    ]
     rows: list[tuple[int, int, int]] = []
     for block in table.blocks(wanted):
         for names in zip(*block, strict=True):
@@ -148,7 +153,9 @@ def read_split(path: str | os.PathLike[str], interactions: Interactions) -> Spli
     entries = np.array(rows, dtype=np.int64).reshape(-1, 3)
     pairs, times = np.unique(entries[:, :2], axis=0, return_counts=True)
     if (times > 1).any():
-        raise DataError(f"{path}: {_name(pairs[times > 1][0], interactions)} is listed {times.max()} times; a pair belongs to one part")
+        raise DataError(
+            f"{path}: {_name(pairs[times > 1][0], interactions)} is listed more than once; a pair belongs to one part"
+        )
     split = Split(*(_sorted(entries[entries[:, 2] == part, :2]) for part in range(len(PARTS))))
     seen = domain_counts(split.visible(interactions), interactions.item_domain, len(interactions.domains))
     for part, counts in zip(PARTS, (seen, interactions.counts, interactions.counts), strict=True):
@@ -162,7 +169,7 @@ def read_split(path: str | os.PathLike[str], interactions: Interactions) -> Spli
 
 
 def _without(interactions: Interactions, hidden: npt.NDArray[np.bool_]) -> sp.csr_array:
-    """Take the interactions of hidden pairs, `hidden` (U, N), out of the matrix, with every other column of the same items."""
+    """Take the interactions of hidden pairs (U, N) out of the matrix, with every other column of the same items."""
     X = interactions.matrix
     user = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     keep = ~hidden[user, interactions.item_domain[X.indices]]

@@ -1,10 +1,11 @@
 """How is a delimited text file read, whatever stands in it?
 
-The header decides what kind of file it is, not its name: names with types (`user_id:token`) make it a RecBole file, tab-separated and without
-quoting; else a tab, a semicolon or a comma in the header is the separator, and fields may be quoted as spreadsheets do.
+The header decides what kind of file it is, not its name: names with types (`user_id:token`) make it a RecBole file,
+tab-separated and without quoting; else a tab, a semicolon or a comma in the header is the separator, and fields may
+be quoted as spreadsheets do.
 
-Rows come in blocks, as columns, so that a file of ten million rows is a few hundred steps of Python.  A row that does not fit is left out,
-counted, and, if it is among the first, remembered with its line number.
+Rows come in blocks, as columns, so that a file of ten million rows is a few hundred steps of Python.  A row that does
+not fit is left out, counted, and, if it is among the first, remembered with its line number.
 """
 
 import csv
@@ -82,10 +83,17 @@ class Table:
         with self._open() as file:
             line = self._first_line(file)
         self.delimiter = _delimiter(line)
-        header = next(csv.reader([line], delimiter=self.delimiter))
+        try:
+            header = next(csv.reader([line], delimiter=self.delimiter))
+        except csv.Error as error:
+            raise DataError(
+                f"{self.path}, line 1: {error}; a header with the names of the columns was expected"
+            ) from error
         typed = [TYPED.fullmatch(name.strip()) for name in header]
         self.typed = all(typed)
-        self.columns = tuple(match[1] if match and self.typed else name.strip() for match, name in zip(typed, header, strict=True))
+        self.columns = tuple(
+            match[1] if match and self.typed else name.strip() for match, name in zip(typed, header, strict=True)
+        )
         self._types = tuple(match[2] if match else "" for match in typed)
 
     def column(self, name: str, kind: str, *, role: str | None = None) -> Column:
@@ -107,7 +115,8 @@ class Table:
         places = [n for n, column in enumerate(self.columns) if column == plain]
         if len(places) != 1:
             problem = f"has no column {name!r}" if not places else f"has {len(places)} columns {name!r}"
-            raise DataError(f"{self.path} {problem}{f' for the {role}' if role else ''}; it has {', '.join(map(repr, self.columns))}")
+            purpose = f" for the {role}" if role else ""
+            raise DataError(f"{self.path} {problem}{purpose}; it has {', '.join(map(repr, self.columns))}")
         return Column(places[0], role or name, kind)
 
     def plain(self, name: str) -> str:
@@ -116,7 +125,7 @@ class Table:
         return match[1] if match and self.typed else name
 
     def sequence_separator(self, column: Column) -> str | None:
-        """Say what separates several values in one field: a space in a RecBole sequence, "|" where names have no types."""
+        """Say what separates values in one field: a space in a RecBole sequence, "|" where there are no types."""
         return "|" if not self.typed else " " if self._types[column.place].endswith("_seq") else None
 
     def blocks(self, wanted: Sequence[Column]) -> Iterator[list[Sequence[str]]]:
@@ -129,7 +138,8 @@ class Table:
         Yields
         ------
         list of sequences of str
-            One sequence for each wanted column, with the fields of all well-formed rows of the block, in the file's order.
+            One sequence for each wanted column, with the fields of all well-formed rows of the block, in the file's
+            order.
 
         Raises
         ------
@@ -137,7 +147,9 @@ class Table:
             If the file turns out not to be text.
         """
         with self._open() as file:
-            reader = csv.reader(file, delimiter=self.delimiter, quoting=csv.QUOTE_NONE if self.typed else csv.QUOTE_MINIMAL)
+            reader = csv.reader(
+                file, delimiter=self.delimiter, quoting=csv.QUOTE_NONE if self.typed else csv.QUOTE_MINIMAL
+            )
             try:
                 next(reader)
                 while True:
@@ -149,7 +161,9 @@ class Table:
             except UnicodeDecodeError as error:
                 raise self._not_text(error) from error
             except csv.Error as error:
-                raise DataError(f"{self.path}, line {reader.line_num}: {error}; is a quote opened somewhere above and never closed?") from error
+                raise DataError(
+                    f"{self.path}, line {reader.line_num}: {error}; is a quote opened somewhere above and never closed?"
+                ) from error
             except OSError as error:
                 raise self._unreadable(error) from error
 
@@ -192,12 +206,16 @@ class Table:
         if "\0" in line or len(line) == LONGEST_HEADER:
             raise DataError(f"{self.path} is not a text file: a header with the names of the columns was expected")
         if not line.strip():
-            raise DataError(f"the first line of {self.path} is blank: a header with the names of the columns was expected")
+            raise DataError(
+                f"the first line of {self.path} is blank: a header with the names of the columns was expected"
+            )
         return line
 
     def _not_text(self, error: UnicodeDecodeError) -> DataError:
         byte = error.object[error.start]
-        return DataError(f"{self.path} is not UTF-8 text (a byte {byte:#04x} cannot be read); if it is text, save it as UTF-8")
+        return DataError(
+            f"{self.path} is not UTF-8 text (a byte {byte:#04x} cannot be read); if it is text, save it as UTF-8"
+        )
 
     def _unreadable(self, error: OSError) -> DataError:
         return DataError(f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}")
@@ -230,7 +248,9 @@ def _misfit(row: list[str], width: int, wanted: Sequence[Column]) -> str | None:
         if column.kind == ID and len(text) > LONGEST_ID:
             return f"the {column.role} is {len(text):,} characters long, more than {LONGEST_ID:,}"
         if not _all_fit([text], column.kind):
-            return f"the {column.role} {text!r} " + ("is not a number" if column.kind == NUMBER else "holds a line break or a null character")
+            return f"the {column.role} {text!r} " + (
+                "is not a number" if column.kind == NUMBER else "holds a line break or a null character"
+            )
     return None
 
 

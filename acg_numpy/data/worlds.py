@@ -1,32 +1,32 @@
 """A world to try things in, whose truth is known.
 
-Every domain d has a space of its own, in which the tastes are re-arranged: taste k lies at m_dk, a random unit vector, so
-that tastes which are neighbours in one domain are strangers in the next.  Item i of domain d belongs to one taste and lies
-near it, x_i = unit(m_dk + noise), and some items are taken more than others, by b_i.  What user u looks for in d is a point of
-d's space, a sum of the tastes' places:
+Every domain d has a space of its own, in which the tastes are re-arranged: taste k lies at m_dk, a random unit
+vector, so that tastes which are neighbours in one domain are strangers in the next.  Item i of domain d belongs to
+one taste and lies near it, x_i = unit(m_dk + noise), and some items are taken more than others, by b_i.  What user u
+looks for in d is a point of d's space, a sum of the tastes' places:
 
     p_ud = sum_k a_udk m_dk
 
 The two kinds of world differ in the weights a.
 
-"tastes"  A user has a few tastes, 3 of 8, of strength s_uk in [0.5, 1].  Every domain brings other tastes to the fore: taste
-          k has prominence o_dk there, from -0.5 to 0.5, in an order of the domain's own.  The strongest dominate:
+"tastes"  A user has a few tastes, 3 of 8, of strength s_uk in [0.5, 1].  Every domain brings other tastes to the fore:
+          taste k has prominence o_dk there, from -0.5 to 0.5, in an order of the domain's own.  The strongest dominate:
 
               a_ud = softmax(10 (s_u + o_d))  over the tastes that u has
 
-          Which of u's tastes that is depends on the domain, and no linear map of s_u says it: it is a choice, and so the
-          right map from what u did elsewhere to p_ud is not linear.  The spaces have 6 dimensions.
-"linear"  A user likes or dislikes each of 24 tastes, s_uk normal with variance 1/24, and all count everywhere as they are,
-          a_ud = s_u.  The right map is linear, of full rank, and there is nothing to choose: attention should not lead.  The
-          spaces have 24 dimensions, as many as the protocol's item vectors.
+          Which of u's tastes that is depends on the domain, and no linear map of s_u says it: it is a choice, and so
+          the right map from what u did elsewhere to p_ud is not linear.  The spaces have 6 dimensions.
+"linear"  A user likes or dislikes each of 24 tastes, s_uk normal with variance 1/24, and all count everywhere as they
+          are, a_ud = s_u.  The right map is linear, of full rank, and there is nothing to choose: attention should not
+          lead.  The spaces have 24 dimensions, as many as the protocol's item vectors.
 
 A user is met in each domain with probability 0.85 and takes 10 to 30 of its 100 items, one after the other, each with
-probability proportional to exp(sharpness * p_ud . x_i + b_i); sharpness is 4 in 6 dimensions and 8 in 24, so that the taste of
-a point of the same length shows as clearly in both.
+probability proportional to exp(sharpness * p_ud . x_i + b_i); sharpness is 4 in 6 dimensions and 8 in 24, so that the
+taste of a point of the same length shows as clearly in both.
 
-The constants follow from what each world is for.  That the models order themselves as the construction says (popularity,
-then linear maps, then attention; and no lead for attention in the linear world) was tried before they were fixed; they are not
-tuned to any model's figures, and they are not options.
+The constants follow from what each world is for.  That the models order themselves as the construction says
+(popularity, then linear maps, then attention; and no lead for attention in the linear world) was tried before they
+were fixed; they are not tuned to any model's figures, and they are not options.
 """
 
 import hashlib
