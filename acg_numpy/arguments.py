@@ -143,8 +143,8 @@ def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = N
             raise TypeError(f"domain_id is {domain_id!r}; expected integers, or names where domain_names is given")
         return _numbers_of(array, names)
     if array.size == 0 and not isinstance(domain_id, np.ndarray | Tensor):
-        array = array.astype(np.intp)  # an empty list has no dtype to be wrong
-    return check_ids(array, num_domains, name="domain_id", rows="num_domains")
+        return array.astype(np.intp)  # an empty list has no dtype to be wrong
+    return check_ids(domain_id, num_domains, name="domain_id", rows="num_domains")
 
 
 def _numbers_of(array: Array, names: Sequence[str]) -> npt.NDArray[np.intp]:

@@ -92,6 +92,9 @@ def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], rate: float, 
 
 def spawn(seed: Seed, n: int) -> list[np.random.SeedSequence]:
     """So many independent seeds of one; the seed itself is left as it was."""
-    sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    try:
+        sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    except (TypeError, ValueError):
+        raise TypeError(f"seed is {seed!r}; expected a whole number from 0, a numpy.random.SeedSequence or None") from None
     return [np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, i)) for i in range(n)]
 

@@ -1,0 +1,107 @@
+"""MultiHeadCrossAttention and DomainEmbedding by themselves."""
+
+import numpy as np
+import pytest
+
+from acg_numpy import DomainEmbedding, MultiHeadCrossAttention, tensor
+
+D, H = 8, 2
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def attention():
+    return MultiHeadCrossAttention(D, H, dtype=np.float64, seed=0)
+
+
+def test_weights_are_given_for_each_head(attention, rng):
+    out, weights = attention(rng.normal(size=(5, 3, D)), rng.normal(size=(4, D)), return_attention=True)
+    assert out.shape == (5, 3, D)
+    assert weights.shape == (5, H, 3, 4)
+
+
+def test_batch_axes_broadcast_mask_included(attention, rng):
+    mask = rng.random((7, 1, 3, 4)) < 0.5
+    out, weights = attention(rng.normal(size=(5, 3, D)), rng.normal(size=(7, 1, 4, D)), mask=mask, return_attention=True)
+    assert out.shape == (7, 5, 3, D)
+    assert weights.shape == (7, 5, H, 3, 4)
+    dropping = MultiHeadCrossAttention(D, H, 0.5, dtype=np.float64, seed=0)
+    assert dropping(rng.normal(size=(3, D)), rng.normal(size=(4, D)), mask=mask).shape == (7, 1, 3, D)
+
+
+def test_true_is_where_attention_is_allowed(attention, rng):
+    mask = np.array([[True, False, True], [False, True, False]])
+    _, weights = attention(rng.normal(size=(2, D)), rng.normal(size=(3, D)), mask=mask, return_attention=True)
+    np.testing.assert_array_equal(weights.data > 0, np.broadcast_to(mask, (H, 2, 3)))
+
+
+def test_a_query_that_may_attend_to_nothing_gets_the_bias_of_the_output(attention, rng):
+    attention.output.bias.data[...] = 3.0
+    x = tensor(rng.normal(size=(2, D)), requires_grad=True)
+    out = attention(x, rng.normal(size=(3, D)), mask=np.array([[True] * 3, [False] * 3]))
+    np.testing.assert_array_equal(out.data[1], 3.0)
+    np.sum(out**2).backward()
+    np.testing.assert_array_equal(x.grad[1], 0)
+    assert np.all(np.isfinite(x.grad))
+
+
+def test_the_key_bias_changes_nothing_and_learns_nothing(attention, rng):
+    query, context = rng.normal(size=(2, D)), rng.normal(size=(3, D))
+    before = attention(query, context)
+    np.sum(before**2).backward()
+    assert not np.any(attention.key.bias.grad)
+    attention.key.bias.data += rng.normal(size=D)
+    np.testing.assert_allclose(attention(query, context).data, before.data, atol=1e-12)
+
+
+def test_self_attention_collects_from_every_use(attention, rng):
+    x = rng.normal(size=(3, D))
+    g = rng.normal(size=(3, D))
+    t = tensor(x, requires_grad=True)
+    np.sum(attention(t, t) * g).backward()
+    d = 1e-6 * rng.normal(size=(3, D))
+    change = np.sum((attention(x + d, x + d).data - attention(x - d, x - d).data) * g)
+    assert np.sum(2 * d * t.grad) == pytest.approx(change, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("query", "context", "mask", "message"),
+    [
+        (np.ones((3, 4)), np.ones((2, D)), None, "query has shape"),
+        (np.ones(D), np.ones((2, D)), None, "query has shape"),
+        (np.ones((3, D)), np.ones(D), None, "context has shape"),
+        (np.ones((5, 3, D)), np.ones((4, 2, D)), None, "do not broadcast"),
+        (np.ones((3, D)), np.ones((2, D)), np.ones((2, 3), bool), "mask has shape"),
+    ],
+    ids=["features", "query axes", "context axes", "batch", "mask"],
+)
+def test_shapes_that_do_not_fit_are_named(attention, query, context, mask, message):
+    with pytest.raises(ValueError, match=message):
+        attention(query, context, mask=mask)
+
+
+def test_a_mask_must_be_boolean(attention):
+    with pytest.raises(TypeError, match="mask has dtype float64"):
+        attention(np.ones((3, D)), np.ones((2, D)), mask=np.ones((3, 2)))
+
+
+class TestDomainEmbedding:
+    def test_a_domain_is_its_rows_and_then_the_shared_ones(self):
+        tokens = DomainEmbedding(3, D, tokens_per_domain=2, num_global_tokens=1, seed=0)
+        context = tokens(np.array([2, 0])).data
+        np.testing.assert_array_equal(context[0, :2], tokens.tokens.data[2])
+        np.testing.assert_array_equal(context[1, 2], tokens.global_tokens.data[0])
+
+    def test_a_domain_named_twice_gets_both_gradients(self):
+        tokens = DomainEmbedding(3, D, tokens_per_domain=2, num_global_tokens=1, seed=0)
+        np.sum(tokens(np.array([2, 0, 2]))).backward()
+        np.testing.assert_array_equal(tokens.tokens.grad[:, 0, 0], [1, 0, 2])
+        np.testing.assert_array_equal(tokens.global_tokens.grad, 3)
+
+    def test_tokens_differ_from_one_another(self):
+        rows = DomainEmbedding(3, D, seed=0).tokens.data.reshape(-1, D)
+        assert len(np.unique(rows, axis=0)) == len(rows)
