@@ -77,7 +77,7 @@ def notes_on(outputs: Outputs, comparisons: Sequence[InputComparison], order: in
         uncertain = np.max(comparison.error[comparison.undecided])
         notes.append(
             f"{comparison.name}: {comparison.num_undecided} of {comparison.undecided.size} elements undecided: there "
-            f"the numeric derivative is uncertain by up to {uncertain:.1g}, more than rtol and atol allow for; inputs of "
-            "other sizes, a larger rtol or an atol may decide them"
+            f"the numeric derivative is uncertain by up to {uncertain:.1g}, more than rtol and atol allow for; inputs "
+            "of other sizes, a larger rtol or an atol may decide them"
         )
     return notes
