@@ -12,8 +12,8 @@ user's vector for target domain d must not know what the user did in d, so the c
 
 and `scale` makes the deviation over all users, domains and components 1.
 
-Items get vectors from their own domain alone: with the SVD of d's columns, X_d = S Sigma C', item i has the row i of
-C sqrt(Sigma), of rank min(24, items - 1), padded with zeros to D; over all items, these too have unit deviation.
+Items get vectors from their own domain alone: with the SVD of d's columns, (X * w)_d = S Sigma C', item i has the row i
+of C sqrt(Sigma), of rank min(24, items - 1), padded with zeros to D; over all items, these too have unit deviation.
 Each domain so has a space of its own, with no relation to the space of another: to find the relation is what a
 conditioner is for.
 
@@ -139,13 +139,14 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     weight = (1 / np.sqrt((1 + taken) * domains_of_item)).astype(np.float32)
     rng = np.random.default_rng(seed)
 
-    _, components = _right_factors(_scale_columns(visible, weight), emb_dim, rng)
+    weighed = _scale_columns(visible, weight)
+    _, components = _right_factors(weighed, emb_dim, rng)
     item_vectors = np.zeros((len(interactions.items), emb_dim))
     for d in range(len(interactions.domains)):
         columns = interactions.columns(d)
         rank = min(ITEM_RANK, len(columns) - 1, emb_dim)
         if rank > 0:
-            sigma, C = _right_factors(visible[:, columns], rank, rng)
+            sigma, C = _right_factors(weighed[:, columns], rank, rng)
             item_vectors[columns, :rank] = C * np.sqrt(sigma)
     item_vectors /= item_vectors.std() or 1.0
 
