@@ -1,0 +1,35 @@
+"""Training: the loop, its optimisers and metrics, the models attention is compared with, and what is kept of it.
+
+>>> from acg_numpy.data import make_world
+>>> from acg_numpy.training import fit
+>>> result = fit(make_world(seed=0).interactions, epochs=1, baselines=False)
+>>> result.conditions.shape  # every user in every domain
+(800, 5, 32)
+"""
+
+from acg_numpy.training.baselines import TRAINED, make_model
+from acg_numpy.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, replacing, save_checkpoint
+from acg_numpy.training.experiment import fit
+from acg_numpy.training.loop import EpochReport, Progress
+from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
+from acg_numpy.training.optimisers import SGD, AdamW
+from acg_numpy.training.result import Result
+
+__all__ = [
+    "SGD",
+    "TRAINED",
+    "AdamW",
+    "Checkpoint",
+    "CheckpointError",
+    "EpochReport",
+    "Progress",
+    "Result",
+    "fit",
+    "load_checkpoint",
+    "make_model",
+    "ndcg_at_k",
+    "recall_at_k",
+    "replacing",
+    "save_checkpoint",
+    "top_k",
+]

@@ -16,7 +16,7 @@ counts as the zero that it stands for.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,12 +30,8 @@ class HasGradient(Protocol):
     def data(self) -> Array:
         """The values, which are updated in place."""
 
-    @property
-    def grad(self) -> Array | None:
-        """The gradient, of the shape of `data`; None where the parameter took no part, and then it is left alone."""
-
-    def zero_grad(self) -> None:
-        """Forget the gradient."""
+    grad: Any
+    """The gradient, an array of the shape of `data`; None where the parameter took no part: then it is left alone."""
 
 
 class SGD:
@@ -79,7 +75,7 @@ class SGD:
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for p in self.parameters:
-            p.zero_grad()
+            p.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
@@ -164,7 +160,7 @@ class AdamW:
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for p in self.parameters:
-            p.zero_grad()
+            p.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""

@@ -17,9 +17,6 @@ class Leaf:
     data: np.ndarray
     grad: np.ndarray | None = None
 
-    def zero_grad(self):
-        self.grad = None
-
 
 def gradients(seed, steps, shape):
     return np.random.default_rng(seed).normal(size=(steps, *shape))
@@ -129,6 +126,13 @@ def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
         optimiser.load_state_dict({**before, "square.0": np.ones(5)})
     for name, array in optimiser.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("make", [AdamW, lambda p: SGD(p, 0.1)])
+def test_gradients_are_forgotten_on_request(make):
+    leaf = Leaf(np.ones(4), np.ones(4))
+    make([leaf]).zero_grad()
+    assert leaf.grad is None
 
 
 def test_a_state_is_a_copy():

@@ -1,0 +1,192 @@
+"""Does it help here?  Train attention and the other models on the same pairs, test all on the same pairs, and compare.
+
+The protocol: some (user, domain) pairs are hidden before anything is computed; a user's vector for a domain comes from
+what the user did elsewhere; a model maps it into the domain's own space, where the domain's items are ranked (see
+`ranking`).  Each run draws split, initial values, dropout and batches from its own seed.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.data import Factors, Interactions, Split, draw_split, factorise
+from acg_numpy.shapes import Array
+from acg_numpy.training.baselines import TRAINED, make_model
+from acg_numpy.training.loop import EpochReport, Progress, child_seed, scores_of, train
+from acg_numpy.training.ranking import Catalogue, Ids, Pairs, Ranker, Score, evaluate
+from acg_numpy.training.result import Outcome, Result, Run
+
+BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)
+
+
+def fit(
+    interactions: Interactions,
+    *,
+    seed: int = 0,
+    seeds: int = 1,
+    epochs: int = 60,
+    emb_dim: int = 32,
+    heads: int = 4,
+    tokens_per_domain: int = 8,
+    num_global_tokens: int = 0,
+    baselines: bool = True,
+    check_finite: bool = True,
+    progress: Progress | None = None,
+) -> Result:
+    """Train the conditioner on interactions, compare it with other models, and make every user's condition vectors.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        From `acg_numpy.data.read_interactions` or `make_world`.
+    seed : int, default 0
+        Of the first run; the others count up from it.
+    seeds : int, default 1
+        How many runs.
+    epochs : int, default 60
+        At most; the epoch that validates best is kept.
+    emb_dim : int, default 32
+        D, of user vectors, item vectors and conditions.
+    heads, tokens_per_domain, num_global_tokens : int
+        Of the attention.
+    baselines : bool, default True
+        Whether to train and test the other models too.
+    check_finite : bool, default True
+        Refuse NaN and infinity in the user vectors before training.
+    progress : callable, optional
+        Called with an `EpochReport` after each epoch of each model.
+
+    Returns
+    -------
+    Result
+        Metrics, history, the first run's conditioner, and the conditions; `result.write(folder)` writes them all.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, the data leaves nothing to train or test on, or a user vector is not finite.
+
+    Examples
+    --------
+    >>> from acg_numpy.data import make_world
+    >>> result = fit(make_world(seed=0).interactions, epochs=1, baselines=False)
+    >>> sorted(result.metrics["test"])
+    ['attention']
+    """
+    arguments = {
+        "seed": seed,
+        "seeds": seeds,
+        "epochs": epochs,
+        "emb_dim": emb_dim,
+        "heads": heads,
+        "tokens_per_domain": tokens_per_domain,
+        "num_global_tokens": num_global_tokens,
+        "baselines": baselines,
+    }
+    for name in ("seeds", "epochs", "emb_dim", "heads", "tokens_per_domain"):
+        if arguments[name] < 1:
+            raise ValueError(f"{name} must be at least 1, but it is {arguments[name]}")
+    attention = {"heads": heads, "tokens_per_domain": tokens_per_domain, "num_global_tokens": num_global_tokens}
+    runs = []
+    for number in range(1, seeds + 1):
+        task = _Task.draw(interactions, seed + number - 1, emb_dim)
+        if check_finite:
+            require_finite(task.user_vectors, interactions.users)
+        outcomes = {}
+        for name in ("popularity", *TRAINED) if baselines else ("attention",):
+            outcomes[name] = task.outcome(name, attention, epochs, (number, seeds), progress)
+        runs.append(Run(task.seed, task.sizes(), task.split, task.factors, outcomes))
+    return Result.of(interactions, runs, arguments)
+
+
+def require_finite(user_vectors: Array, users: npt.NDArray[np.str_]) -> None:
+    """Raise ValueError, naming the first user, if `user_vectors` (U, ..., D) hold NaN or infinity."""
+    finite = np.isfinite(user_vectors).all(axis=tuple(range(1, user_vectors.ndim)))
+    if not finite.all():
+        first = int(np.flatnonzero(~finite)[0])
+        raise ValueError(
+            f"the vector of user {str(users[first])!r} holds NaN or infinity (so do those of {int(np.sum(~finite)) - 1} "
+            "others): look for such values where the vectors come from (check_finite=False lets them through)"
+        )
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One run's data: what may be seen, and the pairs to train, validate and test on."""
+
+    seed: int
+    domains: list[str]
+    split: Split
+    factors: Factors
+    user_vectors: Array  # (U, N, D)
+    catalogue: Catalogue
+    training: Pairs
+    validation: Pairs
+    test: Pairs
+
+    @classmethod
+    def draw(cls, interactions: Interactions, seed: int, emb_dim: int) -> "_Task":
+        split = draw_split(interactions, seed)
+        visible = split.visible(interactions)
+        domains = [str(name) for name in interactions.domains]
+        factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
+        catalogue = Catalogue.of(interactions, factors.item_vectors)
+
+        def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
+            return Pairs.of(pairs, matrix, interactions.item_domain, catalogue)
+
+        return cls(
+            seed,
+            domains,
+            split,
+            factors,
+            factors.user_vectors(visible),
+            catalogue,
+            training=pairs_of(split.train, visible),
+            validation=pairs_of(split.validation, interactions.matrix),
+            test=pairs_of(split.test, interactions.matrix),
+        )
+
+    def sizes(self) -> dict[str, int]:
+        return {"train": len(self.training), "validation": len(self.validation), "test": len(self.test)}
+
+    def outcome(
+        self, name: str, attention: dict[str, int], epochs: int, run: tuple[int, int], progress: Progress | None
+    ) -> Outcome:
+        """Train one model, and test it."""
+        if name == "popularity":
+            began = time.perf_counter()
+            ndcg, recall = evaluate(self.popularity(), self.test)
+            return Outcome(None, ndcg, recall, 0, time.perf_counter() - began, None, None)
+        model = make_model(
+            name,
+            emb_dim=self.user_vectors.shape[-1],
+            domain_names=self.domains,
+            seed=child_seed(self.seed, f"{name}/init"),
+            **attention,
+        )
+        ranker = Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
+
+        def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
+            if progress is not None:
+                progress(EpochReport(name, *run, epoch, epochs, loss, validation, seconds))
+
+        trained = train(
+            ranker, self.training, self.validation, self.user_vectors, epochs=epochs, seed=self.seed, report=report
+        )
+        ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)
+        return Outcome(
+            ranker, ndcg, recall, model.num_parameters(), trained.seconds, trained.best_epoch, trained.history
+        )
+
+    def popularity(self) -> Score:
+        """Score items by the share of users who took them, whoever the user is."""
+
+        def score(users: Ids, domain: int) -> Array:
+            share = self.factors.popularity[self.catalogue.items[domain]]
+            return np.broadcast_to(share, (len(users), len(share)))
+
+        return score

@@ -1,0 +1,253 @@
+"""What came out, and how is it kept?  Metrics, conditions, and the files of the output folder."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.data import Factors, Interactions, Split
+from acg_numpy.shapes import Array
+from acg_numpy.training.checkpoints import replacing, save_checkpoint
+from acg_numpy.training.ranking import Ranker
+from acg_numpy.training.report import markdown
+
+Floats = npt.NDArray[np.float64]
+CONDITIONED = 4096  # users whose conditions are made together
+
+
+class Outcome(NamedTuple):
+    """One model in one run."""
+
+    ranker: Ranker | None  # None for popularity, which has no parameters
+    ndcg: Floats  # (P,), one a test pair
+    recall: Floats  # (P,)
+    parameters: int  # of the model, item biases apart
+    seconds: float
+    best_epoch: int | None
+    history: dict[str, list[Any]] | None
+
+
+class Run(NamedTuple):
+    """All models on one split."""
+
+    seed: int
+    sizes: dict[str, int]  # pairs to train, validate and test on
+    split: Split
+    factors: Factors
+    outcomes: dict[str, Outcome]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `fit` returns.
+
+    Attributes
+    ----------
+    metrics : dict
+        What metrics.json holds: "test" with NDCG@10 and recall@10 of every model, "paired" with the difference of
+        attention to each other model and its standard error, and what else the report needs.
+    history : dict of lists
+        "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run.
+    conditioner : AttentionConditioner
+        Of the first run, in evaluation mode.
+    user_vectors : array, shape (users, domains, D), float32
+        Each user's vector for each target domain, from all interactions.
+    conditions : array, shape (users, domains, D), float32
+        What the conditioner makes of them; zeros where a user has nothing outside the domain.
+    without_elsewhere : int
+        How many (user, domain) places those are.
+    item_bias : array, shape (items,), float32
+        As trained beside the conditioner.
+    """
+
+    interactions: Interactions
+    arguments: dict[str, Any]
+    metrics: dict[str, Any]
+    history: dict[str, list[Any]]
+    conditioner: AttentionConditioner
+    split: Split
+    factors: Factors
+    user_vectors: Array
+    conditions: Array
+    without_elsewhere: int
+    item_bias: Array
+
+    @classmethod
+    def of(cls, interactions: Interactions, runs: Sequence[Run], arguments: Mapping[str, Any]) -> "Result":
+        """Sum up runs, and make the conditions with the first one's conditioner, from all interactions."""
+        first = runs[0]
+        attention = first.outcomes["attention"]
+        assert attention.ranker is not None
+        assert isinstance(attention.ranker.model, AttentionConditioner)
+        assert attention.history is not None
+        user_vectors = first.factors.user_vectors(interactions.matrix)
+        reachable = interactions.counts_elsewhere > 0
+        conditions = make_conditions(attention.ranker.model, user_vectors, reachable)
+        without = int(np.sum(~reachable))
+        metrics = {
+            **summarise(runs),
+            "runs": [{"seed": run.seed, "pairs": run.sizes} for run in runs],
+            "users": len(interactions.users),
+            "items": len(interactions.items),
+            "domains": [str(name) for name in interactions.domains],
+            "without_elsewhere": without,
+        }
+        return cls(
+            interactions,
+            dict(arguments),
+            metrics,
+            attention.history,
+            attention.ranker.model,
+            first.split,
+            first.factors,
+            user_vectors,
+            conditions,
+            without,
+            attention.ranker.item_bias.data,
+        )
+
+    def write(self, folder: str | os.PathLike[str]) -> None:
+        """Write everything but the pictures to a folder, each file whole or not at all.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there; files of an earlier run are replaced.
+
+        Notes
+        -----
+        metrics.json, metrics.md, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
+        item_domains.txt, item_vectors.npy, item_bias.npy, run.json.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        data = self.interactions
+        domain_of_item = data.domains[data.item_domain]
+        for name, ids in (
+            ("users", data.users),
+            ("domains", data.domains),
+            ("items", data.items),
+            ("item_domains", domain_of_item),
+        ):
+            _write_text(folder / f"{name}.txt", "".join(f"{one}\n" for one in ids.tolist()))
+        for name, array in (
+            ("conditions", self.conditions),
+            ("item_vectors", self.factors.item_vectors),
+            ("item_bias", self.item_bias),
+        ):
+            with replacing(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
+                np.save(file, array, allow_pickle=False)
+        with replacing(folder / "split.tsv") as temporary:
+            self.split.write(temporary, data)
+        self._save_checkpoint(folder / "checkpoint.npz")
+        _write_text(folder / "run.json", _json(self.provenance()))
+        _write_text(folder / "metrics.md", markdown(self.metrics))
+        _write_text(folder / "metrics.json", _json(self.metrics))
+
+    def provenance(self) -> dict[str, Any]:
+        """Say what this came from: versions, seed, arguments, and the data's hash."""
+        packages = {name: version(name) for name in ("acg_numpy", "numpy", "scipy")}
+        return {
+            "versions": {"python": platform.python_version(), **packages},
+            "platform": f"{sys.platform} {platform.machine()}",
+            "seed": self.arguments["seed"],
+            "arguments": self.arguments,
+            "data": {"sha256": self.interactions.sha256, "notes": list(self.interactions.notes)},
+        }
+
+    def _save_checkpoint(self, path: Path) -> None:
+        """Keep all that is needed to fold new users in and to rank items for them."""
+        data, factors = self.interactions, self.factors
+        arrays = {
+            **{f"conditioner.{name}": value for name, value in self.conditioner.state_dict().items()},
+            "item_bias": self.item_bias,
+            "item_vectors": factors.item_vectors,
+            "components": factors.components,
+            "item_weight": factors.item_weight,
+            "scale": np.array(factors.scale),
+            "items": data.items,
+            "item_domain": data.item_domain,
+            "elsewhere": factors.elsewhere,
+            "domains": data.domains,
+        }
+        about = {"kind": "conditioner", "arguments": self.arguments, "data": data.sha256}
+        save_checkpoint(path, arrays, about)
+
+
+def summarise(runs: Sequence[Run]) -> dict[str, Any]:
+    """Condense runs into the "test" and "paired" parts of metrics.json."""
+    test = {}
+    for name in runs[0].outcomes:
+        outcomes = [run.outcomes[name] for run in runs]
+        test[name] = {
+            "ndcg@10": _spread([float(np.mean(o.ndcg)) for o in outcomes]),
+            "recall@10": _spread([float(np.mean(o.recall)) for o in outcomes]),
+            "parameters": outcomes[0].parameters,
+            "seconds": float(np.mean([o.seconds for o in outcomes])),
+            "best_epoch": [o.best_epoch for o in outcomes],
+        }
+    others = [name for name in test if name != "attention"]
+    return {"test": test, "paired": {name: paired_difference(runs, name) for name in others}}
+
+
+def paired_difference(runs: Sequence[Run], name: str) -> dict[str, float]:
+    """Compare attention with another model on the same test pairs.
+
+    Returns
+    -------
+    dict
+        "difference", attention's NDCG@10 minus the other's, the mean over runs of the mean over test pairs, and its
+        standard error "se".
+
+    Notes
+    -----
+    A user comes up in several domains and several runs, and those pairs are not independent.  So the standard error is
+    taken over users.  With x a pair's difference, m the mean and n the number of users,
+
+        weight = 1 / (runs * pairs in its run)        se^2 = n / (n - 1) * sum_users (sum_pairs weight (x - m))^2
+
+    which is the textbook's where every user comes up once.
+    """
+    weighted = np.zeros(0)
+    users = np.zeros(0, np.int64)
+    means = [float(np.mean(run.outcomes["attention"].ndcg - run.outcomes[name].ndcg)) for run in runs]
+    mean = float(np.mean(means))
+    for run in runs:
+        x = run.outcomes["attention"].ndcg - run.outcomes[name].ndcg
+        weighted = np.concatenate([weighted, (x - mean) / (len(runs) * len(x))])
+        users = np.concatenate([users, run.split.test[:, 0]])
+    sums = np.bincount(users, weights=weighted)
+    n = len(np.unique(users))
+    return {"difference": mean, "se": float(np.sqrt(np.sum(sums**2) * n / max(n - 1, 1)))}
+
+
+def make_conditions(conditioner: AttentionConditioner, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
+    """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
+    conditions = np.zeros_like(user_vectors)
+    for start in range(0, len(user_vectors), CONDITIONED):
+        users = slice(start, start + CONDITIONED)
+        made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
+        conditions[users] = np.where(reachable[users, :, None], made, 0.0)
+    return conditions
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    return {"mean": float(np.mean(values)), "std": float(np.std(values)), "values": values}
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,97 @@
+"""One model's training: it learns, it keeps its best epoch, and it is the same again from the same seed."""
+
+import numpy as np
+import pytest
+
+from acg_numpy.data import draw_split, factorise
+from acg_numpy.training.baselines import make_model
+from acg_numpy.training.loop import child_seed, scores_of, train
+from acg_numpy.training.ranking import Catalogue, Pairs, Ranker, evaluate
+
+
+@pytest.fixture(scope="module")
+def task(interactions):
+    """Training and validation pairs, user vectors and catalogue of one split."""
+    split = draw_split(interactions, 0)
+    visible = split.visible(interactions)
+    factors = factorise(visible, interactions, emb_dim=8)
+    catalogue = Catalogue.of(interactions, factors.item_vectors)
+    training = Pairs.of(split.train, visible, interactions.item_domain, catalogue)
+    validation = Pairs.of(split.validation, interactions.matrix, interactions.item_domain, catalogue)
+    return training, validation, factors.user_vectors(visible), catalogue
+
+
+def ranker_of(task, name="attention", seed=0):
+    model = make_model(name, emb_dim=8, domain_names=["a", "b", "c"], heads=2, tokens_per_domain=4, seed=seed)
+    return Ranker(model, task[3], np.full(36, -1.0, np.float32))
+
+
+def trained(task, name="attention", *, seed=0, epochs=4, report=None, validation=None):
+    ranker = ranker_of(task, name)
+    return ranker, train(ranker, task[0], validation or task[1], task[2], epochs=epochs, seed=seed, report=report)
+
+
+@pytest.mark.parametrize("name", ["attention", "one-key", "concat-mlp", "domain-linear"])
+def test_the_loss_falls(task, name):
+    loss = trained(task, name, epochs=12)[1].history["loss"]
+    assert loss[-1] < loss[0]
+    assert np.all(np.isfinite(loss))
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_seed_others(task):
+    (first, one), (second, other), (third, _) = trained(task), trained(task), trained(task, seed=1)
+    assert one.history == other.history
+    for name, value in first.state_dict().items():
+        np.testing.assert_array_equal(value, second.state_dict()[name])
+    assert any(np.any(value != third.state_dict()[name]) for name, value in first.state_dict().items())
+
+
+def test_the_best_epoch_is_kept(task):
+    ranker, outcome = trained(task, epochs=9)
+    looks = outcome.history["validation_ndcg"]
+    assert outcome.history["validation_epoch"] == [2, 4, 6, 8, 9]
+    assert outcome.best_epoch == outcome.history["validation_epoch"][int(np.argmax(looks))]
+    assert not ranker.training
+    assert np.mean(evaluate(scores_of(ranker, task[2]), task[1])[0]) == max(looks)
+
+
+def test_progress_is_reported_after_every_epoch(task):
+    told = []
+    _, outcome = trained(task, epochs=3, report=lambda *what: told.append(what))
+    assert [epoch for epoch, *_ in told] == [1, 2, 3]
+    assert [loss for _, loss, *_ in told] == outcome.history["loss"]
+    assert [ndcg is None for _, _, ndcg, _ in told] == [True, False, False]
+
+
+def test_one_key_attention_is_exactly_independent_of_the_user(task):
+    ranker, _ = trained(task, "one-key", epochs=4)
+    users, others = np.arange(80), np.random.default_rng(0).permutation(80)
+    for domain in range(3):
+        score = scores_of(ranker, task[2])
+        np.testing.assert_array_equal(score(users, domain), score(others, domain))
+
+
+def test_the_bias_of_the_keys_does_not_move(task):
+    ranker, _ = trained(task, epochs=6)
+    np.testing.assert_array_equal(ranker.state_dict()["model.attention.key.bias"], 0.0)
+    assert np.any(ranker.state_dict()["model.attention.query.bias"])
+
+
+def test_nothing_to_validate_on_keeps_the_last_epoch(task):
+    nothing = task[1].take(np.zeros(0, np.int64))
+    ranker = ranker_of(task)
+    outcome = train(ranker, task[0], nothing, task[2], epochs=3, seed=0)
+    assert outcome.best_epoch == 3
+    assert outcome.history["validation_epoch"] == []
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_epoch(task):
+    ranker = ranker_of(task)
+    ranker.item_bias.data[0] = np.nan
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1"):
+        train(ranker, task[0], task[1], task[2], epochs=2, seed=0)
+
+
+def test_each_purpose_and_each_run_has_a_seed_of_its_own():
+    seeds = {child_seed(seed, purpose) for seed in range(20) for purpose in ("batches", "attention/init", "film/init")}
+    assert len(seeds) == 60
