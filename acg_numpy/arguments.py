@@ -108,7 +108,9 @@ def check_input(value: Any, name: str, dtype: np.dtype[Any], features: int, *, m
     if not isinstance(value, Tensor):
         value = np.asarray(value)
     if value.dtype.kind != "f":
-        raise TypeError(f"{name} has dtype {value.dtype}; expected floating numbers, as {name}.astype(np.{dtype}) makes")
+        raise TypeError(
+            f"{name} has dtype {value.dtype}; expected floating numbers, as {name}.astype(np.{dtype}) makes"
+        )
     if value.ndim < min_ndim:
         expected = "(..., rows, emb_dim)" if min_ndim == 2 else "(..., emb_dim)"
         raise ValueError(f"{name} has shape {value.shape}; expected {expected}")

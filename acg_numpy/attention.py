@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.autograd import from_passes
 from acg_numpy.arguments import check_choice, check_count, check_dtype, check_input, check_rate
+from acg_numpy.autograd import from_passes
 from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
 from acg_numpy.module import Module
 from acg_numpy.passes import multi_head_attention_backward, multi_head_attention_forward
@@ -123,7 +123,9 @@ class MultiHeadCrossAttention(Module):
         dropped = None
         if self.training and self.dropout > 0:
             dropped = dropout_mask(self._dropout_rng, (*batch, self.num_heads, *scores), self.dropout, self.dtype)
-        projections = (p for layer in (self.query, self.key, self.value, self.output) for p in (layer.weight, layer.bias))
+        projections = (
+            p for layer in (self.query, self.key, self.value, self.output) for p in (layer.weight, layer.bias)
+        )
         run = attend_with_weights if return_attention else attend
         return run(query, context, *projections, mask, dropped, num_heads=self.num_heads)
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from acg_numpy.arguments import check_input, check_names, domain_ids
 from acg_numpy.attention import MultiHeadCrossAttention
-from acg_numpy.autograd import Tensor
 from acg_numpy.domain_embedding import DomainEmbedding
 from acg_numpy.layers import LayerNorm, Seed, spawn
 from acg_numpy.module import Module
@@ -63,7 +62,9 @@ class AttentionConditioner(Module):
     (5, 32)
     >>> conditioner(user_emb, np.array([0, 2, 2, 1, 0])).shape  # each in a domain of their own
     (5, 32)
-    >>> condition, attention = conditioner(user_emb[:, None], np.arange(3), return_attention=True)  # each in every domain
+    >>> condition, attention = conditioner(
+    ...     user_emb[:, None], np.arange(3), return_attention=True
+    ... )  # each in every domain
     >>> condition.shape, attention.shape
     ((5, 3, 32), (5, 3, 4, 8))
     """
@@ -138,13 +139,13 @@ class AttentionConditioner(Module):
         query = np.expand_dims(user_emb, -2)  # (..., 1, D)
         context = self.domain_embedding(ids)  # (..., K, D)
         found = self.attention(query, context, return_attention=return_attention)
-        out, weights = found if return_attention else (found, None)
+        out, *weights = found if return_attention else (found,)
         out = np.squeeze(out, -2)  # (..., D)
         if self.residual:
             out = out + user_emb
         if self.norm is not None:
             out = self.norm(out)
-        return (out, np.squeeze(weights, -2)) if return_attention else out  # (..., H, 1, K) -> (..., H, K)
+        return (out, np.squeeze(weights[0], -2)) if return_attention else out  # (..., H, 1, K) -> (..., H, K)
 
     @staticmethod
     def _check_batch(user_emb: Any, ids: Array) -> None:

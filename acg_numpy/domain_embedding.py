@@ -13,7 +13,9 @@ from acg_numpy.passes import embedding_backward, embedding_forward
 
 embedding = from_passes(embedding_forward, embedding_backward)
 
-TOKEN_DEVIATION = 0.3  # scores of unit users begin near 0, so attention begins nearly even and every token gets gradient
+TOKEN_DEVIATION = (
+    0.3  # scores of unit users begin near 0, so attention begins nearly even and every token gets gradient
+)
 
 
 class DomainEmbedding(Module):
@@ -74,11 +76,12 @@ class DomainEmbedding(Module):
         -------
         Tensor, shape (*domain_id.shape, tokens_per_domain + num_global_tokens, emb_dim)
         """
-        context = embedding(self.tokens, domain_ids(domain_id, self.num_domains))
+        context: Tensor = embedding(self.tokens, domain_ids(domain_id, self.num_domains))
         if self.global_tokens is None:
-            return context  # type: ignore[no-any-return]
-        shape = (*context.shape[:-2], *self.global_tokens.shape)
-        return np.concatenate([context, np.broadcast_to(self.global_tokens, shape)], axis=-2)  # type: ignore[call-overload, no-any-return]
+            return context
+        shared: Any = np.broadcast_to(self.global_tokens, (*context.shape[:-2], *self.global_tokens.shape))
+        joined: Any = np.concatenate([context, shared], axis=-2)
+        return joined  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         """Sizes."""

@@ -95,6 +95,7 @@ def spawn(seed: Seed, n: int) -> list[np.random.SeedSequence]:
     try:
         sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     except (TypeError, ValueError):
-        raise TypeError(f"seed is {seed!r}; expected a whole number from 0, a numpy.random.SeedSequence or None") from None
+        raise TypeError(
+            f"seed is {seed!r}; expected a whole number from 0, a numpy.random.SeedSequence or None"
+        ) from None
     return [np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, i)) for i in range(n)]
-

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd import Tensor
-from acg_numpy.autograd.tensor import plain_tensor
+from acg_numpy.autograd.tensors import plain_tensor
 from acg_numpy.shapes import Array
 
 
@@ -35,7 +35,9 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True)
 
     def __repr__(self) -> str:
-        return f"Parameter({np.array2string(self._data, separator=', ', prefix='Parameter(')}, dtype={self._data.dtype})"
+        return (
+            f"Parameter({np.array2string(self._data, separator=', ', prefix='Parameter(')}, dtype={self._data.dtype})"
+        )
 
 
 class Module:
@@ -50,6 +52,7 @@ class Module:
     ...     def __init__(self):
     ...         super().__init__()
     ...         self.factor = Parameter(np.array([2.0]))
+    ...
     ...     def __call__(self, x):
     ...         return self.factor * x
     >>> model = Scale()
@@ -132,7 +135,9 @@ class Module:
         own = dict(self.named_parameters())
         missing, unknown = [k for k in own if k not in state], [k for k in state if k not in own]
         if missing or unknown:
-            parts = [f"misses {', '.join(missing)}"] * bool(missing) + [f"holds unknown {', '.join(unknown)}"] * bool(unknown)
+            parts = [f"misses {', '.join(missing)}"] * bool(missing) + [f"holds unknown {', '.join(unknown)}"] * bool(
+                unknown
+            )
             raise KeyError(f"state {' and '.join(parts)}; it must be of a module made with the same options")
         arrays = {}
         for name, parameter in own.items():

@@ -13,7 +13,9 @@ def both(emb_dim, num_heads, bias, dtype, rng):
     ours = MultiHeadCrossAttention(emb_dim, num_heads, bias=bias, dtype=dtype, seed=0)
     for p in ours.parameters():
         p.data[...] = rng.normal(size=p.shape) / np.sqrt(emb_dim)
-    theirs = torch.nn.MultiheadAttention(emb_dim, num_heads, bias=bias, batch_first=True, dtype=getattr(torch, np.dtype(dtype).name))
+    theirs = torch.nn.MultiheadAttention(
+        emb_dim, num_heads, bias=bias, batch_first=True, dtype=getattr(torch, np.dtype(dtype).name)
+    )
     parts = (ours.query, ours.key, ours.value)
     with torch.no_grad():
         theirs.in_proj_weight.copy_(torch.tensor(np.concatenate([p.weight.data.T for p in parts])))
@@ -31,7 +33,10 @@ def both(emb_dim, num_heads, bias, dtype, rng):
 def test_output_weights_and_every_gradient_are_the_same(batch, queries, keys, masked, bias, dtype):
     rng = np.random.default_rng(batch)
     ours, theirs = both(12, 3, bias, dtype, rng)
-    query, context = rng.normal(size=(batch, queries, 12)).astype(dtype), rng.normal(size=(batch, keys, 12)).astype(dtype)
+    query, context = (
+        rng.normal(size=(batch, queries, 12)).astype(dtype),
+        rng.normal(size=(batch, keys, 12)).astype(dtype),
+    )
     g, h = rng.normal(size=query.shape).astype(dtype), rng.normal(size=(batch, 3, queries, keys)).astype(dtype)
     mask = (rng.random((queries, keys)) < 0.6) | (np.arange(keys) == 0) if masked else None
 
@@ -44,7 +49,12 @@ def test_output_weights_and_every_gradient_are_the_same(batch, queries, keys, ma
     tout, tweights = theirs(tq, tc, tc, attn_mask=forbidden, average_attn_weights=False)
     (torch.sum(tout * torch.tensor(g)) + torch.sum(tweights * torch.tensor(h))).backward()
 
-    pairs = {"output": (out.data, tout), "weights": (weights.data, tweights), "query": (q.grad, tq.grad), "context": (c.grad, tc.grad)}
+    pairs = {
+        "output": (out.data, tout),
+        "weights": (weights.data, tweights),
+        "query": (q.grad, tq.grad),
+        "context": (c.grad, tc.grad),
+    }
     rows = theirs.in_proj_weight.grad.split(12)
     for name, found in zip(("query", "key", "value"), rows, strict=True):
         pairs[f"{name}.weight"] = (getattr(ours, name).weight.grad, found.T)

@@ -26,7 +26,9 @@ def test_weights_are_given_for_each_head(attention, rng):
 
 def test_batch_axes_broadcast_mask_included(attention, rng):
     mask = rng.random((7, 1, 3, 4)) < 0.5
-    out, weights = attention(rng.normal(size=(5, 3, D)), rng.normal(size=(7, 1, 4, D)), mask=mask, return_attention=True)
+    out, weights = attention(
+        rng.normal(size=(5, 3, D)), rng.normal(size=(7, 1, 4, D)), mask=mask, return_attention=True
+    )
     assert out.shape == (7, 5, 3, D)
     assert weights.shape == (7, 5, H, 3, 4)
     dropping = MultiHeadCrossAttention(D, H, 0.5, dtype=np.float64, seed=0)

@@ -39,7 +39,11 @@ def test_whole_gradient_equals_finite_differences(options):
     for p in conditioner.parameters():
         p.data += 0.5 * rng.standard_normal(p.shape)
     user_emb = tensor(rng.standard_normal((3, 4)), requires_grad=True)
-    domains, g, h = np.array([1, 0, 1]), rng.standard_normal((3, 4)), rng.standard_normal((3, 2, 2 + options["num_global_tokens"]))
+    domains, g, h = (
+        np.array([1, 0, 1]),
+        rng.standard_normal((3, 4)),
+        rng.standard_normal((3, 2, 2 + options["num_global_tokens"])),
+    )
 
     def loss():
         condition, attention = conditioner(user_emb, domains, return_attention=True)
@@ -119,7 +123,11 @@ class TestOptions:
 
     def test_state_has_the_names_that_files_rely_on(self):
         state = AttentionConditioner(D, H, N, num_global_tokens=2, layer_norm=True).state_dict()
-        projections = {f"attention.{p}.{k}": (D, D) if k == "weight" else (D,) for p in ("query", "key", "value", "output") for k in ("weight", "bias")}
+        projections = {
+            f"attention.{p}.{k}": (D, D) if k == "weight" else (D,)
+            for p in ("query", "key", "value", "output")
+            for k in ("weight", "bias")
+        }
         assert {name: array.shape for name, array in state.items()} == {
             "domain_embedding.tokens": (N, 8, D),
             "domain_embedding.global_tokens": (2, D),
@@ -130,7 +138,10 @@ class TestOptions:
 
     def test_what_is_not_there_has_no_name(self):
         state = AttentionConditioner(D, H, N, bias=False).state_dict()
-        assert set(state) == {"domain_embedding.tokens", *(f"attention.{p}.weight" for p in ("query", "key", "value", "output"))}
+        assert set(state) == {
+            "domain_embedding.tokens",
+            *(f"attention.{p}.weight" for p in ("query", "key", "value", "output")),
+        }
 
     def test_names_stand_for_numbers(self, users):
         conditioner = AttentionConditioner(D, H, N, domain_names=["books", "films", "music"], seed=0)
@@ -142,7 +153,9 @@ class TestOptions:
 
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_it_computes_in_its_own_dtype(self, users, dtype):
-        conditioner = AttentionConditioner(D, H, N, num_global_tokens=1, residual=True, layer_norm=True, dropout=0.2, dtype=dtype, seed=0)
+        conditioner = AttentionConditioner(
+            D, H, N, num_global_tokens=1, residual=True, layer_norm=True, dropout=0.2, dtype=dtype, seed=0
+        )
         condition, attention = conditioner(users.astype(np.float16), 1, return_attention=True)
         assert condition.dtype == attention.dtype == dtype
         np.sum(condition).backward()
@@ -222,7 +235,15 @@ class TestRefusals:
             conditioner(users, domain_id)
 
     @pytest.mark.parametrize(
-        "bad", [np.ones((5, D), int), np.ones((5, D), complex), np.ones((5, D), object), np.full((5, D), "a"), np.ones((5, D), bool)], ids=lambda a: str(a.dtype)
+        "bad",
+        [
+            np.ones((5, D), int),
+            np.ones((5, D), complex),
+            np.ones((5, D), object),
+            np.full((5, D), "a"),
+            np.ones((5, D), bool),
+        ],
+        ids=lambda a: str(a.dtype),
     )
     def test_users_that_are_not_floating(self, conditioner, bad):
         with pytest.raises(TypeError, match=f"user_emb has dtype {bad.dtype}"):
@@ -259,7 +280,9 @@ class TestRefusals:
 
 
 class TestCopies:
-    @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+    @pytest.mark.parametrize(
+        "duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"]
+    )
     def test_a_copy_is_whole_and_its_own(self, users, duplicate):
         conditioner = AttentionConditioner(D, H, N, dropout=0.3, seed=0)
         twin = duplicate(conditioner)

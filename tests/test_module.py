@@ -25,7 +25,13 @@ def model():
 
 
 def test_names_are_attributes_joined_by_dots_and_a_shared_parameter_comes_once(model):
-    assert [name for name, _ in model.named_parameters()] == ["scale", "first.weight", "first.bias", "norm.weight", "norm.bias"]
+    assert [name for name, _ in model.named_parameters()] == [
+        "scale",
+        "first.weight",
+        "first.bias",
+        "norm.weight",
+        "norm.bias",
+    ]
     assert len(model.parameters()) == 5
     assert model.num_parameters() == 2 + 6 + 2 + 2 + 2
 
@@ -104,7 +110,9 @@ class TestFunctionalCall:
         np.testing.assert_array_equal(zero.data, 0)
 
     def test_gradients_come_by_name(self, model):
-        g = grad(lambda p: np.sum(functional_call(model, p, np.eye(3, dtype=np.float32)) ** 2))({"norm.bias": np.zeros(2, np.float32)})
+        g = grad(lambda p: np.sum(functional_call(model, p, np.eye(3, dtype=np.float32)) ** 2))(
+            {"norm.bias": np.zeros(2, np.float32)}
+        )
         assert g["norm.bias"].shape == (2,)
         assert model.norm.bias.grad is None
 

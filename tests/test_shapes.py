@@ -45,7 +45,9 @@ class TestOutputShape:
         assert conditioner(users(0), np.zeros(0, int)).shape == (0, D)
         assert conditioner(users(0), []).shape == (0, D)
 
-    @pytest.mark.parametrize("number", [1, np.int64(1), np.int8(1), np.uint16(1), np.array(1)], ids=lambda n: type(n).__name__)
+    @pytest.mark.parametrize(
+        "number", [1, np.int64(1), np.int8(1), np.uint16(1), np.array(1)], ids=lambda n: type(n).__name__
+    )
     def test_any_kind_of_integer_is_a_domain(self, conditioner, number):
         assert conditioner(users(5), number).shape == (5, D)
 
@@ -69,7 +71,9 @@ class TestBroadcasting:
         assert attention.shape == (*shapes.result_shape, H, 8)
 
     def test_one_domain_for_all_is_that_domain_for_each(self, conditioner):
-        np.testing.assert_allclose(conditioner(users(5), 1).data, conditioner(users(5), np.full(5, 1)).data, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            conditioner(users(5), 1).data, conditioner(users(5), np.full(5, 1)).data, rtol=1e-5, atol=1e-7
+        )
 
     def test_every_user_in_every_domain_is_each_by_itself(self, conditioner):
         together = conditioner(users(5)[:, None], np.arange(N)).data
@@ -78,7 +82,9 @@ class TestBroadcasting:
 
     def test_a_user_does_not_depend_on_the_rest_of_the_batch(self, conditioner):
         alone = conditioner(users(5)[3], 2).data
-        np.testing.assert_allclose(alone, conditioner(users(5), np.array([0, 1, 0, 2, 1])).data[3], rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            alone, conditioner(users(5), np.array([0, 1, 0, 2, 1])).data[3], rtol=1e-5, atol=1e-7
+        )
 
 
 class TestGradientFlow:

@@ -1,6 +1,6 @@
 """The engine: Tensors, the table of rules, the backward pass, and transforms of functions.
 
-`table` names what is known, `tensor` records, `backward` carries back, `rules` holds the derivatives, `pairs` takes hand-derived
+`table` names what is known, `tensors` records, `backward` carries back, `rules` holds the derivatives, `pairs` takes hand-derived
 ones, `transforms` turns functions into functions.
 """
 
@@ -9,7 +9,7 @@ from acg_numpy.autograd.errors import NoDerivativeError
 from acg_numpy.autograd.pairs import from_passes
 from acg_numpy.autograd.registry import register_rule
 from acg_numpy.autograd.state import no_grad
-from acg_numpy.autograd.tensor import Tensor, tensor
+from acg_numpy.autograd.tensors import Tensor, tensor
 from acg_numpy.autograd.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __all__ = [

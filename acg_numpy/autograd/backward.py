@@ -12,29 +12,32 @@ import numpy as np
 
 from acg_numpy.autograd.state import recording
 from acg_numpy.autograd.table import Primitive
-from acg_numpy.autograd.tensor import Tensor
+from acg_numpy.autograd.tensors import Tensor
 
 
 def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
     """Add the gradient of `root` to `.grad` of every leaf; `Tensor.backward` is this."""
     if not root._needs:
-        raise ValueError("this Tensor requires no gradient, so there is nothing to carry back; make its inputs with requires_grad=True")
+        raise ValueError(
+            "this Tensor requires no gradient, so there is nothing to carry back; make its inputs with requires_grad=True"
+        )
     seed = as_gradient(root, gradient, "gradient")
     with recording(create_graph):
         for leaf, grad in carry_back([(root, seed)], None, create_graph):
             leaf.grad = grad if leaf.grad is None else leaf.grad + grad
 
 
-def gradients(
-    results: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], create_graph: bool
-) -> list[Any]:
+def gradients(results: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], create_graph: bool) -> list[Any]:
     """Gradients of the results with respect to `targets`, which need not be leaves; zeros where there is no way to one.
 
     Only the part of the graph that leads from a target to a result is visited.
     """
     between = _between([result for result, _ in results], targets)
     with recording(create_graph):
-        found = {id(target): grad for target, grad in carry_back(results, between, create_graph, frozenset(t._order for t in targets))}
+        found = {
+            id(target): grad
+            for target, grad in carry_back(results, between, create_graph, frozenset(t._order for t in targets))
+        }
     return [found[id(t)] if id(t) in found else np.zeros(t.shape, t.dtype) for t in targets]
 
 
@@ -42,7 +45,9 @@ def as_gradient(of: Tensor, gradient: Any, name: str) -> Any:
     """Check a gradient that a user gives for a Tensor; none is needed for a single number."""
     if gradient is None:
         if of.size != 1:
-            raise ValueError(f"{name} must be given for a Tensor of shape {of.shape}; only a single number has gradient 1 by itself")
+            raise ValueError(
+                f"{name} must be given for a Tensor of shape {of.shape}; only a single number has gradient 1 by itself"
+            )
         return np.ones(of.shape, of.dtype)
     if not isinstance(gradient, Tensor):
         gradient = np.asarray(gradient)
@@ -52,7 +57,10 @@ def as_gradient(of: Tensor, gradient: Any, name: str) -> Any:
 
 
 def carry_back(
-    results: Sequence[tuple[Tensor, Any]], between: Collection[int] | None, create_graph: bool, targets: Collection[int] = ()
+    results: Sequence[tuple[Tensor, Any]],
+    between: Collection[int] | None,
+    create_graph: bool,
+    targets: Collection[int] = (),
 ) -> list[tuple[Tensor, Any]]:
     """The pass itself.  Gives (Tensor, gradient) of every leaf, or of every target.
 
@@ -63,7 +71,9 @@ def carry_back(
     tensors: dict[int, Tensor] = {}
     borrowed: set[int] = set()  # orders whose gradient is an array that somebody else holds too
     youngest: list[int] = []  # a heap of negated orders
-    arrived = []
+    arrived: list[tuple[Tensor, Any]] = []
+    ans: Any
+    values: Sequence[Any]
     for result, grad in results:
         order = result._order
         if order in grads:
@@ -80,16 +90,12 @@ def carry_back(
             arrived.append((t, _owned(g, order in borrowed)))
             continue
         entry, args, options, saved = t._record
+        rules: Any = None
         if type(entry) is Primitive:
-            rules = entry.rules
-            if create_graph:
-                ans: Any = t
-                values: Sequence[Any] = args
-            else:
-                ans = t._data
-                values = [a._data if isinstance(a, Tensor) else a for a in args]
-            joint = None
-        else:
+            rules, ans, values = entry.rules, t, args
+            if not create_graph:
+                ans, values = t._data, [a._data if isinstance(a, Tensor) else a for a in args]
+        else:  # a pair gives all its gradients at once
             joint = entry.pull(g, args, options, saved, create_graph)
         for place, parent in enumerate(args):
             if not isinstance(parent, Tensor) or not parent._needs:
@@ -97,11 +103,13 @@ def carry_back(
             order = parent._order
             if between is not None and order not in between:
                 continue
-            c = rules[place](g, ans, *values, **options) if joint is None else joint[place]
+            c = joint[place] if rules is None else rules[place](g, ans, *values, **options)
             data = parent._data
             if data is not None:  # the arguments of a pair of several outputs have no array of their own
                 if c.shape != data.shape:
-                    raise ValueError(f"the rule of {entry.name} for argument {place} gave shape {c.shape}, the argument has {data.shape}")
+                    raise ValueError(
+                        f"the rule of {entry.name} for argument {place} gave shape {c.shape}, the argument has {data.shape}"
+                    )
                 if c.dtype is not data.dtype and c.dtype != data.dtype:
                     c = c.astype(data.dtype)
             if order in grads:
@@ -144,5 +152,3 @@ def _between(results: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
         if made_by is not None and any(isinstance(a, Tensor) and a._order in found and a._needs for a in made_by[1]):
             found.add(order)
     return found
-
-

@@ -2,9 +2,10 @@
 
 from typing import Any, Self
 
-import numpy as np
+import numpy
 import numpy.typing as npt
 
+np: Any = numpy  # NumPy's own annotations know nothing of other array types
 Axis = int | tuple[int, ...] | None
 
 
@@ -15,131 +16,131 @@ class ArrayMethods:
 
     def sum(self, axis: Axis = None, **options: Any) -> Self:
         """Sum over axes; see `numpy.sum`."""
-        return np.sum(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.sum(self, axis=axis, **options)
 
     def mean(self, axis: Axis = None, **options: Any) -> Self:
         """Mean over axes; see `numpy.mean`."""
-        return np.mean(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.mean(self, axis=axis, **options)
 
     def prod(self, axis: Axis = None, **options: Any) -> Self:
         """Product over axes; see `numpy.prod`."""
-        return np.prod(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.prod(self, axis=axis, **options)
 
     def max(self, axis: Axis = None, **options: Any) -> Self:
         """Maximum over axes; see `numpy.max`."""
-        return np.max(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.max(self, axis=axis, **options)
 
     def min(self, axis: Axis = None, **options: Any) -> Self:
         """Minimum over axes; see `numpy.min`."""
-        return np.min(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.min(self, axis=axis, **options)
 
     def var(self, axis: Axis = None, **options: Any) -> Self:
         """Variance over axes; see `numpy.var`."""
-        return np.var(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.var(self, axis=axis, **options)
 
     def std(self, axis: Axis = None, **options: Any) -> Self:
         """Standard deviation over axes; see `numpy.std`."""
-        return np.std(self, axis=axis, **options)  # type: ignore[call-overload, no-any-return]
+        return np.std(self, axis=axis, **options)
 
     def cumsum(self, axis: int | None = None) -> Self:
         """Cumulative sum; see `numpy.cumsum`."""
-        return np.cumsum(self, axis=axis)  # type: ignore[call-overload, no-any-return]
+        return np.cumsum(self, axis=axis)
 
     def cumprod(self, axis: int | None = None) -> Self:
         """Cumulative product; see `numpy.cumprod`."""
-        return np.cumprod(self, axis=axis)  # type: ignore[call-overload, no-any-return]
+        return np.cumprod(self, axis=axis)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Limit values to an interval; see `numpy.clip`."""
-        return np.clip(self, min, max)  # type: ignore[call-overload, no-any-return]
+        return np.clip(self, min, max)
 
     def dot(self, b: Any) -> Self:
         """Dot product; see `numpy.dot`."""
-        return np.dot(self, b)  # type: ignore[call-overload, no-any-return]
+        return np.dot(self, b)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
         """Sum along a diagonal; see `numpy.trace`."""
-        return np.trace(self, offset, axis1, axis2)  # type: ignore[call-overload, no-any-return]
+        return np.trace(self, offset, axis1, axis2)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
         """A diagonal; see `numpy.diagonal`."""
-        return np.diagonal(self, offset, axis1, axis2)  # type: ignore[call-overload, no-any-return]
+        return np.diagonal(self, offset, axis1, axis2)
 
     def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Self:
         """Elements at indices; see `numpy.take`."""
-        return np.take(self, indices, axis=axis, mode=mode)  # type: ignore[call-overload, no-any-return]
+        return np.take(self, indices, axis=axis, mode=mode)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
         """Repeat elements; see `numpy.repeat`."""
-        return np.repeat(self, repeats, axis=axis)  # type: ignore[call-overload, no-any-return]
+        return np.repeat(self, repeats, axis=axis)
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[call-overload, no-any-return]
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def ravel(self) -> Self:
         """The elements in one axis; see `numpy.ravel`."""
-        return np.ravel(self)  # type: ignore[call-overload, no-any-return]
+        return np.ravel(self)
 
     def flatten(self) -> Self:
         """The elements in one axis, as `ravel`: results on a Tensor are values, never views to write to."""
-        return np.ravel(self)  # type: ignore[call-overload, no-any-return]
+        return np.ravel(self)
 
     def squeeze(self, axis: Axis = None) -> Self:
         """Leave out axes of length one; see `numpy.squeeze`."""
-        return np.squeeze(self, axis=axis)  # type: ignore[call-overload, no-any-return]
+        return np.squeeze(self, axis=axis)
 
     def transpose(self, *axes: Any) -> Self:
         """Axes in another order: `t.transpose()`, `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
-        return np.transpose(self, order or None)  # type: ignore[call-overload, no-any-return]
+        return np.transpose(self, order or None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Two axes exchanged; see `numpy.swapaxes`."""
-        return np.swapaxes(self, axis1, axis2)  # type: ignore[call-overload, no-any-return]
+        return np.swapaxes(self, axis1, axis2)
 
     def astype(self, dtype: npt.DTypeLike) -> Any:
         """Another floating dtype, recorded; any other dtype gives a plain array."""
-        return np.astype(self, dtype)  # type: ignore[call-overload]
+        return np.astype(self, dtype)
 
     def copy(self) -> Self:
         """A copy, recorded."""
-        return np.copy(self)  # type: ignore[call-overload, no-any-return]
+        return np.copy(self)
 
     @property
     def T(self) -> Self:
         """The axes in reverse order."""
-        return np.transpose(self)  # type: ignore[call-overload, no-any-return]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Self:
         """The last two axes exchanged."""
-        return np.swapaxes(self, -1, -2)  # type: ignore[call-overload, no-any-return]
+        return np.swapaxes(self, -1, -2)
 
     def argmax(self, axis: int | None = None) -> Any:
         """Index of the maximum, plain; see `numpy.argmax`."""
-        return np.argmax(self, axis=axis)  # type: ignore[call-overload]
+        return np.argmax(self, axis=axis)
 
     def argmin(self, axis: int | None = None) -> Any:
         """Index of the minimum, plain; see `numpy.argmin`."""
-        return np.argmin(self, axis=axis)  # type: ignore[call-overload]
+        return np.argmin(self, axis=axis)
 
     def argsort(self, axis: int = -1) -> Any:
         """Indices that sort, plain; see `numpy.argsort`."""
-        return np.argsort(self, axis=axis)  # type: ignore[call-overload]
+        return np.argsort(self, axis=axis)
 
     def round(self, decimals: int = 0) -> Any:
         """Rounded values, plain: rounding has no derivative to give."""
-        return np.round(self, decimals)  # type: ignore[call-overload]
+        return np.round(self, decimals)
 
     def any(self, axis: Axis = None) -> Any:
         """Whether any element is not zero, plain; see `numpy.any`."""
-        return np.any(self, axis=axis)  # type: ignore[call-overload]
+        return np.any(self, axis=axis)
 
     def all(self, axis: Axis = None) -> Any:
         """Whether all elements are not zero, plain; see `numpy.all`."""
-        return np.all(self, axis=axis)  # type: ignore[call-overload]
+        return np.all(self, axis=axis)
 
     def nonzero(self) -> Any:
         """Indices of the elements that are not zero, plain; see `numpy.nonzero`."""
-        return np.nonzero(self)  # type: ignore[call-overload]
+        return np.nonzero(self)

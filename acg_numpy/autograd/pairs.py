@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.tensor import Tensor, plain_tensor, recorded_tensor
+from acg_numpy.autograd.tensors import Tensor, plain_tensor, recorded_tensor
 
 
 def from_passes(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -104,10 +104,14 @@ class _Pair:
             args = tuple(places)
         for name, value in kwargs.items():
             if isinstance(value, Tensor) and value._needs:
-                raise TypeError(f"{self.name}: {name} is an option, not an input, and has no gradient; give it as {name}.numpy()")
+                raise TypeError(
+                    f"{self.name}: {name} is an option, not an input, and has no gradient; give it as {name}.numpy()"
+                )
         return args, kwargs
 
-    def pull(self, g: Any, args: tuple[Any, ...], options: dict[str, Any], cache: Any, create_graph: bool) -> Sequence[Any]:
+    def pull(
+        self, g: Any, args: tuple[Any, ...], options: dict[str, Any], cache: Any, create_graph: bool
+    ) -> Sequence[Any]:
         """Gradients of all inputs at once."""
         if create_graph:
             _, cache = self.forward(*args, **options)
@@ -123,7 +127,9 @@ class _Pair:
                 name = self.names[place] if place < len(self.names) else place
                 raise TypeError(f"{self.name}: the backward gave no gradient for {name}, which requires one")
             if type(grad) is np.ndarray:
-                grad = grad.view()  # it may be the caller's own, or the cache's: a view is copied before anyone may write to it
+                grad = (
+                    grad.view()
+                )  # it may be the caller's own, or the cache's: a view is copied before anyone may write to it
             found.append(grad)
         return found
 
@@ -135,6 +141,8 @@ class _Output:
         self.name, self.place = name, place
         self.likes = [(o.shape, o.dtype) for o in outputs]
 
-    def pull(self, g: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any, create_graph: bool) -> Sequence[Any]:
+    def pull(
+        self, g: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any, create_graph: bool
+    ) -> Sequence[Any]:
         """Zeros for the other outputs: a pair is given a gradient for each."""
         return [_Several(g if i == self.place else np.zeros(*like) for i, like in enumerate(self.likes))]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from acg_numpy.autograd.table import PLAIN, TABLE, Composite, EachPosition, Primitive, Rule
-from acg_numpy.autograd.tensor import Tensor, call_function
+from acg_numpy.autograd.tensors import Tensor, call_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 

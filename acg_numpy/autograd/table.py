@@ -58,7 +58,10 @@ class Binding:
         own = list(inspect.signature(like).parameters.values())[skip:]
         try:
             parameters = list(inspect.signature(function).parameters.values())
-        except (ValueError, TypeError):  # a function in C that does not tell; then the rule's own names are what there is
+        except (
+            ValueError,
+            TypeError,
+        ):  # a function in C that does not tell; then the rule's own names are what there is
             parameters = own
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.names = [p.name for p in parameters if p.kind in positional]

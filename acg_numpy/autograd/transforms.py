@@ -14,7 +14,7 @@ import numpy as np
 from acg_numpy.autograd.backward import as_gradient, gradients
 from acg_numpy.autograd.state import recording, state
 from acg_numpy.autograd.table import Primitive
-from acg_numpy.autograd.tensor import Tensor, recorded_tensor
+from acg_numpy.autograd.tensors import Tensor, recorded_tensor
 from acg_numpy.autograd.trees import flatten, tree_map
 
 Function = Callable[..., Any]
@@ -28,7 +28,9 @@ class _Level:
 
     def __init__(self, trees: Sequence[Any], what: str) -> None:
         leaves, self.rebuild = flatten(tuple(trees))
-        self.recorded = state.enabled and (state.transforms > 0 or any(isinstance(x, Tensor) and x._needs for x in leaves))
+        self.recorded = state.enabled and (
+            state.transforms > 0 or any(isinstance(x, Tensor) and x._needs for x in leaves)
+        )
         self.variables = [_enter(x, what) for x in leaves]
 
     def run(self, function: Function) -> Any:
@@ -53,8 +55,11 @@ def _enter(x: Any, what: str) -> Tensor:
     """A leaf as a variable of this transform's own."""
     data = x._data if isinstance(x, Tensor) else np.asarray(x)
     if not np.issubdtype(data.dtype, np.floating):
-        raise TypeError(f"{what}: an argument to differentiate by must be floating, got {x!r} of dtype {data.dtype}; use float({x!r})" if data.ndim == 0
-                        else f"{what}: an argument to differentiate by must be floating, got dtype {data.dtype}; use .astype(float)")
+        raise TypeError(
+            f"{what}: an argument to differentiate by must be floating, got {x!r} of dtype {data.dtype}; use float({x!r})"
+            if data.ndim == 0
+            else f"{what}: an argument to differentiate by must be floating, got dtype {data.dtype}; use .astype(float)"
+        )
     return recorded_tensor(data, _IDENTITY, (x if isinstance(x, Tensor) else data,), {})
 
 
@@ -98,7 +103,9 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     def pullback(cotangent: Any) -> Any:
         given, _ = flatten(cotangent)
         if len(given) != len(results):
-            raise ValueError(f"the gradient must be a tree like the result, with {len(results)} leaves, got {len(given)}")
+            raise ValueError(
+                f"the gradient must be a tree like the result, with {len(results)} leaves, got {len(given)}"
+            )
         cotangents = [as_gradient(r, c, "the gradient") for r, c in zip(results, given, strict=True)]
         return level.rebuild(level.pull(results, cotangents))
 
@@ -149,7 +156,9 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
         value, aux = out if has_aux else (out, None)
         value = _as_tensor(value)
         if value.shape != ():
-            raise TypeError(f"grad needs a function whose value is a single number, got shape {value.shape}; sum it, or use vjp or jacobian")
+            raise TypeError(
+                f"grad needs a function whose value is a single number, got shape {value.shape}; sum it, or use vjp or jacobian"
+            )
         grads = level.rebuild(level.pull([value], [np.ones((), value.dtype)]))
         grad = grads if isinstance(argnums, tuple) else grads[0]
         value = level.give(value)
@@ -290,7 +299,9 @@ def _rows(level: _Level, result: Tensor) -> list[Any]:
         basis[i] = 1.0
         rows.append(level.pull([result], [basis.reshape(result.shape)]))
     return [
-        np.reshape(np.stack([row[k] for row in rows]), result.shape + v.shape) if rows else np.zeros(result.shape + v.shape, v.dtype)
+        np.reshape(np.stack([row[k] for row in rows]), result.shape + v.shape)
+        if rows
+        else np.zeros(result.shape + v.shape, v.dtype)
         for k, v in enumerate(level.variables)
     ]
 
@@ -318,5 +329,3 @@ def _places(argnums: Argnums, n: int) -> tuple[int, ...]:
 def _named(function: Function, transform: str, of: Function) -> Function:
     function.__name__ = function.__qualname__ = f"{transform}({getattr(of, '__name__', 'function')})"
     return function
-
-

@@ -111,7 +111,7 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     Raises
     ------
     DataError
-        If nothing is visible.
+        If nothing is visible, or too little for any vector to differ from zero.
     ValueError
         If `emb_dim` is not positive or the shapes differ.
 
@@ -160,7 +160,7 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     )
     deviation = float(unscaled.user_vectors(visible).std(dtype=np.float64))
     if not deviation:
-        raise DataError("every user was seen in one domain alone: nothing leads from one domain to another")
+        raise DataError("all user vectors are zero: at least two users, two items and two domains are needed")
     return Factors(**{**vars(unscaled), "scale": deviation})
 
 

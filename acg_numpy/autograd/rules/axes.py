@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.tensor import Tensor
+from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
-
 
 
 def _inverse_transpose(g: Any, ans: Any, a: Any, axes: Any = None) -> Any:
@@ -24,7 +23,12 @@ register_rule(np.matrix_transpose, lambda g, ans, x: np.swapaxes(g, -1, -2))
 register_rule(np.swapaxes, lambda g, ans, a, axis1, axis2: np.swapaxes(g, axis1, axis2))
 register_rule(np.moveaxis, lambda g, ans, a, source, destination: np.moveaxis(g, destination, source))
 register_rule(np.flip, lambda g, ans, m, axis=None: np.flip(g, axis))
-register_rule(np.roll, lambda g, ans, a, shift, axis=None: np.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis))
+register_rule(
+    np.roll,
+    lambda g, ans, a, shift, axis=None: np.roll(
+        g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis
+    ),
+)
 register_rule(np.copy, lambda g, ans, a: g)
 register_rule(np.broadcast_to, lambda g, ans, array, shape: unbroadcast(g, array))
 

@@ -38,7 +38,9 @@ register_rule(
     lambda g, ans, x, y: unbroadcast(g, x),
     lambda g, ans, x, y: unbroadcast(-g * np.floor_divide(x, y), y),
 )
-register_rule(np.fmod, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g * np.trunc(x / y), y))
+register_rule(
+    np.fmod, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g * np.trunc(x / y), y)
+)
 register_rule(np.square, lambda g, ans, x: 2.0 * g * x)
 register_rule(np.reciprocal, lambda g, ans, x: -g * ans * ans)
 

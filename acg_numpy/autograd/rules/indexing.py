@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.tensor import _getitem
+from acg_numpy.autograd.tensors import _getitem
 from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.shapes import Array
 
@@ -31,7 +31,9 @@ def _takes_each_once(index: Any) -> bool:
     """Whether an index can't name an element twice: slices, numbers, a mask."""
     parts = index if isinstance(index, tuple) else (index,)
     masks = [p for p in parts if isinstance(p, np.ndarray) and p.dtype == bool]
-    return all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts) or (len(masks) == len(parts) == 1)
+    return all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts) or (
+        len(masks) == len(parts) == 1
+    )
 
 
 put = register_rule(_put, lambda g, ans, values, index, shape: g[index])
@@ -69,5 +71,3 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     n = max(0, min(a.shape[-2] + min(offset, 0), a.shape[-1] - max(offset, 0)))
     return a[..., np.arange(n) - min(offset, 0), np.arange(n) + max(offset, 0)]
-
-

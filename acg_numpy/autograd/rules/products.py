@@ -148,7 +148,9 @@ def contraction(
     once = "".join(dict.fromkeys(own))  # each label once; the diagonal is filled below
     there = set(output).union(*(s for _, s in rest))
     found = "".join(label for label in once if label in there)
-    grad = np.einsum(",".join([output, *(s for _, s in rest)]) + "->" + found, g, *(a for a, _ in rest), optimize=optimize)
+    grad = np.einsum(
+        ",".join([output, *(s for _, s in rest)]) + "->" + found, g, *(a for a, _ in rest), optimize=optimize
+    )
     # A label that is in this operand alone was summed out: every element along it gets the same.
     grad = np.reshape(grad, tuple(np.shape(grad)[found.index(c)] if c in found else 1 for c in once))
     grad = np.broadcast_to(grad, tuple(lengths[c] for c in once))

@@ -10,7 +10,7 @@ import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.table import TABLE, Primitive
-from acg_numpy.autograd.tensor import Tensor
+from acg_numpy.autograd.tensors import Tensor
 
 
 def kept(r: Any, x: Any, axis: Any) -> Any:
@@ -43,13 +43,16 @@ def count(x: Any, axis: Any) -> int:
 
 def add_up(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
     """np.sum without its way through Python."""
-    return np.add.reduce(a, axis=axis, keepdims=keepdims, dtype=dtype)
+    reduce: Any = np.add.reduce
+    return reduce(a, axis=axis, keepdims=keepdims, dtype=dtype)
 
 
 TABLE[np.sum] = Primitive(
     np.sum, (lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims),), run=add_up
 )
-register_rule(np.mean, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims) / count(a, axis))
+register_rule(
+    np.mean, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims) / count(a, axis)
+)
 
 # Variance and standard deviation, about the mean m:  var = sum (x - m)**2 / n,  n = count - ddof.  That m depends on x too changes
 # nothing, because sum (x - m) = 0.
@@ -152,6 +155,7 @@ def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = Non
 register_rule(np.cumprod, running_product)
 
 # The methods of ufuncs that do the same; their axis is 0 where it is not given.
+
 
 def along_first(function: Any) -> Any:
     """A reduction, or a running one, whose axis is 0 where it is not given."""

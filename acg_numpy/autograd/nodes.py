@@ -1,0 +1,197 @@
+"""Node: an array and its place in the graph; what can be read of it, and the ways out.
+
+A node is a leaf, whose array is its own and may be written to, or the result of an operation, which nobody may change: what
+was made from it would no longer be true.
+"""
+
+import itertools
+import operator
+from typing import Any, NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.shapes import Array
+
+next_order = itertools.count(1).__next__  # one counter for all threads: a result is always younger than its arguments
+
+
+class Node:
+    """What a Tensor holds; `Tensor` adds the operations."""
+
+    __slots__ = ("__weakref__", "_data", "_needs", "_order", "_record", "grad")
+    __hash__ = object.__hash__
+
+    _data: Array
+    _needs: bool
+    _order: int
+    _record: tuple[Any, tuple[Any, ...], dict[str, Any], Any] | None  # entry, arguments, options, what a pair saved
+    grad: Any
+
+    def __init__(self, data: npt.ArrayLike, requires_grad: bool = False) -> None:
+        if isinstance(data, Node):
+            raise TypeError(
+                "data is a Tensor already; copy its values with tensor(t.numpy()), or leave the graph with t.detach()"
+            )
+        self._data = np.array(data)
+        self._order = next_order()
+        self._record = None
+        self._needs = False
+        self.grad = None
+        self.requires_grad = requires_grad
+
+    # What it is.
+
+    @property
+    def data(self) -> Array:
+        """The values: of a leaf its own array, to be written to as well; of a recorded Tensor a read-only view."""
+        if self._record is None:
+            return self._data
+        view = self._data.view()
+        view.flags.writeable = False
+        return view
+
+    @data.setter
+    def data(self, value: Array) -> None:
+        if self._record is not None:
+            raise TypeError(
+                "data of a recorded Tensor can't be set: it is the result of an operation; use t.detach() for a leaf"
+            )
+        if value is not self._data:
+            if not isinstance(value, np.ndarray) or value.shape != self.shape or value.dtype != self.dtype:
+                raise ValueError(
+                    f"data must stay an ndarray of shape {self.shape} and dtype {self.dtype}, got {_describe(value)}"
+                )
+            self._data = value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this Tensor are recorded."""
+        return self._needs
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if self._record is not None and not value:
+            raise TypeError("requires_grad of a recorded Tensor can't be switched off; use t.detach()")
+        if value and not np.issubdtype(self._data.dtype, np.floating):
+            raise TypeError(
+                f"requires_grad needs a floating dtype, got {self._data.dtype}; convert it with .astype(float) first"
+            )
+        self._needs = bool(value)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self._record is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return self._data.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self._data.dtype
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element takes."""
+        return self._data.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes all elements take."""
+        return self._data.nbytes
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self._data
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._data, separator=", ", prefix="tensor(")
+        dtype = "" if self._data.dtype in (np.float64, np.int64, np.bool_) else f", dtype={self._data.dtype}"
+        return f"tensor({values}{dtype}{', requires_grad=True' if self._needs else ''})"
+
+    def __str__(self) -> str:
+        return str(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data if self._data.ndim else self._data[()], spec)
+
+    # Ways out of the graph.
+
+    def numpy(self) -> Array:
+        """The values as an array of your own: a copy, which nothing that happens here changes."""
+        return self._data.copy()
+
+    def item(self, *index: int) -> Any:
+        """One element as a Python number."""
+        return self._data.item(*index)
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def _leave(self, how: str) -> Array:
+        if self._needs:
+            raise TypeError(
+                f"{how} would lose the gradient of a Tensor that requires one; use .numpy() (or .item(), .detach()) to leave the graph on purpose"
+            )
+        return self._data
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
+        return np.array(self._leave("turning it into an array"), dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return float(self._leave("float()"))
+
+    def __int__(self) -> int:
+        return int(self._leave("int()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._leave("complex()"))
+
+    def __index__(self) -> int:
+        return operator.index(self._leave("use as an index"))
+
+    # Writing: never in place.
+
+    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+        raise TypeError(
+            "a Tensor can't be written to in place; make a new one with np.where, np.concatenate or scatter_add, or write to .data of a leaf"
+        )
+
+    # Copies.
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._record is not None:
+            raise TypeError(
+                "a recorded Tensor can't be copied or pickled, its graph can't follow; copy t.detach() or t.numpy()"
+            )
+        return _rebuild, (type(self), self._data.copy(), self._needs, self.grad)
+
+
+def _rebuild(kind: type[Node], data: Array, needs: bool, grad: Any) -> Node:
+    t = kind.__new__(kind)
+    t._data, t._needs, t._order, t._record, t.grad = data, needs, next_order(), None, grad
+    return t
+
+
+def _describe(value: Any) -> str:
+    return f"{type(value).__name__} of shape {np.shape(value)} and dtype {getattr(value, 'dtype', 'none')}"

@@ -1,0 +1,328 @@
+"""Tensor: an array that remembers how it was made.
+
+NumPy itself is the language.  A Tensor implements NumPy's two protocols, so `np.exp(t)`, `np.einsum("ij,jk", t, w)` and `t @ w`
+all arrive here; each runs on the arrays, and its result keeps what a backward pass needs: the entry of the table, the arguments
+and the options.  Nothing else happens on the way forward.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.autograd.errors import NoDerivativeError
+from acg_numpy.autograd.methods import ArrayMethods
+from acg_numpy.autograd.nodes import Node, next_order
+from acg_numpy.autograd.state import state
+from acg_numpy.autograd.table import PLAIN, TABLE, Composite, Primitive, name_of, no_rule
+from acg_numpy.shapes import Array
+
+_SEQUENCES = (list, tuple)
+_SIMPLE = frozenset({int, bool, float, str, type(None)})
+_USUAL = frozenset(
+    {np.ndarray, float, int, bool, np.float64, np.float32, np.int64}
+)  # operands with nothing to say of their own
+
+
+def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
+    """An operator whose other operand is not one of the usual ones."""
+    for operand in (x, y):
+        if getattr(operand, "__array_ufunc__", ufunc) is None:
+            return NotImplemented  # it wants to handle arrays itself
+    return ufunc(x, y)
+
+
+def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[["Tensor", Any], Any]:
+    def forward(self: "Tensor", other: Any) -> Any:
+        if type(other) in _USUAL or isinstance(other, Tensor):
+            return record(TABLE[ufunc], (self, other), {})
+        return _operate(ufunc, self, other)
+
+    def backward(self: "Tensor", other: Any) -> Any:
+        if type(other) in _USUAL:
+            return record(TABLE[ufunc], (other, self), {})
+        return _operate(ufunc, other, self)
+
+    return backward if reflected else forward
+
+
+def _plain_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[["Tensor", Any], Any]:
+    return lambda self, other: _operate(ufunc, other, self) if reflected else _operate(ufunc, self, other)
+
+
+class Tensor(Node, ArrayMethods):
+    """An array that remembers how it was made, so that gradients can be carried back through it.
+
+    Make one with `tensor`; operations on Tensors make the others.
+
+    Parameters
+    ----------
+    data : array_like
+        Copied.
+    requires_grad : bool
+        Whether operations on it are recorded; floating dtypes only.
+
+    Attributes
+    ----------
+    grad : ndarray, Tensor or None
+        What `backward` added up here, for a Tensor that no operation made (a leaf).  Set it to None to begin anew.
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d Tensor")
+        return (self[i] for i in range(len(self._data)))
+
+    def detach(self) -> "Tensor":
+        """The same values in a Tensor that nothing is carried back through."""
+        return plain_tensor(self._data.copy())
+
+    # Gradients.
+
+    def backward(self, gradient: Any = None, create_graph: bool = False) -> None:
+        """Add the gradient of this Tensor to `.grad` of every leaf that it was made from.
+
+        Parameters
+        ----------
+        gradient : array, shape of this Tensor, optional
+            Gradient of what comes after; may be left out for a single number, where it is 1.
+        create_graph : bool
+            Record the backward pass too, so that `.grad` is a Tensor that can be differentiated again.
+
+        Examples
+        --------
+        >>> t = tensor([1.0, 2.0, 3.0], requires_grad=True)
+        >>> np.sum(t**2).backward()
+        >>> t.grad
+        array([2., 4., 6.])
+        """
+        from acg_numpy.autograd.backward import backward  # the pass knows Tensors, and a Tensor offers the pass
+
+        backward(self, gradient, create_graph)
+
+    # NumPy's protocols.
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "__call__" and not kwargs:
+            entry = TABLE.get(ufunc)
+            if type(entry) is Primitive:
+                return record(entry, inputs, kwargs)
+        return call_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return call_function(func, args, kwargs)
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        return call_function(_getitem, (self, index), {})
+
+    # Operators.  Those with a rule take a short way to it; comparisons, bits and whole quotients are plain.
+
+    __add__, __radd__ = _recorded_operator(np.add), _recorded_operator(np.add, reflected=True)
+    __sub__, __rsub__ = _recorded_operator(np.subtract), _recorded_operator(np.subtract, reflected=True)
+    __mul__, __rmul__ = _recorded_operator(np.multiply), _recorded_operator(np.multiply, reflected=True)
+    __truediv__, __rtruediv__ = _recorded_operator(np.divide), _recorded_operator(np.divide, reflected=True)
+    __mod__, __rmod__ = _recorded_operator(np.remainder), _recorded_operator(np.remainder, reflected=True)
+    __matmul__, __rmatmul__ = _recorded_operator(np.matmul), _recorded_operator(np.matmul, reflected=True)
+    __rpow__ = _recorded_operator(np.power, reflected=True)
+    __floordiv__, __rfloordiv__ = _plain_operator(np.floor_divide), _plain_operator(np.floor_divide, reflected=True)
+    __and__, __rand__ = _plain_operator(np.bitwise_and), _plain_operator(np.bitwise_and, reflected=True)
+    __or__, __ror__ = _plain_operator(np.bitwise_or), _plain_operator(np.bitwise_or, reflected=True)
+    __xor__, __rxor__ = _plain_operator(np.bitwise_xor), _plain_operator(np.bitwise_xor, reflected=True)
+    __eq__, __ne__ = _plain_operator(np.equal), _plain_operator(np.not_equal)  # type: ignore[assignment]
+    __lt__, __le__ = _plain_operator(np.less), _plain_operator(np.less_equal)
+    __gt__, __ge__ = _plain_operator(np.greater), _plain_operator(np.greater_equal)
+
+    def __pow__(self, other: Any) -> "Tensor":
+        if type(other) is int and other == 2:
+            return call_ufunc(np.square, "__call__", (self,), {})
+        return _operate(np.power, self, other)
+
+    def __neg__(self) -> "Tensor":
+        return call_ufunc(np.negative, "__call__", (self,), {})
+
+    def __pos__(self) -> "Tensor":
+        return call_ufunc(np.positive, "__call__", (self,), {})
+
+    def __abs__(self) -> "Tensor":
+        return call_ufunc(np.absolute, "__call__", (self,), {})
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return other // self, other % self
+
+
+def _getitem(array: Array, index: Any) -> Array:
+    """Basic or advanced indexing as a function, so that it has a place in the table; its rules are in `rules.indexing`."""
+    return array[index]
+
+
+# Making Tensors.
+
+
+def tensor(data: npt.ArrayLike, requires_grad: bool = False) -> Tensor:
+    """Make a Tensor of a copy of `data`.
+
+    Parameters
+    ----------
+    data : array_like
+    requires_grad : bool
+        Whether operations on it are recorded, so that gradients can be carried back to it.
+
+    Returns
+    -------
+    Tensor, shape and dtype of `np.array(data)`
+
+    Raises
+    ------
+    TypeError
+        Where `requires_grad` is asked of a dtype that is not floating.
+
+    Examples
+    --------
+    >>> x = tensor([1.0, 4.0], requires_grad=True)
+    >>> y = np.sum(np.sqrt(x))
+    >>> y
+    tensor(3., requires_grad=True)
+    >>> y.backward()
+    >>> x.grad
+    array([0.5 , 0.25])
+    """
+    return Tensor(data, requires_grad)
+
+
+def plain_tensor(data: Array) -> Tensor:
+    """A Tensor around an array, which is not copied, that requires no gradient."""
+    t = Tensor.__new__(Tensor)
+    t._data, t._needs, t._order, t._record, t.grad = data, False, 0, None, None
+    return t
+
+
+def recorded_tensor(
+    data: Array, entry: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any = None
+) -> Tensor:
+    """The result of an operation, with what its backward needs."""
+    t = Tensor.__new__(Tensor)
+    t._data, t._needs, t._order, t._record, t.grad = data, True, next_order(), (entry, args, options, saved), None
+    return t
+
+
+# Running an operation.
+
+
+def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+    """Run a primitive on the arrays inside its arguments, and let the result remember it."""
+    needs, values = False, []
+    for a in args:
+        if isinstance(a, Tensor):
+            values.append(a._data)
+            needs = needs or a._needs
+        else:
+            values.append(a)
+    data = entry.function(*values, **options)
+    if type(data) is not np.ndarray:
+        data = np.asarray(data)
+    if not (needs and state.enabled):
+        return plain_tensor(data)
+    if entry.partial or len(args) > len(entry.rules):
+        _check_places(entry, args)
+    return recorded_tensor(data, entry, args, options)
+
+
+def _check_places(entry: Any, args: tuple[Any, ...]) -> None:
+    for i, a in enumerate(args):
+        if isinstance(a, Tensor) and a._needs and (i >= len(entry.rules) or entry.rules[i] is None):
+            raise NoDerivativeError(
+                f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
+            )
+
+
+def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run any NumPy function that was called with a Tensor somewhere among its arguments."""
+    entry = TABLE.get(function)
+    if type(entry) is Primitive:
+        args, kwargs = entry.bind(args, kwargs)
+        for place, value in enumerate(args):
+            if type(value) in _SEQUENCES and _requires_grad(value):
+                raise NoDerivativeError(
+                    f"{entry.name}: argument {place} is a {type(value).__name__} of Tensors; join them with np.stack"
+                )
+        for name, value in kwargs.items():
+            if type(value) not in _SIMPLE:
+                if _requires_grad(value):
+                    raise NoDerivativeError(
+                        f"{entry.name}: no derivative for {name}=; give it as a plain value (t.numpy(), t.item())"
+                    )
+                kwargs = {**kwargs, name: _stripped(value)}
+        return record(entry, args, kwargs)
+    if type(entry) is Composite:
+        args, kwargs = entry.bind(args, kwargs)
+        return entry.function(*args, **kwargs)
+    if entry is not PLAIN and (_requires_grad(args) or _requires_grad(tuple(kwargs.values()))):
+        raise no_rule(function)
+    return function(*_stripped(args), **_stripped(kwargs))
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run a ufunc, or one of its methods, that was called with a Tensor among its inputs."""
+    if kwargs.get("out") is not None:
+        raise NoDerivativeError(
+            f"{name_of(ufunc)}: out= (or `array += tensor`) would write into an array; take the result instead"
+        )
+    if method != "__call__":
+        return _call_method(ufunc, method, inputs, kwargs)
+    entry = TABLE.get(ufunc)
+    if type(entry) is Primitive:
+        if kwargs:
+            _, kwargs = entry.bind((), kwargs)
+        return record(entry, inputs, kwargs)
+    if type(entry) is Composite:
+        return entry.function(*inputs, **kwargs)
+    if entry is not PLAIN and _requires_grad(inputs):
+        raise no_rule(ufunc)
+    return ufunc(*_stripped(inputs), **_stripped(kwargs))
+
+
+def _call_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if (ufunc, method) in TABLE:
+        return call_function((ufunc, method), inputs, kwargs)
+    if method == "outer" and type(TABLE.get(ufunc)) is Primitive and not kwargs:
+        x, y = inputs
+        return ufunc(np.reshape(x, np.shape(x) + (1,) * np.ndim(y)), y)
+    if method != "at" and not _requires_grad(inputs):
+        return getattr(ufunc, method)(*_stripped(inputs), **_stripped(kwargs))
+    raise NoDerivativeError(
+        f"{name_of(ufunc)}.{method} has no derivative rule"
+        + (
+            "; it would write in place: use scatter_add"
+            if method == "at"
+            else " (reduce and accumulate have them for add, multiply, maximum, minimum)"
+        )
+    )
+
+
+def _requires_grad(value: Any) -> bool:
+    """Is there a Tensor that requires a gradient in here, however deep?"""
+    if isinstance(value, Tensor):
+        return value._needs and state.enabled
+    if type(value) in (list, tuple):
+        return any(_requires_grad(v) for v in value)
+    return False
+
+
+def _stripped(value: Any) -> Any:
+    """The same arguments with the arrays inside for the Tensors."""
+    if isinstance(value, Tensor):
+        return value._data
+    if type(value) in (list, tuple):
+        return type(value)(_stripped(v) for v in value)
+    if type(value) is dict:
+        return {k: _stripped(v) for k, v in value.items()}
+    return value
