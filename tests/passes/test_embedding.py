@@ -1,0 +1,53 @@
+"""The embedding copies rows, and adds up what comes back to them."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acg_numpy.passes import embedding_backward, embedding_forward
+
+
+@pytest.mark.parametrize("ids", [1, np.int32(1), np.array(1), np.array([1, 0]), np.array([[1], [0]], np.uint8)])
+def test_the_output_is_a_copy_of_the_rows_whatever_kind_of_integer_the_ids_are(ids: Any) -> None:
+    table = np.arange(6.0).reshape(3, 2)
+    out, _ = embedding_forward(table, ids)
+    np.testing.assert_array_equal(out, table[ids])
+    assert not np.shares_memory(out, table)
+
+
+def test_a_row_that_was_used_three_times_gets_three_gradients_added_up() -> None:
+    _, cache = embedding_forward(np.zeros((3, 1)), np.array([1, 1, 0, 1]))
+    grads = embedding_backward(np.array([[1.0], [10.0], [5.0], [100.0]]), cache)
+    np.testing.assert_array_equal(grads.table, [[5.0], [111.0], [0.0]])
+
+
+def test_a_row_may_be_a_matrix_of_tokens() -> None:
+    tokens = np.arange(24.0).reshape(2, 3, 4)
+    out, cache = embedding_forward(tokens, np.array([[1, 0, 1]]))
+    assert out.shape == (1, 3, 3, 4)
+    np.testing.assert_array_equal(
+        embedding_backward(np.ones_like(out), cache).table, [np.ones((3, 4)), 2 * np.ones((3, 4))]
+    )
+
+
+@pytest.mark.parametrize(
+    ("ids", "error"),
+    [
+        (3, IndexError),
+        (-1, IndexError),
+        (True, TypeError),
+        (1.0, TypeError),
+        (np.array([0.0]), TypeError),
+        ("a", TypeError),
+    ],
+)
+def test_ids_never_wrap_round_or_truncate(ids: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="ids "):
+        embedding_forward(np.zeros((3, 2)), ids)
+
+
+def test_an_empty_batch_looks_nothing_up() -> None:
+    out, cache = embedding_forward(np.ones((3, 2)), np.zeros((0, 4), int))
+    assert out.shape == (0, 4, 2)
+    np.testing.assert_array_equal(embedding_backward(out, cache).table, np.zeros((3, 2)))
