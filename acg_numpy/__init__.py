@@ -2,7 +2,8 @@
 
     condition = AttentionConditioner(emb_dim=32, num_heads=4, num_domains=3)(user_emb, domain_id)
 
-`acg_numpy.passes` is the mathematics, forward and backward side by side; `acg_numpy.autograd` runs it; `acg_numpy.checks` checks it.
+`acg_numpy.passes` is the mathematics, forward and backward side by side; `acg_numpy.autograd` runs it;
+`acg_numpy.checks` checks it.
 """
 
 from acg_numpy.attention import MultiHeadCrossAttention

@@ -32,8 +32,8 @@ attend_with_weights = from_passes(_forward_with_weights, _backward_with_weights)
 class MultiHeadCrossAttention(Module):
     """Multi-head scaled dot-product attention of queries over a context.
 
-    Each head takes `emb_dim // num_heads` features of the projected queries, keys and values; their outputs, side by side, pass through
-    an output projection (Vaswani et al., 2017, section 3.2).
+    Each head takes `emb_dim // num_heads` features of the projected queries, keys and values; their outputs, side by
+    side, pass through an output projection (Vaswani et al., 2017, section 3.2).
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class MultiHeadCrossAttention(Module):
 
     Notes
     -----
-    The key's bias adds the same number to all scores of a row, so it changes nothing and its gradient is exactly zero.  It is kept because
-    the standard formulation has it.
+    The key's bias adds the same number to all scores of a row, so it changes nothing and its gradient is exactly zero.
+    It is kept because the standard formulation has it.
 
     Examples
     --------
@@ -101,8 +101,8 @@ class MultiHeadCrossAttention(Module):
         context : array or Tensor, shape (..., S, D), floating
             Leading axes broadcast with those of `query`.
         mask : boolean array, shape (..., L, S), optional
-            Shared by the heads; True where attention is allowed, as in PyTorch's `scaled_dot_product_attention` and unlike its
-            `nn.MultiheadAttention`.  A query that may attend to nothing gets the output's bias.
+            Shared by the heads; True where attention is allowed, as in PyTorch's `scaled_dot_product_attention` and
+            unlike its `nn.MultiheadAttention`.  A query that may attend to nothing gets the output's bias.
         return_attention : bool
             Whether to return the weights too.
 

@@ -99,8 +99,9 @@ class AttentionConditioner(Module):
         self.domain_names = check_names(domain_names, num_domains)
         if tokens_per_domain + num_global_tokens == 1:
             warnings.warn(
-                "one token per domain and no global ones: attention over a single key gives it weight 1 whatever the user, so the "
-                "condition does not depend on the user, and query and key learn nothing; use tokens_per_domain=8",
+                "one token per domain and no global ones: attention over a single key gives it weight 1 whatever the "
+                "user, so the condition does not depend on the user, and query and key learn nothing; use "
+                "tokens_per_domain=8",
                 OneKeyWarning,
                 stacklevel=2,
             )
@@ -121,7 +122,8 @@ class AttentionConditioner(Module):
         -------
         condition : Tensor, shape (..., D)
         attention : Tensor, shape (..., H, K)
-            Where `return_attention`: the weights of each head over the domain's own tokens and then the shared ones, before dropout. Rows sum to 1.
+            Where `return_attention`: the weights of each head over the domain's own tokens and then the shared ones,
+            before dropout. Rows sum to 1.
 
         Raises
         ------
@@ -154,8 +156,9 @@ class AttentionConditioner(Module):
             np.broadcast_shapes(users, ids.shape)
         except ValueError:
             raise ValueError(
-                f"user_emb has shape {user_emb.shape} and domain_id {ids.shape}: {users} and {ids.shape} do not broadcast; give one domain "
-                "for all users, one for each, or user_emb[:, None] for each user in every domain"
+                f"user_emb has shape {user_emb.shape} and domain_id {ids.shape}: {users} and {ids.shape} do not "
+                "broadcast; give one domain for all users, one for each, or user_emb[:, None] for each user in every "
+                "domain"
             ) from None
 
     def extra_repr(self) -> str:

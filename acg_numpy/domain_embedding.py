@@ -85,4 +85,5 @@ class DomainEmbedding(Module):
 
     def extra_repr(self) -> str:
         """Sizes."""
-        return f"num_domains={self.num_domains}, tokens_per_domain={self.tokens_per_domain}, num_global_tokens={self.num_global_tokens}"
+        own, shared = self.tokens_per_domain, self.num_global_tokens
+        return f"num_domains={self.num_domains}, tokens_per_domain={own}, num_global_tokens={shared}"

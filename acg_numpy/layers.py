@@ -85,7 +85,7 @@ class LayerNorm(Module):
 
 
 def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: npt.DTypeLike) -> Array:
-    """Factors that drop each element with probability `rate` and scale the others, so that the mean stays: 0 or 1 / (1 - rate)."""
+    """Factors that drop each element with probability `rate` and keep the mean: 0, or 1 / (1 - rate)."""
     keep = 1.0 - rate
     return (rng.random(shape, np.float32) < keep).astype(dtype) / np.asarray(keep, dtype)  # type: ignore[no-any-return]
 

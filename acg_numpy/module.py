@@ -43,8 +43,8 @@ class Parameter(Tensor):
 class Module:
     """Base of everything that holds parameters.
 
-    A subclass assigns Parameters and other Modules to attributes and says in `__call__` what it computes.  The attributes' names,
-    joined by dots, are the parameters' names.  A new Module is in training mode.
+    A subclass assigns Parameters and other Modules to attributes and says in `__call__` what it computes.  The
+    attributes' names, joined by dots, are the parameters' names.  A new Module is in training mode.
 
     Examples
     --------

@@ -218,13 +218,13 @@ def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
     (5, 3)
     >>> check_broadcast(query=(5,), key=(3,))
     Traceback (most recent call last):
-    ValueError: leading axes do not broadcast: query has (5,), key has (3,)
+    ValueError: axes do not broadcast: query has (5,), key has (3,)
     """
     try:
         return np.broadcast_shapes(*shapes.values())
     except ValueError:
         listed = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
-        raise ValueError(f"leading axes do not broadcast: {listed}") from None
+        raise ValueError(f"axes do not broadcast: {listed}") from None
 
 
 def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:

@@ -100,7 +100,7 @@ class TestFunctionalCall:
         x = np.ones((4, 3), np.float32)
         before = model(x).data
         out = functional_call(model, {"norm.bias": np.array([1, 2], np.float32)}, x)
-        np.testing.assert_allclose(out.data, before + [1, 2], rtol=1e-6)
+        np.testing.assert_allclose(out.data, before + np.array([1, 2]), rtol=1e-6)
         np.testing.assert_array_equal(model(x).data, before)
         assert isinstance(out, Tensor)
 

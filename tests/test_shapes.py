@@ -1,7 +1,7 @@
 """The conditioner by its shapes: what goes in, what comes out, and that gradients reach every part.
 
-Read this first.  `condition = conditioner(user_emb, domain_id)` takes users (..., D) and domains (...), which broadcast like any
-two arrays, and gives condition vectors (..., D).
+Read this first.  `condition = conditioner(user_emb, domain_id)` takes users (..., D) and domains (...), which broadcast
+like any two arrays, and gives condition vectors (..., D).
 """
 
 import numpy as np

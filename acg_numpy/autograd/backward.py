@@ -19,7 +19,8 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
     """Add the gradient of `root` to `.grad` of every leaf; `Tensor.backward` is this."""
     if not root._needs:
         raise ValueError(
-            "this Tensor requires no gradient, so there is nothing to carry back; make its inputs with requires_grad=True"
+            "this Tensor requires no gradient, so there is nothing to carry back; make its inputs with "
+            "requires_grad=True"
         )
     seed = as_gradient(root, gradient, "gradient")
     with recording(create_graph):
@@ -108,7 +109,8 @@ def carry_back(
             if data is not None:  # the arguments of a pair of several outputs have no array of their own
                 if c.shape != data.shape:
                     raise ValueError(
-                        f"the rule of {entry.name} for argument {place} gave shape {c.shape}, the argument has {data.shape}"
+                        f"the rule of {entry.name} for argument {place} gave shape {c.shape}, the argument has "
+                        f"{data.shape}"
                     )
                 if c.dtype is not data.dtype and c.dtype != data.dtype:
                     c = c.astype(data.dtype)

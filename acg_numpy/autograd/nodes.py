@@ -1,7 +1,7 @@
 """Node: an array and its place in the graph; what can be read of it, and the ways out.
 
-A node is a leaf, whose array is its own and may be written to, or the result of an operation, which nobody may change: what
-was made from it would no longer be true.
+A node is a leaf, whose array is its own and may be written to, or the result of an operation, which nobody may change:
+what was made from it would no longer be true.
 """
 
 import itertools
@@ -52,7 +52,7 @@ class Node:
         return view
 
     @data.setter
-    def data(self, value: Array) -> None:
+    def data(self, value: Any) -> None:
         if self._record is not None:
             raise TypeError(
                 "data of a recorded Tensor can't be set: it is the result of an operation; use t.detach() for a leaf"
@@ -151,7 +151,8 @@ class Node:
     def _leave(self, how: str) -> Array:
         if self._needs:
             raise TypeError(
-                f"{how} would lose the gradient of a Tensor that requires one; use .numpy() (or .item(), .detach()) to leave the graph on purpose"
+                f"{how} would lose the gradient of a Tensor that requires one; use .numpy() (or .item(), .detach()) "
+                "to leave the graph on purpose"
             )
         return self._data
 
@@ -174,7 +175,8 @@ class Node:
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         raise TypeError(
-            "a Tensor can't be written to in place; make a new one with np.where, np.concatenate or scatter_add, or write to .data of a leaf"
+            "a Tensor can't be written to in place; make a new one with np.where, np.concatenate or scatter_add, or "
+            "write to .data of a leaf"
         )
 
     # Copies.

@@ -1,7 +1,8 @@
 """The adapter: a hand-derived forward and backward become one node of the graph.
 
-First order, the node calls the hand-derived backward with arrays.  Where the backward pass is itself recorded, it runs the forward
-again on Tensors, so that the cache is part of the graph, and then the same backward on those: plain NumPy both, they are differentiated like anything else.
+First order, the node calls the hand-derived backward with arrays.  Where the backward pass is itself recorded, it runs
+the forward again on Tensors, so that the cache is part of the graph, and then the same backward on those: plain NumPy
+both, they are differentiated like anything else.
 """
 
 import inspect
@@ -22,8 +23,9 @@ def from_passes(forward: Callable[..., Any], backward: Callable[..., Any]) -> Ca
     forward : callable
         `forward(*inputs, **options) -> (out, cache)`, in NumPy; `out` an array, or a tuple of arrays.
     backward : callable
-        `backward(grad_out, cache) -> grads`, one gradient an input (a tuple, list or NamedTuple; a single array for a single input);
-        None for an integer, boolean or absent one, and trailing Nones may be left out.  `grad_out` is a tuple where `out` is one.
+        `backward(grad_out, cache) -> grads`, one gradient an input (a tuple, list or NamedTuple; a single array for a
+        single input); None for an integer, boolean or absent one, and trailing Nones may be left out.  `grad_out` is a
+        tuple where `out` is one.
 
     Returns
     -------
@@ -90,7 +92,7 @@ class _Pair:
         if not several:
             return recorded_tensor(np.asarray(out), self, args, options, cache)
         outputs = tuple(np.asarray(o) for o in out)
-        call: Tensor = recorded_tensor(None, self, args, options, cache)  # type: ignore[arg-type]  # it stands for all outputs
+        call = recorded_tensor(None, self, args, options, cache)  # it stands for all outputs, and has no array
         return tuple(recorded_tensor(o, _Output(self.name, i, outputs), (call,), {}) for i, o in enumerate(outputs))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -22,14 +22,16 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     function : callable
         A ufunc, another NumPy function, or any function from arrays to an array.
     *rules : callable or None
-        One for each of the function's first arguments: `rule(g, ans, *args, **options)` gives the gradient of that argument, in
-        its shape, where `g` is the gradient of the result `ans`.  Written in NumPy, so that it can be differentiated itself.
-        None for an argument that has no derivative.  Left out, `register_rule(function)` decorates the rule of the first.
+        One for each of the function's first arguments: `rule(g, ans, *args, **options)` gives the gradient of that
+        argument, in its shape, where `g` is the gradient of the result `ans`.  Written in NumPy, so that it can be
+        differentiated itself. None for an argument that has no derivative.  Left out, `register_rule(function)`
+        decorates the rule of the first.
 
     Returns
     -------
     callable
-        What to call: `function` itself where NumPy hands it over by itself, else a function of the same name that takes Tensors too.
+        What to call: `function` itself where NumPy hands it over by itself, else a function of the same name that takes
+        Tensors too.
 
     Examples
     --------

@@ -2,8 +2,8 @@
 
 An entry is one of three things:
 
-- a `Primitive` has a rule for each of its first arguments: the vector-Jacobian product `rule(g, ans, *args, **options)`,
-  where `g` is the gradient of the result `ans`;
+- a `Primitive` has a rule for each of its first arguments: the vector-Jacobian product
+  `rule(g, ans, *args, **options)`, where `g` is the gradient of the result `ans`;
 - a `Composite` is written in functions that have entries already, so that its derivative needs no line of its own;
 - `PLAIN` marks a function with no derivative to give: it works on the arrays inside Tensors and returns plain arrays.
 """
@@ -46,8 +46,8 @@ class EachPosition:
 class Binding:
     """A function's arguments put into one form: its arrays by position, its options by keyword.
 
-    `np.sum(a=t, axis=0)`, `np.sum(t, 0)` and `np.sum(t, 0, None, None, False)` are one call; a rule sees the first form that it
-    can be written in.  Options that have NumPy's default value are left out, others must be named by `accepts`.
+    `np.sum(a=t, axis=0)`, `np.sum(t, 0)` and `np.sum(t, 0, None, None, False)` are one call; a rule sees the first form
+    that it can be written in.  Options that have NumPy's default value are left out, others must be named by `accepts`.
     """
 
     __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names")
@@ -87,7 +87,8 @@ class Binding:
             for name in kwargs.keys() - self.accepts:
                 options = ", ".join(sorted(self.accepts - self.leading)) or "none"
                 raise NoDerivativeError(
-                    f"{self.name}: no derivative with {name}={kwargs[name]!r}; leave {name} out (options that have one: {options})"
+                    f"{self.name}: no derivative with {name}={kwargs[name]!r}; leave {name} out (options that have "
+                    f"one: {options})"
                 )
         return args, kwargs
 
@@ -153,6 +154,6 @@ def no_rule(function: Any) -> NoDerivativeError:
     near = difflib.get_close_matches(name.rpartition(".")[2], known, n=1, cutoff=0.0)
     hint = f" (the nearest that has one is {known[near[0]]})" if near else ""
     return NoDerivativeError(
-        f"{name} has no derivative rule{hint}. Add one with acg_numpy.register_rule({name}, rule), rule(g, ans, *args) being the "
-        "gradient of its first argument, or leave the graph on purpose: call it on t.numpy() or t.detach()"
+        f"{name} has no derivative rule{hint}. Add one with acg_numpy.register_rule({name}, rule), where "
+        "rule(g, ans, *args) is the gradient of its first argument, or leave the graph on purpose: call it on t.numpy()"
     )

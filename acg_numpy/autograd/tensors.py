@@ -1,8 +1,8 @@
 """Tensor: an array that remembers how it was made.
 
-NumPy itself is the language.  A Tensor implements NumPy's two protocols, so `np.exp(t)`, `np.einsum("ij,jk", t, w)` and `t @ w`
-all arrive here; each runs on the arrays, and its result keeps what a backward pass needs: the entry of the table, the arguments
-and the options.  Nothing else happens on the way forward.
+NumPy itself is the language.  A Tensor implements NumPy's two protocols, so `np.exp(t)`, `np.einsum("ij,jk", t, w)` and
+`t @ w` all arrive here; each runs on the arrays, and its result keeps what a backward pass needs: the entry of the
+table, the arguments and the options.  Nothing else happens on the way forward.
 """
 
 from collections.abc import Callable, Iterator
@@ -134,7 +134,7 @@ class Tensor(Node, ArrayMethods):
     __and__, __rand__ = _plain_operator(np.bitwise_and), _plain_operator(np.bitwise_and, reflected=True)
     __or__, __ror__ = _plain_operator(np.bitwise_or), _plain_operator(np.bitwise_or, reflected=True)
     __xor__, __rxor__ = _plain_operator(np.bitwise_xor), _plain_operator(np.bitwise_xor, reflected=True)
-    __eq__, __ne__ = _plain_operator(np.equal), _plain_operator(np.not_equal)  # type: ignore[assignment]
+    __eq__, __ne__ = _plain_operator(np.equal), _plain_operator(np.not_equal)
     __lt__, __le__ = _plain_operator(np.less), _plain_operator(np.less_equal)
     __gt__, __ge__ = _plain_operator(np.greater), _plain_operator(np.greater_equal)
 
@@ -160,7 +160,7 @@ class Tensor(Node, ArrayMethods):
 
 
 def _getitem(array: Array, index: Any) -> Array:
-    """Basic or advanced indexing as a function, so that it has a place in the table; its rules are in `rules.indexing`."""
+    """Indexing as a function, so that it has a place in the table; its rule is in `rules.indexing`."""
     return array[index]
 
 
@@ -205,9 +205,7 @@ def plain_tensor(data: Array) -> Tensor:
     return t
 
 
-def recorded_tensor(
-    data: Array, entry: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any = None
-) -> Tensor:
+def recorded_tensor(data: Any, entry: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any = None) -> Tensor:
     """The result of an operation, with what its backward needs."""
     t = Tensor.__new__(Tensor)
     t._data, t._needs, t._order, t._record, t.grad = data, True, next_order(), (entry, args, options, saved), None

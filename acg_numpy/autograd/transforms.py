@@ -1,9 +1,12 @@
 """Transforms of functions: `grad`, `vjp`, `jvp` and the rest, named as in JAX and nesting as there.
 
-A transform runs the function on Tensors of its own, one for each leaf of its arguments, made from them by the identity.  So
-a variable of an inner transform is never that of an outer one, though their values may be the same, and partial derivatives stay
-partial.  The pass back is recorded, to be differentiated itself, whenever another transform is at work around this one or an argument was recorded;
-otherwise the results are plain arrays.  Parameters that the function reaches from outside are constants, and no `.grad` is touched.
+A transform runs the function on Tensors of its own, one for each leaf of its arguments, made from them by the identity.
+So a variable of an inner transform is never that of an outer one, though their values may be the same, and partial
+derivatives stay partial.
+
+The pass back is recorded, to be differentiated itself, whenever another transform is at work around this one or an
+argument was recorded; otherwise the results are plain arrays.  Parameters that the function reaches from outside are
+constants, and no `.grad` is touched.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +59,8 @@ def _enter(x: Any, what: str) -> Tensor:
     data = x._data if isinstance(x, Tensor) else np.asarray(x)
     if not np.issubdtype(data.dtype, np.floating):
         raise TypeError(
-            f"{what}: an argument to differentiate by must be floating, got {x!r} of dtype {data.dtype}; use float({x!r})"
+            f"{what}: an argument to differentiate by must be floating, got {x!r} of dtype {data.dtype}; use "
+            f"float({x!r})"
             if data.ndim == 0
             else f"{what}: an argument to differentiate by must be floating, got dtype {data.dtype}; use .astype(float)"
         )
@@ -128,8 +132,8 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
     Returns
     -------
     callable
-        With the arguments of `fun`; gives `(value, grad)`, or `((value, aux), grad)`. The gradient is a tree like the argument, a
-        tuple of them where `argnums` is a tuple.
+        With the arguments of `fun`; gives `(value, grad)`, or `((value, aux), grad)`. The gradient is a tree like the
+        argument, a tuple of them where `argnums` is a tuple.
 
     Raises
     ------
@@ -157,7 +161,8 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
         value = _as_tensor(value)
         if value.shape != ():
             raise TypeError(
-                f"grad needs a function whose value is a single number, got shape {value.shape}; sum it, or use vjp or jacobian"
+                f"grad needs a function whose value is a single number, got shape {value.shape}; sum it, or use vjp "
+                "or jacobian"
             )
         grads = level.rebuild(level.pull([value], [np.ones((), value.dtype)]))
         grad = grads if isinstance(argnums, tuple) else grads[0]
@@ -263,7 +268,8 @@ def jacobian(fun: Function, argnums: Argnums = 0) -> Function:
     Returns
     -------
     callable
-        Gives an array of shape `out.shape + arg.shape`, or a tree like the result with trees like the argument for leaves.
+        Gives an array of shape `out.shape + arg.shape`, or a tree like the result with trees like the argument for
+        leaves.
 
     Examples
     --------

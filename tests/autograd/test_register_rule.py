@@ -60,7 +60,7 @@ def test_a_rule_of_the_wrong_shape_is_caught_when_it_is_used():
         return x * 1.0
 
     f = register_rule(same, lambda g, ans, x: np.sum(g))
-    with pytest.raises(ValueError, match="the rule of .*same for argument 0 gave shape"):
+    with pytest.raises(ValueError, match=r"the rule of .*same for argument 0 gave shape"):
         f(tensor(np.ones(2), requires_grad=True)).backward(np.ones(2))
 
 

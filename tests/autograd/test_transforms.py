@@ -109,7 +109,7 @@ class TestWhatComesOut:
         assert type(aux["twice"]) is np.ndarray
         (value, aux), g = value_and_grad(lambda x: (np.sum(x), "note"), has_aux=True)(np.ones(2))
         assert (value, aux) == (2.0, "note")
-        out, pullback, aux = vjp(lambda x: (x * 2, x), np.ones(2), has_aux=True)
+        *_, aux = vjp(lambda x: (x * 2, x), np.ones(2), has_aux=True)
         np.testing.assert_array_equal(aux, [1, 1])
 
     def test_argnums_choose_among_arguments(self):
@@ -163,7 +163,7 @@ class TestTrees:
         assert (h["a"]["a"], h["a"]["b"], h["b"]["a"], h["b"]["b"]) == (4.0, 6.0, 6.0, 0.0)
 
     def test_vjp_takes_a_tree_like_the_result(self):
-        out, pullback = vjp(lambda x: (x, [2 * x]), np.ones(2))
+        _, pullback = vjp(lambda x: (x, [2 * x]), np.ones(2))
         np.testing.assert_array_equal(pullback((np.ones(2), [np.ones(2)]))[0], [3, 3])
         with pytest.raises(ValueError, match="2 leaves"):
             pullback(np.ones(2))

@@ -2,9 +2,10 @@
 
 One line where the mathematics is one line.  `g` is the gradient of the result `ans`; `x` and `y` are the arguments.
 
-Conventions at kinks, where there is no derivative: |x| has slope 0 at 0; maximum and minimum share the gradient of a tie in
-equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot(0, 0) has slope 0.  Where a
-slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0.0)` and the like have the gradient one expects.
+Conventions at kinks, where there is no derivative: |x| has slope 0 at 0; maximum and minimum share the gradient of a
+tie in equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot(0, 0) has
+slope 0.  Where a slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0.0)` and the like
+have the gradient one expects.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Derivatives of indexing, and of what is written with it.
 
-Indexing takes elements; its transpose puts a gradient back where each was taken, adding up where one was taken more than once.
-The two are each other's rule, and so every order of derivative is there.
+Indexing takes elements; its transpose puts a gradient back where each was taken, adding up where one was taken more
+than once. The two are each other's rule, and so every order of derivative is there.
 """
 
 import math

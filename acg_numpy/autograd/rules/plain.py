@@ -1,7 +1,7 @@
 """Functions with no derivative to give: they answer about a Tensor in plain arrays.
 
-Either their answer is not a number that could be differentiated (a shape, an index, a comparison), or their derivative is zero wherever there is one
-(a sign, a rounded number).
+Either their answer is not a number that could be differentiated (a shape, an index, a comparison), or their derivative
+is zero wherever there is one (a sign, a rounded number).
 """
 
 import numpy as np

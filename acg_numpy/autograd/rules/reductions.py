@@ -54,8 +54,8 @@ register_rule(
     np.mean, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims) / count(a, axis)
 )
 
-# Variance and standard deviation, about the mean m:  var = sum (x - m)**2 / n,  n = count - ddof.  That m depends on x too changes
-# nothing, because sum (x - m) = 0.
+# Variance and standard deviation, about the mean m:  var = sum (x - m)**2 / n,  n = count - ddof.  That m depends on x
+# too changes nothing, because sum (x - m) = 0.
 
 
 def variance(
@@ -97,8 +97,8 @@ for maximum in {np.max, np.amax}:
 for minimum in {np.min, np.amin}:
     register_rule(minimum, extremum)
 
-# Products.  The slope in one factor is the product of the others: ans / x where no factor is zero.  Where one is, the others
-# are multiplied up from both ends, which needs no division.
+# Products.  The slope in one factor is the product of the others: ans / x where no factor is zero.  Where one is, the
+# others are multiplied up from both ends, which needs no division.
 
 
 def product(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False, dtype: Any = None) -> Any:
@@ -140,7 +140,7 @@ register_rule(np.cumsum, running_sum)
 
 
 def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    """From ans_j = ans_{j-1} x_j:  h_j = g_j + h_{j+1} x_{j+1} from the end, and the slope in x_j is h_j ans_{j-1}; no division."""
+    """From ans_j = ans_{j-1} x_j:  h_j = g_j + h_{j+1} x_{j+1} from the end, and the slope in x_j is h_j ans_{j-1}."""
     if axis is None:
         flat = np.reshape(a, -1)
         return np.reshape(running_product(g, ans, flat, axis=0), a.shape)
