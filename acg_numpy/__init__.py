@@ -22,6 +22,7 @@ from acg_numpy.autograd import (
     value_and_grad,
     vjp,
 )
+from acg_numpy.checks import GradientMismatch, check_backward, gradcheck
 from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
 from acg_numpy.domain_embedding import DomainEmbedding
 from acg_numpy.module import Module, Parameter, functional_call
@@ -31,15 +32,18 @@ __version__ = "0.1.0"
 __all__ = [
     "AttentionConditioner",
     "DomainEmbedding",
+    "GradientMismatch",
     "Module",
     "MultiHeadCrossAttention",
     "NoDerivativeError",
     "OneKeyWarning",
     "Parameter",
     "Tensor",
+    "check_backward",
     "from_passes",
     "functional_call",
     "grad",
+    "gradcheck",
     "hessian",
     "hvp",
     "jacobian",
