@@ -1,5 +1,15 @@
 """The rules, by family; importing them fills the table."""
 
-from acg_numpy.autograd.rules import axes, elementwise, indexing, joining, plain, products, reductions
+from acg_numpy.autograd.rules import (
+    arranging,
+    axes,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    plain,
+    products,
+    reductions,
+)
 
-__all__ = ["axes", "elementwise", "indexing", "joining", "plain", "products", "reductions"]
+__all__ = ["arranging", "axes", "elementwise", "indexing", "joining", "linalg", "plain", "products", "reductions"]

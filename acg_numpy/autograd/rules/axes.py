@@ -40,6 +40,38 @@ def broadcast_arrays(*arrays: Any) -> Any:
     return tuple(np.broadcast_to(a, shape) for a in arrays)
 
 
+@composite(np.rollaxis)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """One axis moved to stand before another."""
+    n = a.ndim
+    axis, start = axis % n, start + n if start < 0 else start
+    return np.moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+@composite(np.fliplr)
+def fliplr(m: Any) -> Any:
+    """The second axis reversed."""
+    return np.flip(m, 1)
+
+
+@composite(np.flipud)
+def flipud(m: Any) -> Any:
+    """The first axis reversed."""
+    return np.flip(m, 0)
+
+
+@composite(np.rot90)
+def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    """A plane turned by quarters: an axis reversed, and the two exchanged."""
+    first, second = axes
+    k = k % 4
+    if k == 2:
+        return np.flip(m, (first, second))
+    if k == 0:
+        return np.copy(m)
+    return np.swapaxes(np.flip(m, second), first, second) if k == 1 else np.flip(np.swapaxes(m, first, second), second)
+
+
 def _cast(x: Any, dtype: npt.DTypeLike) -> Any:
     return x.astype(dtype)
 

@@ -21,19 +21,32 @@ LN2, LN10 = math.log(2.0), math.log(10.0)
 
 def over(g: Any, d: Any) -> Any:
     """g / d, where nothing over zero is nothing."""
-    if d.all():
+    if np.count_nonzero(d) == d.size:  # the quickest way to ask, several times quicker than np.all
         return g / d
     return g / np.where((d == 0) & (g == 0), 1.0, d)
 
 
 # Arithmetic.
 
+
+def divide_left(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """1 / y."""
+    return unbroadcast(g / y if isinstance(y, int | float) else over(g, y), x)
+
+
+def divide_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
+    """-(x / y) / y, in an order that keeps a gradient of nothing nothing where y is 0."""
+    if np.count_nonzero(y) == y.size:
+        return -unbroadcast(g * ans, y) / y
+    return -unbroadcast(over(over(g, y) * x, y), y)
+
+
 register_rule(np.positive, lambda g, ans, x: g)
 register_rule(np.negative, lambda g, ans, x: -g)
 register_rule(np.add, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(g, y))
 register_rule(np.subtract, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g, y))
 register_rule(np.multiply, lambda g, ans, x, y: unbroadcast(g * y, x), lambda g, ans, x, y: unbroadcast(g * x, y))
-register_rule(np.divide, lambda g, ans, x, y: unbroadcast(g / y, x), lambda g, ans, x, y: -unbroadcast(g * ans, y) / y)
+register_rule(np.divide, divide_left, divide_right)
 register_rule(
     np.remainder,
     lambda g, ans, x, y: unbroadcast(g, x),
@@ -42,6 +55,14 @@ register_rule(
 register_rule(
     np.fmod, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g * np.trunc(x / y), y)
 )
+
+
+@composite(np.divmod)
+def divmod(x: Any, y: Any) -> Any:
+    """The quotient, which has no derivative to give, and the remainder, which has."""
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
 register_rule(np.square, lambda g, ans, x: 2.0 * g * x)
 register_rule(np.reciprocal, lambda g, ans, x: -g * ans * ans)
 
@@ -132,6 +153,12 @@ def wins(x: Any, y: Any, ans: Any) -> Any:
 
 
 register_rule(np.absolute, lambda g, ans, x: g * np.sign(x))
+register_rule(
+    np.copysign,
+    lambda g, ans, x, y: unbroadcast(g * np.sign(x) * np.copysign(np.ones((), ans.dtype), y), x),
+    lambda g, ans, x, y: unbroadcast(g * 0.0, y),
+)
+register_rule(np.nan_to_num, lambda g, ans, x, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0.0))
 register_rule(np.fabs, lambda g, ans, x: g * np.sign(x))
 for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     register_rule(

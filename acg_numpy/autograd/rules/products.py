@@ -35,6 +35,19 @@ def matmul_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
 register_rule(np.matmul, matmul_left, matmul_right)
 
 
+if hasattr(np, "matvec"):  # NumPy 2.2
+
+    @composite(np.matvec)
+    def matvec(x1: Any, x2: Any) -> Any:
+        """A stack of matrices times a stack of vectors."""
+        return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
+
+    @composite(np.vecmat)
+    def vecmat(x1: Any, x2: Any) -> Any:
+        """A stack of vectors times a stack of matrices."""
+        return np.matmul(np.expand_dims(x1, -2), x2)[..., 0, :]
+
+
 @composite(np.dot)
 def dot(a: Any, b: Any) -> Any:
     """Dot, which is matmul up to two axes, and a contraction of last with last but one beyond."""

@@ -1,0 +1,226 @@
+"""Derivatives of functions that repeat, pad, sort, cut away or difference elements: mostly indexing under other names.
+
+Conventions at kinks: sorting is stable, so equal elements keep their order and each keeps its own gradient.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.errors import NoDerivativeError
+from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.rules.indexing import put
+
+# Repeating.
+
+
+@composite(np.repeat)
+def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Every element taken so many times."""
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return a[along(axis, a.ndim, np.repeat(np.arange(a.shape[axis]), repeats))]
+
+
+@composite(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    """Copies laid beside each other: a new axis in front of each, broadcast, and merged with it."""
+    reps = tuple(reps) if np.iterable(reps) else (reps,)
+    n = max(len(reps), A.ndim)
+    reps, shape = (1,) * (n - len(reps)) + reps, (1,) * (n - A.ndim) + A.shape
+    apart = np.reshape(A, [side for length in shape for side in (1, length)])
+    copies = np.broadcast_to(apart, [side for pair in zip(reps, shape, strict=True) for side in pair])
+    return np.reshape(copies, [times * length for times, length in zip(reps, shape, strict=True)])
+
+
+def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
+    """An index that says something about one axis only."""
+    return (slice(None),) * (axis % ndim) + (index,)
+
+
+# Padding.  Axis after axis, as NumPy does it, so that corners are padded from what is padded already.
+
+MODES = ("constant", "edge", "linear_ramp", "maximum", "mean", "minimum", "reflect", "symmetric", "wrap")
+STATISTICS = {"maximum": np.max, "mean": np.mean, "minimum": np.min}
+
+
+@composite(np.pad)
+def pad(
+    array: Any,
+    pad_width: Any,
+    mode: Any = "constant",
+    *,
+    constant_values: Any = 0,
+    end_values: Any = 0,
+    stat_length: Any = None,
+    reflect_type: str = "even",
+) -> Any:
+    """Elements put around an array, made from it or constant."""
+    if mode not in MODES:
+        raise NoDerivativeError(f"np.pad: no derivative with mode={mode!r}; there are {', '.join(MODES)}")
+    widths = pairs(pad_width, array.ndim)
+    if mode == "constant":
+        return pad_constant(array, widths=widths, constant_values=constant_values)
+    ends = pairs(end_values, array.ndim, float)
+    lengths = [(None, None)] * array.ndim if stat_length is None else pairs(stat_length, array.ndim)
+    for axis, width in enumerate(widths):
+        if width == (0, 0):
+            continue
+        if mode == "linear_ramp":
+            array = pad_ramp(array, axis, width, ends[axis])
+        elif mode in STATISTICS:
+            array = pad_statistic(array, axis, width, lengths[axis], STATISTICS[mode])
+        elif reflect_type == "odd" and mode in ("reflect", "symmetric"):
+            identity = np.eye(array.shape[axis], dtype=array.dtype)  # odd reflection is linear: this is its matrix
+            matrix = np.pad(identity, (width, (0, 0)), mode=mode, reflect_type=reflect_type)
+            array = np.moveaxis(np.tensordot(matrix, array, axes=(1, axis)), 0, axis)
+        else:
+            taken = np.pad(np.arange(array.shape[axis]), width, mode=mode)  # which element goes where
+            array = array[along(axis, array.ndim, taken)]
+    return array
+
+
+def pairs(given: Any, ndim: int, kind: Any = int) -> list[tuple[Any, Any]]:
+    """One (before, after) an axis, from any of the forms that NumPy takes."""
+    if isinstance(given, dict):
+        named = {axis % ndim: value for axis, value in given.items()}
+        given = [named.get(axis, (0, 0)) for axis in range(ndim)]
+        given = [value if np.iterable(value) else (value, value) for value in given]
+    if ndim == 0:
+        return []
+    return [(kind(before), kind(after)) for before, after in np.broadcast_to(np.asarray(given), (ndim, 2))]
+
+
+def _pad(array: Any, *, widths: Any, constant_values: Any) -> Any:
+    return np.pad(array, widths, constant_values=constant_values)
+
+
+def _unpad(g: Any, ans: Any, array: Any, *, widths: Any, constant_values: Any) -> Any:
+    return g[tuple(slice(before, before + length) for (before, _), length in zip(widths, array.shape, strict=True))]
+
+
+pad_constant = register_rule(_pad, _unpad)
+
+
+def pad_statistic(array: Any, axis: int, width: tuple[int, int], length: tuple[Any, Any], statistic: Any) -> Any:
+    """A statistic of the elements nearest to each end."""
+    n = array.shape[axis]
+    first = statistic(array[along(axis, array.ndim, slice(0, length[0]))], axis=axis, keepdims=True)
+    last = statistic(
+        array[along(axis, array.ndim, slice(0 if length[1] is None else max(0, n - length[1]), n))],
+        axis=axis,
+        keepdims=True,
+    )
+    return np.concatenate([np.repeat(first, width[0], axis), array, np.repeat(last, width[1], axis)], axis=axis)
+
+
+def pad_ramp(array: Any, axis: int, width: tuple[int, int], ends: tuple[float, float]) -> Any:
+    """A straight line from each end to its end value."""
+    first = array[along(axis, array.ndim, slice(0, 1))]
+    last = array[along(axis, array.ndim, slice(-1, None))]
+    column = [-1 if i == axis else 1 for i in range(array.ndim)]
+    up, down = (np.reshape(np.arange(w, dtype=array.dtype) / max(w, 1), column) for w in width)
+    down = np.flip(down)
+    before = ends[0] + (first - ends[0]) * up
+    after = ends[1] + (last - ends[1]) * down
+    return np.concatenate([before, array, after], axis=axis)
+
+
+# Sorting.
+
+
+@composite(np.sort)
+def sort(a: Any, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Any:
+    """The elements at the places that argsort names."""
+    if axis is None:
+        a, axis = np.ravel(a), -1
+    return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
+
+
+# Triangles and diagonals.
+
+
+def _below(m: Any, k: int) -> Any:
+    rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
+    return np.tri(rows, columns, k, dtype=bool)
+
+
+@composite(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    """On and below a diagonal; 0 above."""
+    return np.where(_below(m, k), m, 0.0)
+
+
+@composite(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    """On and above a diagonal; 0 below."""
+    return np.where(_below(m, k - 1), 0.0, m)
+
+
+@composite(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Sum of a diagonal."""
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+
+
+@composite(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    """A matrix with this diagonal, or the diagonal of a matrix."""
+    if v.ndim == 2:
+        return np.diagonal(v, k)
+    if v.ndim != 1:
+        raise ValueError(f"diag: an array of one or two axes is needed, got shape {v.shape}")
+    n, places = v.shape[0] + abs(k), np.arange(v.shape[0])
+    return put(v, index=(places + max(-k, 0), places + max(k, 0)), shape=(n, n))
+
+
+@composite(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """A matrix with all elements on a diagonal."""
+    return diag(np.ravel(v), k)
+
+
+# Differences and running sums.
+
+
+@composite(np.diff)
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Neighbours subtracted, `n` times."""
+    if n < 0:
+        raise ValueError(f"diff: n={n} should be zero or positive")
+    edge = [1 if i == axis % a.ndim else length for i, length in enumerate(a.shape)]
+    ends = [value if value is None or np.ndim(value) else np.broadcast_to(value, edge) for value in (prepend, append)]
+    parts = [part for part in (ends[0], a, ends[1]) if part is not None]
+    if n and len(parts) > 1:
+        a = np.concatenate(parts, axis=axis)
+    for _ in range(n):
+        a = a[along(axis, a.ndim, slice(1, None))] - a[along(axis, a.ndim, slice(None, -1))]
+    return a
+
+
+@composite(np.ptp)
+def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """From the smallest to the largest."""
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
+
+
+def cumulative(running: Any, start: float) -> Any:
+    """The array API's form of a running sum or product."""
+
+    def function(x: Any, axis: int | None = None, include_initial: bool = False) -> Any:
+        if axis is None:
+            if x.ndim > 1:
+                raise ValueError(f"an axis is needed for an array of shape {x.shape}")
+            axis = 0
+        ans = running(x, axis=axis)
+        if not include_initial:
+            return ans
+        edge = [1 if i == axis % x.ndim else length for i, length in enumerate(x.shape)]
+        return np.concatenate([np.full(edge, start, x.dtype), ans], axis=axis)
+
+    return function
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    composite(np.cumulative_sum)(cumulative(np.cumsum, 0.0))
+    composite(np.cumulative_prod)(cumulative(np.cumprod, 1.0))
