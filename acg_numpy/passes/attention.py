@@ -11,9 +11,11 @@ Backward, from the last line to the first.  O_ie = sum_j A_ij V_je, so A_ij meet
 V_je meets it through A_ij, for every i; likewise Q and K in the scores:
 
     dA = dO V^T                dV = A^T dO
-    dP = dA * M                dM = dA * P
+    dP = dA * M                dM = dA * P        (dA where there is no M)
     dS = P * (dP - <P, dP>)    the row's average under P, taken off: softmax's backward
     dQ = dS K / sqrt(d)        dK = dS^T Q / sqrt(d)
+
+Where something was broadcast it was used several times, and the gradient is the sum over its uses: `unbroadcast`.
 
 The mask is not in these lines, and need not be: where a pair is masked P is 0, so dS is 0.  A query with all keys
 masked has P = 0 throughout; its output is 0 and no gradient passes.  And each row of dS sums to zero, for softmax does
@@ -168,7 +170,7 @@ def scaled_dot_product_backward(
     dA = dO @ np.swapaxes(V, -1, -2)  # (..., L, Dv) @ (..., Dv, S) -> (..., L, S)
     dV = np.swapaxes(A, -1, -2) @ dO  # (..., S, L) @ (..., L, Dv) -> (..., S, Dv)
 
-    dP = dA if M is None else dA * M
+    dP = unbroadcast(dA if M is None else dA * M, P)
     dM = None if M is None else unbroadcast(dA * P, M)
     if grad_weights is not None:
         dP = dP + grad_weights

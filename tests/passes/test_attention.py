@@ -1,0 +1,267 @@
+"""What attention must be, whoever writes it: averages of values, indifferent to the order of keys."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.passes import (
+    linear_backward,
+    multi_head_attention_backward,
+    multi_head_attention_forward,
+    scaled_dot_product_backward,
+    scaled_dot_product_forward,
+    softmax_backward,
+)
+from acg_numpy.passes.softmax import SoftmaxCache
+from tests.passes.numeric import central_difference, complex_step, contract, is_floating
+from tests.passes.pairs import Call, generators, multi_head_attention_calls, scaled_dot_product_calls
+
+attended = scaled_dot_product_calls()
+multi_head = multi_head_attention_calls()
+
+
+def arguments(rng: np.random.Generator, L: int, S: int, d: int = 3, d_v: int = 2) -> tuple[Any, Any, Any]:
+    return rng.normal(size=(L, d)), rng.normal(size=(S, d)), rng.normal(size=(S, d_v))
+
+
+@given(attended)
+def test_rows_of_weights_are_a_distribution_or_zero_where_all_is_masked(call: Call) -> None:
+    _, cache = scaled_dot_product_forward(*call.args)
+    total = np.sum(cache.weights, axis=-1)
+    mask = call.args[3]
+    expected = 1.0 if mask is None else np.broadcast_to(mask, cache.weights.shape).any(axis=-1)
+    np.testing.assert_allclose(total, np.broadcast_to(expected, total.shape), rtol=1e-12)
+    assert np.all(cache.weights >= 0)
+
+
+@given(attended, generators)
+def test_rows_of_the_score_gradient_sum_to_zero(call: Call, rng: np.random.Generator) -> None:
+    _, cache = scaled_dot_product_forward(*call.args)
+    dS = softmax_backward(rng.normal(size=cache.weights.shape), SoftmaxCache(cache.weights)).scores
+    np.testing.assert_allclose(np.sum(dS, axis=-1), 0, atol=1e-13)
+
+
+@given(generators, st.integers(1, 4), st.integers(1, 4))
+def test_the_output_lies_among_the_values(rng: np.random.Generator, L: int, S: int) -> None:
+    query, key, value = arguments(rng, L, S)
+    out, _ = scaled_dot_product_forward(query, key, value)
+    assert np.all(out >= value.min(axis=0) - 1e-12)
+    assert np.all(out <= value.max(axis=0) + 1e-12)
+
+
+@given(generators, st.integers(1, 4), st.integers(1, 4))
+def test_exchanging_keys_with_their_values_changes_nothing(rng: np.random.Generator, L: int, S: int) -> None:
+    query, key, value = arguments(rng, L, S)
+    order = rng.permutation(S)
+    out, cache = scaled_dot_product_forward(query, key, value)
+    exchanged, exchanged_cache = scaled_dot_product_forward(query, key[order], value[order])
+    np.testing.assert_allclose(exchanged, out, rtol=1e-10, atol=1e-12)
+    grads = scaled_dot_product_backward(out, cache)
+    exchanged_grads = scaled_dot_product_backward(out, exchanged_cache)
+    np.testing.assert_allclose(exchanged_grads.query, grads.query, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(exchanged_grads.key, grads.key[order], rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(exchanged_grads.value, grads.value[order], rtol=1e-9, atol=1e-11)
+
+
+@given(generators, st.integers(1, 4), st.integers(1, 4))
+def test_exchanging_queries_exchanges_outputs(rng: np.random.Generator, L: int, S: int) -> None:
+    query, key, value = arguments(rng, L, S)
+    order = rng.permutation(L)
+    out, _ = scaled_dot_product_forward(query, key, value)
+    np.testing.assert_allclose(scaled_dot_product_forward(query[order], key, value)[0], out[order], rtol=1e-10)
+
+
+@given(generators, st.integers(1, 4))
+def test_one_key_gives_its_value_and_no_gradient_to_query_and_key(rng: np.random.Generator, L: int) -> None:
+    query, key, value = arguments(rng, L, 1)
+    out, cache = scaled_dot_product_forward(query, key, value)
+    np.testing.assert_array_equal(out, np.broadcast_to(value, out.shape))
+    grads = scaled_dot_product_backward(rng.normal(size=out.shape), cache)
+    np.testing.assert_array_equal(grads.query, np.zeros_like(query))
+    np.testing.assert_array_equal(grads.key, np.zeros_like(key))
+
+
+@given(generators, st.integers(1, 4), st.integers(2, 4))
+def test_a_masked_key_does_not_matter_whatever_it_holds(rng: np.random.Generator, L: int, S: int) -> None:
+    query, key, value = arguments(rng, L, S)
+    mask = np.ones((1, S), dtype=bool)
+    mask[:, -1] = False
+    wild_key, wild_value = key.copy(), value.copy()
+    wild_key[-1], wild_value[-1] = 1e6, -1e6
+    out, cache = scaled_dot_product_forward(query, wild_key, wild_value, mask)
+    expected, without = scaled_dot_product_forward(query, key[:-1], value[:-1])
+    np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-12)
+    grads, grads_without = scaled_dot_product_backward(out, cache), scaled_dot_product_backward(out, without)
+    np.testing.assert_allclose(grads.query, grads_without.query, rtol=1e-8, atol=1e-9)
+    np.testing.assert_array_equal(grads.key[-1], np.zeros(key.shape[-1]))
+    np.testing.assert_array_equal(grads.value[-1], np.zeros(value.shape[-1]))
+
+
+@given(generators, st.integers(1, 4))
+def test_a_query_with_all_keys_masked_gets_zero_and_gives_no_gradient(rng: np.random.Generator, S: int) -> None:
+    query, key, value = arguments(rng, 2, S)
+    mask = np.array([[False] * S, [True] * S])
+    out, cache = scaled_dot_product_forward(query, key, value, mask)
+    np.testing.assert_array_equal(out[0], np.zeros(out.shape[-1]))
+    grad_out = np.stack([rng.normal(size=out.shape[-1]), np.zeros(out.shape[-1])])
+    for grad in scaled_dot_product_backward(grad_out, cache)[:3]:
+        np.testing.assert_array_equal(grad, np.zeros_like(grad))
+
+
+@given(generators, st.integers(1, 3), st.integers(1, 3))
+def test_broadcasting_is_repeating_and_its_gradient_the_sum(rng: np.random.Generator, users: int, domains: int) -> None:
+    query = rng.normal(size=(users, 1, 1, 3))
+    key, value = rng.normal(size=(domains, 4, 3)), rng.normal(size=(domains, 4, 2))
+    out, cache = scaled_dot_product_forward(query, key, value)
+    repeated = [np.broadcast_to(x, (users, domains, *x.shape[-2:])) for x in (query, key, value)]
+    same, repeated_cache = scaled_dot_product_forward(*repeated)
+    np.testing.assert_allclose(out, same, rtol=1e-12)
+    grads, many = scaled_dot_product_backward(out, cache), scaled_dot_product_backward(out, repeated_cache)
+    np.testing.assert_allclose(grads.query, many.query.sum(axis=1, keepdims=True), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(grads.key, many.key.sum(axis=0), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(grads.value, many.value.sum(axis=0), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_of_ten_thousand_are_safe(dtype: Any) -> None:
+    query, key = np.array([[1e4]], dtype), np.array([[1.0], [-1.0]], dtype)
+    out, cache = scaled_dot_product_forward(query, key, np.array([[1.0], [2.0]], dtype))
+    np.testing.assert_array_equal(out, [[1.0]])
+    assert all(np.all(np.isfinite(grad)) for grad in scaled_dot_product_backward(out, cache)[:3])
+
+
+def test_the_score_is_divided_by_the_square_root_of_the_number_of_features() -> None:
+    query, key = np.full((1, 4), 1.0), np.stack([np.full(4, 0.5), np.zeros(4)])  # scores 2 / sqrt(4) = 1 and 0
+    _, cache = scaled_dot_product_forward(query, key, np.zeros((2, 1)))
+    np.testing.assert_allclose(cache.weights, [[np.e / (np.e + 1), 1 / (np.e + 1)]], rtol=1e-12)
+
+
+def test_without_any_keys_the_output_is_zero_as_where_all_are_masked() -> None:
+    query, key, value = np.ones((2, 3)), np.ones((0, 3)), np.ones((0, 4))
+    out, cache = scaled_dot_product_forward(query, key, value)
+    np.testing.assert_array_equal(out, np.zeros((2, 4)))
+    np.testing.assert_array_equal(scaled_dot_product_backward(out, cache).query, np.zeros((2, 3)))
+
+
+def test_an_empty_batch_works() -> None:
+    query, key, value = np.ones((0, 2, 3)), np.ones((5, 3)), np.ones((5, 4))
+    out, cache = scaled_dot_product_forward(query, key, value)
+    assert out.shape == (0, 2, 4)
+    np.testing.assert_array_equal(scaled_dot_product_backward(out, cache).value, np.zeros((5, 4)))
+
+
+@given(attended, generators)
+def test_a_gradient_for_the_weights_is_carried_back_too(call: Call, rng: np.random.Generator) -> None:
+    out, cache = scaled_dot_product_forward(*call.args)
+    grad_out, grad_weights = rng.normal(size=out.shape), rng.normal(size=cache.weights.shape)
+
+    def loss(*args: Any) -> Any:
+        out, cache = scaled_dot_product_forward(*args)
+        return contract(grad_out, out) + contract(grad_weights, cache.weights)
+
+    grads = scaled_dot_product_backward(grad_out, cache, grad_weights)
+    for which in filter(lambda i: is_floating(call.args[i]), range(5)):
+        np.testing.assert_allclose(grads[which], complex_step(loss, call.args, which), rtol=1e-10, atol=1e-11)
+
+
+@given(multi_head, generators)
+def test_a_gradient_for_the_weights_of_all_heads_is_carried_back_too(call: Call, rng: np.random.Generator) -> None:
+    out, cache = multi_head_attention_forward(*call.args, **call.options)
+    grad_out, grad_weights = rng.normal(size=out.shape), rng.normal(size=cache.weights.shape)
+
+    def loss(*args: Any) -> Any:
+        out, cache = multi_head_attention_forward(*args, **call.options)
+        return contract(grad_out, out) + contract(grad_weights, cache.weights)
+
+    grads = multi_head_attention_backward(grad_out, cache, grad_weights)
+    for which in filter(lambda i: is_floating(call.args[i]), range(12)):
+        np.testing.assert_allclose(
+            grads[which], complex_step(loss, call.args, which), rtol=1e-10, atol=1e-10, err_msg=grads._fields[which]
+        )
+
+
+@given(multi_head)
+def test_heads_are_attention_over_slices_of_the_features(call: Call) -> None:
+    x, c, W_q, b_q, W_k, b_k, W_v, b_v, W_o, b_o, mask, M = call.args
+    H = call.options["num_heads"]
+    out, cache = multi_head_attention_forward(*call.args, **call.options)
+
+    def project(rows: Any, weight: Any, bias: Any) -> Any:
+        return rows @ weight if bias is None else rows @ weight + bias
+
+    Q, K, V = project(x, W_q, b_q), project(c, W_k, b_k), project(c, W_v, b_v)
+    d, d_v = Q.shape[-1] // H, V.shape[-1] // H
+    pieces = []
+    for h in range(H):
+        piece, head = scaled_dot_product_forward(
+            Q[..., h * d : (h + 1) * d],
+            K[..., h * d : (h + 1) * d],
+            V[..., h * d_v : (h + 1) * d_v],
+            mask,
+            None if M is None else M[..., h, :, :],
+        )
+        np.testing.assert_allclose(cache.weights[..., h, :, :], head.weights, rtol=1e-10, atol=1e-12)
+        pieces.append(piece)
+    np.testing.assert_allclose(out, project(np.concatenate(pieces, axis=-1), W_o, b_o), rtol=1e-9, atol=1e-11)
+
+
+def multi_head_example(dtype: Any = np.float64) -> tuple[Any, Any]:
+    """Many users over eight tokens, and a gradient for the output."""
+    rng = np.random.default_rng(0)
+    args: list[Any] = [rng.normal(size=(50, 8)), rng.normal(size=(8, 8))]
+    for _ in range(4):
+        args += [rng.normal(size=(8, 8)) / np.sqrt(8), rng.normal(size=8)]
+    return [x.astype(dtype) for x in args], rng.normal(size=(50, 8)).astype(dtype)
+
+
+def test_the_key_bias_gets_exactly_zero_where_adding_up_gives_rounding_noise() -> None:
+    args, grad_out = multi_head_example(np.float32)
+    _, cache = multi_head_attention_forward(*args, num_heads=2)
+    grads = multi_head_attention_backward(grad_out, cache)
+    assert grads.key_bias is not None
+    assert grads.key_bias.dtype == np.float32
+    np.testing.assert_array_equal(grads.key_bias, np.zeros(8))
+
+    heads = scaled_dot_product_backward(np.ones((2, 50, 4), np.float32), cache.heads)
+    noise = linear_backward(np.reshape(np.swapaxes(heads.key, 0, 1), (8, 8)), cache.key).bias
+    assert noise is not None
+    assert np.any(noise != 0)
+    np.testing.assert_allclose(noise, 0, atol=1e-4)
+
+
+def test_moving_the_key_bias_changes_neither_the_output_nor_any_other_gradient() -> None:
+    args, grad_out = multi_head_example()
+    out, cache = multi_head_attention_forward(*args, num_heads=2)
+    moved, moved_cache = multi_head_attention_forward(*args[:5], args[5] + 3.0, *args[6:], num_heads=2)
+    np.testing.assert_allclose(moved, out, rtol=1e-9, atol=1e-11)
+    grads = multi_head_attention_backward(grad_out, cache)
+    moved_grads = multi_head_attention_backward(grad_out, moved_cache)
+    for name in ("context", "query_weight", "key_weight", "value_weight"):
+        np.testing.assert_allclose(getattr(moved_grads, name), getattr(grads, name), rtol=1e-7, atol=1e-9, err_msg=name)
+
+
+def test_behind_one_key_the_query_and_key_projections_cannot_learn() -> None:
+    args, grad_out = multi_head_example()
+    args[1] = args[1][:1]
+    _, cache = multi_head_attention_forward(*args, num_heads=2)
+    grads = multi_head_attention_backward(grad_out, cache)
+    for name in ("query", "query_weight", "query_bias", "key_weight", "key_bias"):
+        assert not np.any(getattr(grads, name)), name
+    assert np.any(grads.value_weight)
+
+
+def test_the_context_gets_the_sum_of_what_comes_back_from_keys_and_values() -> None:
+    args, grad_out = multi_head_example()
+
+    def loss(keys: Any, values: Any) -> Any:
+        Q, K, V = (x @ W + b for x, W, b in zip((args[0], keys, values), args[2:8:2], args[3:8:2], strict=True))
+        heads = [scaled_dot_product_forward(*(x[:, h : h + 4] for x in (Q, K, V)))[0] for h in (0, 4)]
+        return contract(grad_out, np.concatenate(heads, axis=-1) @ args[8] + args[9])
+
+    both = [args[1], args[1]]
+    _, cache = multi_head_attention_forward(*args, num_heads=2)
+    expected = central_difference(loss, both, 0) + central_difference(loss, both, 1)
+    np.testing.assert_allclose(multi_head_attention_backward(grad_out, cache).context, expected, rtol=1e-5, atol=1e-6)

@@ -1,0 +1,24 @@
+"""Dropout multiplies by a mask, forward and back."""
+
+import numpy as np
+
+from acg_numpy.passes import dropout_backward, dropout_forward
+
+
+def test_what_was_dropped_gets_no_gradient_and_what_was_kept_is_scaled_both_ways() -> None:
+    mask = np.array([2.0, 0.0, 2.0])
+    y, cache = dropout_forward(np.array([1.0, 5.0, 3.0]), mask)
+    np.testing.assert_array_equal(y, [2.0, 0.0, 6.0])
+    np.testing.assert_array_equal(dropout_backward(np.array([1.0, 1.0, -1.0]), cache).x, [2.0, 0.0, -2.0])
+
+
+def test_on_average_nothing_changes() -> None:
+    rng, keep = np.random.default_rng(0), 0.8
+    masks = (rng.random((20_000, 3)) < keep) / keep
+    y, _ = dropout_forward(np.array([1.0, -2.0, 3.0]), masks)
+    np.testing.assert_allclose(y.mean(axis=0), [1.0, -2.0, 3.0], rtol=0.03)
+
+
+def test_a_mask_of_ones_changes_nothing() -> None:
+    x = np.array([[1.0, 2.0]])
+    np.testing.assert_array_equal(dropout_forward(x, np.ones(2))[0], x)
