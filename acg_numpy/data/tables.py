@@ -4,7 +4,7 @@ The header decides what kind of file it is, not its name: names with types (`use
 tab-separated and without quoting; else a tab, a semicolon or a comma in the header is the separator, and fields may
 be quoted as spreadsheets do.
 
-Rows come in blocks, as columns, so that a file of ten million rows is a few hundred steps of Python.  A row that does
+Rows come in blocks, as columns, so that a file of ten million rows is a few thousand steps of Python.  A row that does
 not fit is left out, counted, and, if it is among the first, remembered with its line number.
 """
 
@@ -20,7 +20,7 @@ from typing import NamedTuple, TextIO
 
 from acg_numpy.data.interactions import DataError
 
-BLOCK = 1 << 16  # rows
+BLOCK = 1 << 10  # rows: what is read together stays in cache
 LONGEST_HEADER = 1 << 20  # characters; a "line" beyond it is no header
 LONGEST_ID = 1000  # characters
 REMEMBERED = 5  # malformed rows told one by one
@@ -129,7 +129,7 @@ class Table:
         return "|" if not self.typed else " " if self._types[column.place].endswith("_seq") else None
 
     def blocks(self, wanted: Sequence[Column]) -> Iterator[list[Sequence[str]]]:
-        """Read the rows, some ten thousand at a time.
+        """Read the rows, a thousand at a time.
 
         Parameters
         ----------
