@@ -188,4 +188,4 @@ def running_extremum(g: Any, ans: Any, a: Any, axis: Any = 0) -> Any:
 
 for ufunc in (np.maximum, np.minimum):
     running = register_rule(ufunc.accumulate, running_extremum)
-    composite((ufunc, "accumulate"))(running)
+    composite((ufunc, "accumulate"))(along_first(running))
