@@ -76,7 +76,7 @@ def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], a
     head = {"format": FORMAT, "version": VERSION, "sha256": _digest(kept), "about": dict(about)}
     text = json.dumps(head, sort_keys=True, allow_nan=False)
     with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **{ABOUT: np.array(text)}, **kept)
+        np.savez(file, **{ABOUT: np.array(text)}, **kept)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
