@@ -75,8 +75,11 @@ def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], a
             )
     head = {"format": FORMAT, "version": VERSION, "sha256": _digest(kept), "about": dict(about)}
     text = json.dumps(head, sort_keys=True, allow_nan=False)
-    with replacing(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **{ABOUT: np.array(text)}, **kept)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in {ABOUT: np.array(text), **kept}.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # without the date, so that equal contents make equal files
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:

@@ -16,7 +16,8 @@ from acg_numpy.data import Factors, Interactions, Split, draw_split, factorise
 from acg_numpy.shapes import Array
 from acg_numpy.training.baselines import TRAINED, make_model
 from acg_numpy.training.loop import EpochReport, Progress, child_seed, scores_of, train
-from acg_numpy.training.ranking import Catalogue, Ids, Pairs, Ranker, Score, evaluate
+from acg_numpy.training.pairs import Catalogue, Ids, Pairs
+from acg_numpy.training.ranking import Ranker, Score, evaluate
 from acg_numpy.training.result import Outcome, Result, Run
 
 BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)

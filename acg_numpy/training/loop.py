@@ -14,10 +14,12 @@ import numpy.typing as npt
 from acg_numpy.autograd import no_grad
 from acg_numpy.shapes import Array
 from acg_numpy.training.optimisers import AdamW
-from acg_numpy.training.ranking import Ids, Pairs, Ranker, Score, evaluate
+from acg_numpy.training.pairs import Ids, Pairs
+from acg_numpy.training.ranking import Ranker, Score, evaluate
 
 BATCH = 256  # pairs
 VALIDATE_EVERY = 2  # epochs
+PATIENCE = 15  # looks at the validation pairs without a better one before the training ends
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
 
@@ -70,6 +72,8 @@ def train(
 ) -> Trained:
     """Train a ranker in place, and leave it, in evaluation mode, with the values of its best validation.
 
+    Validation comes every second epoch and after the last; 15 looks without a better one end the training early.
+
     Parameters
     ----------
     ranker : Ranker
@@ -97,7 +101,7 @@ def train(
     optimiser = AdamW(ranker.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     shuffle = np.random.default_rng(child_seed(seed, "batches"))
     history: dict[str, list[Any]] = {"epoch": [], "loss": [], "validation_epoch": [], "validation_ndcg": []}
-    best, best_epoch, best_state = -np.inf, epochs, None
+    best, best_epoch, best_state, looks_since = -np.inf, epochs, None, 0
     for epoch in range(1, epochs + 1):
         ranker.train()
         loss = _one_epoch(ranker, optimiser, training, user_vectors, shuffle.permutation(len(training)))
@@ -111,10 +115,13 @@ def train(
             ndcg = float(np.mean(evaluate(scores_of(ranker, user_vectors), validation)[0]))
             history["validation_epoch"].append(epoch)
             history["validation_ndcg"].append(ndcg)
+            looks_since += 1
             if ndcg > best:
-                best, best_epoch, best_state = ndcg, epoch, ranker.state_dict()
+                best, best_epoch, best_state, looks_since = ndcg, epoch, ranker.state_dict(), 0
         if report is not None:
             report(epoch, loss, ndcg, time.perf_counter() - began)
+        if looks_since == PATIENCE:
+            break
     if best_state is not None:
         ranker.load_state_dict(best_state)
     ranker.eval()

@@ -6,13 +6,15 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import scipy
 
+from acg_numpy import __version__
+from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.data import Factors, Interactions, Split
 from acg_numpy.shapes import Array
@@ -155,7 +157,7 @@ class Result:
 
     def provenance(self) -> dict[str, Any]:
         """Say what this came from: versions, seed, arguments, and the data's hash."""
-        packages = {name: version(name) for name in ("acg_numpy", "numpy", "scipy")}
+        packages = {"acg_numpy": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
         return {
             "versions": {"python": platform.python_version(), **packages},
             "platform": f"{sys.platform} {platform.machine()}",
@@ -235,7 +237,8 @@ def make_conditions(conditioner: AttentionConditioner, user_vectors: Array, reac
     conditions = np.zeros_like(user_vectors)
     for start in range(0, len(user_vectors), CONDITIONED):
         users = slice(start, start + CONDITIONED)
-        made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
+        with no_grad():
+            made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
         conditions[users] = np.where(reachable[users, :, None], made, 0.0)
     return conditions
 

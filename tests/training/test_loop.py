@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from acg_numpy.data import draw_split, factorise
+from acg_numpy.training import loop
 from acg_numpy.training.baselines import make_model
 from acg_numpy.training.loop import child_seed, scores_of, train
-from acg_numpy.training.ranking import Catalogue, Pairs, Ranker, evaluate
+from acg_numpy.training.pairs import Catalogue, Pairs
+from acg_numpy.training.ranking import Ranker, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,14 @@ def test_the_best_epoch_is_kept(task):
     assert outcome.best_epoch == outcome.history["validation_epoch"][int(np.argmax(looks))]
     assert not ranker.training
     assert np.mean(evaluate(scores_of(ranker, task[2]), task[1])[0]) == max(looks)
+
+
+def test_training_ends_early_when_the_looks_get_no_better(task, monkeypatch):
+    monkeypatch.setattr(loop, "PATIENCE", 2)
+    monkeypatch.setattr(loop, "LEARNING_RATE", 0.0)  # so that no look is better than the first
+    _, outcome = trained(task, epochs=60)
+    assert outcome.best_epoch == 2
+    assert outcome.history["epoch"] == [1, 2, 3, 4, 5, 6]
 
 
 def test_progress_is_reported_after_every_epoch(task):
