@@ -60,7 +60,7 @@ def check_backward(
         How far they may be apart in any case.  Gradients that are zero but for rounding need none: they are compared at
         the scale of the whole gradient.
     step : float, optional
-        The step, instead of eps^(1/3) * max(|x|, 1) and a ladder of others where that leaves doubt.
+        The step, instead of `eps^(1/3) * max(|x|, 1)` and a ladder of others where that leaves doubt.
     seed : int
         Draws the gradients of the outputs.
     names : sequence of str, optional
