@@ -15,7 +15,7 @@ from acg_numpy.autograd import from_passes, grad, tensor
 from tests.passes.numeric import central_difference, contract, is_floating
 from tests.passes.pairs import PAIRS, Call, Pair
 
-pytestmark = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+every_pair = pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 
 
 def recorded(args: Any) -> list[Any]:
@@ -47,6 +47,7 @@ class Slope:
         return sum(contract(r, g) for r, g in zip(self.directions, grads, strict=True) if r is not None)
 
 
+@every_pair
 @given(st.data())
 def test_by_hand_is_by_primitive_rules(pair: Pair, data: st.DataObject) -> None:
     call = data.draw(pair.calls)
@@ -59,6 +60,7 @@ def test_by_hand_is_by_primitive_rules(pair: Pair, data: st.DataObject) -> None:
             np.testing.assert_allclose(t.grad, expected, rtol=1e-10, atol=1e-11, err_msg=name)
 
 
+@every_pair
 @given(st.data())
 def test_by_hand_through_the_adapter_is_by_hand(pair: Pair, data: st.DataObject) -> None:
     call = data.draw(pair.calls)
@@ -71,6 +73,7 @@ def test_by_hand_through_the_adapter_is_by_hand(pair: Pair, data: st.DataObject)
             np.testing.assert_array_equal(t.grad, expected)
 
 
+@every_pair
 @given(st.data())
 def test_the_second_derivative_through_the_backward_is_what_trying_gives(pair: Pair, data: st.DataObject) -> None:
     call = data.draw(pair.calls)
@@ -85,6 +88,7 @@ def test_the_second_derivative_through_the_backward_is_what_trying_gives(pair: P
             np.testing.assert_allclose(engine, numeric, rtol=1e-5, atol=1e-6, err_msg=str(which))
 
 
+@every_pair
 @given(st.data())
 def test_the_second_derivative_through_the_adapter_is_the_one_through_the_backward(
     pair: Pair, data: st.DataObject
@@ -112,6 +116,7 @@ def test_the_second_derivative_through_the_adapter_is_the_one_through_the_backwa
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-10)
 
 
+@every_pair
 @given(st.data())
 def test_float32_stays_float32_at_first_and_second_order(pair: Pair, data: st.DataObject) -> None:
     call = as_single(data.draw(pair.calls))
@@ -125,3 +130,38 @@ def test_float32_stays_float32_at_first_and_second_order(pair: Pair, data: st.Da
     assert value.dtype == np.float32
     value.backward()
     assert all(t.grad.dtype == np.float32 for t in tensors if is_floating(t) and t.grad is not None)
+
+
+NO_KEYS = np.array([[False, False, False], [True, False, True]])
+RNG = np.random.default_rng(0)
+EDGES = {
+    "softmax": Call((np.array([[-np.inf, -np.inf], [1.0, -np.inf]]),), {}),
+    "scaled_dot_product": Call((*(RNG.normal(size=s) for s in [(2, 4), (3, 4), (3, 2)]), NO_KEYS, None), {}),
+    "multi_head_attention": Call(
+        (*(RNG.normal(size=s) for s in [(2, 4), (3, 4), *[(4, 4), (4,)] * 4]), NO_KEYS, None), {"num_heads": 2}
+    ),
+    "cross_entropy": Call((RNG.normal(size=(2, 3)), RNG.random((2, 3)), NO_KEYS), {}),
+    "cosine": Call((np.array([[0.0, 0.0], [1.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 0.0]])), {}),
+    "diversity": Call((np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 1.0]]),), {}),
+    "layer_norm": Call((np.full((2, 3), 7.0), RNG.normal(size=3), RNG.normal(size=3)), {"eps": 1e-5}),
+    "bpr": Call((np.array([1e4, 0.0, -1e4]), np.zeros(3)), {}),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_where_a_convention_had_to_be_chosen_the_engine_follows_it_and_all_is_finite_twice(edge: str) -> None:
+    pair, call = PAIRS[edge], EDGES[edge]
+    grad_out = gradient_output(pair, call)
+    by_hand = pair.backward(grad_out, pair.forward(*call.args, **call.options)[1])
+    tensors = recorded(call.args)
+    pair.forward(*tensors, **call.options)[0].backward(grad_out)
+    for t, expected in zip(tensors, by_hand, strict=True):
+        if expected is not None:
+            assert np.all(np.isfinite(t.grad))
+            np.testing.assert_allclose(t.grad, expected, rtol=1e-10, atol=1e-11)
+
+    tensors = recorded([*call.args, grad_out])
+    Slope(pair, call)(*tensors).backward()
+    for t in tensors:
+        if is_floating(t) and t.grad is not None:
+            assert np.all(np.isfinite(t.grad))
