@@ -229,7 +229,7 @@ def test_the_hash_is_of_all_that_was_read(tmp_path: Path) -> None:
         (b"user,item,domain\n", "has no interactions below its header"),
         (
             b"user,item\nu,1\n",
-            r"has no column 'domain' for the domain; it has 'user', 'item' \(domain= names the column",
+            r"has no column 'domain' for the domain; it has 'user', 'item' \(domain or --domain-column names it",
         ),
         (b"person,item,domain\nu,1,a\n", "has no column 'user' for the user; it has 'person', 'item', 'domain'"),
         (b"user,item,domain,item\nu,1,a,1\n", "has 2 columns 'item' for the item"),
