@@ -8,6 +8,7 @@
 (1000, 5, 32)
 """
 
+from acg_numpy.data.agreement import taste_agreement
 from acg_numpy.data.factors import Factors, factorise
 from acg_numpy.data.interactions import DataError, Interactions
 from acg_numpy.data.reader import read_interactions
@@ -25,4 +26,5 @@ __all__ = [
     "make_world",
     "read_interactions",
     "read_split",
+    "taste_agreement",
 ]

@@ -191,7 +191,9 @@ def _domain_column(table: Table, domain: str) -> Column:
     try:
         return table.column(domain, ID, role="domain")
     except DataError as error:
-        raise DataError(f"{error} (domain or --domain-column names it; items or --items is a file that has it)") from None
+        raise DataError(
+            f"{error} (domain or --domain-column names it; items or --items is a file that has it)"
+        ) from None
 
 
 def _item_table(table: Table, items: str | os.PathLike[str] | None, domain: str) -> Table | None:

@@ -1,0 +1,53 @@
+"""Did tokens become tastes?  In a world whose tastes are known, compare where attention goes with what counts there.
+
+Nothing tells a model which token should stand for which taste, nor which head should hold it.  So, in one domain,
+every taste is given a token of a head of its own, in the way that is best for the sum of the correlations, over
+users, between the attention to the token and the weight of the taste; the agreement is their mean.  The best of many
+ways is never nothing: the same figure with the users' tastes exchanged at random says how much of it is chance.
+"""
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from acg_numpy.shapes import Array
+
+
+def taste_agreement(attention: Array, weights: Array) -> float:
+    """Measure how well attention agrees with the weights of tastes, as the mean correlation under the best assignment.
+
+    Parameters
+    ----------
+    attention : array, shape (B, H, T)
+        Of B users in one domain; best of users that were not trained on.
+    weights : array, shape (B, K)
+        How much each taste counts for the same users in that domain, as `World.weights` has it.
+
+    Returns
+    -------
+    float
+        At most 1.  A taste or token that is the same for all users correlates with nothing.
+
+    Raises
+    ------
+    ValueError
+        If the users are not as many.
+
+    Examples
+    --------
+    >>> weights = np.random.default_rng(0).dirichlet(np.ones(3), size=50)
+    >>> attention = weights[:, None, [2, 0, 1]]  # one head, whose tokens are the tastes in another order
+    >>> round(taste_agreement(attention, weights), 6)
+    1.0
+    """
+    if len(attention) != len(weights):
+        raise ValueError(f"attention is of {len(attention)} users, but weights are of {len(weights)}")
+    tokens = _standardised(attention.reshape(len(attention), -1))
+    correlation = _standardised(weights).T @ tokens / len(weights)  # (K, H T)
+    taste, token = linear_sum_assignment(correlation, maximize=True)
+    return float(correlation[taste, token].mean())
+
+
+def _standardised(x: Array) -> Array:
+    centred = x.astype(np.float64) - x.mean(axis=0)
+    deviation = centred.std(axis=0)
+    return centred / np.where(deviation > 0, deviation, 1.0)
