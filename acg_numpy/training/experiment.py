@@ -48,7 +48,7 @@ def fit(
     seeds : int, default 1
         How many runs.
     epochs : int, default 60
-        At most; the epoch that validates best is kept.
+        At most; the epoch that validates best is kept, and 30 epochs without a better one end a model's training.
     emb_dim : int, default 32
         D, of user vectors, item vectors and conditions.
     heads, tokens_per_domain, num_global_tokens : int
@@ -87,10 +87,14 @@ def fit(
         "num_global_tokens": num_global_tokens,
         "baselines": baselines,
     }
-    for name in ("seeds", "epochs", "emb_dim", "heads", "tokens_per_domain"):
-        if arguments[name] < 1:
-            raise ValueError(f"{name} must be at least 1, but it is {arguments[name]}")
+    for name, least in (("seed", 0), ("seeds", 1), ("epochs", 1)):
+        if arguments[name] < least:
+            raise ValueError(f"{name} must be at least {least}, but it is {arguments[name]}")
     attention = {"heads": heads, "tokens_per_domain": tokens_per_domain, "num_global_tokens": num_global_tokens}
+    domains = interactions.domains.tolist()
+    make_model(
+        "attention", emb_dim=emb_dim, domain_names=domains, **attention
+    )  # refuses now what it would refuse later
     runs = []
     for number in range(1, seeds + 1):
         task = _Task.draw(interactions, seed + number - 1, emb_dim)
@@ -132,7 +136,6 @@ class _Task:
     def draw(cls, interactions: Interactions, seed: int, emb_dim: int) -> "_Task":
         split = draw_split(interactions, seed)
         visible = split.visible(interactions)
-        domains = [str(name) for name in interactions.domains]
         factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
         catalogue = Catalogue.of(interactions, factors.item_vectors)
 
@@ -141,7 +144,7 @@ class _Task:
 
         return cls(
             seed,
-            domains,
+            interactions.domains.tolist(),
             split,
             factors,
             factors.user_vectors(visible),

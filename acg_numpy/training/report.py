@@ -37,7 +37,7 @@ def markdown(metrics: Mapping[str, Any]) -> str:
     lines = [
         "# How well the conditions rank",
         "",
-        f"{metrics['users']} users, {metrics['items']} items, {len(metrics['domains'])} domains: "
+        f"{metrics['users']:,} users, {metrics['items']:,} items, {len(metrics['domains'])} domains: "
         f"{', '.join(metrics['domains'])}.",
         f"Test pairs of user and domain: {pairs}.",
         "",
@@ -53,10 +53,10 @@ def markdown(metrics: Mapping[str, Any]) -> str:
             _cell(row["ndcg@10"]),
             _cell(row["recall@10"]),
             lead,
-            row["parameters"],
+            f"{row['parameters']:,}",
             f"{row['seconds']:.1f}",
         ]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "NDCG and recall are means over test pairs"
@@ -104,7 +104,7 @@ def _words(paired: Mapping[str, Mapping[str, float]]) -> list[str]:
         words += [
             "",
             "With one key per domain the softmax over its single score is 1 whatever the user did: every user gets the "
-            "same condition, so `one-key` can do no more than rank by popularity.",
+            "same condition, so `one-key` ranks a domain's items alike for everybody, as popularity does.",
         ]
     return words
 

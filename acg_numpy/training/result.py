@@ -100,7 +100,7 @@ class Result:
             "runs": [{"seed": run.seed, "pairs": run.sizes} for run in runs],
             "users": len(interactions.users),
             "items": len(interactions.items),
-            "domains": [str(name) for name in interactions.domains],
+            "domains": interactions.domains.tolist(),
             "without_elsewhere": without,
         }
         return cls(
@@ -117,13 +117,15 @@ class Result:
             attention.ranker.item_bias.data,
         )
 
-    def write(self, folder: str | os.PathLike[str]) -> None:
+    def write(self, folder: str | os.PathLike[str], *, arguments: Mapping[str, Any] | None = None) -> None:
         """Write everything but the pictures to a folder, each file whole or not at all.
 
         Parameters
         ----------
         folder : path
             Made if it is not there; files of an earlier run are replaced.
+        arguments : mapping, optional
+            What else was asked for, such as how the interactions were read; goes into run.json, and so must be JSON.
 
         Notes
         -----
@@ -151,18 +153,18 @@ class Result:
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
         self._save_checkpoint(folder / "checkpoint.npz")
-        _write_text(folder / "run.json", _json(self.provenance()))
+        _write_text(folder / "run.json", _json(self._provenance(arguments or {})))
         _write_text(folder / "metrics.md", markdown(self.metrics))
         _write_text(folder / "metrics.json", _json(self.metrics))
 
-    def provenance(self) -> dict[str, Any]:
+    def _provenance(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Say what this came from: versions, seed, arguments, and the data's hash."""
         packages = {"acg_numpy": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
         return {
             "versions": {"python": platform.python_version(), **packages},
             "platform": f"{sys.platform} {platform.machine()}",
             "seed": self.arguments["seed"],
-            "arguments": self.arguments,
+            "arguments": {**arguments, **self.arguments},
             "data": {"sha256": self.interactions.sha256, "notes": list(self.interactions.notes)},
         }
 

@@ -32,7 +32,7 @@ def result(interactions):
 @pytest.fixture(scope="module")
 def folder(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out") / "made" / "on the way"
-    result.write(folder)
+    result.write(folder, arguments={"interactions": "taken.tsv", "min_rating": 4.0})
     return folder
 
 
@@ -126,7 +126,8 @@ def test_metrics_and_provenance_are_plain_json(folder, result):
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["seed"] == 5
     assert run["data"]["sha256"] == "0" * 64
-    assert run["arguments"] == {**SMALL, "seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True}
+    asked = {"seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True}
+    assert run["arguments"] == {**SMALL, **asked, "interactions": "taken.tsv", "min_rating": 4.0}
     assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
 
 
@@ -168,7 +169,13 @@ def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
     require_finite(np.zeros((2, 3, 4)), np.array(["a", "b"]))
 
 
-@pytest.mark.parametrize("name", ["epochs", "seeds", "heads", "emb_dim", "tokens_per_domain"])
-def test_arguments_out_of_range_are_named(interactions, name):
-    with pytest.raises(ValueError, match=f"{name} must be at least 1, but it is 0"):
-        fit(interactions, **{**SMALL, name: 0})
+@pytest.mark.parametrize(
+    "name", ["seed", "epochs", "seeds", "heads", "emb_dim", "tokens_per_domain", "num_global_tokens"]
+)
+def test_arguments_out_of_range_are_named_before_anything_is_trained(interactions, name):
+    told = []
+    with pytest.raises(ValueError, match=f"{name}.* -1"):
+        fit(interactions, **{**SMALL, name: -1}, progress=told.append)
+    with pytest.raises(ValueError, match="does not divide emb_dim"):
+        fit(interactions, **{**SMALL, "heads": 3}, progress=told.append)
+    assert not told
