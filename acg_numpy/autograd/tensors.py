@@ -222,6 +222,8 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor
         if isinstance(a, Tensor):
             values.append(a._data)
             needs = needs or a._needs
+        elif type(a) in _SEQUENCES:  # rules are promised arrays
+            return record(entry, tuple(np.asarray(b) if type(b) in _SEQUENCES else b for b in args), options)
         else:
             values.append(a)
     data = entry.function(*values, **options)

@@ -7,6 +7,7 @@ import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.table import EachPosition
+from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
 
 # matmul.  For matrices dX = dO Y', dY = X' dO; vectors are matrices with an axis left out.
@@ -48,11 +49,16 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         return np.matmul(np.expand_dims(x1, -2), x2)[..., 0, :]
 
 
+def _as_array(x: Any) -> Any:
+    """A number counts as an array of its own dtype here, as NumPy has it."""
+    return x if isinstance(x, Tensor) else np.asarray(x)
+
+
 @composite(np.dot)
 def dot(a: Any, b: Any) -> Any:
     """Dot, which is matmul up to two axes, and a contraction of last with last but one beyond."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(a, b)
+        return np.multiply(_as_array(a), _as_array(b))
     if np.ndim(b) <= 2:
         return np.matmul(a, b)
     return np.tensordot(a, b, axes=(-1, -2))
@@ -62,7 +68,7 @@ def dot(a: Any, b: Any) -> Any:
 def inner(a: Any, b: Any) -> Any:
     """Sum over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(a, b)
+        return np.multiply(_as_array(a), _as_array(b))
     return np.tensordot(a, b, axes=(-1, -1))
 
 

@@ -149,7 +149,7 @@ def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = Non
     for j in reversed(range(len(x))):
         h = g[j] + (h * x[j + 1] if j + 1 < len(x) else 0.0)
         slopes.append(h * ans[j - 1] if j > 0 else h)
-    return np.moveaxis(np.stack(slopes[::-1]), 0, axis) if slopes else g * 1.0
+    return np.moveaxis(np.stack(slopes[::-1]) if slopes else g, 0, axis)
 
 
 register_rule(np.cumprod, running_product)

@@ -1,0 +1,164 @@
+"""Every rule of the table is held to the same: values, dtypes, and gradients at first and second order."""
+
+import contextlib
+
+import numpy as np
+import pytest
+
+from acg_numpy import Tensor, vjp
+from acg_numpy.autograd.table import PLAIN, Composite, EachPosition, Primitive
+from acg_numpy.checks import gradcheck
+from tests.autograd.cases.all import CASES, ENTRIES
+
+every_case = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+SEVERAL = [case for case in CASES if len(case.inputs) > 1]
+
+
+def outputs_of(out):
+    """What came out, as a tuple of arrays or Tensors."""
+    several = out if isinstance(out, list | tuple) else [out]
+    return tuple(o if isinstance(o, Tensor) else np.asarray(o) for o in several)
+
+
+def floats_of(out):
+    """The outputs that have a derivative."""
+    return tuple(o for o in outputs_of(out) if np.issubdtype(o.dtype, np.floating))
+
+
+def gradients(case, inputs, seed=0):
+    """Outputs, gradients for random gradients of the outputs, and gradients of <these, random>."""
+    rng = np.random.default_rng(seed)
+
+    def outputs(*inputs):
+        return floats_of(case.call(*inputs))
+
+    def like(o):
+        return np.asarray(rng.uniform(0.5, 1.5, size=o.shape), dtype=o.dtype)
+
+    def first(*inputs_and_grads):
+        n = len(inputs)
+        return vjp(outputs, *inputs_and_grads[:n])[1](inputs_and_grads[n:])
+
+    values, _ = vjp(outputs, *inputs)
+    grads, pull = vjp(first, *inputs, *map(like, values))
+    return values, grads, pull(tuple(map(like, grads)))
+
+
+@contextlib.contextmanager
+def watched_rules(watch):
+    """Within, `watch(entry, place, grad, ans, args)` sees what every rule of the table gives."""
+
+    def watching(entry, rules):
+        def watched(place):
+            def rule(g, ans, *args, **options):
+                grad = rules[place](g, ans, *args, **options)
+                watch(entry, place, grad, ans, args)
+                return grad
+
+            return rule
+
+        if isinstance(rules, EachPosition):
+            return EachPosition(lambda place, *args, **options: watched(place)(*args, **options))
+        return tuple(None if rule is None else watched(place) for place, rule in enumerate(rules))
+
+    before = {entry: entry.rules for entry in ENTRIES.values() if type(entry) is Primitive}
+    try:
+        for entry, rules in before.items():
+            entry.rules = watching(entry, rules)
+        yield
+    finally:
+        for entry, rules in before.items():
+            entry.rules = rules
+
+
+@every_case
+def test_values_are_numpys(case):
+    expected = outputs_of(case.call(*case.inputs))
+    found = outputs_of(case.call(*(Tensor(x, requires_grad=True) for x in case.inputs)))
+    assert len(found) == len(expected)
+    for f, e in zip(found, expected, strict=True):
+        assert (f.shape, f.dtype) == (e.shape, e.dtype)
+        assert np.allclose(f.data if isinstance(f, Tensor) else f, e, rtol=1e-13, atol=1e-13)
+
+
+@every_case
+def test_gradients_agree_with_differences_at_first_and_second_order(case):
+    report = gradcheck(case.call, *case.inputs, second_order=True, names=[f"x{i}" for i in range(len(case.inputs))])
+    assert report.passed
+
+
+@every_case
+def test_float32_stays_float32_at_first_and_second_order(case):
+    """The engine casts a gradient to its input's dtype, so the rules are asked themselves."""
+
+    def watch(entry, place, grad, ans, args):
+        if ans.dtype == np.float32:  # with int64 or a list beside it, NumPy's own result is float64
+            assert grad.dtype == args[place].dtype, f"{entry.name}, argument {place}"
+
+    inputs = [x.astype(np.float32) for x in case.inputs]
+    expected = floats_of(case.call(*inputs))
+    with watched_rules(watch):
+        values, grads, second = gradients(case, inputs)
+    assert [v.dtype for v in values] == [e.dtype for e in expected]
+    assert {g.dtype for g in (*grads, *second[: len(inputs)])} == {np.dtype(np.float32)}
+    doubles = gradients(case, [x.astype(np.float64) for x in inputs])
+    for single, double in zip((*grads, *second), (*doubles[1], *doubles[2]), strict=True):
+        assert np.allclose(single, double, rtol=2e-3, atol=2e-3 * (1 + np.max(np.abs(double), initial=0.0)))
+
+
+@every_case
+def test_strides_do_not_matter_and_inputs_are_only_read(case):
+    def strided(x):
+        wide = np.repeat(x[..., None], 2, axis=-1)
+        view = np.flip(np.flip(wide[..., 1]).copy()) if x.ndim else wide[..., 1]
+        view = view if x.ndim < 2 else np.swapaxes(np.swapaxes(view, 0, -1).copy(), 0, -1)
+        view.flags.writeable = False
+        return view
+
+    inputs = [strided(x) for x in case.inputs]
+    for found, expected in zip(gradients(case, inputs), gradients(case, case.inputs), strict=True):
+        for f, e in zip(found, expected, strict=True):
+            assert np.allclose(f, e, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("case", SEVERAL, ids=[case.name for case in SEVERAL])
+def test_an_input_alone_has_the_gradient_that_it_has_beside_the_others(case):
+    rng = np.random.default_rng(0)
+    out, pull = vjp(lambda *inputs: floats_of(case.call(*inputs)), *case.inputs)
+    grad_outs = tuple(np.asarray(rng.normal(size=o.shape)) for o in out)
+    together = pull(grad_outs)
+    for place, x in enumerate(case.inputs):
+        before, after = case.inputs[:place], case.inputs[place + 1 :]
+        found, pull_alone = vjp(lambda t, b=before, a=after: floats_of(case.call(*b, t, *a)), x)
+        assert len(found) == len(out)
+        assert np.allclose(pull_alone(grad_outs)[0], together[place], rtol=1e-12, atol=1e-12)
+
+
+def test_every_function_of_the_table_has_a_case():
+    """A rule without a test fails here."""
+    covered = {case.key for case in CASES}
+    numpys = {key for key, entry in ENTRIES.items() if entry is not PLAIN and is_numpys(key)}
+    assert not {str(key) for key in numpys - covered}
+
+
+def is_numpys(key):
+    return isinstance(key, tuple | np.ufunc) or (getattr(key, "__module__", None) or "").startswith("numpy")
+
+
+def test_every_rule_of_the_table_is_called_by_a_case():
+    called = set()
+    with watched_rules(lambda entry, place, *_: called.add((entry, place))):
+        for case in CASES:
+            gradients(case, case.inputs)
+    rules = {
+        (entry, place)
+        for entry in ENTRIES.values()
+        if type(entry) is Primitive
+        for place in ([0, 1] if isinstance(entry.rules, EachPosition) else range(len(entry.rules)))
+        if isinstance(entry.rules, EachPosition) or entry.rules[place] is not None
+    }
+    assert not {f"{entry.name}, argument {place}" for entry, place in rules - called}
+
+
+def test_the_table_holds_nothing_but_what_it_says():
+    assert {type(entry) for entry in ENTRIES.values() if entry is not PLAIN} == {Primitive, Composite}
