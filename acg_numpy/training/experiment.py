@@ -118,7 +118,7 @@ def require_finite(user_vectors: Array, users: npt.NDArray[np.str_]) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Task:
     """One run's data: what may be seen, and the pairs to train, validate and test on."""
 

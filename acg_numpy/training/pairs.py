@@ -31,7 +31,7 @@ class Group(NamedTuple):
     positive: npt.NDArray[np.bool_]  # (pairs, items of the domain)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Catalogue:
     """The items of each domain, with their fixed vectors.
 
@@ -60,7 +60,7 @@ class Catalogue:
         return cls(items, tuple(item_vectors[i] * scale for i in items), position)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """Pairs of a user and a domain, with the positives of each.
 

@@ -48,12 +48,14 @@ class Run(NamedTuple):
     outcomes: dict[str, Outcome]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Result:
     """What `fit` returns.
 
     Attributes
     ----------
+    arguments : dict
+        What `fit` was asked for; a caller may add to it what else should stand in run.json.
     metrics : dict
         What metrics.json holds: "test" with NDCG@10 and recall@10 of every model, "paired" with the difference of
         attention to each other model and its standard error, and what else the report needs.
@@ -63,6 +65,8 @@ class Result:
         Of the first run, in evaluation mode.
     user_vectors : array, shape (users, domains, D), float32
         Each user's vector for each target domain, from all interactions.
+    split, factors : Split, Factors
+        Of the first run.
     conditions : array, shape (users, domains, D), float32
         What the conditioner makes of them; zeros where a user has nothing outside the domain.
     without_elsewhere : int
@@ -117,15 +121,21 @@ class Result:
             attention.ranker.item_bias.data,
         )
 
-    def write(self, folder: str | os.PathLike[str], *, arguments: Mapping[str, Any] | None = None) -> None:
+    def __repr__(self) -> str:
+        row = self.metrics["test"]["attention"]
+        measured = ", ".join(f"{measure} {row[measure]['mean']:.4f}" for measure in ("ndcg@10", "recall@10"))
+        return f"<Result: attention {measured}, {len(row['ndcg@10']['values'])} runs>"
+
+    def _repr_markdown_(self) -> str:
+        return markdown(self.metrics)
+
+    def write(self, folder: str | os.PathLike[str]) -> None:
         """Write everything but the pictures to a folder, each file whole or not at all.
 
         Parameters
         ----------
         folder : path
             Made if it is not there; files of an earlier run are replaced.
-        arguments : mapping, optional
-            What else was asked for, such as how the interactions were read; goes into run.json, and so must be JSON.
 
         Notes
         -----
@@ -153,18 +163,18 @@ class Result:
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
         self._save_checkpoint(folder / "checkpoint.npz")
-        _write_text(folder / "run.json", _json(self._provenance(arguments or {})))
+        _write_text(folder / "run.json", _json(self._provenance()))
         _write_text(folder / "metrics.md", markdown(self.metrics))
         _write_text(folder / "metrics.json", _json(self.metrics))
 
-    def _provenance(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _provenance(self) -> dict[str, Any]:
         """Say what this came from: versions, seed, arguments, and the data's hash."""
         packages = {"acg_numpy": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
         return {
             "versions": {"python": platform.python_version(), **packages},
             "platform": f"{sys.platform} {platform.machine()}",
             "seed": self.arguments["seed"],
-            "arguments": {**arguments, **self.arguments},
+            "arguments": self.arguments,
             "data": {"sha256": self.interactions.sha256, "notes": list(self.interactions.notes)},
         }
 
@@ -183,7 +193,16 @@ class Result:
             "elsewhere": factors.elsewhere,
             "domains": data.domains,
         }
-        about = {"kind": "conditioner", "arguments": self.arguments, "data": data.sha256}
+        attention, embedding = self.conditioner.attention, self.conditioner.domain_embedding
+        options = {
+            "emb_dim": attention.emb_dim,
+            "num_heads": attention.num_heads,
+            "num_domains": embedding.num_domains,
+            "dropout": attention.dropout,
+            "tokens_per_domain": embedding.tokens_per_domain,
+            "num_global_tokens": embedding.num_global_tokens,
+        }
+        about = {"conditioner": options, "seed": self.arguments["seed"], "data": data.sha256}
         save_checkpoint(path, arrays, about)
 
 

@@ -32,7 +32,7 @@ def result(interactions):
 @pytest.fixture(scope="module")
 def folder(result, tmp_path_factory):
     folder = tmp_path_factory.mktemp("out") / "made" / "on the way"
-    result.write(folder, arguments={"interactions": "taken.tsv", "min_rating": 4.0})
+    result.write(folder)
     return folder
 
 
@@ -127,15 +127,14 @@ def test_metrics_and_provenance_are_plain_json(folder, result):
     assert run["seed"] == 5
     assert run["data"]["sha256"] == "0" * 64
     asked = {"seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True}
-    assert run["arguments"] == {**SMALL, **asked, "interactions": "taken.tsv", "min_rating": 4.0}
+    assert run["arguments"] == {**SMALL, **asked}
     assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
 
 
 def test_new_users_can_be_folded_in_from_the_checkpoint_alone(folder, result, interactions):
     arrays, about = load_checkpoint(folder / "checkpoint.npz")
     state = {name.removeprefix("conditioner."): a for name, a in arrays.items() if name.startswith("conditioner.")}
-    given = about["arguments"]
-    conditioner = AttentionConditioner(8, given["heads"], 3, tokens_per_domain=given["tokens_per_domain"]).eval()
+    conditioner = AttentionConditioner(**about["conditioner"]).eval()
     conditioner.load_state_dict(state)
 
     X, domain = interactions.matrix.toarray(), 2
@@ -157,6 +156,12 @@ def test_the_report_has_a_row_for_every_model_and_says_who_leads(folder):
     assert "| **attention** |" in text
     assert "two standard errors" in text
     assert "every user gets the same condition" in text
+
+
+def test_a_result_introduces_itself_in_a_line_and_shows_its_table_in_a_notebook(result, folder):
+    ndcg = result.metrics["test"]["attention"]["ndcg@10"]["mean"]
+    assert repr(result).startswith(f"<Result: attention ndcg@10 {ndcg:.4f}, recall@10 ")
+    assert result._repr_markdown_() == (folder / "metrics.md").read_text(encoding="utf-8")
 
 
 def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
