@@ -1,0 +1,88 @@
+"""The `acg` command.
+
+Results go to standard output, everything else to standard error.  It exits with 0; with 1 when the job failed (a file
+that will not do, a folder that cannot be written); with 2 when it was called wrongly; with 130 after Ctrl-C.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from types import ModuleType
+
+from acg_numpy.cli import demo, train
+from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
+
+COMMANDS: dict[str, ModuleType] = {"demo": demo, "train": train}
+
+EXAMPLES = """\
+Cross-attention for cross-domain recommendation, in NumPy: what a user did elsewhere becomes a vector for this domain.
+
+examples:
+  acg demo                             watch a conditioner train on a built-in world, and read what it means
+  acg train taken.csv --out runs/1     train on interactions of your own (columns user, item, domain)
+  acg train --help                     all that can be set
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments after the name of the command; by default those of the process.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Examples
+    --------
+    >>> main(["demo", "--epochs", "0"])
+    2
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser()
+    try:
+        if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+            parser.error(f"there is no command {arguments[0]!r}{suggestion(arguments[0], COMMANDS)}")
+        return _run(parser.parse_args(arguments))
+    except SystemExit as stop:  # argparse has said all there is to say
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        return _failed("interrupted", code=130)
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from acg_numpy.data import DataError  # here and not above, so that --help need not wait for SciPy
+
+    try:
+        COMMANDS[chosen.command].run(chosen)
+        sys.stdout.flush()
+        return 0
+    except BrokenPipeError:  # whoever read the results has gone: nothing can be said to them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (DataError, FloatingPointError) as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}")
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="acg", description=EXAMPLES, usage="acg COMMAND [options]")
+    parser.add_argument("--version", action="version", version=f"acg_numpy {version('acg_numpy')}")
+    commands: Subcommands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True, prog="acg"
+    )
+    for module in COMMANDS.values():
+        module.add_parser(commands)
+    return parser
+
+
+def _failed(message: str, *, code: int = 1) -> int:
+    print(f"acg: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,100 @@
+"""How are arguments read?  By argparse, with a suggestion where a name is nearly right, and with numbers checked."""
+
+import argparse
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn, TypeAlias
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose help keeps its line breaks, and which does not guess what an unknown option means but asks."""
+
+    def __init__(self, **settings: Any) -> None:
+        settings.setdefault("formatter_class", _Help)
+        super().__init__(allow_abbrev=False, **settings)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse, and end with a suggestion if an option is left over."""
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = [name for name in self._option_string_actions if name.startswith("--")]
+            told = [f"{name}{suggestion(name.split('=')[0], options)}" for name in unknown if name.startswith("-")]
+            self.error(f"unknown {'option' if told else 'argument'} {'; '.join(told or unknown)}")
+        return parsed, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+Subcommands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help with options in one column and their meaning, with the default, in the next."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=100)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.help is None or any(action.default is nothing for nothing in (None, False, argparse.SUPPRESS)):
+            return action.help
+        return f"{action.help} (default: %(default)s)"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest of the known names, as the end of a sentence.
+
+    Examples
+    --------
+    >>> suggestion("trian", ["demo", "train"])
+    "; did you mean 'train'?"
+    >>> suggestion("xyz", ["demo", "train"])
+    ''
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def whole(least: int) -> "_Number":
+    """Make the type of a whole number that is at least so large."""
+    return _Number(int, least, f"a whole number, {least} or more")
+
+
+def real() -> "_Number":
+    """Make the type of any finite number."""
+    return _Number(float, -math.inf, "a number")
+
+
+class _Number:
+    """A number that argparse reads, with a message that says what would have been one."""
+
+    def __init__(self, read: type[int] | type[float], least: float, expected: str) -> None:
+        self.read, self.least, self.expected = read, least, expected
+
+    def __call__(self, text: str) -> float:
+        try:
+            number = self.read(text)
+            if self.least <= number and math.isfinite(number):
+                return number
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"{text!r} is not {self.expected}")
+
+
+def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:
+    """Add what every training run can be told."""
+    options.add_argument("--seeds", type=whole(1), default=seeds, metavar="N", help="runs, each on a split of its own")
+    options.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the first run; the others count up")
+    options.add_argument("--epochs", type=whole(1), default=60, metavar="N", help="of each model; the best is kept")
+
+
+def add_quiet(options: "argparse._ActionsContainer") -> None:
+    """Add `--quiet`."""
+    options.add_argument("--quiet", action="store_true", help="no progress and no notes, only the results")
+
+
+def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Pick arguments by name."""
+    return {name: getattr(arguments, name) for name in names}

@@ -1,0 +1,105 @@
+"""`acg train`: from a file of interactions to condition vectors, and an answer to whether attention helps here."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, real, whole
+
+FIT_OPTIONS = ("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens")
+
+COLUMNS = {
+    "user": "who",
+    "item": "took what",
+    "domain": "which domain the item belongs to",
+    "rating": "how much it was liked, for --min-rating",
+    "timestamp": "when, which is not used",
+}
+
+DESCRIPTION = """\
+Train a conditioner on interactions, compare it with simpler models on pairs of user and domain that were held out, and
+write a condition vector for every user in every domain.
+
+examples:
+  acg train taken.csv --out runs/first
+  acg train taken.tsv --items items.csv --user-column who --item-column what --domain-column kind --out runs/second
+  acg train ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --out runs/films
+"""
+
+FILES = """\
+INTERACTIONS is text in UTF-8 with a header: CSV (separated by commas or semicolons), TSV, or RecBole's .inter with
+its .item file beside it.  One row is one interaction: columns user, item, domain, and if you like rating and
+timestamp.
+
+DIR gets metrics.md (read this first), metrics.json, attention_map.png, loss_curve.png, conditions.npy (users x
+domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
+item_bias.npy, split.tsv, checkpoint.npz and run.json.  Files of an earlier run are replaced.
+
+exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted.
+"""
+
+
+def add_parser(commands: Subcommands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "train",
+        help="train on a file of interactions",
+        usage="acg train INTERACTIONS --out DIR [options]",
+        description=DESCRIPTION,
+        epilog=FILES,
+    )
+    parser.set_defaults(parser=parser)
+    files = parser.add_argument_group("files")
+    files.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
+    files.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    files.add_argument("--items", type=Path, metavar="FILE", help="a table with the domain of each item")
+
+    data = parser.add_argument_group("what to read")
+    for role, meaning in COLUMNS.items():
+        data.add_argument(f"--{role}-column", default=role, metavar="NAME", help=f"column that says {meaning}")
+    data.add_argument("--min-rating", type=real(), metavar="X", help="rows with a lower rating do not count")
+    data.add_argument(
+        "--domain-of",
+        choices=("first", "all"),
+        default="first",
+        help="an item with several domains in its field belongs to the first, or to all",
+    )
+    data.add_argument("--max-domains", type=whole(2), metavar="N", help="keep the N domains with most items")
+    data.add_argument("--min-items", type=whole(1), default=3, metavar="N", help="leave out domains with fewer items")
+
+    model = parser.add_argument_group("what to train")
+    model.add_argument(
+        "--emb-dim", type=whole(1), default=32, metavar="D", help="dimensions of users, items, conditions"
+    )
+    model.add_argument("--heads", type=whole(1), default=4, metavar="H", help="of the attention; a divisor of D")
+    model.add_argument("--tokens-per-domain", type=whole(1), default=8, metavar="T", help="keys of each domain")
+    model.add_argument("--num-global-tokens", type=whole(0), default=0, metavar="G", help="keys that all domains share")
+    model.add_argument("--no-baselines", action="store_true", help="train attention alone, with nothing to compare")
+    add_run_options(model, seeds=1)
+    add_quiet(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, train, write, and say how it went."""
+    parser: Parser = arguments.parser
+    del arguments.parser, arguments.command
+    if arguments.emb_dim % arguments.heads:
+        parser.error(
+            f"--emb-dim {arguments.emb_dim} cannot be shared out among --heads {arguments.heads}: take a divisor"
+        )
+
+    from acg_numpy.cli import job
+    from acg_numpy.data import read_interactions
+    from acg_numpy.training import report
+
+    columns = {role: getattr(arguments, f"{role}_column") for role in COLUMNS}
+    choice = given(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
+    interactions = read_interactions(arguments.interactions, **columns, **choice)
+    if not arguments.quiet:
+        print(f"{arguments.interactions}: {interactions!r}", *interactions.notes, sep="\n  ", file=sys.stderr)
+    fit_options = {**given(arguments, FIT_OPTIONS), "baselines": not arguments.no_baselines}
+    result = job.run(interactions, arguments.out, arguments, fit_options)
+
+    print(job.for_terminal(report.markdown(result.metrics)))
+    print()
+    print(f"Everything is in {arguments.out}; begin with metrics.md and attention_map.png.")
