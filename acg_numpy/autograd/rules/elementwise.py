@@ -3,9 +3,9 @@
 One line where the mathematics is one line.  `g` is the gradient of the result `ans`; `x` and `y` are the arguments.
 
 Conventions at kinks, where there is no derivative: |x| has slope 0 at 0; maximum and minimum share the gradient of a
-tie in equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot(0, 0) has
-slope 0.  Where a slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0.0)` and the like
-have the gradient one expects.
+tie in equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot and arctan2
+have slope 0 at (0, 0).  Where a slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0.0)`
+and the like have the gradient one expects.
 """
 
 import math
@@ -64,17 +64,20 @@ def divmod(x: Any, y: Any) -> Any:
 
 
 register_rule(np.square, lambda g, ans, x: 2.0 * g * x)
-register_rule(np.reciprocal, lambda g, ans, x: -g * ans * ans)
+register_rule(np.reciprocal, lambda g, ans, x: over(-g, x * x))
 
 
 def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
     """y x**(y - 1); where y = 0 the function is constant, also at x = 0."""
+    base = x
+    if np.count_nonzero(x) < x.size and np.any(np.less(y, 1)):  # an infinite slope: a gradient of nothing stays nothing
+        base = np.where((x == 0) & np.less(y, 1) & (g == 0), 1.0, x)
     if isinstance(y, int | float):
-        return unbroadcast(g * (y * x ** (y - 1)) if y != 0 else g * 0.0, x)
+        return unbroadcast(g * (y * base ** (y - 1)) if y != 0 else g * 0.0, x)
     constant = y == 0
     if not np.any(constant):
-        return unbroadcast(g * y * x ** (y - 1), x)
-    return unbroadcast(g * np.where(constant, 0.0, y * x ** np.where(constant, 1.0, y - 1)), x)
+        return unbroadcast(g * y * base ** (y - 1), x)
+    return unbroadcast(g * np.where(constant, 0.0, y * base ** np.where(constant, 1.0, y - 1)), x)
 
 
 def power_exponent(g: Any, ans: Any, x: Any, y: Any) -> Any:
@@ -105,14 +108,16 @@ register_rule(
 )
 register_rule(
     np.logaddexp2,
-    lambda g, ans, x, y: unbroadcast(g * np.exp2(x - ans), x),
-    lambda g, ans, x, y: unbroadcast(g * np.exp2(y - ans), y),
+    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(x, ans, np.exp2), x),
+    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(y, ans, np.exp2), y),
 )
 
 
-def logaddexp_share(x: Any, ans: Any) -> Any:
-    """exp(x - ans), the part of the sum that is e**x; two terms of e**-inf have no part in anything."""
-    return np.exp(np.where(np.isneginf(ans), -np.inf, x - np.where(np.isneginf(ans), 0.0, ans)))
+def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
+    """exp(x - ans), the part of the sum that is e**x; all of it at inf, and of e**-inf nothing has a part."""
+    bounded = np.isfinite(ans)
+    beyond = np.where(np.isposinf(x), 0.0, -np.inf).astype(ans.dtype)
+    return exp(np.where(bounded, x, beyond) - np.where(bounded, ans, 0.0))
 
 
 # Trigonometric and hyperbolic functions, and their inverses.
@@ -129,15 +134,25 @@ register_rule(np.tanh, lambda g, ans, x: g * (1.0 - ans * ans))
 register_rule(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1.0))
 register_rule(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x * x - 1.0)))
 register_rule(np.arctanh, lambda g, ans, x: over(g, 1.0 - x * x))
+
+
+def part(x: Any, whole: Any) -> Any:
+    """x / whole, and 0 where the whole is 0, at every order."""
+    if np.count_nonzero(whole) == whole.size:
+        return x / whole
+    nothing = whole == 0
+    return np.where(nothing, 0.0, x / np.where(nothing, 1.0, whole))
+
+
 register_rule(
     np.arctan2,
-    lambda g, ans, x, y: unbroadcast(over(g * y, x * x + y * y), x),
-    lambda g, ans, x, y: unbroadcast(over(-g * x, x * x + y * y), y),
+    lambda g, ans, x, y: unbroadcast(g * part(y, x * x + y * y), x),
+    lambda g, ans, x, y: unbroadcast(-g * part(x, x * x + y * y), y),
 )
 register_rule(
     np.hypot,
-    lambda g, ans, x, y: unbroadcast(over(g * x, ans), x),
-    lambda g, ans, x, y: unbroadcast(over(g * y, ans), y),
+    lambda g, ans, x, y: unbroadcast(g * part(x, ans), x),
+    lambda g, ans, x, y: unbroadcast(g * part(y, ans), y),
 )
 for to_radians in (np.deg2rad, np.radians):
     register_rule(to_radians, lambda g, ans, x: g * (math.pi / 180.0))
