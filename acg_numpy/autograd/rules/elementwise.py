@@ -4,7 +4,7 @@ One line where the mathematics is one line.  `g` is the gradient of the result `
 
 Conventions at kinks, where there is no derivative: |x| has slope 0 at 0; maximum and minimum share the gradient of a
 tie in equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot and arctan2
-have slope 0 at (0, 0).  Where a slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0.0)`
+have slope 0 at (0, 0).  Where a slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0)`
 and the like have the gradient one expects.
 """
 

@@ -66,4 +66,11 @@ CASES.add(np.clip, real(3, 4), between(0.5, 1.0, 4), between(-1.0, -0.5, 4))  # 
 CASES.add(np.clip, real(0, 4), -0.8, 0.9)
 CASES.add(np.nan_to_num, real(2, 3), nan=1.0, posinf=2.0, neginf=-2.0)
 
+# A list beside an array is an array.
+for function in [np.add, np.divide, np.hypot, np.maximum]:
+    CASES.add(function, real(2), [1.5, -2.5])
+    CASES.add(function, [1.5, -2.5], real(2))
+CASES.add(np.power, positive(2), [2.0, 3.0])
+CASES.add(np.where, [True, False], real(2), [1.0, 2.0])
+
 CASES.add(np.astype, real(2, 3), np.float64)

@@ -13,9 +13,11 @@ def getitem(x, index):
 CASES = CaseList()
 
 for index in [
-    0, -1, slice(None), slice(None, None, -2), (slice(1, None), 0), (Ellipsis, 1), None, (0, None, slice(0, 2)), (1, 2, 0),
+    0, -1, slice(None), slice(None, None, -2), (slice(1, None), 0), (Ellipsis, 1), None, (0, None, slice(0, 2)),
+    (1, 2, 0),
     np.array([0, 1, 1, 0]), np.array([[0, -1], [1, 1]]), [1, 0, 1], np.array([True, False]), np.array([], dtype=int),
-    (np.array([0, 1]), np.array([2, 2])), (slice(None), np.array([0, 0, 2])), (np.array([1, 1]), slice(None), np.array([0, 1])),
+    (np.array([0, 1]), np.array([2, 2])), (slice(None), np.array([0, 0, 2])),
+    (np.array([1, 1]), slice(None), np.array([0, 1])),
     (np.array([[0], [1]]), np.array([0, 2])), (0, np.array([1, 1])), (Ellipsis, np.array([1, 0])),
     (np.array([True, False]), slice(1)), (slice(None), np.array([True, False, True])), slice(0, 0), np.int64(1),
     (None, np.array([0, 0]), None), (), np.arange(12).reshape(2, 3, 2) % 3 == 0,

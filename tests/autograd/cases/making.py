@@ -1,7 +1,7 @@
 """A case: a NumPy function, and arguments to call it with.
 
-Every floating array among the arguments, however deep in lists and tuples, is differentiated by; whole numbers, booleans
-and plain Python numbers are part of the call.
+Every floating array among the arguments, however deep in lists and tuples, is differentiated by; whole numbers,
+booleans and plain Python numbers are part of the call.
 """
 
 import itertools
