@@ -116,8 +116,8 @@ def agreement(world: "World", result: "Result") -> str:
         found.append(taste_agreement(attention, weights))
         by_chance.append(taste_agreement(attention, rng.permutation(weights)))
     return (
-        "Nothing told the model what the tastes are. Give each taste the token of a head that goes with it best, domain "
-        "by domain, on held-out users: the mean correlation of attention to the token and weight of the taste "
+        "Nothing told the model what the tastes are. Give each taste the token of a head that goes with it best, "
+        "domain by domain, on held-out users: the mean correlation of attention to the token and weight of the taste "
         f"is {np.mean(found):.2f}. With the users' tastes exchanged at random it is {np.mean(by_chance):.2f}."
     )
 

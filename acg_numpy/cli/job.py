@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import io
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from acg_numpy.training import TRAINED, Progress, Result, fit, replacing
 
 WIDTH = 100  # columns of text on standard output
 USERS_DRAWN = 4  # with all their heads, in the attention map
+LONGEST_LABEL = 24  # letters
 
 
 def run(
@@ -39,15 +41,15 @@ def draw(result: Result, folder: Path) -> None:
     """Draw the pictures of the first run."""
     users, domain = drawn_pairs(result)
     attention = attention_of(result, users, domain)
-    name, data = str(result.interactions.domains[domain]), result.interactions
-    tokens = attention.shape[-1] - result.conditioner.domain_embedding.num_global_tokens
+    name = label(result.interactions.domains[domain])
+    tokens = result.conditioner.domain_embedding.tokens_per_domain
     labels = [f"{name} {t}" if t < tokens else f"global {t - tokens}" for t in range(attention.shape[-1])]
     _picture(folder / "loss_curve.png", loss_curve, result.history)
     _picture(
         folder / "attention_map.png",
         attention_map,
         attention,
-        row_labels=[str(user) for user in data.users[users]],
+        row_labels=[label(user) for user in result.interactions.users[users]],
         token_labels=labels,
     )
 
@@ -65,6 +67,18 @@ def attention_of(result: Result, users: Array, domain: int) -> Array:
         _, attention = result.conditioner(result.user_vectors[users, domain], domain, return_attention=True)
     weights: Array = attention.numpy()
     return weights
+
+
+def label(name: str) -> str:
+    """Make any id fit for a picture: short, on one line, and no formula.
+
+    Examples
+    --------
+    >>> label("a$ b"), label("x" * 40)
+    ('a\\\\$ b', 'xxxxxxxxxxxxxxxxxxxxxxx…')
+    """
+    short = name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
+    return "".join(letter if letter.isprintable() else " " for letter in short).replace("$", r"\$")
 
 
 def for_terminal(markdown: str) -> str:
@@ -111,6 +125,8 @@ def _progress(epochs: int) -> Iterator[Progress | None]:
 
 def _picture(path: Path, plot: Callable[..., Any], data: Any, **options: Any) -> None:
     picture = io.BytesIO()
-    save(picture, plot, data, **options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a box stands for the letter
+        save(picture, plot, data, **options)
     with replacing(path) as temporary:
         temporary.write_bytes(picture.getvalue())

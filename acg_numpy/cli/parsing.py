@@ -38,7 +38,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=34, width=100)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.help is None or any(action.default is nothing for nothing in (None, False, argparse.SUPPRESS)):
+        if action.help is None or action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool):
             return action.help
         return f"{action.help} (default: %(default)s)"
 

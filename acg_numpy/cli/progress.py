@@ -27,23 +27,34 @@ class Shown:
         self._stream = sys.stderr if stream is None else stream
         self._bar = tqdm(total=epochs, unit="epoch", file=self._stream) if self._stream.isatty() else None
         self._said = time.monotonic()
+        self._last: EpochReport | None = None
+        self._told: EpochReport | None = None
 
     def __call__(self, report: EpochReport) -> None:
         """Show one epoch."""
-        where = f"seed {report.run}/{report.runs}  {report.model}"
-        validation = "" if report.validation is None else f"  validation NDCG@10 {report.validation:.4f}"
+        if self._last is not None and (self._last.run, self._last.model) != (report.run, report.model):
+            self._finish(self._last)
+        elif self._last is not None and report.validation is None:
+            report = report._replace(validation=self._last.validation)  # the last look stands until the next
+        self._last = report
         if self._bar is not None:
-            self._bar.set_description(where, refresh=False)
-            self._bar.set_postfix_str(f"loss {report.loss:.3f}{validation}", refresh=False)
+            self._bar.set_description(f"seed {report.run}/{report.runs} {report.model}", refresh=False)
+            self._bar.set_postfix_str(_figures(report), refresh=False)
             self._bar.update()
-        elif report.epoch == report.epochs or time.monotonic() - self._said > LINE_EVERY:
-            self._said = time.monotonic()
-            epoch = f"epoch {report.epoch}/{report.epochs}"
-            print(
-                f"{where}  {epoch}  loss {report.loss:.3f}{validation}  {report.seconds:.1f} s",
-                file=self._stream,
-                flush=True,
-            )
+        elif time.monotonic() - self._said > LINE_EVERY:
+            self._say(report)
+
+    def _finish(self, report: EpochReport) -> None:
+        """End a model, which may have stopped before its last epoch."""
+        if self._bar is not None:
+            self._bar.update(report.epochs - report.epoch)
+        elif self._told is not report:
+            self._say(report)
+
+    def _say(self, report: EpochReport) -> None:
+        self._said, self._told = time.monotonic(), report
+        where = f"seed {report.run}/{report.runs}  {report.model}  epoch {report.epoch}/{report.epochs}"
+        print(f"{where}  {_figures(report)}  {report.seconds:.1f} s", file=self._stream, flush=True)
 
     def __enter__(self) -> "Shown":
         return self
@@ -51,5 +62,12 @@ class Shown:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._last is not None and error is None:
+            self._finish(self._last)
         if self._bar is not None:
             self._bar.close()
+
+
+def _figures(report: EpochReport) -> str:
+    validation = "" if report.validation is None else f"  validation NDCG@10 {report.validation:.4f}"
+    return f"loss {report.loss:.3f}{validation}"

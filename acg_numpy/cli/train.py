@@ -6,7 +6,7 @@ from pathlib import Path
 
 from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, real, whole
 
-FIT_OPTIONS = ("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens")
+FIT_OPTIONS = ("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines")
 
 COLUMNS = {
     "user": "who",
@@ -74,7 +74,9 @@ def add_parser(commands: Subcommands) -> None:
     model.add_argument("--heads", type=whole(1), default=4, metavar="H", help="of the attention; a divisor of D")
     model.add_argument("--tokens-per-domain", type=whole(1), default=8, metavar="T", help="keys of each domain")
     model.add_argument("--num-global-tokens", type=whole(0), default=0, metavar="G", help="keys that all domains share")
-    model.add_argument("--no-baselines", action="store_true", help="train attention alone, with nothing to compare")
+    model.add_argument(
+        "--no-baselines", dest="baselines", action="store_false", help="train attention alone, with nothing to compare"
+    )
     add_run_options(model, seeds=1)
     add_quiet(parser)
 
@@ -96,8 +98,8 @@ def run(arguments: argparse.Namespace) -> None:
     choice = given(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
     interactions = read_interactions(arguments.interactions, **columns, **choice)
     if not arguments.quiet:
-        print(f"{arguments.interactions}: {interactions!r}", *interactions.notes, sep="\n  ", file=sys.stderr)
-    fit_options = {**given(arguments, FIT_OPTIONS), "baselines": not arguments.no_baselines}
+        print(f"{arguments.interactions}: {interactions}", *interactions.notes, sep="\n  ", file=sys.stderr)
+    fit_options = given(arguments, FIT_OPTIONS)
     result = job.run(interactions, arguments.out, arguments, fit_options)
 
     print(job.for_terminal(report.markdown(result.metrics)))

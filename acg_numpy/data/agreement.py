@@ -48,6 +48,6 @@ def taste_agreement(attention: Array, weights: Array) -> float:
 
 
 def _standardised(x: Array) -> Array:
-    centred = x.astype(np.float64) - x.mean(axis=0)
+    centred: Array = x.astype(np.float64) - x.mean(axis=0)
     deviation = centred.std(axis=0)
     return centred / np.where(deviation > 0, deviation, 1.0)

@@ -118,9 +118,12 @@ class Interactions:
         """Find the columns of a domain's items, in order, shape (items of the domain,)."""
         return np.flatnonzero(self.item_domain == domain)
 
-    def __repr__(self) -> str:
+    def __str__(self) -> str:
         taken = f"{self.matrix.nnz:,} interactions of {len(self.users):,} users with {len(self.items):,} items"
-        return f"<Interactions: {taken} in {len(self.domains)} domains>"
+        return f"{taken} in {len(self.domains)} domains"
+
+    def __repr__(self) -> str:
+        return f"<Interactions: {self}>"
 
 
 def domain_counts(matrix: sp.csr_array, item_domain: Array, num_domains: int) -> npt.NDArray[np.int64]:

@@ -4,8 +4,8 @@ The header decides what kind of file it is, not its name: names with types (`use
 tab-separated and without quoting; else a tab, a semicolon or a comma in the header is the separator, and fields may
 be quoted as spreadsheets do.
 
-Rows come in blocks, as columns, so that a file of ten million rows is some ten thousand steps of Python.  A row that does
-not fit is left out, counted, and, if it is among the first, remembered with its line number.
+Rows come in blocks, as columns, so that a file of ten million rows is some ten thousand steps of Python.  A row that
+does not fit is left out, counted, and, if it is among the first, remembered with its line number.
 """
 
 import csv
