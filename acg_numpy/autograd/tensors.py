@@ -91,7 +91,8 @@ class Tensor(Node, ArrayMethods):
         gradient : array, shape of this Tensor, optional
             Gradient of what comes after; may be left out for a single number, where it is 1.
         create_graph : bool
-            Record the backward pass too, so that `.grad` is a Tensor that can be differentiated again.
+            Record the backward pass too, so that `.grad` is a Tensor that can be differentiated again.  It holds the
+            graph, and the graph holds the leaf: set `.grad` to None when you are done, or use `grad`.
 
         Examples
         --------

@@ -10,7 +10,7 @@ import weakref
 import numpy as np
 import pytest
 
-from acg_numpy import NoDerivativeError, Parameter, Tensor, no_grad, tensor
+from acg_numpy import AttentionConditioner, NoDerivativeError, Parameter, Tensor, hessian, jvp, no_grad, tensor
 
 
 @pytest.fixture
@@ -264,17 +264,23 @@ class TestBackward:
         del y
 
     def test_memory_is_given_back_without_the_collector(self):
+        conditioner = AttentionConditioner(4, 2, 3, dropout=0.1, layer_norm=True, seed=0)
+        users = tensor(np.ones((5, 4)), requires_grad=True)
+
+        def work():
+            condition, attention = conditioner(users[:, None], np.arange(3), return_attention=True)
+            (np.sum(condition) + np.sum(attention**2)).backward()
+            hessian(lambda x: np.sum(x**3))(np.ones(2))
+            jvp(np.sin, (np.ones(2),), (np.ones(2),))
+            conditioner.zero_grad()
+            return weakref.ref(condition)
+
+        work()
         gc.collect()
         gc.disable()
         try:
-            t = tensor(np.ones(3), requires_grad=True)
-            middle = np.exp(t) @ np.ones(3)
-            middle.backward()
-            np.sum(np.tanh(t)).backward(create_graph=True)
-            t.grad = None
-            ref = weakref.ref(middle)
-            del middle
-            assert ref() is None
+            assert work()() is None
+            assert gc.collect() == 0
         finally:
             gc.enable()
 
