@@ -89,10 +89,10 @@ def for_terminal(markdown: str) -> str:
     >>> print(for_terminal("# Title\\n\\n| model | NDCG |\\n|---|---|\\n| **us** | 0.5 |\\n| somebody | 0.25 |"))
     Title
     <BLANKLINE>
-    model      NDCG
-    ---------  ----
-    us         0.5
-    somebody   0.25
+    model     NDCG
+    --------  ----
+    us        0.5
+    somebody  0.25
     """
     lines: list[str] = []
     table: list[list[str]] = []
