@@ -23,6 +23,8 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
             "requires_grad=True"
         )
     seed = as_gradient(root, gradient, "gradient")
+    if isinstance(seed, Tensor) and not create_graph:
+        seed = seed.data
     with recording(create_graph):
         for leaf, grad in carry_back([(root, seed)], None, create_graph):
             leaf.grad = grad if leaf.grad is None else leaf.grad + grad

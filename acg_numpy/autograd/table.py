@@ -50,7 +50,7 @@ class Binding:
     that it can be written in.  Options that have NumPy's default value are left out, others must be named by `accepts`.
     """
 
-    __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names")
+    __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names", "options")
 
     def __init__(self, function: Any, arity: int, like: Callable[..., Any], skip: int) -> None:
         self.name: str = name_of(function)
@@ -69,6 +69,7 @@ class Binding:
         self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         everything = any(p.kind is p.VAR_KEYWORD for p in own)
         self.accepts = None if everything else frozenset(p.name for p in own)
+        self.options = sorted(p.name for p in own[arity:])
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if kwargs and not self.leading.isdisjoint(kwargs):
@@ -85,7 +86,7 @@ class Binding:
         if kwargs and self.accepts is not None and not self.accepts.issuperset(kwargs):
             kwargs = {k: v for k, v in kwargs.items() if k in self.accepts or not self._is_default(k, v)}
             for name in kwargs.keys() - self.accepts:
-                options = ", ".join(sorted(self.accepts - self.leading)) or "none"
+                options = ", ".join(self.options) or "none"
                 raise NoDerivativeError(
                     f"{self.name}: no derivative with {name}={kwargs[name]!r}; leave {name} out (options that have "
                     f"one: {options})"
@@ -150,7 +151,8 @@ def name_of(function: Any) -> str:
 def no_rule(function: Any) -> NoDerivativeError:
     """The error for a function that the table does not hold: what it is, what is near it, what can be done."""
     name = name_of(function)
-    known = {e.name.rpartition(".")[2]: e.name for e in TABLE.values() if not isinstance(e, Plain)}
+    names = [e.name for e in TABLE.values() if not isinstance(e, Plain) and not e.name.startswith("_")]
+    known = {known.rpartition(".")[2]: known for known in names}
     near = difflib.get_close_matches(name.rpartition(".")[2], known, n=1, cutoff=0.0)
     hint = f" (the nearest that has one is {known[near[0]]})" if near else ""
     return NoDerivativeError(

@@ -50,6 +50,8 @@ class _Level:
         """Gradients of the variables."""
         around = state.enabled and (state.transforms > 0 or any(isinstance(c, Tensor) and c._needs for c in cotangents))
         create_graph = self.recorded or around
+        if not create_graph:
+            cotangents = [c.data if isinstance(c, Tensor) else c for c in cotangents]
         reached = [(r, c) for r, c in zip(results, cotangents, strict=True) if r._needs]
         return gradients(reached, self.variables, create_graph)
 

@@ -237,6 +237,10 @@ class TestBackward:
         with pytest.raises(ValueError, match="requires no gradient"):
             tensor(1.0).backward()
 
+    def test_a_gradient_given_as_a_tensor_leaves_no_tensor_behind(self, leaf):
+        (leaf * 2).backward(tensor(np.ones(3), requires_grad=True))
+        assert type(leaf.grad) is np.ndarray
+
     def test_a_leaf_gets_its_own_gradient(self):
         t = tensor(3.0, requires_grad=True)
         t.backward()
@@ -295,6 +299,12 @@ class TestWhatHasNoDerivative:
             np.sum(leaf, where=np.array([True, False, True]))
         with pytest.raises(NoDerivativeError, match="where"):
             np.exp(leaf, where=np.array([True, False, True]))
+
+    def test_the_options_that_have_one_are_named(self, leaf):
+        with pytest.raises(NoDerivativeError, match=r"options that have one: none"):
+            np.add(leaf, 1, dtype=np.float32)
+        with pytest.raises(NoDerivativeError, match=r"options that have one: axis, dtype, keepdims"):
+            np.sum(leaf, initial=1.0)
 
     def test_an_option_at_its_default_is_no_option(self, leaf):
         assert np.sum(leaf, None, None, None, False).item() == 6.0
