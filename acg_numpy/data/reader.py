@@ -173,7 +173,7 @@ def _read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None,
             parts.append(code.of(fields))
     _note_malformed(table, notes)
     if low:
-        notes.append(f"{low:,} rows with a rating below {min_rating:g} do not count")
+        notes.append(f"rows with a rating below {min_rating:g}, which do not count: {low:,}")
     user, item, domain = (np.concatenate([np.empty(0, np.int32), *parts]) for parts in numbers)
     if not len(user):
         raise DataError(
@@ -240,7 +240,7 @@ def _memberships(named: _Named, domain_of: DomainOf, items: list[str], notes: li
     if different:
         decision = "each belongs to all of them" if domain_of == "all" else "the first row decides"
         notes.append(
-            f"{named.table.path.name}: {len(different):,} items have different domains in different rows "
+            f"{named.table.path.name}: items with different domains in different rows: {len(different):,} "
             f"(the first: {items[next(iter(different))]!r}); {decision}; if ids are numbered anew in each domain, "
             "make them differ, as in books:12 and films:12"
         )
@@ -295,7 +295,9 @@ def _note_homeless(taken: _Taken, belongs: list[tuple[int, str]], notes: list[st
     if len(homeless):
         rows = int(np.isin(taken.item, homeless).sum())
         first = list(taken.items)[homeless[0]]
-        notes.append(f"{len(homeless):,} items have no domain (the first: {first!r}), so {rows:,} rows do not count")
+        notes.append(
+            f"items without a domain: {len(homeless):,} (the first: {first!r}); rows with them, which do not count: {rows:,}"
+        )
 
 
 def _note_malformed(table: Table, notes: list[str]) -> None:

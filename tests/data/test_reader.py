@@ -116,7 +116,7 @@ def test_recbole_files_are_read_with_the_items_beside_them(tmp_path: Path) -> No
 def test_low_ratings_do_not_count(tmp_path: Path) -> None:
     taken = read_interactions(recbole(tmp_path), domain="class", min_rating=4, min_items=1)
     assert triples(taken) == {("7", "a", "Drama"), ("8", "b", "Comedy"), ("8", "c", "Crime")}
-    assert taken.notes == ("1 rows with a rating below 4 do not count",)
+    assert taken.notes == ("rows with a rating below 4, which do not count: 1",)
 
 
 def test_an_item_of_all_its_domains_is_a_column_in_each(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_domains_may_come_from_a_table_of_their_own(tmp_path: Path) -> None:
     items = write(tmp_path / "items.csv", "what,kind", '"Dune",book', "Alien,film", "Unseen,song")
     taken = read_interactions(path, items=items, user="who", item="what", domain="kind", min_items=1)
     assert triples(taken) == {("ann", "Dune", "book"), ("ann", "Alien", "film")}
-    assert taken.notes == ("1 items have no domain (the first: 'Solaris'), so 1 rows do not count",)
+    assert taken.notes == ("items without a domain: 1 (the first: 'Solaris'); rows with them, which do not count: 1",)
 
 
 def test_the_domains_with_most_items_are_kept(tmp_path: Path) -> None:
@@ -199,7 +199,9 @@ def test_an_item_with_different_domains_in_different_rows_is_noted(tmp_path: Pat
     path = write(tmp_path / "a.csv", "user,item,domain", "u,12,books", "v,12,films", "v,13,films", "u,14,books")
     taken = read_interactions(path, min_items=1)
     assert triples(taken) == {("u", "12", "books"), ("v", "12", "books"), ("v", "13", "films"), ("u", "14", "books")}
-    assert "1 items have different domains in different rows (the first: '12'); the first row decides" in taken.notes[0]
+    assert (
+        "items with different domains in different rows: 1 (the first: '12'); the first row decides" in taken.notes[0]
+    )
     both = read_interactions(path, min_items=1, domain_of="all")
     assert ("u", "12", "films") in triples(both)
 
