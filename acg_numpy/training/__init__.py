@@ -14,7 +14,9 @@ from acg_numpy.training.experiment import fit
 from acg_numpy.training.loop import EpochReport, Progress
 from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
 from acg_numpy.training.optimisers import SGD, AdamW
+from acg_numpy.training.recommending import Recommendation, Recommender
 from acg_numpy.training.result import Result
+from acg_numpy.training.serving import Trained
 
 __all__ = [
     "SGD",
@@ -24,7 +26,10 @@ __all__ = [
     "CheckpointError",
     "EpochReport",
     "Progress",
+    "Recommendation",
+    "Recommender",
     "Result",
+    "Trained",
     "fit",
     "load_checkpoint",
     "make_model",

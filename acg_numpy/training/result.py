@@ -14,16 +14,16 @@ import numpy.typing as npt
 import scipy
 
 from acg_numpy import __version__
-from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.data import Factors, Interactions, Split
 from acg_numpy.shapes import Array
-from acg_numpy.training.checkpoints import replacing, save_checkpoint
+from acg_numpy.training.checkpoints import replacing
 from acg_numpy.training.ranking import Ranker
+from acg_numpy.training.recommending import save_taken
 from acg_numpy.training.report import markdown
+from acg_numpy.training.serving import Trained, condition_all
 
 Floats = npt.NDArray[np.float64]
-CONDITIONED = 4096  # users whose conditions are made together
 
 
 class Outcome(NamedTuple):
@@ -97,7 +97,7 @@ class Result:
         assert attention.history is not None
         user_vectors = first.factors.user_vectors(interactions.matrix)
         reachable = interactions.counts_elsewhere > 0
-        conditions = make_conditions(attention.ranker.model, user_vectors, reachable)
+        conditions = condition_all(attention.ranker.model, user_vectors, reachable)
         without = int(np.sum(~reachable))
         metrics = {
             **summarise(runs),
@@ -121,6 +121,15 @@ class Result:
             attention.ranker.item_bias.data,
         )
 
+    @property
+    def trained(self) -> Trained:
+        """What is needed to condition and rank for users met later; checkpoint.npz holds it."""
+        data = self.interactions
+        about = {"seed": self.arguments["seed"], "data": data.sha256}
+        return Trained(
+            self.conditioner, self.factors, self.item_bias, data.items, data.item_domain, data.domains, about
+        )
+
     def __repr__(self) -> str:
         row = self.metrics["test"]["attention"]
         measured = ", ".join(f"{measure} {row[measure]['mean']:.4f}" for measure in ("ndcg@10", "recall@10"))
@@ -140,7 +149,7 @@ class Result:
         Notes
         -----
         metrics.json, metrics.md, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
-        item_domains.txt, item_vectors.npy, item_bias.npy, run.json.
+        item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +171,8 @@ class Result:
                 np.save(file, array, allow_pickle=False)
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
-        self._save_checkpoint(folder / "checkpoint.npz")
+        save_taken(folder / "interactions.npz", data)
+        self.trained.save(folder / "checkpoint.npz")
         _write_text(folder / "run.json", _json(self._provenance()))
         _write_text(folder / "metrics.md", markdown(self.metrics))
         _write_text(folder / "metrics.json", _json(self.metrics))
@@ -177,33 +187,6 @@ class Result:
             "arguments": self.arguments,
             "data": {"sha256": self.interactions.sha256, "notes": list(self.interactions.notes)},
         }
-
-    def _save_checkpoint(self, path: Path) -> None:
-        """Keep all that is needed to fold new users in and to rank items for them."""
-        data, factors = self.interactions, self.factors
-        arrays = {
-            **{f"conditioner.{name}": value for name, value in self.conditioner.state_dict().items()},
-            "item_bias": self.item_bias,
-            "item_vectors": factors.item_vectors,
-            "components": factors.components,
-            "item_weight": factors.item_weight,
-            "scale": np.array(factors.scale),
-            "items": data.items,
-            "item_domain": data.item_domain,
-            "elsewhere": factors.elsewhere,
-            "domains": data.domains,
-        }
-        attention, embedding = self.conditioner.attention, self.conditioner.domain_embedding
-        options = {
-            "emb_dim": attention.emb_dim,
-            "num_heads": attention.num_heads,
-            "num_domains": embedding.num_domains,
-            "dropout": attention.dropout,
-            "tokens_per_domain": embedding.tokens_per_domain,
-            "num_global_tokens": embedding.num_global_tokens,
-        }
-        about = {"conditioner": options, "seed": self.arguments["seed"], "data": data.sha256}
-        save_checkpoint(path, arrays, about)
 
 
 def summarise(runs: Sequence[Run]) -> dict[str, Any]:
@@ -251,17 +234,6 @@ def paired_difference(runs: Sequence[Run], name: str) -> dict[str, float]:
     sums = np.bincount(users, weights=weighted)
     n = len(np.unique(users))
     return {"difference": mean, "se": float(np.sqrt(np.sum(sums**2) * n / max(n - 1, 1)))}
-
-
-def make_conditions(conditioner: AttentionConditioner, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
-    """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
-    conditions = np.zeros_like(user_vectors)
-    for start in range(0, len(user_vectors), CONDITIONED):
-        users = slice(start, start + CONDITIONED)
-        with no_grad():
-            made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
-        conditions[users] = np.where(reachable[users, :, None], made, 0.0)
-    return conditions
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

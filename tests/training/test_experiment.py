@@ -101,7 +101,8 @@ def test_conditions_come_from_all_interactions_and_are_zero_where_there_is_nothi
 def test_every_file_is_there_with_its_shape(folder, result, interactions):
     assert {p.name for p in folder.iterdir()} == {
         "metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
-        "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "run.json",
+        "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz",
+        "run.json",
     }  # fmt: skip
     conditions = np.load(folder / "conditions.npy", allow_pickle=False)
     assert conditions.shape == (80, 3, 8)
