@@ -2,8 +2,9 @@
 
     pytest tests/benchmarks/test_engine.py --benchmark-only -s
 
-Two mixes: tanh and multiply on 4 x 4; a chain like attention's of matmul, row add, exp, sum, divide.  One thread, float64.
-Beside PyTorch, where it is installed, each mix prints our time over its, and the last line their geometric mean.
+Two mixes: tanh and multiply on 4 x 4; a chain like attention's of matmul, row add, exp, sum, divide.  One thread,
+float64.  Beside PyTorch, where it is installed, each mix prints our time over its, and the last line their geometric
+mean.
 """
 
 import math
@@ -71,6 +72,8 @@ def test_ratio_to_pytorch(benchmark):
         seconds = seconds_side_by_side({"ours": ours, "theirs": theirs}, rounds=100)
         ratios[ours.__name__] = median_ratio(seconds, "ours", "theirs")
     mean = math.exp(np.mean(np.log(list(ratios.values()))))
-    print("\nour time over PyTorch's:", ", ".join(f"{k} {v:.2f}" for k, v in ratios.items()), f"geometric mean {mean:.2f}")
+    print(
+        "\nour time over PyTorch's:", ", ".join(f"{k} {v:.2f}" for k, v in ratios.items()), f"geometric mean {mean:.2f}"
+    )
     benchmark.extra_info.update(ratios, geometric_mean=mean)
     benchmark.pedantic(attention_chain)
