@@ -296,7 +296,8 @@ def _note_homeless(taken: _Taken, belongs: list[tuple[int, str]], notes: list[st
         rows = int(np.isin(taken.item, homeless).sum())
         first = list(taken.items)[homeless[0]]
         notes.append(
-            f"items without a domain: {len(homeless):,} (the first: {first!r}); rows with them, which do not count: {rows:,}"
+            f"items without a domain: {len(homeless):,} (the first: {first!r}); "
+            f"rows with them, which do not count: {rows:,}"
         )
 
 
