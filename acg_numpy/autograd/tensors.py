@@ -216,7 +216,7 @@ def recorded_tensor(data: Any, entry: Any, args: tuple[Any, ...], options: dict[
 # Running an operation.
 
 
-def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor:
+def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Run a primitive on the arrays inside its arguments, and let the result remember it."""
     needs, values = False, []
     for a in args:
@@ -229,6 +229,8 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Tensor
             values.append(a)
     data = entry.function(*values, **options)
     if type(data) is not np.ndarray:
+        if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values
+            return data
         data = np.asarray(data)
     if not (needs and state.enabled):
         return plain_tensor(data)

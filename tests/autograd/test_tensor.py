@@ -332,4 +332,5 @@ class TestWhatHasNoDerivative:
             assert not isinstance(answer, Tensor)
         assert np.shape(leaf) == (3,)
         assert np.argsort(leaf).tolist() == [0, 1, 2]
+        assert [found.tolist() for found in np.where(tensor([0.0, 1.0, 2.0]))] == [[1, 2]]
         assert type(leaf.astype(int)) is np.ndarray

@@ -42,6 +42,7 @@ def divide_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
 
 
 register_rule(np.positive, lambda g, ans, x: g)
+register_rule(np.conjugate, lambda g, ans, x: g)  # of real numbers, as all that can be differentiated here are
 register_rule(np.negative, lambda g, ans, x: -g)
 register_rule(np.add, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(g, y))
 register_rule(np.subtract, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g, y))
