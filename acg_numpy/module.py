@@ -150,6 +150,69 @@ class Module:
         for name, parameter in own.items():
             parameter.data[...] = arrays[name]
 
+    def random_state(self) -> dict[str, dict[str, Any]]:
+        """Where every generator of random numbers stands, by name: what dropout will draw next depends on it.
+
+        Returns
+        -------
+        dict of dicts
+            Named like parameters, by the attributes that hold a `numpy.random.Generator`.  Each is the `state` of its
+            bit generator: plain numbers, for those of `numpy.random.default_rng`.
+
+        Examples
+        --------
+        >>> from acg_numpy.layers import dropout_mask
+        >>> class Drop(Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.rng = np.random.default_rng(0)
+        ...
+        ...     def __call__(self, x):
+        ...         return x * dropout_mask(self.rng, np.shape(x), 0.5, np.float64)
+        >>> drop = Drop()
+        >>> state = drop.random_state()
+        >>> first, second = drop(np.ones(8)), drop(np.ones(8))
+        >>> drop.load_random_state(state)
+        >>> np.array_equal(drop(np.ones(8)), first), np.array_equal(second, first)
+        (True, False)
+        """
+        return {name: generator.bit_generator.state for name, generator in self._generators("")}  # type: ignore[misc]
+
+    def load_random_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set every generator to where it stood: all of them, or, where anything does not fit, none.
+
+        Parameters
+        ----------
+        state : mapping of name to state
+            As `random_state` gives it.
+
+        Raises
+        ------
+        KeyError
+            Where a name is missing or unknown.
+        ValueError
+            Where a state is of another kind of bit generator.
+        """
+        own = dict(self._generators(""))
+        if set(own) != set(state):
+            raise KeyError(
+                f"state names the generators {', '.join(state) or 'none'}, but the module's are "
+                f"{', '.join(own) or 'none'}; it must be of a module made with the same options"
+            )
+        for name, generator in own.items():
+            kind = type(generator.bit_generator).__name__
+            if state[name].get("bit_generator") != kind:
+                raise ValueError(f"state[{name!r}] is not of a {kind}: {state[name].get('bit_generator')!r}")
+        for name, generator in own.items():
+            generator.bit_generator.state = state[name]
+
+    def _generators(self, prefix: str) -> Iterator[tuple[str, np.random.Generator]]:
+        for name, value in vars(self).items():
+            if isinstance(value, np.random.Generator):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child._generators(f"{prefix}{name}.")
+
     def extra_repr(self) -> str:
         """What to say of the module itself, in the parentheses of its repr."""
         return ""

@@ -1,9 +1,11 @@
 """Module: names, modes, state, and calling it with other values."""
 
+import json
+
 import numpy as np
 import pytest
 
-from acg_numpy import Module, Parameter, Tensor, functional_call, grad
+from acg_numpy import Module, MultiHeadCrossAttention, Parameter, Tensor, functional_call, grad
 from acg_numpy.layers import LayerNorm, Linear
 
 
@@ -93,6 +95,68 @@ class TestState:
             model.load_state_dict(state)
         for name, array in model.state_dict().items():
             np.testing.assert_array_equal(array, before[name])
+
+
+class Drops(Module):
+    def __init__(self, seed):
+        super().__init__()
+        self.inner = MultiHeadCrossAttention(4, 2, 0.5, seed=seed)
+        self.rng = np.random.default_rng(seed)
+
+    def __call__(self):
+        rows = np.ones((6, 4), np.float32)
+        return self.rng.random(), self.inner(rows, rows + self.rng.random((6, 4))).numpy()
+
+
+class TestRandomState:
+    def test_from_the_same_state_comes_the_same_dropout(self):
+        drops, other = Drops(0), Drops(1)
+        drops()
+        state = drops.random_state()
+        assert set(state) == {"rng", "inner._dropout_rng"}
+        number, rows = drops()
+        assert np.any(drops()[1] != rows)
+        other.load_state_dict(drops.state_dict())
+        for module in (drops, other):
+            module.load_random_state(state)
+            again, same = module()
+            assert again == number
+            np.testing.assert_array_equal(same, rows)
+
+    def test_it_is_a_copy_and_survives_json(self):
+        drops = Drops(0)
+        state = drops.random_state()
+        text = json.dumps(state)
+        drops()
+        assert json.dumps(state) == text
+        assert json.dumps(drops.random_state()) != text
+        drops.load_random_state(json.loads(text))
+        assert json.dumps(drops.random_state()) == text
+
+    def test_nothing_random_has_no_state(self, model):
+        assert model.random_state() == {}
+        model.load_random_state({})
+
+    @pytest.mark.parametrize(
+        ("change", "error", "message"),
+        [
+            (lambda s: s.pop("rng"), KeyError, r"inner\._dropout_rng, but the module's are rng, inner"),
+            (lambda s: s.update(more=s["rng"]), KeyError, "more"),
+            (
+                lambda s: s.update({"inner._dropout_rng": np.random.Philox(0).state}),
+                ValueError,
+                "'inner._dropout_rng'.*not of a PCG64: 'Philox'",
+            ),
+        ],
+        ids=["missing", "unknown", "kind"],
+    )
+    def test_all_or_nothing(self, change, error, message):
+        drops = Drops(0)
+        before, state = drops.random_state(), Drops(1).random_state()
+        change(state)
+        with pytest.raises(error, match=message):
+            drops.load_random_state(state)
+        assert drops.random_state() == before
 
 
 class TestFunctionalCall:

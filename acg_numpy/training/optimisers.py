@@ -12,6 +12,10 @@ The quotient is about 1 however small g is.  That is the point, and it has a pri
 arithmetic, and rounding noise in floating point, would be blown up to full steps in random directions.  Attention has
 such a parameter, the bias of its keys.  So a gradient that as a whole lies below the rounding error of the largest one
 counts as the zero that it stands for.
+
+Clipping shortens all gradients together where they are longer, as one vector, than is wanted; their direction stays:
+
+    g <- g * min(1, limit / |g|)              |g|^2 = the sum of the squares over all parameters
 """
 
 import math
@@ -204,6 +208,61 @@ class AdamW:
     def _state(self) -> dict[str, Array]:
         mean = {f"mean.{i}": m for i, m in enumerate(self._mean)}
         return {"steps": self._steps, **mean, **{f"square.{i}": v for i, v in enumerate(self._square)}}
+
+
+def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
+    """Shorten all gradients together to a norm of at most `limit`; they keep their direction.
+
+    Parameters
+    ----------
+    parameters : iterable of Parameter
+        Those without a gradient count as 0.
+    limit : float
+        The largest global norm that is let through, above 0.
+
+    Returns
+    -------
+    float
+        The global norm as it was.
+
+    Raises
+    ------
+    ValueError
+        If `limit` is not a finite number above 0.
+    FloatingPointError
+        If the norm is not finite: such gradients have no direction to keep.
+
+    References
+    ----------
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013, algorithm 1.
+
+    Examples
+    --------
+    >>> from acg_numpy.module import Parameter
+    >>> w = Parameter(np.array([3.0, 4.0]))
+    >>> np.sum(w * w).backward()  # the gradient is (6, 8)
+    >>> clip_gradients([w], 1.0)
+    10.0
+    >>> w.grad
+    array([0.6, 0.8])
+    """
+    check_limit("limit", limit)
+    listed = [p for p in parameters if p.grad is not None]
+    norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in listed))
+    if not math.isfinite(norm):
+        raise FloatingPointError(
+            f"the gradients have norm {norm}: look for huge inputs, or take a smaller learning rate"
+        )
+    if norm > limit:
+        for p in listed:
+            p.grad = p.grad * (limit / norm)
+    return norm
+
+
+def check_limit(name: str, limit: float) -> None:
+    """Raise ValueError unless `limit` is a finite number above 0."""
+    if not (limit > 0 and math.isfinite(limit)):
+        raise ValueError(f"{name} must be a finite number above 0, but it is {limit}")
 
 
 def _root_mean_square(grad: Array | None) -> float:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.training.optimisers import SGD, AdamW
+from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
 
 
 @dataclass(eq=False)
@@ -163,6 +163,58 @@ def test_small_but_resolvable_gradients_are_followed_at_full_length():
     np.testing.assert_allclose(small.data, -0.1, rtol=1e-5)
 
 
+shapes = st.lists(st.sampled_from([(), (3,), (2, 4), (0,), (5, 1, 2)]), min_size=1, max_size=4)
+
+
+@given(shapes, st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.integers(0, 99))
+def test_clipped_gradients_are_no_longer_than_the_limit_and_point_where_they_did(shapes, limit, scale, seed):
+    before = [scale * gradients(seed + i, 1, shape)[0] for i, shape in enumerate(shapes)]
+    leaves = [Leaf(np.zeros(g.shape), g.copy()) for g in before]
+    norm = clip_gradients(leaves, limit)
+    joined, clipped = (np.concatenate([np.ravel(g) for g in gs]) for gs in (before, [leaf.grad for leaf in leaves]))
+    np.testing.assert_allclose(norm, np.linalg.norm(joined), rtol=1e-12)
+    np.testing.assert_allclose(clipped, joined * min(1.0, limit / norm if norm else 1.0), rtol=1e-12)
+    assert [np.shape(leaf.grad) for leaf in leaves] == shapes
+
+
+def test_gradients_within_the_limit_are_not_touched_and_missing_ones_stay_missing():
+    g = np.array([3.0, 4.0], np.float32)
+    leaves = [Leaf(np.ones(2, np.float32), g), Leaf(np.ones(3))]
+    assert clip_gradients(leaves, 5.0) == 5.0
+    assert leaves[0].grad is g
+    assert leaves[1].grad is None
+    assert clip_gradients(leaves, 1.0) == 5.0
+    assert leaves[0].grad.dtype == np.float32
+    np.testing.assert_array_equal(g, [3.0, 4.0])  # the array may be someone else's too
+    assert clip_gradients(leaves[1:], 1.0) == 0.0
+
+
+def test_gradients_whose_squares_overflow_are_clipped_all_the_same():
+    leaf = Leaf(np.zeros(2, np.float32), np.array([3e30, 4e30], np.float32))
+    np.testing.assert_allclose(clip_gradients([leaf], 1.0), 5e30, rtol=1e-6)
+    np.testing.assert_allclose(leaf.grad, [0.6, 0.8], rtol=1e-6)
+
+
+def test_clipping_agrees_with_pytorch():
+    torch = pytest.importorskip("torch")
+    ours = [Leaf(np.zeros(s), gradients(i, 1, s)[0]) for i, s in enumerate([(4, 3), (3,), ()])]
+    theirs = [torch.zeros(leaf.data.shape, dtype=torch.float64, requires_grad=True) for leaf in ours]
+    for a, b in zip(ours, theirs, strict=True):
+        b.grad = torch.tensor(a.grad)
+    norm = torch.nn.utils.clip_grad_norm_(theirs, 0.5)
+    np.testing.assert_allclose(clip_gradients(ours, 0.5), norm.item(), rtol=1e-12)
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.grad, b.grad.numpy(), rtol=1e-5)  # theirs adds 1e-6 to the norm
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_gradients_without_a_direction_are_not_clipped_but_refused(bad):
+    leaf = Leaf(np.zeros(2), np.array([1.0, bad]))
+    with pytest.raises(FloatingPointError, match=f"norm {bad}"):
+        clip_gradients([leaf], 1.0)
+    assert leaf.grad[0] == 1.0
+
+
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="parameters is empty"):
         AdamW(iter([]))
@@ -181,3 +233,6 @@ def test_wrong_arguments_are_named():
         AdamW([leaf], eps=0)
     with pytest.raises(ValueError, match=r"momentum must be at least 0\.0 and below 1\.0, but it is 1\.5"):
         SGD([leaf], 0.1, momentum=1.5)
+    for limit in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"limit must be a finite number above 0, but it is {limit}"):
+            clip_gradients([leaf], limit)
