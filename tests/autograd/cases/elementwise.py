@@ -8,7 +8,8 @@ CASES = CaseList()
 
 DOMAINS = {
     real: [
-        np.positive, np.conjugate, np.negative, np.square, np.reciprocal, np.exp, np.exp2, np.expm1, np.cbrt, np.sin, np.cos, np.tan,
+        np.positive, np.conjugate, np.negative, np.square, np.reciprocal, np.exp,
+        np.exp2, np.expm1, np.cbrt, np.sin, np.cos, np.tan,
         np.arctan, np.sinh, np.cosh, np.tanh, np.arcsinh, np.deg2rad, np.radians, np.rad2deg, np.degrees, np.absolute,
         np.fabs, np.nan_to_num,
     ],
