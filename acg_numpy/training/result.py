@@ -36,6 +36,8 @@ class Outcome(NamedTuple):
     seconds: float
     best_epoch: int | None
     history: dict[str, list[Any]] | None
+    strength: float | None = None  # of a reference line, chosen on validation
+    dependence: dict[str, Any] | None = None  # what an attention's condition depends on; plain numbers and lists
 
 
 class Run(NamedTuple):
