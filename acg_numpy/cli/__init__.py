@@ -7,9 +7,12 @@ that will not do, a folder that cannot be written); with 2 when it was called wr
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from types import ModuleType
+from typing import Any
 
 from acg_numpy.cli import demo, train
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
@@ -60,7 +63,8 @@ def _run(chosen: argparse.Namespace) -> int:
     from acg_numpy.data import DataError  # here and not above, so that --help need not wait for SciPy
 
     try:
-        COMMANDS[chosen.command].run(chosen)
+        with _plain_warnings():
+            COMMANDS[chosen.command].run(chosen)
         sys.stdout.flush()
         return 0
     except BrokenPipeError:  # whoever read the results has gone: nothing can be said to them
@@ -70,6 +74,21 @@ def _run(chosen: argparse.Namespace) -> int:
         return _failed(str(error))
     except OSError as error:
         return _failed(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}")
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Say each warning once, in words, without the line of code that it came from."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            print(f"acg: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _parser() -> Parser:

@@ -104,6 +104,16 @@ def test_ctrl_c_says_one_line_exits_with_130_and_leaves_no_results(tmp_path: Pat
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_warning_is_one_line(taken: Path, tmp_path: Path) -> None:
+    with acg(
+        "train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--tokens-per-domain", "1", "--quiet"
+    ) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert err.startswith("acg: one token per domain and no global ones")
+    assert err.count("\n") == 1
+
+
 def test_a_reader_that_goes_away_is_no_traceback(taken: Path, tmp_path: Path) -> None:
     with acg("train", str(taken), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet") as process:
         assert process.stdout is not None
