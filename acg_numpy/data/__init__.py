@@ -11,6 +11,7 @@
 from acg_numpy.data.agreement import taste_agreement
 from acg_numpy.data.factors import Factors, factorise
 from acg_numpy.data.interactions import DataError, Interactions
+from acg_numpy.data.newcomers import Newcomers, read_newcomers
 from acg_numpy.data.reader import read_interactions
 from acg_numpy.data.splits import Split, draw_split, read_split
 from acg_numpy.data.worlds import World, make_world
@@ -19,12 +20,14 @@ __all__ = [
     "DataError",
     "Factors",
     "Interactions",
+    "Newcomers",
     "Split",
     "World",
     "draw_split",
     "factorise",
     "make_world",
     "read_interactions",
+    "read_newcomers",
     "read_split",
     "taste_agreement",
 ]

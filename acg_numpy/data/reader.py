@@ -100,7 +100,7 @@ def read_interactions(
 
     table = Table(path)
     wanted = [
-        table.column(_default(table, name, role), ID, role=role) for name, role in ((user, "user"), (item, "item"))
+        table.column(default_name(table, name, role), ID, role=role) for name, role in ((user, "user"), (item, "item"))
     ]
     if min_rating is not None:
         wanted.append(table.column(rating, NUMBER, role="rating"))
@@ -111,7 +111,7 @@ def read_interactions(
         wanted.append(_domain_column(table, domain))
 
     notes: list[str] = []
-    taken = _read_rows(table, wanted, min_rating, notes)
+    taken = read_rows(table, wanted, min_rating, notes)
     if item_table is None:
         named = _Named(table, wanted[-1], taken.item, taken.domain, list(taken.domains))
     else:
@@ -160,7 +160,8 @@ class _Named(NamedTuple):
     fields: list[str]
 
 
-def _read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, notes: list[str]) -> _Taken:
+def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, notes: list[str]) -> _Taken:
+    """Read user, item, the rating where one is the least, the domain where it is wanted; note what is left out."""
     codes = (_Codes(), _Codes(), _Codes())
     numbers: tuple[list[Numbers], ...] = ([], [], [])
     low = 0
@@ -182,7 +183,7 @@ def _read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None,
     return _Taken(user, item, domain, *codes)
 
 
-def _default(table: Table, name: str, role: str) -> str:
+def default_name(table: Table, name: str, role: str) -> str:
     """Take `user_id` for `user`, and `item_id` for `item`, if the file calls them so and no other name was given."""
     return f"{role}_id" if name == role and role not in table.columns and f"{role}_id" in table.columns else name
 
@@ -208,7 +209,7 @@ def _item_table(table: Table, items: str | os.PathLike[str] | None, domain: str)
 
 def _read_items(table: Table, item: str, domain: str, items: _Codes, notes: list[str]) -> _Named:
     """Read what a file of items says of those that were taken."""
-    wanted = [table.column(_default(table, item, "item"), ID, role="item"), _domain_column(table, domain)]
+    wanted = [table.column(default_name(table, item, "item"), ID, role="item"), _domain_column(table, domain)]
     codes = _Codes()
     numbers, fields = [], []
     for names, texts in table.blocks(wanted):
