@@ -11,6 +11,7 @@ True
 from acg_numpy.training.baselines import TRAINED, make_model
 from acg_numpy.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, replacing, save_checkpoint
 from acg_numpy.training.experiment import fit
+from acg_numpy.training.folding import Folded, fold_interactions, fold_vectors
 from acg_numpy.training.loop import EpochReport, Progress
 from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
 from acg_numpy.training.optimisers import SGD, AdamW
@@ -25,12 +26,15 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "EpochReport",
+    "Folded",
     "Progress",
     "Recommendation",
     "Recommender",
     "Result",
     "Trained",
     "fit",
+    "fold_interactions",
+    "fold_vectors",
     "load_checkpoint",
     "make_model",
     "ndcg_at_k",

@@ -142,6 +142,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is not None and str(error.filename) == str(temporary):
+            error.filename = str(path)  # what was asked for, and what a message had better speak of
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
