@@ -12,9 +12,10 @@ from acg_numpy.training.baselines import TRAINED, make_model
 from acg_numpy.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, replacing, save_checkpoint
 from acg_numpy.training.experiment import fit
 from acg_numpy.training.folding import Folded, fold_interactions, fold_vectors
+from acg_numpy.training.keeping import Interrupted
 from acg_numpy.training.loop import EpochReport, Progress
 from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
-from acg_numpy.training.optimisers import SGD, AdamW
+from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
 from acg_numpy.training.recommending import Recommendation, Recommender
 from acg_numpy.training.result import Result
 from acg_numpy.training.serving import Trained
@@ -26,12 +27,14 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "EpochReport",
+    "Interrupted",
     "Folded",
     "Progress",
     "Recommendation",
     "Recommender",
     "Result",
     "Trained",
+    "clip_gradients",
     "fit",
     "fold_interactions",
     "fold_vectors",

@@ -5,6 +5,7 @@ what the user did elsewhere; a model maps it into the domain's own space, where 
 `ranking`).  Each run draws split, initial values, dropout and batches from its own seed.
 """
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from acg_numpy import __version__
 from acg_numpy.data import Factors, Interactions, Split, draw_split, factorise
 from acg_numpy.shapes import Array
 from acg_numpy.training.baselines import TRAINED, make_model
+from acg_numpy.training.checkpoints import Checkpoint
+from acg_numpy.training.keeping import Keeper, fingerprint
 from acg_numpy.training.loop import EpochReport, Progress, child_seed, scores_of, train
+from acg_numpy.training.optimisers import check_limit
 from acg_numpy.training.pairs import Catalogue, Ids, Pairs
 from acg_numpy.training.ranking import Ranker, Score, evaluate
 from acg_numpy.training.result import Outcome, Result, Run
+from acg_numpy.training.schedules import SCHEDULES
 
 BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)
 
@@ -34,8 +40,12 @@ def fit(
     tokens_per_domain: int = 8,
     num_global_tokens: int = 0,
     baselines: bool = True,
+    clip_norm: float | None = None,
+    schedule: str = "constant",
     check_finite: bool = True,
     progress: Progress | None = None,
+    state: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Result:
     """Train the conditioner on interactions, compare it with other models, and make every user's condition vectors.
 
@@ -55,10 +65,20 @@ def fit(
         Of the attention.
     baselines : bool, default True
         Whether to train and test the other models too.
+    clip_norm : float, optional
+        The largest global norm of a step's gradients; longer ones are shortened to it.
+    schedule : str, default "constant"
+        Of the learning rate: "constant"; "cosine", down to nearly 0 at `epochs`; or "plateau", halved after every 10
+        epochs without a better one.
     check_finite : bool, default True
         Refuse NaN and infinity in the user vectors before training.
     progress : callable, optional
-        Called with an `EpochReport` after each epoch of each model.
+        Called with an `EpochReport` after each epoch of each model; on resuming, first with the last one of each model
+        that is finished.
+    state : path, optional
+        A file that keeps what is done, renewed every few seconds, at the end, and at Ctrl-C.
+    resume : bool, default False
+        Go on from `state`, if it is there.  What comes out is what would have without a stop.
 
     Returns
     -------
@@ -69,6 +89,10 @@ def fit(
     ------
     ValueError
         If an argument is out of range, the data leaves nothing to train or test on, or a user vector is not finite.
+    CheckpointError
+        If `state` is not a whole state, or one of other arguments or other interactions, which it names.
+    Interrupted
+        At Ctrl-C, a KeyboardInterrupt, once `state` is written.
 
     Examples
     --------
@@ -86,25 +110,50 @@ def fit(
         "tokens_per_domain": tokens_per_domain,
         "num_global_tokens": num_global_tokens,
         "baselines": baselines,
+        "clip_norm": clip_norm,
+        "schedule": schedule,
     }
-    for name, least in (("seed", 0), ("seeds", 1), ("epochs", 1)):
-        if arguments[name] < least:
-            raise ValueError(f"{name} must be at least {least}, but it is {arguments[name]}")
+    for name, number, least in (("seed", seed, 0), ("seeds", seeds, 1), ("epochs", epochs, 1)):
+        if number < least:
+            raise ValueError(f"{name} must be at least {least}, but it is {number}")
+    if clip_norm is not None:
+        check_limit("clip_norm", clip_norm)
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, but it is {schedule!r}")
+    if resume and state is None:
+        raise ValueError("resume is True, but there is no state to go on from: say with state= which file it is")
     attention = {"heads": heads, "tokens_per_domain": tokens_per_domain, "num_global_tokens": num_global_tokens}
     domains = interactions.domains.tolist()
     make_model(
         "attention", emb_dim=emb_dim, domain_names=domains, **attention
     )  # refuses now what it would refuse later
+    terms = {**arguments, "interactions": _described(interactions), "acg_numpy": __version__}
+    training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
     runs = []
-    for number in range(1, seeds + 1):
-        task = _Task.draw(interactions, seed + number - 1, emb_dim)
-        if check_finite:
-            require_finite(task.user_vectors, interactions.users)
-        outcomes = {}
-        for name in ("popularity", *TRAINED) if baselines else ("attention",):
-            outcomes[name] = task.outcome(name, attention, epochs, (number, seeds), progress)
-        runs.append(Run(task.seed, task.sizes(), task.split, task.factors, outcomes))
+    with Keeper(state, terms, resume=resume) as keeper:
+        for number in range(1, seeds + 1):
+            task = _Task.draw(interactions, seed + number - 1, emb_dim)
+            if check_finite:
+                require_finite(task.user_vectors, interactions.users)
+            outcomes = {}
+            for name in ("popularity", *TRAINED) if baselines else ("attention",):
+                outcomes[name] = task.outcome(name, attention, training, (number, seeds), progress, keeper)
+            runs.append(Run(task.seed, task.sizes(), task.split, task.factors, outcomes))
     return Result.of(interactions, runs, arguments)
+
+
+def _described(interactions: Interactions) -> str:
+    """Say in words and figures which interactions these are: what was read, and what came of it."""
+    matrix = interactions.matrix
+    contents = fingerprint(
+        interactions.users,
+        interactions.items,
+        interactions.domains,
+        interactions.item_domain,
+        interactions.same_item,
+        *(matrix.indptr, matrix.indices, matrix.data),
+    )
+    return f"{interactions}, {contents} from a file {interactions.sha256[:16]}"
 
 
 def require_finite(user_vectors: Array, users: npt.NDArray[np.str_]) -> None:
@@ -158,13 +207,55 @@ class _Task:
         return {"train": len(self.training), "validation": len(self.validation), "test": len(self.test)}
 
     def outcome(
-        self, name: str, attention: dict[str, int], epochs: int, run: tuple[int, int], progress: Progress | None
+        self,
+        name: str,
+        attention: dict[str, int],
+        training: dict[str, Any],
+        run: tuple[int, int],
+        progress: Progress | None,
+        keeper: Keeper,
     ) -> Outcome:
-        """Train one model, and test it."""
-        if name == "popularity":
-            began = time.perf_counter()
+        """Train one model, and test it; or go on with it, or take what is finished."""
+        key = f"{run[0]}/{name}"
+        ranker = None if name == "popularity" else self.ranker(name, attention)
+
+        def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
+            if progress is not None:
+                progress(EpochReport(name, *run, epoch, training["epochs"], loss, validation, seconds))
+
+        finished = keeper.finished(key)
+        if finished is not None:
+            outcome = taken_up(finished, ranker)
+            if (history := outcome.history) is not None:
+                looked = history["validation_epoch"][-1:] == history["epoch"][-1:]
+                validation = history["validation_ndcg"][-1] if looked else None
+                report(history["epoch"][-1], history["loss"][-1], validation, outcome.seconds)
+            return outcome
+
+        began = time.perf_counter()
+        if ranker is None:
             ndcg, recall = evaluate(self.popularity(), self.test)
-            return Outcome(None, ndcg, recall, 0, time.perf_counter() - began, None, None)
+            outcome = Outcome(None, ndcg, recall, 0, time.perf_counter() - began, None, None)
+        else:
+            trained = train(
+                ranker,
+                self.training,
+                self.validation,
+                self.user_vectors,
+                seed=self.seed,
+                report=report,
+                written=keeper.under_way(key),
+                keep=lambda course: keeper.keep(key, course),
+                **training,
+            )
+            ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)
+            size = ranker.model.num_parameters()
+            outcome = Outcome(ranker, ndcg, recall, size, trained.seconds, trained.best_epoch, trained.history)
+        keeper.finish(key, written(outcome))
+        return outcome
+
+    def ranker(self, name: str, attention: dict[str, int]) -> Ranker:
+        """Make the untrained ranker of a model."""
         model = make_model(
             name,
             emb_dim=self.user_vectors.shape[-1],
@@ -172,19 +263,7 @@ class _Task:
             seed=child_seed(self.seed, f"{name}/init"),
             **attention,
         )
-        ranker = Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
-
-        def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
-            if progress is not None:
-                progress(EpochReport(name, *run, epoch, epochs, loss, validation, seconds))
-
-        trained = train(
-            ranker, self.training, self.validation, self.user_vectors, epochs=epochs, seed=self.seed, report=report
-        )
-        ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)
-        return Outcome(
-            ranker, ndcg, recall, model.num_parameters(), trained.seconds, trained.best_epoch, trained.history
-        )
+        return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
 
     def popularity(self) -> Score:
         """Score items by the share of users who took them, whoever the user is."""
@@ -194,3 +273,27 @@ class _Task:
             return np.broadcast_to(share, (len(users), len(share)))
 
         return score
+
+
+def written(outcome: Outcome) -> Checkpoint:
+    """Write an outcome down: the ranker's values, the other arrays, and what JSON can hold."""
+    arrays, about = {}, {}
+    for name, value in outcome._asdict().items():
+        if isinstance(value, Ranker):
+            arrays.update({f"ranker/{key}": array for key, array in value.state_dict().items()})
+        elif isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif name != "ranker":
+            about[name] = value
+    return Checkpoint(arrays, about)
+
+
+def taken_up(kept: Checkpoint, ranker: Ranker | None) -> Outcome:
+    """Make the outcome again that was written down; the ranker, if it has one, gets its values."""
+    state = {name.removeprefix("ranker/"): array for name, array in kept.arrays.items() if name.startswith("ranker/")}
+    if ranker is not None:
+        ranker.load_state_dict(state)
+        ranker.eval()
+    arrays = {name: array for name, array in kept.arrays.items() if not name.startswith("ranker/")}
+    fields: dict[str, Any] = {**arrays, **kept.about}
+    return Outcome(ranker, **fields)

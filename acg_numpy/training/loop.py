@@ -5,17 +5,18 @@ a model's figures do not depend on which others are trained beside it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.shapes import Array
-from acg_numpy.training.optimisers import AdamW
+from acg_numpy.training.checkpoints import Checkpoint
+from acg_numpy.training.optimisers import AdamW, clip_gradients
 from acg_numpy.training.pairs import Ids, Pairs
 from acg_numpy.training.ranking import Ranker, Score, evaluate
+from acg_numpy.training.schedules import SCHEDULES
 
 BATCH = 256  # pairs
 VALIDATE_EVERY = 2  # epochs
@@ -60,6 +61,72 @@ def child_seed(seed: int, purpose: str) -> int:
     return int(child.generate_state(1, np.uint32)[0])
 
 
+class Course:
+    """One model's training, which goes on epoch by epoch, and can be written down and taken up again between two.
+
+    Parameters
+    ----------
+    ranker : Ranker
+        Trained in place.
+    seed : int
+        Of the run: the order of the batches.
+    """
+
+    def __init__(self, ranker: Ranker, seed: int) -> None:
+        self.ranker = ranker
+        self.optimiser = AdamW(ranker.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self.shuffle = np.random.default_rng(child_seed(seed, "batches"))
+        self.history: dict[str, list[Any]] = {"epoch": [], "loss": [], "validation_epoch": [], "validation_ndcg": []}
+        self.best_state: dict[str, Array] = {}
+        self.seconds = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.history["epoch"])
+
+    @property
+    def looks(self) -> list[float]:
+        """What the looks at the validation pairs came to."""
+        return self.history["validation_ndcg"]
+
+    @property
+    def best_epoch(self) -> int:
+        """The first epoch whose look is the best one; the last epoch, if there was no look."""
+        return self.history["validation_epoch"][int(np.argmax(self.looks))] if self.looks else self.epoch
+
+    @property
+    def looks_since(self) -> int:
+        """How many looks came after the best one."""
+        return len(self.looks) - 1 - int(np.argmax(self.looks)) if self.looks else 0
+
+    def written(self) -> Checkpoint:
+        """Copy all that the next epoch depends on."""
+        arrays = {
+            **_under("parameter", self.ranker.state_dict()),
+            **_under("optimiser", self.optimiser.state_dict()),
+            **_under("best", self.best_state),  # which is never written to, only replaced
+        }
+        about = {
+            "history": {name: list(values) for name, values in self.history.items()},
+            "batches": self.shuffle.bit_generator.state,
+            "dropout": self.ranker.random_state(),
+            "seconds": self.seconds,
+        }
+        return Checkpoint(arrays, about)
+
+    def take_up(self, written: Checkpoint) -> None:
+        """Go on from where a course of the same model with the same options was written down."""
+        arrays, about = written
+        self.ranker.load_state_dict(_of("parameter", arrays))
+        self.ranker.load_random_state(about["dropout"])
+        self.optimiser.load_state_dict(_of("optimiser", arrays))
+        self.shuffle.bit_generator.state = about["batches"]
+        self.best_state = _of("best", arrays)
+        self.history = {name: list(values) for name, values in about["history"].items()}
+        self.seconds = about["seconds"]
+
+
 def train(
     ranker: Ranker,
     training: Pairs,
@@ -68,7 +135,11 @@ def train(
     *,
     epochs: int,
     seed: int,
+    clip_norm: float | None = None,
+    schedule: str = "constant",
     report: Callable[[int, float, float | None, float], None] | None = None,
+    written: Checkpoint | None = None,
+    keep: Callable[[Checkpoint], None] | None = None,
 ) -> Trained:
     """Train a ranker in place, and leave it, in evaluation mode, with the values of its best validation.
 
@@ -85,8 +156,16 @@ def train(
         At least 1.
     seed : int
         Of the run: the order of the batches.
+    clip_norm : float, optional
+        The largest global norm of a step's gradients; longer ones are shortened to it.
+    schedule : str, default "constant"
+        One of `schedules.SCHEDULES`.
     report : callable, optional
         Told epoch, loss, validation NDCG@10 or None, and seconds, after each epoch.
+    written : Checkpoint, optional
+        What `keep` was told in a training that was stopped; this one goes on from there, and ends as that would have.
+    keep : callable, optional
+        Told after each epoch all that the next one depends on.
 
     Returns
     -------
@@ -95,37 +174,37 @@ def train(
     Raises
     ------
     FloatingPointError
-        If the loss is not finite any more.
+        If the loss, or with `clip_norm` a gradient, is not finite any more.
     """
-    began = time.perf_counter()
-    optimiser = AdamW(ranker.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    shuffle = np.random.default_rng(child_seed(seed, "batches"))
-    history: dict[str, list[Any]] = {"epoch": [], "loss": [], "validation_epoch": [], "validation_ndcg": []}
-    best, best_epoch, best_state, looks_since = -np.inf, epochs, None, 0
-    for epoch in range(1, epochs + 1):
-        ranker.train()
-        loss = _one_epoch(ranker, optimiser, training, user_vectors, shuffle.permutation(len(training)))
+    course = Course(ranker, seed)
+    if written is not None:
+        course.take_up(written)
+    began = time.perf_counter() - course.seconds
+    while course.epoch < epochs and course.looks_since < PATIENCE:
+        epoch = course.epoch + 1
+        course.optimiser.lr = LEARNING_RATE * SCHEDULES[schedule](epoch, epochs, course.looks)
+        loss = _one_epoch(course, training, user_vectors, clip_norm)
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} in epoch {epoch}: look for huge user or item vectors")
-        history["epoch"].append(epoch)
-        history["loss"].append(loss)
+        course.history["epoch"].append(epoch)
+        course.history["loss"].append(loss)
         ndcg = None
         if len(validation) and (epoch % VALIDATE_EVERY == 0 or epoch == epochs):
             ranker.eval()
             ndcg = float(np.mean(evaluate(scores_of(ranker, user_vectors), validation)[0]))
-            history["validation_epoch"].append(epoch)
-            history["validation_ndcg"].append(ndcg)
-            looks_since += 1
-            if ndcg > best:
-                best, best_epoch, best_state, looks_since = ndcg, epoch, ranker.state_dict(), 0
+            course.history["validation_epoch"].append(epoch)
+            course.history["validation_ndcg"].append(ndcg)
+            if course.looks_since == 0:
+                course.best_state = ranker.state_dict()
+        course.seconds = time.perf_counter() - began
+        if keep is not None:
+            keep(course.written())
         if report is not None:
-            report(epoch, loss, ndcg, time.perf_counter() - began)
-        if looks_since == PATIENCE:
-            break
-    if best_state is not None:
-        ranker.load_state_dict(best_state)
+            report(epoch, loss, ndcg, course.seconds)
+    if course.best_state:
+        ranker.load_state_dict(course.best_state)
     ranker.eval()
-    return Trained(history, best_epoch, time.perf_counter() - began)
+    return Trained(course.history, course.best_epoch, course.seconds)
 
 
 def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
@@ -140,15 +219,24 @@ def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
     return score
 
 
-def _one_epoch(
-    ranker: Ranker, optimiser: AdamW, pairs: Pairs, user_vectors: Array, order: npt.NDArray[np.int64]
-) -> float:
-    total = 0.0
+def _one_epoch(course: Course, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:
+    ranker, optimiser, total = course.ranker.train(), course.optimiser, 0.0
+    order = course.shuffle.permutation(len(pairs))
     for start in range(0, len(order), BATCH):
         batch = pairs.take(order[start : start + BATCH])
         loss = ranker.loss(user_vectors[batch.users, batch.domains], batch)
         optimiser.zero_grad()
         loss.backward()
+        if clip_norm is not None:
+            clip_gradients(optimiser.parameters, clip_norm)
         optimiser.step()
         total += loss.item() * len(batch.positives)
     return total / len(pairs.positives)
+
+
+def _under(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{part}/{name}": array for name, array in arrays.items()}
+
+
+def _of(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name.removeprefix(f"{part}/"): array for name, array in arrays.items() if name.startswith(f"{part}/")}

@@ -127,8 +127,8 @@ def test_metrics_and_provenance_are_plain_json(folder, result):
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["seed"] == 5
     assert run["data"]["sha256"] == "0" * 64
-    asked = {"seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True}
-    assert run["arguments"] == {**SMALL, **asked}
+    asked = {"seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True, "clip_norm": None}
+    assert run["arguments"] == {**SMALL, **asked, "schedule": "constant"}
     assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
 
 
