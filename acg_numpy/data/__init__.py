@@ -9,6 +9,7 @@
 """
 
 from acg_numpy.data.agreement import taste_agreement
+from acg_numpy.data.description import Description, describe_interactions
 from acg_numpy.data.factors import Factors, factorise
 from acg_numpy.data.interactions import DataError, Interactions
 from acg_numpy.data.newcomers import Newcomers, read_newcomers
@@ -18,11 +19,13 @@ from acg_numpy.data.worlds import World, make_world
 
 __all__ = [
     "DataError",
+    "Description",
     "Factors",
     "Interactions",
     "Newcomers",
     "Split",
     "World",
+    "describe_interactions",
     "draw_split",
     "factorise",
     "make_world",

@@ -12,6 +12,7 @@ from acg_numpy.training.baselines import TRAINED, make_model
 from acg_numpy.training.checkpoints import Checkpoint, CheckpointError, load_checkpoint, replacing, save_checkpoint
 from acg_numpy.training.experiment import fit
 from acg_numpy.training.folding import Folded, fold_interactions, fold_vectors
+from acg_numpy.training.inspection import inspect_file
 from acg_numpy.training.keeping import Interrupted
 from acg_numpy.training.loop import EpochReport, Progress
 from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
@@ -38,6 +39,7 @@ __all__ = [
     "fit",
     "fold_interactions",
     "fold_vectors",
+    "inspect_file",
     "load_checkpoint",
     "make_model",
     "ndcg_at_k",
