@@ -1,11 +1,13 @@
 """The `acg` command.
 
 Results go to standard output, everything else to standard error.  It exits with 0; with 1 when the job failed (a file
-that will not do, a folder that cannot be written); with 2 when it was called wrongly; with 130 after Ctrl-C.
+that will not do, a folder that cannot be written); with 2 when it was called wrongly; with 130 after Ctrl-C,
+and training then leaves a state from which the same command with --resume goes on.
 """
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
@@ -52,15 +54,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
             parser.error(f"there is no command {arguments[0]!r}{suggestion(arguments[0], COMMANDS)}")
-        return _run(parser.parse_args(arguments))
+        return _run(parser.parse_args(arguments), arguments)
     except SystemExit as stop:  # argparse has said all there is to say
         return int(stop.code or 0)
     except KeyboardInterrupt:
         return _failed("interrupted", code=130)
 
 
-def _run(chosen: argparse.Namespace) -> int:
+def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
     from acg_numpy.data import DataError  # here and not above, so that --help need not wait for SciPy
+    from acg_numpy.training import CheckpointError, Interrupted
 
     try:
         with _plain_warnings():
@@ -70,7 +73,10 @@ def _run(chosen: argparse.Namespace) -> int:
     except BrokenPipeError:  # whoever read the results has gone: nothing can be said to them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (DataError, FloatingPointError) as error:
+    except Interrupted:
+        again = shlex.join(["acg", *(word for word in arguments if word != "--resume"), "--resume"])
+        return _failed(f"interrupted; go on with: {again}", code=130)
+    except (DataError, CheckpointError, FloatingPointError) as error:
         return _failed(str(error))
     except OSError as error:
         return _failed(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}")

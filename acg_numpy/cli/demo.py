@@ -24,7 +24,8 @@ examples:
 FILES = """\
 DIR gets what `acg train` writes; `acg train --help` lists it.
 
-exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted.
+exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted by Ctrl-C,
+after the state was saved, from which the same command with --resume goes on.
 """
 
 WORLDS = {

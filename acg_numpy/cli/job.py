@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import io
+import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from acg_numpy.cli.progress import Shown
 from acg_numpy.data import Interactions
 from acg_numpy.plots import attention_map, loss_curve, save
 from acg_numpy.shapes import Array
-from acg_numpy.training import TRAINED, Progress, Result, fit, replacing
+from acg_numpy.training import TRAINED, Interrupted, Progress, Result, fit, replacing
 
 WIDTH = 100  # columns of text on standard output
 USERS_DRAWN = 4  # with all their heads, in the attention map
@@ -27,9 +28,24 @@ def run(
 ) -> Result:
     """Train, and write all files; what was given on the command line goes into run.json."""
     folder.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made is known at once
+    try:
+        return _run(interactions, folder, arguments, fit_options)
+    except KeyboardInterrupt as stop:  # while the files are written, too, there is a state to go on from
+        raise Interrupted(*stop.args) from None
+
+
+def _run(
+    interactions: Interactions, folder: Path, arguments: argparse.Namespace, fit_options: Mapping[str, Any]
+) -> Result:
+    state = folder / "last.npz"
+    if not arguments.quiet and state.exists() != arguments.resume:
+        if arguments.resume:
+            print(f"{state} is not there yet, so training begins at the beginning", file=sys.stderr)
+        else:
+            print(f"{state} is of an earlier run, and will be replaced; --resume would go on from it", file=sys.stderr)
     models = len(TRAINED) if fit_options.get("baselines", True) else 1
     with _progress(0 if arguments.quiet else models * fit_options["seeds"] * fit_options["epochs"]) as progress:
-        result = fit(interactions, progress=progress, **fit_options)
+        result = fit(interactions, progress=progress, state=state, resume=arguments.resume, **fit_options)
     told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
     result = dataclasses.replace(result, arguments={**told, **result.arguments})
     result.write(folder)

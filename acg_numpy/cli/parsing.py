@@ -67,6 +67,11 @@ def real() -> "_Number":
     return _Number(float, -math.inf, "a number")
 
 
+def positive() -> "_Number":
+    """Make the type of a finite number above 0."""
+    return _Number(float, math.nextafter(0.0, 1.0), "a number above 0")
+
+
 class _Number:
     """A number that argparse reads, with a message that says what would have been one."""
 
@@ -88,6 +93,7 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> Non
     options.add_argument("--seeds", type=whole(1), default=seeds, metavar="N", help="runs, each on a split of its own")
     options.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the first run; the others count up")
     options.add_argument("--epochs", type=whole(1), default=60, metavar="N", help="of each model; the best is kept")
+    options.add_argument("--resume", action="store_true", help="go on from DIR/last.npz, where training was stopped")
 
 
 def add_quiet(options: "argparse._ActionsContainer") -> None:

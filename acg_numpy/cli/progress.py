@@ -32,15 +32,18 @@ class Shown:
 
     def __call__(self, report: EpochReport) -> None:
         """Show one epoch."""
+        done = 0  # epochs of this model, as far as was told; training that is resumed does not begin with the first
         if self._last is not None and (self._last.run, self._last.model) != (report.run, report.model):
             self._finish(self._last)
-        elif self._last is not None and report.validation is None:
-            report = report._replace(validation=self._last.validation)  # the last look stands until the next
+        elif self._last is not None:
+            done = self._last.epoch
+            if report.validation is None:
+                report = report._replace(validation=self._last.validation)  # the last look stands until the next
         self._last = report
         if self._bar is not None:
             self._bar.set_description(f"seed {report.run}/{report.runs} {report.model}", refresh=False)
             self._bar.set_postfix_str(_figures(report), refresh=False)
-            self._bar.update()
+            self._bar.update(report.epoch - done)
         elif time.monotonic() - self._said > LINE_EVERY:
             self._say(report)
 

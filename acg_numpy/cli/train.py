@@ -4,9 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, real, whole
+from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, positive, real, whole
 
-FIT_OPTIONS = ("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines")
+FIT_OPTIONS = (
+    *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
+    *("clip_norm", "schedule"),
+)
 
 COLUMNS = {
     "user": "who",
@@ -24,6 +27,7 @@ examples:
   acg train taken.csv --out runs/first
   acg train taken.tsv --items items.csv --user-column who --item-column what --domain-column kind --out runs/second
   acg train ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --out runs/films
+  acg train taken.csv --out runs/first --resume        go on where Ctrl-C, or worse, stopped it
 """
 
 FILES = """\
@@ -35,7 +39,12 @@ DIR gets metrics.md (read this first), metrics.json, attention_map.png, loss_cur
 domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
 item_bias.npy, split.tsv, checkpoint.npz and run.json.  Files of an earlier run are replaced.
 
-exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted.
+DIR/last.npz keeps how far training has come, renewed every few seconds.  After Ctrl-C, or kill -9, the same command
+with --resume goes on from it, to exactly the figures of a run that was not stopped (the seconds apart).  With other
+options or other interactions it is refused; without --resume training begins anew.
+
+exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted by Ctrl-C,
+after the state was saved.
 """
 
 
@@ -76,6 +85,15 @@ def add_parser(commands: Subcommands) -> None:
     model.add_argument("--num-global-tokens", type=whole(0), default=0, metavar="G", help="keys that all domains share")
     model.add_argument(
         "--no-baselines", dest="baselines", action="store_false", help="train attention alone, with nothing to compare"
+    )
+    model.add_argument(
+        "--clip-norm", type=positive(), metavar="X", help="shorten a step's gradients to this global norm"
+    )
+    model.add_argument(
+        "--schedule",
+        choices=("constant", "cosine", "plateau"),
+        default="constant",
+        help="of the learning rate: plateau halves it after 5 looks at validation, 10 epochs, without a better one",
     )
     add_run_options(model, seeds=1)
     add_quiet(parser)

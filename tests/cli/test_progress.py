@@ -43,6 +43,16 @@ def test_a_terminal_gets_a_bar_that_ends_full() -> None:
     assert "20/20" in text.split("\r")[-1]
 
 
+def test_a_bar_that_goes_on_begins_where_training_does() -> None:
+    stream = Terminal()
+    with Shown(20, stream) as progress:
+        progress(reports("film", 7)[-1])
+        progress(reports("attention", 4)[-1])
+        assert progress._bar is not None
+        assert progress._bar.n == 10 + 4
+    assert "20/20" in stream.getvalue().split("\r")[-1]
+
+
 def test_an_interrupted_bar_is_closed_where_it_was() -> None:
     stream = Terminal()
 

@@ -13,7 +13,7 @@ from acg_numpy.training import load_checkpoint
 FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
-    *("attention_map.png", "loss_curve.png"),
+    *("attention_map.png", "loss_curve.png", "last.npz"),
 }
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3", "--num-global-tokens", "1")
 

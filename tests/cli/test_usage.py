@@ -90,7 +90,7 @@ def test_asking_for_help_waits_for_nothing_that_only_the_work_needs() -> None:
         assert heavy not in loaded
 
 
-def test_ctrl_c_says_one_line_exits_with_130_and_leaves_no_results(tmp_path: Path) -> None:
+def test_ctrl_c_says_how_to_go_on_exits_with_130_and_leaves_a_state_and_no_results(tmp_path: Path) -> None:
     with acg("demo", "--out", str(tmp_path / "out"), "--epochs", "5000") as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "out").exists() and time.monotonic() < deadline:
@@ -99,9 +99,10 @@ def test_ctrl_c_says_one_line_exits_with_130_and_leaves_no_results(tmp_path: Pat
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "acg: interrupted"
+    again = f"acg demo --out {tmp_path / 'out'} --epochs 5000 --resume"
+    assert err.splitlines()[-1] == f"acg: interrupted; go on with: {again}"
     assert "Traceback" not in err
-    assert list((tmp_path / "out").iterdir()) == []
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["last.npz"]
 
 
 def test_a_warning_is_one_line(taken: Path, tmp_path: Path) -> None:
