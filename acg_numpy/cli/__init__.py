@@ -16,10 +16,17 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from acg_numpy.cli import demo, train
+from acg_numpy.cli import condition, demo, inspect, recommend, split, train
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
 
-COMMANDS: dict[str, ModuleType] = {"demo": demo, "train": train}
+COMMANDS: dict[str, ModuleType] = {
+    "demo": demo,
+    "inspect": inspect,
+    "split": split,
+    "train": train,
+    "recommend": recommend,
+    "condition": condition,
+}
 
 EXAMPLES = """\
 Cross-attention for cross-domain recommendation, in NumPy: what a user did elsewhere becomes a vector for this domain.
@@ -27,7 +34,12 @@ Cross-attention for cross-domain recommendation, in NumPy: what a user did elsew
 examples:
   acg demo                             watch a conditioner train on a built-in world, and read what it means
   acg train taken.csv --out runs/1     train on interactions of your own (columns user, item, domain)
+  acg recommend runs/1 --user ann      what to show a user, and where attention went
+  acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for users met later
   acg train --help                     all that can be set
+
+Results go to standard output, all else to standard error.  Exit codes: 0, it worked; 1, the job failed, and standard
+error says why; 2, wrong usage; 130, interrupted.
 """
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from acg_numpy.autograd import no_grad
+from acg_numpy.cli.layout import WIDTH, table
 from acg_numpy.cli.progress import Shown
 from acg_numpy.data import Interactions
 from acg_numpy.plots import attention_map, loss_curve, save
 from acg_numpy.shapes import Array
 from acg_numpy.training import TRAINED, Interrupted, Progress, Result, fit, replacing
 
-WIDTH = 100  # columns of text on standard output
 USERS_DRAWN = 4  # with all their heads, in the attention map
 LONGEST_LABEL = 24  # letters
 
@@ -107,27 +107,21 @@ def for_terminal(markdown: str) -> str:
     <BLANKLINE>
     model     NDCG
     --------  ----
-    us        0.5
+    us         0.5
     somebody  0.25
     """
     lines: list[str] = []
-    table: list[list[str]] = []
+    rows: list[list[str]] = []
     for line in [*markdown.replace("**", "").replace("`", "").splitlines(), ""]:
         if line.startswith("|"):
-            table.append([cell.strip() for cell in line.strip("|").split("|")])
+            if not line.startswith("|---"):
+                rows.append([cell.strip() for cell in line.strip("|").split("|")])
             continue
-        lines += _columns(table)
-        table = []
+        lines += table(rows) if rows else []
+        rows = []
         indent = "  " if line.startswith("- ") else ""
         lines += textwrap.wrap(line.lstrip("# "), WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]
     return "\n".join(lines).rstrip()
-
-
-def _columns(table: list[list[str]]) -> Iterator[str]:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for n, row in enumerate(table):
-        cells = [("-" * width if n == 1 else cell.ljust(width)) for cell, width in zip(row, widths, strict=True)]
-        yield "  ".join(cells).rstrip()
 
 
 @contextmanager

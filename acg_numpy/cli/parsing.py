@@ -37,6 +37,12 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=34, width=100)
 
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action, argparse._SubParsersAction):  # whose names are indented once more than argparse reckons
+            longest = max(map(len, action.choices))
+            self._action_max_length = max(self._action_max_length, longest + self._current_indent + 2)
+
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.help is None or action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool):
             return action.help

@@ -1,23 +1,15 @@
 """`acg train`: from a file of interactions to condition vectors, and an answer to whether attention helps here."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, positive, real, whole
+from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, positive, whole
+from acg_numpy.cli.reading import add_reading_options, read, tell
 
 FIT_OPTIONS = (
     *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
     *("clip_norm", "schedule"),
 )
-
-COLUMNS = {
-    "user": "who",
-    "item": "took what",
-    "domain": "which domain the item belongs to",
-    "rating": "how much it was liked, for --min-rating",
-    "timestamp": "when, which is not used",
-}
 
 DESCRIPTION = """\
 Train a conditioner on interactions, compare it with simpler models on pairs of user and domain that were held out, and
@@ -61,20 +53,7 @@ def add_parser(commands: Subcommands) -> None:
     files = parser.add_argument_group("files")
     files.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
     files.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    files.add_argument("--items", type=Path, metavar="FILE", help="a table with the domain of each item")
-
-    data = parser.add_argument_group("what to read")
-    for role, meaning in COLUMNS.items():
-        data.add_argument(f"--{role}-column", default=role, metavar="NAME", help=f"column that says {meaning}")
-    data.add_argument("--min-rating", type=real(), metavar="X", help="rows with a lower rating do not count")
-    data.add_argument(
-        "--domain-of",
-        choices=("first", "all"),
-        default="first",
-        help="an item with several domains in its field belongs to the first, or to all",
-    )
-    data.add_argument("--max-domains", type=whole(2), metavar="N", help="keep the N domains with most items")
-    data.add_argument("--min-items", type=whole(1), default=3, metavar="N", help="leave out domains with fewer items")
+    add_reading_options(parser)
 
     model = parser.add_argument_group("what to train")
     model.add_argument(
@@ -109,14 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
         )
 
     from acg_numpy.cli import job
-    from acg_numpy.data import read_interactions
     from acg_numpy.training import report
 
-    columns = {role: getattr(arguments, f"{role}_column") for role in COLUMNS}
-    choice = given(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
-    interactions = read_interactions(arguments.interactions, **columns, **choice)
+    interactions = read(arguments, arguments.interactions)
     if not arguments.quiet:
-        print(f"{arguments.interactions}: {interactions}", *interactions.notes, sep="\n  ", file=sys.stderr)
+        tell(arguments.interactions, interactions, interactions.notes)
     fit_options = given(arguments, FIT_OPTIONS)
     result = job.run(interactions, arguments.out, arguments, fit_options)
 

@@ -22,7 +22,7 @@ from acg_numpy.training.serving import Trained
 
 BLOCK = 1 << 21  # numbers of a block of user vectors: 8 MiB of float32
 
-Told = Callable[[int], None]
+Told = Callable[[int], object]
 """Called after each block with how many users it had."""
 
 

@@ -1,0 +1,74 @@
+"""How does text look on a terminal?  Tables in columns, paragraphs wrapped, and no id that plays tricks with it."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from unicodedata import category, combining, east_asian_width
+
+WIDTH = 100  # columns of text on standard output
+LONGEST_CELL = 40
+
+
+def printable(text: str) -> str:
+    r"""Show letters that steer a terminal (tabs, escapes, changes of direction) as what they are.
+
+    Examples
+    --------
+    >>> print(printable("a\tb\x1b[31m Jürgen 日本"))
+    a\tb\x1b[31m Jürgen 日本
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def width(text: str) -> int:
+    """Count the places that text takes on a terminal: two for a wide letter, none for an accent.
+
+    Examples
+    --------
+    >>> width("日本"), width("e\u0301"), width("plain")
+    (4, 1, 5)
+    """
+    return sum(
+        0 if combining(letter) or category(letter) in ("Mn", "Me") else 2 if east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lay a table out, its first row as a header; columns of numbers end below each other.
+
+    Examples
+    --------
+    >>> print("\\n".join(table([("domain", "items"), ("books", "1,200"), ("日本", "30")])))
+    domain  items
+    ------  -----
+    books   1,200
+    日本       30
+    """
+    shown = [[_short(printable(cell)) for cell in row] for row in rows]
+    columns = list(zip(*shown, strict=True))
+    widths = [max(map(width, column)) for column in columns]
+    numbers = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]
+    for n, row in enumerate([shown[0], ["-" * places for places in widths], *shown[1:]]):
+        cells = [
+            " " * (places - width(cell)) + cell if right and n != 1 else cell + " " * (places - width(cell))
+            for cell, places, right in zip(row, widths, numbers, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def listed(title: str, points: Sequence[str]) -> Iterator[str]:
+    """Lay points out under a title, or nothing where there are none."""
+    if points:
+        yield from ("", title)
+    for point in points:
+        yield from textwrap.wrap(
+            printable(point), WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False
+        )
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "").removeprefix("-").removesuffix("%").isdecimal()

@@ -1,0 +1,84 @@
+"""`acg recommend`: what should this user be shown, and where did attention go?"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from acg_numpy.cli.parsing import Subcommands, whole
+from acg_numpy.cli.reading import EXIT_CODES
+
+if TYPE_CHECKING:
+    from acg_numpy.shapes import Array
+    from acg_numpy.training import Recommendation
+
+DESCRIPTION = """\
+Rank the items of a domain for a user, by what the user took in other domains; without those that were taken already.
+
+examples:
+  acg recommend acg-demo --user user-007
+  acg recommend runs/films --user 196 --domain Drama --top 5
+  acg recommend runs/shop --user "Jürgen K."
+"""
+
+MEANING = f"""\
+The score of an item is 3 c . v / sqrt(D) + b, with the user's condition c in the domain, and the item's vector v and
+bias b: to be compared within a domain, where it has no unit.  Below the items stand the tokens that each head of
+attention went to most, with their share of its attention.  They are numbered from 0, as in attention_map.png.
+
+DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read); users and domains are those
+in its users.txt and domains.txt.  Whoever came later is folded in with 'acg condition'.
+
+{EXIT_CODES}"""
+
+TOKENS = 3  # of each head
+
+
+def add_parser(commands: Subcommands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "recommend",
+        help="rank items for a user, and say where attention went",
+        usage="acg recommend DIR --user ID [options]",
+        description=DESCRIPTION,
+        epilog=MEANING,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    parser.add_argument("--user", required=True, metavar="ID", help="for whom, by the id in the interactions")
+    parser.add_argument("--domain", metavar="D", help="in which domain; by default in each")
+    parser.add_argument("--top", type=whole(1), default=10, metavar="N", help="how many items at most in a domain")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read the folder, rank, and print."""
+    from acg_numpy.cli.layout import printable
+    from acg_numpy.training import Recommender
+
+    recommender = Recommender.load(arguments.folder)
+    found = recommender.recommend(arguments.user, domain=arguments.domain, top=arguments.top)
+    own = recommender.trained.conditioner.domain_embedding.tokens_per_domain
+    print(f"for {printable(arguments.user)}")
+    for recommendation in found:
+        print("\n" + "\n".join(_lines(recommendation, own)))
+    print("\nWhere attention went is how the condition was made; weights are not causes.")
+
+
+def _lines(found: "Recommendation", own_tokens: int) -> list[str]:
+    from acg_numpy.cli.layout import printable, table
+
+    here, elsewhere = f"{found.taken_here:,} taken here and left out", f"from {found.taken_elsewhere:,} taken elsewhere"
+    lines = [f"{printable(found.domain)}  ({elsewhere}; {here})"]
+    if not found.taken_elsewhere:
+        lines.append("  Nothing was taken elsewhere, so this ranking is by the items' biases, the same for everybody.")
+    if not len(found.items):
+        return [*lines, "  Nothing is left to recommend."]
+    rows = [(f"{n}", f"{score:.3f}", item) for n, (item, score) in enumerate(zip(*found[1:3], strict=True), start=1)]
+    lines += [f"  {line}" for line in table([("rank", "score", "item"), *rows])]
+    if found.taken_elsewhere:
+        lines += ["", *(f"  head {h}: {_attended(head, own_tokens)}" for h, head in enumerate(found.attention))]
+    return lines
+
+
+def _attended(weights: "Array", own_tokens: int) -> str:
+    order = (-weights).argsort(kind="stable")[:TOKENS].tolist()
+    names = [f"token {k}" if k < own_tokens else f"global token {k - own_tokens}" for k in order]
+    return ", ".join(f"{name} {weights[k]:.0%}" for name, k in zip(names, order, strict=True))
