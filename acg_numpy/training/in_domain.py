@@ -16,6 +16,25 @@ Backward.  dL_p = -y_p / n goes through the log-softmax, dS = dL - P sum(dL) (se
     dS_p = (n_p P_p - y_p) / n                    what is expected, less what was taken
     dc   = V^T dS_p
     db_i = sum_p dS_pi                            over the pairs of the domain that i is in
+
+Many items.  Where a domain has M > 5,000 items, the sum in the softmax's denominator is estimated.  The pair's own n_p
+items enter it as they are; of the M - n_p others, those m_p enter that are among 1,000 of the domain's items drawn
+uniformly, without replacement and anew for each batch, and they stand for the rest:
+
+    Z_p = sum_{i taken} e^S_pi  +  (M - n_p) / m_p  sum_{i drawn, not taken} e^S_pi
+
+Given how many they are, every set of m_p of the others is as likely as any, so the second sum's expectation is the sum
+over all of them, and Z_p is right on average; where all items are drawn, exactly right.  (log Z_p is low on average, by
+about half the relative variance of Z_p, which falls as 1 / m_p.)  Weights are exponentials of numbers added to scores,
+
+    S_pi + log w_pi      w_pi = 1 if p took i,  (M - n_p) / m_p if i was drawn,  0 if it is another pair's item alone
+
+and constants do not change derivatives: forward and backward stay as they are, over fewer columns.
+
+References
+----------
+Jean et al., "On using very large target vocabulary for neural machine translation", 2015, section 3.1, where the
+positives too are weighed as if they had been drawn; here they are in for certain, so their weight is 1.
 """
 
 from typing import NamedTuple
@@ -32,7 +51,7 @@ class InDomainCache(NamedTuple):
     """What the backward needs."""
 
     item_bias: Array  # (I,)
-    groups: list[tuple[Group, Array]]  # with each group's L, (pairs, items of the domain)
+    groups: list[tuple[Group, Array]]  # with each group's L, (pairs, candidates)
     taken: int  # n
     catalogue: Catalogue
 
@@ -55,7 +74,7 @@ def in_domain_forward(
         One for each pair.
     item_bias : array, shape (I,), floating
     batch : Pairs
-        Sorted by domain, as `Pairs.take` leaves them; B of them.
+        Sorted by domain, as `Pairs.take` leaves them; B of them.  With `draw_candidates`, the loss is the estimate.
     catalogue : Catalogue
 
     Returns
@@ -67,9 +86,12 @@ def in_domain_forward(
     taken = len(batch.positives)
     loss = condition.dtype.type(0)
     for group in batch.groups():
-        S = condition[group.rows] @ catalogue.vectors[group.domain].T + item_bias[catalogue.items[group.domain]]
+        vectors, items = catalogue.of_group(group)
+        S = condition[group.rows] @ vectors.T + item_bias[items]
+        if group.log_weight is not None:
+            S = S + group.log_weight
         L, _ = log_softmax_forward(S)
-        loss = loss - np.sum(L * group.positive) / taken
+        loss = loss - np.sum(np.where(group.positive, L, 0)) / taken  # 0 * -inf would not be 0
         groups.append((group, L))
     return loss, InDomainCache(item_bias, groups, taken, catalogue)
 
@@ -90,9 +112,10 @@ def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
     for group, L in cache.groups:
         n_p = np.sum(group.positive, axis=1, keepdims=True, dtype=L.dtype)
         dS = (np.exp(L) * n_p - group.positive) * (grad_out / cache.taken)
-        dC.append(dS @ cache.catalogue.vectors[group.domain])  # (b, I_d) @ (I_d, D) -> (b, D)
+        vectors, items = cache.catalogue.of_group(group)
+        dC.append(dS @ vectors)  # (b, C) @ (C, D) -> (b, D)
         db.append(np.sum(dS, axis=0))
-        ids.append(cache.catalogue.items[group.domain])
+        ids.append(items)
     db_all = scatter_add(np.concatenate(db), np.concatenate(ids), len(cache.item_bias))
     return InDomainGrads(np.concatenate(dC), db_all)
 

@@ -223,7 +223,7 @@ def _one_epoch(course: Course, pairs: Pairs, user_vectors: Array, clip_norm: flo
     ranker, optimiser, total = course.ranker.train(), course.optimiser, 0.0
     order = course.shuffle.permutation(len(pairs))
     for start in range(0, len(order), BATCH):
-        batch = pairs.take(order[start : start + BATCH])
+        batch = pairs.take(order[start : start + BATCH]).draw_candidates(course.shuffle)
         loss = ranker.loss(user_vectors[batch.users, batch.domains], batch)
         optimiser.zero_grad()
         loss.backward()

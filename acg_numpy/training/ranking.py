@@ -6,7 +6,7 @@ item i of the domain is scored against it:
     score_i = 3 c . v_i / sqrt(D) + b_i
 
 The item vectors v are given and stay as they are; the model and the item biases b are trained, by the loss of
-`in_domain`.
+`in_domain`; where a domain has very many items, on a sample of them, but the ranking is judged against all.
 """
 
 from collections.abc import Callable
@@ -78,8 +78,9 @@ def evaluate(score: Score, pairs: Pairs, k: int = 10) -> tuple[npt.NDArray[np.fl
     order = np.argsort(pairs.domains, kind="stable")
     ordered = pairs.take(order)
     ndcg, recall = np.zeros(len(pairs)), np.zeros(len(pairs))
-    for domain, rows, positive in ordered.groups():
-        ranked = top_k(score(ordered.users[rows], domain), k)
+    for group in ordered.groups():
+        rows, positive = group.rows, group.positive
+        ranked = top_k(score(ordered.users[rows], group.domain), k)
         hits, found = np.take_along_axis(positive, ranked, axis=1), np.sum(positive, axis=1)
         ndcg[order[rows]] = ndcg_of_hits(hits, found, k)
         recall[order[rows]] = recall_of_hits(hits, found, k)
