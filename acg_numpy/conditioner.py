@@ -106,7 +106,9 @@ class AttentionConditioner(Module):
                 stacklevel=2,
             )
 
-    def __call__(self, user_emb: Any, domain_id: Any, *, return_attention: bool = False) -> Any:
+    def __call__(
+        self, user_emb: Any, domain_id: Any, *, mask: Array | None = None, return_attention: bool = False
+    ) -> Any:
         """Condition users on domains.
 
         Parameters
@@ -115,6 +117,8 @@ class AttentionConditioner(Module):
             Of another floating dtype it is cast, and its gradient comes back in its own.
         domain_id : int, integer array, or names where there are any
             Its shape broadcasts with that of `user_emb` without the last axis.
+        mask : boolean array, shape (..., K), optional
+            True where a token may be attended to, of the domain's own tokens and then the shared ones.
         return_attention : bool
             Whether to return the attention weights too.
 
@@ -140,7 +144,8 @@ class AttentionConditioner(Module):
 
         query = np.expand_dims(user_emb, -2)  # (..., 1, D)
         context = self.domain_embedding(ids)  # (..., K, D)
-        found = self.attention(query, context, return_attention=return_attention)
+        rows = None if mask is None else np.expand_dims(mask, -2)  # (..., 1, K)
+        found = self.attention(query, context, mask=rows, return_attention=return_attention)
         out, *weights = found if return_attention else (found,)
         out = np.squeeze(out, -2)  # (..., D)
         if self.residual:

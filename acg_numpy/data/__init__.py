@@ -15,6 +15,7 @@ from acg_numpy.data.interactions import DataError, Interactions
 from acg_numpy.data.newcomers import Newcomers, read_newcomers
 from acg_numpy.data.reader import read_interactions
 from acg_numpy.data.splits import Split, draw_split, read_split
+from acg_numpy.data.vectors import Vectors, read_vectors
 from acg_numpy.data.worlds import World, make_world
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Interactions",
     "Newcomers",
     "Split",
+    "Vectors",
     "World",
     "describe_interactions",
     "draw_split",
@@ -32,5 +34,6 @@ __all__ = [
     "read_interactions",
     "read_newcomers",
     "read_split",
+    "read_vectors",
     "taste_agreement",
 ]

@@ -7,22 +7,27 @@ what the user did elsewhere; a model maps it into the domain's own space, where 
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import scipy.sparse as sp
 
 from acg_numpy import __version__
-from acg_numpy.data import Factors, Interactions, Split, draw_split, factorise
+from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.data import Factors, Interactions, Split, Vectors, draw_split, factorise
 from acg_numpy.shapes import Array
 from acg_numpy.training.baselines import TRAINED, make_model
 from acg_numpy.training.checkpoints import Checkpoint
+from acg_numpy.training.dependence import dependence
+from acg_numpy.training.given import Given
 from acg_numpy.training.keeping import Keeper, fingerprint
 from acg_numpy.training.loop import EpochReport, Progress, child_seed, scores_of, train
 from acg_numpy.training.optimisers import check_limit
 from acg_numpy.training.pairs import Catalogue, Ids, Pairs
 from acg_numpy.training.ranking import Ranker, Score, evaluate
+from acg_numpy.training.references import REFERENCES, Reference, make_reference
 from acg_numpy.training.result import Outcome, Result, Run
 from acg_numpy.training.schedules import SCHEDULES
 
@@ -42,6 +47,9 @@ def fit(
     baselines: bool = True,
     clip_norm: float | None = None,
     schedule: str = "constant",
+    split: Split | None = None,
+    user_vectors: Vectors | None = None,
+    item_vectors: Vectors | None = None,
     check_finite: bool = True,
     progress: Progress | None = None,
     state: str | os.PathLike[str] | None = None,
@@ -64,12 +72,17 @@ def fit(
     heads, tokens_per_domain, num_global_tokens : int
         Of the attention.
     baselines : bool, default True
-        Whether to train and test the other models too.
+        Whether to train and test the other models, and the reference lines, too.
     clip_norm : float, optional
         The largest global norm of a step's gradients; longer ones are shortened to it.
     schedule : str, default "constant"
         Of the learning rate: "constant"; "cosine", down to nearly 0 at `epochs`; or "plateau", halved after every 10
         epochs without a better one.
+    split : Split, optional
+        The pairs to train, validate and test on, in every run; by default each run draws its own.
+    user_vectors, item_vectors : Vectors, optional
+        In place of those made from the interactions; see `acg_numpy.data.vectors`.  Without `split` they may have seen
+        what the test asks for, and the report says so.
     check_finite : bool, default True
         Refuse NaN and infinity in the user vectors before training.
     progress : callable, optional
@@ -88,7 +101,8 @@ def fit(
     Raises
     ------
     ValueError
-        If an argument is out of range, the data leaves nothing to train or test on, or a user vector is not finite.
+        If an argument is out of range, the data leaves nothing to train or test on, a user vector is not finite, or
+        vectors do not fit the interactions.
     CheckpointError
         If `state` is not a whole state, or one of other arguments or other interactions, which it names.
     Interrupted
@@ -127,19 +141,20 @@ def fit(
     make_model(
         "attention", emb_dim=emb_dim, domain_names=domains, **attention
     )  # refuses now what it would refuse later
-    terms = {**arguments, "interactions": _described(interactions), "acg_numpy": __version__}
+    given = Given.of(interactions, emb_dim, split, user_vectors, item_vectors)
+    terms = {**arguments, **given.terms, "interactions": _described(interactions), "acg_numpy": __version__}
     training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
     runs = []
     with Keeper(state, terms, resume=resume) as keeper:
         for number in range(1, seeds + 1):
-            task = _Task.draw(interactions, seed + number - 1, emb_dim)
+            task = _Task.draw(interactions, seed + number - 1, emb_dim, given)
             if check_finite:
                 require_finite(task.user_vectors, interactions.users)
             outcomes = {}
-            for name in ("popularity", *TRAINED) if baselines else ("attention",):
+            for name in ("popularity", *TRAINED, *REFERENCES) if baselines else ("attention",):
                 outcomes[name] = task.outcome(name, attention, training, (number, seeds), progress, keeper)
             runs.append(Run(task.seed, task.sizes(), task.split, task.factors, outcomes))
-    return Result.of(interactions, runs, arguments)
+    return Result.of(interactions, runs, arguments, given)
 
 
 def _described(interactions: Interactions) -> str:
@@ -172,8 +187,9 @@ class _Task:
     """One run's data: what may be seen, and the pairs to train, validate and test on."""
 
     seed: int
-    domains: list[str]
+    interactions: Interactions
     split: Split
+    visible: sp.csr_array  # (U, I)
     factors: Factors
     user_vectors: Array  # (U, N, D)
     catalogue: Catalogue
@@ -182,10 +198,12 @@ class _Task:
     test: Pairs
 
     @classmethod
-    def draw(cls, interactions: Interactions, seed: int, emb_dim: int) -> "_Task":
-        split = draw_split(interactions, seed)
+    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, given: Given) -> "_Task":
+        split = given.split or draw_split(interactions, seed)
         visible = split.visible(interactions)
         factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
+        if given.items is not None:
+            factors = replace(factors, item_vectors=given.items.vectors)
         catalogue = Catalogue.of(interactions, factors.item_vectors)
 
         def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
@@ -193,10 +211,11 @@ class _Task:
 
         return cls(
             seed,
-            interactions.domains.tolist(),
+            interactions,
             split,
+            visible,
             factors,
-            factors.user_vectors(visible),
+            factors.user_vectors(visible) if given.users is None else given.users.vectors,
             catalogue,
             training=pairs_of(split.train, visible),
             validation=pairs_of(split.validation, interactions.matrix),
@@ -217,7 +236,7 @@ class _Task:
     ) -> Outcome:
         """Train one model, and test it; or go on with it, or take what is finished."""
         key = f"{run[0]}/{name}"
-        ranker = None if name == "popularity" else self.ranker(name, attention)
+        ranker = self.ranker(name, attention) if name in TRAINED else None
 
         def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
             if progress is not None:
@@ -233,7 +252,10 @@ class _Task:
             return outcome
 
         began = time.perf_counter()
-        if ranker is None:
+        if name in REFERENCES:
+            ndcg, recall, strength, size = self.reference(name)
+            outcome = Outcome(None, ndcg, recall, size, time.perf_counter() - began, None, None, strength)
+        elif ranker is None:
             ndcg, recall = evaluate(self.popularity(), self.test)
             outcome = Outcome(None, ndcg, recall, 0, time.perf_counter() - began, None, None)
         else:
@@ -251,6 +273,11 @@ class _Task:
             ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)
             size = ranker.model.num_parameters()
             outcome = Outcome(ranker, ndcg, recall, size, trained.seconds, trained.best_epoch, trained.history)
+            if isinstance(ranker.model, AttentionConditioner):
+                names, draw = self.interactions.domains.tolist(), child_seed(self.seed, "dependence")
+                outcome = outcome._replace(
+                    dependence=dependence(ranker, self.user_vectors, self.test, names, seed=draw)
+                )
         keeper.finish(key, written(outcome))
         return outcome
 
@@ -259,11 +286,23 @@ class _Task:
         model = make_model(
             name,
             emb_dim=self.user_vectors.shape[-1],
-            domain_names=self.domains,
+            domain_names=self.interactions.domains.tolist(),
             seed=child_seed(self.seed, f"{name}/init"),
             **attention,
         )
         return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
+
+    def reference(self, name: str) -> Reference:
+        """Fit and test a reference line."""
+        return make_reference(
+            name,
+            visible=self.visible,
+            interactions=self.interactions,
+            train=self.split.train,
+            validation=self.validation,
+            test=self.test,
+            seed=child_seed(self.seed, name),
+        )
 
     def popularity(self) -> Score:
         """Score items by the share of users who took them, whoever the user is."""

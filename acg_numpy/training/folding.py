@@ -60,6 +60,7 @@ def fold_interactions(
     OSError
         If the file cannot be written; there is then no part of it.
     """
+    trained.require_factors()
 
     def vectors(users: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
         return trained.factors.user_vectors(matrix[users]), trained.reachable(matrix[users])
@@ -119,8 +120,10 @@ def fold_vectors(
     if out.exists() and out.samefile(path):
         raise DataError(f"{out} is the file of user vectors itself: give another name for the conditions")
 
+    scale = trained.own_scale or 1.0
+
     def vectors(block: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
-        window = layout.window(block).astype(np.float32)
+        window = (layout.window(block) / scale).astype(np.float32)
         finite = np.isfinite(window).reshape(len(window), -1).all(axis=1)
         if not finite.all():
             row = block.start + int(np.argmin(finite))

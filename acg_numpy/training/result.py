@@ -18,10 +18,12 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.data import Factors, Interactions, Split
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import replacing
+from acg_numpy.training.comparison import compared
+from acg_numpy.training.given import Given
 from acg_numpy.training.ranking import Ranker
 from acg_numpy.training.recommending import save_taken
 from acg_numpy.training.report import markdown
-from acg_numpy.training.serving import Trained, condition_all
+from acg_numpy.training.serving import OWN_SCALE, Trained, condition_all
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,15 +68,17 @@ class Result:
     conditioner : AttentionConditioner
         Of the first run, in evaluation mode.
     user_vectors : array, shape (users, domains, D), float32
-        Each user's vector for each target domain, from all interactions.
+        Each user's vector for each target domain, from all interactions; or as given.
     split, factors : Split, Factors
         Of the first run.
     conditions : array, shape (users, domains, D), float32
-        What the conditioner makes of them; zeros where a user has nothing outside the domain.
+        What the conditioner makes of them; zeros where a user has nothing outside the domain (or was given zeros).
     without_elsewhere : int
         How many (user, domain) places those are.
     item_bias : array, shape (items,), float32
         As trained beside the conditioner.
+    own_scale : float or None
+        What user vectors were divided by, if they were given.
     """
 
     interactions: Interactions
@@ -88,17 +92,24 @@ class Result:
     conditions: Array
     without_elsewhere: int
     item_bias: Array
+    own_scale: float | None = None
 
     @classmethod
-    def of(cls, interactions: Interactions, runs: Sequence[Run], arguments: Mapping[str, Any]) -> "Result":
+    def of(
+        cls, interactions: Interactions, runs: Sequence[Run], arguments: Mapping[str, Any], given: Given
+    ) -> "Result":
         """Sum up runs, and make the conditions with the first one's conditioner, from all interactions."""
         first = runs[0]
         attention = first.outcomes["attention"]
         assert attention.ranker is not None
         assert isinstance(attention.ranker.model, AttentionConditioner)
         assert attention.history is not None
-        user_vectors = first.factors.user_vectors(interactions.matrix)
-        reachable = interactions.counts_elsewhere > 0
+        if given.users is None:
+            user_vectors = first.factors.user_vectors(interactions.matrix)
+            reachable = interactions.counts_elsewhere > 0
+        else:
+            user_vectors = given.users.vectors
+            reachable = np.any(user_vectors, axis=-1)
         conditions = condition_all(attention.ranker.model, user_vectors, reachable)
         without = int(np.sum(~reachable))
         metrics = {
@@ -108,6 +119,7 @@ class Result:
             "items": len(interactions.items),
             "domains": interactions.domains.tolist(),
             "without_elsewhere": without,
+            "given": given.terms,
         }
         return cls(
             interactions,
@@ -121,6 +133,7 @@ class Result:
             conditions,
             without,
             attention.ranker.item_bias.data,
+            None if given.users is None else given.users.scale,
         )
 
     @property
@@ -128,6 +141,8 @@ class Result:
         """What is needed to condition and rank for users met later; checkpoint.npz holds it."""
         data = self.interactions
         about = {"seed": self.arguments["seed"], "data": data.sha256}
+        if self.own_scale is not None:
+            about[OWN_SCALE] = self.own_scale
         return Trained(
             self.conditioner, self.factors, self.item_bias, data.items, data.item_domain, data.domains, about
         )
@@ -192,7 +207,7 @@ class Result:
 
 
 def summarise(runs: Sequence[Run]) -> dict[str, Any]:
-    """Condense runs into the "test" and "paired" parts of metrics.json."""
+    """Condense runs into the "test", "paired" and "dependence" parts of metrics.json."""
     test = {}
     for name in runs[0].outcomes:
         outcomes = [run.outcomes[name] for run in runs]
@@ -203,39 +218,48 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
             "seconds": float(np.mean([o.seconds for o in outcomes])),
             "best_epoch": [o.best_epoch for o in outcomes],
         }
+        if outcomes[0].strength is not None:
+            test[name]["strength"] = [o.strength for o in outcomes]
     others = [name for name in test if name != "attention"]
-    return {"test": test, "paired": {name: paired_difference(runs, name) for name in others}}
+    return {
+        "test": test,
+        "paired": {name: paired_difference(runs, name) for name in others},
+        "dependence": dependences(runs),
+    }
 
 
 def paired_difference(runs: Sequence[Run], name: str) -> dict[str, float]:
-    """Compare attention with another model on the same test pairs.
+    """Compare attention with another model on the same test pairs: its NDCG@10 minus the other's; see `compared`."""
+    return compared(
+        [run.outcomes["attention"].ndcg - run.outcomes[name].ndcg for run in runs],
+        [run.split.test[:, 0] for run in runs],
+    )
 
-    Returns
-    -------
-    dict
-        "difference", attention's NDCG@10 minus the other's, the mean over runs of the mean over test pairs, and its
-        standard error "se".
+
+def dependences(runs: Sequence[Run]) -> dict[str, Any]:
+    """Condense over runs what each attention depends on; "tokens" are those of the first run.
 
     Notes
     -----
-    A user comes up in several domains and several runs, and those pairs are not independent.  So the standard error is
-    taken over users.  With x a pair's difference, m the mean and n the number of users,
-
-        weight = 1 / (runs * pairs in its run)        se^2 = n / (n - 1) * sum_users (sum_pairs weight (x - m))^2
-
-    which is the textbook's where every user comes up once.
+    Runs draw their pairs from the same users, so the standard error of the mean over runs is taken to be no smaller
+    than that of one: the mean of theirs.
     """
-    weighted = np.zeros(0)
-    users = np.zeros(0, np.int64)
-    means = [float(np.mean(run.outcomes["attention"].ndcg - run.outcomes[name].ndcg)) for run in runs]
-    mean = float(np.mean(means))
-    for run in runs:
-        x = run.outcomes["attention"].ndcg - run.outcomes[name].ndcg
-        weighted = np.concatenate([weighted, (x - mean) / (len(runs) * len(x))])
-        users = np.concatenate([users, run.split.test[:, 0]])
-    sums = np.bincount(users, weights=weighted)
-    n = len(np.unique(users))
-    return {"difference": mean, "se": float(np.sqrt(np.sum(sums**2) * n / max(n - 1, 1)))}
+    found = {}
+    for name, outcome in runs[0].outcomes.items():
+        each = [d for run in runs if (d := run.outcomes[name].dependence) is not None]
+        if outcome.dependence is None or not each:
+            continue
+        found[name] = {
+            "pairs": [d["pairs"] for d in each],
+            "ndcg@10": {change: _spread([d["ndcg@10"][change] for d in each]) for change in each[0]["ndcg@10"]},
+            "paired": {
+                change: {key: float(np.mean([d["paired"][change][key] for d in each])) for key in ("difference", "se")}
+                for change in each[0]["paired"]
+            },
+            "largest change": max(d["largest change"] for d in each),
+            "tokens": outcome.dependence["tokens"],
+        }
+    return found
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

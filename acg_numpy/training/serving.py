@@ -17,7 +17,7 @@ import scipy.sparse as sp
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
-from acg_numpy.data import Factors
+from acg_numpy.data import DataError, Factors
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.training.pairs import SHARPNESS
@@ -25,6 +25,7 @@ from acg_numpy.training.pairs import SHARPNESS
 FACTORS = ("components", "item_weight", "item_vectors", "popularity", "elsewhere")
 ITEMS = ("item_bias", "items", "item_domain", "domains")
 CONDITIONER = "conditioner."
+OWN_SCALE = "own user vectors divided by"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,7 +44,8 @@ class Trained:
     item_domain : array of int, shape (items,)
     domains : array of str, shape (domains,)
     about : dict
-        "seed" of the run, and "data", the SHA-256 of what it was trained on.
+        "seed" of the run, and "data", the SHA-256 of what it was trained on; for a conditioner of user vectors that
+        were given to the training, `OWN_SCALE`, what they were divided by.
 
     Examples
     --------
@@ -80,7 +82,13 @@ class Trained:
         -------
         array, shape (U, domains, D), float32
             Zeros where a user took nothing outside the domain.
+
+        Raises
+        ------
+        DataError
+            If the conditioner was trained with user vectors that do not come from interactions.
         """
+        self.require_factors()
         return self.condition(self.factors.user_vectors(matrix), self.reachable(matrix))
 
     def condition(self, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
@@ -91,6 +99,20 @@ class Trained:
         """Tell for which domains a row of interactions says anything, shape (U, domains): something taken elsewhere."""
         seen: Array = matrix @ self.factors.elsewhere.T.astype(np.float32)
         return seen > 0
+
+    @property
+    def own_scale(self) -> float | None:
+        """What user vectors are divided by before they are conditioned, if they were given to the training."""
+        scale = self.about.get(OWN_SCALE)
+        return None if scale is None else float(scale)
+
+    def require_factors(self) -> None:
+        """Raise DataError if interactions cannot be turned into vectors that the conditioner knows."""
+        if self.own_scale is not None:
+            raise DataError(
+                "the conditioner was trained with user vectors of your own, which cannot be made from interactions: "
+                "give such vectors (--users FILE.npy) for new users"
+            )
 
     def columns(self, domain: int) -> npt.NDArray[np.int64]:
         """Find the columns of a domain's items, in order."""

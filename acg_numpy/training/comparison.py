@@ -1,0 +1,57 @@
+"""By how much, and how surely, is one better than another on the same test pairs?
+
+A user comes up in several domains and several runs, and those pairs are not independent.  So the standard error is
+taken over users.  With x a pair's difference, m the mean over runs of the mean over pairs, and n the number of users,
+
+    weight = 1 / (runs * pairs in its run)        se^2 = n / (n - 1) * sum_users (sum_pairs weight (x - m))^2
+
+which is the textbook's where every user comes up once.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from acg_numpy.shapes import Array
+
+
+def compared(differences: Sequence[Array], users: Sequence[Array]) -> dict[str, float]:
+    """Condense differences on test pairs into their mean and its standard error.
+
+    Parameters
+    ----------
+    differences : sequence of (P_r,) arrays
+        One array a run: a figure of one minus that of the other, for each test pair.
+    users : sequence of (P_r,) integer arrays
+        Whose pairs they are.
+
+    Returns
+    -------
+    dict
+        "difference" and "se".
+
+    Examples
+    --------
+    >>> found = compared([np.array([0.1, 0.3])], [np.array([0, 1])])
+    >>> round(found["difference"], 3), round(found["se"], 3)
+    (0.2, 0.1)
+    """
+    runs = len(differences)
+    mean = float(np.mean([np.mean(x) for x in differences]))
+    weighted = np.concatenate([(x - mean) / (runs * len(x)) for x in differences])
+    sums = np.bincount(np.concatenate(users), weights=weighted)
+    n = len(np.unique(np.concatenate(users)))
+    return {"difference": mean, "se": float(np.sqrt(np.sum(sums**2) * n / max(n - 1, 1)))}
+
+
+def verdict(paired: Mapping[str, float]) -> int:
+    """Say who leads by more than two standard errors: 1 for the first, -1 for the other, 0 for neither.
+
+    Examples
+    --------
+    >>> verdict({"difference": 0.012, "se": 0.003}), verdict({"difference": -0.004, "se": 0.003})
+    (1, 0)
+    """
+    if abs(paired["difference"]) <= 2 * paired["se"]:
+        return 0
+    return 1 if paired["difference"] > 0 else -1
