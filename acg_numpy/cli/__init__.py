@@ -6,6 +6,7 @@ and training then leaves a state from which the same command with --resume goes 
 """
 
 import argparse
+import io
 import os
 import shlex
 import sys
@@ -17,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from acg_numpy.cli import condition, demo, inspect, recommend, split, train
+from acg_numpy.cli.layout import printable
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
 
 COMMANDS: dict[str, ModuleType] = {
@@ -63,6 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # an id that the terminal has no letters for is shown as its code
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
             parser.error(f"there is no command {arguments[0]!r}{suggestion(arguments[0], COMMANDS)}")
@@ -90,6 +94,8 @@ def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
         return _failed(f"interrupted; go on with: {again}", code=130)
     except (DataError, CheckpointError, FloatingPointError) as error:
         return _failed(str(error))
+    except MemoryError as error:
+        return _failed(f"there is not enough memory ({str(error) or 'the system does not say for what'})")
     except OSError as error:
         return _failed(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}")
 
@@ -121,5 +127,5 @@ def _parser() -> Parser:
 
 
 def _failed(message: str, *, code: int = 1) -> int:
-    print(f"acg: {message}", file=sys.stderr)
+    print(f"acg: {printable(' '.join(message.splitlines()))}", file=sys.stderr)
     return code

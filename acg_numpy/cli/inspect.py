@@ -46,16 +46,16 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Look, and print what was found."""
-    from acg_numpy.cli.layout import listed, printable, table
+    from acg_numpy.cli.layout import listed, paragraph, table
     from acg_numpy.training import inspect_file
 
     def reader(path: str | os.PathLike[str]) -> "Interactions":
         return read(arguments, Path(path))
 
     found = inspect_file(arguments.file, reader)
-    print(printable(f"{arguments.file}: {found.what}"))
+    print(paragraph(f"{arguments.file}: {found.what}"))
     for rows in found.tables:
         print("\n" + "\n".join(table(rows)))
-    for title, points in (("What is odd", found.oddities), ("Advice", found.advice)):
+    for title, points in (("Worth knowing", found.oddities), ("Advice", found.advice)):
         for line in listed(title, points):
             print(line)

@@ -33,8 +33,8 @@ def width(text: str) -> int:
     )
 
 
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lay a table out, its first row as a header; columns of numbers end below each other.
+def table(rows: Sequence[Sequence[str]], *, longest: int | None = LONGEST_CELL) -> Iterator[str]:
+    """Lay a table out, its first row as a header; columns of numbers end below each other, longer cells are cut.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     books   1,200
     日本       30
     """
-    shown = [[_short(printable(cell)) for cell in row] for row in rows]
+    shown = [[_short(printable(cell), longest) for cell in row] for row in rows]
     columns = list(zip(*shown, strict=True))
     widths = [max(map(width, column)) for column in columns]
     numbers = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]
@@ -54,6 +54,11 @@ def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
             for cell, places, right in zip(row, widths, numbers, strict=True)
         ]
         yield "  ".join(cells).rstrip()
+
+
+def paragraph(text: str) -> str:
+    """Wrap text to the width of a page."""
+    return textwrap.fill(printable(text), WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def listed(title: str, points: Sequence[str]) -> Iterator[str]:
@@ -66,8 +71,8 @@ def listed(title: str, points: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _short(cell: str) -> str:
-    return cell if len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
+def _short(cell: str, longest: int | None) -> str:
+    return cell if longest is None or len(cell) <= longest else cell[: longest - 1] + "…"
 
 
 def _is_number(cell: str) -> bool:

@@ -72,6 +72,8 @@ def prepare(out: Path, *inputs: Path | None) -> None:
 
     if out.is_dir():
         raise DataError(f"{out} is a folder: --out is the name of a file")
+    if out.exists() and not out.is_file():
+        raise DataError(f"{out} is a device, not a file that can be replaced: give --out another name")
     for path in inputs:
         if path is not None and out.exists() and path.exists() and out.samefile(path):
             raise DataError(f"{out} is what is to be read: give --out another name")

@@ -65,15 +65,15 @@ def run(arguments: argparse.Namespace) -> None:
 def _lines(found: "Recommendation", own_tokens: int) -> list[str]:
     from acg_numpy.cli.layout import printable, table
 
-    here, elsewhere = f"{found.taken_here:,} taken here and left out", f"from {found.taken_elsewhere:,} taken elsewhere"
-    lines = [f"{printable(found.domain)}  ({elsewhere}; {here})"]
-    if not found.taken_elsewhere:
-        lines.append("  Nothing was taken elsewhere, so this ranking is by the items' biases, the same for everybody.")
+    taken = f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, left out"
+    lines = [f"{printable(found.domain)}  ({taken})"]
+    if not found.informed:
+        lines.append("  Nothing known leads here, so the items' biases rank alone, the same for everybody.")
     if not len(found.items):
         return [*lines, "  Nothing is left to recommend."]
     rows = [(f"{n}", f"{score:.3f}", item) for n, (item, score) in enumerate(zip(*found[1:3], strict=True), start=1)]
-    lines += [f"  {line}" for line in table([("rank", "score", "item"), *rows])]
-    if found.taken_elsewhere:
+    lines += [f"  {line}" for line in table([("rank", "score", "item"), *rows], longest=None)]
+    if found.informed:
         lines += ["", *(f"  head {h}: {_attended(head, own_tokens)}" for h, head in enumerate(found.attention))]
     return lines
 

@@ -12,7 +12,7 @@ FEW_ITEMS = 3  # what `acg train` leaves out
 SMALL_DOMAIN = 20  # items; where the first ten are half of all, most rankings look good
 FEW_PAIRS = 150  # in a domain, of which a fifth is the test: fewer than 30 tell models apart badly
 FEW_SHARED = 10  # users in both of two domains
-SHOWN = 12  # domains in the table of overlaps, and names in a sentence
+SHOWN = 8  # domains in the table of overlaps, and names in a sentence
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -60,7 +60,7 @@ def describe_interactions(interactions: Interactions) -> Description:
     >>> told.figures["users"], told.figures["items"], told.figures["pairs"]["test"]
     (1000, 500, 846)
     >>> told.advice
-    ('nothing here speaks against training',)
+    ('nothing here speaks against training: acg train FILE --out DIR',)
     """
     users, items, taken = len(interactions.users), len(interactions.items), interactions.matrix.nnz
     names = interactions.domains.tolist()
@@ -116,7 +116,7 @@ def _domain_table(domains: list[dict[str, Any]]) -> Rows:
 
 def _shared_table(names: list[str], shared: Array) -> Rows:
     few = names[:SHOWN]
-    more = "" if len(few) == len(names) else f" (of the {SHOWN} largest domains)"
+    more = "" if len(few) == len(names) else f" ({SHOWN} largest)"
     rows = [(name, *(f"{shared[row, column]:,}" for column in range(len(few)))) for row, name in enumerate(few)]
     return ((f"users in both{more}", *few), *rows)
 
@@ -182,14 +182,14 @@ def _advice(figures: dict[str, Any], shared: Array, names: list[str]) -> tuple[s
         f"{names[a]!r} and {names[b]!r}"
         for a in range(len(names))
         for b in range(a + 1, len(names))
-        if shared[a, b] < FEW_SHARED and min(domains[a]["elsewhere"], domains[b]["elsewhere"]) > 0
+        if shared[a, b] < FEW_SHARED and min(domains[a]["pairs"], domains[b]["pairs"]) > 0
     ]
     if apart:
         rest = f", and {len(apart) - 4} pairs more" if len(apart) > 4 else ""
         told.append(
             f"fewer than {FEW_SHARED} users in both: {'; '.join(apart[:4])}{rest}; one says little of the other"
         )
-    return tuple(told or ["nothing here speaks against training"])
+    return tuple(told or ["nothing here speaks against training: acg train FILE --out DIR"])
 
 
 def _listed(names: list[str]) -> str:

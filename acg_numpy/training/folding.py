@@ -123,7 +123,8 @@ def fold_vectors(
     scale = trained.own_scale or 1.0
 
     def vectors(block: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
-        window = (layout.window(block) / scale).astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinity, and is refused
+            window = (layout.window(block) / scale).astype(np.float32)
         finite = np.isfinite(window).reshape(len(window), -1).all(axis=1)
         if not finite.all():
             row = block.start + int(np.argmin(finite))

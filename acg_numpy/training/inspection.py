@@ -13,6 +13,7 @@ from acg_numpy.training.checkpoints import load_checkpoint
 from acg_numpy.training.folding import Layout, npy_layout
 from acg_numpy.training.serving import Trained
 
+SHOWN = 12  # arrays in a table
 ALIKE = 1e-4  # deviation between users, against the length of their conditions
 
 
@@ -67,10 +68,12 @@ def _describe_archive(path: Path) -> Description:
     arrays, about = load_checkpoint(path)
     if "conditioner" in about:
         return _describe_trained(Trained.load(path))
-    entries = tuple((name, " x ".join(f"{n:,}" for n in a.shape) or "1", str(a.dtype)) for name, a in arrays.items())
-    kind = about.get("content", "something other than a trained conditioner")
+    entries = [(name, " x ".join(f"{n:,}" for n in a.shape) or "1", str(a.dtype)) for name, a in arrays.items()]
+    if len(entries) > SHOWN:
+        entries[SHOWN:] = [(f"... {len(entries) - SHOWN} more", "", "")]
+    kind = about.get("kind", "something other than a trained conditioner")
     return Description(
-        f"a checkpoint of {kind}, whole",
+        f"a checkpoint: {kind}, whole, {sum(array.nbytes for array in arrays.values()):,} bytes",
         {"about": about, "arrays": {name: list(array.shape) for name, array in arrays.items()}},
         ((("array", "shape", "dtype"), *entries),),
     )
@@ -130,7 +133,7 @@ def _id_vectors(path: Path) -> Description | None:
             ids, vectors = archive["ids"], archive["vectors"]
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError):
         return None  # which is for `load_checkpoint` to say
-    if len(ids) != len(vectors) or vectors.ndim < 2 or vectors.dtype.kind != "f":
+    if ids.ndim != 1 or vectors.ndim < 2 or len(ids) != len(vectors) or vectors.dtype.kind != "f":
         raise DataError(
             f"{path} holds ids of shape {ids.shape} and vectors of shape {vectors.shape}, {vectors.dtype}; expected a "
             "row of floating numbers for each id"
@@ -194,7 +197,7 @@ def _describe_vectors(layout: Layout) -> Description:
         "length": length.tolist(),
         "deviation": spread.tolist(),
     }
-    return Description(f"{kind}, {dim} dimensions, {layout.dtype}", figures, (table,), tuple(odd), tuple(advice))
+    return Description(f"{kind}, {dim} dimensions, {layout.dtype.name}", figures, (table,), tuple(odd), tuple(advice))
 
 
 def _names_beside(path: Path, users: int, domains: int) -> tuple[list[str], list[str]]:

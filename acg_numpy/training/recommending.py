@@ -1,7 +1,8 @@
 """What should a user be shown?  Items of a domain that the user has not taken, best first, and where attention went.
 
 A folder of results has two files for this: checkpoint.npz, with all that ranks, and interactions.npz, with what every
-user took.  The condition is made anew, from all that the user took outside the domain, as it was for conditions.npy.
+user took.  The condition is made anew, from all that the user took outside the domain, as it was for conditions.npy;
+or from the user's own vectors, where training was given some.
 """
 
 import difflib
@@ -23,6 +24,7 @@ from acg_numpy.training.metrics import top_k
 from acg_numpy.training.serving import Trained
 
 CHECKPOINT, TAKEN = "checkpoint.npz", "interactions.npz"
+OWN_VECTORS = "user_vectors"
 LOOKED_THROUGH = 20_000  # ids, for one that is nearly the same
 
 
@@ -40,7 +42,10 @@ class Recommendation(NamedTuple):
         The weights of each head over the domain's own tokens, and then the shared ones; each row sums to 1.
     taken_here, taken_elsewhere : int
         How many items the user has taken in the domain, which are left out, and outside of it, which the condition is
-        made from.  Where nothing was taken elsewhere the condition is zero, and the biases alone rank.
+        made from.
+    informed : bool
+        Whether anything is known that leads to the domain; where nothing was taken elsewhere (or the user's own vector
+        is zeros) the condition is zeros, and the biases alone rank.
     """
 
     domain: str
@@ -49,6 +54,7 @@ class Recommendation(NamedTuple):
     attention: Array
     taken_here: int
     taken_elsewhere: int
+    informed: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -60,6 +66,8 @@ class Recommender:
     trained : Trained
     users : array of str, shape (users,)
     taken : sparse array (CSR), shape (users, items), float32
+    own_vectors : array, shape (users, domains, D), optional
+        The users' vectors, where training was given them; else they are made from `taken`.
 
     Examples
     --------
@@ -77,6 +85,7 @@ class Recommender:
     trained: Trained
     users: npt.NDArray[np.str_]
     taken: sp.csr_array
+    own_vectors: Array | None = None
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -105,9 +114,17 @@ class Recommender:
             ones = np.ones(len(indices), np.float32)
             taken = sp.csr_array((ones, indices, indptr), shape=(len(users), len(trained.items)))
             taken.check_format()
-        except (KeyError, ValueError) as error:
+            own = arrays.get(OWN_VECTORS)
+            expected = (len(users), len(trained.domains), trained.conditioner.attention.emb_dim)
+            if own is not None and own.shape != expected:
+                raise ValueError(f"its user vectors have shape {own.shape}, expected {expected}")
+        except KeyError as error:
+            raise CheckpointError(f"{folder / TAKEN} is not a file of interactions: it has no {error}") from error
+        except ValueError as error:
             raise CheckpointError(f"{folder / TAKEN} is not a file of interactions: {error}") from error
-        return cls(trained, users, taken)
+        if own is None:
+            trained.require_factors()
+        return cls(trained, users, taken, own)
 
     def recommend(self, user: str, *, domain: str | None = None, top: int = 10) -> list[Recommendation]:
         """Rank items for a user, in one domain or in each.
@@ -134,15 +151,23 @@ class Recommender:
         if top < 1:
             raise ValueError(f"top must be at least 1, but it is {top}")
         more = "someone met after training is folded in by 'acg condition --interactions'"
-        row = self.taken[[place_of(user, self.users, "user", more)]]
+        place = place_of(user, self.users, "user", more)
+        row = self.taken[[place]]
         names = self.trained.domains
         chosen = range(len(names)) if domain is None else [place_of(domain, names, "domain", _listed(names))]
-        vectors, reachable = self.trained.factors.user_vectors(row)[0], self.trained.reachable(row)
+        if self.own_vectors is None:
+            vectors, reachable = self.trained.factors.user_vectors(row)[0], self.trained.reachable(row)
+        else:
+            vectors = self.own_vectors[place]
+            reachable = np.asarray(vectors.any(axis=-1))[None]
         conditions = self.trained.condition(vectors[None], reachable)[0]  # (N, D)
         with no_grad():
             _, weights = self.trained.conditioner(vectors, np.arange(len(names)), return_attention=True)
         attention: Array = weights.numpy()  # (N, H, K)
-        return [self._ranked(d, conditions[d], attention[d], row, top) for d in chosen]
+        return [
+            self._ranked(d, conditions[d], attention[d], row, top)._replace(informed=bool(reachable[0, d]))
+            for d in chosen
+        ]
 
     def _ranked(self, d: int, condition: Array, attention: Array, row: sp.csr_array, top: int) -> Recommendation:
         columns, taken = self.trained.columns(d), np.zeros(len(self.trained.items), bool)
@@ -163,12 +188,14 @@ class Recommender:
         return f"<Recommender: {len(self.users):,} users, {self.trained!r}>"
 
 
-def save_taken(path: str | os.PathLike[str], interactions: Interactions) -> None:
-    """Write who took what, for `Recommender.load` to read beside the checkpoint."""
+def save_taken(path: str | os.PathLike[str], interactions: Interactions, own_vectors: Array | None = None) -> None:
+    """Write who took what, for `Recommender.load` to read beside the checkpoint, and users' vectors if given ones."""
     X = interactions.matrix
     small = np.int32 if max(X.nnz, *X.shape) < 2**31 else np.int64
     arrays = {"users": interactions.users, "indices": X.indices.astype(small), "indptr": X.indptr.astype(small)}
-    save_checkpoint(path, arrays, {"content": "interactions", "data": interactions.sha256})
+    if own_vectors is not None:
+        arrays[OWN_VECTORS] = own_vectors
+    save_checkpoint(path, arrays, {"kind": "interactions", "data": interactions.sha256})
 
 
 def place_of(name: str, names: npt.NDArray[np.str_], what: str, mend: str) -> int:
