@@ -188,7 +188,7 @@ class Result:
                 np.save(file, array, allow_pickle=False)
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
-        save_taken(folder / "interactions.npz", data)
+        save_taken(folder / "interactions.npz", data, None if self.own_scale is None else self.user_vectors)
         self.trained.save(folder / "checkpoint.npz")
         _write_text(folder / "run.json", _json(self._provenance()))
         _write_text(folder / "metrics.md", markdown(self.metrics))
