@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.parsing import Subcommands, add_quiet, add_run_options, given
+from acg_numpy.cli.parsing import Subcommands, add_json, add_quiet, add_run_options, given
 
 if TYPE_CHECKING:
     from acg_numpy.data import World
@@ -63,6 +63,7 @@ def add_parser(commands: Subcommands) -> None:
         "--world", choices=tuple(WORLDS), default="tastes", help="what leads from tastes to what a user looks for"
     )
     add_run_options(parser, seeds=2)
+    add_json(parser)
     add_quiet(parser)
 
 
@@ -74,9 +75,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     del arguments.command
     world = make_world(arguments.world, seed=arguments.seed)
-    if not arguments.quiet:
+    if not arguments.quiet and not arguments.json:
         _say("The world", introduction(world))
     result = job.run(world.interactions, arguments.out, arguments, given(arguments, ("seed", "seeds", "epochs")))
+    if arguments.json:
+        print(job.as_json(result))
+        return
     print(job.for_terminal(report.markdown(result.metrics)))
     if arguments.quiet:
         return
@@ -86,6 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     print("Open next")
     for path, what in (
         (arguments.out / "attention_map.png", "where attention went, for four held-out users, a row for each head"),
+        (arguments.out / "baselines.png", "how the models stand beside each other"),
         (arguments.out / "loss_curve.png", "how training went"),
         (arguments.out / "metrics.md", "the table above, to keep; metrics.json has every figure"),
         (arguments.out / "conditions.npy", "a vector for every user in every domain (users.txt, domains.txt)"),

@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import io
+import json
 import sys
 import textwrap
 import warnings
@@ -15,7 +16,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.cli.layout import WIDTH, table
 from acg_numpy.cli.progress import Shown
 from acg_numpy.data import Interactions
-from acg_numpy.plots import attention_map, loss_curve, save
+from acg_numpy.plots import attention_map, baselines, loss_curve, save
 from acg_numpy.shapes import Array
 from acg_numpy.training import TRAINED, Interrupted, Progress, Result, fit, replacing
 
@@ -61,6 +62,7 @@ def draw(result: Result, folder: Path) -> None:
     tokens = result.conditioner.domain_embedding.tokens_per_domain
     labels = [f"{name} {t}" if t < tokens else f"global {t - tokens}" for t in range(attention.shape[-1])]
     _picture(folder / "loss_curve.png", loss_curve, result.history)
+    _picture(folder / "baselines.png", baselines, result.metrics)
     _picture(
         folder / "attention_map.png",
         attention_map,
@@ -68,6 +70,11 @@ def draw(result: Result, folder: Path) -> None:
         row_labels=[label(user) for user in result.interactions.users[users]],
         token_labels=labels,
     )
+
+
+def as_json(result: Result) -> str:
+    """Write the metrics as metrics.json has them, in ASCII for any terminal."""
+    return json.dumps(result.metrics, indent=2, allow_nan=False)
 
 
 def drawn_pairs(result: Result) -> tuple[Array, int]:

@@ -102,6 +102,11 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> Non
     options.add_argument("--resume", action="store_true", help="go on from DIR/last.npz, where training was stopped")
 
 
+def add_json(options: "argparse._ActionsContainer") -> None:
+    """Add `--json`."""
+    options.add_argument("--json", action="store_true", help="print the metrics as JSON, and nothing else")
+
+
 def add_quiet(options: "argparse._ActionsContainer") -> None:
     """Add `--quiet`."""
     options.add_argument("--quiet", action="store_true", help="no progress and no notes, only the results")

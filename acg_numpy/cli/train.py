@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Parser, Subcommands, add_quiet, add_run_options, given, positive, whole
+from acg_numpy.cli.parsing import Parser, Subcommands, add_json, add_quiet, add_run_options, given, positive, whole
 from acg_numpy.cli.reading import add_reading_options, read, tell
 
 FIT_OPTIONS = (
@@ -27,9 +27,14 @@ INTERACTIONS is text in UTF-8 with a header: CSV (separated by commas or semicol
 its .item file beside it.  One row is one interaction: columns user, item, domain, and if you like rating and
 timestamp.
 
-DIR gets metrics.md (read this first), metrics.json, attention_map.png, loss_curve.png, conditions.npy (users x
-domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
-item_bias.npy, split.tsv, checkpoint.npz and run.json.  Files of an earlier run are replaced.
+DIR gets metrics.md (read this first), metrics.json, attention_map.png, baselines.png, loss_curve.png, conditions.npy
+(users x domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
+item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files of an earlier run are replaced.
+
+FILE of --user-vectors and --item-vectors is written by numpy.savez(FILE, ids=..., vectors=...): a vector of D numbers
+for each id (for users also one for each domain, (users, domains, D), with the names of the domains in domains=...).
+They should not know what the test asks for: write a split first with 'acg split', make the vectors without the
+interactions of its validation and test pairs, and train with --split.
 
 DIR/last.npz keeps how far training has come, renewed every few seconds.  After Ctrl-C, or kill -9, the same command
 with --resume goes on from it, to exactly the figures of a run that was not stopped (the seconds apart).  With other
@@ -75,6 +80,19 @@ def add_parser(commands: Subcommands) -> None:
         help="of the learning rate: plateau halves it after 5 looks at validation, 10 epochs, without a better one",
     )
     add_run_options(model, seeds=1)
+
+    own = parser.add_argument_group("what to bring along")
+    own.add_argument(
+        "--split", type=Path, metavar="FILE", help="pairs to train and test on, as 'acg split' writes them"
+    )
+    for kind in ("user", "item"):
+        own.add_argument(
+            f"--{kind}-vectors",
+            type=Path,
+            metavar="FILE",
+            help=f"{kind} vectors of your own: .npz with ids and vectors, D each",
+        )
+    add_json(parser)
     add_quiet(parser)
 
 
@@ -88,14 +106,23 @@ def run(arguments: argparse.Namespace) -> None:
         )
 
     from acg_numpy.cli import job
+    from acg_numpy.data import read_split, read_vectors
     from acg_numpy.training import report
 
     interactions = read(arguments, arguments.interactions)
     if not arguments.quiet:
         tell(arguments.interactions, interactions, interactions.notes)
     fit_options = given(arguments, FIT_OPTIONS)
+    if arguments.split is not None:
+        fit_options["split"] = read_split(arguments.split, interactions)
+    for name in ("user_vectors", "item_vectors"):
+        if (path := getattr(arguments, name)) is not None:
+            fit_options[name] = read_vectors(path)
     result = job.run(interactions, arguments.out, arguments, fit_options)
 
+    if arguments.json:
+        print(job.as_json(result))
+        return
     print(job.for_terminal(report.markdown(result.metrics)))
     print()
     print(f"Everything is in {arguments.out}; begin with metrics.md and attention_map.png.")
