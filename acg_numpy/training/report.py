@@ -56,6 +56,7 @@ def markdown(metrics: Mapping[str, Any]) -> str:
         *(f"- `{name}`: {meaning}" for name, meaning in MEANING.items() if name in test),
         "",
         *_words(test, paired),
+        *_drawn(metrics.get("drawn_candidates", {})),
         *_given(metrics.get("given", {})),
         *_dependence(metrics.get("dependence", {})),
     ]
@@ -136,6 +137,20 @@ def _on_references(test: Mapping[str, Any], references: Mapping[str, Mapping[str
             "and needs no vector is better served so."
         )
     return " ".join(words)
+
+
+def _drawn(drawn: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Say where training did not look at every item."""
+    if not drawn:
+        return []
+    domains = _listed([f"{name} ({of['items']:,} items)" for name, of in drawn.items()])
+    number = next(iter(drawn.values()))["drawn"]
+    return [
+        "",
+        f"Sampled candidates: in {domains} a batch in training compares the items that its users took with "
+        f"{number:,} others drawn uniformly, which stand for all (see `acg_numpy.training.in_domain`). Every ranking "
+        "here is over all items of the domain.",
+    ]
 
 
 def _given(given: Mapping[str, Any]) -> list[str]:

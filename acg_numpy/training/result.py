@@ -20,6 +20,7 @@ from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import replacing
 from acg_numpy.training.comparison import compared
 from acg_numpy.training.given import Given
+from acg_numpy.training.pairs import drawn_candidates
 from acg_numpy.training.ranking import Ranker
 from acg_numpy.training.recommending import save_taken
 from acg_numpy.training.report import markdown
@@ -119,6 +120,7 @@ class Result:
             "items": len(interactions.items),
             "domains": interactions.domains.tolist(),
             "without_elsewhere": without,
+            "drawn_candidates": _drawn(interactions),
             "given": given.terms,
         }
         return cls(
@@ -260,6 +262,13 @@ def dependences(runs: Sequence[Run]) -> dict[str, Any]:
             "tokens": outcome.dependence["tokens"],
         }
     return found
+
+
+def _drawn(interactions: Interactions) -> dict[str, dict[str, int]]:
+    """Say of which domains training looked at a sample: how many items they have, how many were drawn for a batch."""
+    sizes = np.bincount(interactions.item_domain, minlength=len(interactions.domains))
+    drawn = drawn_candidates(sizes)
+    return {str(interactions.domains[d]): {"items": int(sizes[d]), "drawn": n} for d, n in drawn.items()}
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
