@@ -9,6 +9,7 @@ Every file is written to a temporary name in the same folder, brought to the dis
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -74,7 +75,7 @@ def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], a
                 f"arrays[{name!r}] has dtype {array.dtype}, which only a pickle could keep; store numbers or strings"
             )
     head = {"format": FORMAT, "version": VERSION, "sha256": _digest(kept), "about": dict(about)}
-    text = json.dumps(head, sort_keys=True, allow_nan=False)
+    text = json.dumps(head, allow_nan=False)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in {ABOUT: np.array(text), **kept}.items():
             entry = zipfile.ZipInfo(f"{name}.npy")  # without the date, so that equal contents make equal files
@@ -126,6 +127,8 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to, and move it into place when the block ends well.
 
+    What a process that was killed left half written of the same file is removed.
+
     Examples
     --------
     >>> import tempfile
@@ -136,6 +139,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['users.txt']
     """
     path = Path(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if not _runs(left.suffixes[-2].removeprefix(".")):
+            left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -148,6 +154,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _runs(process: str) -> bool:
+    """Is there a process of that number?  Where that cannot be told without harm, yes."""
+    if os.name != "posix" or not process.isdecimal():
+        return True
+    try:
+        os.kill(int(process), 0)  # asks, and does nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]]:

@@ -86,8 +86,7 @@ def fit(
     check_finite : bool, default True
         Refuse NaN and infinity in the user vectors before training.
     progress : callable, optional
-        Called with an `EpochReport` after each epoch of each model; on resuming, first with the last one of each model
-        that is finished.
+        Called with an `EpochReport` after each epoch of each model; of what is resumed, first with the last one.
     state : path, optional
         A file that keeps what is done, renewed every few seconds, at the end, and at Ctrl-C.
     resume : bool, default False
@@ -242,14 +241,12 @@ class _Task:
             if progress is not None:
                 progress(EpochReport(name, *run, epoch, training["epochs"], loss, validation, seconds))
 
-        finished = keeper.finished(key)
+        finished, under_way = keeper.finished(key), keeper.under_way(key)
+        if (kept := finished or under_way) is not None and (history := kept.about["history"]) is not None:
+            validation = history["validation_ndcg"][-1] if history["validation_ndcg"] else None
+            report(history["epoch"][-1], history["loss"][-1], validation, kept.about["seconds"])
         if finished is not None:
-            outcome = taken_up(finished, ranker)
-            if (history := outcome.history) is not None:
-                looked = history["validation_epoch"][-1:] == history["epoch"][-1:]
-                validation = history["validation_ndcg"][-1] if looked else None
-                report(history["epoch"][-1], history["loss"][-1], validation, outcome.seconds)
-            return outcome
+            return taken_up(finished, ranker)
 
         began = time.perf_counter()
         if name in REFERENCES:
@@ -266,7 +263,7 @@ class _Task:
                 self.user_vectors,
                 seed=self.seed,
                 report=report,
-                written=keeper.under_way(key),
+                written=under_way,
                 keep=lambda course: keeper.keep(key, course),
                 **training,
             )

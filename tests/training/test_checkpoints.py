@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -137,3 +139,17 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path):
         write_half()
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_a_killed_process_left_half_written_goes_with_the_next_write_and_nothing_else(path):
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    half = path.with_name(f".{path.name}.{int(gone.stdout)}.tmp")
+    others = [
+        path.with_name(f".{path.name}.{os.getppid()}.tmp"),  # of a process that is at work
+        path.with_name(f".d.npz.{int(gone.stdout)}.tmp"),  # of another file
+        path.with_name(f".{path.name}.mine.tmp"),  # not one of ours
+    ]
+    for left in (half, *others):
+        left.write_bytes(b"half a fi")
+    save_checkpoint(path, ARRAYS, ABOUT)
+    assert set(path.parent.iterdir()) == {path, *others}

@@ -6,6 +6,7 @@ import pytest
 from acg_numpy.data import draw_split, factorise
 from acg_numpy.training import loop
 from acg_numpy.training.baselines import make_model
+from acg_numpy.training.checkpoints import load_checkpoint, save_checkpoint
 from acg_numpy.training.loop import child_seed, scores_of, train
 from acg_numpy.training.pairs import Catalogue, Pairs
 from acg_numpy.training.ranking import Ranker, evaluate
@@ -105,3 +106,82 @@ def test_a_loss_that_is_not_finite_stops_with_the_epoch(task):
 def test_each_purpose_and_each_run_has_a_seed_of_its_own():
     seeds = {child_seed(seed, purpose) for seed in range(20) for purpose in ("batches", "attention/init", "film/init")}
     assert len(seeds) == 60
+
+
+class Stopped(Exception):
+    """What stops a training in these tests."""
+
+
+def stopped(task, name, after, path, **options):
+    """Train, and stop when so many epochs are written down; what was written comes back from a file."""
+    kept = []
+
+    def keep(course):
+        kept.append(course)
+        if len(kept) == after:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(ranker_of(task, name), task[0], task[1], task[2], epochs=9, seed=0, keep=keep, **options)
+    save_checkpoint(path, *kept[-1])
+    return load_checkpoint(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.05, "schedule": "cosine"}, {"schedule": "plateau"}])
+@pytest.mark.parametrize("name", ["attention", "film"])
+def test_training_that_was_stopped_after_any_epoch_ends_in_the_same_numbers(task, name, options, tmp_path, monkeypatch):
+    monkeypatch.setattr("acg_numpy.training.schedules.PLATEAU", 1)
+    monkeypatch.setattr(loop, "LEARNING_RATE", 0.1)  # so that some looks are worse than the best
+    whole = ranker_of(task, name)
+    expected = train(whole, task[0], task[1], task[2], epochs=9, seed=0, **options)
+    for after in range(1, 10):
+        written = stopped(task, name, after, tmp_path / "course.npz", **options)
+        ranker = ranker_of(task, name, seed=after)  # other values to start from, which must not matter
+        trained = train(ranker, task[0], task[1], task[2], epochs=9, seed=0, written=written, **options)
+        assert trained._replace(seconds=0) == expected._replace(seconds=0)
+        assert trained.seconds >= written.about["seconds"]
+        for parameter, value in whole.state_dict().items():
+            np.testing.assert_array_equal(ranker.state_dict()[parameter], value)
+
+
+def test_what_was_written_down_is_not_touched_by_the_training_that_goes_on_from_it(task, tmp_path):
+    written = stopped(task, "attention", 4, tmp_path / "course.npz")
+    save_checkpoint(tmp_path / "before.npz", *written)
+    train(ranker_of(task), task[0], task[1], task[2], epochs=9, seed=0, written=written)
+    save_checkpoint(tmp_path / "after.npz", *written)
+    assert (tmp_path / "before.npz").read_bytes() == (tmp_path / "after.npz").read_bytes()
+
+
+def test_training_that_had_ended_early_is_not_gone_on_with(task, monkeypatch):
+    monkeypatch.setattr(loop, "PATIENCE", 2)
+    monkeypatch.setattr(loop, "LEARNING_RATE", 0.0)
+    kept = []
+    ended = train(ranker_of(task), task[0], task[1], task[2], epochs=60, seed=0, keep=kept.append)
+    again = train(ranker_of(task), task[0], task[1], task[2], epochs=60, seed=0, written=kept[-1], keep=kept.append)
+    assert len(kept) == 6
+    assert again.history == ended.history
+
+
+def test_a_schedule_sets_the_rate_of_every_epoch(task, monkeypatch):
+    rates = []
+    step = loop.AdamW.step
+    monkeypatch.setattr(loop.AdamW, "step", lambda optimiser: (rates.append(optimiser.lr), step(optimiser)))
+    train(ranker_of(task), task[0], task[1], task[2], epochs=4, seed=0, schedule="cosine")
+    steps = len(rates) // 4
+    np.testing.assert_allclose(rates[::steps], loop.LEARNING_RATE * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2)
+
+
+def test_steps_follow_gradients_no_longer_than_the_limit(task, monkeypatch):
+    norms = []
+    step = loop.AdamW.step
+
+    def measured(optimiser):
+        norms.append(np.sqrt(sum(np.sum(p.grad**2) for p in optimiser.parameters if p.grad is not None)))
+        step(optimiser)
+
+    monkeypatch.setattr(loop.AdamW, "step", measured)
+    train(ranker_of(task), task[0], task[1], task[2], epochs=2, seed=0)
+    longest = max(norms)
+    norms.clear()
+    train(ranker_of(task), task[0], task[1], task[2], epochs=2, seed=0, clip_norm=longest / 3)
+    np.testing.assert_allclose(max(norms), longest / 3, rtol=1e-5)
