@@ -127,7 +127,7 @@ def _describe_trained(trained: Trained) -> Description:
 def _id_vectors(path: Path) -> Description | None:
     """Describe an .npz file of `ids` and `vectors`, as --user-vectors and --item-vectors take it; else None."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             if set(archive.files) != {"ids", "vectors"}:
                 return None
             ids, vectors = archive["ids"], archive["vectors"]

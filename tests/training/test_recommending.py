@@ -96,7 +96,7 @@ def test_names_that_are_not_there_are_answered_with_the_nearest_or_the_way(folde
     recommender = Recommender.load(folder)
     with pytest.raises(DataError, match="there is no user 'usr 12'; did you mean 'user 12'"):
         recommender.recommend("usr 12")
-    with pytest.raises(DataError, match="there is no user 'zoe' among 80; .*acg condition --interactions"):
+    with pytest.raises(DataError, match=r"there is no user 'zoe' among 80; .*acg condition --interactions"):
         recommender.recommend("zoe")
     with pytest.raises(DataError, match="there is no domain 'music' among 3; 'domain 0', 'domain 1', 'domain 2'"):
         recommender.recommend("user 1", domain="music")
@@ -114,7 +114,7 @@ def test_a_folder_without_its_files_or_with_those_of_two_runs_is_refused(folder,
         Recommender.load(folder / "users.txt")
     other = type(interactions)(**{**vars_of(interactions), "sha256": "1" * 64})
     save_taken(folder / "interactions.npz", other)
-    with pytest.raises(CheckpointError, match="is of another run than checkpoint.npz"):
+    with pytest.raises(CheckpointError, match=r"is of another run than checkpoint\.npz"):
         Recommender.load(folder)
     (folder / "interactions.npz").write_bytes((folder / "checkpoint.npz").read_bytes())
     with pytest.raises(CheckpointError, match="is not a file of interactions: it has no 'users'"):

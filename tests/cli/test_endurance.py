@@ -1,0 +1,168 @@
+"""Real processes, stopped and killed at random moments, end in the numbers of one that was left alone.
+
+`HYPOTHESIS_PROFILE=thorough pytest tests/cli/test_endurance.py` kills many more, of a longer training.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from acg_numpy.cli import main
+from acg_numpy.training import load_checkpoint
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
+
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
+KILLS = 30 if THOROUGH else 4
+SMALL = (
+    *("--seeds", "2" if THOROUGH else "1", "--epochs", "60" if THOROUGH else "40", "--emb-dim", "8", "--heads", "2"),
+    *("--clip-norm", "0.5", "--schedule", "plateau", "--quiet"),
+)
+# `acg` with a state that is written after every epoch, so that there is one to be killed in, however short training is
+OFTEN = "import sys; from acg_numpy.cli import main; from acg_numpy.training import keeping; keeping.EVERY = 0.0; "
+OFTEN += "keeping.SHARE = 0.0; sys.exit(main())"
+
+
+def start(taken: Path, out: Path, *options: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", OFTEN, "train", str(taken), "--out", str(out), *SMALL, *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def waited(process: "subprocess.Popen[str]") -> str:
+    """Wait for a process that is to end well; what it said on standard error."""
+    with process:
+        _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    return err
+
+
+def numbers(out: Path) -> dict[str, Any]:
+    """All that came out, but the seconds."""
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    for row in metrics["test"].values():
+        del row["seconds"]
+    files = ("conditions.npy", "checkpoint.npz", "item_bias.npy", "item_vectors.npy", "split.tsv")
+    return {"metrics": json.dumps(metrics), **{name: (out / name).read_bytes() for name in files}}
+
+
+def written(out: Path) -> int:
+    """When the state was written last, in nanoseconds; 0 if it was not."""
+    return (out / "last.npz").stat().st_mtime_ns if (out / "last.npz").exists() else 0
+
+
+def wait_for_a_write(process: "subprocess.Popen[str]", out: Path) -> None:
+    """Wait until the process has written the state, or ended."""
+    before = written(out)
+    while process.poll() is None and written(out) == before:
+        time.sleep(0.001)
+
+
+@pytest.fixture(scope="module")
+def alone(taken: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
+    """The numbers of a process that was left alone, and for how many seconds it wrote states and results."""
+    out = tmp_path_factory.mktemp("alone") / "out"
+    process = start(taken, out)
+    wait_for_a_write(process, out)
+    began = time.monotonic()
+    waited(process)
+    return numbers(out), time.monotonic() - began
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_numbers(
+    taken: Path, tmp_path: Path, alone: tuple[dict[str, Any], float], record_property: Any
+) -> None:
+    expected, seconds = alone
+    out, seed = tmp_path / "out", random.randrange(10**6)
+    rng = random.Random(seed)
+    done = []  # finished outcomes, and epochs of the training under way, in the state that each kill left
+    for kill in range(KILLS):
+        with start(taken, out, "--resume") as process:
+            if kill % 4 < 3:
+                wait_for_a_write(process, out)
+                time.sleep(rng.uniform(0.0, 1.3 * seconds / KILLS))
+            else:
+                time.sleep(rng.uniform(0.0, 2.0))  # before it has come to writing
+            process.kill()
+        if process.returncode == 0:  # it was through before it could be killed
+            break
+        assert process.returncode == -signal.SIGKILL
+        state = load_checkpoint(out / "last.npz").about  # whole, whenever it was killed
+        (course,) = state["under way"].values() or ({"history": {"epoch": []}},)
+        done.append((len(state["finished"]), len(course["history"]["epoch"])))
+    record_property("states", done)
+    assert done == sorted(done), f"something that was done was lost (seed {seed})"
+    assert len(set(done)) > 1, f"no kill met a process at work (seed {seed})"
+    waited(start(taken, out, "--resume"))
+    assert numbers(out) == expected, f"seed {seed}"
+    assert not list(out.glob(".*")), "a half-written file was left behind"
+
+
+def test_ctrl_c_saves_says_the_command_that_goes_on_and_that_ends_in_the_same_numbers(
+    taken: Path, tmp_path: Path, alone: tuple[dict[str, Any], float]
+) -> None:
+    out = tmp_path / "with a space"
+    with start(taken, out) as process:
+        wait_for_a_write(process, out)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines() == [
+        f"acg: interrupted; go on with: acg train {taken} --out '{out}' {' '.join(SMALL)} --resume"
+    ]
+    assert {path.name for path in out.iterdir()} == {"last.npz"}
+    assert waited(start(taken, out, "--resume")) == ""
+    assert numbers(out) == alone[0]
+
+
+def test_other_options_and_other_data_are_refused_in_one_line_and_nothing_is_touched(
+    taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--epochs", "1", "--no-baselines", "--quiet"]
+    train = ["train", str(taken), "--out", str(tmp_path), *options]
+    assert main(train) == 0
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    capfd.readouterr()
+    for more, told in (
+        (["--schedule", "cosine", "--heads", "2"], "heads was 4 and is 2; schedule was 'constant' and is 'cosine'"),
+        (["--max-domains", "2"], "interactions was '"),
+    ):
+        assert main([*train, *more, "--resume"]) == 1
+        out, err = capfd.readouterr()
+        assert out == ""
+        assert len(err.splitlines()) == 1
+        assert err.startswith(f"acg: {tmp_path / 'last.npz'} is the state of another experiment: {told}")
+    (tmp_path / "last.npz").write_bytes(before[tmp_path / "last.npz"][:1000])
+    assert main([*train, "--resume"]) == 1
+    assert "is truncated or damaged" in capfd.readouterr().err
+    del before[tmp_path / "last.npz"]
+    for path, content in before.items():
+        assert path.read_bytes() == content
+
+
+def test_notes_say_where_training_begins(taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train = ["train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--no-baselines"]
+    for more, told in (
+        (["--resume"], "is not there yet, so training begins at the beginning"),
+        ([], "is of an earlier run, and will be replaced; --resume would go on from it"),
+    ):
+        assert main([*train, *more]) == 0
+        assert f"{tmp_path / 'last.npz'} {told}" in capfd.readouterr().err
+    assert np.load(tmp_path / "conditions.npy").any()
+
+
+@pytest.mark.parametrize("options", [["--clip-norm", "0"], ["--clip-norm", "inf"], ["--schedule", "cosin"]])
+def test_a_limit_or_a_schedule_that_is_none_is_wrong_usage(
+    options: list[str], taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(taken), "--out", str(tmp_path / "out"), *options]) == 2
+    assert options[1] in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
