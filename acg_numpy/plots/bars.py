@@ -72,19 +72,19 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
 
     paired = metrics.get("paired", {}) if measure == "ndcg@10" else {}
     right = ax.secondary_yaxis("right")
-    right.set_yticks(range(len(names)), labels=[_told(name, test[name][measure]["mean"], paired) for name in names])
+    told = [_told(name, test[name][measure]["mean"], paired) for name in names]
+    header = ["mean (lead)"] if paired else ["mean"]
+    right.set_yticks([*range(len(names)), len(names) - 0.2], labels=[*told, *header])
     right.tick_params(length=0)
     ax.set_yticks(range(len(names)), labels=names)
-    ax.set_ylim(-0.7, len(names) - 0.3)
+    ax.set_ylim(-0.7, len(names))
     ax.grid(axis="y", color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)
     for side in (*ax.spines.values(), *right.spines.values()):
         side.set_visible(side is ax.spines["bottom"])
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.06)
-    ax.set_xlabel(_caption(measure, len(runs[0]), any(name in REFERENCE_LINES for name in names)))
-    if paired:
-        ax.set_title("mean (attention's lead); * by more than two standard errors", fontsize="small", loc="left")
+    ax.set_xlabel(_caption(measure, len(runs[0]), any(name in REFERENCE_LINES for name in names), bool(paired)))
     return ax
 
 
@@ -96,10 +96,11 @@ def _told(name: str, mean: float, paired: Mapping[str, Mapping[str, float]]) -> 
     return f"{mean:.3f} ({lead}){'*' if abs(difference) > SURE * se else ''}"
 
 
-def _caption(measure: str, runs: int, referred: bool) -> str:
-    words = [f"{measure.upper() if measure.startswith('ndcg') else measure} on test pairs"]
-    if runs > 1:
-        words.append("one stroke a run")
-    if referred:
-        words.append("hollow: reference lines, no conditioners")
-    return "; ".join(words)
+def _caption(measure: str, runs: int, referred: bool, compared: bool) -> str:
+    """Say what is drawn, and below it what the marks mean."""
+    lines = [f"{measure.upper() if measure.startswith('ndcg') else measure} on test pairs"]
+    if marks := [*(["a stroke: one run"] if runs > 1 else []), *(["hollow: no conditioner"] if referred else [])]:
+        lines.append("; ".join(marks))
+    if compared:
+        lines.append("in brackets: attention's lead; * more than two standard errors")
+    return "\n".join(lines)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from acg_numpy.conditioner import AttentionConditioner
-from acg_numpy.data import read_split
-from acg_numpy.training import fit, load_checkpoint
+from acg_numpy.data import DataError, Vectors, draw_split, read_split
+from acg_numpy.training import CheckpointError, fit, load_checkpoint
 from acg_numpy.training.experiment import require_finite
+from acg_numpy.training.folding import fold_interactions, fold_vectors
+from acg_numpy.training.recommending import Recommender
 
 SMALL = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3}
 REFERENCES = {"item-ridge", "user-knn"}
@@ -187,3 +189,89 @@ def test_arguments_out_of_range_are_named_before_anything_is_trained(interaction
     with pytest.raises(ValueError, match="does not divide emb_dim"):
         fit(interactions, **{**SMALL, "heads": 3}, progress=told.append)
     assert not told
+
+
+def test_reference_lines_tell_their_strength_and_what_attentions_depend_on_is_kept(result):
+    for name in REFERENCES:
+        assert len(result.metrics["test"][name]["strength"]) == 2
+    found = result.metrics["dependence"]
+    assert set(found) == {"attention", "one-key"}
+    assert found["one-key"]["largest change"] == 0 < found["attention"]["largest change"]
+    assert found["one-key"]["paired"]["users permuted"] == {"difference": 0.0, "se": 0.0}
+    for name, row in found.items():
+        values = row["ndcg@10"]["unchanged"]["values"]
+        assert values == pytest.approx(result.metrics["test"][name]["ndcg@10"]["values"])
+    assert len(found["attention"]["tokens"]["domain 0"]["without"]) == 3
+
+
+def test_a_given_split_is_used_in_every_run(interactions):
+    split = draw_split(interactions, 77)
+    result = fit(interactions, seeds=2, split=split, **SMALL)
+    assert result.split is split
+    assert {run["pairs"]["test"] for run in result.metrics["runs"]} == {len(split.test)}
+    popular = result.metrics["test"]["popularity"]["ndcg@10"]["values"]
+    assert popular[0] == popular[1]  # nothing but the split decides them
+    assert result.metrics["given"]["split"]
+
+
+@pytest.fixture(scope="module")
+def own(interactions):
+    rng = np.random.default_rng(0)
+    kind = np.arange(80) % 2 * 2 - 1
+    users = np.outer(kind, rng.normal(size=8)) * 50 + rng.normal(size=(80, 8))
+    users[3] = 0
+    item_kind = np.arange(36) % 2 * 2 - 1
+    items = np.outer(item_kind, rng.normal(size=8)) + rng.normal(size=(36, 8)) / 10
+    return {
+        "user_vectors": Vectors(interactions.users, users),
+        "item_vectors": Vectors(interactions.items, items),
+    }
+
+
+@pytest.fixture(scope="module")
+def trained_on_own(interactions, own):
+    return fit(interactions, baselines=False, **own, **{**SMALL, "epochs": 20})
+
+
+def test_own_vectors_are_used_scaled(trained_on_own, own):
+    scale = own["user_vectors"].vectors.std()
+    np.testing.assert_allclose(
+        trained_on_own.user_vectors[:, 1], own["user_vectors"].vectors / scale, rtol=1e-4, atol=1e-6
+    )
+    assert trained_on_own.own_scale == pytest.approx(scale)
+    assert trained_on_own.factors.item_vectors.std() == pytest.approx(1, rel=1e-4)
+    assert trained_on_own.metrics["test"]["attention"]["ndcg@10"]["mean"] > 0.75
+    assert trained_on_own.metrics["given"] == {**trained_on_own.metrics["given"], "split": None}
+    assert "**They may have seen the test pairs**" in trained_on_own._repr_markdown_()
+
+
+def test_a_user_of_zeros_is_unknown_everywhere_and_nobody_else_is(trained_on_own):
+    assert trained_on_own.without_elsewhere == 3
+    assert not trained_on_own.conditions[3].any()
+    assert trained_on_own.conditions[0, 0].any()  # this one did nothing elsewhere, but has a vector
+
+
+def test_new_users_need_vectors_and_get_the_same_conditions(trained_on_own, own, interactions, tmp_path):
+    np.save(tmp_path / "users.npy", own["user_vectors"].vectors)
+    fold_vectors(trained_on_own.trained, tmp_path / "users.npy", tmp_path / "conditions.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "conditions.npy"), trained_on_own.conditions, rtol=1e-4, atol=1e-5)
+    with pytest.raises(DataError, match="trained with user vectors of your own"):
+        trained_on_own.trained.conditions(interactions.matrix)
+    with pytest.raises(DataError, match="trained with user vectors of your own"):
+        fold_interactions(trained_on_own.trained, interactions.matrix, tmp_path / "no.npy")
+
+
+def test_known_users_get_recommendations_from_their_vectors(trained_on_own, interactions, tmp_path):
+    trained_on_own.write(tmp_path)
+    [found] = Recommender.load(tmp_path).recommend("user 10", domain="domain 1", top=4)
+    fresh = (interactions.item_domain == 1) & (interactions.matrix.toarray()[10] == 0)
+    vectors, bias = trained_on_own.factors.item_vectors[fresh], trained_on_own.item_bias[fresh]
+    scores = 3 * vectors @ trained_on_own.conditions[10, 1] / np.sqrt(8) + bias
+    assert found.items.tolist() == interactions.items[fresh][np.argsort(-scores)[:4]].tolist()
+
+
+def test_other_vectors_than_before_do_not_go_on_from_a_state(interactions, own, tmp_path):
+    state = tmp_path / "last.npz"
+    fit(interactions, baselines=False, state=state, **own, **SMALL)
+    with pytest.raises(CheckpointError, match="user_vectors was '"):
+        fit(interactions, baselines=False, state=state, resume=True, item_vectors=own["item_vectors"], **SMALL)
