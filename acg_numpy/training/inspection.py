@@ -67,7 +67,7 @@ def _describe_archive(path: Path) -> Description:
         return table
     arrays, about = load_checkpoint(path)
     if "conditioner" in about:
-        return _describe_trained(Trained.load(path))
+        return _describe_trained(Trained.load(path), path)
     entries = [(name, " x ".join(f"{n:,}" for n in a.shape) or "1", str(a.dtype)) for name, a in arrays.items()]
     if len(entries) > SHOWN:
         entries[SHOWN:] = [(f"... {len(entries) - SHOWN} more", "", "")]
@@ -79,7 +79,7 @@ def _describe_archive(path: Path) -> Description:
     )
 
 
-def _describe_trained(trained: Trained) -> Description:
+def _describe_trained(trained: Trained, path: Path) -> Description:
     conditioner = trained.conditioner
     attention, tokens = conditioner.attention, conditioner.domain_embedding
     sizes = np.bincount(trained.item_domain, minlength=len(trained.domains))
@@ -110,10 +110,10 @@ def _describe_trained(trained: Trained) -> Description:
         )
     if small := [name for name, size in named.items() if size < 3]:
         advice.append(f"fewer than 3 items, where there is nothing to rank: {', '.join(map(repr, small))}")
-    advice.append(
-        "new users: acg condition CHECKPOINT --interactions FILE --out NEW.npy; recommendations: acg recommend DIR "
-        "--user ID"
-    )
+    source = "--interactions FILE" if trained.own_scale is None else "--users FILE.npy"
+    advice.append(f"for users met later: acg condition {path} {source} --out NEW.npy")
+    if path.with_name("interactions.npz").is_file():
+        advice.append(f"for those of the training: acg recommend {path.parent} --user ID")
     shared = f" and {tokens.num_global_tokens} that all share" if tokens.num_global_tokens else ""
     what = (
         f"a trained conditioner, whole: {attention.emb_dim} dimensions, {attention.num_heads} heads, "
@@ -128,7 +128,7 @@ def _id_vectors(path: Path) -> Description | None:
     """Describe an .npz file of `ids` and `vectors`, as --user-vectors and --item-vectors take it; else None."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if set(archive.files) != {"ids", "vectors"}:
+            if set(archive.files) - {"domains"} != {"ids", "vectors"}:
                 return None
             ids, vectors = archive["ids"], archive["vectors"]
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError):

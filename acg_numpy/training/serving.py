@@ -159,7 +159,8 @@ class Trained:
         options = about.pop("conditioner", None)
         missing = [name for name in (*FACTORS, *ITEMS, "scale") if name not in arrays]
         if not isinstance(options, Mapping) or missing:
-            lacks = ", ".join(missing) if missing else "its conditioner's options"
+            more = ", ..." if len(missing) > 3 else ""
+            lacks = ", ".join(missing[:3]) + more if missing else "its conditioner's options"
             raise CheckpointError(
                 f"{path} is a checkpoint, but not one of a trained conditioner (it lacks {lacks}); "
                 "checkpoint.npz in a folder that 'acg train' wrote is one"
