@@ -27,9 +27,16 @@ SMALL = (
     *("--seeds", "2" if THOROUGH else "1", "--epochs", "60" if THOROUGH else "40", "--emb-dim", "8", "--heads", "2"),
     *("--clip-norm", "0.5", "--schedule", "plateau", "--quiet"),
 )
-# `acg` with a state that is written after every epoch, so that there is one to be killed in, however short training is
-OFTEN = "import sys; from acg_numpy.cli import main; from acg_numpy.training import keeping; keeping.EVERY = 0.0; "
-OFTEN += "keeping.SHARE = 0.0; sys.exit(main())"
+# `acg` with a state that is written after every epoch, so that there is one to be killed in, however short training is;
+# and Ctrl-C works, also where the tests run in the background, where a shell has it ignored.
+OFTEN = """
+import signal, sys
+from acg_numpy.cli import main
+from acg_numpy.training import keeping
+signal.signal(signal.SIGINT, signal.default_int_handler)
+keeping.EVERY = keeping.SHARE = 0.0
+sys.exit(main())
+"""
 
 
 def start(taken: Path, out: Path, *options: str) -> "subprocess.Popen[str]":
