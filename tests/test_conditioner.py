@@ -190,6 +190,34 @@ class TestSeeds:
         assert np.std(weight) == pytest.approx(limit / np.sqrt(3), rel=0.05)
 
 
+class TestMask:
+    """Tokens may be kept out of sight, for all users or for each."""
+
+    def test_a_masked_token_gets_no_weight_and_its_value_does_not_matter(self, conditioner, users):
+        mask = np.arange(8) != 3
+        condition, attention = conditioner(users, 1, mask=mask, return_attention=True)
+        assert not attention.data[..., 3].any()
+        np.testing.assert_allclose(np.sum(attention.data, axis=-1), 1, rtol=1e-5)
+        conditioner.domain_embedding.tokens.data[:, 3] = 1e3
+        np.testing.assert_array_equal(conditioner(users, 1, mask=mask).data, condition.data)
+
+    def test_each_user_may_have_a_mask(self, conditioner, users):
+        masks = np.random.default_rng(0).random((5, 8)) < 0.5
+        masks[:, 0] = True
+        together = conditioner(users, 1, mask=masks).data
+        alone = [conditioner(user, 1, mask=mask).data for user, mask in zip(users, masks, strict=True)]
+        np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+
+    def test_seeing_all_is_no_mask(self, conditioner, users):
+        np.testing.assert_array_equal(conditioner(users, 1, mask=np.ones(8, bool)).data, conditioner(users, 1).data)
+
+    def test_a_mask_that_does_not_fit_is_refused(self, conditioner, users):
+        with pytest.raises(TypeError, match="mask"):
+            conditioner(users, 1, mask=np.ones(8))
+        with pytest.raises(ValueError, match="mask"):
+            conditioner(users, 1, mask=np.ones(7, bool))
+
+
 class TestOneKey:
     """With one key softmax has nothing to choose from."""
 
