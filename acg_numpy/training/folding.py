@@ -227,10 +227,14 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> Layout:
         file.flush()
         layout = Layout(path, shape, dtype, file.tell())
         size = layout.offset + dtype.itemsize * int(np.prod(shape))
-        if hasattr(os, "posix_fallocate"):  # else a disk that fills up while its pages are written ends the process
-            os.posix_fallocate(file.fileno(), 0, size)
-        else:
-            file.truncate(size)
+        try:
+            if hasattr(os, "posix_fallocate"):  # else a disk that fills up while its pages are written ends the process
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                file.truncate(size)
+        except OSError as error:
+            error.filename = str(path)
+            raise
     return layout
 
 

@@ -1,5 +1,8 @@
 """New users are conditioned by the block as they would be at once, into a file that is whole or not there."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -115,6 +118,22 @@ def test_interrupted_it_leaves_what_was_there_before(result, interactions, tmp_p
     with pytest.raises(KeyboardInterrupt):
         fold_interactions(result.trained, interactions.matrix, tmp_path / "c.npy", progress=stop)
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"before"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="where space cannot be reserved, it is not known before")
+def test_a_full_disk_is_known_before_the_work_and_leaves_what_was_there(result, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    np.save(tmp_path / "u.npy", np.ones((4, 8), np.float32))
+    (tmp_path / "c.npy").write_bytes(b"before")
+    done = []
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        fold_vectors(result.trained, tmp_path / "u.npy", tmp_path / "c.npy", progress=done.append)
+    assert str(caught.value.filename) == str(tmp_path / "c.npy")
+    assert not done
+    assert (tmp_path / "c.npy").read_bytes() == b"before"
 
 
 def test_a_message_speaks_of_the_file_that_was_asked_for(result, interactions, tmp_path):
