@@ -9,13 +9,14 @@ at the rows of the users with a training pair there, and for a test pair at what
                      B = argmin |A B - Y|^2 + c a |B|^2 = (A'A + c a 1)^-1 A'Y        a = mean of |A_u|^2
 
                  scores the items of d by A_u B.  There is one weight from every item to every item, so m is held to
-                 the 4,096 items outside d that are taken most; memory then grows with the items, not with users x
+                 the 2,048 items outside d that are taken most; memory then grows with the items, not with users x
                  items.
     user-knn     Cosine similarity of A * w, w = 1 / sqrt(1 + popularity), finds the k users most alike, among at most
                  16,384 drawn at random, and scores the items of d by how many of them took each, weighed by
                  similarity.
 
-The strength, c or k, is the one of `STRENGTHS` with the best NDCG@10 on the validation pairs.
+The strength, c or k, is the one of `STRENGTHS` with the best NDCG@10 on the validation pairs, or, where there are more
+than 10,000, on so many drawn at random.
 
 References
 ----------
@@ -24,7 +25,7 @@ Steck, "Embarrassingly shallow autoencoders for sparse data", 2019, which is suc
 Herlocker et al., "An algorithmic framework for performing collaborative filtering", 1999.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +39,9 @@ from acg_numpy.training.metrics import top_k
 from acg_numpy.training.pairs import Ids, Pairs
 from acg_numpy.training.ranking import Score, evaluate
 
-MOST_ITEMS = 1 << 12  # that the regression looks at
+MOST_ITEMS = 1 << 11  # that the regression looks at
 MOST_USERS = 1 << 14  # among whom neighbours are sought
+MOST_PAIRS = 10_000  # of validation that the strength is chosen on
 COLUMNS = 1 << 10  # items of a domain whose weights are solved for together
 SIMILARITIES = 1 << 22  # that are held at once
 
@@ -92,7 +94,7 @@ def make_reference(
     validation, test : Pairs
         Where there is nothing to validate on, the middle strength is taken.
     seed : int, default 0
-        Of the draw of users, where there are more than neighbours are sought among.
+        Of the draws of users and of pairs, where there are more than are looked at.
 
     Returns
     -------
@@ -126,31 +128,35 @@ def make_reference(
     """
     if name not in STRENGTHS:
         raise ValueError(f"name must be one of {', '.join(STRENGTHS)}, but it is {name!r}")
-    strengths = STRENGTHS[name]
-    validated = np.zeros(len(strengths))
-    tested = np.zeros((len(strengths), 2, len(test)))
-    parameters = 0
-    for domain in range(len(interactions.domains)):
-        judged = [np.flatnonzero(pairs.domains == domain) for pairs in (validation, test)]
-        if not sum(map(len, judged)):
-            continue
-        seen = look(visible, interactions, train[train[:, 1] == domain, 0], domain)
-        scores: Iterator[Score]
-        if name == "item-ridge":
-            parameters += len(_features(seen.outside)) * seen.inside.shape[1]
-            scores = ridge_scores(seen, strengths)
-        else:
-            popularity = np.asarray(visible.sum(axis=0), np.float64)
-            draw = np.random.default_rng([seed, domain])
-            users = np.concatenate([pairs.users[i] for pairs, i in zip((validation, test), judged, strict=True)])
-            scores = neighbour_scores(seen, strengths, users, 1 / np.sqrt(1 + popularity), draw)
-        parts = [pairs.take(index) for pairs, index in zip((validation, test), judged, strict=True)]
-        for s, score in enumerate(scores):
-            validated[s] += evaluate(score, parts[0])[0].sum()
-            tested[s][:, judged[1]] = evaluate(score, parts[1])
-    best = int(np.argmax(validated)) if len(validation) else len(strengths) // 2
-    ndcg, recall = tested[best]
-    return Reference(ndcg, recall, float(strengths[best]), parameters)
+    rng = np.random.default_rng(seed)
+    if len(validation) > MOST_PAIRS:
+        validation = validation.take(np.sort(rng.choice(len(validation), MOST_PAIRS, replace=False)))
+    draw = int(rng.integers(2**32))
+
+    def evaluated(pairs: Pairs, strengths: Sequence[float]) -> tuple[Array, int]:
+        """Fit every domain that has pairs: NDCG and recall (strengths, 2, P), and the number of weights."""
+        figures, parameters = np.zeros((len(strengths), 2, len(pairs))), 0
+        for domain in np.unique(pairs.domains).tolist():
+            here = np.flatnonzero(pairs.domains == domain)
+            seen = look(visible, interactions, train[train[:, 1] == domain, 0], domain)
+            if name == "item-ridge":
+                parameters += len(_features(seen.outside)) * seen.inside.shape[1]
+                scores = ridge_scores(seen, strengths)
+            else:
+                popularity = np.asarray(visible.sum(axis=0), np.float64)
+                among = np.random.default_rng([draw, domain])
+                scores = neighbour_scores(seen, strengths, pairs.users[here], 1 / np.sqrt(1 + popularity), among)
+            for s, score in enumerate(scores):
+                figures[s][:, here] = evaluate(score, pairs.take(here))
+        return figures, parameters
+
+    strength = STRENGTHS[name][len(STRENGTHS[name]) // 2]
+    if len(validation):
+        figures, _ = evaluated(validation, STRENGTHS[name])
+        strength = STRENGTHS[name][int(np.argmax(figures[:, 0].mean(axis=1)))]
+    figures, parameters = evaluated(test, (strength,))
+    ndcg, recall = figures[0]
+    return Reference(ndcg, recall, float(strength), parameters)
 
 
 def look(visible: sp.csr_array, interactions: Interactions, users: Ids, domain: int) -> Seen:
@@ -164,7 +170,7 @@ def look(visible: sp.csr_array, interactions: Interactions, users: Ids, domain: 
     return Seen(outside(users), sp.csr_array(visible[users][:, interactions.columns(domain)]), outside)
 
 
-def ridge_scores(seen: Seen, strengths: tuple[float, ...]) -> Iterator[Score]:
+def ridge_scores(seen: Seen, strengths: Sequence[float]) -> Iterator[Score]:
     """Fit the regression of one domain, at one strength after the other."""
     chosen = _features(seen.outside)
     A = sp.csr_array(seen.outside[:, chosen])  # (n, m)
@@ -188,7 +194,7 @@ def ridge_scores(seen: Seen, strengths: tuple[float, ...]) -> Iterator[Score]:
 
 
 def neighbour_scores(
-    seen: Seen, strengths: tuple[float, ...], users: Ids, item_weight: Array, rng: np.random.Generator
+    seen: Seen, strengths: Sequence[float], users: Ids, item_weight: Array, rng: np.random.Generator
 ) -> Iterator[Score]:
     """Score one domain's items for some users, by 5, 10, 20, ... neighbours."""
     among = np.arange(seen.outside.shape[0])
