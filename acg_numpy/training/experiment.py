@@ -97,6 +97,11 @@ def fit(
     Interrupted
         At Ctrl-C, a KeyboardInterrupt, once `state` is written.
 
+    Notes
+    -----
+    Where a domain has more than 5,000 items, a batch compares those taken with a sample of 1,000 others (see
+    `acg_numpy.training.in_domain`); metrics and report say so, and all rankings are over all items.
+
     Examples
     --------
     >>> from acg_numpy.data import make_world
