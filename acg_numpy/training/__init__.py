@@ -18,10 +18,12 @@ from acg_numpy.training.loop import EpochReport, Progress
 from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
 from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
 from acg_numpy.training.recommending import Recommendation, Recommender
+from acg_numpy.training.references import REFERENCES
 from acg_numpy.training.result import Result
 from acg_numpy.training.serving import Trained
 
 __all__ = [
+    "REFERENCES",
     "SGD",
     "TRAINED",
     "AdamW",
