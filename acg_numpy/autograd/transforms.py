@@ -149,16 +149,7 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
     """
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        places = _places(argnums, len(args))
-        level = _Level([args[i] for i in places], "grad")
-
-        def of_chosen(*chosen: Any) -> Any:
-            full = list(args)
-            for i, tree in zip(places, chosen, strict=True):
-                full[i] = tree
-            return fun(*full, **kwargs)
-
-        out = level.run(of_chosen)
+        level, out = _run_by_arguments("grad", fun, argnums, args, kwargs)
         value, aux = out if has_aux else (out, None)
         value = _as_tensor(value)
         if value.shape != ():
@@ -281,16 +272,8 @@ def jacobian(fun: Function, argnums: Argnums = 0) -> Function:
     """
 
     def function(*args: Any, **kwargs: Any) -> Any:
-        places = _places(argnums, len(args))
-        level = _Level([args[i] for i in places], "jacobian")
-
-        def of_chosen(*chosen: Any) -> Any:
-            full = list(args)
-            for i, tree in zip(places, chosen, strict=True):
-                full[i] = tree
-            return fun(*full, **kwargs)
-
-        leaves, rebuild = flatten(level.run(of_chosen))
+        level, out = _run_by_arguments("jacobian", fun, argnums, args, kwargs)
+        leaves, rebuild = flatten(out)
         blocks = [_rows(level, _as_tensor(leaf)) for leaf in leaves]
         if isinstance(argnums, tuple):
             return rebuild([level.rebuild(block) for block in blocks])
@@ -326,12 +309,23 @@ def hessian(fun: Function, argnums: Argnums = 0) -> Function:
     return _named(jacobian(grad(fun, argnums), argnums), "hessian", fun)
 
 
-def _places(argnums: Argnums, n: int) -> tuple[int, ...]:
+def _run_by_arguments(
+    what: str, fun: Function, argnums: Argnums, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[_Level, Any]:
+    """Run a function with variables for the arguments that `argnums` chooses, and all others as they are."""
     places = argnums if isinstance(argnums, tuple) else (argnums,)
     for i in places:
-        if not -n <= i < n:
-            raise ValueError(f"argnums is {argnums}, but the function was called with {n} positional arguments")
-    return tuple(i % n for i in places)
+        if not -len(args) <= i < len(args):
+            raise ValueError(f"argnums is {argnums}, but the function was called with {len(args)} positional arguments")
+    level = _Level([args[i] for i in places], what)
+
+    def of_chosen(*chosen: Any) -> Any:
+        full = list(args)
+        for i, tree in zip(places, chosen, strict=True):
+            full[i] = tree
+        return fun(*full, **kwargs)
+
+    return level, level.run(of_chosen)
 
 
 def _named(function: Function, transform: str, of: Function) -> Function:
