@@ -153,3 +153,12 @@ def test_what_a_killed_process_left_half_written_goes_with_the_next_write_and_no
         left.write_bytes(b"half a fi")
     save_checkpoint(path, ARRAYS, ABOUT)
     assert set(path.parent.iterdir()) == {path, *others}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is open cannot be replaced")
+def test_who_reads_while_a_new_file_is_written_meets_the_old_one_whole(path):
+    before = path.read_bytes()
+    with open(path, "rb") as reader:
+        save_checkpoint(path, {}, {})
+        assert reader.read() == before
+    assert path.read_bytes() != before

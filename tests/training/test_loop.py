@@ -49,11 +49,13 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_others(task):
     assert any(np.any(value != third.state_dict()[name]) for name, value in first.state_dict().items())
 
 
-def test_the_best_epoch_is_kept(task):
+def test_the_best_epoch_is_kept(task, monkeypatch):
+    monkeypatch.setattr(loop, "LEARNING_RATE", 0.1)  # so that some looks are worse than the best
     ranker, outcome = trained(task, epochs=9)
     looks = outcome.history["validation_ndcg"]
     assert outcome.history["validation_epoch"] == [2, 4, 6, 8, 9]
     assert outcome.best_epoch == outcome.history["validation_epoch"][int(np.argmax(looks))]
+    assert outcome.best_epoch < 9
     assert not ranker.training
     assert np.mean(evaluate(scores_of(ranker, task[2]), task[1])[0]) == max(looks)
 
@@ -142,6 +144,28 @@ def test_training_that_was_stopped_after_any_epoch_ends_in_the_same_numbers(task
         assert trained.seconds >= written.about["seconds"]
         for parameter, value in whole.state_dict().items():
             np.testing.assert_array_equal(ranker.state_dict()[parameter], value)
+
+
+def test_a_stop_in_the_midst_of_an_epoch_goes_back_to_the_last_whole_one(task, monkeypatch):
+    """Here in the look that ends epoch 6, when its steps were taken and its loss is known."""
+    whole, kept, looks = ranker_of(task), [], iter([evaluate, evaluate])
+    expected = train(whole, task[0], task[1], task[2], epochs=9, seed=0)
+
+    def look(score, pairs):
+        if (found := next(looks, None)) is None:
+            raise Stopped
+        return found(score, pairs)
+
+    monkeypatch.setattr(loop, "evaluate", look)
+    with pytest.raises(Stopped):
+        train(ranker_of(task), task[0], task[1], task[2], epochs=9, seed=0, keep=kept.append)
+    monkeypatch.undo()
+    assert kept[-1].about["history"]["epoch"] == [1, 2, 3, 4, 5]
+    ranker = ranker_of(task)
+    trained = train(ranker, task[0], task[1], task[2], epochs=9, seed=0, written=kept[-1])
+    assert trained._replace(seconds=0) == expected._replace(seconds=0)
+    for parameter, value in whole.state_dict().items():
+        np.testing.assert_array_equal(ranker.state_dict()[parameter], value)
 
 
 def test_what_was_written_down_is_not_touched_by_the_training_that_goes_on_from_it(task, tmp_path):
