@@ -83,6 +83,8 @@ class _Pair:
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, options = self._bind(args, kwargs)
         tensors = [a for a in args if isinstance(a, Tensor)]
+        if state.expand:
+            return self.forward(*args, **options)[0]
         out, cache = self.forward(*[a._data if isinstance(a, Tensor) else a for a in args], **options)
         if not tensors:
             return out

@@ -11,20 +11,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 class _State(threading.local):
     enabled: bool = True  # are operations on Tensors recorded?
     transforms: int = 0  # how many of `grad`, `vjp`, ... are running their function just now?
+    expand: bool = False  # does a hand-derived pair leave the operations of its forward behind, and not one node?
 
 
 state = _State()
 
 
 @contextmanager
-def recording(enabled: bool, *, transform: bool = False) -> Iterator[None]:
-    """Switch recording on or off for a block; `transform` says that a transform is running its function in it."""
-    before = state.enabled, state.transforms
-    state.enabled, state.transforms = enabled, before[1] + transform
+def recording(enabled: bool, *, transform: bool = False, expand: bool = False) -> Iterator[None]:
+    """Switch recording on or off for a block.
+
+    `transform` says that a transform is running its function in it, `expand` that pairs are to be looked into.
+    """
+    before = state.enabled, state.transforms, state.expand
+    state.enabled, state.transforms, state.expand = enabled, before[1] + transform, expand
     try:
         yield
     finally:
-        state.enabled, state.transforms = before
+        state.enabled, state.transforms, state.expand = before
 
 
 @overload
