@@ -1,8 +1,8 @@
 """The `acg` command.
 
 Results go to standard output, everything else to standard error.  It exits with 0; with 1 when the job failed (a file
-that will not do, a folder that cannot be written); with 2 when it was called wrongly; with 130 after Ctrl-C,
-and training then leaves a state from which the same command with --resume goes on.
+that will not do, a folder that cannot be written) or a gradient is wrong; with 2 when it was called wrongly; with 130
+after Ctrl-C, and training then leaves a state from which the same command with --resume goes on.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from acg_numpy.cli import condition, demo, inspect, recommend, split, train
+from acg_numpy.cli import condition, demo, gradcheck, inspect, recommend, split, train
 from acg_numpy.cli.layout import printable
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
 
@@ -28,6 +28,7 @@ COMMANDS: dict[str, ModuleType] = {
     "train": train,
     "recommend": recommend,
     "condition": condition,
+    "gradcheck": gradcheck,
 }
 
 EXAMPLES = """\
@@ -38,6 +39,7 @@ examples:
   acg train taken.csv --out runs/1     train on interactions of your own (columns user, item, domain)
   acg recommend runs/1 --user ann      what to show a user, and where attention went
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for users met later
+  acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
   acg train --help                     all that can be set
 
 Results go to standard output, all else to standard error.  Exit codes: 0, it worked; 1, the job failed, and standard
@@ -83,9 +85,9 @@ def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
 
     try:
         with _plain_warnings():
-            COMMANDS[chosen.command].run(chosen)
+            code: int | None = COMMANDS[chosen.command].run(chosen)
         sys.stdout.flush()
-        return 0
+        return code or 0
     except BrokenPipeError:  # whoever read the results has gone: nothing can be said to them
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

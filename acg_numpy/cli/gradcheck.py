@@ -1,0 +1,230 @@
+"""`acg gradcheck`: is a backward pass right, and if it is not, which mistake is it?"""
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acg_numpy.cli.parsing import Parser, Subcommands, whole
+
+if TYPE_CHECKING:
+    from acg_numpy.checks.everything import Checked
+    from acg_numpy.checks.learner import Learner
+
+DESCRIPTION = """\
+Check hand-written backward passes against numeric derivatives, and say which mistake a wrong one makes.
+
+examples:
+  acg gradcheck                                        all passes of this package, and the whole conditioner
+  acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2, 2"
+  acg gradcheck mine.py:forward,backward --inputs "3x4, 5x4, 5x2, bool:3x5" --hints 1
+  acg gradcheck mine.py --json                         functions forward, backward and inputs(rng) in the file
+"""
+
+FORM = """\
+FILE.py has two functions of plain NumPy,
+
+    out, cache = forward(*inputs)             out: an array, or a tuple of them
+    grads = backward(grad_out, cache)         one gradient an input, None for integers and booleans
+
+and is run, so check only files that you would run.  What it prints goes to standard error.
+
+TEXT of --inputs has a piece for each input: "3x4" are normally distributed numbers, "scalar" is one, "positive:3x4"
+lie between 1/2 and 2, "bool:3x5" is a mask, "int<7:3" three whole numbers from 0 to 6, "none" is None.  Sizes that all
+differ show most.  Without --inputs, the file's own function inputs(rng) is asked for a tuple.
+
+exit codes: 0, it passed; 1, it failed, or the file broke, and why is said; 2, wrong usage; 130, interrupted.
+"""
+
+
+def add_parser(commands: Subcommands) -> None:
+    """Add the subcommand."""
+    from acg_numpy.checks.settings import METHODS
+
+    parser = commands.add_parser(
+        "gradcheck",
+        help="check backward passes, and name the mistake",
+        usage="acg gradcheck [FILE.py[:FORWARD,BACKWARD]] [options]",
+        description=DESCRIPTION,
+        epilog=FORM,
+    )
+    parser.set_defaults(parser=parser)
+    parser.add_argument(
+        "target", nargs="?", metavar="FILE.py:FORWARD,BACKWARD", help="a file of your own, and the two functions in it"
+    )
+    parser.add_argument("--inputs", metavar="TEXT", help="what to check them at")
+    parser.add_argument(
+        "--hints",
+        type=int,
+        choices=(0, 1, 2),
+        help="0: right or wrong, for each input; 1: a hint, too; 2: everything (default: 2)",
+    )
+    parser.add_argument("--method", choices=METHODS, default="central", help="how numeric derivatives are taken")
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="draws inputs and gradients of outputs")
+    parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, print, and return the exit code."""
+    parser: Parser = arguments.parser
+    if arguments.target is None:
+        for option in ("inputs", "hints"):
+            if getattr(arguments, option) is not None:
+                parser.error(f"--{option} goes with a file: acg gradcheck FILE.py:FORWARD,BACKWARD --{option} ...")
+        return check_everything(arguments)
+    return check_file(arguments, parser)
+
+
+def check_file(arguments: argparse.Namespace, parser: Parser) -> int:
+    """Check a learner's file."""
+    from acg_numpy.checks.breakage import LearnerError
+    from acg_numpy.checks.learner import check_learner, load_learner
+    from acg_numpy.cli.telling import as_json, as_told, error_as_json, error_as_told
+
+    file, functions = read_target(arguments.target, parser)
+    hints = 2 if arguments.hints is None else arguments.hints
+    try:
+        with told_by_line(), redirect_stdout(sys.stderr):
+            learner = load_learner(file, *functions)
+            inputs = draw(arguments, learner, parser)
+            report = check_learner(learner, inputs, method=arguments.method, seed=arguments.seed)
+    except LearnerError as error:
+        if arguments.json:
+            print(json.dumps(error_as_json(error), indent=2))
+        else:
+            print(error_as_told(error), file=sys.stderr)
+        return 1
+    print(json.dumps(as_json(report, hints), indent=2) if arguments.json else as_told(report, hints))
+    return 0 if report.passed else 1
+
+
+def read_target(target: str, parser: Parser) -> tuple[Path, tuple[str, ...]]:
+    """Take FILE.py:FORWARD,BACKWARD apart; the names may be left out where they are forward and backward."""
+    file, colon, names = target.rpartition(":")
+    if not colon or names.endswith(".py"):
+        return Path(target), ("forward", "backward")
+    functions = tuple(name.strip() for name in names.split(","))
+    if not file or len(functions) != 2 or not all(name.isidentifier() for name in functions):
+        parser.error(f"{target!r} should name a file and two functions in it, as in mine.py:forward,backward")
+    return Path(file), functions
+
+
+def draw(arguments: argparse.Namespace, learner: "Learner", parser: Parser) -> tuple[Any, ...]:
+    """The inputs: as described on the command line, else by the file's own function."""
+    import numpy as np
+
+    from acg_numpy.checks.drawing import InputsError, draw_inputs, read_inputs
+    from acg_numpy.checks.learner import draw_own_inputs
+
+    rng = np.random.default_rng(arguments.seed)
+    if arguments.inputs is not None:
+        try:
+            return draw_inputs(read_inputs(arguments.inputs), rng)
+        except InputsError as error:
+            parser.error(f"--inputs: {error}")
+    if learner.inputs is None:
+        parser.error('what to check it at? Say --inputs "3x4, 4x2", for instance, or define inputs(rng) in the file')
+    return draw_own_inputs(learner, rng)
+
+
+@contextmanager
+def told_by_line() -> Iterator[None]:
+    """Say each warning of the learner's code once, with its line."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any) -> None:
+        text = f"{filename}:{lineno}: {message}"
+        if text not in told:
+            told.add(text)
+            print(text, file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show
+        yield
+
+
+def check_everything(arguments: argparse.Namespace) -> int:
+    """Check all pairs of the classroom and the whole conditioner."""
+    from acg_numpy.checks.everything import check_pairs
+    from acg_numpy.cli.telling import as_json
+
+    checked = [*check_pairs(method=arguments.method, seed=arguments.seed), *check_conditioners(arguments)]
+    if arguments.json:
+        reports = [{**as_json(one.report), "name": one.name, "seconds": round(one.seconds, 3)} for one in checked]
+        print(json.dumps({"passed": all(one.report.passed for one in checked), "checks": reports}, indent=2))
+    else:
+        print("\n".join(lines_on(checked)))
+    return 0 if all(one.report.passed for one in checked) else 1
+
+
+def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
+    """Check the engine's gradient of a condition by the user and by every parameter, plain and with every option."""
+    import numpy as np
+
+    from acg_numpy import AttentionConditioner, gradcheck
+    from acg_numpy.checks.everything import timed
+    from acg_numpy.module import functional_call
+
+    every_option = {"dropout": 0.3, "num_global_tokens": 2, "residual": True, "layer_norm": True}
+    for name, options in (("AttentionConditioner", {}), ("the same, every option on", every_option)):
+        model = AttentionConditioner(
+            6,
+            2,
+            3,
+            tokens_per_domain=4,
+            dtype=np.float64,
+            seed=arguments.seed,
+            **options,  # type: ignore[arg-type]
+        )
+        rng = np.random.default_rng(arguments.seed)
+        parameters = {key: rng.normal(size=value.shape) for key, value in model.state_dict().items()}
+        drawn = model.random_state()
+
+        def condition(user_emb: Any, domain_id: Any, *values: Any, model: Any = model, drawn: Any = drawn) -> Any:
+            model.load_random_state(drawn)  # so that each call drops the same weights
+            named = dict(zip(model.state_dict(), values, strict=True))
+            return functional_call(model, named, user_emb, domain_id)
+
+        inputs = (rng.normal(size=(5, 6)), np.array([0, 2, 2, 1, 0]), *parameters.values())
+        options_of_check = {"method": arguments.method, "seed": arguments.seed, "raise_on_failure": False}
+        names = ("user_emb", "domain_id", *parameters)
+        yield timed(name, partial(gradcheck, condition, *inputs, names=names, **options_of_check))
+
+
+def lines_on(checked: "list[Checked]") -> Iterator[str]:
+    """A table, then what is worth knowing, then the whole report on whatever failed."""
+    from acg_numpy.cli.layout import listed, table
+    from acg_numpy.cli.telling import verdict
+
+    rows: list[tuple[str, ...]] = [
+        ("checked", "verdict", "inputs", "elements", "wrong", "undecided", "relative error", "seconds")
+    ]
+    for name, report, seconds in checked:
+        compared = [c for c in report.comparisons if c.analytic is not None]
+        counts = [sum(c.num_right for c in compared), sum(c.num_wrong for c in compared), report.undecided]
+        worst = report.worst
+        rows.append(
+            (
+                name,
+                "right" if report.passed else "WRONG",
+                str(sum(verdict(c) != "held" for c in report.comparisons)),
+                f"{sum(counts):,}",
+                *map(str, counts[1:]),
+                "" if worst is None else f"{worst.relative_error:.0e}",
+                f"{seconds:.2f}",
+            )
+        )
+    yield from table(rows)
+    passed = sum(one.report.passed for one in checked)
+    total = sum(one.seconds for one in checked)
+    yield f"\n{passed} of {len(checked)} are right; {total:.1f} seconds."
+    yield from listed("Worth knowing", [f"{one.name}: {note}" for one in checked for note in one.report.notes])
+    for one in checked:
+        if not one.report.passed:
+            yield f"\n{one.report}"
