@@ -140,3 +140,6 @@ class GradientMismatch(AssertionError):
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))
         self.report = report
+
+    def __reduce__(self) -> tuple[type["GradientMismatch"], tuple[GradientReport]]:
+        return type(self), (self.report,)  # pickled by its report, as test runners do between processes

@@ -1,0 +1,96 @@
+"""A gradient check is an assertion like any other: in a parametrised test, under Hypothesis, in another process."""
+
+import concurrent.futures
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+
+from acg_numpy.checks import GradientMismatch, check_backward
+
+pytest_plugins = ["pytester"]
+
+
+def square_forward(x):
+    return x * x, x
+
+
+def halved(grad_out, x):
+    return x * grad_out
+
+
+def fail(x):
+    check_backward(square_forward, halved, x)
+
+
+def test_a_mismatch_survives_pickling_with_its_report():
+    with pytest.raises(GradientMismatch) as caught:
+        fail(np.array([1.0, -2.0]))
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert type(copy) is GradientMismatch
+    assert str(copy) == str(caught.value)
+    assert str(copy.report) == str(caught.value.report)
+    np.testing.assert_array_equal(copy.report.per_input["x"].analytic, caught.value.report.per_input["x"].analytic)
+
+
+def test_a_mismatch_comes_back_from_another_process():
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        error = pool.submit(fail, np.array([1.0, -2.0])).exception(timeout=120)
+    assert isinstance(error, GradientMismatch)
+    assert error.report.worst.input == "x"
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (0, 3)], ids=str)
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_it_is_fit_for_parametrisation(shape, power):
+    def forward(x):
+        return x**power, x
+
+    def backward(grad_out, x):
+        return power * x ** (power - 1) * grad_out
+
+    check_backward(forward, backward, np.random.default_rng(0).uniform(0.5, 2.0, size=shape))
+
+
+LEARNERS_TESTS = """
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+from acg_numpy import check_backward
+
+def forward(x):
+    return x * x, x
+
+def right(grad_out, x):
+    return 2 * x * grad_out
+
+def wrong(grad_out, x):
+    return x * grad_out
+
+@pytest.mark.parametrize("backward", [right, wrong])
+def test_backward(backward):
+    check_backward(forward, backward, np.array([[1.0, -2.0, 3.0]]))
+
+@given(st.integers(1, 4), st.integers(1, 4))
+def test_any_shape(rows, columns):
+    check_backward(forward, wrong, np.arange(1.0, 1.0 + rows * columns).reshape(rows, columns))
+"""
+
+
+def test_the_failure_message_is_the_report(pytester):
+    pytester.makepyfile(LEARNERS_TESTS)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly")
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(
+        ["E * acg_numpy.checks.report.GradientMismatch: check_backward of wrong: FAILED, x is wrong*"]
+    )
+    result.stdout.fnmatch_lines(["E *worst element: x*", "E *your gradient *", "E *numeric derivative *"])
+
+
+def test_hypothesis_finds_the_smallest_shape_that_fails(pytester):
+    pytester.makepyfile(LEARNERS_TESTS)
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "any_shape")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*test_any_shape(", "*rows=1,*", "*columns=1,*"])
