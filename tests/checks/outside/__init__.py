@@ -1,0 +1,31 @@
+"""Operations that the library does not have, written in plain NumPy as people write them, and wrong backwards of each.
+
+They stand for what users bring along.  Nothing in the checks may be fitted to them.
+"""
+
+from tests.checks.outside import (
+    activations,
+    classifying,
+    gates,
+    losses,
+    normalising,
+    products,
+    recurrent,
+    tables,
+    windows,
+)
+from tests.checks.outside.mistake import Mistake
+
+OUTSIDE: tuple[Mistake, ...] = (
+    *normalising.MISTAKES,
+    *losses.MISTAKES,
+    *classifying.MISTAKES,
+    *activations.MISTAKES,
+    *recurrent.MISTAKES,
+    *windows.MISTAKES,
+    *products.MISTAKES,
+    *gates.MISTAKES,
+    *tables.MISTAKES,
+)
+
+__all__ = ["OUTSIDE", "Mistake"]
