@@ -95,6 +95,11 @@ def random_like(output: Array, rng: np.random.Generator) -> Array:
     return np.asarray(signs * rng.uniform(0.5, 1.5, size=output.shape), dtype=output.dtype)
 
 
+def entries_of(returned: Any) -> list[Any]:
+    """What a backward returned, as a list; one array stands for a tuple of one."""
+    return list(returned) if isinstance(returned, (tuple, list)) else [returned]
+
+
 def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[Array | str | None], str | None]:
     """Sort what the backward returned by argument.
 
@@ -105,7 +110,7 @@ def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[A
     fault : str or None
         What is wrong with the count, in which case no gradient can be told from another and all are held back.
     """
-    entries = list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    entries = entries_of(returned)
     names = ", ".join(argument.name for argument in arguments)
     needed = max(number for number, argument in enumerate(arguments, start=1) if argument.checked)
     if not needed <= len(entries) <= len(arguments):

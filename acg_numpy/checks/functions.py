@@ -8,6 +8,7 @@ from acg_numpy.autograd import Tensor, no_grad, tensor
 from acg_numpy.checks.arguments import Argument, copied, name_of, read_arguments
 from acg_numpy.checks.contract import Split, is_floating, random_grad_outs, read_outputs, refuse_nan
 from acg_numpy.checks.examine import examine
+from acg_numpy.checks.findings import Subject, with_findings
 from acg_numpy.checks.numeric import Outputs
 from acg_numpy.checks.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second import engine_gradients, second_order_report
@@ -100,7 +101,12 @@ def function_report(
     grad_outs = random_grad_outs(split, settings.rng)
     title = f"gradcheck of {name_of(function)}"
     gradients = engine_gradients(outputs, copied(values), arguments, copied(grad_outs))
-    report = examine(title, settings, arguments, lambda point: run(point).floating, grad_outs, gradients)
+
+    def evaluate(point: Sequence[Any]) -> Outputs:
+        return run(point).floating
+
+    report = examine(title, settings, arguments, evaluate, grad_outs, gradients)
+    report = with_findings(report, Subject(arguments, outputs, evaluate, grad_outs, gradients), settings)
     if not deeper or report.faults:
         return report
     second = second_order_report(title, settings, arguments, grad_outs, outputs, first_gradients)

@@ -8,8 +8,10 @@ import numpy as np
 
 from acg_numpy.autograd import from_passes
 from acg_numpy.checks.arguments import Argument, copied, name_of, read_arguments
+from acg_numpy.checks.conduct import misconduct
 from acg_numpy.checks.contract import (
     Split,
+    entries_of,
     random_grad_outs,
     read_gradients,
     read_outputs,
@@ -17,11 +19,11 @@ from acg_numpy.checks.contract import (
     refuse_nan,
 )
 from acg_numpy.checks.examine import examine
+from acg_numpy.checks.findings import Subject, with_findings
 from acg_numpy.checks.numeric import Outputs
 from acg_numpy.checks.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second import second_order_report
 from acg_numpy.checks.settings import Settings, read_settings
-from acg_numpy.shapes import Array
 
 
 def check_backward(
@@ -119,19 +121,28 @@ def pair_report(
         out, cache = read_pair(forward(*copied(point)))
         return read_outputs(out), cache
 
-    def pull(point: Sequence[Any], grad_outs: Sequence[Any]) -> tuple[list[Array | str | None], str | None]:
+    def evaluate(point: Sequence[Any]) -> Outputs:
+        return run(point)[0].floating
+
+    def pull(point: Sequence[Any], grad_outs: Sequence[Any]) -> list[Any]:
         split, cache = run(point)
-        return read_gradients(backward(split.like(split.among(copied(grad_outs))), cache), arguments)
+        return copied(entries_of(backward(split.like(split.among(copied(grad_outs))), cache)))
+
+    def outputs(*point: Any) -> Any:
+        out, _ = read_pair(forward(*point))
+        return tuple(split.floats_of([out] if split.single else out))
 
     values = [argument.value for argument in arguments]
     split, _ = run(values)
     refuse_nan(split)
     grad_outs = random_grad_outs(split, settings.rng)
-    gradients, fault = pull(values, grad_outs)
+    entries = pull(values, grad_outs)
+    gradients, fault = read_gradients(entries, arguments)
     title = f"check_backward of {name_of(backward)}"
-    report = examine(
-        title, settings, arguments, lambda point: run(point)[0].floating, grad_outs, gradients, fault=fault
-    )
+    report = examine(title, settings, arguments, evaluate, grad_outs, gradients, fault=fault)
+    conduct = misconduct(forward, backward, arguments, grad_outs, np.random.default_rng(settings.seed))
+    subject = Subject(arguments, outputs, evaluate, grad_outs, entries, miscount=fault is not None)
+    report = with_findings(report, subject, settings, conduct)
     if not deeper or report.faults:
         return report
 
@@ -142,7 +153,8 @@ def pair_report(
         return tuple(split.floats_of([out] if split.single else out))
 
     def first_gradients(point: Sequence[Any], grad_outs: Sequence[Any]) -> Outputs:
-        return tuple(gradient for gradient in pull(point, grad_outs)[0] if isinstance(gradient, np.ndarray))
+        read, _ = read_gradients(pull(point, grad_outs), arguments)
+        return tuple(gradient for gradient in read if isinstance(gradient, np.ndarray))
 
     second = second_order_report(title, settings, arguments, grad_outs, floating_outputs, first_gradients)
     return replace(report, second_order=second)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from acg_numpy.checks.report import GradientReport, WorstElement
 
 HEADINGS = ("", "input", "shape", "right", "wrong", "undecided", "largest", "relative error")
+INDENT = " " * 11
+MOST_OTHERS = 3  # explanations shown beside the likeliest
 CONTEXT = 6  # how much of a row is shown around its worst element
 
 
@@ -99,9 +101,56 @@ def as_text(report: "GradientReport") -> str:
     worst = report.worst
     if worst is not None and not report.passed:
         lines += ["", *worst_lines(report, worst)]
+    lines += diagnosis_lines(report)
     for note in all_notes(report):
         lines += ["", *wrapped(note, "note: ")]
+    lines += blind_spot_lines(report)
     return "\n".join(lines)
+
+
+def diagnosis_lines(report: "GradientReport") -> list[str]:
+    """The likeliest mistake in full, the others in a line each."""
+    if not report.diagnoses:
+        return []
+    best, *others = report.diagnoses
+    lines = ["", *wrapped(f"{best.mistake} (confidence {best.confidence:.2f})", "diagnosis: ")]
+    lines += [*wrapped(f"{best.message}.", INDENT), *wrapped(f"Evidence: {best.evidence}.", INDENT)]
+    for other in others[:MOST_OTHERS]:
+        lines += wrapped(f"{other.mistake} ({other.confidence:.2f}): {other.message}", "       or: ")
+    if len(others) > MOST_OTHERS:
+        lines.append(f"{INDENT}and {count(len(others) - MOST_OTHERS, 'less likely explanation')}")
+    return lines
+
+
+def blind_spot_lines(report: "GradientReport") -> list[str]:
+    """What a passed check could not have seen."""
+    if not report.blind_spots:
+        return []
+    lines = ["", "blind spots, mistakes that would have passed at these inputs:"]
+    for spot in report.blind_spots:
+        lines += textwrap.wrap(
+            f"{spot.mistake}: {spot.message}; {spot.remedy}", width=100, initial_indent="  - ", subsequent_indent="    "
+        )
+    return lines
+
+
+def findings_html(report: "GradientReport") -> list[str]:
+    """Diagnoses and blind spots for a notebook."""
+    parts = []
+    if report.diagnoses:
+        items = [
+            f"<li><strong>{escape(d.mistake)}</strong> (confidence {d.confidence:.2f}): {escape(d.message)}. "
+            f"<small>Evidence: {escape(d.evidence)}.</small></li>"
+            for d in report.diagnoses[: MOST_OTHERS + 1]
+        ]
+        parts.append(f"<p><strong>diagnosis</strong></p><ol>{''.join(items)}</ol>")
+    if report.blind_spots:
+        items = [
+            f"<li><strong>{escape(s.mistake)}</strong>: {escape(s.message)}; {escape(s.remedy)}</li>"
+            for s in report.blind_spots
+        ]
+        parts.append(f"<p>blind spots, mistakes that would have passed at these inputs</p><ul>{''.join(items)}</ul>")
+    return parts
 
 
 def as_html(report: "GradientReport") -> str:
@@ -116,6 +165,7 @@ def as_html(report: "GradientReport") -> str:
     if worst is not None and not report.passed:
         parts.append(f"<pre>{escape(chr(10).join(worst_lines(report, worst)))}</pre>")
     parts += [f"<p><em>note:</em> {escape(note)}</p>" for note in all_notes(report)]
+    parts += findings_html(report)
     return f"<div class='acg-gradient-report'>{''.join(parts)}</div>"
 
 

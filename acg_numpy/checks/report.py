@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from acg_numpy.checks.compare import InputComparison
+from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
 from acg_numpy.checks.render import as_html, as_text
 
 
@@ -53,9 +53,9 @@ class GradientReport:
         What is wrong with the form of what was returned, a sentence each.
     notes : tuple of str
         What is worth knowing and not wrong.
-    diagnoses : tuple
-        Which mistake a wrong gradient makes.
-    blind_spots : tuple
+    diagnoses : tuple of Diagnosis
+        Which mistake a wrong gradient makes, the likeliest explanation first.
+    blind_spots : tuple of BlindSpot
         Which mistakes this check could not have seen.
     order : int
         1 for gradients, 2 for gradients of gradients.
@@ -68,8 +68,8 @@ class GradientReport:
     comparisons: tuple[InputComparison, ...]
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    diagnoses: tuple[Any, ...] = ()
-    blind_spots: tuple[Any, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    blind_spots: tuple[BlindSpot, ...] = ()
     order: int = 1
     second_order: "GradientReport | None" = None
 

@@ -151,10 +151,10 @@ class Graph:
         self.carry(grads, instead)
         return self.at_inputs(grads)
 
-    def carry(self, grads: list[Array | None], instead: dict[Edge, Any] | None = None) -> None:
-        """Fill in the gradients of everything older than what has one."""
+    def carry(self, grads: list[Array | None], instead: dict[Edge, Any] | None = None, *, stop: int = -1) -> None:
+        """Fill in the gradients of everything older than what has one, back to the result at `stop`."""
         with np.errstate(all="ignore"):
-            for place in range(len(grads) - 1, -1, -1):
+            for place in range(len(grads) - 1, stop, -1):
                 g, operation = grads[place], self.operations[place]
                 if g is None:
                     continue

@@ -1,0 +1,158 @@
+"""Which mistakes would have passed here?  A check that passes can be one that could not have failed.
+
+At these inputs some corruptions of the right backward change nothing: assigning instead of adding where no id repeats,
+forgetting a mask that is all True.  They are found as everything is found here, by trying: the corrupted contribution
+is the right one.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from acg_numpy.checks.arguments import Argument
+from acg_numpy.checks.diagnosis import BlindSpot
+from acg_numpy.checks.explain.case import NOTHING, largest
+from acg_numpy.checks.explain.changes import assigned, flattened, is_ids, uncalled
+from acg_numpy.checks.tracing import Graph, Operation
+from acg_numpy.shapes import Array
+
+
+def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> tuple[BlindSpot, ...]:
+    """Every mistake that the inputs hide, one of a kind and reason.
+
+    Parameters
+    ----------
+    arguments : sequence of Argument
+    graph : Graph
+        Of the forward at these inputs.
+    grads : sequence
+        The right gradient of every result.
+    """
+    found = [*in_masks(arguments), *in_values(arguments, graph, grads)]
+    for place, operation in enumerate(graph.operations):
+        g = grads[place]
+        if operation.entry is not None and g is not None:
+            found += [*in_ids(operation, g), *in_axes(operation), *in_constants(operation)]
+    found += in_equal_sizes(arguments)
+    return tuple({(spot.mistake, spot.message): spot for spot in found}.values())
+
+
+def in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+    """Masks that mask nothing."""
+    for argument in arguments:
+        value = argument.value
+        if isinstance(value, np.ndarray) and value.dtype == bool and value.size and np.all(value):
+            yield BlindSpot(
+                "missing-mask",
+                f"{argument.name} is all True, so forgetting it would look right",
+                f"let some of {argument.name} be False",
+            )
+        if argument.checked and value.size > 1 and np.all(value == 1):
+            yield BlindSpot(
+                "missing-mask",
+                f"{argument.name} is 1 throughout, so a product without it would look right",
+                f"use other numbers for {argument.name}, zeros among them if it is a mask",
+            )
+
+
+def in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> Iterator[BlindSpot]:
+    """Gradients that are zero throughout: minus zero is zero."""
+    gradients = graph.at_inputs(grads)
+    scale = max(map(largest, gradients), default=0.0)
+    names = [argument.name for argument in arguments if argument.checked]
+    zero = [name for name, g in zip(names, gradients, strict=True) if g.size and largest(g) <= 1e3 * NOTHING * scale]
+    for name in zero:
+        yield BlindSpot(
+            "constant-factor",
+            f"the gradient of {name} is zero, and so is any multiple of it: sign and factors cannot be seen",
+            "if it is not zero by the mathematics, use inputs at which it is not",
+        )
+
+
+def in_ids(operation: Operation, g: Array) -> Iterator[BlindSpot]:
+    """Ids without repeats."""
+    for position, _ in operation.links():
+        if any(is_ids(value) for value in flattened((*operation.values, *(operation.options or {}).values()))):
+            sent = uncalled(assigned, operation, position, g)
+            if sent is not None and np.array_equal(sent, operation.contribution(position, g)):
+                yield BlindSpot(
+                    "overwritten-rows",
+                    f"the ids in {operation.line} hold no repeats: to assign in the place of adding would look right",
+                    "use ids of which some repeat",
+                )
+
+
+def in_axes(operation: Operation) -> Iterator[BlindSpot]:
+    """Axes of length one, over which a sum, a mean, the first and the last are the same."""
+    for position, _ in operation.links():
+        given = operation.values[position]
+        if not isinstance(given, np.ndarray):
+            continue
+        axis = (operation.options or {}).get("axis")
+        if axis is not None and given.ndim and given.size == operation.value.size:
+            axes = axis if isinstance(axis, tuple) else (axis,)
+            if all(isinstance(a, (int, np.integer)) and given.shape[a] == 1 for a in axes) and reduces(
+                operation, given
+            ):
+                yield BlindSpot(
+                    "held-constant",
+                    f"the axis reduced in {operation.line} has length 1 (one key, say): a softmax over it is 1 and a "
+                    "centred value 0 whatever the input, and a sum is a mean",
+                    "let that axis have length 2 or more",
+                )
+        added = operation.value.ndim - given.ndim
+        arrays = [v for v in operation.values if isinstance(v, np.ndarray)]
+        broadcast = added > 0 and len(arrays) > 1 and operation.value.shape[added:] == given.shape
+        if broadcast and np.prod(operation.value.shape[:added]) == 1:
+            yield BlindSpot(
+                "missing-broadcast-sum",
+                f"{operation.line} broadcasts along an axis of length 1: the sum over it, its mean, its first "
+                "and its last are the same",
+                "let that axis have length 2 or more",
+            )
+
+
+def reduces(operation: Operation, given: Array) -> bool:
+    """Whether an operation reduces its axis, as it would show if that axis were longer."""
+    axis = (operation.options or {})["axis"]
+    a = axis[0] if isinstance(axis, tuple) else axis
+    longer = uncalled(operation.again, [np.repeat(given, 2, axis=a), *operation.values[1:]])
+    return longer is not None and longer.size == operation.value.size
+
+
+def in_constants(operation: Operation) -> Iterator[BlindSpot]:
+    """Factors that happen to be one, as 1 / sqrt(d) is for d = 1."""
+    others = [v for v, arg in zip(operation.values, operation.args, strict=True) if v is arg]
+    linked = [position for position, _ in operation.links()]
+    if len(linked) != 1 or len(others) != 1 or not isinstance(others[0], (int, float)) or others[0] != 1:
+        return
+    g = np.random.default_rng(0).normal(size=operation.value.shape)
+    given = operation.values[linked[0]]
+    if np.array_equal(operation.value, given) and np.array_equal(uncalled(operation.contribution, linked[0], g), g):
+        yield BlindSpot(
+            "missing-scale",
+            f"the factor in {operation.line} is 1 at these shapes, so leaving it out would look right",
+            "use shapes for which it is another number",
+        )
+
+
+def in_equal_sizes(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+    """Axes of one length, which a shape cannot tell apart."""
+    for argument in arguments:
+        if not argument.checked or argument.value.ndim < 2:
+            continue
+        sizes = [n for n in argument.shape if n > 1]
+        twice = next((n for n in sizes if sizes.count(n) > 1), None)
+        if twice is not None:
+            symmetric = any(
+                np.array_equal(argument.value, np.swapaxes(argument.value, i, j))
+                for i in range(argument.value.ndim)
+                for j in range(i)
+            )
+            tells = "not even its values tell them apart" if symmetric else "only values tell them apart"
+            yield BlindSpot(
+                "transposed",
+                f"two axes of {argument.name} have length {twice}: its transpose has the same shape, and {tells}",
+                "let all axes have different lengths",
+            )
+            return

@@ -1,0 +1,217 @@
+"""The gradients submitted, the right ones, and how far apart they are.
+
+The right ones come from the graph of the forward where it could be traced and agrees with the numeric derivative, to
+some fifteen digits; otherwise they are the numeric derivative, good to some seven.  The tolerance goes with it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.checks.arguments import Argument, copied
+from acg_numpy.checks.compare import InputComparison
+from acg_numpy.checks.tracing import Graph, Line, trace
+from acg_numpy.shapes import Array
+
+TRACED = 1e-8  # relative to the largest element of a gradient: two ways of writing one formula differ by far less
+NOTHING = 1e-12  # relative to the largest element of all gradients: this is zero
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A gradient under test beside the right one; only the checked inputs are counted.
+
+    Attributes
+    ----------
+    names : tuple of str
+    values : tuple of arrays
+        The checked inputs themselves.
+    others : dict
+        By name, the inputs held fixed, without those that are None.
+    submitted : tuple of arrays or None
+        As they came, of any shape; None where there is none.
+    right : tuple of arrays
+    grad_outs : tuple of arrays
+    graph : Graph or None
+    grads : tuple
+        The right gradient of every result of the graph.
+    tolerance : float
+        How far apart two equal values may be, relative to the largest.
+    replay : callable or None
+        Gives the graph for other values of all inputs.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[Array, ...]
+    others: dict[str, Array]
+    submitted: tuple[Array | None, ...]
+    right: tuple[Array, ...]
+    grad_outs: tuple[Array, ...]
+    graph: Graph | None
+    grads: tuple[Array | None, ...]
+    tolerance: float
+    replay: Callable[[dict[str, Any]], Graph] | None = None
+
+    @property
+    def scale(self) -> float:
+        """The largest element of any right gradient."""
+        return max((largest(gradient) for gradient in self.right), default=0.0)
+
+    def fits(self, which: int) -> bool:
+        """Whether the submitted gradient has the shape of its input."""
+        submitted = self.submitted[which]
+        return submitted is not None and submitted.shape == self.right[which].shape
+
+    def close(self, one: Array, other: Array) -> bool:
+        """Whether two gradients of an input are the same, but for rounding."""
+        return one.shape == other.shape and self.distance(one, other) <= self.tolerance
+
+    def distance(self, one: Array, other: Array) -> float:
+        """The largest difference, relative to the largest element."""
+        scale = max(largest(one), largest(other), NOTHING * self.scale / self.tolerance)
+        if not one.size or scale == 0:
+            return 0.0
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = float(np.max(np.abs(one - other))) / scale
+        return off if np.isfinite(off) else np.inf
+
+    @property
+    def wrong(self) -> tuple[int, ...]:
+        """Which inputs have a wrong gradient."""
+        return tuple(
+            which
+            for which, (submitted, right) in enumerate(zip(self.submitted, self.right, strict=True))
+            if submitted is None or not self.close(submitted, right)
+        )
+
+    def residual(self, gradients: Sequence[Array]) -> float:
+        """How far the submitted gradients are from other ones, over all inputs; infinite where a shape differs."""
+        off = 0.0
+        for submitted, gradient in zip(self.submitted, gradients, strict=True):
+            if submitted is None or submitted.shape != gradient.shape:
+                return np.inf
+            off = max(off, self.distance(submitted, gradient))
+            if off > self.tolerance:
+                return off
+        return off
+
+    def only(self, which: Sequence[int]) -> "Case":
+        """The case in which the gradients of all other inputs were right."""
+        kept = [s if i in which else r for i, (s, r) in enumerate(zip(self.submitted, self.right, strict=True))]
+        return replace(self, submitted=tuple(kept))
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One way to come from the right gradients to those submitted.
+
+    Attributes
+    ----------
+    mistake : str
+        Its id.
+    cost : float
+        How far-fetched it is; the simplest explanation has the lowest.
+    residual : float
+        How far it misses, relative to the largest element.
+    message : str
+        What was done, in a sentence about this case.
+    line : Line or None
+        The line of the forward that it belongs to.
+    support : int
+        How many numbers it explains beyond those that were chosen to fit.
+    """
+
+    mistake: str
+    cost: float
+    residual: float
+    message: str
+    line: Line | None = None
+    support: int = 2
+
+
+def largest(array: Array) -> float:
+    """The largest absolute value, 0 for none."""
+    return float(np.max(np.abs(array), initial=0.0))
+
+
+def make_case(
+    outputs: Callable[..., Any],
+    arguments: Sequence[Argument],
+    comparisons: Sequence[InputComparison],
+    grad_outs: Sequence[Array],
+    submitted: Sequence[Any],
+    numeric: Sequence[Array | None],
+) -> Case:
+    """Put together what is known, with the right gradients from the best source there is.
+
+    Parameters
+    ----------
+    outputs : callable
+        From all inputs to the tuple of floating outputs; on Tensors if the forward can be traced.
+    arguments : sequence of Argument
+    comparisons : sequence of InputComparison, one an argument
+    grad_outs : sequence of arrays
+    submitted : sequence, one entry an argument
+        What the backward returned.
+    numeric : sequence, one entry an argument
+        Numeric derivatives, None for arguments held fixed.
+    """
+    checked = [which for which, argument in enumerate(arguments) if argument.checked]
+    names = tuple(arguments[which].name for which in checked)
+    entries = tuple(as_floats(submitted[which]) for which in checked)
+    derivatives = [np.asarray(numeric[which]) for which in checked]
+    errors = [comparisons[which].error for which in checked]
+    values = [argument.value for argument in arguments]
+
+    def replay(changed: dict[str, Any]) -> Graph:
+        given = [changed.get(argument.name, argument.value) for argument in arguments]
+        return trace(outputs, copied(given), [argument.checked for argument in arguments])
+
+    graph, grads = None, []
+    try:
+        graph = replay({})
+        grads = graph.gradients(grad_outs)
+        traced = graph.at_inputs(grads)
+    except Exception:  # whatever somebody's function does when it meets Tensors
+        traced = None
+    coarse = max((relative_error(n, e) for n, e in zip(derivatives, errors, strict=True)), default=0.0)
+    tolerance = min(1e-3, max(1e-6, 20 * coarse))
+    if traced is not None and not all(agrees(t, n, e) for t, n, e in zip(traced, derivatives, errors, strict=True)):
+        graph, traced = None, None
+    return Case(
+        names,
+        tuple(values[which] for which in checked),
+        {a.name: np.asarray(a.value) for a in arguments if not a.checked and a.value is not None},
+        entries,
+        tuple(derivatives if traced is None else traced),
+        tuple(grad_outs),
+        graph,
+        tuple(grads) if graph is not None else (),
+        tolerance if graph is None else TRACED,
+        replay if graph is not None else None,
+    )
+
+
+def as_floats(entry: Any) -> Array | None:
+    """A gradient as it came, in float64; None for what is no array of real numbers."""
+    if entry is None:
+        return None
+    try:
+        return np.asarray(np.real(entry), dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def relative_error(numeric: Array, error: Array | None) -> float:
+    """How uncertain a numeric gradient is, relative to its largest element."""
+    return 0.0 if error is None or not error.size else largest(error) / max(largest(numeric), 1e-300)
+
+
+def agrees(traced: Array, numeric: Array, error: Array | None) -> bool:
+    """Whether the graph's gradient is the numeric one, as far as that can be told."""
+    give = 0.0 if error is None else np.where(np.isfinite(error), error, np.inf)
+    with np.errstate(invalid="ignore"):
+        off = np.abs(traced - numeric) > 20 * give + 1e-4 * max(largest(numeric), largest(traced)) + 1e-9
+    return not bool(np.any(off))

@@ -1,0 +1,422 @@
+"""Which change, at which edge or edges of the graph, gives the submitted gradients?
+
+The gradients of the inputs are linear in what is sent along one edge: a contribution c' in the place of the right c
+changes them by pull(c' - c).  For a factor k on c that is (k - 1) pull(c), so one pull and a least-squares fit find the
+factor, whatever it is.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from acg_numpy.checks.explain.case import Case, Explanation, largest
+from acg_numpy.checks.explain.changes import (
+    Change,
+    Contribution,
+    changes_at,
+    stale_values,
+    summed_axes,
+    uncalled,
+    whole,
+)
+from acg_numpy.checks.explain.constants import name_factor
+from acg_numpy.checks.explain.regions import Softmax, softmaxes
+from acg_numpy.checks.explain.whole import fitted
+from acg_numpy.checks.tracing import Edge, Graph, Line, Operation
+from acg_numpy.shapes import Array
+
+
+class Shift(NamedTuple):
+    """A change and what it does to the gradients of the inputs, as one long vector in units of their sizes."""
+
+    change: Change
+    line: Line | None
+    edges: tuple[Edge, ...]
+    vector: Array
+
+
+class OutOfTimeError(Exception):
+    """The time set aside for looking is up."""
+
+
+@dataclass
+class Search:
+    """The edges of a case's graph, with what has been found out about them.
+
+    Attributes
+    ----------
+    case : Case
+    graph : Graph
+    deadline : float
+        In the time of `time.perf_counter`.
+    """
+
+    case: Case
+    graph: Graph
+    deadline: float
+    softmaxes: list[Softmax] = field(default_factory=list)
+    reached: list[set[int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.softmaxes = softmaxes(self.graph)
+        self.reached = self.graph.reached
+        scales = [
+            max(largest(right), largest(np.asarray(mine)), 1e-300)
+            for right, mine in zip(self.case.right, self.case.submitted, strict=True)
+        ]
+        self.scales = scales
+        self.target = self.vector(
+            [np.asarray(mine) - right for mine, right in zip(self.case.submitted, self.case.right, strict=True)]
+        )
+
+    def vector(self, gradients: Sequence[Array]) -> Array:
+        """Gradients of all inputs as one vector, each in units of its size."""
+        return np.concatenate([np.ravel(g) / s for g, s in zip(gradients, self.scales, strict=True)])
+
+    def pulled(self, place: int, gradient: Array) -> Array:
+        """What a gradient of one result comes to at the inputs."""
+        if time.perf_counter() > self.deadline:
+            raise OutOfTimeError
+        return self.vector(self.graph.pull(place, gradient))
+
+    def miss(self, vector: Array) -> float:
+        """How far a shift is from the one that is to be explained."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = float(np.max(np.abs(self.target - vector), initial=0.0))
+        return off if np.isfinite(off) else np.inf
+
+    def fits(self, vector: Array) -> bool:
+        """Whether a shift explains everything."""
+        return self.miss(vector) <= self.case.tolerance
+
+    # What may be worth a look.
+
+    def edges(self) -> Iterator[tuple[Edge, int]]:
+        """Edges along which something is sent, of results behind which all that is wrong lies, with these results."""
+        wrong = set(self.case.wrong)
+        for edge, parent in self.graph.edges():
+            if self.case.grads[edge.operation] is not None and wrong <= self.reached[parent]:
+                yield edge, parent
+
+    def every_edge(self) -> Iterator[tuple[Edge, int]]:
+        """Edges along which something is sent to anything that is wrong."""
+        wrong = set(self.case.wrong)
+        for edge, parent in self.graph.edges():
+            if self.case.grads[edge.operation] is not None and wrong & self.reached[parent]:
+                yield edge, parent
+
+    def sent(self, edge: Edge) -> Array | None:
+        """The right contribution along an edge."""
+        g = self.case.grads[edge.operation]
+        return None if g is None else self.graph.operations[edge.operation].contribution(edge.position, g)
+
+    def alike(self) -> dict[tuple[Line, str, int], list[tuple[Edge, int]]]:
+        """Edges of the same line, operation and argument: the turns of a loop, the calls of a helper."""
+        groups = defaultdict(list)
+        for edge, parent in self.graph.edges():
+            operation = self.graph.operations[edge.operation]
+            if self.case.grads[edge.operation] is not None and operation.line is not None:
+                groups[operation.line, operation.name, edge.position].append((edge, parent))
+        return {key: group for key, group in groups.items() if len(group) > 1}
+
+    # One edge, or several that stand in one line.
+
+    def factors(self) -> Iterator[Explanation]:
+        """A factor on what is sent along one edge; all uses of one operation's two equal arguments count as one."""
+        for edges, parent, vector in self.shifts():
+            step = fitted(self.target, vector)
+            if step is not None and self.fits(step * vector):
+                yield self.named_factor(1 + step, edges, parent, vector)
+
+    def shifts(self, *, all_edges: bool = False) -> list[tuple[tuple[Edge, ...], int, Array]]:
+        """(edges, the result that they use, what doubling what is sent along them does), those that do the same as one.
+
+        The edges of a chain all do the same, so the chain is one entry, whose result is the latest along it.
+        """
+        found: list[tuple[list[Edge], int, Array]] = []
+        pending: dict[tuple[int, int], tuple[list[Edge], Array]] = {}
+        for edge, parent in self.every_edge() if all_edges else self.edges():
+            c = self.sent(edge)
+            if c is None:
+                continue
+            both = pending.setdefault((edge.operation, parent), ([], np.zeros_like(c)))
+            both[0].append(edge)
+            pending[edge.operation, parent] = (both[0], both[1] + c)
+        for (_, parent), (edges, c) in pending.items():
+            vector = self.pulled(parent, c)
+            if not np.any(vector) or not np.all(np.isfinite(vector)):
+                continue
+            for known, _, other in found:
+                if np.max(np.abs(other - vector)) <= 1e-11 * max(1.0, float(np.max(np.abs(vector)))):
+                    known.extend(edges)
+                    break
+            else:
+                found.append((list(edges), parent, vector))
+        return [(tuple(edges), parent, vector) for edges, parent, vector in found]
+
+    def named_factor(self, factor: float, edges: tuple[Edge, ...], parent: int, vector: Array) -> Explanation:
+        """What a factor on what is sent along some edges is called."""
+        residual = self.miss((factor - 1) * vector)
+        support = int(np.count_nonzero(np.abs(vector) > 1e-9))
+        line = self.line_of(edges)
+        where = f"what comes back from {line}"
+        if abs(factor) < 1e-6:
+            mistake, message = self.name_of_cut(edges, where)
+            return Explanation(mistake, 1.5, residual, message, line, support)
+        if abs(factor + 1) < 1e-6:
+            return Explanation("wrong-sign", 1.5, residual, f"{where} has the wrong sign", line, support)
+        uses = self.uses_of_input(edges)
+        if abs(factor - 2) < 1e-6 and uses:
+            return Explanation("double-counted", 1.5, residual, f"{where} is counted twice", line, support)
+        if abs(factor - 0.5) < 1e-6 and self.used_twice(edges):
+            text = f"one of two uses of a value in {line} is left out"
+            mistake = "missing-path" if uses else "held-constant"
+            return Explanation(mistake, 1.9, residual, text, line, support)
+        mistake, text, known = name_factor(factor, self.case)
+        return Explanation(mistake, 1.6 if known else 2.6, residual, f"{where} is off by {text}", line, support - 1)
+
+    def line_of(self, edges: Sequence[Edge]) -> Line | None:
+        """The line of the first edge that has one."""
+        lines = (self.graph.operations[edge.operation].line for edge in edges)
+        return next((line for line in lines if line is not None), None)
+
+    def used_twice(self, edges: Sequence[Edge]) -> bool:
+        """Whether these are two arguments of one operation, x * x say."""
+        return any(e.operation == f.operation and e.position < f.position for e in edges for f in edges)
+
+    def reduces(self, edges: Sequence[Edge]) -> bool:
+        """Whether a chain of edges holds a reduction: some statistic of the value, that depends on all of it."""
+        for edge in edges:
+            operation = self.graph.operations[edge.operation]
+            given = np.asarray(operation.values[edge.position])
+            if operation.value.size < given.size and (self.used_twice(edges) or len(operation.args) == 1):
+                return not selects(operation.options)
+        return False
+
+    def uses_of_input(self, edges: Sequence[Edge]) -> bool:
+        """Whether a chain begins at an input, or a view of one, that is used elsewhere as well."""
+        operations = self.graph.operations
+        for edge in edges:
+            place = operations[edge.operation].args[edge.position].place
+            while operations[place].entry is not None and arranges(self.graph, place):
+                place = next(iter(operations[place].links()))[1]
+            if operations[place].entry is None and self.number_of_uses(place) > 1:
+                return True
+        return False
+
+    def number_of_uses(self, place: int) -> int:
+        """By how many operations a result is used, through views of it too."""
+        count = 0
+        for later, operation in enumerate(self.graph.operations):
+            for _, parent in operation.links():
+                if parent == place:
+                    count += self.number_of_uses(later) if arranges(self.graph, later) else 1
+        return count
+
+    def name_of_cut(self, edges: tuple[Edge, ...], where: str) -> tuple[str, str]:
+        """What it is called if nothing is sent along a chain."""
+        if self.reduces(edges):
+            return "held-constant", f"{where} is left out, as if it did not depend on the input"
+        if self.uses_of_input(edges):
+            return "missing-path", f"{where} is left out: one use of the input"
+        return "held-constant", f"{where} is left out, as if it did not depend on the input"
+
+    def changed(self) -> Iterator[Explanation]:
+        """Another contribution along one edge."""
+        for shift in self.single_changes():
+            if self.fits(shift.vector):
+                yield self.explained(shift)
+
+    def explained(self, shift: Shift) -> Explanation:
+        """A shift that fits, in words."""
+        message = f"on the way back through {shift.line}: {shift.change.text}"
+        support = int(np.count_nonzero(np.abs(shift.vector) > 1e-9))
+        cost = shift.change.cost
+        return Explanation(shift.change.mistake, cost, self.miss(shift.vector), message, shift.line, support)
+
+    def single_changes(self, *, all_edges: bool = False) -> Iterator[Shift]:
+        """Every change of one edge, with what it does."""
+        for edge, parent in self.every_edge() if all_edges else self.edges():
+            operation, g, right = (
+                self.graph.operations[edge.operation],
+                self.case.grads[edge.operation],
+                self.sent(edge),
+            )
+            if g is None or right is None:
+                continue
+            changes = [*changes_at(operation, edge.position), *stale_values(self.graph, edge.operation, edge.position)]
+            seen: list[Array] = []
+            for change in changes:
+                sent = uncalled(change.sent, operation, edge.position, g)
+                if sent is None or np.shape(sent) != right.shape or not np.all(np.isfinite(sent)):
+                    continue
+                if any(np.array_equal(sent, other) for other in (right, *seen)):
+                    continue
+                seen.append(sent)
+                yield Shift(change, operation.line, (edge,), self.pulled(parent, sent - right))
+
+    def unsummed(self) -> Iterator[Explanation]:
+        """Something broadcast whose gradient is not summed, or summed over another axis, and passed on as it is.
+
+        It meets the value that was reduced in the first place further back: in a softmax, that leaves the diagonal.
+        """
+        for edge, parent in self.edges():
+            operation, g = self.graph.operations[edge.operation], self.case.grads[edge.operation]
+            full = None if g is None else whole(operation, edge.position, g)
+            if full is None:
+                continue
+            right = summed_axes(full.shape, np.shape(operation.values[edge.position]))
+            if len(right) != 1 or full.ndim != operation.value.ndim:
+                continue
+            others = [axis for axis in range(full.ndim) if axis not in right and full.shape[axis] > 1]
+            wide = [(None, full), *((axis, np.sum(full, axis=axis, keepdims=True)) for axis in others)]
+            for axis, sent in wide:
+                vector = self.passed_back(parent, np.sum(full, axis=right, keepdims=True), sent)
+                if vector is not None and self.fits(vector):
+                    yield self.named_unsummed(edge, right[0], axis, vector)
+
+    def named_unsummed(self, edge: Edge, right: int, axis: int | None, vector: Array) -> Explanation:
+        """What it is called if a sum is left out, or taken over another axis."""
+        line = self.graph.operations[edge.operation].line
+        support = int(np.count_nonzero(np.abs(vector) > 1e-9))
+        inside = any(region.scores < edge.operation <= region.weights for region in self.softmaxes)
+        residual = self.miss(vector)
+        if axis is not None:
+            message = f"on the way back through {line}: summed over axis {axis} where it is axis {right}"
+            return Explanation("wrong-axis", 1.5, residual, message, line, support)
+        if inside:
+            message = f"of the Jacobian of the softmax in {line} only the diagonal is used"
+            return Explanation("diagonal-softmax", 1.4, residual, message, line, support)
+        message = f"on the way back through {line}: not summed over axis {right}"
+        return Explanation("missing-broadcast-sum", 1.5, residual, message, line, support)
+
+    def passed_back(self, place: int, right: Array, sent: Array) -> Array | None:
+        """The shift if `sent`, too wide for a result, goes on in the place of `right`, up to where it fits.
+
+        On the way operations work element by element, or add an axis of length one, or are the reduction that it was
+        all about: each multiplies by an array, found by sending ones through it.
+        """
+        operation = self.graph.operations[place]
+        total = np.zeros_like(self.target)
+        links = list(operation.links())
+        if not links:
+            return None
+        for position, parent in links:
+            ones = np.ones_like(operation.value)
+            factor = uncalled(operation.contribution, position, ones)
+            if factor is None:
+                return None
+            if factor.size == ones.size:  # the same numbers, perhaps without an axis of length one
+                factor = factor.reshape(np.broadcast_shapes(operation.value.shape, (1,) * right.ndim))
+                given = factor.shape
+            else:
+                given = factor.shape
+            try:
+                wide, narrow = sent * factor, right * factor
+            except ValueError:
+                return None
+            value = self.graph.operations[parent].value
+            if wide.shape == value.shape and np.shape(np.broadcast_to(narrow, given)) == value.shape:
+                total = total + self.pulled(parent, wide - narrow)
+            elif factor.size == ones.size:
+                further = self.passed_back(parent, narrow, wide)
+                if further is None:
+                    return None
+                total = total + further
+            else:
+                return None
+        return total
+
+    def one_use_kept(self) -> Iterator[Explanation]:
+        """Of three or more uses of a result only the last, or the first, arrives."""
+        uses = defaultdict(list)
+        for edge, parent in self.edges():
+            uses[parent].append(edge)
+        for parent, edges in uses.items():
+            sent = [c for edge in edges if (c := self.sent(edge)) is not None]
+            if len(sent) < 2:
+                continue
+            lines = {self.graph.operations[edge.operation].line for edge in edges}
+            if len(sent) < 3 and len(lines) > 1:
+                continue  # of two uses, one is left out
+            total = np.sum(sent, axis=0)
+            for kept in (sent[0], sent[-1]):
+                vector = self.pulled(parent, kept - total)
+                if self.fits(vector) and np.any(vector):
+                    line = self.line_of(edges)
+                    message = f"of {len(sent)} uses of one value in {line} only one arrives"
+                    support = int(np.count_nonzero(vector))
+                    yield Explanation("last-only", 1.4, self.miss(vector), message, line, support)
+
+    def groups(self) -> Iterator[Explanation]:
+        """The same change wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
+        for (line, _, position), members in self.alike().items():
+            operation = self.graph.operations[members[0][0].operation]
+            for factor, mistake in ((-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "double-counted")):
+                change = Change(mistake, 1.7, f"times {factor:g}", times(factor))
+                yield from self.replayed(change, line, members)
+            vectors = [self.pulled(p, c) for e, p in members if (c := self.sent(e)) is not None]
+            step = fitted(self.target, np.sum(vectors, axis=0))
+            if step is not None and not any(abs(1 + step - f) < 1e-6 for f in (-1.0, 0.0, 1.0, 2.0)):
+                named = name_factor(1 + step, self.case)
+                change = Change(named.mistake, 1.8 if named.known else 2.8, f"off by {named.text}", times(1 + step))
+                yield from self.replayed(change, line, members)
+            for change in changes_at(operation, position):
+                yield from self.replayed(change, line, members)
+
+    def replayed(self, change: Change, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
+        """A change of several edges at once, tried by carrying all gradients back anew."""
+        if time.perf_counter() > self.deadline:
+            raise OutOfTimeError
+        instead = {edge: or_right(change) for edge, _ in members}
+        gradients = uncalled(self.graph.gradients, self.case.grad_outs, instead)
+        if gradients is None:
+            return
+        with np.errstate(invalid="ignore"):
+            vector = self.vector([g - r for g, r in zip(self.graph.at_inputs(gradients), self.case.right, strict=True)])
+        if np.all(np.isfinite(vector)) and np.any(vector) and self.fits(vector):
+            mistake = change.mistake
+            if mistake == "held-constant":
+                mistake = self.name_of_cut(tuple(edge for edge, _ in members), "")[0]
+            if mistake == "double-counted" and not self.uses_of_input([edge for edge, _ in members]):
+                mistake = "constant-factor"
+            message = f"at each of the {len(members)} times that {line} is run: {change.text}"
+            support = int(np.count_nonzero(np.abs(vector) > 1e-9))
+            yield Explanation(mistake, change.cost + 0.2, self.miss(vector), message, line, support)
+
+
+def times(factor: float) -> Contribution:
+    """The right contribution times a factor."""
+    return lambda operation, position, g: factor * operation.contribution(position, g)
+
+
+def or_right(change: Change) -> Contribution:
+    """What a change sends, or the right contribution where it makes no sense."""
+
+    def sent(operation: Operation, position: int, g: Array) -> Array:
+        right = operation.contribution(position, g)
+        other = uncalled(change.sent, operation, position, g)
+        return right if other is None or np.shape(other) != right.shape else np.asarray(other)
+
+    return sent
+
+
+def selects(options: dict[str, Any] | None) -> bool:
+    """Whether an operation picks elements and reduces nothing."""
+    return options is not None and "index" in options
+
+
+def arranges(graph: Graph, place: int) -> bool:
+    """Whether a result has the numbers of one argument and no others, in whatever order or shape."""
+    operation = graph.operations[place]
+    links = list(operation.links())
+    if len(links) != 1:
+        return False
+    given = np.asarray(operation.values[links[0][0]])
+    return given.size == operation.value.size and bool(
+        np.array_equal(np.sort(given, axis=None), np.sort(operation.value, axis=None))
+    )

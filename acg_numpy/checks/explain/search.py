@@ -1,0 +1,134 @@
+"""Every explanation, simplest first, and what is said about them.
+
+First what a single change explains; where nothing does, two changes; where nothing does, each input by itself.  The
+work is bounded by a time: what was found until then counts, and that the rest was not tried is said.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from acg_numpy.checks.diagnosis import Diagnosis
+from acg_numpy.checks.explain.case import Case, Explanation
+from acg_numpy.checks.explain.edges import OutOfTimeError, Search
+from acg_numpy.checks.explain.forms import from_forms
+from acg_numpy.checks.explain.masks import without_masks
+from acg_numpy.checks.explain.twofold import two_at_once
+from acg_numpy.checks.explain.unfit import unfit_shapes
+from acg_numpy.checks.explain.whole import from_the_whole
+from acg_numpy.checks.naming import MISTAKES
+
+SECONDS = 3.0
+
+
+class Findings(NamedTuple):
+    """What there is to say about a wrong gradient."""
+
+    diagnoses: tuple[Diagnosis, ...]
+    notes: tuple[str, ...]
+
+
+def explain(case: Case, seconds: float = SECONDS) -> Findings:
+    """Name the mistake, or say what is known.
+
+    Parameters
+    ----------
+    case : Case
+    seconds : float
+        The time to spend at most, about.
+    """
+    deadline = time.perf_counter() + seconds
+    found, complete = explanations(case, deadline)
+    diagnoses = ranked(found, case)
+    notes = []
+    if not complete:
+        notes.append(f"not every corruption was tried: the {seconds:g} seconds set aside for it were up")
+    return Findings(diagnoses, tuple(notes))
+
+
+def explanations(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
+    """All explanations of the first kind that has any, and whether all were tried."""
+    if not case.wrong:
+        return [], True
+    found, complete = gathered(single_changes(case, deadline))
+    if found or not complete:
+        return found, complete
+    found, complete = gathered(two_changes(case, deadline))
+    if found or len(case.wrong) == 1 or not complete:
+        return found, complete
+    return by_input(case, deadline)
+
+
+def gathered(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bool]:
+    """A list of them, and whether there was time for all."""
+    found: list[Explanation] = []
+    try:
+        found.extend(explanations)
+    except OutOfTimeError:
+        return found, False
+    return found, True
+
+
+def single_changes(case: Case, deadline: float) -> Iterator[Explanation]:
+    """One change explains all."""
+    yield from from_the_whole(case)
+    yield from without_masks(case)
+    if case.graph is None:
+        return
+    if not all(case.fits(which) for which in case.wrong):
+        yield from unfit_shapes(case, case.graph)
+        return
+    search = Search(case, case.graph, deadline)
+    families: tuple[Callable[[], Iterator[Explanation]], ...] = (
+        search.factors,
+        search.one_use_kept,
+        search.unsummed,
+        lambda: from_forms(search),
+        search.changed,
+        search.groups,
+    )
+    for family in families:
+        yield from family()
+
+
+def two_changes(case: Case, deadline: float) -> Iterator[Explanation]:
+    """Two changes explain all."""
+    if case.graph is not None and all(case.fits(which) for which in case.wrong):
+        yield from two_at_once(Search(case, case.graph, deadline))
+
+
+def by_input(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
+    """Each wrong input explained by itself, if all of them can be."""
+    best, all_complete = [], True
+    for which in case.wrong:
+        found, complete = explanations(case.only([which]), deadline)
+        all_complete = all_complete and complete
+        if not found:
+            return [], all_complete
+        best.append(min(found, key=lambda e: e.cost))
+    total = sum(e.cost for e in best)
+    first = {e.mistake: e for e in reversed(best)}
+    return [replace(e, cost=total + 0.1 * n) for n, e in enumerate(first.values())], all_complete
+
+
+def ranked(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
+    """One diagnosis a mistake, the simplest explanation of each, best first; ties share the confidence."""
+    best: dict[str, Explanation] = {}
+    for e in sorted(found, key=lambda e: (e.cost, e.residual)):
+        best.setdefault(e.mistake, e)
+    order = list(best.values())
+    if not order:
+        return ()
+    weights = [2.0 ** (-4 * (e.cost - order[0].cost)) for e in order]
+    source = "the gradient of the traced forward" if case.graph is not None else "the numeric derivative"
+    return tuple(told(e, w / sum(weights), case, source) for e, w in zip(order, weights, strict=True))
+
+
+def told(e: Explanation, share: float, case: Case, source: str) -> Diagnosis:
+    """An explanation as a diagnosis."""
+    sure = share * (0.5 if e.support < 1 else 0.99) * (1.0 if case.graph is not None else 0.9)
+    many = "all inputs" if len(case.names) > 1 else case.names[0]
+    evidence = f"{source}, changed like this, is what was submitted for {many} to {max(e.residual, 1e-16):.0e}"
+    naming = MISTAKES[e.mistake]
+    return Diagnosis(e.mistake, round(sure, 2), f"{naming.meaning}: {e.message}", evidence, naming.hint)

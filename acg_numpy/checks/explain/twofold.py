@@ -1,0 +1,76 @@
+"""Two changes at once: two factors on two chains of edges, or a factor and a change, or the same change twice."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from acg_numpy.checks.explain.case import Explanation
+from acg_numpy.checks.explain.constants import name_factor
+from acg_numpy.checks.explain.edges import Search, Shift
+from acg_numpy.shapes import Array
+
+MOST = 400  # single changes that are combined
+
+
+def two_at_once(search: Search) -> Iterator[Explanation]:
+    """Explanations by two changes."""
+    yield from two_factors(search)
+    changes = list(search.single_changes(all_edges=True))[:MOST]
+    yield from same_twice(search, changes)
+
+
+def known(factor: float, search: Search) -> bool:
+    """Whether a factor is one that somebody could have written."""
+    if abs(factor) < 1e-6 or min(abs(factor + 1), abs(factor - 2), abs(factor - 0.5)) < 1e-6:
+        return True
+    return name_factor(factor, search.case).known
+
+
+def two_factors(search: Search) -> Iterator[Explanation]:
+    """Factors on what is sent along two chains of edges."""
+    chains = search.shifts(all_edges=True)
+    target = search.target
+    products = np.array([[np.vdot(a, b) for _, _, b in chains] for _, _, a in chains])
+    onto = np.array([np.vdot(a, target) for _, _, a in chains])
+    for i, j in combinations(range(len(chains)), 2):
+        matrix = products[np.ix_([i, j], [i, j])]
+        if abs(np.linalg.det(matrix)) <= 1e-12 * matrix[0, 0] * matrix[1, 1]:
+            continue
+        steps = np.linalg.solve(matrix, onto[[i, j]])
+        if np.min(np.abs(steps)) < 1e-6:
+            continue
+        if not search.fits(steps[0] * chains[i][2] + steps[1] * chains[j][2]):
+            continue
+        parts = []
+        for step, (edges, parent, vector) in zip(steps, (chains[i], chains[j]), strict=True):
+            if known(1 + step, search):
+                parts.append(search.named_factor(1 + step, edges, parent, vector))
+        if len(parts) == 2:
+            yield from combined(parts)
+
+
+def combined(parts: list[Explanation]) -> Iterator[Explanation]:
+    """Two explanations that hold together."""
+    total = sum(part.cost for part in parts)
+    message = " and ".join(dict.fromkeys(part.message for part in parts))
+    for n, mistake in enumerate(dict.fromkeys(part.mistake for part in parts)):
+        line = next(part.line for part in parts if part.mistake == mistake)
+        yield Explanation(mistake, total + 0.3 * n, 0.0, message, line, min(part.support for part in parts))
+
+
+def same_twice(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
+    """The same kind of mistake at two edges."""
+    by_kind: dict[str, list[Shift]] = {}
+    for change in changes:
+        if np.any(change.vector):
+            by_kind.setdefault(change.change.mistake, []).append(change)
+    for shifts in by_kind.values():
+        if len(shifts) < 2:
+            continue
+        vectors: Array = np.stack([shift.vector for shift in shifts])
+        for i, vector in enumerate(vectors[:-1]):
+            off = np.max(np.abs(search.target - vector - vectors[i + 1 :]), axis=1)
+            for j in np.flatnonzero(off <= search.case.tolerance):
+                one, other = search.explained(shifts[i]), search.explained(shifts[i + 1 + int(j)])
+                yield from combined([one, other])

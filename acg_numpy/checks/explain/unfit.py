@@ -1,0 +1,60 @@
+"""Gradients of the wrong shape that come from sums over other axes than those that the input was broadcast along."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from acg_numpy.checks.explain.case import Case, Explanation
+from acg_numpy.checks.explain.changes import whole
+from acg_numpy.checks.tracing import Graph
+from acg_numpy.shapes import Array
+
+
+def unfit_shapes(case: Case, graph: Graph) -> Iterator[Explanation]:
+    """A contribution to an input, not yet summed where it was broadcast, summed over other axes or over none."""
+    shaped = [i for i in case.wrong if not case.fits(i)]
+    if len(shaped) != len(case.wrong):
+        return
+    found = []
+    for which in shaped:
+        explanation = next(of_one(case, graph, which), None)
+        if explanation is None:
+            break
+        found.append(explanation)
+    else:
+        yield found[0]
+        return
+    message = "no sum, exchange or reshape of the right gradient has this shape and these numbers"
+    yield Explanation("wrong-shape", 2.0, 0.0, message)
+
+
+def of_one(case: Case, graph: Graph, which: int) -> Iterator[Explanation]:
+    """The same for one input."""
+    mine = case.submitted[which]
+    if mine is None:
+        return
+    place = graph.inputs[which]
+    for later, operation in enumerate(graph.operations):
+        g = case.grads[later]
+        for position, parent in operation.links():
+            if g is None or parent != place:
+                continue
+            full = whole(operation, position, g)
+            if full is None:
+                full = operation.contribution(position, g)
+            for axes, reduced in sums(full):
+                if case.close(mine, reduced) or (
+                    mine.size == reduced.size and case.close(mine.reshape(-1), reduced.reshape(-1))
+                ):
+                    mistake = "wrong-axis" if axes else "missing-broadcast-sum"
+                    over = f"summed over {axes}" if axes else "not summed"
+                    message = f"on the way back through {operation.line}: {over}"
+                    yield Explanation(mistake, 1.0, 0.0, message, operation.line)
+
+
+def sums(full: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """An array summed over every choice of axes."""
+    for count in range(full.ndim + 1):
+        for axes in combinations(range(full.ndim), count):
+            yield axes, np.sum(full, axis=axes)
