@@ -113,9 +113,16 @@ def error_as_json(error: "LearnerError") -> dict[str, Any]:
     """A file that broke before anything could be compared, under the same keys."""
     place = error.place
     told = {"message": error.what, "file": str(place.file), "line": place.line, "source": place.source}
-    empty: dict[str, Any] = {key: [] for key in ("inputs", "diagnoses", "blind_spots", "notes", "faults")}
-    head = {"title": str(place.file), "settings": "", "passed": False, "worst": None, "undecided": 0}
-    return {**head, **empty, "error": {**told, "mend": error.mend}}
+    return {
+        "title": str(place.file),
+        "settings": "",
+        "passed": False,
+        "inputs": [],
+        "worst": None,
+        "undecided": 0,
+        **{key: [] for key in ("diagnoses", "blind_spots", "notes", "faults")},
+        "error": {**told, "mend": error.mend},
+    }
 
 
 def plain(record: Any) -> dict[str, Any]:
