@@ -43,7 +43,7 @@ def v_curve(
     derivative : float, optional
         The right one; by default the engine's, and then `function` need not know more than NumPy.
     steps : sequence of float, optional
-        By default 1e-13 to 1, four a decade, times max(|x|, 1).
+        By default 1e-13 to 1, four a decade, times the size of x where that is above 1.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
