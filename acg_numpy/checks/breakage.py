@@ -157,5 +157,5 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     >>> nearest("grad_ouy", ["grad_out", "cache"])
     'grad_out'
     """
-    near = difflib.get_close_matches(name, sorted(known), n=1)
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     return near[0] if near else None
