@@ -6,6 +6,7 @@ some fifteen digits; otherwise they are the numeric derivative, good to some sev
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class Case:
     tolerance: float
     replay: Callable[[dict[str, Any]], Graph] | None = None
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """The largest element of any right gradient."""
         return max((largest(gradient) for gradient in self.right), default=0.0)
@@ -77,7 +78,7 @@ class Case:
             off = float(np.max(np.abs(one - other))) / scale
         return off if np.isfinite(off) else np.inf
 
-    @property
+    @cached_property
     def wrong(self) -> tuple[int, ...]:
         """Which inputs have a wrong gradient."""
         return tuple(

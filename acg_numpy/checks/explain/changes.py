@@ -7,12 +7,13 @@ A `Change` turns the gradient g of a result into another contribution to one of 
 makes no sense there.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from acg_numpy.checks.explain.regions import between
 from acg_numpy.checks.tracing import Graph, Link, Operation
 from acg_numpy.shapes import Array, unbroadcast
 
@@ -309,13 +310,66 @@ def exchanged_arguments(operation: Operation) -> Iterator[Change]:
 
 
 def stale_values(graph: Graph, place: int, position: int) -> Iterator[Change]:
-    """Other values of the same shape, from anywhere in the graph, in the place of an argument."""
+    """Other values of the same shape, from anywhere in the graph, in the place of an argument, or functions of them."""
     operation = graph.operations[place]
     for other, given in enumerate(operation.values):
         if not isinstance(given, np.ndarray) or given.size < 2 or given.dtype.kind != "f":
             continue
         for source in graph.operations:
             value = source.value
-            if value.shape == given.shape and value is not given and not np.array_equal(value, given):
-                text = f"the value of {source.line} used" if source.line else "another input used"
-                yield Change("stale-value", 1.7, text, with_value(other, value))
+            if value.shape != given.shape:
+                continue
+            named = f"the value of {source.line}" if source.line else "an input"
+            if not np.array_equal(value, given):
+                yield Change("stale-value", 1.7, f"{named} used", with_value(other, value))
+            for written, derived in functions_of(value):
+                if not np.array_equal(derived, given):
+                    yield Change("stale-value", 2.1, f"{written} of {named} used", with_value(other, derived))
+
+
+def functions_of(value: Array) -> Iterator[tuple[str, Array]]:
+    """Functions of a value that are taken for the value, or that it is taken for."""
+    for written, function in FUNCTIONS.items():
+        with np.errstate(all="ignore"):
+            derived = np.asarray(function(value))
+        if np.all(np.isfinite(derived)):
+            yield written, derived
+
+
+FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "the exponential": np.exp,
+    "the logarithm": np.log,
+    "the square": np.square,
+    "the square root": np.sqrt,
+    "one over the value": np.reciprocal,
+    "one minus the value": lambda v: 1 - v,
+}
+
+
+def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> Iterator[tuple[str, Array]]:
+    """What a result's gradient would be if some part of the way back to it were skipped.
+
+    The part goes from a later result to an earlier one of the same shape, whose gradients are taken for each other.
+    """
+    for early in downstream(graph, place):
+        shape = graph.operations[early].value.shape
+        for late in range(early + 1, len(graph.operations)):
+            gradient = grads[late]
+            right = grads[early]
+            if gradient is None or right is None or gradient.shape != shape or np.array_equal(gradient, right):
+                continue
+            sent = gradient if early == place else between(graph, place, early, gradient)
+            if sent is not None:
+                line, earlier = graph.operations[late].line, graph.operations[early].line
+                yield f"the gradient of the value of {line} taken for that of {earlier}", sent
+
+
+def downstream(graph: Graph, place: int) -> Iterator[int]:
+    """A result, and those that are made of it one after the other as long as it is used only once, three at most."""
+    yield place
+    for _ in range(3):
+        users = [later for later, op in enumerate(graph.operations) if any(p == place for _, p in op.links())]
+        if len(set(users)) != 1:
+            return
+        place = users[0]
+        yield place

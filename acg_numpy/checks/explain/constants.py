@@ -93,17 +93,16 @@ def axis_sizes(case: Case) -> dict[int, str]:
 
 
 def reduced_sizes(case: Case) -> set[int]:
-    """The sizes that the forward sums over or divides by."""
+    """The sizes that the forward sums over, divides by or broadcasts along."""
     found = {int(c) for c, _ in constants_used(case) if float(c).is_integer()}
     for operation in case.graph.operations if case.graph else ():
-        axis = (operation.options or {}).get("axis")
         for position, _ in operation.links():
-            given = np.asarray(operation.values[position])
-            if operation.value.size < given.size and "axis" in (operation.options or {}):
-                axes = range(given.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-                found |= {given.shape[a] for a in axes} | {math.prod(given.shape[a] for a in axes)}
-            elif operation.value.size < given.size:
-                found.add(given.size)
+            given, value = np.asarray(operation.values[position]), operation.value
+            if given.size > value.size > 0 and given.size % value.size == 0:
+                found.add(given.size // value.size)
+            added = value.ndim - given.ndim
+            if added > 0:
+                found |= {*value.shape[:added], math.prod(value.shape[:added])}
     return found
 
 

@@ -18,6 +18,8 @@ from acg_numpy.checks.explain.changes import (
     Change,
     Contribution,
     changes_at,
+    passed_on,
+    stale_gradients,
     stale_values,
     summed_axes,
     uncalled,
@@ -258,8 +260,19 @@ class Search:
                     continue
                 seen.append(sent)
                 yield Shift(change, operation.line, (edge,), self.pulled(parent, sent - right))
+            for text, other in stale_gradients(self.graph, self.case.grads, edge.operation):
+                sent = uncalled(operation.contribution, edge.position, other)
+                if sent is not None and np.shape(sent) == right.shape and np.all(np.isfinite(sent)):
+                    change = Change("stale-value", 1.9, text, passed_on(1.0))
+                    yield Shift(change, operation.line, (edge,), self.pulled(parent, sent - right))
 
     def unsummed(self) -> Iterator[Explanation]:
+        """Something broadcast whose gradient is not summed, or summed over another axis."""
+        for shift in self.unsummed_shifts():
+            if self.fits(shift.vector):
+                yield self.explained(shift)
+
+    def unsummed_shifts(self) -> Iterator[Shift]:
         """Something broadcast whose gradient is not summed, or summed over another axis, and passed on as it is.
 
         It meets the value that was reduced in the first place further back: in a softmax, that leaves the diagonal.
@@ -276,23 +289,17 @@ class Search:
             wide = [(None, full), *((axis, np.sum(full, axis=axis, keepdims=True)) for axis in others)]
             for axis, sent in wide:
                 vector = self.passed_back(parent, np.sum(full, axis=right, keepdims=True), sent)
-                if vector is not None and self.fits(vector):
-                    yield self.named_unsummed(edge, right[0], axis, vector)
+                if vector is not None and np.all(np.isfinite(vector)):
+                    yield Shift(self.kind_of_unsummed(edge, right[0], axis), operation.line, (edge,), vector)
 
-    def named_unsummed(self, edge: Edge, right: int, axis: int | None, vector: Array) -> Explanation:
+    def kind_of_unsummed(self, edge: Edge, right: int, axis: int | None) -> Change:
         """What it is called if a sum is left out, or taken over another axis."""
-        line = self.graph.operations[edge.operation].line
-        support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-        inside = any(region.scores < edge.operation <= region.weights for region in self.softmaxes)
-        residual = self.miss(vector)
         if axis is not None:
-            message = f"on the way back through {line}: summed over axis {axis} where it is axis {right}"
-            return Explanation("wrong-axis", 1.5, residual, message, line, support)
-        if inside:
-            message = f"of the Jacobian of the softmax in {line} only the diagonal is used"
-            return Explanation("diagonal-softmax", 1.4, residual, message, line, support)
-        message = f"on the way back through {line}: not summed over axis {right}"
-        return Explanation("missing-broadcast-sum", 1.5, residual, message, line, support)
+            return Change("wrong-axis", 1.5, f"summed over axis {axis} where it is axis {right}", passed_on(1.0))
+        if any(region.scores < edge.operation <= region.weights for region in self.softmaxes):
+            text = "of the Jacobian of the softmax only the diagonal is used"
+            return Change("diagonal-softmax", 1.4, text, passed_on(1.0))
+        return Change("missing-broadcast-sum", 1.5, f"not summed over axis {right}", passed_on(1.0))
 
     def passed_back(self, place: int, right: Array, sent: Array) -> Array | None:
         """The shift if `sent`, too wide for a result, goes on in the place of `right`, up to where it fits.
@@ -333,21 +340,23 @@ class Search:
 
     def one_use_kept(self) -> Iterator[Explanation]:
         """Of three or more uses of a result only the last, or the first, arrives."""
-        uses = defaultdict(list)
+        uses: dict[int, dict[int, list[Edge]]] = defaultdict(lambda: defaultdict(list))
         for edge, parent in self.edges():
-            uses[parent].append(edge)
-        for parent, edges in uses.items():
-            sent = [c for edge in edges if (c := self.sent(edge)) is not None]
-            if len(sent) < 2:
-                continue
-            lines = {self.graph.operations[edge.operation].line for edge in edges}
-            if len(sent) < 3 and len(lines) > 1:
-                continue  # of two uses, one is left out
+            uses[parent][edge.operation].append(edge)
+        for parent, operations in uses.items():
+            sent = [
+                np.sum([c for edge in edges if (c := self.sent(edge)) is not None], axis=0)
+                for edges in operations.values()
+            ]
+            lines = {self.graph.operations[operation].line for operation in operations}
+            names = {self.graph.operations[operation].name for operation in operations}
+            if len(sent) < 2 or len(names) > 1 or (len(sent) < 3 and len(lines) > 1):
+                continue  # not the turns of a loop: of two uses, one is left out
             total = np.sum(sent, axis=0)
             for kept in (sent[0], sent[-1]):
                 vector = self.pulled(parent, kept - total)
                 if self.fits(vector) and np.any(vector):
-                    line = self.line_of(edges)
+                    line = self.line_of([edge for edges in operations.values() for edge in edges])
                     message = f"of {len(sent)} uses of one value in {line} only one arrives"
                     support = int(np.count_nonzero(vector))
                     yield Explanation("last-only", 1.4, self.miss(vector), message, line, support)

@@ -6,13 +6,14 @@ in the place of what is right.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 
 import numpy as np
 
 from acg_numpy.checks.explain.case import Explanation
 from acg_numpy.checks.explain.changes import uncalled
 from acg_numpy.checks.explain.edges import Search
-from acg_numpy.checks.explain.regions import Softmax, between
+from acg_numpy.checks.explain.regions import Normalised, Softmax, between, normalised, projected
 from acg_numpy.shapes import Array
 
 
@@ -20,7 +21,32 @@ def from_forms(search: Search) -> Iterator[Explanation]:
     """Explanations by a wrong formula for a softmax or for a function of each element."""
     for region in search.softmaxes:
         yield from softmax_formulas(search, region)
+    for part in normalised(search.graph):
+        yield from normalised_formulas(search, part)
     yield from elementwise_formulas(search)
+
+
+def normalised_formulas(search: Search, part: Normalised) -> Iterator[Explanation]:
+    """r (g - mean g - y mean y g) and r (g - y sum y g), over other axes or with another value for y."""
+    graph, (start, end, axes, centred, factor) = search.graph, part
+    g, y = search.case.grads[end], graph.operations[end].value
+    right = None if g is None else between(graph, start, end, g)
+    if g is None or right is None:
+        return
+    for others in (o for count in range(1, y.ndim + 1) for o in combinations(range(y.ndim), count) if o != axes):
+        text = f"reduced over {others} where it is over {axes}"
+        sent = factor * projected(g, y, others, centred)
+        yield from tried(search, start, end, sent, right, ("wrong-axis", 1.6, text))
+    for source in graph.operations:
+        v = source.value
+        if v.shape == y.shape and not np.array_equal(v, y):
+            text = f"the value of {source.line or 'an input'} used for the normalised one"
+            for outer, inner in ((v, v), (v, y), (y, v)):
+                total = np.mean if centred else np.sum
+                sent = g - outer * total(inner * g, axis=axes, keepdims=True)
+                if centred:
+                    sent = sent - np.mean(g, axis=axes, keepdims=True)
+                yield from tried(search, start, end, factor * sent, right, ("stale-value", 1.8, text))
 
 
 def tried(

@@ -10,6 +10,8 @@ from acg_numpy.checks.explain.case import Case, Explanation
 from acg_numpy.checks.explain.changes import uncalled
 from acg_numpy.shapes import Array
 
+COST = 1.75  # more than a change at one edge, and more than another value of the graph in the place of the right one
+
 
 def without_masks(case: Case) -> Iterator[Explanation]:
     """Boolean inputs all True, and inputs that hold zeros and one other value, all ones."""
@@ -35,7 +37,7 @@ def without_masks(case: Case) -> Iterator[Explanation]:
         if residual <= case.tolerance:
             message = f"this is the gradient of the forward without {' and '.join(some)}"
             support = sum(case.right[i].size for i in case.wrong)
-            yield Explanation("missing-mask", 1.0, residual, message, support=support)
+            yield Explanation("missing-mask", COST, residual, message, support=support)
 
 
 def is_dropout(value: Array) -> bool:

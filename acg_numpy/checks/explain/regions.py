@@ -1,12 +1,17 @@
-"""Parts of the forward known by what they compute, not by what they are called: a softmax, wherever it is.
+"""Parts of the forward known by what they compute, not by what they are called: a softmax, a layer norm.
 
 A value y is the softmax of an earlier x along an axis if a gradient g of y goes back to x as
 
     y * (g - sum y g)           and its logarithm if as         g - exp(y) * sum g
 
-for a random g: a formula of two inputs cannot have that derivative by chance.
+for a random g: a formula of two inputs cannot have that derivative by chance.  So with one number r a row:
+
+    r * (g - y sum y g)                     y is the direction of x, of length 1
+    r * (g - mean g - y mean y g)           y is x with its mean taken off and its deviation divided out
 """
 
+import math
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -69,3 +74,63 @@ def kinds(y: Array) -> list[tuple[int, bool]]:
                     if np.all((np.abs(total - 1) < 1e-9) | (total == 0)) and np.any(total):
                         kinds.append((axis, log))
     return kinds
+
+
+class Normalised(NamedTuple):
+    """A value with its length, or its mean and deviation, taken out along one axis or several."""
+
+    source: int  # the place of x
+    result: int  # the place of y
+    axes: tuple[int, ...]
+    centred: bool
+    factor: Array  # r, axes kept
+
+
+def normalised(graph: Graph) -> list[Normalised]:
+    """Every direction and every normalised value in a graph, of the earliest value that it is one of."""
+    found = []
+    rng = np.random.default_rng(0)
+    for end, operation in enumerate(graph.operations):
+        y = operation.value
+        for axes, centred in unit_axes(y):
+            g = rng.normal(size=y.shape)
+            expected = projected(g, y, axes, centred)
+            for start in range(end):
+                if graph.operations[start].value.shape != y.shape:
+                    continue
+                sent = between(graph, start, end, g)
+                if sent is None:
+                    continue
+                squares = np.sum(expected * expected, axis=axes, keepdims=True)
+                factor = np.sum(sent * expected, axis=axes, keepdims=True) / squares
+                if np.allclose(sent, factor * expected, rtol=1e-9, atol=1e-11 * float(np.max(np.abs(sent)))):
+                    found.append(Normalised(start, end, axes, centred, factor))
+                    break
+    return found
+
+
+def projected(g: Array, y: Array, axes: tuple[int, ...], centred: bool) -> Array:
+    """The part of a gradient that a normalised value lets through, but for a factor."""
+    if centred:
+        mean = np.mean(g, axis=axes, keepdims=True)
+        return np.asarray(g - mean - y * np.mean(y * g, axis=axes, keepdims=True))
+    return np.asarray(g - y * np.sum(y * g, axis=axes, keepdims=True))
+
+
+def unit_axes(y: Array) -> list[tuple[tuple[int, ...], bool]]:
+    """(axes, is it centred) along which an array has length one, or mean zero and deviation one or a little less."""
+    if y.ndim == 0 or y.dtype.kind != "f" or not np.all(np.isfinite(y)):
+        return []
+    found: list[tuple[tuple[int, ...], bool]] = []
+    for axes in (axes for count in range(1, y.ndim + 1) for axes in combinations(range(y.ndim), count)):
+        size = math.prod(y.shape[axis] for axis in axes)
+        squares = np.sum(y * y, axis=axes)
+        if size > 1 and np.all(np.abs(squares - 1) < 1e-6):
+            found.append((axes, False))
+        if (
+            size > 2
+            and np.all(np.abs(np.sum(y, axis=axes)) < 1e-9 * size)
+            and np.all(np.abs(squares / size - 1) < 0.05)
+        ):
+            found.append((axes, True))
+    return found

@@ -16,8 +16,9 @@ MOST = 400  # single changes that are combined
 def two_at_once(search: Search) -> Iterator[Explanation]:
     """Explanations by two changes."""
     yield from two_factors(search)
-    changes = list(search.single_changes(all_edges=True))[:MOST]
+    changes = [*search.unsummed_shifts(), *search.single_changes(all_edges=True)][:MOST]
     yield from same_twice(search, changes)
+    yield from change_and_factor(search, changes)
 
 
 def known(factor: float, search: Search) -> bool:
@@ -74,3 +75,20 @@ def same_twice(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
             for j in np.flatnonzero(off <= search.case.tolerance):
                 one, other = search.explained(shifts[i]), search.explained(shifts[i + 1 + int(j)])
                 yield from combined([one, other])
+
+
+def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
+    """A change at one edge and a factor on what is sent along another."""
+    chains = search.shifts(all_edges=True)
+    if not changes or not chains:
+        return
+    rest = search.target - np.stack([shift.vector for shift in changes])
+    for edges, parent, vector in chains:
+        with np.errstate(invalid="ignore", over="ignore"):
+            steps = rest @ vector / np.vdot(vector, vector)
+            off = np.max(np.abs(rest - steps[:, None] * vector), axis=1)
+        for i in np.flatnonzero(off <= search.case.tolerance):
+            step = float(steps[i])
+            if abs(step) > 1e-6 and known(1 + step, search):
+                one = search.explained(changes[i])
+                yield from combined([one, search.named_factor(1 + step, edges, parent, vector)])
