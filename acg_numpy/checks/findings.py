@@ -83,6 +83,12 @@ def held_but_given(subject: Subject) -> bool:
 
 def spots(subject: Subject) -> tuple[BlindSpot, ...]:
     """What a passed check could not have seen, as far as its forward can be traced."""
+    with np.errstate(all="ignore"):
+        return spots_of(subject)
+
+
+def spots_of(subject: Subject) -> tuple[BlindSpot, ...]:
+    """The same, warnings aside."""
     try:
         values = copied([argument.value for argument in subject.arguments])
         graph = trace(subject.outputs, values, [argument.checked for argument in subject.arguments])

@@ -116,7 +116,7 @@ def diagnosis_lines(report: "GradientReport") -> list[str]:
     lines = ["", *wrapped(f"{best.mistake} (confidence {best.confidence:.2f})", "diagnosis: ")]
     lines += [*wrapped(f"{best.message}.", INDENT), *wrapped(f"Evidence: {best.evidence}.", INDENT)]
     for other in others[:MOST_OTHERS]:
-        lines += wrapped(f"{other.mistake} ({other.confidence:.2f}): {other.message}", "       or: ")
+        lines += wrapped(f"{other.mistake} ({other.confidence:.2f}): {other.message}; {other.evidence}", "       or: ")
     if len(others) > MOST_OTHERS:
         lines.append(f"{INDENT}and {count(len(others) - MOST_OTHERS, 'less likely explanation')}")
     return lines

@@ -41,8 +41,8 @@ class Line(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The source of the line, as far as it can be found."""
-        return linecache.getline(self.file, self.number).strip()
+        """The source of the line, as far as it can be found, without its comment."""
+        return linecache.getline(self.file, self.number).partition("  #")[0].strip()
 
     def __str__(self) -> str:
         return f"{Path(self.file).name}:{self.number}: {self.text}" if self.text else f"line {self.number}"

@@ -116,8 +116,8 @@ class Explanation:
         How far-fetched it is; the simplest explanation has the lowest.
     residual : float
         How far it misses, relative to the largest element.
-    message : str
-        What was done, in a sentence about this case.
+    text : str
+        What was done, in words about this case.
     line : Line or None
         The line of the forward that it belongs to.
     support : int
@@ -127,7 +127,7 @@ class Explanation:
     mistake: str
     cost: float
     residual: float
-    message: str
+    text: str
     line: Line | None = None
     support: int = 2
 

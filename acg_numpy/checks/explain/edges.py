@@ -165,21 +165,26 @@ class Search:
         residual = self.miss((factor - 1) * vector)
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
         line = self.line_of(edges)
-        where = f"what comes back from {line}"
         if abs(factor) < 1e-6:
-            mistake, message = self.name_of_cut(edges, where)
-            return Explanation(mistake, 1.5, residual, message, line, support)
+            mistake, text = self.name_of_cut(edges)
+            return Explanation(mistake, 1.5, residual, text, line, support)
         if abs(factor + 1) < 1e-6:
-            return Explanation("wrong-sign", 1.5, residual, f"{where} has the wrong sign", line, support)
+            return Explanation(
+                "wrong-sign", 1.5, residual, "what comes back from there has the wrong sign", line, support
+            )
         uses = self.uses_of_input(edges)
         if abs(factor - 2) < 1e-6 and uses:
-            return Explanation("double-counted", 1.5, residual, f"{where} is counted twice", line, support)
+            return Explanation(
+                "double-counted", 1.5, residual, "what comes back from there counts twice", line, support
+            )
         if abs(factor - 0.5) < 1e-6 and self.used_twice(edges):
-            text = f"one of two uses of a value in {line} is left out"
             mistake = "missing-path" if uses else "held-constant"
-            return Explanation(mistake, 1.9, residual, text, line, support)
-        mistake, text, known = name_factor(factor, self.case)
-        return Explanation(mistake, 1.6 if known else 2.6, residual, f"{where} is off by {text}", line, support - 1)
+            return Explanation(
+                mistake, 1.9, residual, "one of the two uses of a value there is left out", line, support
+            )
+        named = name_factor(factor, self.case)
+        text, cost = f"what comes back from there is off by {named.text}", 1.6 if named.known else 2.6
+        return Explanation(named.mistake, cost, residual, text, line, support - 1)
 
     def line_of(self, edges: Sequence[Edge]) -> Line | None:
         """The line of the first edge that has one."""
@@ -219,13 +224,11 @@ class Search:
                     count += self.number_of_uses(later) if arranges(self.graph, later) else 1
         return count
 
-    def name_of_cut(self, edges: tuple[Edge, ...], where: str) -> tuple[str, str]:
+    def name_of_cut(self, edges: tuple[Edge, ...]) -> tuple[str, str]:
         """What it is called if nothing is sent along a chain."""
-        if self.reduces(edges):
-            return "held-constant", f"{where} is left out, as if it did not depend on the input"
-        if self.uses_of_input(edges):
-            return "missing-path", f"{where} is left out: one use of the input"
-        return "held-constant", f"{where} is left out, as if it did not depend on the input"
+        if self.uses_of_input(edges) and not self.reduces(edges):
+            return "missing-path", "what comes back from there, one use of the input, is left out"
+        return "held-constant", "what comes back from there is left out, as if it did not depend on the input"
 
     def changed(self) -> Iterator[Explanation]:
         """Another contribution along one edge."""
@@ -235,10 +238,9 @@ class Search:
 
     def explained(self, shift: Shift) -> Explanation:
         """A shift that fits, in words."""
-        message = f"on the way back through {shift.line}: {shift.change.text}"
         support = int(np.count_nonzero(np.abs(shift.vector) > 1e-9))
         cost = shift.change.cost
-        return Explanation(shift.change.mistake, cost, self.miss(shift.vector), message, shift.line, support)
+        return Explanation(shift.change.mistake, cost, self.miss(shift.vector), shift.change.text, shift.line, support)
 
     def single_changes(self, *, all_edges: bool = False) -> Iterator[Shift]:
         """Every change of one edge, with what it does."""
@@ -357,9 +359,9 @@ class Search:
                 vector = self.pulled(parent, kept - total)
                 if self.fits(vector) and np.any(vector):
                     line = self.line_of([edge for edges in operations.values() for edge in edges])
-                    message = f"of {len(sent)} uses of one value in {line} only one arrives"
+                    text = f"of {len(sent)} uses of one value there only one arrives"
                     support = int(np.count_nonzero(vector))
-                    yield Explanation("last-only", 1.4, self.miss(vector), message, line, support)
+                    yield Explanation("last-only", 1.4, self.miss(vector), text, line, support)
 
     def groups(self) -> Iterator[Explanation]:
         """The same change wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
@@ -390,12 +392,12 @@ class Search:
         if np.all(np.isfinite(vector)) and np.any(vector) and self.fits(vector):
             mistake = change.mistake
             if mistake == "held-constant":
-                mistake = self.name_of_cut(tuple(edge for edge, _ in members), "")[0]
+                mistake = self.name_of_cut(tuple(edge for edge, _ in members))[0]
             if mistake == "double-counted" and not self.uses_of_input([edge for edge, _ in members]):
                 mistake = "constant-factor"
-            message = f"at each of the {len(members)} times that {line} is run: {change.text}"
+            text = f"at each of the {len(members)} times that the line is run: {change.text}"
             support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-            yield Explanation(mistake, change.cost + 0.2, self.miss(vector), message, line, support)
+            yield Explanation(mistake, change.cost + 0.2, self.miss(vector), text, line, support)
 
 
 def times(factor: float) -> Contribution:

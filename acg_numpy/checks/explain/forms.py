@@ -60,7 +60,7 @@ def tried(
         mistake, cost, text = told
         line = search.graph.operations[end].line
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-        yield Explanation(mistake, cost, search.miss(vector), f"on the way back through {line}: {text}", line, support)
+        yield Explanation(mistake, cost, search.miss(vector), text, line, support)
 
 
 def softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:

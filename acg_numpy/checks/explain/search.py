@@ -5,9 +5,11 @@ work is bounded by a time: what was found until then counts, and that the rest w
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
+
+import numpy as np
 
 from acg_numpy.checks.diagnosis import Diagnosis
 from acg_numpy.checks.explain.case import Case, Explanation
@@ -20,6 +22,7 @@ from acg_numpy.checks.explain.whole import from_the_whole
 from acg_numpy.checks.naming import MISTAKES
 
 SECONDS = 3.0
+SIMPLE = 1.0  # the cost of an explanation that no change of a single edge comes near
 
 
 class Findings(NamedTuple):
@@ -38,8 +41,8 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     seconds : float
         The time to spend at most, about.
     """
-    deadline = time.perf_counter() + seconds
-    found, complete = explanations(case, deadline)
+    with np.errstate(all="ignore"):  # a corrupted gradient may overflow, or be nothing by nothing
+        found, complete = explanations(case, time.perf_counter() + seconds)
     diagnoses = ranked(found, case)
     notes = []
     if not complete:
@@ -72,24 +75,21 @@ def gathered(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bo
 
 def single_changes(case: Case, deadline: float) -> Iterator[Explanation]:
     """One change explains all."""
-    yield from from_the_whole(case)
+    simple = list(from_the_whole(case))
+    yield from simple
+    if case.graph is None or any(e.cost < SIMPLE for e in simple):
+        return  # nothing that is still to come could be as simple
     yield from without_masks(case)
-    if case.graph is None:
-        return
     if not all(case.fits(which) for which in case.wrong):
         yield from unfit_shapes(case, case.graph)
         return
     search = Search(case, case.graph, deadline)
-    families: tuple[Callable[[], Iterator[Explanation]], ...] = (
-        search.factors,
-        search.one_use_kept,
-        search.unsummed,
-        lambda: from_forms(search),
-        search.changed,
-        search.groups,
-    )
-    for family in families:
-        yield from family()
+    yield from search.factors()
+    yield from search.one_use_kept()
+    yield from search.unsummed()
+    yield from from_forms(search)
+    yield from search.changed()
+    yield from search.groups()
 
 
 def two_changes(case: Case, deadline: float) -> Iterator[Explanation]:
@@ -121,14 +121,17 @@ def ranked(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
     if not order:
         return ()
     weights = [2.0 ** (-4 * (e.cost - order[0].cost)) for e in order]
-    source = "the gradient of the traced forward" if case.graph is not None else "the numeric derivative"
-    return tuple(told(e, w / sum(weights), case, source) for e, w in zip(order, weights, strict=True))
+    return tuple(told(e, w / sum(weights), case) for e, w in zip(order, weights, strict=True))
 
 
-def told(e: Explanation, share: float, case: Case, source: str) -> Diagnosis:
+def told(e: Explanation, share: float, case: Case) -> Diagnosis:
     """An explanation as a diagnosis."""
     sure = share * (0.5 if e.support < 1 else 0.99) * (1.0 if case.graph is not None else 0.9)
-    many = "all inputs" if len(case.names) > 1 else case.names[0]
-    evidence = f"{source}, changed like this, is what was submitted for {many} to {max(e.residual, 1e-16):.0e}"
+    source = "the gradient of the traced forward" if case.graph is not None else "the numeric derivative"
+    whose = "all inputs" if len(case.names) > 1 else case.names[0]
     naming = MISTAKES[e.mistake]
-    return Diagnosis(e.mistake, round(sure, 2), f"{naming.meaning}: {e.message}", evidence, naming.hint)
+    place = f", on the way back through {e.line}" if e.line else ""
+    evidence = (
+        f"{e.text}; {source}, changed like this, is what was submitted for {whose} to {max(e.residual, 1e-16):.0e}"
+    )
+    return Diagnosis(e.mistake, round(sure, 2), f"{naming.meaning}{place}", evidence, naming.hint)

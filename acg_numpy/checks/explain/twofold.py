@@ -54,10 +54,10 @@ def two_factors(search: Search) -> Iterator[Explanation]:
 def combined(parts: list[Explanation]) -> Iterator[Explanation]:
     """Two explanations that hold together."""
     total = sum(part.cost for part in parts)
-    message = " and ".join(dict.fromkeys(part.message for part in parts))
+    text = ", and ".join(dict.fromkeys(placed(part) for part in parts))
     for n, mistake in enumerate(dict.fromkeys(part.mistake for part in parts)):
         line = next(part.line for part in parts if part.mistake == mistake)
-        yield Explanation(mistake, total + 0.3 * n, 0.0, message, line, min(part.support for part in parts))
+        yield Explanation(mistake, total + 0.3 * n, 0.0, text, line, min(part.support for part in parts))
 
 
 def same_twice(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
@@ -92,3 +92,8 @@ def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanat
             if abs(step) > 1e-6 and known(1 + step, search):
                 one = search.explained(changes[i])
                 yield from combined([one, search.named_factor(1 + step, edges, parent, vector)])
+
+
+def placed(part: Explanation) -> str:
+    """What one of two changes is, with its place."""
+    return f"{part.text} ({part.line})" if part.line else part.text

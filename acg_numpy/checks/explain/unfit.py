@@ -48,9 +48,8 @@ def of_one(case: Case, graph: Graph, which: int) -> Iterator[Explanation]:
                     mine.size == reduced.size and case.close(mine.reshape(-1), reduced.reshape(-1))
                 ):
                     mistake = "wrong-axis" if axes else "missing-broadcast-sum"
-                    over = f"summed over {axes}" if axes else "not summed"
-                    message = f"on the way back through {operation.line}: {over}"
-                    yield Explanation(mistake, 1.0, 0.0, message, operation.line)
+                    text = f"what comes back from there is summed over axes {axes}" if axes else "it is not summed"
+                    yield Explanation(mistake, 1.0, 0.0, text, operation.line)
 
 
 def sums(full: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
