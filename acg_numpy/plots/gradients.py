@@ -118,7 +118,8 @@ def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
     """Draw where a gradient is wrong: a cell an element, a colour its relative error, a cross where it is wrong.
 
     Inputs stand below one another, each with a column for each place of its last axis and a row for each place of the
-    others.  A dot marks an element that could not be decided.
+    others.  A dot marks an element that could not be decided.  Where derivatives were taken along random directions, an
+    input has one row of them.
 
     Parameters
     ----------
@@ -198,7 +199,7 @@ def name_blocks(ax: Axes, compared: "Sequence[InputComparison]", heights: Sequen
     middles = ends - np.array(heights) / 2 - 0.5
     verdicts = ["" if comparison.passed else " wrong" for comparison in compared]
     names = [f"{c.name} {c.shape}{mark}" for c, mark in zip(compared, verdicts, strict=True)]
-    numbers = [number for comparison in compared for number in row_numbers(comparison.shape)]
+    numbers = [number for c in compared if c.analytic is not None for number in row_numbers(c.analytic.shape)]
     shown = range(0, len(numbers), -(-len(numbers) // MAX_ROWS))
     ax.set_yticks(middles, labels=names)
     ax.set_yticks(shown, labels=[numbers[row] for row in shown], minor=True)

@@ -1,6 +1,7 @@
 """Errors of gradients are drawn where they are, and errors of differences by their step."""
 
 import io
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -139,13 +140,12 @@ def test_a_report_that_passed_has_no_cross(ax):
 
 
 def test_an_undecided_element_has_a_dot(ax):
-    def forward(x):
-        return 1e12 + x, x
-
-    report = check_backward(forward, lambda g, x: g, np.array([0.1, 0.2]), raise_on_failure=False)
-    assert report.undecided == 2
-    gradient_error(report, ax=ax)
-    assert marks(ax, "undecided") == {(0, 0), (1, 0)}
+    report = weighted_report()
+    x, *others = report.comparisons
+    undecided = np.zeros((4, 3), dtype=bool)
+    undecided[1, 2] = True
+    gradient_error(replace(report, comparisons=(replace(x, undecided=undecided), *others)), ax=ax)
+    assert marks(ax, "undecided") == {(2, 1)}
 
 
 def test_nothing_compared_is_nothing_to_draw(ax):
