@@ -1,21 +1,11 @@
-"""Is this element right, wrong, or is the numeric derivative too coarse to say?
+"""Holding gradients against numeric derivatives: one derivative for everything, better ones for what is in dispute.
 
-For an analytic value a and a numeric one n that may be off by e, with tolerance t = atol + rtol max(|a|, |n|):
-
-    right      e <= t and |a - n| <= t                          resolved, and they agree
-    wrong      |a - n| > t + e, by a margin                     they differ by more than the numeric error explains
-    undecided  otherwise
-
-One case needs another measure.  A gradient that is exactly zero because terms cancel (an attention's key bias is the
-classic: each row of dS sums to zero) comes out as rounding noise on both sides, and the relative error of two noises
-means nothing.  So a value that is zero at the scale of the gradient, |a| <= 1000 eps * scale, is right where n is zero
-to within e, provided that e itself is small against that scale.
+The first is by the method that was asked for.  What it leaves undecided, or would call wrong, is settled by better,
+from cheap to dear, see `Judge.settle`: so a check of a right gradient costs two calls an element, or fewer where many
+fit in one call.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,148 +13,286 @@ from acg_numpy.checks.arguments import Argument
 from acg_numpy.checks.numeric import (
     LADDER,
     NEIGHBOURS,
-    Difference,
-    Evaluate,
-    Index,
-    Outputs,
-    agreed_difference,
+    Differences,
     best_step,
-    central_difference,
+    central,
+    complex_step,
+    directional,
+    noise_near,
+    on_ladder,
     resolution_of,
+    richardson,
+    slopes,
 )
+from acg_numpy.checks.surroundings import Evaluate, Outputs, Surroundings
+from acg_numpy.checks.verdicts import MARGIN, InputComparison, Tolerance, Verdict, allowed, verdicts_on
 from acg_numpy.shapes import Array
 
-ZERO = 1000  # in units of eps * scale: what a long sum whose terms cancel leaves behind
-MARGIN = 10  # numeric errors are estimates; a verdict of wrong has to stand this many of them clear
+DIRECTIONS = 4  # random directions for each input
+SAMPLE = 16  # wrong elements of which the noise is measured, before it is of all
+COARSE = 1000  # in units of the rounding that the outputs show: an error above it comes from rounding that they hide
 
 
-class Verdict(Enum):
-    """What can be said of one element."""
+class Judge:
+    """Holds the gradient of one input after the other against numeric derivatives.
 
-    RIGHT = "right"
-    ZERO = "right, as zero at the scale of the gradient"
-    WRONG = "wrong"
-    UNDECIDED = "undecided"
-
-
-class Tolerance(NamedTuple):
-    """What counts as equal, and the step that was asked for (None: chosen for each element)."""
-
-    rtol: float
-    atol: float
-    step: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class InputComparison:
-    """Analytic against numeric gradient of one input.
-
-    Attributes
+    Parameters
     ----------
-    name : str
-    shape : tuple of int
-    held : str or None
-        Why the input was held fixed and not checked ("int64"), if it was.
-    fault : str or None
-        What is wrong with the form of the gradient, where it could not be compared at all.
-    analytic, numeric : array of `shape`, or None
-    error : array of `shape`, or None
-        What the numeric derivative may be off by.
-    wrong, undecided, zero : boolean array of `shape`, or None
-        `zero` marks right ones that are zero but for rounding.
-    scale : float
-        The largest numeric derivative by any input.
+    evaluate, evaluate_complex : callables
+        From the list of inputs to the tuple of floating outputs; the second, None if there is none, takes complex ones.
+    arguments : sequence of Argument
+        The point at which to compare.
+    outputs, grad_outs : tuples of arrays
+        The outputs there, and the weights that they are contracted with.
+    tolerance : Tolerance
+    method : str
+        One of `settings.METHODS`.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    held: str | None = None
-    fault: str | None = None
-    analytic: Array | None = None
-    numeric: Array | None = None
-    error: Array | None = None
-    wrong: Array | None = None
-    undecided: Array | None = None
-    zero: Array | None = None
-    scale: float = 0.0
+    def __init__(
+        self,
+        evaluate: Evaluate,
+        evaluate_complex: Evaluate | None,
+        arguments: Sequence[Argument],
+        outputs: Outputs,
+        grad_outs: Outputs,
+        tolerance: Tolerance,
+        method: str,
+    ) -> None:
+        values = [argument.value for argument in arguments]
+        self.arguments, self.tolerance, self.method = arguments, tolerance, method
+        self.eps = resolution_of(outputs)
+        self.here = Surroundings(evaluate, values, grad_outs)
+        self.analytic = None if evaluate_complex is None else Surroundings(evaluate_complex, values, grad_outs)
 
-    @property
-    def num_wrong(self) -> int:
-        """How many elements are wrong."""
-        return 0 if self.wrong is None else int(np.sum(self.wrong))
+    # A first derivative of everything.
 
-    @property
-    def num_undecided(self) -> int:
-        """How many elements could not be decided."""
-        return 0 if self.undecided is None else int(np.sum(self.undecided))
+    def steps(self, which: int) -> Array:
+        """The step for each element of an input."""
+        x = np.ravel(self.here.values[which])
+        return np.full(x.size, self.tolerance.step) if self.tolerance.step else np.atleast_1d(best_step(x, self.eps))
 
-    @property
-    def num_right(self) -> int:
-        """How many elements agree."""
-        return 0 if self.analytic is None else self.analytic.size - self.num_wrong - self.num_undecided
+    def first(self, which: int) -> tuple[Differences, Differences, int]:
+        """By the method asked for, by central differences, and how many elements the method could do nothing for."""
+        flats = np.arange(np.size(self.here.values[which]))
+        base = central(self.here, which, flats, self.steps(which))
+        if self.method == "richardson":
+            return richardson(self.here, which, flats, self.eps, self.tolerance.step), base, 0
+        if self.method != "complex":
+            return base, base, 0
+        found = self.by_complex_step(which, flats, base)
+        if found is None:
+            return base, base, flats.size
+        numeric, agrees = found
+        doubtful = np.flatnonzero(~agrees)  # or is it the one central difference that is bad?
+        if doubtful.size:
+            better = on_ladder(self.here, which, doubtful, self.steps(which)[doubtful], LADDER)
+            again = self.by_complex_step(which, doubtful, better)
+            if again is not None:
+                numeric, agrees[doubtful] = numeric.replaced(doubtful, again[0]), again[1]
+        return numeric, base, int(np.sum(~agrees))
 
-    @property
-    def relative_error(self) -> Array:
-        """|a - n| / max(|a|, |n|), at most 2; empty where nothing was compared.
+    def by_complex_step(self, which: int, flats: Array, base: Differences) -> tuple[Differences, Array] | None:
+        """Complex steps where they agree with other differences, those elsewhere; and where they do."""
+        found = None if self.analytic is None else complex_step(self.analytic, which, flats)
+        if found is None:
+            return None
+        with np.errstate(invalid="ignore"):
+            give = (
+                MARGIN * base.error
+                + 1e-6 * np.abs(base.derivative)
+                + allowed(found.derivative, found.derivative, self.tolerance)
+            )
+            agrees = np.abs(found.derivative - base.derivative) <= give
+        return Differences(
+            np.where(agrees, found.derivative, base.derivative), np.where(agrees, found.error, base.error)
+        ), agrees
 
-        For elements that are zero but for rounding it is |a - n| over the gradient's scale.
+    # What is left in dispute.
+
+    def settle(
+        self, which: int, gradient: Array, largest: float, first: tuple[Differences, Differences, int]
+    ) -> InputComparison:
+        """Compare one input.
+
+        One difference where it suffices; three where there is doubt, and a ladder where doubt remains; a complex step
+        where the ladder resolves too little; and before anything is called wrong, one-sided differences, as at a kink
+        all others agree with each other on what is no derivative.
         """
-        if self.analytic is None or self.numeric is None or self.zero is None:
-            return np.zeros(0)
-        size = np.maximum(np.abs(self.analytic), np.abs(self.numeric))
-        size = np.where(self.zero, self.scale, size)
-        error: Array = np.abs(self.analytic - self.numeric) / np.where(size > 0, size, 1.0)
-        return error
+        argument = self.arguments[which]
+        x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
+        numeric, base, in_vain = first
+        reach = steps / np.maximum(np.abs(x), 1.0)
+        scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
 
-    @property
-    def dead(self) -> bool:
-        """Whether the gradient is right, and zero throughout."""
-        return self.zero is not None and bool(np.all(self.zero)) and self.zero.size > 0
+        def judged(numeric: Differences) -> Array:
+            return verdicts_on(a, numeric, scale, self.eps, self.tolerance)
 
-    @property
-    def passed(self) -> bool:
-        """Whether the gradient could be compared and no element is wrong."""
-        return self.fault is None and self.num_wrong == 0
+        verdicts = judged(numeric)
+        sure = (verdicts == Verdict.RIGHT) | ((verdicts == Verdict.ZERO) & (numeric.derivative == 0))
+        doubtful = np.flatnonzero(~sure)
+        for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
+            if doubtful.size:
+                better = on_ladder(self.here, which, doubtful, steps[doubtful], ladder)
+                numeric = numeric.replaced(doubtful, self.reconciled(numeric.at(doubtful), better))
+                with np.errstate(invalid="ignore"):
+                    resolved = numeric.error[doubtful] <= allowed(a, numeric.derivative, self.tolerance)[doubtful]
+                doubtful = doubtful[~resolved]
+        verdicts = judged(numeric)
+        step_fault = None
+        if self.tolerance.step:
+            numeric, verdicts, step_fault = self.at_the_best_step(which, a, scale, numeric, verdicts)
+        numeric = self.retried(which, numeric, np.flatnonzero(verdicts == Verdict.UNDECIDED))
+        if step_fault is None:
+            verdicts = judged(numeric)
+        kink = self.kinks(which, a, verdicts)
+        verdicts[kink] = Verdict.UNDECIDED
+        if step_fault is None:
+            wrong = np.flatnonzero(verdicts == Verdict.WRONG)
+            numeric = self.with_noise(which, numeric, wrong)
+            verdicts[wrong] = judged(numeric)[wrong]
+        coarse = self.rounds_too_much(numeric, base, verdicts, kink)
+        shape = argument.shape
 
+        def shaped(array: Array) -> Array:
+            return np.reshape(array, shape)
 
-def resolved(analytic: float, numeric: Difference, tolerance: Tolerance) -> bool:
-    """Whether the numeric derivative is known well enough to tell a right value from a wrong one."""
-    return numeric.error <= allowed(analytic, numeric.derivative, tolerance)
+        return InputComparison(
+            argument.name,
+            shape,
+            analytic=gradient,
+            numeric=shaped(numeric.derivative),
+            error=shaped(numeric.error),
+            wrong=shaped(verdicts == Verdict.WRONG),
+            undecided=shaped(verdicts == Verdict.UNDECIDED),
+            zero=shaped(verdicts == Verdict.ZERO),
+            scale=largest,
+            kink=shaped(kink),
+            step_fault=step_fault,
+            coarse=coarse,
+            not_analytic=in_vain,
+        )
 
+    def reconciled(self, one: Differences, other: Differences) -> Differences:
+        """Of two derivatives the one that is known better; where they contradict each other, that is the error.
 
-def allowed(analytic: float, numeric: float, tolerance: Tolerance) -> float:
-    """How far apart two values may be: atol + rtol max(|a|, |n|)."""
-    return tolerance.atol + tolerance.rtol * max(abs(analytic), abs(numeric))
+        For central differences the ladder replaces the first, which measured no error of truncation.
+        """
+        if self.method == "central":
+            return other
+        with np.errstate(invalid="ignore"):
+            better = one.error < other.error
+            apart = np.abs(one.derivative - other.derivative)
+            apart = np.where(np.isfinite(apart), apart, 0.0)
+        derivative = np.where(better, one.derivative, other.derivative)
+        error = np.where(better, one.error, other.error)
+        contradict = apart > MARGIN * (np.where(np.isfinite(one.error), one.error, np.inf) + other.error)
+        return Differences(derivative, np.where(contradict, apart, error))
 
+    def at_the_best_step(
+        self, which: int, a: Array, scale: Array, numeric: Differences, verdicts: Array
+    ) -> tuple[Differences, Array, str | None]:
+        """Whether a given step is to blame: at the best one, the elements that it calls wrong are right."""
+        off = np.flatnonzero((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED))
+        if not off.size:
+            return numeric, verdicts, None
+        x = np.ravel(self.here.values[which])[off]
+        best = np.atleast_1d(best_step(x, self.eps))
+        better = on_ladder(self.here, which, off, best, LADDER)
+        again = verdicts_on(a[off], better, scale[off], self.eps, self.tolerance)
+        right = (again == Verdict.RIGHT) | (again == Verdict.ZERO)
+        if not np.any(right):
+            return numeric, verdicts, None
+        verdicts = verdicts.copy()
+        verdicts[off[right]] = Verdict.UNDECIDED
+        too_large = float(self.tolerance.step or 0.0) > float(np.median(best[right]))
+        return numeric, verdicts, "step-too-large" if too_large else "step-too-small"
 
-def verdict_on(analytic: float, numeric: Difference, scale: float, eps: float, tolerance: Tolerance) -> Verdict:
-    """Decide on one element, by the rules at the head of this file.
+    def rounds_too_much(self, numeric: Differences, base: Differences, verdicts: Array, kink: Array) -> bool:
+        """Whether what is undecided is so because differences are far noisier than the outputs' last places."""
+        open_ones = (verdicts == Verdict.UNDECIDED) & ~kink
+        with np.errstate(invalid="ignore"):
+            noisy = open_ones & (numeric.error > COARSE * base.error) & np.isfinite(numeric.error)
+        return bool(np.any(noisy)) and int(np.sum(noisy)) * 2 >= int(np.sum(open_ones))
 
-    Examples
-    --------
-    >>> usual = Tolerance(rtol=1e-5, atol=0.0, step=None)
-    >>> eps = 2.0**-52
-    >>> verdict_on(1.000001, Difference(1.0, error=1e-9), 1.0, eps, usual)
-    <Verdict.RIGHT: 'right'>
-    >>> verdict_on(1.01, Difference(1.0, error=1e-9), 1.0, eps, usual)
-    <Verdict.WRONG: 'wrong'>
-    >>> verdict_on(1e-9, Difference(1.2e-9, error=1e-9), 1.0, eps, usual)  # who knows
-    <Verdict.UNDECIDED: 'undecided'>
-    >>> verdict_on(3e-17, Difference(2e-11, error=3e-11), 1.0, eps, usual)  # a key bias: zero, both of them
-    <Verdict.ZERO: 'right, as zero at the scale of the gradient'>
-    """
-    if not np.isfinite(numeric.derivative):
-        return Verdict.UNDECIDED
-    if not np.isfinite(analytic):
-        return Verdict.WRONG
-    distance = abs(analytic - numeric.derivative)
-    close = allowed(analytic, numeric.derivative, tolerance)
-    zero = abs(analytic) <= ZERO * eps * scale and abs(numeric.derivative) <= MARGIN * numeric.error
-    if zero and numeric.error <= tolerance.atol + tolerance.rtol * scale:
-        return Verdict.ZERO
-    if distance <= close and resolved(analytic, numeric, tolerance):
-        return Verdict.RIGHT
-    return Verdict.WRONG if distance > close + MARGIN * numeric.error else Verdict.UNDECIDED
+    def retried(self, which: int, numeric: Differences, undecided: Array) -> Differences:
+        """What is undecided, by complex step where that agrees with what is known."""
+        if not undecided.size:
+            return numeric
+        found = self.by_complex_step(which, undecided, numeric.at(undecided))
+        return numeric if found is None else numeric.replaced(undecided, found[0])
+
+    def with_noise(self, which: int, numeric: Differences, wrong: Array) -> Differences:
+        """What is to be called wrong, on a ladder whose rungs know the noise that the function really has.
+
+        Some elements are tried first, and the others only if these are noisy.
+        """
+        for tried in (wrong[:: max(1, len(wrong) // SAMPLE)], wrong):
+            if not tried.size or self.tolerance.step:
+                return numeric
+            noise = noise_near(self.here, which, tried, self.eps)
+            better = on_ladder(self.here, which, tried, self.steps(which)[tried], LADDER, noise)
+            worse = better.error > np.maximum(
+                MARGIN * numeric.error[tried], self.tolerance.rtol * np.abs(better.derivative)
+            )
+            if not np.any(worse):
+                return numeric
+        return numeric.replaced(wrong[worse], better.at(worse))
+
+    def kinks(self, which: int, a: Array, verdicts: Array) -> Array:
+        """Which wrong elements sit where left and right derivatives differ, with the analytic value between them.
+
+        At a kink the two stay apart however small the step; elsewhere they come together with it.
+        """
+        found = np.zeros(a.shape, dtype=bool)
+        off = np.flatnonzero(verdicts == Verdict.WRONG)
+        if not off.size:
+            return found
+        x = np.ravel(self.here.values[which])[off]
+        long = np.atleast_1d(best_step(x, self.eps))
+        short, nothing = long / 16, np.zeros(off.size)
+        right, left = slopes(self.here, which, off, long, nothing), slopes(self.here, which, off, nothing, long)
+        right_, left_ = slopes(self.here, which, off, short, nothing), slopes(self.here, which, off, nothing, short)
+        with np.errstate(invalid="ignore"):
+            far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
+            size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))
+            stays = (near > 0.5 * far) & (near > 1e-4 * size) & (near > 100 * (right_.error + left_.error))
+            give = 1e-3 * near
+            low = np.minimum(right_.derivative, left_.derivative) - give
+            high = np.maximum(right_.derivative, left_.derivative) + give
+            found[off] = stays & (low <= a[off]) & (a[off] <= high)
+        return found
+
+    # Along directions.
+
+    def along_directions(self, which: int, gradient: Array, rng: np.random.Generator) -> InputComparison:
+        """Compare one input along random directions, at a cost that does not depend on its size."""
+        argument = self.arguments[which]
+        v = rng.choice([-1.0, 1.0], (DIRECTIONS, *argument.shape)) * rng.uniform(
+            0.5, 1.5, (DIRECTIONS, *argument.shape)
+        )
+        each = np.reshape(v * gradient, (DIRECTIONS, -1))
+        with np.errstate(invalid="ignore"):
+            analytic = np.sum(each, axis=1)
+            scale = np.sum(np.abs(each), axis=1)
+        scale = np.where(np.isfinite(scale), scale, 0.0)
+        numeric = directional(self.here, which, v, self.eps, NEIGHBOURS)
+        verdicts = verdicts_on(analytic, numeric, scale, self.eps, self.tolerance)
+        if np.any((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED)):
+            numeric = directional(self.here, which, v, self.eps, LADDER)
+            verdicts = verdicts_on(analytic, numeric, scale, self.eps, self.tolerance)
+        return InputComparison(
+            argument.name,
+            argument.shape,
+            analytic=analytic,
+            numeric=numeric.derivative,
+            error=numeric.error,
+            wrong=verdicts == Verdict.WRONG,
+            undecided=verdicts == Verdict.UNDECIDED,
+            zero=verdicts == Verdict.ZERO,
+            scale=float(np.max(np.abs(numeric.derivative), initial=0.0, where=np.isfinite(numeric.derivative))),
+            directions=v,
+        )
 
 
 def compare(
@@ -174,8 +302,12 @@ def compare(
     grad_outs: Outputs,
     gradients: Sequence[Array | str | None],
     tolerance: Tolerance,
+    *,
+    method: str = "central",
+    evaluate_complex: Evaluate | None = None,
+    seed: int = 0,
 ) -> tuple[InputComparison, ...]:
-    """Hold the gradient of every checked argument against central differences.
+    """Hold the gradient of every checked argument against numeric derivatives.
 
     Parameters
     ----------
@@ -188,54 +320,35 @@ def compare(
     gradients : sequence, one entry an argument
         The analytic gradient, or a sentence on why it cannot be compared, or None for arguments held fixed.
     tolerance : Tolerance
+    method : {"central", "richardson", "complex", "directional"}
+    evaluate_complex : callable, optional
+        The same as `evaluate` for inputs of which one is complex.
+    seed : int
+        Draws the directions.
     """
-    values = [argument.value for argument in arguments]
-    eps = resolution_of(outputs)
+    judge = Judge(evaluate, evaluate_complex, arguments, outputs, grad_outs, tolerance, method)
     comparable = [which for which, gradient in enumerate(gradients) if isinstance(gradient, np.ndarray)]
-
-    def difference(which: int, index: Index, step: float) -> Difference:
-        return central_difference(evaluate, values, which, index, grad_outs, step)
-
-    def step_at(which: int, index: Index) -> float:
-        return tolerance.step or best_step(values[which][index], eps)
-
-    first = {
-        (which, index): difference(which, index, step_at(which, index))
-        for which in comparable
-        for index in np.ndindex(values[which].shape)
-    }
-    largest = max((abs(d.derivative) for d in first.values() if np.isfinite(d.derivative)), default=0.0)
-
-    def settle(which: int, index: Index, analytic: float) -> tuple[Difference, Verdict]:
-        """One difference where it suffices, three where there is doubt, the whole ladder where doubt remains."""
-        step, numeric = step_at(which, index), first[which, index]
-        reach = step / max(abs(values[which][index]), 1.0)
-        scale = max(largest, numeric.error * reach / eps)  # the latter is about |g| |y| / max(|x|, 1)
-        verdict = verdict_on(analytic, numeric, scale, eps, tolerance)
-        if verdict is Verdict.RIGHT or (verdict is Verdict.ZERO and numeric.derivative == 0):
-            return numeric, verdict
-        for ladder in (NEIGHBOURS,) if tolerance.step else (NEIGHBOURS, LADDER):
-            numeric = agreed_difference(lambda h: difference(which, index, h), step, ladder)
-            if resolved(analytic, numeric, tolerance):
-                break
-        return numeric, verdict_on(analytic, numeric, scale, eps, tolerance)
-
-    def compare_one(which: int, argument: Argument, gradient: Array | str | None) -> InputComparison:
-        if not isinstance(gradient, np.ndarray):
-            return InputComparison(argument.name, argument.shape, held=argument.held, fault=gradient)
-        shape = argument.shape
-        numeric, error = np.zeros(shape), np.zeros(shape)
-        verdicts = np.empty(shape, dtype=object)
-        for index in np.ndindex(shape):
-            (numeric[index], error[index]), verdicts[index] = settle(which, index, float(gradient[index]))
-        wrong, undecided, zero = (
-            np.asarray(verdicts == verdict) for verdict in (Verdict.WRONG, Verdict.UNDECIDED, Verdict.ZERO)
-        )
-        return InputComparison(
-            argument.name, shape, None, None, gradient, numeric, error, wrong, undecided, zero, scale=largest
-        )
-
+    rng = np.random.default_rng(seed)
+    found: dict[int, InputComparison] = {}
+    if method == "directional":
+        found = {which: judge.along_directions(which, np.asarray(gradients[which]), rng) for which in comparable}
+    else:
+        first = {which: judge.first(which) for which in comparable}
+        largest = max((finite_maximum(numeric.derivative) for numeric, _, _ in first.values()), default=0.0)
+        for which in comparable:
+            found[which] = judge.settle(which, np.asarray(gradients[which]), largest, first[which])
     return tuple(
-        compare_one(which, argument, gradient)
+        found[which] if which in found else left_out(argument, gradient)
         for which, (argument, gradient) in enumerate(zip(arguments, gradients, strict=True))
     )
+
+
+def left_out(argument: Argument, gradient: Array | str | None) -> InputComparison:
+    """The entry of an input that is not compared."""
+    fault = gradient if isinstance(gradient, str) else None
+    return InputComparison(argument.name, argument.shape, held=argument.held, fault=fault)
+
+
+def finite_maximum(array: Array) -> float:
+    """The largest finite absolute value."""
+    return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))

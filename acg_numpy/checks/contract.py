@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy.checks.arguments import Argument
-from acg_numpy.checks.numeric import Outputs
+from acg_numpy.checks.surroundings import Outputs
 from acg_numpy.shapes import Array
 
 

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from acg_numpy.checks.arguments import Argument
-from acg_numpy.checks.compare import InputComparison, compare
-from acg_numpy.checks.numeric import Evaluate, Outputs, resolution_of
+from acg_numpy.checks.compare import compare
+from acg_numpy.checks.numeric import resolution_of
 from acg_numpy.checks.report import GradientReport
 from acg_numpy.checks.settings import Settings
+from acg_numpy.checks.surroundings import Evaluate, Outputs
+from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 
@@ -21,6 +23,7 @@ def examine(
     gradients: Sequence[Array | str | None],
     fault: str | None = None,
     order: int = 1,
+    evaluate_complex: Evaluate | None = None,
 ) -> GradientReport:
     """Compare what can be compared, and collect what there is to say.
 
@@ -40,6 +43,8 @@ def examine(
     fault : str, optional
         What is wrong with the gradients as a whole.
     order : {1, 2}
+    evaluate_complex : callable, optional
+        The same as `evaluate`, for complex inputs.
     """
     values = [argument.value for argument in arguments]
     outputs, again = evaluate(values), evaluate(values)
@@ -50,7 +55,17 @@ def examine(
             "draw random numbers outside and pass them in"
         )
         gradients = [None] * len(arguments)
-    comparisons = compare(evaluate, arguments, outputs, grad_outs, gradients, settings.tolerance)
+    comparisons = compare(
+        evaluate,
+        arguments,
+        outputs,
+        grad_outs,
+        gradients,
+        settings.tolerance,
+        method=settings.method,
+        evaluate_complex=evaluate_complex,
+        seed=settings.seed,
+    )
     faults += [comparison.fault for comparison in comparisons if comparison.fault is not None]
     notes = notes_on(outputs, comparisons, order)
     return GradientReport(title, str(settings), comparisons, tuple(faults), tuple(notes), order=order)
@@ -64,6 +79,13 @@ def notes_on(outputs: Outputs, comparisons: Sequence[InputComparison], order: in
         notes.append(
             f"inputs were given in float64, and outputs came back in {dtypes}: something on the way casts them down, "
             "and numeric derivatives are too coarse to check much; look for astype and dtype="
+        )
+    in_vain = [c.name for c in comparisons if c.not_analytic]
+    if in_vain:
+        notes.append(
+            f"{', '.join(in_vain)}: for {sum(c.not_analytic for c in comparisons)} elements complex steps and central "
+            "differences disagree, or the function takes no complex numbers: it is not complex-analytic there (abs, "
+            "maximum and casts are not), and central differences were used"
         )
     dead = [comparison.name for comparison in comparisons if comparison.dead]
     if dead and order == 1:

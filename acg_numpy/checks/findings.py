@@ -1,6 +1,6 @@
 """What does a report say beyond right and wrong: the mistake where it failed, what it could not see where it passed?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,16 +8,17 @@ import numpy as np
 
 from acg_numpy.checks.arguments import Argument, copied
 from acg_numpy.checks.blind_spots import blind_spots
-from acg_numpy.checks.compare import InputComparison, compare
+from acg_numpy.checks.compare import compare
 from acg_numpy.checks.conduct import Misconduct
 from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
 from acg_numpy.checks.explain import explain
 from acg_numpy.checks.explain.case import Case, make_case
 from acg_numpy.checks.naming import MISTAKES
-from acg_numpy.checks.numeric import Evaluate
 from acg_numpy.checks.report import GradientReport
 from acg_numpy.checks.settings import Settings
+from acg_numpy.checks.surroundings import Evaluate
 from acg_numpy.checks.tracing import trace
+from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 COARSE = 1e-5  # how far float32 may be from float64
@@ -53,24 +54,47 @@ def with_findings(
     report: GradientReport, subject: Subject, settings: Settings, conduct: Sequence[Misconduct] = ()
 ) -> GradientReport:
     """A report with diagnoses where it failed, with blind spots where it passed."""
-    drawn = ("random-forward", "random-backward")
     said = [m.message for m in conduct if not (m.mistake == "random-forward" and report.faults)]
     report = replace(report, faults=(*report.faults, *said))
     if conduct:
         return replace(report, diagnoses=tuple(told(m.mistake, m.message) for m in conduct))
+    own = tuple(of_the_check(report.comparisons, settings))
     if report.passed:
-        return replace(report, blind_spots=spots(subject))
+        return replace(report, diagnoses=own, blind_spots=spots(subject))
     if any("called twice" in fault for fault in report.faults):
-        return replace(report, diagnoses=(told(drawn[0], report.faults[0]),))
+        return replace(report, diagnoses=(told("random-forward", report.faults[0]),))
     if subject.miscount or held_but_given(subject):
         return replace(report, diagnoses=(told("wrong-count", report.faults[0]),))
-    return diagnosed(report, subject, settings)
+    if not report.faults and not any(c.num_wrong for c in report.comparisons):
+        return replace(report, diagnoses=own)  # nothing was decided
+    report = diagnosed(report, subject, settings)
+    return replace(report, diagnoses=(*report.diagnoses, *own))
+
+
+def of_the_check(comparisons: Sequence[InputComparison], settings: Settings) -> Iterator[Diagnosis]:
+    """Where the check is off and not the gradient: a kink, a step, a forward with too few digits."""
+    kinks = [c for c in comparisons if c.num_kinks]
+    if kinks:
+        counted = ", ".join(f"{c.num_kinks} of {c.name}" for c in kinks)
+        yield told("kink", f"{counted} undecided; move these elements a little, or leave them out")
+    for fault, mend in (("step-too-large", "smaller"), ("step-too-small", "larger")):
+        names = [c.name for c in comparisons if c.step_fault == fault]
+        if names:
+            message = f"step {settings.step:g} for {', '.join(names)}: a {mend} one decides them; leave step out"
+            yield told(fault, message)
+    coarse = [c.name for c in comparisons if c.coarse]
+    if coarse:
+        yield told(
+            "low-precision",
+            f"by {', '.join(coarse)} it changes in steps far coarser than the last places of its outputs: something "
+            "inside is computed in float32, or large numbers cancel",
+        )
 
 
 def told(mistake: str, message: str) -> Diagnosis:
     """A diagnosis of something that was seen and not inferred."""
     naming = MISTAKES[mistake]
-    return Diagnosis(mistake, 1.0, f"{naming.meaning}: {message}", "seen by calling", naming.hint)
+    return Diagnosis(mistake, 1.0, f"{naming.meaning}: {message}", "seen, not inferred", naming.hint)
 
 
 def held_but_given(subject: Subject) -> bool:
@@ -114,7 +138,7 @@ def diagnosed(report: GradientReport, subject: Subject, settings: Settings) -> G
 def case_of(report: GradientReport, subject: Subject, settings: Settings) -> Case:
     """The gradients submitted beside the right ones."""
     comparisons = report.comparisons
-    if any(c.held is None and c.numeric is None for c in comparisons):
+    if any(c.held is None and (c.numeric is None or c.directions is not None) for c in comparisons):
         comparisons = numeric_gradients(subject, settings)
     case = make_case(
         subject.outputs,

@@ -4,15 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from acg_numpy.autograd import Tensor, no_grad, tensor
 from acg_numpy.checks.arguments import Argument, copied, name_of, read_arguments
 from acg_numpy.checks.contract import Split, is_floating, random_grad_outs, read_outputs, refuse_nan
 from acg_numpy.checks.examine import examine
 from acg_numpy.checks.findings import Subject, with_findings
-from acg_numpy.checks.numeric import Outputs
 from acg_numpy.checks.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second import engine_gradients, second_order_report
 from acg_numpy.checks.settings import Settings, read_settings
+from acg_numpy.checks.surroundings import Outputs
 
 
 def gradcheck(
@@ -105,7 +107,11 @@ def function_report(
     def evaluate(point: Sequence[Any]) -> Outputs:
         return run(point).floating
 
-    report = examine(title, settings, arguments, evaluate, grad_outs, gradients)
+    def evaluate_complex(point: Sequence[Any]) -> Outputs:
+        out = function(*copied(point))  # Tensors are real, and what works on them works on arrays as a rule
+        return tuple(map(np.asarray, split.floats_of([out] if split.single else out)))
+
+    report = examine(title, settings, arguments, evaluate, grad_outs, gradients, evaluate_complex=evaluate_complex)
     report = with_findings(report, Subject(arguments, outputs, evaluate, grad_outs, gradients), settings)
     if not deeper or report.faults:
         return report

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acg_numpy.checks.compare import InputComparison
+from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 if TYPE_CHECKING:
@@ -47,7 +47,10 @@ def table_rows(report: "GradientReport") -> list[tuple[str, ...]]:
 def table_row(comparison: InputComparison) -> tuple[str, ...]:
     """The cells of one input."""
     mark = "" if comparison.passed else "x"
-    head = (mark, comparison.name, "" if comparison.held == "None" else str(comparison.shape))
+    shape = "" if comparison.held == "None" else str(comparison.shape)
+    if comparison.directions is not None:
+        shape += f", {len(comparison.directions)} directions"
+    head = (mark, comparison.name, shape)
     analytic, numeric = comparison.analytic, comparison.numeric
     if comparison.fault is not None:
         return (*head, "not compared, see below")
@@ -69,13 +72,16 @@ def worst_lines(report: "GradientReport", worst: "WorstElement") -> list[str]:
         return []
     of_order = " at second order" if worst.order == 2 else ""
     at = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
+    where = f"worst element: {worst.input}{at}{of_order}"
+    if comparison.directions is not None:
+        where = f"worst direction of {worst.input}: number {worst.index[0]}{of_order}"
     lines = [
-        f"worst element: {worst.input}{at}{of_order}",
+        where,
         f"    your gradient       {worst.analytic: .8g}",
         f"    numeric derivative  {worst.numeric: .8g}  (give or take {error[worst.index]:.1g})",
         f"    absolute error {worst.absolute_error:.2g}, relative error {worst.relative_error:.2g}",
     ]
-    if worst.index and comparison.shape[-1] > 1:
+    if worst.index and comparison.directions is None and comparison.shape[-1] > 1:
         start = max(0, min(worst.index[-1] - CONTEXT // 2, comparison.shape[-1] - CONTEXT))
         part = slice(start, start + CONTEXT)
         stop = min(start + CONTEXT, comparison.shape[-1])

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acg_numpy.checks.compare import InputComparison
 from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
 from acg_numpy.checks.render import as_html, as_text
+from acg_numpy.checks.verdicts import InputComparison
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from acg_numpy.autograd import vjp
 from acg_numpy.checks.arguments import Argument
 from acg_numpy.checks.contract import random_like
 from acg_numpy.checks.examine import examine
-from acg_numpy.checks.numeric import Outputs
 from acg_numpy.checks.report import GradientReport
 from acg_numpy.checks.settings import Settings
+from acg_numpy.checks.surroundings import Outputs
 
 
 def engine_gradients(

@@ -4,9 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.compare import Tolerance
+from acg_numpy.checks.verdicts import Tolerance
 
-METHODS = ("central",)
+METHODS = {
+    "central": "central differences",
+    "richardson": "extrapolated central differences",
+    "complex": "complex steps",
+    "directional": "central differences along random directions",
+}
 
 
 class Settings(NamedTuple):
@@ -31,7 +36,7 @@ class Settings(NamedTuple):
     def __str__(self) -> str:
         step = "" if self.step is None else f", step {self.step:g}"
         atol = "" if self.atol == 0 else f", atol {self.atol:g}"
-        return f"{self.method} differences in float64, rtol {self.rtol:g}{atol}{step}, seed {self.seed}"
+        return f"{METHODS[self.method]} in float64, rtol {self.rtol:g}{atol}{step}, seed {self.seed}"
 
 
 def read_settings(method: str, rtol: float, atol: float, step: float | None, seed: int) -> Settings:
@@ -44,7 +49,7 @@ def read_settings(method: str, rtol: float, atol: float, step: float | None, see
     >>> read_settings("forward", rtol=1e-5, atol=0.0, step=None, seed=0)
     Traceback (most recent call last):
     ...
-    ValueError: method='forward' is not there; there is: 'central'
+    ValueError: method='forward' is not there; there is: 'central', 'richardson', 'complex', 'directional'
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r} is not there; there is: {', '.join(map(repr, METHODS))}")

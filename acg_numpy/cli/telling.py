@@ -12,8 +12,8 @@ from acg_numpy.cli.layout import listed, paragraph, printable, table
 
 if TYPE_CHECKING:
     from acg_numpy.checks.breakage import LearnerError
-    from acg_numpy.checks.compare import InputComparison
     from acg_numpy.checks.report import GradientReport
+    from acg_numpy.checks.verdicts import InputComparison
 
 HINTS = (0, 1, 2)
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.arguments import Argument, copied
-from acg_numpy.checks.compare import InputComparison
 from acg_numpy.checks.tracing import Graph, Line, trace
+from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 TRACED = 1e-8  # relative to the largest element of a gradient: two ways of writing one formula differ by far less
