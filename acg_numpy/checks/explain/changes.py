@@ -52,6 +52,10 @@ def changes_at(operation: Operation, position: int) -> Iterator[Change]:
     if any(is_ids(value) for value in flattened((*operation.values, *(operation.options or {}).values()))):
         yield Change("overwritten-rows", 1.5, "assigned and not added where an id repeats", assigned)
     yield from exchanged_arguments(operation)
+    for axis, n in enumerate(operation.value.shape):
+        if n > 1:
+            yield Change("last-only", 1.7, f"the last along axis {axis} alone", at_one_place(axis, -1))
+            yield Change("last-only", 1.8, f"the first along axis {axis} alone", at_one_place(axis, 0))
 
 
 def flattened(values: Any) -> Iterator[Any]:
@@ -299,6 +303,18 @@ def assigned(operation: Operation, position: int, g: Array) -> Array | None:
     flat = np.zeros(arg.size)
     flat[places.ravel()] = g.ravel()
     return flat.reshape(arg.shape)
+
+
+def at_one_place(axis: int, which: int) -> Contribution:
+    """The contribution of one place along an axis of the gradient, as if nothing came back from the others."""
+
+    def sent(operation: Operation, position: int, g: Array) -> Array:
+        only = np.zeros_like(g)
+        place = (slice(None),) * axis + (which,)
+        only[place] = g[place]
+        return operation.contribution(position, only)
+
+    return sent
 
 
 def exchanged_arguments(operation: Operation) -> Iterator[Change]:

@@ -380,24 +380,30 @@ class Search:
                 yield from self.replayed(change, line, members)
 
     def replayed(self, change: Change, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
-        """A change of several edges at once, tried by carrying all gradients back anew."""
-        if time.perf_counter() > self.deadline:
-            raise OutOfTimeError
-        instead = {edge: or_right(change) for edge, _ in members}
-        gradients = uncalled(self.graph.gradients, self.case.grad_outs, instead)
-        if gradients is None:
-            return
-        with np.errstate(invalid="ignore"):
-            vector = self.vector([g - r for g, r in zip(self.graph.at_inputs(gradients), self.case.right, strict=True)])
-        if np.all(np.isfinite(vector)) and np.any(vector) and self.fits(vector):
+        """A change of several edges at once, if it explains everything."""
+        vector = self.replay({edge: change for edge, _ in members})
+        if vector is not None and self.fits(vector):
+            edges = [edge for edge, _ in members]
             mistake = change.mistake
             if mistake == "held-constant":
-                mistake = self.name_of_cut(tuple(edge for edge, _ in members))[0]
-            if mistake == "double-counted" and not self.uses_of_input([edge for edge, _ in members]):
+                mistake = self.name_of_cut(tuple(edges))[0]
+            if mistake == "double-counted" and not self.uses_of_input(edges):
                 mistake = "constant-factor"
             text = f"at each of the {len(members)} times that the line is run: {change.text}"
             support = int(np.count_nonzero(np.abs(vector) > 1e-9))
             yield Explanation(mistake, change.cost + 0.2, self.miss(vector), text, line, support)
+
+    def replay(self, changes: dict[Edge, Change]) -> Array | None:
+        """What several changes do together, found by carrying all gradients back anew; None where it is nothing."""
+        if time.perf_counter() > self.deadline:
+            raise OutOfTimeError
+        instead = {edge: or_right(change) for edge, change in changes.items()}
+        gradients = uncalled(self.graph.gradients, self.case.grad_outs, instead)
+        if gradients is None:
+            return None
+        found = zip(self.graph.at_inputs(gradients), self.case.right, strict=True)
+        vector = self.vector([g - r for g, r in found])
+        return vector if np.all(np.isfinite(vector)) and np.any(vector) else None
 
 
 def times(factor: float) -> Contribution:

@@ -11,6 +11,7 @@ from acg_numpy.checks.explain.edges import Search, Shift
 from acg_numpy.shapes import Array
 
 MOST = 400  # single changes that are combined
+FEW = 12  # changes of one kind of which all pairs are replayed
 
 
 def two_at_once(search: Search) -> Iterator[Explanation]:
@@ -75,6 +76,17 @@ def same_twice(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
             for j in np.flatnonzero(off <= search.case.tolerance):
                 one, other = search.explained(shifts[i]), search.explained(shifts[i + 1 + int(j)])
                 yield from combined([one, other])
+        if len(shifts) <= FEW:
+            yield from one_behind_the_other(search, shifts)
+
+
+def one_behind_the_other(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
+    """Two changes of which one may lie on the way back of the other, so that what they do does not simply add up."""
+    for one, other in combinations(shifts, 2):
+        if one.edges != other.edges:
+            vector = search.replay({**dict.fromkeys(one.edges, one.change), **dict.fromkeys(other.edges, other.change)})
+            if vector is not None and search.fits(vector):
+                yield from combined([search.explained(one), search.explained(other)])
 
 
 def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanation]:

@@ -113,10 +113,11 @@ def shape_left_over(case: Case) -> Iterator[Explanation]:
         mine, right = case.submitted[i], case.right[i]
         if mine is None or mine.shape == right.shape:
             return
-    found = {sum_left_out(case, i) for i in case.wrong}
-    if len(found) == 1 and None not in found:
-        mistake, text = next(iter(found))  # type: ignore[misc]
-        yield Explanation(mistake, 0.8, 0.0, f"the gradient of {named(case, case.wrong)} {text}")
+    found = [sum_left_out(case, i) for i in case.wrong]
+    told = [f for f in found if f is not None]
+    if len(told) == len(found) and len({mistake for mistake, _ in told}) == 1:
+        texts = dict.fromkeys(text for _, text in told)
+        yield Explanation(told[0][0], 0.8, 0.0, f"the gradient of {named(case, case.wrong)} {' and '.join(texts)}")
 
 
 def sum_left_out(case: Case, which: int) -> tuple[str, str] | None:
@@ -130,13 +131,13 @@ def sum_left_out(case: Case, which: int) -> tuple[str, str] | None:
         for axes in combinations(range(mine.ndim), count):
             total = np.sum(mine, axis=axes)
             if total.size == right.size and case.close(total.reshape(right.shape), right):
-                text = f"is not summed over {axes_text(axes)}, along which {case.names[which]} was broadcast"
+                text = f"is not summed over {axes_text(axes)}, along which the input was broadcast"
                 return "missing-broadcast-sum", text
     for count in range(1, right.ndim + 1):
         for axes in combinations(range(right.ndim), count):
             for reduced in (np.sum(right, axis=axes), np.sum(right, axis=axes, keepdims=True)):
                 if case.close(mine, reduced):
-                    return "wrong-axis", f"is summed over {axes_text(axes)} as well, which {case.names[which]} has"
+                    return "wrong-axis", f"is summed over {axes_text(axes)} of the input as well"
     return None
 
 
