@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.settings import METHODS
 from acg_numpy.cli import main
 
 PAGE = (Path(__file__).parents[1] / "docs" / "gradcheck.md").read_text(encoding="utf-8")
@@ -24,8 +25,14 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_the_table_names_every_mistake_with_its_meaning_and_hint() -> None:
-    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \| (.+) \|$", PAGE, flags=re.MULTILINE)
+    table = PAGE[PAGE.index("| id | the mistake |") :]
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \| (.+) \|$", table, flags=re.MULTILINE)
     assert rows == [(name, naming.meaning, naming.hint) for name, naming in MISTAKES.items()]
+
+
+def test_the_table_of_methods_has_every_method() -> None:
+    table = PAGE[PAGE.index("| `--method` |") : PAGE.index("Steps are chosen")]
+    assert re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) == list(METHODS)
 
 
 def test_the_first_example_fails_as_the_page_says(mine: Path, capsys: Captured) -> None:
