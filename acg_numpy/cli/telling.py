@@ -47,6 +47,8 @@ def hint_of(report: "GradientReport") -> str:
         return "Compare what the backward returns with the inputs of the forward: how many, which shapes, which dtypes?"
     if report.worst is None or report.nothing_decided:
         return "Nothing could be decided here; try inputs of another size."
+    if report.per_input[report.worst.input].directions is not None:
+        return f"Begin with {report.worst.input}; another method than directional says which of its elements are off."
     where = f"[{', '.join(map(str, report.worst.index))}]" if report.worst.index else ""
     return f"Work out {report.worst.input}{where} with pencil and paper: it is furthest off."
 

@@ -227,4 +227,6 @@ def title_of(report: "GradientReport") -> str:
     if report.passed or worst is None or worst.order != report.order:
         return "no element is wrong"
     where = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
+    if report.per_input[worst.input].directions is not None:
+        where = f", direction {worst.index[0]}"
     return f"worst: {worst.input}{where}, {worst.analytic:.3g} where {worst.numeric:.3g} is right"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from acg_numpy.checks.settings import METHODS
 from acg_numpy.cli import main
 
 Captured = pytest.CaptureFixture[str]
@@ -89,6 +90,14 @@ def test_hints_1_nudges_and_does_not_name_the_mistake(attention: Path, capsys: C
         assert "Hint: " in out
         for given_away in ("missing-scale", "sqrt(d)", "wrong-shape", "transposed", "exchanged", "numeric derivative"):
             assert given_away not in out
+
+
+def test_every_method_finds_the_same_inputs_wrong(attention: Path, capsys: Captured) -> None:
+    for method in METHODS:
+        arguments = ["gradcheck", f"{attention}:forward,unscaled", *INPUTS, "--json", "--method", method]
+        assert main(arguments) == 1
+        told = json.loads(capsys.readouterr().out)
+        assert [one["verdict"] for one in told["inputs"]] == ["wrong", "wrong", "right", "held"], method
 
 
 def test_json_holds_as_much_as_the_hints_allow(attention: Path, capsys: Captured) -> None:

@@ -148,6 +148,17 @@ def test_an_undecided_element_has_a_dot(ax):
     assert marks(ax, "undecided") == {(2, 1)}
 
 
+def test_along_random_directions_an_input_has_one_row_of_them(ax):
+    def twice(grad_out, x):
+        return 4 * x * grad_out
+
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    report = check_backward(lambda x: (x * x, x), twice, x, method="directional", raise_on_failure=False)
+    gradient_error(report, ax=ax)
+    assert ax.images[0].get_array().shape == (1, len(report.per_input["x"].directions))
+    assert ax.get_title().startswith(f"worst: x, direction {report.worst.index[0]}, ")
+
+
 def test_nothing_compared_is_nothing_to_draw(ax):
     with pytest.raises(ValueError, match="nothing was compared element by element"):
         gradient_error(weighted_report(backward=lambda g, cache: None), ax=ax)
