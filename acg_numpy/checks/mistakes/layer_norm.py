@@ -1,0 +1,130 @@
+"""Layer norm: x is in the mean and in the variance as well, and each of these is easily taken for a constant."""
+
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
+from acg_numpy.passes.layer_norm import LayerNormCache, layer_norm_backward, layer_norm_forward
+from acg_numpy.shapes import Array
+
+
+def draw_layer_norm(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Rows of features, with a weight and a bias that are neither 1 nor 0."""
+    B, D = sizes(rng, distinct, 2)
+    return rng.normal(size=(B, D)), rng.uniform(0.5, 2.0, size=D), rng.normal(size=D)
+
+
+LAYER_NORM = Operation("layer_norm", layer_norm_forward, layer_norm_backward, draw_layer_norm)
+
+
+def of_parameters(dy: Array, n: Array) -> tuple[Array, Array]:
+    """dw and db, right."""
+    return np.sum(dy * n, axis=0), np.sum(dy, axis=0)
+
+
+def of_rows(dn: Array, n: Array, r: Array) -> Array:
+    """dx, right."""
+    dx: Array = r * (dn - np.mean(dn, axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))
+    return dx
+
+
+@LAYER_NORM.mistake("mean and variance held fixed", "held-constant")
+def layer_norm_statistics_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """n = (x - mu) r is differentiated as if mu and r came from elsewhere, as in evaluation mode of a batch norm."""
+    dy, (n, r, w, _) = grad_out, cache
+    return dy * w * r, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("the mean held fixed", "held-constant")
+def layer_norm_mean_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The variance is differentiated with care, and the plainer of the two is overlooked."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - n * np.mean(dn * n, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("the variance held fixed", "held-constant")
+def layer_norm_variance_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """Taking off the mean of the gradient is easy to remember, its part along n is not."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - np.mean(dn, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("the part along n added", "wrong-sign")
+def layer_norm_part_added(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The minus of the derivative of 1 / sqrt(v) is lost among the others."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - np.mean(dn, axis=-1, keepdims=True) + n * np.mean(dn * n, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("the mean of the gradient added", "wrong-sign")
+def layer_norm_mean_added(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The mean was taken off in the forward, so here it is put back."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn + np.mean(dn, axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("a sum for the mean along n", "mean-for-sum")
+def layer_norm_sum_along_n(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """A projection is n <n, dn>, for a unit vector; the length of n is sqrt(D)."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - np.mean(dn, axis=-1, keepdims=True) - n * np.sum(dn * n, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("means over the batch", "wrong-axis")
+def layer_norm_over_batch(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The backward is copied from a batch norm, which normalises the other axis."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - np.mean(dn, axis=0) - n * np.mean(dn * n, axis=0))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("the output for the normalised rows", "stale-value")
+def layer_norm_output_for_rows(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """What goes into the weight's product and what comes out of it have one shape, and dw is made of the latter."""
+    dy, (n, r, w, b) = grad_out, cache
+    y = n * w + b
+    return of_rows(dy * w, n, r), np.sum(dy * y, axis=0), np.sum(dy, axis=0)
+
+
+@LAYER_NORM.mistake("weight and bias averaged over the batch", "mean-for-sum")
+def layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """np.mean is written all over this file, and here too."""
+    dy, (n, r, w, _) = grad_out, cache
+    return of_rows(dy * w, n, r), np.mean(dy * n, axis=0), np.mean(dy, axis=0)
+
+
+@LAYER_NORM.mistake("one weight gradient a row", "missing-broadcast-sum")
+def layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """y = n w + b, so dw = dy n; that all rows share w is in no line of the formula."""
+    dy, (n, r, w, _) = grad_out, cache
+    return of_rows(dy * w, n, r), dy * n, np.sum(dy, axis=0)
+
+
+@LAYER_NORM.mistake("the bias summed over the features", "wrong-axis")
+def layer_norm_bias_other_axis(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """All sums here run over the features, so this one does."""
+    dy, (n, r, w, _) = grad_out, cache
+    return of_rows(dy * w, n, r), np.sum(dy * n, axis=0), np.sum(dy, axis=-1)
+
+
+@LAYER_NORM.mistake("the weight's gradient of the last row", "last-only")
+def layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """Translated into a loop over rows, with dw assigned in it and db added."""
+    dy, (n, r, w, _) = grad_out, cache
+    db = np.zeros_like(w)
+    for row, normalised in zip(dy, n, strict=True):
+        dw = row * normalised
+        db += row
+    return of_rows(dy * w, n, r), dw, db

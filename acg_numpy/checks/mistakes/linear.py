@@ -1,0 +1,113 @@
+"""Linear: three gradients that are each a product or a sum, and every way to put their factors together wrongly."""
+
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
+from acg_numpy.passes.linear import LinearCache, linear_backward, linear_forward
+from acg_numpy.shapes import Array
+
+
+def draw_linear(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Sequences x of rows, a weight and a bias."""
+    B, L, d_in, d_out = sizes(rng, distinct, 4)
+    return rng.normal(size=(B, L, d_in)), rng.normal(size=(d_in, d_out)), rng.normal(size=d_out)
+
+
+def draw_rows(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """The same with plain rows."""
+    B, d_in, d_out = sizes(rng, distinct, 3)
+    return rng.normal(size=(B, d_in)), rng.normal(size=(d_in, d_out)), rng.normal(size=d_out)
+
+
+LINEAR = Operation("linear", linear_forward, linear_backward, draw_linear)
+ROWS = Operation("linear", linear_forward, linear_backward, draw_rows)
+
+
+@ROWS.mistake("the weight's gradient the other way round", "transposed")
+def linear_weight_transposed(grad_out: Array, cache: LinearCache) -> Grads:
+    """dy^T x is how it goes where weights are kept as (out, in), as PyTorch does; here they are (in, out)."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, dy.T @ x, np.sum(dy, axis=0)
+
+
+@LINEAR.mistake("one bias gradient a row", "missing-broadcast-sum")
+def linear_bias_not_summed(grad_out: Array, cache: LinearCache) -> Grads:
+    """y = xW + b, so dy/db = 1, so db = dy; that b was added to every row goes unnoticed."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, np.einsum("bli,blo->io", x, dy), dy.copy()
+
+
+@LINEAR.mistake("the bias summed over the batch alone", "missing-broadcast-sum")
+def linear_bias_summed_once(grad_out: Array, cache: LinearCache) -> Grads:
+    """`axis=0` was right for rows, and then sequences came."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, np.einsum("bli,blo->io", x, dy), np.sum(dy, axis=0)
+
+
+@ROWS.mistake("the bias summed over the features", "wrong-axis")
+def linear_bias_other_axis(grad_out: Array, cache: LinearCache) -> Grads:
+    """Of the two axes the last is summed, as in most sums one writes."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, x.T @ dy, np.sum(dy, axis=-1)
+
+
+@ROWS.mistake("the bias averaged over the rows", "mean-for-sum")
+def linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
+    """A gradient of a batch is thought of as an average, and np.mean has the right shape."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, x.T @ dy, np.mean(dy, axis=0)
+
+
+@ROWS.mistake("weight and bias divided by the batch size", "mean-for-sum")
+def linear_averaged(grad_out: Array, cache: LinearCache) -> Grads:
+    """Lecture notes put 1/m before dW and db, where m belongs to the loss, and here the loss has divided already."""
+    dy, (x, W, _) = grad_out, cache
+    m = len(x)
+    return dy @ W.T, x.T @ dy / m, np.sum(dy, axis=0) / m
+
+
+@LINEAR.mistake("the weight's gradient of the last sequence", "last-only")
+def linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
+    """In the loop over the batch stands = and not +=."""
+    dy, (x, W, _) = grad_out, cache
+    for b in range(len(x)):
+        dW = x[b].T @ dy[b]
+    return dy @ W.T, dW, np.sum(dy, axis=(0, 1))
+
+
+@LINEAR.mistake("no gradient for x", "zero-gradient")
+def linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
+    """In the first layer x is data and wants no gradient; then the layer was used as a second one."""
+    dy, (x, _, _) = grad_out, cache
+    return np.zeros_like(x), np.einsum("bli,blo->io", x, dy), np.sum(dy, axis=(0, 1))
+
+
+@LINEAR.mistake("no gradient for the bias", "wrong-count")
+def linear_bias_forgotten(grad_out: Array, cache: LinearCache) -> Grads:
+    """The bias came into the forward later, and the backward was not told."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, np.einsum("bli,blo->io", x, dy)
+
+
+@ROWS.mistake("the gradients of x and the weight exchanged", "swapped-inputs")
+def linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
+    """The weight comes first in one's head, as in W x + b, and so in the return."""
+    dy, (x, W, _) = grad_out, cache
+    dx, dW = dy @ W.T, x.T @ dy
+    return dW, dx, np.sum(dy, axis=0)
+
+
+@ROWS.mistake("the weight's gradient with a minus", "wrong-sign")
+def linear_descending(grad_out: Array, cache: LinearCache) -> Grads:
+    """One goes down the gradient, and the minus of the update has found its way into the gradient."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, -(x.T @ dy), np.sum(dy, axis=0)
+
+
+@ROWS.mistake("the weight's gradient in float32", "wrong-dtype")
+def linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
+    """Half the memory for the largest of the three, and nobody tells the optimiser."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, (x.T @ dy).astype(np.float32), np.sum(dy, axis=0)

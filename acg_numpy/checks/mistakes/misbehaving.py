@@ -1,0 +1,161 @@
+"""Backwards that misbehave: write into what they are given, keep what they should not, draw dice, ignore the gradient.
+
+Many of these are right at the first call.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from acg_numpy.checks.everything import dropout_factors
+from acg_numpy.checks.mistakes import (
+    dropout,
+    layer_norm,
+    linear,
+    lookups,
+    probabilities,
+    rows,
+    targets,
+)
+from acg_numpy.checks.mistakes.operations import Grads
+from acg_numpy.passes.directions import DiversityCache
+from acg_numpy.passes.dropout import DropoutCache
+from acg_numpy.passes.embedding import EmbeddingCache
+from acg_numpy.passes.layer_norm import LayerNormCache
+from acg_numpy.passes.linear import LinearCache
+from acg_numpy.passes.losses import CrossEntropyCache, MseCache
+from acg_numpy.passes.softmax import SoftmaxCache
+from acg_numpy.shapes import Array
+
+OPERATIONS = tuple(
+    replace(operation, mistakes=[])
+    for operation in (
+        lookups.EMBEDDING,
+        linear.ROWS,
+        probabilities.SOFTMAX,
+        dropout.DROPOUT,
+        layer_norm.LAYER_NORM,
+        targets.MSE,
+        targets.CROSS_ENTROPY,
+        rows.DIVERSITY,
+    )
+)
+EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY = OPERATIONS
+
+
+@SOFTMAX.mistake("the gradient overwritten", "mutated-input")
+def softmax_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """In place saves an array, and the caller's gradient, which others may still want, is gone."""
+    dP, P = grad_out, cache.P
+    dP -= np.sum(P * dP, axis=-1, keepdims=True)
+    return (P * dP,)
+
+
+@SOFTMAX.mistake("the probabilities overwritten", "mutated-cache")
+def softmax_cache_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """The probabilities are not needed any more, one thinks, and their memory is; then backward is called again."""
+    dP, P = grad_out, cache.P
+    centred = dP - np.sum(P * dP, axis=-1, keepdims=True)
+    P *= centred
+    return (P,)
+
+
+@SOFTMAX.mistake("no gradient in it", "ignored-upstream")
+def softmax_without_upstream(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """The derivative of softmax is what was asked for, so it is returned, not multiplied with what comes in."""
+    P = cache.P
+    return (P * (1 - P),)
+
+
+@DROPOUT.mistake("the gradient masked in place", "mutated-input")
+def dropout_in_place(grad_out: Array, cache: DropoutCache) -> Grads:
+    """Dropout only multiplies, so it is done on the spot, as in the forward; the sum that shares dy is masked too."""
+    dM = grad_out * cache.x
+    grad_out *= cache.dropout_mask
+    return grad_out, dM
+
+
+@DROPOUT.mistake("a new mask", "random-backward")
+def dropout_drawn_again(grad_out: Array, cache: DropoutCache) -> Grads:
+    """The mask is drawn where it is used, so forward and backward drop different elements."""
+    M = dropout_factors(np.random.default_rng(), *grad_out.shape)
+    return grad_out * M, grad_out * cache.x
+
+
+@LAYER_NORM.mistake("the normalised rows overwritten", "mutated-cache")
+def layer_norm_cache_in_place(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """`n *= ...` looks like a step of the formula, and is a step in the cache."""
+    dy, (n, r, w, _) = grad_out, cache
+    dw, db, dn = np.sum(dy * n, axis=0), np.sum(dy, axis=0), dy * w
+    along = n
+    along *= np.mean(dn * n, axis=-1, keepdims=True)
+    return r * (dn - np.mean(dn, axis=-1, keepdims=True) - along), dw, db
+
+
+@DIVERSITY.mistake("the cosines overwritten", "mutated-cache")
+def diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
+    """dC is C times a number, so C becomes it, and the second backward starts from there."""
+    U, length, dC = cache
+    dC *= 2 * grad_out / (U[..., 0].size * (U.shape[-2] - 1))
+    return (rows.across(2 * (dC @ U), U, length),)
+
+
+@LINEAR.mistake("clipped", "nonlinear-in-grad")
+def linear_clipped(grad_out: Array, cache: LinearCache) -> Grads:
+    """Gradients once exploded, and clipping moved from the optimiser into the layer."""
+    dy, (x, W, _) = grad_out, cache
+    return np.clip(dy @ W.T, -1, 1), np.clip(x.T @ dy, -1, 1), np.clip(np.sum(dy, axis=0), -1, 1)
+
+
+@LAYER_NORM.mistake("the gradient brought to length one", "nonlinear-in-grad")
+def layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """Rows are normalised on the way there, so their gradients are on the way back."""
+    dy, (n, r, w, _) = grad_out, cache
+    dx = layer_norm.of_rows(dy * w, n, r)
+    dx = dx / np.sqrt(np.sum(dx * dx, axis=-1, keepdims=True))
+    return dx, *layer_norm.of_parameters(dy, n)
+
+
+@MSE.mistake("no gradient in it", "ignored-upstream")
+def mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
+    """A loss is where things end, so dL is 1, until the loss is weighted and added to another."""
+    dp = 2 * cache.difference / cache.difference.size
+    return dp, -dp
+
+
+@CROSS_ENTROPY.mistake("no gradient in it", "ignored-upstream")
+def cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -> Grads:
+    """(P - t) / N is what every book ends with, and dL is 1 in every book."""
+    log_P, t = cache.log_softmax.L, cache.target
+    N = len(t)
+    return (np.exp(log_P) - t) / N, -log_P / N
+
+
+class WeightGradients:
+    """Buffers for the gradients of weights, as layers keep them, which nobody empties."""
+
+    def __init__(self) -> None:
+        self.sums: dict[tuple[int, ...], Array] = {}
+
+    def add(self, gradient: Array) -> Array:
+        """Add to what is there of this shape, and give the sum so far."""
+        self.sums[gradient.shape] = self.sums.get(gradient.shape, 0.0) + gradient
+        return self.sums[gradient.shape]
+
+
+LINEAR_WEIGHTS, TABLES = WeightGradients(), WeightGradients()
+
+
+@LINEAR.mistake("added to the gradient of the call before", "carries-over")
+def linear_carrying_over(grad_out: Array, cache: LinearCache) -> Grads:
+    """The layer keeps `self.dW` and adds to it, and what would set it to zero is not called."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, LINEAR_WEIGHTS.add(x.T @ dy), np.sum(dy, axis=0)
+
+
+@EMBEDDING.mistake("added to the gradient of the call before", "carries-over")
+def embedding_carrying_over(grad_out: Array, cache: EmbeddingCache) -> Grads:
+    """A table's gradient is large and mostly zero, so its memory is kept from call to call, and its numbers with it."""
+    dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
+    np.add.at(dE, cache.ids, grad_out)
+    return (TABLES.add(dE),)

@@ -1,0 +1,68 @@
+"""What is a mistake made in?  An operation with inputs for it, and the wrong backwards that are entered for it.
+
+A wrong backward is a plain function as somebody would write it; its docstring is the story of how one comes to.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+
+from acg_numpy.checks.mistakes.mistake import Mistake
+
+Grads: TypeAlias = tuple[Any, ...]
+Backward = TypeVar("Backward", bound=Callable[..., Any])
+
+# None is a product, a square or a root of others, nor a constant of a formula, so that a factor tells where it is from.
+DIFFERENT = (3, 5, 6, 7, 8)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A pair with inputs for it, and the mistakes that are made of its backward.
+
+    Examples
+    --------
+    >>> def draw(rng, distinct):
+    ...     return (rng.normal(size=3),)
+    >>> SQUARE = Operation("square", lambda x: (x * x, x), lambda dy, x: 2 * x * dy, draw)
+    >>> @SQUARE.mistake("the factor 2 lost", "constant-factor")
+    ... def without_two(dy, x):
+    ...     '''The square is differentiated in a hurry.'''
+    ...     return x * dy
+    >>> SQUARE.mistakes[0].name, SQUARE.mistakes[0].story
+    ('square: the factor 2 lost', 'The square is differentiated in a hurry.')
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    right: Callable[..., Any]
+    draw: Callable[[np.random.Generator, bool], tuple[Any, ...]]
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def mistake(self, name: str, expected: str) -> Callable[[Backward], Backward]:
+        """Enter the function that follows as a wrong backward, with its docstring for the story."""
+
+        def enter(backward: Backward) -> Backward:
+            story = " ".join((backward.__doc__ or "").split())
+            full = f"{self.name}: {name}"
+            self.mistakes.append(
+                Mistake(full, self.name, expected, story, self.forward, backward, self.right, self.draw)
+            )
+            return backward
+
+        return enter
+
+
+def sizes(rng: np.random.Generator, distinct: bool, count: int) -> tuple[int, ...]:
+    """Lengths for `count` axes: all different, or as they fall among 3 and 4, so that some coincide.
+
+    Examples
+    --------
+    >>> lengths = sizes(np.random.default_rng(0), True, 5)
+    >>> sorted(lengths) == sorted(DIFFERENT)
+    True
+    """
+    lengths = rng.permutation(DIFFERENT)[:count] if distinct else rng.integers(3, 5, size=count)
+    return tuple(int(n) for n in lengths)

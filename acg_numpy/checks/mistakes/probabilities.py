@@ -1,0 +1,108 @@
+"""Softmax and its logarithm: every output depends on every score of its row, and that is what gets forgotten."""
+
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
+from acg_numpy.passes.softmax import (
+    LogSoftmaxCache,
+    SoftmaxCache,
+    log_softmax_backward,
+    log_softmax_forward,
+    softmax_backward,
+    softmax_forward,
+)
+from acg_numpy.shapes import Array
+
+
+def draw_scores(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Rows of scores, far enough apart that no row is uniform."""
+    return (2 * rng.normal(size=sizes(rng, distinct, 3)),)
+
+
+SOFTMAX = Operation("softmax", softmax_forward, softmax_backward, draw_scores)
+LOG_SOFTMAX = Operation("log_softmax", log_softmax_forward, log_softmax_backward, draw_scores)
+
+
+@SOFTMAX.mistake("the diagonal of the Jacobian only", "diagonal-softmax")
+def softmax_diagonal(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """The sigmoid's s (1 - s) is known by heart, and softmax is taken for a sigmoid of each score."""
+    dP, P = grad_out, cache.P
+    return (P * (1 - P) * dP,)
+
+
+@SOFTMAX.mistake("the denominator held fixed", "held-constant")
+def softmax_denominator_fixed(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """exp is its own derivative and the sum below it is taken for a constant, though every score is in it."""
+    dP, P = grad_out, cache.P
+    return (P * dP,)
+
+
+@SOFTMAX.mistake("the row's average added", "wrong-sign")
+def softmax_average_added(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """The minus of the quotient rule is lost on the way from the Jacobian to the code."""
+    dP, P = grad_out, cache.P
+    return (P * (dP + np.sum(P * dP, axis=-1, keepdims=True)),)
+
+
+@SOFTMAX.mistake("the average over the rows", "wrong-axis")
+def softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """axis=-2 is written for -1, and keepdims hides that the shape is another one."""
+    dP, P = grad_out, cache.P
+    return (P * (dP - np.sum(P * dP, axis=-2, keepdims=True)),)
+
+
+@SOFTMAX.mistake("one average for everything", "wrong-axis")
+def softmax_over_everything(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """Written for one row, where <P, dP> needs no axis, and then given many."""
+    dP, P = grad_out, cache.P
+    return (P * (dP - np.sum(P * dP)),)
+
+
+@SOFTMAX.mistake("minus the gradient", "wrong-sign")
+def softmax_negated(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """The two terms in the bracket change places."""
+    dP, P = grad_out, cache.P
+    return (P * (np.sum(P * dP, axis=-1, keepdims=True) - dP),)
+
+
+@LOG_SOFTMAX.mistake("the diagonal of the Jacobian only", "diagonal-softmax")
+def log_softmax_diagonal(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """dL_i / dS_i = 1 - P_i is right, and that L_j moves with S_i as well is not in it."""
+    dL, P = grad_out, np.exp(cache.L)
+    return ((1 - P) * dL,)
+
+
+@LOG_SOFTMAX.mistake("the normaliser held fixed", "held-constant")
+def log_softmax_normaliser_fixed(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """L is S minus something, and that something looks like a constant."""
+    return (grad_out.copy(),)
+
+
+@LOG_SOFTMAX.mistake("the row's sum added", "wrong-sign")
+def log_softmax_sum_added(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """The minus before the log of the sum is lost."""
+    dL, P = grad_out, np.exp(cache.L)
+    return (dL + P * np.sum(dL, axis=-1, keepdims=True),)
+
+
+@LOG_SOFTMAX.mistake("the sum over the rows", "wrong-axis")
+def log_softmax_over_rows(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """Candidates are remembered to be the axis before the last, as they were in another file."""
+    dL, P = grad_out, np.exp(cache.L)
+    return (dL - P * np.sum(dL, axis=-2, keepdims=True),)
+
+
+@LOG_SOFTMAX.mistake("log-probabilities for probabilities", "stale-value")
+def log_softmax_not_exponentiated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """The cache holds log P, the formula says P, and both have the shape."""
+    dL = grad_out
+    return (dL - cache.L * np.sum(dL, axis=-1, keepdims=True),)
+
+
+@LOG_SOFTMAX.mistake("the row's mean for its sum", "mean-for-sum")
+def log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """One takes the average off, as in softmax's own backward, only that there it is an average under P."""
+    dL, P = grad_out, np.exp(cache.L)
+    return (dL - P * np.mean(dL, axis=-1, keepdims=True),)

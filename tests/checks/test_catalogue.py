@@ -1,0 +1,100 @@
+"""The catalogue: every wrong backward fails a check, every right one passes, at whatever shapes are drawn."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acg_numpy.checks import check_backward
+from acg_numpy.checks.confusion import measure
+from acg_numpy.checks.everything import names_of_pairs
+from acg_numpy.checks.mistakes import CATALOGUE
+from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.settings import METHODS
+from tests.passes.pairs import PAIRS
+
+DRAWS = [(0, True), (1, True), (2, False)]
+ABOUT_THE_CHECK = {"kink", "step-too-large", "step-too-small", "low-precision"}
+ABOUT_THE_FORWARD = {"random-forward"}
+
+RIGHT = {mistake.draw: mistake for mistake in CATALOGUE}  # one for each way of drawing: mistakes share what is right
+
+per_mistake = pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
+per_draw = pytest.mark.parametrize(("seed", "distinct"), DRAWS)
+
+
+def drawn(mistake, seed, distinct):
+    return mistake.draw(np.random.default_rng(seed), distinct)
+
+
+@per_draw
+@per_mistake
+def test_a_wrong_backward_fails(mistake, seed, distinct):
+    inputs = drawn(mistake, seed, distinct)
+    assert not check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False).passed
+
+
+@per_draw
+@pytest.mark.parametrize("draw", RIGHT, ids=lambda draw: f"{draw.__module__.rpartition('.')[-1]}-{draw.__name__}")
+def test_the_right_backward_passes_at_the_same_inputs(draw, seed, distinct):
+    mistake = RIGHT[draw]
+    check_backward(mistake.forward, mistake.right, *drawn(mistake, seed, distinct))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+@settings(max_examples=settings().max_examples // 5)  # sixty combinations: a few hundred calls, or some ten thousand
+@given(data=st.data())
+def test_a_right_pair_passes_by_every_method_at_any_shape(pair, method, data):
+    args, options = data.draw(pair.calls)
+    forward = partial(pair.forward, **options)
+    report = check_backward(forward, pair.backward, *args, method=method, raise_on_failure=False)
+    # Along directions there may be nothing to decide: softmax of a single score is 1, but for the rounding.
+    assert report.passed or (method == "directional" and report.nothing_decided), str(report)
+
+
+def lengths(inputs):
+    return {n for array in inputs for n in np.shape(array)}
+
+
+@per_mistake
+def test_axes_of_distinct_draws_tell_each_other_apart(mistake):
+    for seed in range(5):
+        given = lengths(drawn(mistake, seed, True)) - {1}
+        assert not given & {a * b for a in given for b in given}
+
+
+def test_mistakes_have_names_of_their_own_that_begin_with_the_operation():
+    names = [mistake.name for mistake in CATALOGUE]
+    assert len(set(names)) == len(names)
+    assert all(mistake.name.startswith(f"{mistake.operation}: ") for mistake in CATALOGUE)
+
+
+@per_mistake
+def test_a_story_is_a_sentence(mistake):
+    assert mistake.story[-1] == "."
+    assert len(mistake.story.split()) >= 5
+
+
+def test_every_pair_has_mistakes_and_every_mistake_a_pair():
+    assert {mistake.operation for mistake in CATALOGUE} == set(names_of_pairs())
+
+
+def test_every_mistake_that_a_backward_can_make_is_made():
+    expected = {mistake.expected for mistake in CATALOGUE}
+    assert expected == set(MISTAKES) - ABOUT_THE_CHECK - ABOUT_THE_FORWARD
+
+
+def test_a_confusion_counts_every_mistake_at_every_draw():
+    confusion = measure(CATALOGUE[:4], draws=2)
+    assert confusion.cases == 8
+    assert 0 <= confusion.recall <= confusion.precision <= 1
+
+
+def test_a_right_backward_is_never_called_a_mistake():
+    right = [mistake._replace(backward=mistake.right) for mistake in CATALOGUE[::10]]
+    confusion = measure(right, draws=1)
+    assert confusion.named == 0
+    assert {named for _, _, named, _ in confusion.confused} == {None}
