@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acg_numpy.cli.catalogue import check_catalogue
 from acg_numpy.cli.parsing import Parser, Subcommands, whole
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ examples:
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2, 2"
   acg gradcheck mine.py:forward,backward --inputs "3x4, 5x4, 5x2, bool:3x5" --hints 1
   acg gradcheck mine.py --json                         functions forward, backward and inputs(rng) in the file
+  acg gradcheck --catalogue                            how often the right mistake is named
 """
 
 FORM = """\
@@ -67,11 +69,18 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("--method", choices=METHODS, default="central", help="how numeric derivatives are taken")
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="draws inputs and gradients of outputs")
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
+    parser.add_argument(
+        "--catalogue", action="store_true", help="no check, but how well the mistakes of a catalogue are named"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print, and return the exit code."""
     parser: Parser = arguments.parser
+    if arguments.catalogue:
+        if arguments.target is not None or arguments.inputs is not None or arguments.hints is not None:
+            parser.error("--catalogue goes without a file, --inputs and --hints: it brings its own")
+        return check_catalogue(arguments)
     if arguments.target is None:
         for option in ("inputs", "hints"):
             if getattr(arguments, option) is not None:
