@@ -3,6 +3,7 @@
 They stand for what users bring along.  Nothing in the checks may be fitted to them.
 """
 
+from acg_numpy.checks.mistakes import Mistake
 from tests.checks.outside import (
     activations,
     classifying,
@@ -14,7 +15,6 @@ from tests.checks.outside import (
     tables,
     windows,
 )
-from tests.checks.outside.mistake import Mistake
 
 OUTSIDE: tuple[Mistake, ...] = (
     *normalising.MISTAKES,

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.checks.outside.mistake import Mistake
+from acg_numpy.checks.mistakes import Mistake
 
 DIFFERENT = (3, 5, 6, 7, 8)  # none is a product, a square or a square root of others, nor a constant of a formula
 
