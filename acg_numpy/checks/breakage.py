@@ -87,9 +87,17 @@ def broken(error: BaseException, file: Path, during: str = "") -> LearnerError |
         return LearnerError(message, place, 'put what only the program needs under if __name__ == "__main__":')
     if isinstance(error, SyntaxError):  # in a module that the learner's file imports
         return of_syntax(error, Path(error.filename or place.file))
-    text = str(error) or "no message"
+    text = message_of(error) or "no message"
     what = f"{where + ': ' if where else ''}{type(error).__name__}: {' '.join(text.split())}"
     return LearnerError(what, place, mend_of(error, frame, place.source))
+
+
+def message_of(error: BaseException) -> str:
+    """The message of an exception, whose own way of telling it may be broken too."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def of_syntax(error: SyntaxError | ValueError, file: Path) -> LearnerError:
@@ -121,7 +129,7 @@ def mend_of(error: BaseException, frame: FrameType, source: str) -> str:
         return f"did you mean .{near}?" if near else around(frame, source)
     if isinstance(error, RecursionError):
         return "the function calls itself without end"
-    if "matmul" in str(error):
+    if "matmul" in message_of(error):
         return f"A @ B sums the last axis of A with the last but one of B; {around(frame, source)}"
     return around(frame, source)
 

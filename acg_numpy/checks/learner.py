@@ -98,6 +98,7 @@ def draw_own_inputs(learner: Learner, rng: np.random.Generator) -> tuple[Any, ..
     """What the file's own `inputs(rng)` gives."""
     if learner.inputs is None:
         raise ValueError("the file has no function inputs(rng)")
+    refuse_call(learner.inputs, (rng,), learner.file, "but is called with a random generator", "define inputs(rng)")
     with telling(learner.file, "in inputs"):
         drawn = learner.inputs(rng)
     if isinstance(drawn, (tuple, list)):
@@ -139,21 +140,24 @@ def refuse_other_inputs(learner: Learner, inputs: Sequence[Any]) -> None:
     """Say so where the functions cannot be called with what they will get."""
     shapes = ", ".join("None" if value is None else str(np.shape(value)) for value in inputs)
     given = f"{len(inputs)} input{'s' * (len(inputs) != 1)} ({shapes})"
-    calls = [
-        (learner.forward, inputs, f"but is given {given}", "give one input for each parameter, in order"),
-        (learner.backward, (None, None), "but is called with grad_out and cache", "define backward(grad_out, cache)"),
-    ]
-    for function, arguments, sentence, mend in calls:
-        try:
-            signature = inspect.signature(function)
-        except (TypeError, ValueError):  # a builtin that does not tell
-            continue
-        try:
-            signature.bind(*arguments)
-        except TypeError:
-            name = getattr(function, "__name__", "the function")
-            message = f"{name} is defined as {name}{signature}, {sentence}"
-            raise LearnerError(message, Place.of(function, learner.file), mend) from None
+    mend = "give one input for each parameter, in order"
+    refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", mend)
+    mend = "define backward(grad_out, cache)"
+    refuse_call(learner.backward, (None, None), learner.file, "but is called with grad_out and cache", mend)
+
+
+def refuse_call(function: Callable[..., Any], arguments: Sequence[Any], file: Path, sentence: str, mend: str) -> None:
+    """Say so where a function cannot be called with these arguments."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        return
+    try:
+        signature.bind(*arguments)
+    except TypeError:
+        name = getattr(function, "__name__", "the function")
+        message = f"{name} is defined as {name}{signature}, {sentence}"
+        raise LearnerError(message, Place.of(function, file), mend) from None
 
 
 @contextmanager

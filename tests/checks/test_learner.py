@@ -108,6 +108,13 @@ def test_inputs_that_are_no_tuple_are_refused_with_the_line(tmp_path, body):
     assert "return a tuple" in caught.value.mend
 
 
+def test_a_function_inputs_that_takes_no_generator_is_told(tmp_path):
+    learner = load_learner(written(tmp_path, SQUARE + "\ndef inputs():\n    return 1.0\n"))
+    with pytest.raises(LearnerError, match=r"inputs is defined as inputs\(\), but is called with") as caught:
+        draw_own_inputs(learner, np.random.default_rng(0))
+    assert caught.value.mend == "define inputs(rng)"
+
+
 def test_an_input_of_a_kind_that_has_no_gradient_is_told(tmp_path):
     with pytest.raises(LearnerError, match="input 'x' has dtype complex128"):
         check_learner(load_learner(written(tmp_path, SQUARE)), (np.ones(2, complex),))

@@ -168,6 +168,10 @@ BREAKS = {
         "mine.py:5: in backward: NameError: name 'grad_ouy' is not defined\n    return grad_ouy * x\n"
         "Mend: did you mean grad_out?\n",
     ),
+    "no message": (
+        "class E(Exception):\n    def __str__(self):\n        1 / 0\ndef forward(x):\n    raise E\nbackward = max\n",
+        "mine.py:5: in forward: E: no message\n    raise E\n",
+    ),
     "exit in backward": (SQUARE + "def backward(g, x):\n    raise SystemExit(0)\n", "mine.py:5: the file ends"),
 }
 
