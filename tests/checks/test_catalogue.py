@@ -1,12 +1,13 @@
 """The catalogue: every wrong backward fails a check, every right one passes, at whatever shapes are drawn."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from acg_numpy import passes
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.confusion import measure
 from acg_numpy.checks.everything import names_of_pairs
@@ -19,7 +20,14 @@ DRAWS = [(0, True), (1, True), (2, False)]
 ABOUT_THE_CHECK = {"kink", "step-too-large", "step-too-small", "low-precision"}
 ABOUT_THE_FORWARD = {"random-forward"}
 
-RIGHT = {mistake.draw: mistake for mistake in CATALOGUE}  # one for each way of drawing: mistakes share what is right
+
+def keeps_the_forward(mistake):
+    """Some mistakes bring a forward of their own, that draws dice or writes in place; no backward of that is right."""
+    return getattr(mistake.forward, "func", mistake.forward) is getattr(passes, f"{mistake.operation}_forward")
+
+
+# One for each way of drawing: mistakes share what is right.
+RIGHT = {mistake.draw: mistake for mistake in CATALOGUE if keeps_the_forward(mistake)}
 
 per_mistake = pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
 per_draw = pytest.mark.parametrize(("seed", "distinct"), DRAWS)
@@ -29,11 +37,16 @@ def drawn(mistake, seed, distinct):
     return mistake.draw(np.random.default_rng(seed), distinct)
 
 
+@cache
+def report_on(mistake, seed, distinct):
+    """The check of a wrong backward, once for all tests that look at it."""
+    return check_backward(mistake.forward, mistake.backward, *drawn(mistake, seed, distinct), raise_on_failure=False)
+
+
 @per_draw
 @per_mistake
 def test_a_wrong_backward_fails(mistake, seed, distinct):
-    inputs = drawn(mistake, seed, distinct)
-    assert not check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False).passed
+    assert not report_on(mistake, seed, distinct).passed
 
 
 @per_draw
@@ -79,12 +92,17 @@ def test_a_story_is_a_sentence(mistake):
 
 
 def test_every_pair_has_mistakes_and_every_mistake_a_pair():
-    assert {mistake.operation for mistake in CATALOGUE} == set(names_of_pairs())
+    operations = [mistake.operation for mistake in CATALOGUE]
+    assert set(operations) == set(names_of_pairs())
+    assert all(operations.count(name) >= 4 for name in set(operations))
 
 
 def test_every_mistake_that_a_backward_can_make_is_made():
-    expected = {mistake.expected for mistake in CATALOGUE}
-    assert expected == set(MISTAKES) - ABOUT_THE_CHECK - ABOUT_THE_FORWARD
+    assert {mistake.expected for mistake in CATALOGUE} >= set(MISTAKES) - ABOUT_THE_CHECK - ABOUT_THE_FORWARD
+
+
+def test_a_mistake_is_called_by_an_id_that_exists():
+    assert {mistake.expected for mistake in CATALOGUE} <= set(MISTAKES)
 
 
 def test_a_confusion_counts_every_mistake_at_every_draw():
@@ -94,7 +112,7 @@ def test_a_confusion_counts_every_mistake_at_every_draw():
 
 
 def test_a_right_backward_is_never_called_a_mistake():
-    right = [mistake._replace(backward=mistake.right) for mistake in CATALOGUE[::10]]
+    right = [mistake._replace(backward=mistake.right) for mistake in RIGHT.values()]
     confusion = measure(right, draws=1)
     assert confusion.named == 0
     assert {named for _, _, named, _ in confusion.confused} == {None}
