@@ -97,3 +97,12 @@ def merge_last_head(grad_out: Array, cache: MergeHeadsCache) -> Grads:
         dx = np.zeros((B, H, L, d))
         dx[:, h] = grad_out[..., h * d : (h + 1) * d]
     return (dx,)
+
+
+@MERGE.mistake("features before heads", "transposed")
+def merge_features_before_heads(grad_out: Array, cache: MergeHeadsCache) -> Grads:
+    """Cut into (d, H) where it should be (H, d): each head gets every H-th feature."""
+    B, L, D = grad_out.shape
+    H = cache.num_heads
+    by_row = np.reshape(grad_out, (B, L, D // H, H))
+    return (np.moveaxis(by_row, -1, 1),)

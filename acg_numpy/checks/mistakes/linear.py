@@ -111,3 +111,44 @@ def linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
     """Half the memory for the largest of the three, and nobody tells the optimiser."""
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, (x.T @ dy).astype(np.float32), np.sum(dy, axis=0)
+
+
+@ROWS.mistake("the learning rate in it", "constant-factor")
+def linear_with_learning_rate(grad_out: Array, cache: LinearCache) -> Grads:
+    """The layer once updated itself, and the rate stayed behind when that moved to an optimiser."""
+    dy, (x, W, _) = grad_out, cache
+    rate = 0.01
+    return dy @ W.T, rate * (x.T @ dy), rate * np.sum(dy, axis=0)
+
+
+@ROWS.mistake("the bias's gradient with an axis left over", "wrong-shape")
+def linear_bias_keeps_axis(grad_out: Array, cache: LinearCache) -> Grads:
+    """keepdims is a good habit elsewhere, and (1, out) is subtracted from (out,) without a word."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, x.T @ dy, np.sum(dy, axis=0, keepdims=True)
+
+
+@LINEAR.mistake("the rows of x not put back into sequences", "wrong-shape")
+def linear_rows_left_flat(grad_out: Array, cache: LinearCache) -> Grads:
+    """All is laid out as rows for the weight's sake, and dx is returned as it lies."""
+    dy, (x, W, _) = grad_out, cache
+    x_rows, dy_rows = np.reshape(x, (-1, len(W))), np.reshape(dy, (-1, W.shape[1]))
+    return dy_rows @ W.T, x_rows.T @ dy_rows, np.sum(dy_rows, axis=0)
+
+
+@LINEAR.mistake("the bias of the last sequence", "last-only")
+def linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
+    """In a loop over the batch the weight is added up, and the bias, a line further down, assigned."""
+    dy, (x, W, _) = grad_out, cache
+    dW = np.zeros_like(W)
+    for x_b, dy_b in zip(x, dy, strict=True):
+        dW += x_b.T @ dy_b
+        db = np.sum(dy_b, axis=0)
+    return dy @ W.T, dW, db
+
+
+@ROWS.mistake("no gradient for the bias but zeros", "zero-gradient")
+def linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
+    """The arrays are made first, to be filled in, and one of them is not."""
+    dy, (x, W, _) = grad_out, cache
+    return dy @ W.T, x.T @ dy, np.zeros(W.shape[-1])

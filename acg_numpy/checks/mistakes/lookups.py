@@ -73,3 +73,28 @@ def embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
     """One gradient an input, says the rule, so the ids get zeros, though between 2 and 3 there is nothing."""
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
     return dE, np.zeros(cache.ids.shape)
+
+
+@EMBEDDING.mistake("added to a copy of the rows", "zero-gradient")
+def embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
+    """`rows = dE[ids]` is taken for a view, as a slice would be, and what is added to it reaches no table."""
+    dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
+    rows = dE[cache.ids]
+    rows += grad_out
+    return (dE,)
+
+
+@EMBEDDING.mistake("each row the mean of its uses", "mean-for-sum")
+def embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
+    """Frequent rows are to learn no faster than rare ones; but the loss does depend on them that often."""
+    dE = scatter_add(grad_out, cache.ids, cache.num_rows)
+    uses = np.bincount(cache.ids.ravel(), minlength=cache.num_rows)
+    return (dE / np.maximum(uses, 1)[:, None],)
+
+
+@EMBEDDING.mistake("a minus for the update", "wrong-sign")
+def embedding_subtracted(grad_out: Array, cache: EmbeddingCache) -> Grads:
+    """np.subtract.at updates a table in one line, and the line is copied for a table of gradients."""
+    dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
+    np.subtract.at(dE, cache.ids, grad_out)
+    return (dE,)

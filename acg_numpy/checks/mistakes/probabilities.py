@@ -106,3 +106,17 @@ def log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     """One takes the average off, as in softmax's own backward, only that there it is an average under P."""
     dL, P = grad_out, np.exp(cache.L)
     return (dL - P * np.mean(dL, axis=-1, keepdims=True),)
+
+
+@SOFTMAX.mistake("the average divided by the number of scores", "mean-for-sum")
+def softmax_averaged_again(grad_out: Array, cache: SoftmaxCache) -> Grads:
+    """<P, dP> is called an average, so it becomes np.mean, though P sums to one already."""
+    dP, P = grad_out, cache.P
+    return (P * (dP - np.mean(P * dP, axis=-1, keepdims=True)),)
+
+
+@LOG_SOFTMAX.mistake("minus the gradient", "wrong-sign")
+def log_softmax_negated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """A loss is minus a log-probability, and its minus is done here already, and once more in the loss."""
+    dL, P = grad_out, np.exp(cache.L)
+    return (P * np.sum(dL, axis=-1, keepdims=True) - dL,)
