@@ -71,6 +71,8 @@ class Operation:
     options : dict
     line : Line or None
         Where in the forward it was called.
+    visit : int
+        The how-manieth line it was to be run; in a loop one line has many visits.
     """
 
     value: Array
@@ -79,6 +81,7 @@ class Operation:
     values: tuple[Any, ...] = ()
     options: dict[str, Any] | None = None
     line: Line | None = None
+    visit: int = -1
 
     @property
     def name(self) -> str:
@@ -245,7 +248,7 @@ def taken_down(t: Tensor, place: dict[int, int], lines: "Lines") -> Operation:
         raise TypeError(f"{entry.name} is one node with a gradient of its own and cannot be looked into")
     linked = tuple(Link(place[a._order]) if isinstance(a, Tensor) and a._needs else plain(a) for a in args)
     values = tuple(plain(a) for a in args)
-    return Operation(t._data, entry, linked, values, options, lines.at(t._order))
+    return Operation(t._data, entry, linked, values, options, *lines.at(t._order))
 
 
 def plain(value: Any) -> Any:
@@ -265,10 +268,10 @@ class Lines:
         self.times.append(next_order())
         self.lines.append(Line(frame.f_code.co_filename, frame.f_lineno))
 
-    def at(self, order: int) -> Line | None:
-        """The line that was running when the Tensor of this order was made."""
+    def at(self, order: int) -> tuple[Line | None, int]:
+        """The line that was running when the Tensor of this order was made, and its number among all that ran."""
         number = bisect.bisect(self.times, order) - 1
-        return self.lines[number] if number >= 0 else None
+        return (self.lines[number] if number >= 0 else None), number
 
 
 @contextmanager

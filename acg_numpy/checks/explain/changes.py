@@ -8,7 +8,7 @@ makes no sense there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,8 @@ import numpy as np
 from acg_numpy.checks.explain.regions import between
 from acg_numpy.checks.tracing import Graph, Link, Operation
 from acg_numpy.shapes import Array, unbroadcast
+
+MOST_AXES = 5  # of an array whose every order of axes is tried
 
 Contribution = Callable[[Operation, int, Array], "Array | None"]
 
@@ -49,6 +51,7 @@ def changes_at(operation: Operation, position: int) -> Iterator[Change]:
         yield from other_sums(operation, position)
     yield from without_factor(operation, position)
     yield from without_mask(operation)
+    yield from other_factors(operation, position)
     if any(is_ids(value) for value in flattened((*operation.values, *(operation.options or {}).values()))):
         yield Change("overwritten-rows", 1.5, "assigned and not added where an id repeats", assigned)
     yield from exchanged_arguments(operation)
@@ -73,15 +76,18 @@ def is_ids(value: Any) -> bool:
 
 
 def moves_numbers(operation: Operation, position: int) -> bool:
-    """Whether an operation puts the numbers of its argument in another order, and does nothing else."""
+    """Whether an operation exchanges axes of its argument, and does nothing else."""
     arg = operation.values[position]
-    if not isinstance(arg, np.ndarray) or arg.size != operation.value.size or arg.size < 2:
+    if not isinstance(arg, np.ndarray) or arg.size != operation.value.size or not 2 <= arg.ndim <= MOST_AXES:
         return False
     counted = np.arange(arg.size, dtype=float).reshape(arg.shape)
     moved = uncalled(operation.again, [*operation.values[:position], counted, *operation.values[position + 1 :]])
-    if moved is None or moved.shape != operation.value.shape:
+    if moved is None or moved.shape != operation.value.shape or np.array_equal(moved.ravel(), counted.ravel()):
         return False
-    return bool(np.array_equal(np.sort(moved, axis=None), counted.ravel()) and np.any(moved.ravel() != counted.ravel()))
+    return any(
+        moved.shape == np.transpose(counted, order).shape and np.array_equal(moved, np.transpose(counted, order))
+        for order in permutations(range(arg.ndim))
+    )
 
 
 def reshaped(operation: Operation, position: int, g: Array) -> Array:
@@ -96,12 +102,11 @@ def orders_of(operation: Operation, position: int) -> Iterator[Change]:
         if shape[i] == shape[j] and shape[i] > 1:
             yield Change("transposed", 1.6, f"axes {i} and {j} exchanged", swapped_after(i, j))
     for i, j in combinations(range(operation.value.ndim), 2):
-        if (
-            operation.value.shape[i] != operation.value.shape[j]
-            and min(operation.value.shape[i], operation.value.shape[j]) > 1
-        ):
+        if operation.value.shape[i] == operation.value.shape[j] > 1:
+            yield Change("transposed", 1.6, f"axes {i} and {j} of the gradient exchanged", swapped_before(i, j))
+        elif min(operation.value.shape[i], operation.value.shape[j]) > 1:
             text = f"axes {i} and {j} of the gradient exchanged under the old shape"
-            yield Change("reshaped-not-transposed", 2.0, text, swapped_before(i, j))
+            yield Change("transposed", 2.0, text, swapped_before(i, j))
     for other, value in enumerate(operation.values):
         if (
             other != position
@@ -253,6 +258,41 @@ def without_factor(operation: Operation, position: int) -> Iterator[Change]:
         yield Change("stale-value", 2.2, "sent on without its factor", passed_on(1.0))
 
 
+def other_factors(operation: Operation, position: int) -> Iterator[Change]:
+    """Another function of the argument or the result in the place of the slope."""
+    arg, factor = operation.values[position], factor_of(operation, position)
+    if factor is None or len(operation.args) != 1 or arg.shape != factor.shape or len(np.unique(factor)) < 3:
+        return
+    for value in (operation.value, arg):
+        for written, slope in SLOPES.items():
+            with np.errstate(all="ignore"):
+                other = np.asarray(slope(value))
+            if np.all(np.isfinite(other)) and not np.allclose(other, factor):
+                what = "result" if value is operation.value else "argument"
+                yield Change(
+                    "stale-value", 1.9, f"{written} used for the slope, v being the {what}", times_array(slope, what)
+                )
+
+
+SLOPES: dict[str, Callable[[Array], Array]] = {
+    "v": lambda v: v,
+    "1 - v": lambda v: 1 - v,
+    "v (1 - v)": lambda v: v * (1 - v),
+    "1 - v^2": lambda v: 1 - v * v,
+    "v^2": lambda v: v * v,
+    "1 / v": lambda v: 1 / v,
+}
+
+
+def times_array(slope: Callable[[Array], Array], what: str) -> Contribution:
+    """The gradient times a function of the result or the argument."""
+
+    def sent(operation: Operation, position: int, g: Array) -> Array:
+        return g * slope(operation.value if what == "result" else operation.values[position])
+
+    return sent
+
+
 def passed_on(factor: float) -> Contribution:
     """The gradient as it came, times a number."""
 
@@ -270,9 +310,21 @@ def without_mask(operation: Operation) -> Iterator[Change]:
     for other, (value, arg) in enumerate(zip(operation.values, operation.args, strict=True)):
         if isinstance(value, np.ndarray) and value.dtype == bool and not isinstance(arg, Link):
             for all_of in (True, False):
-                if np.any(value != all_of):
-                    replaced = np.full_like(value, all_of)
-                    yield Change("missing-mask", 1.5, "sent on as if nothing were masked", with_value(other, replaced))
+                if np.any(value) and not np.all(value):
+                    opened = more_than_right(with_value(other, np.full_like(value, all_of)))
+                    yield Change("missing-mask", 1.5, "sent on as if nothing were masked", opened)
+
+
+def more_than_right(change: Contribution) -> Contribution:
+    """A change where more comes back than is right; where less does, it is no mask that is forgotten."""
+
+    def sent(operation: Operation, position: int, g: Array) -> Array | None:
+        changed, right = change(operation, position, g), operation.contribution(position, g)
+        if changed is None or np.count_nonzero(changed) < np.count_nonzero(right):
+            return None
+        return changed
+
+    return sent
 
 
 def with_value(other: int, value: Any) -> Contribution:
@@ -332,8 +384,8 @@ def stale_values(graph: Graph, place: int, position: int) -> Iterator[Change]:
         if not isinstance(given, np.ndarray) or given.size < 2 or given.dtype.kind != "f":
             continue
         for source in graph.operations:
-            value = source.value
-            if value.shape != given.shape:
+            value = like(source.value, given)
+            if value is None:
                 continue
             named = f"the value of {source.line}" if source.line else "an input"
             if not np.array_equal(value, given):
@@ -341,6 +393,16 @@ def stale_values(graph: Graph, place: int, position: int) -> Iterator[Change]:
             for written, derived in functions_of(value):
                 if not np.array_equal(derived, given):
                     yield Change("stale-value", 2.1, f"{written} of {named} used", with_value(other, derived))
+
+
+def like(value: Array, given: Array) -> Array | None:
+    """A value in the shape of another, if it has that or can be broadcast to it."""
+    if value.shape == given.shape:
+        return value
+    if value.size < 2 or value.ndim != given.ndim:
+        return None
+    wide = uncalled(np.broadcast_to, value, given.shape)
+    return None if wide is None else np.asarray(wide)
 
 
 def functions_of(value: Array) -> Iterator[tuple[str, Array]]:
@@ -369,9 +431,10 @@ def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> 
     """
     for early in downstream(graph, place):
         shape = graph.operations[early].value.shape
-        for late in range(early + 1, len(graph.operations)):
-            gradient = grads[late]
-            right = grads[early]
+        for late in range(len(graph.operations)):
+            gradient, right = grads[late], grads[early]
+            if late == early or (late < early and early != place):
+                continue
             if gradient is None or right is None or gradient.shape != shape or np.array_equal(gradient, right):
                 continue
             sent = gradient if early == place else between(graph, place, early, gradient)

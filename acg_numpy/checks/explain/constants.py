@@ -51,13 +51,13 @@ def name_factor(factor: float, case: Case) -> Named:
             inverse = "1 / " if same(factor, 1 / product) else ""
             text = f"{says} = {inverse}({n} x {m}), {sizes[n]} and {sizes[m]}"
             return Named("mean-for-sum", text, True)
-    for n, m in ((n, m) for n in sizes for m in sizes if n != m and n > 1 and m > 1):
-        if same(factor, n / m):
-            return Named("mean-for-sum", f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged", True)
     for constant, where in constants_used(case):
         for power, shown in ((1, ""), (-1, "1 / "), (2, "the square of "), (-2, "1 over the square of ")):
             if same(factor, constant**power):
                 return Named("constant-factor", f"{says}, {shown}the constant {constant:.4g} {where}", True)
+    for n, m in ((n, m) for n in sizes for m in sizes if n != m and n > 1 and m > 1):
+        if same(factor, n / m):
+            return Named("mean-for-sum", f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged", True)
     nice = next(((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q and same(abs(factor), p / q)), None)
     return Named("constant-factor", says, nice is not None)
 

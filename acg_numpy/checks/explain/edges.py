@@ -24,11 +24,12 @@ from acg_numpy.checks.explain.changes import (
     summed_axes,
     uncalled,
     whole,
+    with_value,
 )
 from acg_numpy.checks.explain.constants import name_factor
 from acg_numpy.checks.explain.regions import Softmax, softmaxes
 from acg_numpy.checks.explain.whole import fitted
-from acg_numpy.checks.tracing import Edge, Graph, Line, Operation
+from acg_numpy.checks.tracing import Edge, Graph, Line, Link, Operation
 from acg_numpy.shapes import Array
 
 
@@ -55,11 +56,15 @@ class Search:
     graph : Graph
     deadline : float
         In the time of `time.perf_counter`.
+    wrong_alone : bool
+        Whether to look at the wrong gradients alone: each of a backward's formulas is written by itself, so a mistake
+        in one of them need not show in the others, though it would if it had been made where they come from.
     """
 
     case: Case
     graph: Graph
     deadline: float
+    wrong_alone: bool = False
     softmaxes: list[Softmax] = field(default_factory=list)
     reached: list[set[int]] = field(default_factory=list)
 
@@ -70,6 +75,8 @@ class Search:
             max(largest(right), largest(np.asarray(mine)), 1e-300)
             for right, mine in zip(self.case.right, self.case.submitted, strict=True)
         ]
+        if self.wrong_alone:
+            scales = [scale if i in self.case.wrong else np.inf for i, scale in enumerate(scales)]
         self.scales = scales
         self.target = self.vector(
             [np.asarray(mine) - right for mine, right in zip(self.case.submitted, self.case.right, strict=True)]
@@ -116,14 +123,26 @@ class Search:
         g = self.case.grads[edge.operation]
         return None if g is None else self.graph.operations[edge.operation].contribution(edge.position, g)
 
-    def alike(self) -> dict[tuple[Line, str, int], list[tuple[Edge, int]]]:
+    def alike(self) -> list[list[tuple[Edge, int]]]:
         """Edges of the same line, operation and argument: the turns of a loop, the calls of a helper."""
-        groups = defaultdict(list)
+        groups: dict[Any, list[tuple[Edge, int]]] = defaultdict(list)
+        names = self.identities()
         for edge, parent in self.graph.edges():
-            operation = self.graph.operations[edge.operation]
-            if self.case.grads[edge.operation] is not None and operation.line is not None:
-                groups[operation.line, operation.name, edge.position].append((edge, parent))
-        return {key: group for key, group in groups.items() if len(group) > 1}
+            if self.case.grads[edge.operation] is not None and names[edge.operation] is not None:
+                groups[names[edge.operation], edge.position].append((edge, parent))
+        return [group for group in groups.values() if len(group) > 1]
+
+    def identities(self) -> list[tuple[Line, str, int] | None]:
+        """For each result its line, its operation, and which of these it is within one run of the line."""
+        seen: dict[tuple[int, str], int] = defaultdict(int)
+        names: list[tuple[Line, str, int] | None] = []
+        for operation in self.graph.operations:
+            if operation.line is None or operation.entry is None:
+                names.append(None)
+                continue
+            names.append((operation.line, operation.name, seen[operation.visit, operation.name]))
+            seen[operation.visit, operation.name] += 1
+        return names
 
     # One edge, or several that stand in one line.
 
@@ -195,25 +214,53 @@ class Search:
         """Whether these are two arguments of one operation, x * x say."""
         return any(e.operation == f.operation and e.position < f.position for e in edges for f in edges)
 
-    def reduces(self, edges: Sequence[Edge]) -> bool:
-        """Whether a chain of edges holds a reduction: some statistic of the value, that depends on all of it."""
-        for edge in edges:
-            operation = self.graph.operations[edge.operation]
-            given = np.asarray(operation.values[edge.position])
-            if operation.value.size < given.size and (self.used_twice(edges) or len(operation.args) == 1):
-                return not selects(operation.options)
-        return False
+    def statistic(self, edges: Sequence[Edge]) -> bool:
+        """Whether a chain of edges makes a statistic of the value, a mean or a norm, that the value then meets again.
+
+        It reduces, and what it ends in is broadcast, or multiplies or divides.  A penalty that is added to a loss
+        reduces as well, but is a term of its own.
+        """
+        operations = self.graph.operations
+        if not any(self.reduction(edge, edges) for edge in edges):
+            return False
+        last = max(edges)
+        operation = operations[last.operation]
+        if operation.value.size > np.size(operation.values[last.position]):
+            return True
+        g = np.random.default_rng(0).normal(size=operation.value.shape)
+        sent = operation.contribution(last.position, g)
+        return not (sent.shape == g.shape and (np.array_equal(sent, g) or np.array_equal(sent, -g)))
+
+    def reduction(self, edge: Edge, edges: Sequence[Edge]) -> bool:
+        """Whether an operation reduces its argument, by itself or, as x @ x does, with itself."""
+        operation = self.graph.operations[edge.operation]
+        if operation.value.size >= np.size(operation.values[edge.position]) or selects(operation):
+            return False
+        return len([arg for arg in operation.args if isinstance(arg, Link)]) == 1 or self.used_twice(edges)
 
     def uses_of_input(self, edges: Sequence[Edge]) -> bool:
-        """Whether a chain begins at an input, or a view of one, that is used elsewhere as well."""
-        operations = self.graph.operations
+        """Whether a chain begins at an input used elsewhere too, or at a function of one, element by element."""
         for edge in edges:
-            place = operations[edge.operation].args[edge.position].place
-            while operations[place].entry is not None and arranges(self.graph, place):
-                place = next(iter(operations[place].links()))[1]
-            if operations[place].entry is None and self.number_of_uses(place) > 1:
+            place = self.graph.operations[edge.operation].args[edge.position].place
+            sources = self.sources(place)
+            if sources is not None and all(self.number_of_uses(source) > 1 for source in sources):
                 return True
         return False
+
+    def sources(self, place: int) -> set[int] | None:
+        """The one input that a result is made of element by element, or by moving elements; None if it is not."""
+        operation = self.graph.operations[place]
+        if operation.entry is None:
+            return {place}
+        found: set[int] = set()
+        for _, parent in operation.links():
+            if self.graph.operations[parent].value.size != operation.value.size:
+                return None
+            further = self.sources(parent)
+            if further is None:
+                return None
+            found |= further
+        return found if len(found) == 1 else None
 
     def number_of_uses(self, place: int) -> int:
         """By how many operations a result is used, through views of it too."""
@@ -226,9 +273,22 @@ class Search:
 
     def name_of_cut(self, edges: tuple[Edge, ...]) -> tuple[str, str]:
         """What it is called if nothing is sent along a chain."""
-        if self.uses_of_input(edges) and not self.reduces(edges):
+        if self.leaves_target(edges):
+            return "target-not-subtracted", "what comes back from there is the target, or points at it, and is left out"
+        if self.uses_of_input(edges) and not self.statistic(edges):
             return "missing-path", "what comes back from there, one use of the input, is left out"
         return "held-constant", "what comes back from there is left out, as if it did not depend on the input"
+
+    def leaves_target(self, edges: tuple[Edge, ...]) -> bool:
+        """Whether what is left out is an input that is not wrong, times a number, or ones where integers point."""
+        sent = [c for edge in edges if (c := self.sent(edge)) is not None and np.count_nonzero(c) > 1]
+        right = [(i, value) for i, value in enumerate(self.case.values) if i not in self.case.wrong and value.size > 2]
+        for c in sent:
+            for _, value in right:
+                factor = fitted(c, value) if c.shape == value.shape else None
+                if factor and largest(c - factor * value) <= 1e-9 * largest(c) and not is_constant(value):
+                    return True
+        return False
 
     def changed(self) -> Iterator[Explanation]:
         """Another contribution along one edge."""
@@ -350,10 +410,10 @@ class Search:
                 np.sum([c for edge in edges if (c := self.sent(edge)) is not None], axis=0)
                 for edges in operations.values()
             ]
+            visits = {self.graph.operations[operation].visit for operation in operations}
             lines = {self.graph.operations[operation].line for operation in operations}
-            names = {self.graph.operations[operation].name for operation in operations}
-            if len(sent) < 2 or len(names) > 1 or (len(sent) < 3 and len(lines) > 1):
-                continue  # not the turns of a loop: of two uses, one is left out
+            if len(sent) < 2 or len(visits) < len(operations) or len(lines) > 1:
+                continue  # not the turns of a loop: of several uses, some are left out
             total = np.sum(sent, axis=0)
             for kept in (sent[0], sent[-1]):
                 vector = self.pulled(parent, kept - total)
@@ -361,12 +421,16 @@ class Search:
                     line = self.line_of([edge for edges in operations.values() for edge in edges])
                     text = f"of {len(sent)} uses of one value there only one arrives"
                     support = int(np.count_nonzero(vector))
-                    yield Explanation("last-only", 1.4, self.miss(vector), text, line, support)
+                    cost = 1.4 if len(sent) > 2 else 1.6  # of two uses, one may as well be left out
+                    yield Explanation("last-only", cost, self.miss(vector), text, line, support)
 
     def groups(self) -> Iterator[Explanation]:
         """The same change wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
-        for (line, _, position), members in self.alike().items():
-            operation = self.graph.operations[members[0][0].operation]
+        for members in self.alike():
+            (place, position), _ = members[0]
+            operation = self.graph.operations[place]
+            line = operation.line
+            assert line is not None  # edges without one are not alike
             for factor, mistake in ((-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "double-counted")):
                 change = Change(mistake, 1.7, f"times {factor:g}", times(factor))
                 yield from self.replayed(change, line, members)
@@ -376,8 +440,51 @@ class Search:
                 named = name_factor(1 + step, self.case)
                 change = Change(named.mistake, 1.8 if named.known else 2.8, f"off by {named.text}", times(1 + step))
                 yield from self.replayed(change, line, members)
-            for change in changes_at(operation, position):
+            last = self.graph.operations[members[-1][0].operation]  # the first turn of a loop can be a special one
+            for change in (*changes_at(operation, position), *changes_at(last, position)):
                 yield from self.replayed(change, line, members)
+            yield from self.of_other_turns(line, members)
+
+    def without_masks(self) -> Iterator[Explanation]:
+        """Nothing masked on the whole way back, where the forward masks in several places."""
+        changes = {}
+        for edge, _ in self.every_edge():
+            operation = self.graph.operations[edge.operation]
+            masks = [change for change in changes_at(operation, edge.position) if change.mistake == "missing-mask"]
+            if masks:
+                changes[edge] = masks[0]
+        vector = self.replay(changes) if len(changes) > 1 else None
+        if vector is not None and self.fits(vector):
+            text = "sent on as if nothing were masked, in all places"
+            yield Explanation("missing-mask", 1.7, self.miss(vector), text, self.line_of(list(changes)))
+
+    def of_other_turns(self, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
+        """In every turn of a loop the value of another line, of this turn or the one before or after."""
+        names = self.identities()
+        turns: dict[Any, list[int]] = defaultdict(list)
+        for place, name in enumerate(names):
+            if name is not None:
+                turns[name].append(place)
+        first = self.graph.operations[members[0][0].operation]
+        for other, given in enumerate(first.values):
+            if not isinstance(given, np.ndarray) or given.dtype.kind != "f" or given.size < 2:
+                continue
+            for places in turns.values():
+                if len(places) < len(members) or self.graph.operations[places[0]].value.shape != given.shape:
+                    continue
+                for shift in range(-1, len(places) - len(members) + 2):
+                    changes = {
+                        edge: Change(
+                            "stale-value", 1.7, "", with_value(other, self.graph.operations[places[turn]].value)
+                        )
+                        for turn, (edge, _) in enumerate(members, start=shift)
+                        if 0 <= turn < len(places)
+                    }
+                    vector = self.replay(changes) if len(changes) >= len(members) - 1 else None
+                    if vector is not None and self.fits(vector):
+                        source = self.graph.operations[places[0]].line
+                        text = f"in every turn the value of {source} is used, of this turn or one beside it"
+                        yield Explanation("stale-value", 1.8, self.miss(vector), text, line)
 
     def replayed(self, change: Change, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
         """A change of several edges at once, if it explains everything."""
@@ -422,9 +529,24 @@ def or_right(change: Change) -> Contribution:
     return sent
 
 
-def selects(options: dict[str, Any] | None) -> bool:
-    """Whether an operation picks elements and reduces nothing."""
-    return options is not None and "index" in options
+def selects(operation: Operation) -> bool:
+    """Whether an operation picks some elements of its first argument, and reduces nothing."""
+    given = operation.values[0]
+    if not isinstance(given, np.ndarray):
+        return False
+    counted = np.arange(given.size, dtype=float).reshape(given.shape)
+    picked = uncalled(operation.again, [counted, *operation.values[1:]])
+    return (
+        picked is not None
+        and len(operation.args) <= 2
+        and bool(np.all(np.isin(picked, counted)))
+        and "axis" not in (operation.options or {})
+    )
+
+
+def is_constant(value: Array) -> bool:
+    """Whether an array holds one number throughout."""
+    return bool(np.all(value == value.flat[0]))
 
 
 def arranges(graph: Graph, place: int) -> bool:

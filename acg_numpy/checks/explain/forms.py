@@ -26,25 +26,30 @@ def from_forms(search: Search) -> Iterator[Explanation]:
     yield from elementwise_formulas(search)
 
 
+def points(g: Array, axis: int) -> bool:
+    """Whether a gradient has one number in each row, and zeros beside it: a label was picked there."""
+    return bool(np.all(np.count_nonzero(g, axis=axis) <= 1) and np.any(g))
+
+
 def normalised_formulas(search: Search, part: Normalised) -> Iterator[Explanation]:
     """r (g - mean g - y mean y g) and r (g - y sum y g), over other axes or with another value for y."""
-    graph, (start, end, axes, centred, factor) = search.graph, part
+    graph, (start, end, axes, kind, factor) = search.graph, part
     g, y = search.case.grads[end], graph.operations[end].value
     right = None if g is None else between(graph, start, end, g)
     if g is None or right is None:
         return
     for others in (o for count in range(1, y.ndim + 1) for o in combinations(range(y.ndim), count) if o != axes):
         text = f"reduced over {others} where it is over {axes}"
-        sent = factor * projected(g, y, others, centred)
+        sent = factor * projected(g, y, others, kind)
         yield from tried(search, start, end, sent, right, ("wrong-axis", 1.6, text))
     for source in graph.operations:
         v = source.value
         if v.shape == y.shape and not np.array_equal(v, y):
             text = f"the value of {source.line or 'an input'} used for the normalised one"
             for outer, inner in ((v, v), (v, y), (y, v)):
-                total = np.mean if centred else np.sum
+                total = np.sum if kind == "length" else np.mean
                 sent = g - outer * total(inner * g, axis=axes, keepdims=True)
-                if centred:
+                if kind == "centred":
                     sent = sent - np.mean(g, axis=axes, keepdims=True)
                 yield from tried(search, start, end, factor * sent, right, ("stale-value", 1.8, text))
 
@@ -88,6 +93,9 @@ def softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
     yield from tried(search, start, end, diagonal, right, ("diagonal-softmax", 1.3, text))
     text = "the sum over the row is left out, as if the denominator did not depend on the scores"
     yield from tried(search, start, end, held, right, ("held-constant", 1.5, text))
+    if log and points(g, axis):
+        text = "the target, which the gradient of the logarithms points at, is left out"
+        yield from tried(search, start, end, -p * row_sum, right, ("target-not-subtracted", 1.3, text))
     text = "the sum over the row has the wrong sign"
     yield from tried(search, start, end, held + p * row_sum, right, ("wrong-sign", 1.6, text))
     n = y.shape[axis]

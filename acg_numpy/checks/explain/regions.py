@@ -7,6 +7,7 @@ A value y is the softmax of an earlier x along an axis if a gradient g of y goes
 for a random g: a formula of two inputs cannot have that derivative by chance.  So with one number r a row:
 
     r * (g - y sum y g)                     y is the direction of x, of length 1
+    r * (g - y mean y g)                    the same with mean square 1
     r * (g - mean g - y mean y g)           y is x with its mean taken off and its deviation divided out
 """
 
@@ -82,7 +83,7 @@ class Normalised(NamedTuple):
     source: int  # the place of x
     result: int  # the place of y
     axes: tuple[int, ...]
-    centred: bool
+    kind: str  # length, square or centred
     factor: Array  # r, axes kept
 
 
@@ -92,9 +93,9 @@ def normalised(graph: Graph) -> list[Normalised]:
     rng = np.random.default_rng(0)
     for end, operation in enumerate(graph.operations):
         y = operation.value
-        for axes, centred in unit_axes(y):
+        for axes, kind in unit_axes(y):
             g = rng.normal(size=y.shape)
-            expected = projected(g, y, axes, centred)
+            expected = projected(g, y, axes, kind)
             for start in range(end):
                 if graph.operations[start].value.shape != y.shape:
                     continue
@@ -104,33 +105,30 @@ def normalised(graph: Graph) -> list[Normalised]:
                 squares = np.sum(expected * expected, axis=axes, keepdims=True)
                 factor = np.sum(sent * expected, axis=axes, keepdims=True) / squares
                 if np.allclose(sent, factor * expected, rtol=1e-9, atol=1e-11 * float(np.max(np.abs(sent)))):
-                    found.append(Normalised(start, end, axes, centred, factor))
+                    found.append(Normalised(start, end, axes, kind, factor))
                     break
     return found
 
 
-def projected(g: Array, y: Array, axes: tuple[int, ...], centred: bool) -> Array:
+def projected(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
     """The part of a gradient that a normalised value lets through, but for a factor."""
-    if centred:
-        mean = np.mean(g, axis=axes, keepdims=True)
-        return np.asarray(g - mean - y * np.mean(y * g, axis=axes, keepdims=True))
-    return np.asarray(g - y * np.sum(y * g, axis=axes, keepdims=True))
+    if kind == "length":
+        return np.asarray(g - y * np.sum(y * g, axis=axes, keepdims=True))
+    mean = np.mean(g, axis=axes, keepdims=True) if kind == "centred" else 0.0
+    return np.asarray(g - mean - y * np.mean(y * g, axis=axes, keepdims=True))
 
 
-def unit_axes(y: Array) -> list[tuple[tuple[int, ...], bool]]:
-    """(axes, is it centred) along which an array has length one, or mean zero and deviation one or a little less."""
+def unit_axes(y: Array) -> list[tuple[tuple[int, ...], str]]:
+    """(axes, kind) along which an array has length one, or mean square one or a little less, with or without a mean."""
     if y.ndim == 0 or y.dtype.kind != "f" or not np.all(np.isfinite(y)):
         return []
-    found: list[tuple[tuple[int, ...], bool]] = []
+    found: list[tuple[tuple[int, ...], str]] = []
     for axes in (axes for count in range(1, y.ndim + 1) for axes in combinations(range(y.ndim), count)):
         size = math.prod(y.shape[axis] for axis in axes)
         squares = np.sum(y * y, axis=axes)
-        if size > 1 and np.all(np.abs(squares - 1) < 1e-6):
-            found.append((axes, False))
-        if (
-            size > 2
-            and np.all(np.abs(np.sum(y, axis=axes)) < 1e-9 * size)
-            and np.all(np.abs(squares / size - 1) < 0.05)
-        ):
-            found.append((axes, True))
+        if size > 1 and np.all(np.abs(squares - 1) < 0.05):
+            found.append((axes, "length"))
+        if size > 2 and np.all(np.abs(squares / size - 1) < 0.05):
+            no_mean = bool(np.all(np.abs(np.sum(y, axis=axes)) < 1e-9 * size))
+            found.append((axes, "centred" if no_mean else "square"))
     return found

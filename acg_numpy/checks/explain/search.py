@@ -22,6 +22,7 @@ from acg_numpy.checks.explain.whole import from_the_whole
 from acg_numpy.checks.naming import MISTAKES
 
 SECONDS = 3.0
+ALONE = 0.3  # for a mistake that shows in fewer gradients than it would from where it is found
 SIMPLE = 1.0  # the cost of an explanation that no change of a single edge comes near
 
 
@@ -83,13 +84,22 @@ def single_changes(case: Case, deadline: float) -> Iterator[Explanation]:
     if not all(case.fits(which) for which in case.wrong):
         yield from unfit_shapes(case, case.graph)
         return
-    search = Search(case, case.graph, deadline)
+    found = list(at_edges(Search(case, case.graph, deadline)))
+    yield from found
+    if not found and not simple and len(case.wrong) < len(case.names):
+        alone = at_edges(Search(case, case.graph, deadline, wrong_alone=True))
+        yield from (replace(e, cost=e.cost + ALONE) for e in alone)
+
+
+def at_edges(search: Search) -> Iterator[Explanation]:
+    """One change at an edge, at several that are alike, or in a formula."""
     yield from search.factors()
     yield from search.one_use_kept()
     yield from search.unsummed()
     yield from from_forms(search)
     yield from search.changed()
     yield from search.groups()
+    yield from search.without_masks()
 
 
 def two_changes(case: Case, deadline: float) -> Iterator[Explanation]:
