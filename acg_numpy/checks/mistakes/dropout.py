@@ -79,3 +79,17 @@ def dropout_shared_other_axis(grad_out: Array, cache: DropoutCache) -> Grads:
     """The rows share it, so the rows are summed, says one, and sums each of them."""
     dy, (x, M) = grad_out, cache
     return dy * M, np.sum(dy * x, axis=-1)
+
+
+@DROPOUT.mistake("zeros for the mask", "zero-gradient")
+def dropout_mask_left_zero(grad_out: Array, cache: DropoutCache) -> Grads:
+    """The mask is no parameter, so its place is filled with zeros, though the output does depend on it."""
+    M = cache.dropout_mask
+    return grad_out * M, np.zeros_like(M)
+
+
+@SHARED.mistake("the shared mask's gradient of the first row", "missing-broadcast-sum")
+def dropout_shared_first(grad_out: Array, cache: DropoutCache) -> Grads:
+    """The shape is one axis too many, and [0] makes it fit."""
+    dy, (x, M) = grad_out, cache
+    return dy * M, (dy * x)[0]

@@ -128,3 +128,29 @@ def layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
         dw = row * normalised
         db += row
     return of_rows(dy * w, n, r), dw, db
+
+
+@LAYER_NORM.mistake("weight and bias exchanged", "swapped-inputs")
+def layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """beta and gamma are in the order of one's notes, weight and bias in that of the forward."""
+    dy, (n, r, w, _) = grad_out, cache
+    dw, db = of_parameters(dy, n)
+    return of_rows(dy * w, n, r), db, dw
+
+
+@LAYER_NORM.mistake("the part along n twice", "constant-factor")
+def layer_norm_part_twice(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The 2 of the square is carried along, and the 1/2 of the root that it meets is forgotten."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - np.mean(dn, axis=-1, keepdims=True) - 2 * n * np.mean(dn * n, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)
+
+
+@LAYER_NORM.mistake("sums for both means", "mean-for-sum")
+def layer_norm_sums(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The 1 / D of mean and variance is left out of both, as in a formula for rows of length one."""
+    dy, (n, r, w, _) = grad_out, cache
+    dn = dy * w
+    dx = r * (dn - np.sum(dn, axis=-1, keepdims=True) - n * np.sum(dn * n, axis=-1, keepdims=True))
+    return dx, *of_parameters(dy, n)

@@ -11,6 +11,7 @@ from acg_numpy.checks.everything import dropout_factors
 from acg_numpy.checks.mistakes import (
     dropout,
     layer_norm,
+    layouts,
     linear,
     lookups,
     probabilities,
@@ -21,10 +22,11 @@ from acg_numpy.checks.mistakes.operations import Grads
 from acg_numpy.passes.directions import DiversityCache
 from acg_numpy.passes.dropout import DropoutCache
 from acg_numpy.passes.embedding import EmbeddingCache
+from acg_numpy.passes.heads import MergeHeadsCache
 from acg_numpy.passes.layer_norm import LayerNormCache
 from acg_numpy.passes.linear import LinearCache
 from acg_numpy.passes.losses import CrossEntropyCache, MseCache
-from acg_numpy.passes.softmax import SoftmaxCache
+from acg_numpy.passes.softmax import LogSoftmaxCache, SoftmaxCache
 from acg_numpy.shapes import Array
 
 OPERATIONS = tuple(
@@ -38,9 +40,11 @@ OPERATIONS = tuple(
         targets.MSE,
         targets.CROSS_ENTROPY,
         rows.DIVERSITY,
+        probabilities.LOG_SOFTMAX,
+        layouts.MERGE,
     )
 )
-EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY = OPERATIONS
+EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY, LOG_SOFTMAX, MERGE = OPERATIONS
 
 
 @SOFTMAX.mistake("the gradient overwritten", "mutated-input")
@@ -159,3 +163,42 @@ def embedding_carrying_over(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
     np.add.at(dE, cache.ids, grad_out)
     return (TABLES.add(dE),)
+
+
+@LINEAR.mistake("as if the outputs were added up", "ignored-upstream")
+def linear_of_ones(grad_out: Array, cache: LinearCache) -> Grads:
+    """Derived for the sum of the outputs, whose gradient is 1 everywhere, and so tested."""
+    x, W, _ = cache
+    dy = np.ones((len(x), W.shape[-1]))
+    return dy @ W.T, x.T @ dy, np.sum(dy, axis=0)
+
+
+@LINEAR.mistake("with a little noise", "random-backward")
+def linear_noisy(grad_out: Array, cache: LinearCache) -> Grads:
+    """Noise in the gradient is said to help training, and the layer is where somebody put it."""
+    dy, (x, W, _) = grad_out, cache
+    dW = x.T @ dy
+    return dy @ W.T, dW + np.random.default_rng().normal(0, 0.1, size=dW.shape), np.sum(dy, axis=0)
+
+
+@LINEAR.mistake("x scaled in the cache", "mutated-cache")
+def linear_cache_scaled(grad_out: Array, cache: LinearCache) -> Grads:
+    """dW is wanted smaller, and `x *= ...` before the product does it, for this call and for all that follow."""
+    dy, (x, W, _) = grad_out, cache
+    dx, db = dy @ W.T, np.sum(dy, axis=0)
+    x *= 1 / len(x)
+    return dx, x.T @ dy * len(x), db
+
+
+@LOG_SOFTMAX.mistake("P taken off once, as for a single target", "nonlinear-in-grad")
+def log_softmax_of_one_target(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
+    """One-hot minus P is copied from a cross-entropy, where the gradients of a row sum to one."""
+    return (grad_out - np.exp(cache.L),)
+
+
+@MERGE.mistake("ones for every place", "ignored-upstream")
+def merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
+    """Merging only moves numbers, so its derivative is 1, and 1 is what is returned."""
+    B, L, D = grad_out.shape
+    H = cache.num_heads
+    return (np.ones((B, H, L, D // H)),)

@@ -232,3 +232,44 @@ def attention_shared_last(grad_out: Array, cache: ScaledDotProductCache) -> Grad
         dK = dS.T @ Q[b] * scale
         dV = P.T @ grad_out[b]
     return dQ, dK, dV
+
+
+@DROPPED.mistake("weights from after dropout in softmax's backward", "stale-value")
+def attention_weights_after_dropout(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
+    """A = P M replaces P as soon as it is there, and softmax's backward finds a P that is no distribution."""
+    P, M = cache.weights, cache.dropout_mask
+    A, dA = P * M, grad_out @ cache.value.T
+    return *to_query_and_key(through_softmax(dA * M, A), cache), A.T @ grad_out, None, dA * P
+
+
+@ATTENTION.mistake("divided by d, not by its root", "missing-scale")
+def attention_scaled_by_d(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
+    """The square root is in the forward, and d is what one remembers of it."""
+    Q, K = cache.query, cache.key
+    dP, dV = back_to_weights(grad_out, cache)
+    dS = through_softmax(dP, cache.weights) / Q.shape[-1]
+    return dS @ K, dS.T @ Q, dV
+
+
+@ATTENTION.mistake("the values averaged over the queries", "mean-for-sum")
+def attention_values_averaged(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
+    """Attention averages, it is said; but over keys, and each query adds to what a value is told."""
+    dP, dV = back_to_weights(grad_out, cache)
+    return *to_query_and_key(through_softmax(dP, cache.weights), cache), dV / len(grad_out)
+
+
+@ATTENTION.mistake("the query's gradient with a minus", "wrong-sign")
+def attention_query_negated(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
+    """Of two products that look alike one is copied with the minus of the line above it."""
+    dP, dV = back_to_weights(grad_out, cache)
+    dQ, dK = to_query_and_key(through_softmax(dP, cache.weights), cache)
+    return -dQ, dK, dV
+
+
+@DROPPED.mistake("a new dropout mask", "random-backward")
+def attention_dropped_anew(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
+    """Recomputing saves memory, and what draws the mask is recomputed too, from a generator that has moved on."""
+    P = cache.weights
+    M = dropout_factors(np.random.default_rng(), *P.shape)
+    dA = grad_out @ cache.value.T
+    return *to_query_and_key(through_softmax(dA * M, P), cache), (P * M).T @ grad_out, None, dA * P

@@ -177,3 +177,46 @@ def diversity_part_added(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
     dU = 2 * (of_cosines(grad_out, cache) @ U)
     return ((dU + U * np.sum(U * dU, axis=-1, keepdims=True)) / length,)
+
+
+@COSINE.mistake("the dot product averaged", "mean-for-sum")
+def cosine_dot_averaged(grad_out: Array, cache: CosineCache) -> Grads:
+    """A dot product is written as a mean of products, since a mean has stood everywhere else."""
+    a_hat, a_length, b_hat, b_length = cache
+    N = len(a_hat)
+    da_hat, db_hat = -b_hat * (grad_out / N), -a_hat * (grad_out / N)
+    da = (da_hat - a_hat * np.mean(a_hat * da_hat, axis=-1, keepdims=True)) / a_length
+    db = (db_hat - b_hat * np.mean(b_hat * db_hat, axis=-1, keepdims=True)) / b_length
+    return da, db
+
+
+@COSINE.mistake("a's gradient alone", "wrong-count")
+def cosine_a_alone(grad_out: Array, cache: CosineCache) -> Grads:
+    """The loss is symmetric, so one formula is enough, and one gradient is what it gives."""
+    a_hat, a_length, b_hat, _ = cache
+    return (across(-b_hat * (grad_out / len(a_hat)), a_hat, a_length),)
+
+
+@DIVERSITY.mistake("the part along the row itself, not its direction", "stale-value")
+def diversity_rows_for_directions(grad_out: Array, cache: DiversityCache) -> Grads:
+    """X and U have one shape, and the projection wants a vector of length one."""
+    U, length, _ = cache
+    X, dU = U * length, 2 * (of_cosines(grad_out, cache) @ U)
+    return ((dU - X * np.sum(X * dU, axis=-1, keepdims=True)) / length,)
+
+
+@DIVERSITY.mistake("each row pushed by the last one alone", "last-only")
+def diversity_last_row(grad_out: Array, cache: DiversityCache) -> Grads:
+    """In the loop over the other rows stands = and not +=."""
+    U, length, _ = cache
+    dC = of_cosines(grad_out, cache)
+    for j in range(U.shape[-2]):
+        dU = 2 * dC[..., j : j + 1] * U[..., j : j + 1, :]
+    return (across(dU, U, length),)
+
+
+@DIVERSITY.mistake("the mean forgotten", "mean-for-sum")
+def diversity_not_divided(grad_out: Array, cache: DiversityCache) -> Grads:
+    """A penalty is a sum of squares, one remembers, and this one is a mean."""
+    U, length, C = cache
+    return (across(4 * (C * grad_out) @ U, U, length),)

@@ -226,3 +226,42 @@ def multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache
     dM = dZ @ np.swapaxes(V, -1, -2) * P
     dQ, dK, dV = through_heads(dZ, cache._replace(heads=heads._replace(dropout_mask=None)))
     return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o, None, dM
+
+
+@MULTI_HEAD.mistake("the keys' part of the context twice", "double-counted")
+def multi_head_keys_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    """`dc += ...` runs in the lines of the keys, and once more where the values' line was copied from them."""
+    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+    dQ, dK, dV = through_heads(dZ, cache)
+    dx, dc = of_inputs(dQ, dK, dV, cache)
+    dc += dK @ cache.key.weight.T
+    return dx, dc, *of_weights(dQ, dK, dV, cache), dW_o, db_o
+
+
+@MULTI_HEAD.mistake("the output's weight the other way round", "transposed")
+def multi_head_output_transposed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    """Weights are (out, in) in the framework that the code comes from."""
+    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+    dQ, dK, dV = through_heads(dZ, cache)
+    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o.T, db_o
+
+
+@MULTI_HEAD.mistake("no gradients for the biases of the values and the output", "wrong-count")
+def multi_head_biases_left_out(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    """Many models have no biases, and the backward comes from one of these."""
+    dZ, dW_o, _ = back_to_heads(grad_out, cache)
+    dQ, dK, dV = through_heads(dZ, cache)
+    dW_q, db_q, dW_k, db_k, dW_v, _ = of_weights(dQ, dK, dV, cache)
+    return *of_inputs(dQ, dK, dV, cache), dW_q, db_q, dW_k, db_k, dW_v, dW_o
+
+
+@MULTI_HEAD.mistake("softmax's denominator held fixed", "held-constant")
+def multi_head_denominator_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    """dS = P dP: the exponential is differentiated, the sum that it is divided by is not."""
+    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+    Q, K, V, P, _ = cache.heads
+    dV, _ = merge_heads_forward(np.swapaxes(P, -1, -2) @ dZ)
+    dS = P * (dZ @ np.swapaxes(V, -1, -2)) / math.sqrt(Q.shape[-1])
+    dQ, _ = merge_heads_forward(dS @ K)
+    dK, _ = merge_heads_forward(np.swapaxes(dS, -1, -2) @ Q)
+    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o

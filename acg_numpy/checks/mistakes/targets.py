@@ -218,3 +218,58 @@ def bpr_pull(cache: BprCache) -> Array:
     """s(n - p), how wrong each pair still is."""
     pull: Array = 1 / (1 + np.exp(cache.positive - cache.negative))
     return pull
+
+
+@CANDIDATES.mistake("P for P - t among candidates", "target-not-subtracted")
+def cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: CrossEntropyCache) -> Grads:
+    """The mask and the mean are dealt with at length, and the target is lost over it."""
+    log_P, mask = cache.log_softmax.L, cache.mask
+    N, t = len(log_P), np.where(mask, cache.target, 0.0)
+    dS = np.exp(log_P) * np.sum(t, axis=-1, keepdims=True) * (grad_out / N)
+    return dS, -np.where(mask, log_P, 0.0) * (grad_out / N)
+
+
+@CROSS_ENTROPY.mistake("logits and target exchanged", "swapped-inputs")
+def cross_entropy_swapped(grad_out: Array, cache: CrossEntropyCache) -> Grads:
+    """In t log P the target stands first."""
+    log_P, t = cache.log_softmax.L, cache.target
+    N = len(t)
+    return -log_P * (grad_out / N), (np.exp(log_P) - t) * (grad_out / N)
+
+
+@CROSS_ENTROPY.mistake("log-probabilities for probabilities", "stale-value")
+def cross_entropy_not_exponentiated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
+    """The cache holds log P under a short name, and it is put where P belongs."""
+    P, t = cache.log_softmax.L, cache.target
+    N = len(t)
+    return (P - t) * (grad_out / N), -P * (grad_out / N)
+
+
+@CROSS_ENTROPY.mistake("the target pulled along", "wrong-sign")
+def cross_entropy_target_sign(grad_out: Array, cache: CrossEntropyCache) -> Grads:
+    """The minus before the sum is dealt with in P - t, and so forgotten for the target itself."""
+    log_P, t = cache.log_softmax.L, cache.target
+    N = len(t)
+    return (np.exp(log_P) - t) * (grad_out / N), log_P * (grad_out / N)
+
+
+@MSE.mistake("t - p", "wrong-sign")
+def mse_negated(grad_out: Array, cache: MseCache) -> Grads:
+    """For the loss it does not matter which is taken from which, for the slope it does."""
+    dp = -2 * cache.difference * (grad_out / cache.difference.size)
+    return dp, -dp
+
+
+@BPR.mistake("one minus the sigmoid", "stale-value")
+def bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
+    """s(p - n) is in the loss, and stands where its slope has s(n - p): right pairs push, and wrong ones rest."""
+    s, N = 1 - bpr_pull(cache), cache.negative.size
+    dn = s * (grad_out / N)
+    return -np.sum(dn, axis=1, keepdims=True), dn
+
+
+@BPR.mistake("divided by the number of positives", "mean-for-sum")
+def bpr_divided_by_positives(grad_out: Array, cache: BprCache) -> Grads:
+    """Users are counted, and each has K pairs."""
+    dn = bpr_pull(cache) * (grad_out / len(cache.positive))
+    return -np.sum(dn, axis=1, keepdims=True), dn
