@@ -6,6 +6,7 @@ fit in one call.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,12 +26,34 @@ from acg_numpy.checks.numeric import (
     slopes,
 )
 from acg_numpy.checks.surroundings import Evaluate, Outputs, Surroundings
-from acg_numpy.checks.verdicts import MARGIN, InputComparison, Tolerance, Verdict, allowed, verdicts_on
+from acg_numpy.checks.verdicts import MARGIN, ZERO, InputComparison, Tolerance, Verdict, allowed, verdicts_on
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # random directions for each input
 SAMPLE = 16  # wrong elements of which the noise is measured, before it is of all
 COARSE = 1000  # in units of the rounding that the outputs show: an error above it comes from rounding that they hide
+
+
+class First(NamedTuple):
+    """A first derivative of every element of an input.
+
+    Attributes
+    ----------
+    numeric, base : Differences
+        By the method asked for; by central differences.
+    measured : boolean array
+        Of which elements the error is measured, and not that of rounding alone.
+    stepped : boolean array
+        Which were taken by complex steps.
+    in_vain : int
+        For how many that was tried, and given up.
+    """
+
+    numeric: Differences
+    base: Differences
+    measured: Array
+    stepped: Array
+    in_vain: int = 0
 
 
 class Judge:
@@ -72,17 +95,18 @@ class Judge:
         x = np.ravel(self.here.values[which])
         return np.full(x.size, self.tolerance.step) if self.tolerance.step else np.atleast_1d(best_step(x, self.eps))
 
-    def first(self, which: int) -> tuple[Differences, Differences, int]:
-        """By the method asked for, by central differences, and how many elements the method could do nothing for."""
+    def first(self, which: int) -> First:
+        """By the method asked for, and by central differences."""
         flats = np.arange(np.size(self.here.values[which]))
         base = central(self.here, which, flats, self.steps(which))
+        none = np.zeros(flats.size, dtype=bool)
         if self.method == "richardson":
-            return richardson(self.here, which, flats, self.eps, self.tolerance.step), base, 0
+            return First(richardson(self.here, which, flats, self.eps, self.tolerance.step), base, ~none, none)
         if self.method != "complex":
-            return base, base, 0
+            return First(base, base, none, none)
         found = self.by_complex_step(which, flats, base)
         if found is None:
-            return base, base, flats.size
+            return First(base, base, none, none, in_vain=flats.size)
         numeric, agrees = found
         doubtful = np.flatnonzero(~agrees)  # or is it the one central difference that is bad?
         if doubtful.size:
@@ -90,7 +114,7 @@ class Judge:
             again = self.by_complex_step(which, doubtful, better)
             if again is not None:
                 numeric, agrees[doubtful] = numeric.replaced(doubtful, again[0]), again[1]
-        return numeric, base, int(np.sum(~agrees))
+        return First(numeric, base, ~none, agrees, in_vain=int(np.sum(~agrees)))
 
     def by_complex_step(self, which: int, flats: Array, base: Differences) -> tuple[Differences, Array] | None:
         """Complex steps where they agree with other differences, those elsewhere; and where they do."""
@@ -110,9 +134,7 @@ class Judge:
 
     # What is left in dispute.
 
-    def settle(
-        self, which: int, gradient: Array, largest: float, first: tuple[Differences, Differences, int]
-    ) -> InputComparison:
+    def settle(self, which: int, gradient: Array, largest: float, first: First) -> InputComparison:
         """Compare one input.
 
         One difference where it suffices; three where there is doubt, and a ladder where doubt remains; a complex step
@@ -121,7 +143,7 @@ class Judge:
         """
         argument = self.arguments[which]
         x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
-        numeric, base, in_vain = first
+        numeric, base, measured, stepped, in_vain = first
         reach = steps / np.maximum(np.abs(x), 1.0)
         scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
 
@@ -134,7 +156,8 @@ class Judge:
         for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
             if doubtful.size:
                 better = on_ladder(self.here, which, doubtful, steps[doubtful], ladder)
-                numeric = numeric.replaced(doubtful, self.reconciled(numeric.at(doubtful), better))
+                both = reconciled(numeric.at(doubtful), better, measured[doubtful])
+                numeric = numeric.replaced(doubtful, both)
                 with np.errstate(invalid="ignore"):
                     resolved = numeric.error[doubtful] <= allowed(a, numeric.derivative, self.tolerance)[doubtful]
                 doubtful = doubtful[~resolved]
@@ -142,14 +165,16 @@ class Judge:
         step_fault = None
         if self.tolerance.step:
             numeric, verdicts, step_fault = self.at_the_best_step(which, a, scale, numeric, verdicts)
-        numeric = self.retried(which, numeric, np.flatnonzero(verdicts == Verdict.UNDECIDED))
+        numeric, again = self.retried(which, numeric, verdicts == Verdict.UNDECIDED)
+        stepped = stepped | again
         if step_fault is None:
             verdicts = judged(numeric)
         kink = self.kinks(which, a, verdicts)
         verdicts[kink] = Verdict.UNDECIDED
         if step_fault is None:
             wrong = np.flatnonzero(verdicts == Verdict.WRONG)
-            numeric = self.with_noise(which, numeric, wrong)
+            numeric = self.with_noise(which, numeric, wrong[~stepped[wrong]])
+            numeric = self.with_noise_of_gradients(which, numeric, wrong[stepped[wrong]], base, largest)
             verdicts[wrong] = judged(numeric)[wrong]
         coarse = self.rounds_too_much(numeric, base, verdicts, kink)
         shape = argument.shape
@@ -172,22 +197,6 @@ class Judge:
             coarse=coarse,
             not_analytic=in_vain,
         )
-
-    def reconciled(self, one: Differences, other: Differences) -> Differences:
-        """Of two derivatives the one that is known better; where they contradict each other, that is the error.
-
-        For central differences the ladder replaces the first, which measured no error of truncation.
-        """
-        if self.method == "central":
-            return other
-        with np.errstate(invalid="ignore"):
-            better = one.error < other.error
-            apart = np.abs(one.derivative - other.derivative)
-            apart = np.where(np.isfinite(apart), apart, 0.0)
-        derivative = np.where(better, one.derivative, other.derivative)
-        error = np.where(better, one.error, other.error)
-        contradict = apart > MARGIN * (np.where(np.isfinite(one.error), one.error, np.inf) + other.error)
-        return Differences(derivative, np.where(contradict, apart, error))
 
     def at_the_best_step(
         self, which: int, a: Array, scale: Array, numeric: Differences, verdicts: Array
@@ -215,12 +224,14 @@ class Judge:
             noisy = open_ones & (numeric.error > COARSE * base.error) & np.isfinite(numeric.error)
         return bool(np.any(noisy)) and int(np.sum(noisy)) * 2 >= int(np.sum(open_ones))
 
-    def retried(self, which: int, numeric: Differences, undecided: Array) -> Differences:
-        """What is undecided, by complex step where that agrees with what is known."""
-        if not undecided.size:
-            return numeric
-        found = self.by_complex_step(which, undecided, numeric.at(undecided))
-        return numeric if found is None else numeric.replaced(undecided, found[0])
+    def retried(self, which: int, numeric: Differences, undecided: Array) -> tuple[Differences, Array]:
+        """What is undecided, by complex step where that agrees with what is known; and where that is."""
+        flats, stepped = np.flatnonzero(undecided), np.zeros(undecided.shape, dtype=bool)
+        found = self.by_complex_step(which, flats, numeric.at(flats)) if flats.size else None
+        if found is None:
+            return numeric, stepped
+        stepped[flats] = found[1]
+        return numeric.replaced(flats, found[0]), stepped
 
     def with_noise(self, which: int, numeric: Differences, wrong: Array) -> Differences:
         """What is to be called wrong, on a ladder whose rungs know the noise that the function really has.
@@ -238,6 +249,25 @@ class Judge:
             if not np.any(worse):
                 return numeric
         return numeric.replaced(wrong[worse], better.at(worse))
+
+    def with_noise_of_gradients(
+        self, which: int, numeric: Differences, wrong: Array, base: Differences, largest: float
+    ) -> Differences:
+        """What is to be called wrong by a complex step, with what rounding may have done to a right gradient.
+
+        A complex step may know an element better than any backward can compute it: 1 - y * y where y is almost 1.  So
+        a gradient is granted what its largest elements round off, at the precision that the function really has.
+        """
+        if not wrong.size:
+            return numeric
+        size = base.error[wrong] * 2 * self.steps(which)[wrong] / self.eps  # |g| |y|
+        with np.errstate(divide="ignore", invalid="ignore"):
+            precision = np.maximum(noise_near(self.here, which, wrong, self.eps) / size, self.eps)
+        precision = np.where(np.isnan(precision), self.eps, precision)
+        granted = ZERO / MARGIN * precision * largest
+        return numeric.replaced(
+            wrong, Differences(numeric.derivative[wrong], np.maximum(numeric.error[wrong], granted))
+        )
 
     def kinks(self, which: int, a: Array, verdicts: Array) -> Array:
         """Which wrong elements sit where left and right derivatives differ, with the analytic value between them.
@@ -295,6 +325,21 @@ class Judge:
         )
 
 
+def reconciled(one: Differences, other: Differences, measured: Array) -> Differences:
+    """Of two derivatives the one that is known better; where they contradict each other, that is the error.
+
+    Where the error of the first was not measured, the other replaces it.
+    """
+    with np.errstate(invalid="ignore"):
+        better = measured & (one.error < other.error)
+        apart = np.abs(one.derivative - other.derivative)
+        apart = np.where(np.isfinite(apart), apart, 0.0)
+        contradict = measured & (apart > MARGIN * (one.error + other.error))
+    derivative = np.where(better, one.derivative, other.derivative)
+    error = np.where(better, one.error, other.error)
+    return Differences(derivative, np.where(contradict, apart, error))
+
+
 def compare(
     evaluate: Evaluate,
     arguments: Sequence[Argument],
@@ -334,7 +379,7 @@ def compare(
         found = {which: judge.along_directions(which, np.asarray(gradients[which]), rng) for which in comparable}
     else:
         first = {which: judge.first(which) for which in comparable}
-        largest = max((finite_maximum(numeric.derivative) for numeric, _, _ in first.values()), default=0.0)
+        largest = max((finite_maximum(numeric.derivative) for numeric, *_ in first.values()), default=0.0)
         for which in comparable:
             found[which] = judge.settle(which, np.asarray(gradients[which]), largest, first[which])
     return tuple(
