@@ -14,8 +14,8 @@ from acg_numpy.checks.mistakes.mistake import Mistake
 Grads: TypeAlias = tuple[Any, ...]
 Backward = TypeVar("Backward", bound=Callable[..., Any])
 
-# None is a product, a square or a root of others, nor a constant of a formula, so that a factor tells where it is from.
-DIFFERENT = (3, 5, 6, 7, 8)
+# None is a product, a square, a root or twice another, nor a constant of a formula: a factor tells where it is from.
+DIFFERENT = (3, 5, 7, 8, 11)
 
 
 @dataclass(frozen=True)
