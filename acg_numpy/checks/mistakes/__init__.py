@@ -6,6 +6,7 @@ for mistake in CATALOGUE:
 
 from acg_numpy.checks.mistakes import (
     dropout,
+    forwards,
     layer_norm,
     layouts,
     linear,
@@ -45,6 +46,9 @@ OPERATIONS = (
     *misbehaving.OPERATIONS,
 )
 
-CATALOGUE: tuple[Mistake, ...] = tuple(mistake for operation in OPERATIONS for mistake in operation.mistakes)
+CATALOGUE: tuple[Mistake, ...] = (
+    *(mistake for operation in OPERATIONS for mistake in operation.mistakes),
+    *forwards.MISTAKES,
+)
 
 __all__ = ["CATALOGUE", "Mistake"]

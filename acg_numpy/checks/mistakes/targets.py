@@ -223,10 +223,10 @@ def bpr_pull(cache: BprCache) -> Array:
 @CANDIDATES.mistake("P for P - t among candidates", "target-not-subtracted")
 def cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     """The mask and the mean are dealt with at length, and the target is lost over it."""
-    log_P, mask = cache.log_softmax.L, cache.mask
-    N, t = len(log_P), np.where(mask, cache.target, 0.0)
-    dS = np.exp(log_P) * np.sum(t, axis=-1, keepdims=True) * (grad_out / N)
-    return dS, -np.where(mask, log_P, 0.0) * (grad_out / N)
+    log_P, t = cache.log_softmax.L, cache.target
+    N, P = len(t), np.exp(log_P)  # 0 where masked, and there alone
+    dS = P * np.sum(np.where(P > 0, t, 0.0), axis=-1, keepdims=True) * (grad_out / N)
+    return dS, -np.where(P > 0, log_P, 0.0) * (grad_out / N)
 
 
 @CROSS_ENTROPY.mistake("logits and target exchanged", "swapped-inputs")
