@@ -174,7 +174,7 @@ class Judge:
         if step_fault is None:
             wrong = np.flatnonzero(verdicts == Verdict.WRONG)
             numeric = self.with_noise(which, numeric, wrong[~stepped[wrong]])
-            numeric = self.with_noise_of_gradients(which, numeric, wrong[stepped[wrong]], base, largest)
+            numeric = self.with_noise_of_gradients(which, numeric, wrong[stepped[wrong]], base, largest, scale)
             verdicts[wrong] = judged(numeric)[wrong]
         coarse = self.rounds_too_much(numeric, base, verdicts, kink)
         shape = argument.shape
@@ -251,12 +251,13 @@ class Judge:
         return numeric.replaced(wrong[worse], better.at(worse))
 
     def with_noise_of_gradients(
-        self, which: int, numeric: Differences, wrong: Array, base: Differences, largest: float
+        self, which: int, numeric: Differences, wrong: Array, base: Differences, largest: float, scale: Array
     ) -> Differences:
         """What is to be called wrong by a complex step, with what rounding may have done to a right gradient.
 
         A complex step may know an element better than any backward can compute it: 1 - y * y where y is almost 1.  So
-        a gradient is granted what its largest elements round off, at the precision that the function really has.
+        a gradient is granted what its largest elements, and the outputs, round off, at the precision that the function
+        really has.
         """
         if not wrong.size:
             return numeric
@@ -264,7 +265,7 @@ class Judge:
         with np.errstate(divide="ignore", invalid="ignore"):
             precision = np.maximum(noise_near(self.here, which, wrong, self.eps) / size, self.eps)
         precision = np.where(np.isnan(precision), self.eps, precision)
-        granted = ZERO / MARGIN * precision * largest
+        granted = precision * (ZERO * largest / MARGIN + MARGIN * scale[wrong])
         return numeric.replaced(
             wrong, Differences(numeric.derivative[wrong], np.maximum(numeric.error[wrong], granted))
         )
@@ -281,8 +282,8 @@ class Judge:
         x = np.ravel(self.here.values[which])[off]
         long = np.atleast_1d(best_step(x, self.eps))
         short, nothing = long / 16, np.zeros(off.size)
-        right, left = slopes(self.here, which, off, long, nothing), slopes(self.here, which, off, nothing, long)
-        right_, left_ = slopes(self.here, which, off, short, nothing), slopes(self.here, which, off, nothing, short)
+        right, left = (slopes(self.here, which, off, step, nothing) for step in (long, -long))
+        right_, left_ = (slopes(self.here, which, off, step, nothing) for step in (short, -short))
         with np.errstate(invalid="ignore"):
             far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
             size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))

@@ -66,7 +66,7 @@ def test_an_error_above_a_ten_thousandth_never_passes_where_it_is_resolved(metho
     factor = 1 + (error if sign else -error) * 1.01
     compared = check_backward(*pair(name, factor), x, method=method, raise_on_failure=False).per_input["x"]
     assert compared.num_right == int(np.sum(compared.zero))
-    resolved = compared.error <= 1e-5 * np.abs(compared.numeric)
+    resolved = compared.error <= 9e-6 * np.abs(compared.numeric)  # ten times that, and rtol, are less than the error
     assert np.all(compared.wrong[resolved & ~compared.zero & (np.abs(compared.numeric) > 0)])
 
 
@@ -253,7 +253,7 @@ def test_what_is_undecided_is_retried_by_complex_step():
     assert report.undecided == 0
 
 
-@pytest.mark.parametrize("factor", [1.001, 0.5, -1.0])
+@pytest.mark.parametrize("factor", [1.1, 0.5, -1.0])
 def test_what_complex_steps_alone_resolve_can_be_wrong(factor):
     x = np.array([0.3, 0.9])
     report = check_backward(
