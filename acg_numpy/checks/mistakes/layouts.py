@@ -16,12 +16,12 @@ from acg_numpy.passes.heads import (
 )
 from acg_numpy.shapes import Array
 
-HEADS = 2
+HEADS = 3
 
 
 def draw_rows(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Sequences of rows, to be cut into two heads."""
-    B, L, d = rng.permutation((3, 5, 7)) if distinct else sizes(rng, distinct, 3)
+    """Sequences of rows, to be cut into three heads."""
+    B, L, d = rng.permutation((5, 7, 8)) if distinct else sizes(rng, distinct, 3)
     return (rng.normal(size=(B, L, HEADS * d)),)
 
 
