@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acg_numpy.checks.along import settled, taken_along
 from acg_numpy.checks.arguments import Argument
 from acg_numpy.checks.numeric import (
     LADDER,
     NEIGHBOURS,
     Differences,
+    at_kinks,
     best_step,
+    by_elements,
     central,
     complex_step,
-    directional,
     noise_near,
     on_ladder,
     resolution_of,
     richardson,
-    slopes,
 )
 from acg_numpy.checks.surroundings import Evaluate, Outputs, Surroundings
 from acg_numpy.checks.verdicts import MARGIN, ZERO, InputComparison, Tolerance, Verdict, allowed, verdicts_on
 from acg_numpy.shapes import Array
 
-DIRECTIONS = 4  # random directions for each input
 SAMPLE = 16  # wrong elements of which the noise is measured, before it is of all
 COARSE = 1000  # in units of the rounding that the outputs show: an error above it comes from rounding that they hide
 
@@ -110,7 +110,7 @@ class Judge:
         numeric, agrees = found
         doubtful = np.flatnonzero(~agrees)  # or is it the one central difference that is bad?
         if doubtful.size:
-            better = on_ladder(self.here, which, doubtful, self.steps(which)[doubtful], LADDER)
+            better = on_ladder(by_elements(self.here, which, doubtful), self.steps(which)[doubtful], LADDER)
             again = self.by_complex_step(which, doubtful, better)
             if again is not None:
                 numeric, agrees[doubtful] = numeric.replaced(doubtful, again[0]), again[1]
@@ -155,7 +155,7 @@ class Judge:
         doubtful = np.flatnonzero(~sure)
         for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
             if doubtful.size:
-                better = on_ladder(self.here, which, doubtful, steps[doubtful], ladder)
+                better = on_ladder(by_elements(self.here, which, doubtful), steps[doubtful], ladder)
                 both = reconciled(numeric.at(doubtful), better, measured[doubtful])
                 numeric = numeric.replaced(doubtful, both)
                 with np.errstate(invalid="ignore"):
@@ -207,7 +207,7 @@ class Judge:
             return numeric, verdicts, None
         x = np.ravel(self.here.values[which])[off]
         best = np.atleast_1d(best_step(x, self.eps))
-        better = on_ladder(self.here, which, off, best, LADDER)
+        better = on_ladder(by_elements(self.here, which, off), best, LADDER)
         again = verdicts_on(a[off], better, scale[off], self.eps, self.tolerance)
         right = (again == Verdict.RIGHT) | (again == Verdict.ZERO)
         if not np.any(right):
@@ -241,8 +241,8 @@ class Judge:
         for tried in (wrong[:: max(1, len(wrong) // SAMPLE)], wrong):
             if not tried.size or self.tolerance.step:
                 return numeric
-            noise = noise_near(self.here, which, tried, self.eps)
-            better = on_ladder(self.here, which, tried, self.steps(which)[tried], LADDER, noise)
+            slope, steps = by_elements(self.here, which, tried), self.steps(which)[tried]
+            better = on_ladder(slope, steps, LADDER, noise_near(slope, steps))
             worse = better.error > np.maximum(
                 MARGIN * numeric.error[tried], self.tolerance.rtol * np.abs(better.derivative)
             )
@@ -261,9 +261,10 @@ class Judge:
         """
         if not wrong.size:
             return numeric
-        size = base.error[wrong] * 2 * self.steps(which)[wrong] / self.eps  # |g| |y|
+        steps = self.steps(which)[wrong]
+        size = base.error[wrong] * 2 * steps / self.eps  # |g| |y|
         with np.errstate(divide="ignore", invalid="ignore"):
-            precision = np.maximum(noise_near(self.here, which, wrong, self.eps) / size, self.eps)
+            precision = np.maximum(noise_near(by_elements(self.here, which, wrong), steps) / size, self.eps)
         precision = np.where(np.isnan(precision), self.eps, precision)
         granted = precision * (ZERO * largest / MARGIN + MARGIN * scale[wrong])
         return numeric.replaced(
@@ -271,59 +272,13 @@ class Judge:
         )
 
     def kinks(self, which: int, a: Array, verdicts: Array) -> Array:
-        """Which wrong elements sit where left and right derivatives differ, with the analytic value between them.
-
-        At a kink the two stay apart however small the step; elsewhere they come together with it.
-        """
+        """Which wrong elements sit at a kink."""
         found = np.zeros(a.shape, dtype=bool)
         off = np.flatnonzero(verdicts == Verdict.WRONG)
-        if not off.size:
-            return found
-        x = np.ravel(self.here.values[which])[off]
-        long = np.atleast_1d(best_step(x, self.eps))
-        short, nothing = long / 16, np.zeros(off.size)
-        right, left = (slopes(self.here, which, off, step, nothing) for step in (long, -long))
-        right_, left_ = (slopes(self.here, which, off, step, nothing) for step in (short, -short))
-        with np.errstate(invalid="ignore"):
-            far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
-            size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))
-            stays = (near > 0.5 * far) & (near > 1e-4 * size) & (near > 100 * (right_.error + left_.error))
-            give = 1e-3 * near
-            low = np.minimum(right_.derivative, left_.derivative) - give
-            high = np.maximum(right_.derivative, left_.derivative) + give
-            found[off] = stays & (low <= a[off]) & (a[off] <= high)
+        if off.size:
+            steps = np.atleast_1d(best_step(np.ravel(self.here.values[which])[off], self.eps))
+            found[off] = at_kinks(by_elements(self.here, which, off), steps, a[off])
         return found
-
-    # Along directions.
-
-    def along_directions(self, which: int, gradient: Array, rng: np.random.Generator) -> InputComparison:
-        """Compare one input along random directions, at a cost that does not depend on its size."""
-        argument = self.arguments[which]
-        v = rng.choice([-1.0, 1.0], (DIRECTIONS, *argument.shape)) * rng.uniform(
-            0.5, 1.5, (DIRECTIONS, *argument.shape)
-        )
-        each = np.reshape(v * gradient, (DIRECTIONS, -1))
-        with np.errstate(invalid="ignore"):
-            analytic = np.sum(each, axis=1)
-            scale = np.sum(np.abs(each), axis=1)
-        scale = np.where(np.isfinite(scale), scale, 0.0)
-        numeric = directional(self.here, which, v, self.eps, NEIGHBOURS)
-        verdicts = verdicts_on(analytic, numeric, scale, self.eps, self.tolerance)
-        if np.any((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED)):
-            numeric = directional(self.here, which, v, self.eps, LADDER)
-            verdicts = verdicts_on(analytic, numeric, scale, self.eps, self.tolerance)
-        return InputComparison(
-            argument.name,
-            argument.shape,
-            analytic=analytic,
-            numeric=numeric.derivative,
-            error=numeric.error,
-            wrong=verdicts == Verdict.WRONG,
-            undecided=verdicts == Verdict.UNDECIDED,
-            zero=verdicts == Verdict.ZERO,
-            scale=float(np.max(np.abs(numeric.derivative), initial=0.0, where=np.isfinite(numeric.derivative))),
-            directions=v,
-        )
 
 
 def reconciled(one: Differences, other: Differences, measured: Array) -> Differences:
@@ -377,7 +332,11 @@ def compare(
     rng = np.random.default_rng(seed)
     found: dict[int, InputComparison] = {}
     if method == "directional":
-        found = {which: judge.along_directions(which, np.asarray(gradients[which]), rng) for which in comparable}
+        checked = {which: arguments[which] for which in comparable}
+        taken = {which: taken_along(judge.here, which, argument, judge.eps, rng) for which, argument in checked.items()}
+        largest = max((finite_maximum(along.numeric.derivative) for along in taken.values()), default=0.0)
+        for which, along in taken.items():
+            found[which] = settled(along, np.asarray(gradients[which]), largest, tolerance)
     else:
         first = {which: judge.first(which) for which in comparable}
         largest = max((finite_maximum(numeric.derivative) for numeric, *_ in first.values()), default=0.0)

@@ -70,6 +70,10 @@ class Differences:
         return Differences(derivative, error)
 
 
+Slope: TypeAlias = Callable[[Array, Array, Array], Differences]
+"""From the numbers of some lines through the point, and how far up and down each to go, to the difference quotients."""
+
+
 def best_step(x: Any, eps: float) -> Any:
     """Where truncation and rounding of a central difference balance: eps^(1/3) * max(|x|, 1).
 
@@ -110,7 +114,11 @@ def slopes(here: Surroundings, which: int, flats: Array, ups: Array, downs: Arra
     """
     x = np.ravel(here.values[which])[flats]
     widths = (x + ups) - (x - downs)  # as the two floats really stand apart
-    both = here.moved(which, np.concatenate([flats, flats]), np.concatenate([ups, -downs]))
+    if np.any(downs):
+        both = here.moved(which, np.concatenate([flats, flats]), np.concatenate([ups, -downs]))
+    else:  # the point itself, which is one and the same for all
+        above, point = here.moved(which, flats, ups), here.evaluate(here.values)
+        both = tuple(np.concatenate([a, np.broadcast_to(p, a.shape)]) for a, p in zip(above, point, strict=True))
     return quotients(both, here.grad_outs, widths)
 
 
@@ -128,7 +136,7 @@ def quotients(both: Outputs, grad_outs: Outputs, widths: Array) -> Differences:
         change += np.sum(apart, axis=axes, where=moved)
         noise += np.sum(size, axis=axes, where=moved)
         loudest = np.maximum(loudest, np.max(size, axis=axes, initial=0.0, where=np.isfinite(size)))
-    return Differences(change / widths, np.where(noise > 0, noise, loudest) / widths)
+    return Differences(change / widths, np.where(noise > 0, noise, loudest) / np.abs(widths))
 
 
 def central(here: Surroundings, which: int, flats: Array, steps: Array) -> Differences:
@@ -217,45 +225,69 @@ def agreed_difference(
     return Difference(float(found.derivative), float(found.error))
 
 
-def on_ladder(
-    here: Surroundings,
-    which: int,
-    flats: Array,
-    steps: Array,
-    ladder: Sequence[float],
-    noise: Array | None = None,
-) -> Differences:
-    """For n elements the agreed differences on a ladder of multiples of each one's step.
+def by_elements(here: Surroundings, which: int, flats: Array) -> Slope:
+    """Difference quotients along some elements of an input."""
+    return lambda lines, ups, downs: slopes(here, which, flats[lines], ups, downs)
 
-    `noise`, where given, is what <g, y> is uncertain by near each element; over the step it adds to a rung's error.
+
+def by_directions(here: Surroundings, which: int, directions: Array) -> Slope:
+    """Difference quotients along directions of an input, an array of its shape each."""
+
+    def slope(lines: Array, ups: Array, downs: Array) -> Differences:
+        both = here.along(which, directions[np.concatenate([lines, lines])], np.concatenate([ups, -downs]))
+        return quotients(both, here.grad_outs, ups + downs)
+
+    return slope
+
+
+def on_ladder(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array | None = None) -> Differences:
+    """For n lines the agreed differences on a ladder of multiples of each one's step.
+
+    `noise`, where given, is what <g, y> is uncertain by near the point; over the step it adds to a rung's error.
     """
-    multiples = np.asarray(ladder)
-    rungs = steps[:, None] * multiples
-    found = central(here, which, np.repeat(flats, len(multiples)), np.ravel(rungs))
+    rungs = steps[:, None] * np.asarray(ladder)
+    each = np.ravel(rungs)
+    found = slope(np.repeat(np.arange(len(steps)), len(ladder)), each, each)
     error = found.error.reshape(rungs.shape)
     if noise is not None:
         error = error + noise[:, None] / rungs
     return agreed(Differences(found.derivative.reshape(rungs.shape), error))
 
 
-def noise_near(here: Surroundings, which: int, flats: Array, eps: float) -> Array:
-    """How far <g, y> is from smooth over a few tiny steps, for n elements.
+def noise_near(slope: Slope, steps: Array) -> Array:
+    """How far <g, y> is from smooth over a few tiny steps, along n lines.
 
     A parabola is fitted to the values at nine points, so close together that any smooth function is one; what it
     misses is rounding, all of it, also what is hidden inside the function.
     """
-    x = np.ravel(here.values[which])[flats]
     offsets = np.array([-4.1, -2.7, -1.9, -0.83, 0.71, 1.6, 3.1, 4.4])
-    steps = np.atleast_1d(best_step(x, eps)) / 16
-    shifts = steps[:, None] * offsets
+    shifts = steps[:, None] / 16 * offsets
     ups = np.ravel(shifts)
-    found = slopes(here, which, np.repeat(flats, len(offsets)), ups, np.zeros(ups.size))
+    found = slope(np.repeat(np.arange(len(steps)), len(offsets)), ups, np.zeros(ups.size))
     changes = found.derivative.reshape(shifts.shape) * shifts
     basis = np.stack([offsets, offsets**2], axis=1)
     with np.errstate(invalid="ignore"):
         missed = changes - changes @ np.linalg.pinv(basis).T @ basis.T
     noise = np.max(np.abs(missed), axis=1)
     return np.where(np.isfinite(noise), noise, np.inf)
+
+
+def at_kinks(slope: Slope, steps: Array, analytic: Array) -> Array:
+    """On which of n lines left and right derivatives differ, with the analytic value between them.
+
+    At a kink the two stay apart however small the step; elsewhere they come together with it.
+    """
+    lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
+    right, left = slope(lines, steps, nothing), slope(lines, nothing, steps)
+    right_, left_ = slope(lines, steps / 16, nothing), slope(lines, nothing, steps / 16)
+    with np.errstate(invalid="ignore"):
+        far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
+        size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))
+        stays = (near > 0.5 * far) & (near > 1e-4 * size) & (near > 100 * (right_.error + left_.error))
+        low = np.minimum(right_.derivative, left_.derivative) - 1e-3 * near
+        high = np.maximum(right_.derivative, left_.derivative) + 1e-3 * near
+        found: Array = stays & (low <= analytic) & (analytic <= high)
+    return found
 
 
 def richardson(here: Surroundings, which: int, flats: Array, eps: float, first: float | None = None) -> Differences:
@@ -324,6 +356,13 @@ def complex_step(here: Surroundings, which: int, flats: Array) -> Differences | 
     return Differences(derivative, error)
 
 
+def direction_steps(x: Array, directions: Array, eps: float) -> Array:
+    """The step along each of n directions of an input, by which an element moves about as far as it would alone."""
+    usual = best_step(np.sqrt(np.mean(x * x)) if x.size else 0.0, eps)
+    squares = np.reshape(directions, (len(directions), -1)) ** 2
+    return np.asarray(usual / np.sqrt(np.mean(squares, axis=1)) if x.size else np.full(len(directions), usual))
+
+
 def directional(here: Surroundings, which: int, directions: Array, eps: float, ladder: Sequence[float]) -> Differences:
     """Derivatives of <g, y> along n directions of one input, agreed on a ladder of steps.
 
@@ -333,14 +372,5 @@ def directional(here: Surroundings, which: int, directions: Array, eps: float, l
     >>> directional(here, 0, np.array([[1.0, 0.0], [1.0, 1.0]]), 2.0**-52, NEIGHBOURS).derivative.round(7)
     array([1.       , 3.7182818])
     """
-    x, n = here.values[which], len(directions)
-    usual = best_step(np.sqrt(np.mean(x * x)) if x.size else 0.0, eps)
-    lengths = np.sqrt(np.mean(np.reshape(directions, (n, -1)) ** 2, axis=1)) if x.size else np.ones(n)
-    found = []
-    for multiple in ladder:
-        steps = usual * multiple / lengths
-        both = here.along(which, np.concatenate([directions, directions]), np.concatenate([steps, -steps]))
-        found.append(quotients(both, here.grad_outs, 2 * steps))
-    return agreed(
-        Differences(np.stack([f.derivative for f in found], axis=-1), np.stack([f.error for f in found], axis=-1))
-    )
+    steps = direction_steps(here.values[which], directions, eps)
+    return on_ladder(by_directions(here, which, directions), steps, ladder)

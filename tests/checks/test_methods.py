@@ -142,6 +142,32 @@ def test_directions_are_those_asked_for():
     np.testing.assert_allclose(directional(here, 0, v, EPS, LADDER).derivative, [0, 1, 2], atol=1e-8)
 
 
+def test_a_gradient_that_is_zero_is_zero_along_directions():
+    x = np.random.default_rng(0).normal(size=(3, 1))
+    report = check_backward(softmax_forward, softmax_backward, x, method="directional")
+    assert report.undecided == 0
+    assert report.per_input["x"].dead
+
+
+def test_directions_that_cross_a_kink_are_undecided():
+    x = np.array([3e-8, 1.0, -2.0])
+    report = check_backward(*pair("magnitude"), x, method="directional", raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 0
+    assert report.diagnoses[0].mistake == "kink"
+
+
+def test_what_a_forward_rounds_off_inside_is_not_held_against_a_gradient_along_directions():
+    def forward(x):
+        return np.sin(x.astype(np.float32)).astype(np.float64), x
+
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal(size=5)
+        report = check_backward(
+            forward, lambda g, x: g * np.cos(x), x, method="directional", seed=seed, raise_on_failure=False
+        )
+        assert report.per_input["x"].num_wrong == 0
+
+
 # Many calls in one.
 
 
