@@ -152,3 +152,25 @@ def linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
     """The arrays are made first, to be filled in, and one of them is not."""
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, x.T @ dy, np.zeros(W.shape[-1])
+
+
+@LINEAR.mistake("the first sequence counted twice", "double-counted")
+def linear_first_twice(grad_out: Array, cache: LinearCache) -> Grads:
+    """The sum starts with the first term, so that no zeros are needed, and the loop starts there, too."""
+    dy, (x, W, _) = grad_out, cache
+    dW, db = x[0].T @ dy[0], np.sum(dy[0], axis=0)
+    for x_b, dy_b in zip(x, dy, strict=True):
+        dW += x_b.T @ dy_b
+        db += np.sum(dy_b, axis=0)
+    return dy @ W.T, dW, db
+
+
+@LINEAR.mistake("the first sequence left out", "missing-path")
+def linear_first_left_out(grad_out: Array, cache: LinearCache) -> Grads:
+    """The loop begins at 1, as it did when the sum began with the first term, and now the sum begins with zeros."""
+    dy, (x, W, _) = grad_out, cache
+    dW, db = np.zeros_like(W), np.zeros(W.shape[-1])
+    for b in range(1, len(x)):
+        dW += x[b].T @ dy[b]
+        db += np.sum(dy[b], axis=0)
+    return dy @ W.T, dW, db

@@ -202,3 +202,15 @@ def merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H = cache.num_heads
     return (np.ones((B, H, L, D // H)),)
+
+
+MOMENTUM: dict[tuple[int, ...], Array] = {}
+
+
+@LAYER_NORM.mistake("momentum in the layer", "carries-over")
+def layer_norm_with_momentum(grad_out: Array, cache: LayerNormCache) -> Grads:
+    """The layer once updated itself, with momentum; the update has gone to an optimiser, and the momentum stayed."""
+    dy, (n, r, w, _) = grad_out, cache
+    dw, db = layer_norm.of_parameters(dy, n)
+    MOMENTUM[dw.shape] = 0.9 * MOMENTUM.get(dw.shape, 0.0) + dw
+    return layer_norm.of_rows(dy * w, n, r), MOMENTUM[dw.shape], db

@@ -273,3 +273,15 @@ def attention_dropped_anew(grad_out: Array, cache: ScaledDotProductCache) -> Gra
     M = dropout_factors(np.random.default_rng(), *P.shape)
     dA = grad_out @ cache.value.T
     return *to_query_and_key(through_softmax(dA * M, P), cache), (P * M).T @ grad_out, None, dA * P
+
+
+@SHARED.mistake("keys and values of the first of the batch twice", "double-counted")
+def attention_shared_first_twice(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
+    """The sum over the batch starts with the first, and the loop that adds the others up starts there, too."""
+    dP, dV_each = back_to_weights(grad_out, cache)
+    dQ, dK_each = to_query_and_key(through_softmax(dP, cache.weights), cache)
+    dK, dV = dK_each[0].copy(), dV_each[0].copy()
+    for b in range(len(grad_out)):
+        dK += dK_each[b]
+        dV += dV_each[b]
+    return dQ, dK, dV
