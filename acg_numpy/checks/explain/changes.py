@@ -7,14 +7,13 @@ A `Change` turns the gradient g of a result into another contribution to one of 
 makes no sense there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import combinations, permutations
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.explain.regions import between
-from acg_numpy.checks.tracing import Graph, Link, Operation
+from acg_numpy.checks.tracing import Link, Operation
 from acg_numpy.shapes import Array, unbroadcast
 
 MOST_AXES = 5  # of an array whose every order of axes is tried
@@ -54,6 +53,7 @@ def changes_at(operation: Operation, position: int) -> Iterator[Change]:
     yield from other_factors(operation, position)
     if any(is_ids(value) for value in flattened((*operation.values, *(operation.options or {}).values()))):
         yield Change("overwritten-rows", 1.5, "assigned and not added where an id repeats", assigned)
+        yield Change("mean-for-sum", 1.6, "averaged and not added where an id repeats", averaged)
     yield from exchanged_arguments(operation)
     for axis, n in enumerate(operation.value.shape):
         if n > 1:
@@ -101,6 +101,8 @@ def orders_of(operation: Operation, position: int) -> Iterator[Change]:
     for i, j in combinations(range(len(shape)), 2):
         if shape[i] == shape[j] and shape[i] > 1:
             yield Change("transposed", 1.6, f"axes {i} and {j} exchanged", swapped_after(i, j))
+        elif min(shape[i], shape[j]) > 1 and operation.value.size == np.prod(shape):
+            yield Change("transposed", 2.0, f"axes {i} and {j} in the order of the other", split_otherwise(i, j))
     for i, j in combinations(range(operation.value.ndim), 2):
         if operation.value.shape[i] == operation.value.shape[j] > 1:
             yield Change("transposed", 1.6, f"axes {i} and {j} of the gradient exchanged", swapped_before(i, j))
@@ -131,6 +133,18 @@ def swapped_before(i: int, j: int) -> Contribution:
 
     def sent(operation: Operation, position: int, g: Array) -> Array:
         return operation.contribution(position, np.swapaxes(g, i, j).reshape(g.shape))
+
+    return sent
+
+
+def split_otherwise(i: int, j: int) -> Contribution:
+    """The contribution as if two axes had been in each other's place when it was reshaped."""
+
+    def sent(operation: Operation, position: int, g: Array) -> Array:
+        right = operation.contribution(position, g)
+        shape = list(right.shape)
+        shape[i], shape[j] = shape[j], shape[i]
+        return np.swapaxes(right.reshape(shape), i, j)
 
     return sent
 
@@ -343,18 +357,34 @@ def with_result(value: Array) -> Contribution:
     return lambda operation, position, g: operation.contribution(position, g, ans=value)
 
 
-def assigned(operation: Operation, position: int, g: Array) -> Array | None:
-    """Rows put where they came from, the last one staying where several came from one place."""
+def places_of(operation: Operation, position: int, g: Array) -> Array | None:
+    """From which element of an argument each element of the result was picked."""
     arg = operation.values[position]
-    places = uncalled(
-        operation.again,
-        [np.arange(arg.size).reshape(arg.shape) if i == position else v for i, v in enumerate(operation.values)],
-    )
+    counted = np.arange(arg.size).reshape(arg.shape)
+    places = uncalled(operation.again, [counted if i == position else v for i, v in enumerate(operation.values)])
     if places is None or places.shape != g.shape or places.dtype.kind not in "iu":
         return None
-    flat = np.zeros(arg.size)
-    flat[places.ravel()] = g.ravel()
-    return flat.reshape(arg.shape)
+    return np.asarray(places).ravel()
+
+
+def assigned(operation: Operation, position: int, g: Array) -> Array | None:
+    """Rows put where they came from, the last one staying where several came from one place."""
+    places = places_of(operation, position, g)
+    if places is None:
+        return None
+    flat = np.zeros(operation.values[position].size)
+    flat[places] = g.ravel()
+    return flat.reshape(operation.values[position].shape)
+
+
+def averaged(operation: Operation, position: int, g: Array) -> Array | None:
+    """Rows added where they came from, and divided by their number."""
+    places = places_of(operation, position, g)
+    if places is None:
+        return None
+    size = operation.values[position].size
+    total, number = np.bincount(places, g.ravel(), size), np.bincount(places, minlength=size)
+    return (total / np.maximum(number, 1)).reshape(operation.values[position].shape)
 
 
 def at_one_place(axis: int, which: int) -> Contribution:
@@ -375,80 +405,3 @@ def exchanged_arguments(operation: Operation) -> Iterator[Change]:
         if isinstance(given, np.ndarray) and given.shape == operation.value.shape and given.size > 1:
             yield Change("stale-value", 1.6, "what went in used for what came out", with_result(given))
             yield Change("stale-value", 1.6, "what came out used for what went in", with_value(other, operation.value))
-
-
-def stale_values(graph: Graph, place: int, position: int) -> Iterator[Change]:
-    """Other values of the same shape, from anywhere in the graph, in the place of an argument, or functions of them."""
-    operation = graph.operations[place]
-    for other, given in enumerate(operation.values):
-        if not isinstance(given, np.ndarray) or given.size < 2 or given.dtype.kind != "f":
-            continue
-        for source in graph.operations:
-            value = like(source.value, given)
-            if value is None:
-                continue
-            named = f"the value of {source.line}" if source.line else "an input"
-            if not np.array_equal(value, given):
-                yield Change("stale-value", 1.7, f"{named} used", with_value(other, value))
-            for written, derived in functions_of(value):
-                if not np.array_equal(derived, given):
-                    yield Change("stale-value", 2.1, f"{written} of {named} used", with_value(other, derived))
-
-
-def like(value: Array, given: Array) -> Array | None:
-    """A value in the shape of another, if it has that or can be broadcast to it."""
-    if value.shape == given.shape:
-        return value
-    if value.size < 2 or value.ndim != given.ndim:
-        return None
-    wide = uncalled(np.broadcast_to, value, given.shape)
-    return None if wide is None else np.asarray(wide)
-
-
-def functions_of(value: Array) -> Iterator[tuple[str, Array]]:
-    """Functions of a value that are taken for the value, or that it is taken for."""
-    for written, function in FUNCTIONS.items():
-        with np.errstate(all="ignore"):
-            derived = np.asarray(function(value))
-        if np.all(np.isfinite(derived)):
-            yield written, derived
-
-
-FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "the exponential": np.exp,
-    "the logarithm": np.log,
-    "the square": np.square,
-    "the square root": np.sqrt,
-    "one over the value": np.reciprocal,
-    "one minus the value": lambda v: 1 - v,
-}
-
-
-def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> Iterator[tuple[str, Array]]:
-    """What a result's gradient would be if some part of the way back to it were skipped.
-
-    The part goes from a later result to an earlier one of the same shape, whose gradients are taken for each other.
-    """
-    for early in downstream(graph, place):
-        shape = graph.operations[early].value.shape
-        for late in range(len(graph.operations)):
-            gradient, right = grads[late], grads[early]
-            if late == early or (late < early and early != place):
-                continue
-            if gradient is None or right is None or gradient.shape != shape or np.array_equal(gradient, right):
-                continue
-            sent = gradient if early == place else between(graph, place, early, gradient)
-            if sent is not None:
-                line, earlier = graph.operations[late].line, graph.operations[early].line
-                yield f"the gradient of the value of {line} taken for that of {earlier}", sent
-
-
-def downstream(graph: Graph, place: int) -> Iterator[int]:
-    """A result, and those that are made of it one after the other as long as it is used only once, three at most."""
-    yield place
-    for _ in range(3):
-        users = [later for later, op in enumerate(graph.operations) if any(p == place for _, p in op.links())]
-        if len(set(users)) != 1:
-            return
-        place = users[0]
-        yield place

@@ -16,60 +16,91 @@ from acg_numpy.checks.explain.case import Case
 CLOSE = 1e-6  # relative; a factor found by least squares is known to far more digits
 
 
+UNKNOWN = 1.4  # the cost of a factor that could be any number
+LIKELY, POSSIBLE = 0.7, 0.9  # of one that the forward has, or sums over; of one that could be some axis's
+
+FEW = 4  # a larger whole number in a forward counts something
+
+
 class Named(NamedTuple):
     """What a factor may be."""
 
     mistake: str
+    cost: float
     text: str
-    known: bool  # whether the factor is one that somebody could have written
 
 
-def name_factor(factor: float, case: Case) -> Named:
-    """The likeliest origin of a factor other than 0, 1 and -1, with the others that fit.
+def names_of_factor(factor: float, case: Case) -> list[Named]:
+    """The likeliest origins of a factor other than 0, 1 and -1, best first, one for each mistake that it may be.
 
-    Returns
-    -------
-    Named
-        mean-for-sum for the size of an axis, missing-scale for an odd power of the root of one, or constant-factor.
+    A constant that the forward computes with tells most: a whole number counts something, so it makes a mean, and any
+    other may be the root of an axis, so it is a scale.  Then come the sizes of axes that the forward sums over, then
+    those of others, by themselves, under a root, multiplied and divided.
     """
     sizes = axis_sizes(case)
-    says = f"a factor {factor:.4g}"
-    size = next((n for n in sizes if n > 1 and (same(factor, n) or same(factor, 1 / n))), None)
-    if size is not None and not (size == 2 and not reduced_sizes(case) & {2}):
-        inverse = "1 / " if same(factor, 1 / size) else ""
-        return Named("mean-for-sum", f"{says} = {inverse}{size}, {sizes[size]}", True)
-    for power in (1, -1, 3, -3):
-        root = next((n for n in sizes if n > 1 and same(factor, n ** (power / 2)) and not square(n)), None)
-        if root is None:  # the root of a square number is a whole number: say so, but prefer what is odd
-            root = next((n for n in sizes if n > 1 and same(factor, n ** (power / 2))), None)
-        if root is not None:
-            shown = {1: "sqrt", -1: "1 / sqrt", 3: "sqrt^3", -3: "1 / sqrt^3"}[power]
-            return Named("missing-scale", f"{says} = {shown}({root}), {sizes[root]}", True)
-    for n, m in combinations(sorted(sizes), 2):
-        product = n * m
-        if n > 1 and (same(factor, product) or same(factor, 1 / product)):
-            inverse = "1 / " if same(factor, 1 / product) else ""
-            text = f"{says} = {inverse}({n} x {m}), {sizes[n]} and {sizes[m]}"
-            return Named("mean-for-sum", text, True)
-    for constant, where in constants_used(case):
+    found = [*from_constants(factor, case, sizes), *from_sizes(factor, case, sizes)]
+    best: dict[str, Named] = {}
+    for named in sorted(found, key=lambda named: named.cost):
+        best.setdefault(named.mistake, named)
+    if best:
+        return list(best.values())
+    ratios = ((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q)
+    simple = any(same(abs(factor), p / q) for p, q in ratios)
+    return [Named("constant-factor", LIKELY + 0.15 if simple else UNKNOWN, f"a factor {factor:.4g}")]
+
+
+def from_constants(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Named]:
+    """Powers of a constant that the forward computes with."""
+    for constant, whole, where in constants_used(case):
         for power, shown in ((1, ""), (-1, "1 / "), (2, "the square of "), (-2, "1 over the square of ")):
-            if same(factor, constant**power):
-                return Named("constant-factor", f"{says}, {shown}the constant {constant:.4g} {where}", True)
-    for n, m in ((n, m) for n in sizes for m in sizes if n != m and n > 1 and m > 1):
+            if not same(factor, constant**power):
+                continue
+            text = f"a factor {factor:.4g}, {shown}the {constant:.4g} in {where}"
+            root = next((n for n in sizes if n > 1 and (same(constant**2, n) or same(constant**-2, n))), None)
+            if whole and (constant > FEW or counts(constant, sizes)):
+                yield Named("mean-for-sum", LIKELY, f"{text}, a number of elements")
+            elif root is not None and not whole:
+                yield Named("missing-scale", LIKELY, f"{text}, the root of {root}, {sizes[root]}, or one over it")
+            else:
+                yield Named("constant-factor", LIKELY + 0.1, text)
+
+
+def counts(constant: float, sizes: dict[int, str]) -> bool:
+    """Whether a constant, or one over it, is the size of an axis, or of two together."""
+    whole = {n for n in sizes if n > 1}
+    whole |= {n * m for n, m in combinations(whole, 2)}
+    return any(same(constant, n) or same(constant, 1 / n) for n in whole)
+
+
+def from_sizes(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Named]:
+    """Sizes of axes, roots of them, products and ratios of two."""
+    says, summed = f"a factor {factor:.4g}", reduced_sizes(case)
+    whole = [n for n in sizes if n > 1]
+    for n in whole:
+        if same(factor, n) or same(factor, 1 / n):
+            if n == 2 and n not in summed:
+                continue  # 2 is a number that turns up by itself
+            text = f"{says} = {'1 / ' if factor < 1 else ''}{n}, {sizes[n]}"
+            yield Named("mean-for-sum", LIKELY if n in summed else LIKELY + 0.05, text)
+    for power, shown in ((1, "sqrt"), (-1, "1 / sqrt"), (3, "sqrt^3"), (-3, "1 / sqrt^3")):
+        for n in whole:
+            if same(factor, n ** (power / 2)):
+                square = math.isqrt(n) ** 2 == n
+                text = f"{says} = {shown}({n}), {sizes[n]}"
+                yield Named("missing-scale", POSSIBLE if square else LIKELY, text)
+    for n, m in combinations(sorted(whole), 2):
+        if same(factor, n * m) or same(factor, 1 / (n * m)):
+            text = f"{says} = {'1 / ' if factor < 1 else ''}({n} x {m}), {sizes[n]} and {sizes[m]}"
+            yield Named("mean-for-sum", LIKELY + 0.05 if n * m in summed else POSSIBLE, text)
+    for n, m in ((n, m) for n in whole for m in whole if n != m):
         if same(factor, n / m):
-            return Named("mean-for-sum", f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged", True)
-    nice = next(((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q and same(abs(factor), p / q)), None)
-    return Named("constant-factor", says, nice is not None)
+            text = f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged"
+            yield Named("mean-for-sum", POSSIBLE + 0.1, text)
 
 
 def same(one: float, other: float) -> bool:
     """Whether two factors are equal as far as they are known."""
     return abs(one - other) <= CLOSE * max(abs(one), abs(other))
-
-
-def square(n: int) -> bool:
-    """Whether a whole number is a square."""
-    return math.isqrt(n) ** 2 == n
 
 
 def axis_sizes(case: Case) -> dict[int, str]:
@@ -94,7 +125,7 @@ def axis_sizes(case: Case) -> dict[int, str]:
 
 def reduced_sizes(case: Case) -> set[int]:
     """The sizes that the forward sums over, divides by or broadcasts along."""
-    found = {int(c) for c, _ in constants_used(case) if float(c).is_integer()}
+    found = {int(c) for c, whole, _ in constants_used(case) if whole}
     for operation in case.graph.operations if case.graph else ():
         for position, _ in operation.links():
             given, value = np.asarray(operation.values[position]), operation.value
@@ -106,8 +137,8 @@ def reduced_sizes(case: Case) -> set[int]:
     return found
 
 
-def constants_used(case: Case) -> Iterator[tuple[float, str]]:
-    """The numbers that the forward computes with, other than 0, 1 and -1, with the line of each."""
+def constants_used(case: Case) -> Iterator[tuple[float, bool, str]]:
+    """The numbers that the forward computes with, other than 0, 1 and -1; is it an int; where."""
     for operation in case.graph.operations if case.graph else ():
         for value, arg in zip(operation.values, operation.args, strict=True):
             number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
@@ -115,8 +146,8 @@ def constants_used(case: Case) -> Iterator[tuple[float, str]]:
                 positive = np.unique(value[value > 0])  # a dropout mask: 0 and 1 / keep
                 number = float(positive[0]) if positive.size == 1 else None
             if number is not None and number not in (0, 1, -1) and math.isfinite(number):
-                yield float(number), f"in {operation.line}"
+                yield float(number), isinstance(value, (int, np.integer)), str(operation.line)
     for name, value in zip(case.names, case.values, strict=True):
         positive = np.unique(value[value > 0])
         if value.size > 1 and positive.size == 1 and np.any(value == 0) and positive[0] != 1:
-            yield float(positive[0]), f"in {name}"
+            yield float(positive[0]), False, name

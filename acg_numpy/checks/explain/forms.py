@@ -14,6 +14,7 @@ from acg_numpy.checks.explain.case import Explanation
 from acg_numpy.checks.explain.changes import uncalled
 from acg_numpy.checks.explain.edges import Search
 from acg_numpy.checks.explain.regions import Normalised, Softmax, between, normalised, projected
+from acg_numpy.checks.explain.whole import is_target
 from acg_numpy.shapes import Array
 
 
@@ -93,7 +94,7 @@ def softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
     yield from tried(search, start, end, diagonal, right, ("diagonal-softmax", 1.3, text))
     text = "the sum over the row is left out, as if the denominator did not depend on the scores"
     yield from tried(search, start, end, held, right, ("held-constant", 1.5, text))
-    if log and points(g, axis):
+    if log and (points(g, axis) or is_target(g, search.case)):
         text = "the target, which the gradient of the logarithms points at, is left out"
         yield from tried(search, start, end, -p * row_sum, right, ("target-not-subtracted", 1.3, text))
     text = "the sum over the row has the wrong sign"

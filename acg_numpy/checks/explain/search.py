@@ -12,9 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.checks.diagnosis import Diagnosis
+from acg_numpy.checks.explain.broadcasts import unsummed
 from acg_numpy.checks.explain.case import Case, Explanation
+from acg_numpy.checks.explain.cuts import factors
 from acg_numpy.checks.explain.edges import OutOfTimeError, Search
 from acg_numpy.checks.explain.forms import from_forms
+from acg_numpy.checks.explain.loops import groups, one_use_kept, opened
 from acg_numpy.checks.explain.masks import without_masks
 from acg_numpy.checks.explain.twofold import two_at_once
 from acg_numpy.checks.explain.unfit import unfit_shapes
@@ -93,13 +96,13 @@ def single_changes(case: Case, deadline: float) -> Iterator[Explanation]:
 
 def at_edges(search: Search) -> Iterator[Explanation]:
     """One change at an edge, at several that are alike, or in a formula."""
-    yield from search.factors()
-    yield from search.one_use_kept()
-    yield from search.unsummed()
+    yield from factors(search)
+    yield from one_use_kept(search)
+    yield from unsummed(search)
     yield from from_forms(search)
     yield from search.changed()
-    yield from search.groups()
-    yield from search.without_masks()
+    yield from groups(search)
+    yield from opened(search)
 
 
 def two_changes(case: Case, deadline: float) -> Iterator[Explanation]:
@@ -130,7 +133,7 @@ def ranked(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
     order = list(best.values())
     if not order:
         return ()
-    weights = [2.0 ** (-4 * (e.cost - order[0].cost)) for e in order]
+    weights = [2.0 ** (-8 * (e.cost - order[0].cost)) for e in order]
     return tuple(told(e, w / sum(weights), case) for e, w in zip(order, weights, strict=True))
 
 

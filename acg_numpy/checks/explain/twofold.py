@@ -5,8 +5,10 @@ from itertools import combinations
 
 import numpy as np
 
+from acg_numpy.checks.explain.broadcasts import unsummed_shifts
 from acg_numpy.checks.explain.case import Explanation
-from acg_numpy.checks.explain.constants import name_factor
+from acg_numpy.checks.explain.constants import UNKNOWN, names_of_factor
+from acg_numpy.checks.explain.cuts import named_factor
 from acg_numpy.checks.explain.edges import Search, Shift
 from acg_numpy.shapes import Array
 
@@ -17,7 +19,7 @@ FEW = 12  # changes of one kind of which all pairs are replayed
 def two_at_once(search: Search) -> Iterator[Explanation]:
     """Explanations by two changes."""
     yield from two_factors(search)
-    changes = [*search.unsummed_shifts(), *search.single_changes(all_edges=True)][:MOST]
+    changes = [*unsummed_shifts(search), *search.single_changes(all_edges=True)][:MOST]
     yield from same_twice(search, changes)
     yield from change_and_factor(search, changes)
 
@@ -26,7 +28,7 @@ def known(factor: float, search: Search) -> bool:
     """Whether a factor is one that somebody could have written."""
     if abs(factor) < 1e-6 or min(abs(factor + 1), abs(factor - 2), abs(factor - 0.5)) < 1e-6:
         return True
-    return name_factor(factor, search.case).known
+    return names_of_factor(factor, search.case)[0].cost < UNKNOWN
 
 
 def two_factors(search: Search) -> Iterator[Explanation]:
@@ -45,9 +47,9 @@ def two_factors(search: Search) -> Iterator[Explanation]:
         if not search.fits(steps[0] * chains[i][2] + steps[1] * chains[j][2]):
             continue
         parts = []
-        for step, (edges, parent, vector) in zip(steps, (chains[i], chains[j]), strict=True):
+        for step, (edges, _, vector) in zip(steps, (chains[i], chains[j]), strict=True):
             if known(1 + step, search):
-                parts.append(search.named_factor(1 + step, edges, parent, vector))
+                parts.append(named_factor(search, 1 + step, edges, vector)[0])
         if len(parts) == 2:
             yield from combined(parts)
 
@@ -95,7 +97,7 @@ def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanat
     if not changes or not chains:
         return
     rest = search.target - np.stack([shift.vector for shift in changes])
-    for edges, parent, vector in chains:
+    for edges, _, vector in chains:
         with np.errstate(invalid="ignore", over="ignore"):
             steps = rest @ vector / np.vdot(vector, vector)
             off = np.max(np.abs(rest - steps[:, None] * vector), axis=1)
@@ -103,7 +105,7 @@ def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanat
             step = float(steps[i])
             if abs(step) > 1e-6 and known(1 + step, search):
                 one = search.explained(changes[i])
-                yield from combined([one, search.named_factor(1 + step, edges, parent, vector)])
+                yield from combined([one, named_factor(search, 1 + step, edges, vector)[0]])
 
 
 def placed(part: Explanation) -> str:

@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from acg_numpy.checks.explain.case import Case, Explanation, largest
-from acg_numpy.checks.explain.constants import name_factor
+from acg_numpy.checks.explain.constants import UNKNOWN, names_of_factor
 from acg_numpy.shapes import Array
 
 MOST_AXES = 5  # beyond these, only exchanges of two axes are tried
@@ -40,7 +40,7 @@ def exchanged_inputs(case: Case) -> Iterator[Explanation]:
         takes[i] = [j for j in case.wrong if j != i and mine is not None and case.close(mine, case.right[j])]
     if all(takes.values()) and {j for found in takes.values() for j in found} == set(case.wrong):
         message = f"the gradients of {named(case, case.wrong)} stand in each other's place"
-        yield Explanation("swapped-inputs", 0.5, 0.0, message)
+        yield Explanation("swapped-inputs", 0.65, 0.0, message)  # where both are it, a sign is simpler
 
 
 def one_factor(case: Case) -> Iterator[Explanation]:
@@ -60,9 +60,10 @@ def one_factor(case: Case) -> Iterator[Explanation]:
     if abs(factor + 1) < 1e-6:
         yield Explanation("wrong-sign", 0.6, residual, f"{whose} is minus the right one", support=support + 1)
         return
-    mistake, text, known = name_factor(factor, case)
-    cost = 0.7 if known else 1.4
-    yield Explanation(mistake, cost, residual, f"{whose} is off by {text}", support=support + known)
+    for named_factor in names_of_factor(factor, case):
+        text = f"{whose} is off by {named_factor.text}"
+        known = named_factor.cost < UNKNOWN
+        yield Explanation(named_factor.mistake, named_factor.cost, residual, text, support=support + known)
 
 
 def fitted(target: Array, direction: Array) -> float | None:
@@ -199,3 +200,17 @@ def pointed_at(ids: Array, shape: tuple[int, ...]) -> Array | None:
             np.put_along_axis(ones, np.expand_dims(ids, axis), 1.0, axis)
             return ones
     return None
+
+
+def is_target(gradient: Array, case: Case) -> bool:
+    """Whether a gradient is an input that is not wrong, times a number, but for zeros where a mask was."""
+    if np.count_nonzero(gradient) < 2:
+        return False
+    for i, value in enumerate(case.values):
+        if i in case.wrong or value.size < 3 or value.shape != gradient.shape or np.all(value == value.flat[0]):
+            continue
+        kept = np.where(gradient != 0, value, 0.0)
+        factor = fitted(gradient, kept)
+        if factor and largest(gradient - factor * kept) <= 1e-9 * largest(gradient):
+            return True
+    return False
