@@ -62,10 +62,7 @@ def test_the_right_backward_passes_at_the_same_inputs(draw, seed, distinct):
 @given(data=st.data())
 def test_a_right_pair_passes_by_every_method_at_any_shape(pair, method, data):
     args, options = data.draw(pair.calls)
-    forward = partial(pair.forward, **options)
-    report = check_backward(forward, pair.backward, *args, method=method, raise_on_failure=False)
-    # Along directions there may be nothing to decide: softmax of a single score is 1, but for the rounding.
-    assert report.passed or (method == "directional" and report.nothing_decided), str(report)
+    check_backward(partial(pair.forward, **options), pair.backward, *args, method=method)
 
 
 def lengths(inputs):
