@@ -56,7 +56,7 @@ def taken_along(here: Surroundings, which: int, argument: Argument, eps: float, 
     return Along(argument, directions, slope, steps, on_ladder(slope, steps, NEIGHBOURS), eps)
 
 
-def settled(along: Along, gradient: Array, largest: float, tolerance: Tolerance) -> InputComparison:
+def settled(along: Along, gradient: Array, largest: float, least: float, tolerance: Tolerance) -> InputComparison:
     """Compare one input: a ladder of steps where the first three leave doubt, and a look for kinks and for noise
     before anything is called wrong.
 
@@ -66,6 +66,8 @@ def settled(along: Along, gradient: Array, largest: float, tolerance: Tolerance)
     gradient : array
     largest : float
         The largest derivative along any direction of any input.
+    least : float
+        What rounding may do to one element of a right gradient, over a margin.
     tolerance : Tolerance
     """
     argument, directions, slope, steps, numeric, eps = along
@@ -86,6 +88,7 @@ def settled(along: Along, gradient: Array, largest: float, tolerance: Tolerance)
     if np.any(verdicts == Verdict.WRONG):
         kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic)
         numeric = on_ladder(slope, steps, LADDER, noise_near(slope, steps))
+        numeric = Differences(numeric.derivative, np.maximum(numeric.error, least * np.sqrt(gradient.size)))
         verdicts = np.where(kink, Verdict.UNDECIDED, judged(numeric))
     return InputComparison(
         argument.name,

@@ -85,6 +85,9 @@ class Judge:
         values = [argument.value for argument in arguments]
         self.arguments, self.tolerance, self.method = arguments, tolerance, method
         self.eps = resolution_of(outputs)
+        # What rounding does to a gradient behind outputs that no longer move, being saturated at about 1.
+        loud = [np.sum(np.abs(g) * np.fmin(np.abs(y), 1.0)) for g, y in zip(grad_outs, outputs, strict=True)]
+        self.least = MARGIN * self.eps * float(sum(loud))
         self.here = Surroundings(evaluate, values, grad_outs)
         self.analytic = None if evaluate_complex is None else Surroundings(evaluate_complex, values, grad_outs)
 
@@ -175,6 +178,8 @@ class Judge:
             wrong = np.flatnonzero(verdicts == Verdict.WRONG)
             numeric = self.with_noise(which, numeric, wrong[~stepped[wrong]])
             numeric = self.with_noise_of_gradients(which, numeric, wrong[stepped[wrong]], base, largest, scale)
+            error = np.maximum(numeric.error[wrong], self.least)
+            numeric = numeric.replaced(wrong, Differences(numeric.derivative[wrong], error))
             verdicts[wrong] = judged(numeric)[wrong]
         coarse = self.rounds_too_much(numeric, base, verdicts, kink)
         shape = argument.shape
@@ -336,7 +341,7 @@ def compare(
         taken = {which: taken_along(judge.here, which, argument, judge.eps, rng) for which, argument in checked.items()}
         largest = max((finite_maximum(along.numeric.derivative) for along in taken.values()), default=0.0)
         for which, along in taken.items():
-            found[which] = settled(along, np.asarray(gradients[which]), largest, tolerance)
+            found[which] = settled(along, np.asarray(gradients[which]), largest, judge.least, tolerance)
     else:
         first = {which: judge.first(which) for which in comparable}
         largest = max((finite_maximum(numeric.derivative) for numeric, *_ in first.values()), default=0.0)
