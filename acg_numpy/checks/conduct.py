@@ -105,11 +105,23 @@ def drifting(which: str, calls: Sequence[Sequence[Array]]) -> Misconduct:
     settles = alike(calls[-1], calls[-2])
     grows = all(alike(steps[0], step) for step in steps[1:])
     repeats = len(calls) > 3 and alike(calls[0], calls[2]) and alike(calls[1], calls[3])
-    if settles or grows or repeats:
+    if settles or grows or repeats or fades(steps):
         return Misconduct("carries-over", f"{which} gives another result when it is called again: it keeps something")
     return Misconduct(
         f"random-{which}", f"{which} gives another result at every call; draw random numbers outside and pass them in"
     )
+
+
+def fades(steps: Sequence[Sequence[Array]]) -> bool:
+    """Whether each step is a multiple of the one before, as a running average makes them: chance would not do that."""
+    flat = [np.concatenate([np.ravel(part) for part in step]) if step else np.zeros(0) for step in steps]
+    for one, other in pairwise(flat):
+        if one.size < 2 or one.shape != other.shape or not np.any(one):
+            return False
+        factor = float(np.vdot(one, other) / np.vdot(one, one))
+        if not close(factor * one, other):
+            return False
+    return True
 
 
 def arrays_in(value: Any, depth: int = 0) -> list[Array]:

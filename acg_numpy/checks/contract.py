@@ -3,7 +3,8 @@
     out, cache = forward(*inputs)             out: one array or a tuple of them
     grads      = backward(grad_out, cache)    one entry an input, None for those that are not floating
 
-Trailing Nones may be left out, and one array stands for a tuple of one.  What the forward returns is raised about, as
+Trailing Nones may be left out, or stand for optional inputs that were not given, and one array stands for a tuple of
+one.  What the forward returns is raised about, as
 without it nothing can be said; what the backward returns is the subject of the check, so its faults of form go into
 the report.
 """
@@ -100,6 +101,16 @@ def entries_of(returned: Any) -> list[Any]:
     return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
 
+def not_gradients(returned: Any) -> str | None:
+    """A sentence where what a backward returned is no gradients at all: nothing, or a dict."""
+    if returned is None:
+        return "backward returned None; is its return statement missing?"
+    if isinstance(returned, (dict, set, str)):
+        kind = type(returned).__name__
+        return f"backward returned a {kind}; expected a tuple of gradients, one for each input in the order of forward"
+    return None
+
+
 def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[Array | str | None], str | None]:
     """Sort what the backward returned by argument.
 
@@ -110,7 +121,12 @@ def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[A
     fault : str or None
         What is wrong with the count, in which case no gradient can be told from another and all are held back.
     """
+    nothing = not_gradients(returned)
+    if nothing is not None:
+        return [None] * len(arguments), nothing
     entries = entries_of(returned)
+    while len(entries) > len(arguments) and entries[-1] is None:
+        entries.pop()  # of optional inputs that were not given
     names = ", ".join(argument.name for argument in arguments)
     needed = max(number for number, argument in enumerate(arguments, start=1) if argument.checked)
     if not needed <= len(entries) <= len(arguments):

@@ -94,11 +94,14 @@ def notes_on(outputs: Outputs, comparisons: Sequence[InputComparison], order: in
             f"{'these inputs' if len(dead) > 1 else 'this input'} cannot learn"
         )
     for comparison in comparisons:
-        if comparison.undecided is None or comparison.error is None or not comparison.num_undecided:
+        if comparison.undecided is None or comparison.error is None:
             continue
-        uncertain = np.max(comparison.error[comparison.undecided])
+        coarse = comparison.undecided if comparison.kink is None else comparison.undecided & ~comparison.kink
+        if not np.any(coarse):
+            continue
+        uncertain = np.max(comparison.error[coarse])
         notes.append(
-            f"{comparison.name}: {comparison.num_undecided} of {comparison.undecided.size} elements undecided: there "
+            f"{comparison.name}: {int(np.sum(coarse))} of {coarse.size} elements undecided: there "
             f"the numeric derivative is uncertain by up to {uncertain:.1g}, more than rtol and atol allow for; inputs "
             "of other sizes, a larger rtol or an atol may decide them"
         )

@@ -68,6 +68,7 @@ def gradcheck(
       input  shape  right  wrong  undecided  largest  relative error
       angle  (2,)       2      .          .     0.77         ...
     """
+    __tracebackhide__ = True  # pytest shows the report, and not this function
     settings = read_settings(method, rtol, atol, step, seed)
     arguments = read_arguments(function, inputs, names)
     report = function_report(function, arguments, settings, second_order)

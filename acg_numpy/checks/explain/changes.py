@@ -57,8 +57,11 @@ def changes_at(operation: Operation, position: int) -> Iterator[Change]:
     yield from exchanged_arguments(operation)
     for axis, n in enumerate(operation.value.shape):
         if n > 1:
-            yield Change("last-only", 1.7, f"the last along axis {axis} alone", at_one_place(axis, -1))
-            yield Change("last-only", 1.8, f"the first along axis {axis} alone", at_one_place(axis, 0))
+            yield Change("last-only", 1.7, f"the last along axis {axis} alone", weighted(axis, -1, 1.0, others=0.0))
+            yield Change("last-only", 1.8, f"the first along axis {axis} alone", weighted(axis, 0, 1.0, others=0.0))
+            for which, name in ((0, "first"), (-1, "last")):
+                yield Change("missing-path", 1.85, f"the {name} along axis {axis} left out", weighted(axis, which, 0.0))
+                yield Change("double-counted", 1.85, f"the {name} along axis {axis} twice", weighted(axis, which, 2.0))
 
 
 def flattened(values: Any) -> Iterator[Any]:
@@ -387,14 +390,14 @@ def averaged(operation: Operation, position: int, g: Array) -> Array | None:
     return (total / np.maximum(number, 1)).reshape(operation.values[position].shape)
 
 
-def at_one_place(axis: int, which: int) -> Contribution:
-    """The contribution of one place along an axis of the gradient, as if nothing came back from the others."""
+def weighted(axis: int, which: int, weight: float, others: float = 1.0) -> Contribution:
+    """The contribution of a gradient of which one place along an axis counts more, or less, than the others."""
 
     def sent(operation: Operation, position: int, g: Array) -> Array:
-        only = np.zeros_like(g)
+        changed = others * g
         place = (slice(None),) * axis + (which,)
-        only[place] = g[place]
-        return operation.contribution(position, only)
+        changed[place] = weight * g[place]
+        return operation.contribution(position, changed)
 
     return sent
 

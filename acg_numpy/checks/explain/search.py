@@ -1,13 +1,13 @@
 """Every explanation, simplest first, and what is said about them.
 
-First what a single change explains; where nothing does, two changes; where nothing does, each input by itself.  The
+First what a single change explains; where nothing does, a change for each input; where nothing does, two changes.  The
 work is bounded by a time: what was found until then counts, and that the rest was not tried is said.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,9 +24,12 @@ from acg_numpy.checks.explain.unfit import unfit_shapes
 from acg_numpy.checks.explain.whole import from_the_whole
 from acg_numpy.checks.naming import MISTAKES
 
-SECONDS = 3.0
+SECONDS = 4.0  # of computing, whatever else the machine does meanwhile
 ALONE = 0.3  # for a mistake that shows in fewer gradients than it would from where it is found
 SIMPLE = 1.0  # the cost of an explanation that no change of a single edge comes near
+
+
+Way: TypeAlias = Callable[[Case, float], Iterator[Explanation]]
 
 
 class Findings(NamedTuple):
@@ -46,7 +49,7 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
         The time to spend at most, about.
     """
     with np.errstate(all="ignore"):  # a corrupted gradient may overflow, or be nothing by nothing
-        found, complete = explanations(case, time.perf_counter() + seconds)
+        found, complete = explanations(case, time.thread_time() + seconds)
     diagnoses = ranked(found, case)
     notes = []
     if not complete:
@@ -58,13 +61,15 @@ def explanations(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
     """All explanations of the first kind that has any, and whether all were tried."""
     if not case.wrong:
         return [], True
+    several = len(case.wrong) > 1
     found, complete = gathered(single_changes(case, deadline))
-    if found or not complete:
-        return found, complete
-    found, complete = gathered(two_changes(case, deadline))
-    if found or len(case.wrong) == 1 or not complete:
-        return found, complete
-    return by_input(case, deadline)
+    if not found and complete and several:
+        found, complete = by_input(case, deadline, (single_changes,))
+    if not found and complete:
+        found, complete = gathered(two_changes(case, deadline))
+    if not found and complete and several:
+        found, complete = by_input(case, deadline, (single_changes, two_changes))
+    return found, complete
 
 
 def gathered(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bool]:
@@ -111,18 +116,22 @@ def two_changes(case: Case, deadline: float) -> Iterator[Explanation]:
         yield from two_at_once(Search(case, case.graph, deadline))
 
 
-def by_input(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
+def by_input(case: Case, deadline: float, ways: Sequence[Way]) -> tuple[list[Explanation], bool]:
     """Each wrong input explained by itself, if all of them can be."""
-    best, all_complete = [], True
+    best = []
     for which in case.wrong:
-        found, complete = explanations(case.only([which]), deadline)
-        all_complete = all_complete and complete
+        found: list[Explanation] = []
+        for way in ways:
+            if not found:
+                found, complete = gathered(way(case.only([which]), deadline))
+                if not complete:
+                    return [], False
         if not found:
-            return [], all_complete
+            return [], True
         best.append(min(found, key=lambda e: e.cost))
     total = sum(e.cost for e in best)
     first = {e.mistake: e for e in reversed(best)}
-    return [replace(e, cost=total + 0.1 * n) for n, e in enumerate(first.values())], all_complete
+    return [replace(e, cost=total + 0.1 * n) for n, e in enumerate(first.values())], True
 
 
 def ranked(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
