@@ -21,7 +21,7 @@ from acg_numpy.checks.numeric import (
     on_ladder,
 )
 from acg_numpy.checks.surroundings import Surroundings
-from acg_numpy.checks.verdicts import InputComparison, Tolerance, Verdict, verdicts_on
+from acg_numpy.checks.verdicts import MARGIN, InputComparison, Tolerance, Verdict, verdicts_on
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # for each input
@@ -87,7 +87,8 @@ def settled(along: Along, gradient: Array, largest: float, least: float, toleran
         verdicts = judged(numeric)
     if np.any(verdicts == Verdict.WRONG):
         kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic)
-        numeric = on_ladder(slope, steps, LADDER, noise_near(slope, steps))
+        noise = np.maximum(noise_near(slope, steps), least / MARGIN)
+        numeric = on_ladder(slope, steps, LADDER, noise)
         numeric = Differences(numeric.derivative, np.maximum(numeric.error, least * np.sqrt(gradient.size)))
         verdicts = np.where(kink, Verdict.UNDECIDED, judged(numeric))
     return InputComparison(

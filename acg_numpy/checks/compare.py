@@ -247,7 +247,8 @@ class Judge:
             if not tried.size or self.tolerance.step:
                 return numeric
             slope, steps = by_elements(self.here, which, tried), self.steps(which)[tried]
-            better = on_ladder(slope, steps, LADDER, noise_near(slope, steps))
+            noise = np.maximum(noise_near(slope, steps), self.least / MARGIN)  # half a last place may not show
+            better = on_ladder(slope, steps, LADDER, noise)
             worse = better.error > np.maximum(
                 MARGIN * numeric.error[tried], self.tolerance.rtol * np.abs(better.derivative)
             )

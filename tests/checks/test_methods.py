@@ -60,6 +60,17 @@ def test_a_right_derivative_never_fails(method, name, seed, size):
 
 
 @methods
+@given(st.integers(0, 2**32 - 1), st.floats(0.0, 300.0))
+def test_a_saturated_softmax_rounds_off_its_gradient_and_does_not_fail(method, seed, gap):
+    """Where one weight is 1 but for rounding, P * (dP - sum(P * dP)) is nothing but rounding."""
+    x = np.random.default_rng(seed).normal(size=(1, 4)) + np.array([gap, 0.0, 0.0, 0.0])
+    report = check_backward(
+        softmax_forward, softmax_backward, x, method=method, seed=seed % 1000, raise_on_failure=False
+    )
+    assert report.per_input["x"].num_wrong == 0
+
+
+@methods
 @given(names, st.integers(0, 2**32 - 1), st.floats(1e-4, 1.0), st.booleans())
 def test_an_error_above_a_ten_thousandth_never_passes_where_it_is_resolved(method, name, seed, error, sign):
     x = np.random.default_rng(seed).normal(size=10)
