@@ -4,9 +4,8 @@
     grads      = backward(grad_out, cache)    one entry an input, None for those that are not floating
 
 Trailing Nones may be left out, or stand for optional inputs that were not given, and one array stands for a tuple of
-one.  What the forward returns is raised about, as
-without it nothing can be said; what the backward returns is the subject of the check, so its faults of form go into
-the report.
+one.  What the forward returns is raised about, as without it nothing can be said; what the backward returns is the
+subject of the check, so its faults of form go into the report.
 """
 
 from collections.abc import Sequence

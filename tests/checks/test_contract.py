@@ -26,7 +26,7 @@ def faults_of(backward, *inputs, forward=product_forward):
 
 WRONG_FORMS = {
     "too few": (lambda g: (g @ W.T,), "backward returned 1 gradient for 2 inputs (x, w); expected 2"),
-    "too many": (lambda g: (g @ W.T, X.T @ g, None), "backward returned 3 gradients for 2 inputs (x, w); expected 2"),
+    "too many": (lambda g: (g @ W.T, X.T @ g, g), "backward returned 3 gradients for 2 inputs (x, w); expected 2"),
     "None": (lambda g: (g @ W.T, None), "gradient of w is None, but w is floating: expected an array of shape (3, 4)"),
     "transposed": (lambda g: (g @ W.T, g.T @ X), "shape (4, 3): expected (3, 4), that of w; are two axes exchanged?"),
     "not summed": (lambda g: (g @ W.T, g[:, None] * X[..., None]), "(2, 3, 4): expected (3, 4), that of w; sum over"),
@@ -140,3 +140,7 @@ def test_names_come_from_the_signature_unless_given():
     assert list(check_backward(forward, backward, 1.0, 2.0, 3.0).per_input) == ["x", "rest[0]", "rest[1]"]
     named = check_backward(forward, backward, 1.0, 2.0, 3.0, names=["a", "b", "c"])
     assert list(named.per_input) == ["a", "b", "c"]
+
+
+def test_trailing_nones_stand_for_optional_inputs_that_were_not_given():
+    assert check_backward(product_forward, lambda g, cache: (g @ W.T, X.T @ g, None, None), X, W).passed
