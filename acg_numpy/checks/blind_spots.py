@@ -18,7 +18,7 @@ from acg_numpy.shapes import Array
 
 
 def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> tuple[BlindSpot, ...]:
-    """Every mistake that the inputs hide, one of a kind and reason.
+    """Every mistake that the inputs hide, one of a kind and remedy.
 
     Parameters
     ----------
@@ -34,7 +34,10 @@ def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Arr
         if operation.entry is not None and g is not None:
             found += [*in_ids(operation, g), *in_axes(operation), *in_constants(operation)]
     found += in_equal_sizes(arguments)
-    return tuple({(spot.mistake, spot.message): spot for spot in found}.values())
+    first: dict[tuple[str, str], BlindSpot] = {}
+    for spot in found:
+        first.setdefault((spot.mistake, spot.remedy), spot)  # one of a kind: what shows one shows the others
+    return tuple(first.values())
 
 
 def in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
@@ -61,10 +64,10 @@ def in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array
     scale = max(map(largest, gradients), default=0.0)
     names = [argument.name for argument in arguments if argument.checked]
     zero = [name for name, g in zip(names, gradients, strict=True) if g.size and largest(g) <= 1e3 * NOTHING * scale]
-    for name in zero:
+    if zero:
         yield BlindSpot(
             "constant-factor",
-            f"the gradient of {name} is zero, and so is any multiple of it: sign and factors cannot be seen",
+            f"the gradient of {' and '.join(zero)} is zero, as is any multiple of it: no sign or factor can be seen",
             "if it is not zero by the mathematics, use inputs at which it is not",
         )
 

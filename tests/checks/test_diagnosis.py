@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.checks import check_backward
+from acg_numpy.checks.explain import explain
+from acg_numpy.checks.explain.case import Case
+from acg_numpy.checks.tracing import trace
 
 
 def softmax_forward(x):
@@ -157,3 +160,89 @@ def test_a_forward_that_cannot_be_traced_is_diagnosed_from_numeric_derivatives()
     report = check_backward(forward, lambda g, x: -g, np.array([1.0, 2.0, 4.0]), raise_on_failure=False)
     assert report.diagnoses[0].mistake == "wrong-sign"
     assert "numeric" in report.diagnoses[0].evidence
+
+
+def test_work_is_bounded_and_that_it_was_cut_is_said():
+    x = np.random.default_rng(0).normal(size=(3, 7))
+    g = np.random.default_rng(1).normal(size=(3, 7))
+    graph = trace(lambda x: (softmax_forward(x)[0],), [x], [True])
+    grads = graph.gradients([g])
+    wrong = g * softmax_forward(x)[0]
+    case = Case(("x",), (x,), {}, (wrong,), tuple(graph.at_inputs(grads)), (g,), graph, tuple(grads), 1e-8)
+    assert explain(case).diagnoses[0].mistake == "held-constant"
+    cut = explain(case, seconds=0.0)
+    assert cut.diagnoses == ()
+    assert "not every corruption was tried" in cut.notes[0]
+
+
+def test_where_nothing_fits_it_is_said_what_is_known():
+    def forward(x, w, b):
+        hidden = np.tanh(x @ w)
+        return hidden + b, (x, w, hidden)
+
+    def backward(g, cache):
+        x, w, hidden = cache
+        noise = np.random.default_rng(0).normal(size=g.shape)
+        inner = g * (1 - hidden**2) + noise * np.sum(g, axis=0)
+        return inner @ w.T, x.T @ inner, np.sum(g, axis=0)
+
+    rng = np.random.default_rng(2)
+    inputs = rng.normal(size=(5, 3)), rng.normal(size=(3, 4)), rng.normal(size=4)
+    report = check_backward(forward, backward, *inputs, raise_on_failure=False)
+    assert report.diagnoses == ()
+    assert "right: b; x is wrong everywhere; w is wrong everywhere" in report.notes[-1]
+    assert "hidden = np.tanh(x @ w)" in report.notes[-1]
+
+
+def test_a_factor_that_has_two_origins_is_given_both_names():
+    """Four wide, so that 2 is the root of an axis; and two wide elsewhere, so that it is the size of one as well."""
+
+    def forward(query, key, value):
+        p, _ = softmax_forward(query @ key.T / np.sqrt(query.shape[-1]))
+        return p @ value, (query, key, value, p)
+
+    def backward(g, cache):
+        query, key, value, p = cache
+        scores = softmax_backward(g @ value.T, p)
+        return scores @ key, scores.T @ query, p.T @ g
+
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(3, 4)), rng.normal(size=(5, 4)), rng.normal(size=(5, 2))
+    names = [d.mistake for d in check_backward(forward, backward, *inputs, raise_on_failure=False).diagnoses]
+    assert names[:2] == ["missing-scale", "mean-for-sum"]
+
+
+TURNS = {
+    "the weight of the inputs is assigned": "last-only",
+    "the state after instead of the state before": "stale-value",
+    "the slope of another function": "stale-value",
+    "the weight not transposed": "transposed",
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_the_same_mistake_in_every_turn_of_a_loop_is_one_mistake(name):
+    def forward(xs, w, u):
+        h = np.zeros(4)
+        states = [h]
+        for t in range(len(xs)):
+            h = np.tanh(xs[t] @ w + h @ u)
+            states.append(h)
+        return h, (xs, w, u, states)
+
+    def backward(g, cache):
+        xs, w, u, states = cache
+        dx, dw, du = np.zeros_like(xs), np.zeros_like(w), np.zeros_like(u)
+        for t in reversed(range(len(xs))):
+            slope = 1 - states[t + 1] ** (1 if name == "the slope of another function" else 2)
+            a = g * slope
+            dx[t] = a @ w.T
+            dw = np.outer(xs[t], a) + (0 if name == "the weight of the inputs is assigned" else dw)
+            before = states[t + 1 if name == "the state after instead of the state before" else t]
+            du += np.outer(before, a)
+            g = a @ (u if name == "the weight not transposed" else u.T)
+        return dx, dw, du
+
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(5, 3)), rng.normal(size=(3, 4)) / 2, rng.normal(size=(4, 4)) / 2
+    assert named(forward, backward, *inputs) == TURNS[name]

@@ -119,7 +119,8 @@ def axis_sizes(case: Case) -> dict[int, str]:
             places.setdefault(output.size, []).append("the number of elements of the output")
     for operation in case.graph.operations if case.graph else ():
         for axis, n in enumerate(operation.value.shape):
-            places.setdefault(n, []).append(f"axis {axis} of {operation.line or 'an intermediate result'}")
+            if operation.line is not None and (n not in places or places[n][0].endswith(" is made")):
+                places.setdefault(n, []).append(f"axis {axis} of what in {operation.line} is made")
     return {n: " or ".join(dict.fromkeys(found[:3])) for n, found in places.items()}
 
 
