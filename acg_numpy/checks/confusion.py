@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,7 +118,9 @@ def measure(mistakes: Iterable[Mistake], *, draws: int = 3, distinct: bool = Tru
     for mistake in mistakes:
         for number in range(draws):
             inputs = mistake.draw(np.random.default_rng([seed, number]), distinct)
-            report = check_backward(mistake.forward, mistake.backward, *inputs, seed=seed, raise_on_failure=False)
+            report = check_backward(
+                mistake.forward, deepcopy(mistake.backward), *inputs, seed=seed, raise_on_failure=False
+            )
             named = report.diagnoses[0].mistake if report.diagnoses else None
             counts[mistake.name, mistake.expected, named] += 1
     return Confusion(counts)
