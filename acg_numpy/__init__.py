@@ -4,28 +4,35 @@
 
 `acg_numpy.passes` is the mathematics, forward and backward side by side; `acg_numpy.autograd` runs it;
 `acg_numpy.checks` checks it.
+
+A name is imported when it is first asked for, so that importing the package costs no more than what is used of it.
 """
 
-from acg_numpy.attention import MultiHeadCrossAttention
-from acg_numpy.autograd import (
-    NoDerivativeError,
-    Tensor,
-    from_passes,
-    grad,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    no_grad,
-    register_rule,
-    tensor,
-    value_and_grad,
-    vjp,
-)
-from acg_numpy.checks import GradientMismatch, check_backward, gradcheck
-from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
-from acg_numpy.domain_embedding import DomainEmbedding
-from acg_numpy.module import Module, Parameter, functional_call
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from acg_numpy.attention import MultiHeadCrossAttention
+    from acg_numpy.autograd import (
+        NoDerivativeError,
+        Tensor,
+        from_passes,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        no_grad,
+        register_rule,
+        tensor,
+        value_and_grad,
+        vjp,
+    )
+    from acg_numpy.checks import GradientMismatch, check_backward, gradcheck
+    from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
+    from acg_numpy.domain_embedding import DomainEmbedding
+    from acg_numpy.module import Module, Parameter, functional_call
 
 __version__ = "0.1.0"
 
@@ -54,3 +61,33 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+_ELSEWHERE = {  # all other names are the engine's
+    "AttentionConditioner": "conditioner",
+    "DomainEmbedding": "domain_embedding",
+    "GradientMismatch": "checks",
+    "Module": "module",
+    "MultiHeadCrossAttention": "attention",
+    "OneKeyWarning": "conditioner",
+    "Parameter": "module",
+    "check_backward": "checks",
+    "functional_call": "module",
+    "gradcheck": "checks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name, or a module of the package, when it is first asked for (PEP 562)."""
+    value: Any
+    if name in __all__:
+        value = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'autograd')}"), name)
+    elif not name.startswith("_") and find_spec(f"{__name__}.{name}") is not None:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
