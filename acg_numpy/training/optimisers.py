@@ -20,22 +20,13 @@ Clipping shortens all gradients together where they are longer, as one vector, t
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 
 from acg_numpy.shapes import Array
+from acg_numpy.training.line import HasGradient, Line, blocks
 
-
-class HasGradient(Protocol):
-    """What an optimiser asks of a parameter; `acg_numpy.module.Parameter` has it."""
-
-    @property
-    def data(self) -> Array:
-        """The values, which are updated in place."""
-
-    grad: Any
-    """The gradient, an array of the shape of `data`; None where the parameter took no part: then it is left alone."""
+WIDENED = 1 << 13  # numbers whose squares are added up together, in double precision
 
 
 class SGD:
@@ -74,7 +65,7 @@ class SGD:
         _check_rates(lr, weight_decay)
         self.parameters = _distinct(parameters)
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self._velocity = [np.zeros_like(p.data) for p in self.parameters]
+        self._line = Line(self.parameters, 1)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -83,22 +74,25 @@ class SGD:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        for p, velocity in zip(self.parameters, self._velocity, strict=True):
-            if p.grad is None:
-                continue
-            velocity *= self.momentum
-            velocity += p.grad
-            value = p.data
-            value *= 1.0 - self.lr * self.weight_decay
-            value -= self.lr * velocity
+        grads = [p.grad for p in self.parameters]
+        self._line.update(grads, [0] * len(grads), 1.0 - self.lr * self.weight_decay, self._follow)
+
+    def _follow(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
+        (velocity,) = averages
+        velocity *= self.momentum
+        velocity += grad
+        np.multiply(velocity, self.lr, out=out)
 
     def state_dict(self) -> dict[str, Array]:
         """Copy what the next step depends on, as a flat dict of arrays."""
-        return {f"velocity.{i}": v.copy() for i, v in enumerate(self._velocity)}
+        return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Go on from a `state_dict`; nothing changes if it does not fit (ValueError)."""
-        _load({f"velocity.{i}": v for i, v in enumerate(self._velocity)}, state)
+        _load(self._state(), state)
+
+    def _state(self) -> dict[str, Array]:
+        return {f"velocity.{i}": velocity for i, (velocity,) in enumerate(self._line.averages)}
 
 
 class AdamW:
@@ -157,9 +151,7 @@ class AdamW:
         self.parameters = _distinct(parameters)
         self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
         self._steps = np.zeros(len(self.parameters), np.int64)
-        self._mean = [np.zeros_like(p.data) for p in self.parameters]
-        self._square = [np.zeros_like(p.data) for p in self.parameters]
-        self._scratch = [np.empty_like(p.data) for p in self.parameters]
+        self._line = Line(self.parameters, 2)  # the mean gradient, and the mean square
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -168,34 +160,27 @@ class AdamW:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        beta1, beta2 = self.betas
         sizes = [_root_mean_square(p.grad) for p in self.parameters]
-        largest = max(sizes)
-        for i, p in enumerate(self.parameters):
-            grad = p.grad
-            if grad is None:
-                continue
-            self._steps[i] += 1
-            t = int(self._steps[i])
-            m, v, scratch = self._mean[i], self._square[i], self._scratch[i]
+        grads = [_unless_noise(p.grad, size, max(sizes)) for p, size in zip(self.parameters, sizes, strict=True)]
+        self._steps += [grad is not None for grad in grads]
+        self._line.update(grads, self._steps.tolist(), 1.0 - self.lr * self.weight_decay, self._follow)
 
-            m *= beta1
-            v *= beta2
-            if sizes[i] > 4.0 * float(np.finfo(grad.dtype).eps) * largest:
-                m += np.multiply(grad, 1.0 - beta1, out=scratch)
-                np.multiply(grad, grad, out=scratch)
-                scratch *= 1.0 - beta2
-                v += scratch
+    def _follow(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
+        beta1, beta2 = self.betas
+        m, v = averages
+        m *= beta1
+        m += np.multiply(grad, 1.0 - beta1, out=out)
+        v *= beta2
+        np.multiply(grad, grad, out=out)
+        out *= 1.0 - beta2
+        v += out
 
-            # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections drawn into scalars
-            c1, c2 = 1.0 - beta1**t, 1.0 - beta2**t
-            np.sqrt(v, out=scratch)
-            scratch += self.eps * math.sqrt(c2)
-            np.divide(m, scratch, out=scratch)
-            scratch *= self.lr * math.sqrt(c2) / c1
-            value = p.data
-            value *= 1.0 - self.lr * self.weight_decay
-            value -= scratch
+        # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections drawn into scalars
+        c1, c2 = 1.0 - beta1**t, 1.0 - beta2**t
+        np.sqrt(v, out=out)
+        out += self.eps * math.sqrt(c2)
+        np.divide(m, out, out=out)
+        out *= self.lr * math.sqrt(c2) / c1
 
     def state_dict(self) -> dict[str, Array]:
         """Copy what the next step depends on, as a flat dict of arrays."""
@@ -206,8 +191,8 @@ class AdamW:
         _load(self._state(), state)
 
     def _state(self) -> dict[str, Array]:
-        mean = {f"mean.{i}": m for i, m in enumerate(self._mean)}
-        return {"steps": self._steps, **mean, **{f"square.{i}": v for i, v in enumerate(self._square)}}
+        mean = {f"mean.{i}": m for i, (m, _) in enumerate(self._line.averages)}
+        return {"steps": self._steps, **mean, **{f"square.{i}": v for i, (_, v) in enumerate(self._line.averages)}}
 
 
 def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
@@ -248,7 +233,7 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     """
     check_limit("limit", limit)
     listed = [p for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(float(np.sum(np.square(p.grad, dtype=np.float64))) for p in listed))
+    norm = math.sqrt(sum(_sum_of_squares(p.grad) for p in listed))
     if not math.isfinite(norm):
         raise FloatingPointError(
             f"the gradients have norm {norm}: look for huge inputs, or take a smaller learning rate"
@@ -265,8 +250,27 @@ def check_limit(name: str, limit: float) -> None:
         raise ValueError(f"{name} must be a finite number above 0, but it is {limit}")
 
 
+def _sum_of_squares(grad: Array) -> float:
+    """Add squares up in double precision, so that none overflows; no more than a few at a time are widened."""
+    total = 0.0
+    for (block,) in blocks(grad, size=WIDENED):
+        wide = np.ravel(block).astype(np.float64, copy=False)
+        total += float(np.dot(wide, wide))
+    return total
+
+
 def _root_mean_square(grad: Array | None) -> float:
-    return 0.0 if grad is None or not grad.size else float(np.linalg.norm(grad)) / math.sqrt(grad.size)
+    if grad is None or not grad.size:
+        return 0.0
+    flat = np.ravel(grad, order="K")
+    return math.sqrt(float(np.dot(flat, flat)) / grad.size)
+
+
+def _unless_noise(grad: Array | None, size: float, largest: float) -> Array | None:
+    """Give the gradient, or zeros for one that lies below the rounding error of the largest."""
+    if grad is None or size > 4.0 * float(np.finfo(grad.dtype).eps) * largest:
+        return grad
+    return np.broadcast_to(np.zeros((), grad.dtype), grad.shape)
 
 
 def _distinct(parameters: Iterable[HasGradient]) -> Sequence[HasGradient]:

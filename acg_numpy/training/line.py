@@ -1,0 +1,135 @@
+"""How are many parameters updated in place?  Small ones together, a large one a block at a time.
+
+A step makes about a dozen passes over a parameter and its running averages.  Over arrays of a few hundred numbers,
+calling NumPy costs more than the passes; over arrays of millions, fetching them from memory does.  So the averages of
+all parameters lie on one line, one parameter after another.  Neighbours on it that are small are moved as one stretch;
+one that is large is moved a block at a time, so that the block stays near the processor for all of its passes.
+
+What a step needs besides is two blocks of scratch space, kept from step to step: it allocates nothing else of any
+parameter's size.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from acg_numpy.shapes import Array
+
+BLOCK = 1 << 16  # numbers that are updated together
+
+Follow = Callable[[Array, Sequence[Array], int, Array], None]
+"""`follow(grad, averages, t, out)`: move the averages after the gradient, in place, and leave in `out` what step number
+t takes away from the parameter; all of one shape."""
+
+
+class HasGradient(Protocol):
+    """What an optimiser asks of a parameter; `acg_numpy.module.Parameter` has it."""
+
+    @property
+    def data(self) -> Array:
+        """The values, which are updated in place."""
+
+    grad: Any
+    """The gradient, an array of the shape of `data`; None where the parameter took no part: then it is left alone."""
+
+
+class Line:
+    """The running averages of all parameters, and the space that their updates need.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    count : int
+        Averages of a parameter.
+
+    Attributes
+    ----------
+    averages : list of tuples of arrays
+        For each parameter `count` arrays of its shape, zero at first: views of the line.
+    """
+
+    def __init__(self, parameters: Sequence[HasGradient], count: int) -> None:
+        self.parameters = parameters
+        lengths: dict[Any, int] = {}  # a line for each dtype
+        self._spans = []
+        for p in parameters:
+            start = lengths.get(p.data.dtype, 0)
+            lengths[p.data.dtype] = start + p.data.size
+            self._spans.append((start, start + p.data.size))
+        self._lines = {dtype: np.zeros((count, length), dtype) for dtype, length in lengths.items()}
+        self._space = {dtype: np.empty((2, min(length, BLOCK)), dtype) for dtype, length in lengths.items()}
+        self.averages = [
+            tuple(row[start:stop].reshape(p.data.shape) for row in self._lines[p.data.dtype])
+            for p, (start, stop) in zip(parameters, self._spans, strict=True)
+        ]
+
+    def update(self, grads: Sequence[Any], steps: Sequence[int], keep: float, follow: Follow) -> None:
+        """Set p <- keep p - (what `follow` says) for every parameter p that has a gradient; `steps` are their t."""
+        for run in self._runs(grads, steps):
+            if len(run) > 1:
+                self._together(run, grads, steps[run[0]], keep, follow)
+                continue
+            (i,) = run
+            for value, grad, *averages in blocks(self.parameters[i].data, grads[i], *self.averages[i], size=BLOCK):
+                step = self._space[value.dtype][0, : value.size].reshape(value.shape)
+                follow(grad, averages, steps[i], step)
+                value *= keep
+                value -= step
+
+    def _together(self, run: list[int], grads: Sequence[Any], t: int, keep: float, follow: Follow) -> None:
+        """Update several neighbours as one stretch of the line."""
+        dtype, start, stop = self.parameters[run[0]].data.dtype, self._spans[run[0]][0], self._spans[run[-1]][1]
+        step, grad = self._space[dtype][:, : stop - start]
+        np.concatenate([grads[i] for i in run], axis=None, out=grad)
+        follow(grad, self._lines[dtype][:, start:stop], t, step)  # type: ignore[arg-type]  # rows are a sequence
+        for i in run:
+            value, (begin, end) = self.parameters[i].data, self._spans[i]
+            value *= keep
+            value -= step[begin - start : end - start].reshape(value.shape)
+
+    def _runs(self, grads: Sequence[Any], steps: Sequence[int]) -> Iterator[list[int]]:
+        """Go through the parameters with a gradient: neighbours at the same step, as long as a block holds them."""
+        run: list[int] = []
+        for i, (start, stop) in enumerate(self._spans):
+            if grads[i] is None:
+                continue
+            if run:
+                first, last = run[0], run[-1]
+                if (
+                    start != self._spans[last][1]
+                    or stop - self._spans[first][0] > BLOCK
+                    or steps[i] != steps[first]
+                    or self.parameters[i].data.dtype != self.parameters[first].data.dtype
+                ):
+                    yield run
+                    run = []
+            run.append(i)
+        if run:
+            yield run
+
+
+def blocks(*arrays: Array, size: int) -> Iterator[tuple[Array, ...]]:
+    """Go through arrays of one shape together, at most `size` numbers at a time.
+
+    The first of them, and those that are C-contiguous, may be written to.
+
+    Examples
+    --------
+    >>> x, y = np.arange(5.0), np.ones(5)
+    >>> for a, b in blocks(x, y, size=2):
+    ...     a += b
+    >>> x
+    array([1., 2., 3., 4., 5.])
+    """
+    first = arrays[0]
+    if first.size <= size:
+        yield arrays
+        return
+    in_line = [a.reshape(-1) if a.flags.c_contiguous else a.flat for a in arrays]  # a slice of .flat is a copy
+    for start in range(0, first.size, size):
+        here = slice(start, start + size)
+        block = tuple(a[here] for a in in_line)
+        yield block
+        if not first.flags.c_contiguous:
+            first.flat[here] = block[0]
