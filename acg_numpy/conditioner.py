@@ -1,5 +1,6 @@
 """AttentionConditioner: a user, a domain, and out comes the user as that domain should see them."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.arguments import check_input, check_names, domain_ids
+from acg_numpy.arguments import check_choice, check_input, check_names, domain_ids
 from acg_numpy.attention import MultiHeadCrossAttention
 from acg_numpy.domain_embedding import DomainEmbedding
-from acg_numpy.layers import LayerNorm, Seed, spawn
+from acg_numpy.kernels.conditioning import condition, groups_for
+from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
+from acg_numpy.layers import LayerNorm, Seed, dropout_mask, spawn
 from acg_numpy.module import Module
-from acg_numpy.shapes import Array
+from acg_numpy.shapes import Array, check_mask
 
 
 class OneKeyWarning(UserWarning):
@@ -48,7 +51,9 @@ class AttentionConditioner(Module):
     domain_names : sequence of str, optional
         One for each domain; `domain_id` may then be given by name.
     kernel : str
-        "auto" or "classroom": how attention is computed; see `MultiHeadCrossAttention`.
+        How it is computed, with the same numbers: "auto" takes what costs least for the shapes at hand, see `plan`;
+        "absorbed", "grouped" and "gathered" are the ways to share work among the users of a domain, and "classroom" is
+        the composition of `acg_numpy.passes`.
     dtype : floating dtype
         Of the parameters, of the computation, and of the condition.
     seed : int, numpy.random.SeedSequence or None
@@ -87,12 +92,13 @@ class AttentionConditioner(Module):
         seed: Seed = None,
     ) -> None:
         super().__init__()
+        self.kernel = check_choice(kernel, "kernel", KERNELS)
         for_tokens, for_attention = spawn(seed, 2)
         self.domain_embedding = DomainEmbedding(
             num_domains, emb_dim, tokens_per_domain, num_global_tokens, dtype=dtype, seed=for_tokens
         )
         self.attention = MultiHeadCrossAttention(
-            emb_dim, num_heads, dropout, bias=bias, kernel=kernel, dtype=dtype, seed=for_attention
+            emb_dim, num_heads, dropout, bias=bias, dtype=dtype, seed=for_attention
         )
         self.norm = LayerNorm(emb_dim, dtype=dtype) if layer_norm else None
         self.residual = bool(residual)
@@ -142,17 +148,99 @@ class AttentionConditioner(Module):
         ids = domain_ids(domain_id, self.domain_embedding.num_domains, self.domain_names)
         self._check_batch(user_emb, ids)
 
-        query = np.expand_dims(user_emb, -2)  # (..., 1, D)
-        context = self.domain_embedding(ids)  # (..., K, D)
-        rows = None if mask is None else np.expand_dims(mask, -2)  # (..., 1, K)
-        found = self.attention(query, context, mask=rows, return_attention=return_attention)
-        out, *weights = found if return_attention else (found,)
-        out = np.squeeze(out, -2)  # (..., D)
+        out, weights = self._attend(user_emb, ids, mask, return_attention)
         if self.residual:
             out = out + user_emb
         if self.norm is not None:
             out = self.norm(out)
-        return (out, np.squeeze(weights[0], -2)) if return_attention else out  # (..., H, 1, K) -> (..., H, K)
+        return (out, weights) if return_attention else out
+
+    def _attend(self, user_emb: Any, ids: Array, mask: Array | None, return_attention: bool) -> tuple[Any, Any]:
+        """Attention of users over tokens, whatever axes they come in, by the kernel that is planned."""
+        users, D = user_emb.shape[:-1], user_emb.shape[-1]
+        batch = np.broadcast_shapes(users, ids.shape)
+        own, attention = self.domain_embedding, self.attention
+        num_tokens = own.tokens_per_domain + own.num_global_tokens
+        if mask is not None:
+            mask = np.asarray(mask)
+            check_mask(np.expand_dims(mask, -2), (*batch, 1, num_tokens))  # a row a query, of which a user is one
+            batch = np.broadcast_shapes(batch, mask.shape[:-1])
+            if mask.all():
+                mask = None
+        every = self._every(users, ids, batch)
+        if not every and users != batch:
+            user_emb = np.broadcast_to(user_emb, (*batch, D))
+        if len(user_emb.shape) != 2:
+            user_emb = np.reshape(user_emb, (math.prod(user_emb.shape[:-1]), D))
+        flat = ids if every else np.broadcast_to(ids, batch).reshape(-1)
+        rows = (len(user_emb), len(flat)) if every else (len(flat),)
+        masked = None if mask is None else np.broadcast_to(mask, (*batch, num_tokens)).reshape(*rows, num_tokens)
+        dropped = None
+        if self.training and attention.dropout > 0:
+            shape = (*batch, attention.num_heads, 1, num_tokens)
+            dropped = dropout_mask(attention._dropout_rng, shape, attention.dropout, attention.dtype)
+            dropped = dropped.reshape(*rows, attention.num_heads, num_tokens)
+        groups = groups_for(flat, own.num_domains, rows[0], every)
+        plan = make_plan(groups, num_tokens, D, attention.num_heads, self.kernel)
+        found = condition(
+            user_emb,
+            own.tokens,
+            own.global_tokens,
+            *(
+                parameter
+                for layer in (attention.query, attention.key, attention.value, attention.output)
+                for parameter in (layer.weight, layer.bias)
+            ),
+            flat,
+            masked,
+            dropped,
+            num_heads=attention.num_heads,
+            kernel=plan.kernel,
+            groups=groups,
+            with_weights=return_attention,
+        )
+        out, weights = found if return_attention else (found, None)
+        if batch != out.shape[:-1]:
+            out = np.reshape(out, (*batch, D))
+            weights = None if weights is None else np.reshape(weights, (*batch, *weights.shape[-2:]))
+        return out, weights
+
+    @staticmethod
+    def _every(users: tuple[int, ...], ids: Array, batch: tuple[int, ...]) -> bool:
+        """Whether every user meets every one of a row of domains, as with user_emb[:, None]."""
+        return ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
+
+    def plan(self, user_emb: Any, domain_id: Any) -> Plan:
+        """Which kernel is used for these users and domains, why, and what each would cost.
+
+        Parameters
+        ----------
+        user_emb, domain_id
+            As for a call.
+
+        Returns
+        -------
+        Plan
+            `print(plan)` shows it; `plan.kernel`, `plan.why`, `plan.costs` and `plan.shapes` are its parts.
+
+        Examples
+        --------
+        >>> conditioner = AttentionConditioner(emb_dim=64, num_heads=4, num_domains=8, seed=0)
+        >>> user_emb = np.zeros((8192, 64), np.float32)
+        >>> conditioner.plan(user_emb, np.arange(8192) % 8).kernel
+        'absorbed'
+        """
+        user_emb = check_input(user_emb, "user_emb", self.attention.dtype, self.attention.emb_dim)
+        ids = domain_ids(domain_id, self.domain_embedding.num_domains, self.domain_names)
+        self._check_batch(user_emb, ids)
+        users = user_emb.shape[:-1]
+        batch = np.broadcast_shapes(users, ids.shape)
+        every = self._every(users, ids, batch)
+        flat = ids if every else np.broadcast_to(ids, batch).reshape(-1)
+        own = self.domain_embedding
+        groups = groups_for(flat, own.num_domains, math.prod(users), every)
+        num_tokens = own.tokens_per_domain + own.num_global_tokens
+        return make_plan(groups, num_tokens, user_emb.shape[-1], self.attention.num_heads, self.kernel)
 
     @staticmethod
     def _check_batch(user_emb: Any, ids: Array) -> None:

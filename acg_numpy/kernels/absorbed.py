@@ -1,0 +1,211 @@
+"""The absorbed kernel: keys and values multiplied into what they meet, once a domain.
+
+Move the brackets.  Of head h, with u a user's row, W_q,h the columns of W_q and W_o,h the rows of W_o that are its own:
+
+    scores   (u W_q,h + b_q,h) K_h' / sqrt(d)  =  (u (W_q,h K_h') + b_q,h K_h') / sqrt(d)  =  u A_h + a_h
+    output   sum_h (P_h V_h) W_o,h + b_o       =  sum_h P_h (V_h W_o,h) + b_o        =  sum_h P_h C_h + b_o
+
+A_h (D, K) and C_h (K, D) are the same for all users of a domain.  A user then costs 2 H K D multiplications instead of
+2 D^2 + 2 K D, and no gathered row of any table.  The row a is carried into the product by a column of ones behind u.
+
+Backward, of all users U of a domain, with g the gradient of their outputs:
+
+    dP_h = g C_h'    dC_h = P_h' g    dS = softmax's    dA_h = U' dS_h    da_h = sum dS_h    dU = sum_h dS_h A_h'
+
+and once a domain, from A_h = W_q,h K_h' / sqrt(d) and C_h = V_h W_o,h,
+
+    dK_h = (dA_h' W_q,h + da_h b_q,h) / sqrt(d)    dW_q,h = dA_h K_h / sqrt(d)    db_q,h = da_h K_h / sqrt(d)
+    dV_h = dC_h W_o,h'                             dW_o,h = V_h' dC_h
+
+Scores are held tokens-major, (H K, users), and worked on in pieces that stay in cache.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.kernels.grouping import Groups, Part
+from acg_numpy.kernels.scratch import scratch
+from acg_numpy.kernels.tables import Projections, TableGrads, Tables, tables_backward
+from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
+from acg_numpy.shapes import Array
+
+
+class Absorbed(NamedTuple):
+    """What the backward needs.
+
+    Attributes
+    ----------
+    users : array, shape (B, D + 1)
+        Sorted by domain, with a column of ones.
+    A, C : arrays, shapes (N, H K, D + 1) and (N, H K, D)
+    weights : list of arrays, shapes (H, K, users of the part)
+        P, one a part.
+    dropped : list of arrays like `weights`, or None
+        P * M, where M is a dropout mask.
+    parts : list of Part
+    """
+
+    users: Array
+    A: Array
+    C: Array
+    weights: list[Array]
+    dropped: list[Array] | None
+    parts: list[Part]
+
+
+class UserGrads(NamedTuple):
+    """Gradients of all that a kernel is given, users sorted by domain."""
+
+    users: Array
+    query_weight: Array
+    query_bias: Array
+    output_weight: Array
+    tables: TableGrads
+
+
+def absorb(tables: Tables, weights: Projections, num_heads: int) -> tuple[Array, Array]:
+    """A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain."""
+    N, K, D = tables.tokens.shape
+    H, d = num_heads, D // num_heads
+    scale = tables.tokens.dtype.type(1 / math.sqrt(d))
+    W_q = weights.query_weight.reshape(D, H, d).transpose(1, 2, 0)  # (H, d, D)
+    W_o = weights.output_weight.reshape(H, d, D)
+    A = np.empty((N, H, K, D + 1), tables.tokens.dtype)
+    keys = tables.keys * scale
+    A[..., :D] = (keys @ W_q).reshape(H, N, K, D).swapaxes(0, 1)
+    if weights.query_bias is None:
+        A[..., D] = 0.0
+    else:
+        a = keys @ weights.query_bias.reshape(H, d, 1)  # (H, N K, 1)
+        A[..., D] = a.reshape(H, N, K).swapaxes(0, 1)
+    C = np.ascontiguousarray((tables.values @ W_o).reshape(H, N, K, D).swapaxes(0, 1))
+    return A.reshape(N, H * K, D + 1), C.reshape(N, H * K, D)
+
+
+def forward(
+    user_emb: Array,
+    tables: Tables,
+    weights: Projections,
+    groups: Groups,
+    mask: Array | None,
+    dropout_mask: Array | None,
+    num_heads: int,
+) -> tuple[Array, Absorbed]:
+    """Condition the users.
+
+    Parameters
+    ----------
+    user_emb : array, shape (B, D)
+        As they came.
+    tables : Tables
+        Of the domains that occur.
+    weights : Projections
+    groups : Groups
+    mask : bool array, shape (rows, K), or None
+        Sorted by domain, a row a result.
+    dropout_mask : array, shape (rows, H, K), or None
+        The same.
+    num_heads : int
+
+    Returns
+    -------
+    out : array, shape (rows, D)
+        Sorted by domain.
+    cache : Absorbed
+    """
+    _, K, D = tables.tokens.shape
+    H, dtype = num_heads, user_emb.dtype
+    users = np.empty((len(user_emb), D + 1), dtype)
+    users[:, :D] = groups.sort(user_emb)
+    users[:, D] = 1.0
+    A, C = absorb(tables, weights, H)
+    parts = groups.parts()
+    rows = int(np.sum(groups.counts))
+    out = np.empty((rows, D), dtype)
+    found: list[Array] = []
+    dropped: list[Array] | None = None if dropout_mask is None else []
+    for n, source, target in parts:
+        S = (A[n] @ users[source].T).reshape(H, K, -1)
+        P = softmax_in_place(S, None if mask is None else mask[target].T)
+        found.append(P)
+        M = P
+        if dropped is not None and dropout_mask is not None:
+            M = P * dropout_mask[target].transpose(1, 2, 0)
+            dropped.append(M)
+        np.matmul(M.reshape(H * K, -1).T, C[n], out=out[target])
+    if weights.output_bias is not None:
+        out += weights.output_bias
+    return out, Absorbed(users, A, C, found, dropped, parts)
+
+
+def backward(
+    grad_out: Array,
+    cache: Absorbed,
+    tables: Tables,
+    weights: Projections,
+    dropout_mask: Array | None,
+    grad_weights: Array | None,
+    num_heads: int,
+) -> UserGrads:
+    """Carry the gradient of the output, (rows, D), sorted, back to everything; the users' comes back sorted as well.
+
+    `grad_weights`, (rows, H, K), is what the loss adds to dP; the gradient of the dropout mask is not wanted.
+    """
+    users, A, C, found, dropped, parts = cache
+    _, K, D = tables.tokens.shape
+    H, dtype = num_heads, users.dtype
+    dA, dC = np.zeros_like(A), np.zeros_like(C)
+    du = np.zeros((len(users), D), dtype)
+    met = np.zeros(len(users), bool)
+    for number, (n, source, target) in enumerate(parts):
+        P, g = found[number], grad_out[target]
+        M = P if dropped is None else dropped[number]
+        shape = P.shape
+        dP = scratch.get("dP", (H * K, shape[2]), dtype)
+        np.matmul(C[n], g.T, out=dP)
+        dC[n] += M.reshape(H * K, -1) @ g
+        dP = dP.reshape(shape)
+        if dropout_mask is not None:
+            dP *= dropout_mask[target].transpose(1, 2, 0)
+        if grad_weights is not None:
+            dP += grad_weights[target].transpose(1, 2, 0)
+        dS = softmax_backward_in_place(dP, P, scratch.get("P dP", shape, dtype)).reshape(H * K, -1)
+        dA[n] += dS @ users[source]
+        if met[source.start]:  # every user meets every domain
+            du[source] += dS.T @ A[n][:, :D]
+        else:
+            np.matmul(dS.T, A[n][:, :D], out=du[source])
+            met[source] = True
+    return chained(du, dA, dC, tables, weights, num_heads)
+
+
+def chained(du: Array, dA: Array, dC: Array, tables: Tables, weights: Projections, num_heads: int) -> UserGrads:
+    """From A and C back to the weights and the tokens, at the cost of the domains and not of the users."""
+    N, K, D = tables.tokens.shape
+    H, d = num_heads, D // num_heads
+    scale = dA.dtype.type(1 / math.sqrt(d))
+    dA = (dA.reshape(N, H, K, D + 1).swapaxes(0, 1) * scale).reshape(H, N * K, D + 1)
+    dC = np.ascontiguousarray(dC.reshape(N, H, K, D).swapaxes(0, 1)).reshape(H, N * K, D)
+    da, dA = dA[..., D:], dA[..., :D]
+    W_q = weights.query_weight.reshape(D, H, d).swapaxes(0, 1)  # (H, D, d)
+    W_o = weights.output_weight.reshape(H, d, D)
+
+    dK = dA @ W_q  # (H, N K, d)
+    if weights.query_bias is not None:
+        dK += da * weights.query_bias.reshape(H, 1, d)
+    dW_q = np.matmul(dA.swapaxes(1, 2), tables.keys).swapaxes(0, 1).reshape(D, D)  # (H, D, d) -> (D, H, d)
+    db_q = np.matmul(da.swapaxes(1, 2), tables.keys).reshape(D)
+    dV = dC @ W_o.swapaxes(1, 2)
+    dW_o = np.matmul(tables.values.swapaxes(1, 2), dC).reshape(D, D)
+    return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, dV, tables, weights))
+
+
+def weights_of(cache: Absorbed, groups: Groups) -> Array:
+    """The attention weights, (rows, H, K), sorted."""
+    H, K, _ = cache.weights[0].shape if cache.weights else (0, 0, 0)
+    found = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
+    for P, part in zip(cache.weights, cache.parts, strict=True):
+        found[part.target] = P.transpose(2, 0, 1)
+    return found

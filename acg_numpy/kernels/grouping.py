@@ -1,0 +1,89 @@
+"""Users sorted by domain, so that what belongs to one domain lies together.
+
+Which users: either each of B users has a domain of their own, or every one of U users meets every one of N domains.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.shapes import Array
+
+CHUNK = 2048  # users whose scores stay in cache while they are worked on
+
+
+class Part(NamedTuple):
+    """Some users of one domain."""
+
+    domain: int  # among those that occur
+    source: slice  # their rows among the sorted users
+    target: slice  # their rows among the sorted results
+
+
+class Groups(NamedTuple):
+    """Users by domain.
+
+    Attributes
+    ----------
+    present : int array, shape (N,)
+        The domains that occur, ascending; in every-domain form those asked for, in order.
+    counts : int array, shape (N,)
+        Users in each.
+    order : int array, shape (B,), or None
+        Which user comes where when sorted; None where they are already.
+    every : bool
+        Whether every user meets every domain.
+    """
+
+    present: Array
+    counts: Array
+    order: Array | None
+    every: bool
+
+    @property
+    def starts(self) -> Array:
+        """Where each domain's users begin."""
+        return np.concatenate([[0], np.cumsum(self.counts)[:-1]]) if len(self.counts) else self.counts
+
+    def parts(self, chunk: int = CHUNK) -> list[Part]:
+        """The work, cut into pieces that fit in cache."""
+        found = []
+        for domain, (start, count) in enumerate(zip(self.starts.tolist(), self.counts.tolist(), strict=True)):
+            for first in range(0, count, chunk):
+                last = min(first + chunk, count)
+                target = slice(start + first, start + last)
+                found.append(Part(domain, slice(first, last) if self.every else target, target))
+        return found
+
+    def sort(self, rows: Array, out: Array | None = None) -> Array:
+        """Rows in order of domain."""
+        if self.order is None:
+            if out is None:
+                return rows
+            out[...] = rows
+            return out
+        return np.take(rows, self.order, axis=0, out=out, mode="clip")
+
+    def unsort(self, rows: Array) -> Array:
+        """The opposite of `sort`, in a new array."""
+        if self.order is None:
+            return rows.copy()
+        found = np.empty_like(rows)
+        found[self.order] = rows
+        return found
+
+
+def group(ids: Array, num_domains: int) -> Groups:
+    """Sort users by their domain."""
+    if ids.size and (ids[0] == ids).all():
+        return Groups(ids[:1].copy(), np.array([ids.size]), None, every=False)
+    keys = ids.astype(np.uint16) if num_domains < 2**16 else ids  # NumPy sorts these by radix
+    order = np.argsort(keys, kind="stable")
+    counts = np.bincount(ids, minlength=num_domains)
+    present = np.flatnonzero(counts)
+    return Groups(present, counts[present], order, every=False)
+
+
+def every_domain(ids: Array, num_users: int) -> Groups:
+    """Every user in every one of these domains."""
+    return Groups(ids, np.full(len(ids), num_users), None, every=True)

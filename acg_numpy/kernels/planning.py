@@ -1,0 +1,116 @@
+"""Which kernel for these shapes?  Multiplications and bytes are counted, weighed, and the cheapest is taken.
+
+Of B results (users), N domains that occur, K tokens a domain, D features, H heads, a forward and a backward pass make
+
+                 products over users                        products over tokens      passes over
+    absorbed     6 B H K D          in pieces of a domain   12 N K D^2                scores B H K
+    grouped      6 B D^2 + 6 B' K D, B' padded, by domain    6 N K D^2                scores B' H K, rows B' D
+    gathered     6 B D^2 + 6 B K D, row by row               6 N K D^2                gathered rows B K D
+    classroom    6 B D^2 + 6 B K D + 12 B K D^2              0                        gathered rows B K D
+
+multiply-adds.  A product of small matrices runs slower than one of large ones, and each call costs something by itself;
+the weights below, in nanoseconds, were fitted to times on one machine, and a quarter more or less on another does not
+matter, as only their ratios do.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from acg_numpy.kernels.grouped import batches_of
+from acg_numpy.kernels.grouping import CHUNK, Groups
+
+KERNELS = ("auto", "classroom", "gathered", "grouped", "absorbed")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is chosen and why; `print(plan)` shows it.
+
+    Attributes
+    ----------
+    kernel : str
+        What is used.
+    why : str
+        A sentence.
+    costs : dict of str to float
+        Predicted milliseconds of forward and backward of each kernel; only their ratios mean something elsewhere.
+    shapes : dict of str to int
+        What was counted: users, domains, tokens, features, heads, padded.
+    """
+
+    kernel: str
+    why: str
+    costs: dict[str, float]
+    shapes: dict[str, int]
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{number:,} {name}" for name, number in self.shapes.items())
+        lines = [f"kernel {self.kernel}: {self.why}", f"({counted})", ""]
+        best = min(self.costs.values())
+        for kernel, cost in sorted(self.costs.items(), key=lambda item: item[1]):
+            mark = ">" if kernel == self.kernel else " "
+            lines.append(f"{mark} {kernel:<9}  {cost:10.3g} ms predicted  {cost / (best or 1.0):6.2f} x the cheapest")
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+# Nanoseconds: of a multiply-add in a large product, in products of one domain, row by row; of an element of a score's
+# passes, of a row's; of a call.
+LARGE, OF_DOMAIN, OF_ROW = 0.012, 0.02, 0.1
+SCORE, ROW, GATHERED = 6.0, 3.0, 6.0
+PART, BATCH, PRODUCT = 60e3, 300e3, 0.6e3
+
+
+def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[dict[str, float], dict[str, int]]:
+    """Milliseconds of each kernel, and what was counted."""
+    B, N, K, D, H = int(groups.counts.sum()), len(groups.counts), tokens, features, heads
+    parts = int(np.sum(-(-groups.counts // CHUNK)))
+    batches = batches_of(groups)
+    padded = sum(len(batch.domains) * batch.width for batch in batches)
+    absorbed = LARGE * 6 * B * H * K * D + SCORE * B * H * K + ROW * B * D + LARGE * 12 * N * K * D * D + PART * parts
+    grouped = (
+        LARGE * 6 * B * D * D
+        + OF_DOMAIN * 6 * padded * K * D
+        + SCORE * padded * H * K
+        + 3 * ROW * padded * D
+        + LARGE * 6 * N * K * D * D
+        + BATCH * len(batches)
+        + PRODUCT * 6 * N * H
+    )
+    gathered = (
+        LARGE * 6 * B * D * D
+        + OF_ROW * 6 * B * K * D
+        + GATHERED * B * K * D
+        + PRODUCT * 6 * B * H
+        + LARGE * 6 * N * K * D * D
+        + BATCH
+    )
+    classroom = gathered + LARGE * 12 * B * K * D * D + GATHERED * B * K * D
+    costs = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered, "classroom": classroom}
+    shapes = {"results": B, "domains": N, "tokens": K, "features": D, "heads": H, "padded": padded}
+    return {kernel: cost / 1e6 for kernel, cost in costs.items()}, shapes
+
+
+def make_plan(groups: Groups, tokens: int, features: int, heads: int, kernel: str = "auto") -> Plan:
+    """Choose, or take what was asked for."""
+    if not groups.counts.sum():
+        return Plan("classroom", "there is nobody to condition", {"classroom": 0.0}, {"results": 0})
+    costs, shapes = predicted(groups, tokens, features, heads)
+    if kernel != "auto":
+        return Plan(kernel, "asked for", costs, shapes)
+    if tokens == 1:
+        return Plan(
+            "grouped", "a single key has weight 1, so the condition is the domain's, to the last digit", costs, shapes
+        )
+    best = min(costs, key=lambda name: costs[name])
+    return Plan(best, REASONS[best], costs, shapes)
+
+
+REASONS = {
+    "absorbed": "many users a domain, so what keys and values are multiplied by is multiplied in once a domain",
+    "grouped": "few users a domain, or more scores than features, so tables are projected and users put side by side",
+    "gathered": "few users, so each gathers its rows of the projected tables",
+    "classroom": "so few users that there is nothing to share",
+}

@@ -1,0 +1,47 @@
+"""Softmax in place, over tokens that lie along the last axis but one, and its backward.
+
+Scores are held tokens-major, (..., K, users): the sum over tokens then adds rows that are contiguous, a user a column.
+
+    P = exp(S) / sum exp(S)                dS = P * (dP - sum P dP)
+
+The maximum is taken off only where a score is so large, or all are so small, that exp would leave its range: a look at
+the largest and the smallest of all is cheaper than the maximum of each column, and mostly there is nothing to do.
+"""
+
+import numpy as np
+
+from acg_numpy.shapes import Array
+
+SAFE = 40.0  # exp(+-40) and sums of many of them are far inside of float32's range
+
+
+def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
+    """Make weights of scores (..., K, users); `mask` broadcasts with them, and is True where one may attend.
+
+    A user who may attend to nothing gets weights of 0.
+    """
+    if S.shape[-2] == 1:  # a single key has weight 1, exactly
+        S[...] = 1.0 if mask is None else mask
+        return S
+    if mask is not None:
+        np.copyto(S, -np.inf, where=~mask)
+    if mask is not None or S.size == 0 or float(S.max()) > SAFE or float(S.min()) < -SAFE:
+        m = np.max(S, axis=-2, keepdims=True, initial=-np.inf)  # (..., 1, users)
+        if mask is not None:
+            m[m == -np.inf] = 0.0
+        S -= m
+    P = np.exp(S, out=S)
+    total = np.add.reduce(P, axis=-2, keepdims=True)
+    if mask is not None:
+        total[total == 0] = 1.0
+    P *= np.reciprocal(total, out=total)
+    return P
+
+
+def softmax_backward_in_place(dP: Array, P: Array, product: Array) -> Array:
+    """Make gradients of scores of those of the weights, all (..., K, users); `product` is scratch of their shape."""
+    np.multiply(P, dP, out=product)
+    mean = np.add.reduce(product, axis=-2, keepdims=True)
+    dP -= mean
+    dP *= P
+    return dP
