@@ -7,11 +7,25 @@ import numpy.typing as npt
 
 from acg_numpy.arguments import check_count, check_dtype, domain_ids
 from acg_numpy.autograd import Tensor, from_passes
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.layers import Seed, spawn
 from acg_numpy.module import Module, Parameter
 from acg_numpy.passes import embedding_backward, embedding_forward
+from acg_numpy.passes.embedding import EmbeddingCache
+
+
+def _row_sparse_backward(grad_out: Any, cache: EmbeddingCache) -> Any:
+    """`embedding_backward` in fewer numbers: dE by the rows that were looked up.
+
+    Where the pass is itself recorded, dE is a Tensor, and dense.
+    """
+    if isinstance(grad_out, Tensor):
+        return embedding_backward(grad_out, cache)  # type: ignore[arg-type]  # Tensors go where arrays go
+    return RowSparseGradient(cache.ids, grad_out, (cache.num_rows, *grad_out.shape[cache.ids.ndim :]))
+
 
 embedding = from_passes(embedding_forward, embedding_backward)
+row_sparse_embedding = from_passes(embedding_forward, _row_sparse_backward)
 
 TOKEN_DEVIATION = (
     0.3  # scores of unit users begin near 0, so attention begins nearly even and every token gets gradient
@@ -30,6 +44,11 @@ class DomainEmbedding(Module):
         How many tokens a domain has of its own.
     num_global_tokens : int
         How many tokens all domains share; they come after the domain's own.
+    sparse_grad : bool
+        Whether `tokens.grad` holds only the domains that were looked up, as a `RowSparseGradient`, so that a step costs
+        by these and not by `num_domains`: for tables of very many.  It is dense all the same where other uses of the
+        tokens add a dense gradient, and at second order.  What an optimiser then does to the domains that were not
+        looked up is for it to say (`AdamW`, "lazy").
     dtype : floating dtype
     seed : int, numpy.random.SeedSequence or None
         Where the tokens are drawn from: normal, of deviation 0.3.
@@ -39,6 +58,13 @@ class DomainEmbedding(Module):
     >>> tokens = DomainEmbedding(3, 16, tokens_per_domain=4, num_global_tokens=2, seed=0)
     >>> tokens(np.array([0, 2, 2, 1, 0])).shape
     (5, 6, 16)
+
+    With row-sparse gradients:
+
+    >>> tokens = DomainEmbedding(100_000, 16, tokens_per_domain=1, sparse_grad=True, seed=0)
+    >>> np.sum(tokens(np.array([5, 99_999, 5]))).backward()
+    >>> tokens.tokens.grad.rows
+    array([    5, 99999])
     """
 
     def __init__(
@@ -48,6 +74,7 @@ class DomainEmbedding(Module):
         tokens_per_domain: int = 8,
         num_global_tokens: int = 0,
         *,
+        sparse_grad: bool = False,
         dtype: npt.DTypeLike = np.float32,
         seed: Seed = None,
     ) -> None:
@@ -56,6 +83,7 @@ class DomainEmbedding(Module):
         self.emb_dim = check_count(emb_dim, "emb_dim")
         self.tokens_per_domain = check_count(tokens_per_domain, "tokens_per_domain")
         self.num_global_tokens = check_count(num_global_tokens, "num_global_tokens", least=0)
+        self.sparse_grad = bool(sparse_grad)
         own, shared = (np.random.default_rng(s) for s in spawn(seed, 2))
         dtype = check_dtype(dtype)
 
@@ -76,7 +104,8 @@ class DomainEmbedding(Module):
         -------
         Tensor, shape (*domain_id.shape, tokens_per_domain + num_global_tokens, emb_dim)
         """
-        context: Tensor = embedding(self.tokens, domain_ids(domain_id, self.num_domains))
+        look_up = row_sparse_embedding if self.sparse_grad else embedding
+        context: Tensor = look_up(self.tokens, domain_ids(domain_id, self.num_domains))
         if self.global_tokens is None:
             return context
         shared: Any = np.broadcast_to(self.global_tokens, (*context.shape[:-2], *self.global_tokens.shape))
@@ -86,4 +115,5 @@ class DomainEmbedding(Module):
     def extra_repr(self) -> str:
         """Sizes."""
         own, shared = self.tokens_per_domain, self.num_global_tokens
-        return f"num_domains={self.num_domains}, tokens_per_domain={own}, num_global_tokens={shared}"
+        sparse = ", sparse_grad=True" if self.sparse_grad else ""
+        return f"num_domains={self.num_domains}, tokens_per_domain={own}, num_global_tokens={shared}{sparse}"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import recording
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.autograd.tensors import Tensor
@@ -106,7 +107,12 @@ def carry_back(
             order = parent._order
             if between is not None and order not in between:
                 continue
-            c = joint[place] if rules is None else rules[place](g, ans, *values, **options)
+            if rules is None:
+                c = joint[place]
+                if type(c) is RowSparseGradient and (create_graph or parent._record is not None):
+                    c = np.asarray(c)  # it is for leaves to keep; rules are promised arrays
+            else:
+                c = rules[place](g, ans, *values, **options)
             data = parent._data
             if data is not None:  # the arguments of a pair of several outputs have no array of their own
                 if c.shape != data.shape:
@@ -129,7 +135,7 @@ def carry_back(
 
 def _owned(grad: Any, borrowed: bool) -> Any:
     """The gradient as something that no one else holds, so that it may be kept and written to."""
-    if isinstance(grad, Tensor):
+    if isinstance(grad, Tensor | RowSparseGradient):
         return grad
     if type(grad) is not np.ndarray:
         return np.array(grad)

@@ -5,22 +5,26 @@ calling NumPy costs more than the passes; over arrays of millions, fetching them
 all parameters lie on one line, one parameter after another.  Neighbours on it that are small are moved as one stretch;
 one that is large is moved a block at a time, so that the block stays near the processor for all of its passes.
 
+Of a table whose gradient is row-sparse only the rows that the gradient holds are touched.
+
 What a step needs besides is two blocks of scratch space, kept from step to step: it allocates nothing else of any
 parameter's size.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.shapes import Array
 
 BLOCK = 1 << 16  # numbers that are updated together
 
-Follow = Callable[[Array, Sequence[Array], int, Array], None]
+Follow = Callable[[Array, Sequence[Array], Any, Array], None]
 """`follow(grad, averages, t, out)`: move the averages after the gradient, in place, and leave in `out` what step number
-t takes away from the parameter; all of one shape."""
+t takes away from the parameter; all of one shape.  For rows of a table t may be an array, a number for each row."""
 
 
 class HasGradient(Protocol):
@@ -31,7 +35,8 @@ class HasGradient(Protocol):
         """The values, which are updated in place."""
 
     grad: Any
-    """The gradient, an array of the shape of `data`; None where the parameter took no part: then it is left alone."""
+    """The gradient, an array of the shape of `data` or a RowSparseGradient; None where the parameter took no part: then
+    it is left alone."""
 
 
 class Line:
@@ -64,18 +69,36 @@ class Line:
             for p, (start, stop) in zip(parameters, self._spans, strict=True)
         ]
 
-    def update(self, grads: Sequence[Any], steps: Sequence[int], keep: float, follow: Follow) -> None:
+    def update(self, grads: Sequence[Any], steps: Sequence[Any], keep: float, follow: Follow) -> None:
         """Set p <- keep p - (what `follow` says) for every parameter p that has a gradient; `steps` are their t."""
         for run in self._runs(grads, steps):
             if len(run) > 1:
                 self._together(run, grads, steps[run[0]], keep, follow)
                 continue
             (i,) = run
+            if isinstance(grads[i], RowSparseGradient):
+                self._by_rows(i, grads[i], steps[i], keep, follow)
+                continue
             for value, grad, *averages in blocks(self.parameters[i].data, grads[i], *self.averages[i], size=BLOCK):
                 step = self._space[value.dtype][0, : value.size].reshape(value.shape)
                 follow(grad, averages, steps[i], step)
                 value *= keep
                 value -= step
+
+    def _by_rows(self, i: int, grad: RowSparseGradient, t: Any, keep: float, follow: Follow) -> None:
+        """Update the rows of a table that its gradient holds, and no others."""
+        values = self.parameters[i].data
+        at_once = max(1, BLOCK // max(1, math.prod(grad.shape[1:])))
+        for start in range(0, len(grad.rows), at_once):
+            here = slice(start, start + at_once)
+            rows = grad.rows[here]
+            averages, value = [average[rows] for average in self.averages[i]], values[rows]
+            step = np.empty_like(value)
+            follow(grad.values[here], averages, t if np.ndim(t) == 0 else t[here], step)
+            value *= keep
+            value -= step
+            for whole, part in zip((*self.averages[i], values), (*averages, value), strict=True):
+                whole[rows] = part
 
     def _together(self, run: list[int], grads: Sequence[Any], t: int, keep: float, follow: Follow) -> None:
         """Update several neighbours as one stretch of the line."""
@@ -88,11 +111,14 @@ class Line:
             value *= keep
             value -= step[begin - start : end - start].reshape(value.shape)
 
-    def _runs(self, grads: Sequence[Any], steps: Sequence[int]) -> Iterator[list[int]]:
+    def _runs(self, grads: Sequence[Any], steps: Sequence[Any]) -> Iterator[list[int]]:
         """Go through the parameters with a gradient: neighbours at the same step, as long as a block holds them."""
         run: list[int] = []
         for i, (start, stop) in enumerate(self._spans):
             if grads[i] is None:
+                continue
+            if isinstance(grads[i], RowSparseGradient):
+                yield [i]
                 continue
             if run:
                 first, last = run[0], run[-1]

@@ -16,13 +16,22 @@ counts as the zero that it stands for.
 Clipping shortens all gradients together where they are longer, as one vector, than is wanted; their direction stays:
 
     g <- g * min(1, limit / |g|)              |g|^2 = the sum of the squares over all parameters
+
+Tables whose gradient is row-sparse (`RowSparseGradient`) are followed lazily: every row counts as a parameter of its
+own, and those that the gradient does not hold have none in this step and are left alone, as a whole parameter without
+a gradient is.  Their values do not decay; their averages stay as they were, and nothing makes up for that when they are
+met again; AdamW's t counts a row's own steps.  So a lazy step costs by the rows that it touches.  It is not the dense
+step, in which a row that was not looked up has gradient 0: that one decays its values and its averages, and moves it on
+by what is left of them.  Without momentum and weight decay SGD's two are the same.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.shapes import Array
 from acg_numpy.training.line import HasGradient, Line, blocks
 
@@ -46,6 +55,11 @@ class SGD:
     ------
     ValueError
         If there is no parameter, one is listed twice, or a number is out of range.
+
+    Notes
+    -----
+    Lazy where a gradient is row-sparse: of a row that it does not hold, neither value nor velocity changes, so that the
+    row neither decays nor coasts; a row's velocity keeps `momentum` of what it was when the row was last held.
 
     Examples
     --------
@@ -120,6 +134,13 @@ class AdamW:
     A gradient counts as zero when its root mean square is below 4 machine epsilons times that of the largest gradient:
     it is rounding noise then (see the head of this file).
 
+    Lazy where a gradient is row-sparse: of a row that it does not hold, neither the value (no weight decay, no step)
+    nor the two averages change.  A row that it holds takes the step of a parameter of its own that has met as many
+    gradients as the row has: it decays once by lr * weight_decay, each of its averages keeps `betas` of what it was
+    when the row was last held, and t in the correction of their start at 0 counts the row's own steps (kept in the
+    state, as `row_steps`, from the first row-sparse gradient on).  A dense gradient holds all rows.  The root mean
+    square that is compared with the largest one is taken over the rows held.
+
     References
     ----------
     Loshchilov and Hutter, "Decoupled weight decay regularization", 2019, algorithm 2.
@@ -151,6 +172,7 @@ class AdamW:
         self.parameters = _distinct(parameters)
         self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
         self._steps = np.zeros(len(self.parameters), np.int64)
+        self._row_steps: dict[int, Array] = {}  # of tables that have met a row-sparse gradient, for each row
         self._line = Line(self.parameters, 2)  # the mean gradient, and the mean square
 
     def zero_grad(self) -> None:
@@ -162,10 +184,28 @@ class AdamW:
         """Update every parameter that has a gradient."""
         sizes = [_root_mean_square(p.grad) for p in self.parameters]
         grads = [_unless_noise(p.grad, size, max(sizes)) for p, size in zip(self.parameters, sizes, strict=True)]
-        self._steps += [grad is not None for grad in grads]
-        self._line.update(grads, self._steps.tolist(), 1.0 - self.lr * self.weight_decay, self._follow)
+        steps = []
+        t: Any
+        for i, grad in enumerate(grads):
+            if isinstance(grad, RowSparseGradient) or (i in self._row_steps and grad is not None):
+                grads[i], t = self._count_rows(i, grad)
+            else:
+                t = int(self._steps[i]) + 1
+            self._steps[i] += grad is not None
+            steps.append(t)
+        self._line.update(grads, steps, 1.0 - self.lr * self.weight_decay, self._follow)
 
-    def _follow(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
+    def _count_rows(self, i: int, grad: Any) -> tuple[RowSparseGradient, Array]:
+        """Count a step for each row that a table's gradient holds: all of them, if it is dense."""
+        if not isinstance(grad, RowSparseGradient):
+            grad = RowSparseGradient(np.arange(len(grad)), grad, grad.shape)
+        if i not in self._row_steps:
+            before = int(self._steps[i])
+            self._row_steps[i] = np.zeros(len(grad), np.int64) if not before else np.full(len(grad), before)
+        self._row_steps[i][grad.rows] += 1
+        return grad, self._row_steps[i][grad.rows]
+
+    def _follow(self, grad: Array, averages: Sequence[Array], t: Any, out: Array) -> None:
         beta1, beta2 = self.betas
         m, v = averages
         m *= beta1
@@ -175,12 +215,12 @@ class AdamW:
         out *= 1.0 - beta2
         v += out
 
-        # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections drawn into scalars
-        c1, c2 = 1.0 - beta1**t, 1.0 - beta2**t
+        # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections drawn into one number a step, or a row
+        c1, root = 1.0 - beta1**t, (1.0 - beta2**t) ** 0.5
         np.sqrt(v, out=out)
-        out += self.eps * math.sqrt(c2)
+        out += _column(self.eps * root, out)
         np.divide(m, out, out=out)
-        out *= self.lr * math.sqrt(c2) / c1
+        out *= _column(self.lr * root / c1, out)
 
     def state_dict(self) -> dict[str, Array]:
         """Copy what the next step depends on, as a flat dict of arrays."""
@@ -188,11 +228,21 @@ class AdamW:
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Go on from a `state_dict`; nothing changes if it does not fit (ValueError)."""
-        _load(self._state(), state)
+        had = self._row_steps
+        self._row_steps = {
+            i: np.zeros(p.data.shape[:1], np.int64) for i, p in enumerate(self.parameters) if f"row_steps.{i}" in state
+        }
+        try:
+            _load(self._state(), state)
+        except ValueError:
+            self._row_steps = had
+            raise
 
     def _state(self) -> dict[str, Array]:
+        rows = {f"row_steps.{i}": steps for i, steps in self._row_steps.items()}
         mean = {f"mean.{i}": m for i, (m, _) in enumerate(self._line.averages)}
-        return {"steps": self._steps, **mean, **{f"square.{i}": v for i, (_, v) in enumerate(self._line.averages)}}
+        square = {f"square.{i}": v for i, (_, v) in enumerate(self._line.averages)}
+        return {"steps": self._steps, **mean, **square, **rows}
 
 
 def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
@@ -201,7 +251,7 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     Parameters
     ----------
     parameters : iterable of Parameter
-        Those without a gradient count as 0.
+        Those without a gradient count as 0.  A row-sparse gradient stays row-sparse.
     limit : float
         The largest global norm that is let through, above 0.
 
@@ -233,7 +283,7 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     """
     check_limit("limit", limit)
     listed = [p for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(_sum_of_squares(p.grad) for p in listed))
+    norm = math.sqrt(sum(_sum_of_squares(_numbers(p.grad)) for p in listed))
     if not math.isfinite(norm):
         raise FloatingPointError(
             f"the gradients have norm {norm}: look for huge inputs, or take a smaller learning rate"
@@ -250,6 +300,16 @@ def check_limit(name: str, limit: float) -> None:
         raise ValueError(f"{name} must be a finite number above 0, but it is {limit}")
 
 
+def _numbers(grad: Any) -> Array:
+    """Give the numbers of a gradient that may be other than 0."""
+    return grad.values if isinstance(grad, RowSparseGradient) else grad
+
+
+def _column(numbers: Any, like: Array) -> Any:
+    """Let a number for each row stand beside the rows; one number for all stays as it is."""
+    return numbers if np.ndim(numbers) == 0 else numbers.astype(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
+
+
 def _sum_of_squares(grad: Array) -> float:
     """Add squares up in double precision, so that none overflows; no more than a few at a time are widened."""
     total = 0.0
@@ -259,18 +319,19 @@ def _sum_of_squares(grad: Array) -> float:
     return total
 
 
-def _root_mean_square(grad: Array | None) -> float:
-    if grad is None or not grad.size:
+def _root_mean_square(grad: Any) -> float:
+    if grad is None or not _numbers(grad).size:
         return 0.0
-    flat = np.ravel(grad, order="K")
-    return math.sqrt(float(np.dot(flat, flat)) / grad.size)
+    flat = np.ravel(_numbers(grad), order="K")
+    return math.sqrt(float(np.dot(flat, flat)) / flat.size)
 
 
-def _unless_noise(grad: Array | None, size: float, largest: float) -> Array | None:
+def _unless_noise(grad: Any, size: float, largest: float) -> Any:
     """Give the gradient, or zeros for one that lies below the rounding error of the largest."""
     if grad is None or size > 4.0 * float(np.finfo(grad.dtype).eps) * largest:
         return grad
-    return np.broadcast_to(np.zeros((), grad.dtype), grad.shape)
+    zeros = np.broadcast_to(np.zeros((), grad.dtype), _numbers(grad).shape)
+    return grad.with_values(zeros) if isinstance(grad, RowSparseGradient) else zeros
 
 
 def _distinct(parameters: Iterable[HasGradient]) -> Sequence[HasGradient]:
