@@ -135,11 +135,9 @@ def carry_back(
 
 def _owned(grad: Any, borrowed: bool) -> Any:
     """The gradient as something that no one else holds, so that it may be kept and written to."""
-    if isinstance(grad, Tensor | RowSparseGradient):
-        return grad
-    if type(grad) is not np.ndarray:
-        return np.array(grad)
-    return grad.copy() if borrowed or grad.base is not None else grad
+    if type(grad) is np.ndarray:
+        return grad.copy() if borrowed or grad.base is not None else grad
+    return grad if isinstance(grad, Tensor) or type(grad) is RowSparseGradient else np.array(grad)
 
 
 def _between(results: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
