@@ -72,9 +72,8 @@ def carry_back(
     Rules are called with arrays, or with Tensors where the pass is to be differentiated itself.
     """
     grads: dict[int, Any] = {}  # order -> the gradient so far
-    tensors: dict[int, Tensor] = {}
     borrowed: set[int] = set()  # orders whose gradient is an array that somebody else holds too
-    youngest: list[int] = []  # a heap of negated orders
+    youngest: list[tuple[int, Tensor]] = []  # a heap by negated orders
     arrived: list[tuple[Tensor, Any]] = []
     ans: Any
     values: Sequence[Any]
@@ -83,13 +82,14 @@ def carry_back(
         if order in grads:
             grads[order] = grads[order] + grad
         elif between is None or order in between:
-            grads[order], tensors[order] = grad, result
+            grads[order] = grad
             borrowed.add(order)
-            heappush(youngest, -order)
+            heappush(youngest, (-order, result))
 
     while youngest:
-        order = -heappop(youngest)
-        t, g = tensors.pop(order), grads.pop(order)
+        _, t = heappop(youngest)
+        order = t._order
+        g = grads.pop(order)
         if t._record is None or order in targets:
             arrived.append((t, _owned(g, order in borrowed)))
             continue
@@ -98,7 +98,9 @@ def carry_back(
         if type(entry) is Primitive:
             rules, ans, values = entry.rules, t, args
             if not create_graph:
-                ans, values = t._data, [a._data if isinstance(a, Tensor) else a for a in args]
+                ans, values = t._data, []
+                for a in args:  # a comprehension would cost a call
+                    values.append(a._data if isinstance(a, Tensor) else a)
         else:  # a pair gives all its gradients at once
             joint = entry.pull(g, args, options, saved, create_graph)
         for place, parent in enumerate(args):
@@ -107,12 +109,12 @@ def carry_back(
             order = parent._order
             if between is not None and order not in between:
                 continue
-            if rules is None:
+            if rules is not None:
+                c = rules[place](g, ans, *values, **options) if options else rules[place](g, ans, *values)
+            else:
                 c = joint[place]
                 if type(c) is RowSparseGradient and (create_graph or parent._record is not None):
                     c = np.asarray(c)  # it is for leaves to keep; rules are promised arrays
-            else:
-                c = rules[place](g, ans, *values, **options)
             data = parent._data
             if data is not None:  # the arguments of a pair of several outputs have no array of their own
                 if c.shape != data.shape:
@@ -122,14 +124,15 @@ def carry_back(
                     )
                 if c.dtype is not data.dtype and c.dtype != data.dtype:
                     c = c.astype(data.dtype)
-            if order in grads:
-                grads[order] = grads[order] + c
+            before = grads.get(order)
+            if before is not None:
+                grads[order] = before + c
                 borrowed.discard(order)
             else:
-                grads[order], tensors[order] = c, parent
+                grads[order] = c
                 if c is g:
                     borrowed.add(order)
-                heappush(youngest, -order)
+                heappush(youngest, (-order, parent))
     return arrived
 
 
