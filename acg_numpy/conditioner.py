@@ -198,6 +198,7 @@ class AttentionConditioner(Module):
             kernel=plan.kernel,
             groups=groups,
             with_weights=return_attention,
+            sparse_grad=own.sparse_grad,
         )
         out, weights = found if return_attention else (found, None)
         if batch != out.shape[:-1]:

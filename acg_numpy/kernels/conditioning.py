@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy.autograd import Tensor, from_passes
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.kernels import absorbed, classroom, gathered, grouped
 from acg_numpy.kernels.grouping import Groups, every_domain, group
-from acg_numpy.kernels.tables import Projections, Tables, joined, make_tables, split_tokens
+from acg_numpy.kernels.tables import Projections, Tables, is_all, joined, make_tables, split_tokens
 from acg_numpy.shapes import Array
 
 
@@ -27,6 +28,7 @@ class Cache(NamedTuple):
     tables: Tables
     groups: Groups
     dropout_mask: Array | None
+    sparse_grad: bool
 
 
 def condition_forward(
@@ -49,6 +51,7 @@ def condition_forward(
     kernel: str,
     groups: Groups,
     with_weights: bool,
+    sparse_grad: bool = False,
 ) -> tuple[Any, Any]:
     """Condition users on domains.
 
@@ -68,6 +71,8 @@ def condition_forward(
         Of the ids.
     with_weights : bool
         Whether the weights are wanted as well.
+    sparse_grad : bool
+        Whether the gradient of `tokens` is to be a `RowSparseGradient`, of the domains that occur.
 
     Returns
     -------
@@ -86,7 +91,9 @@ def condition_forward(
     rows_mask, rows_dropped = to_rows(mask, groups), to_rows(dropout_mask, groups)
     run: Any = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}[kernel]
     out, inner = run.forward(user_emb, tables, projections, groups, rows_mask, rows_dropped, num_heads)
-    cache = Cache(kernel, inner, user_emb, tokens, global_tokens, projections, tables, groups, rows_dropped)
+    cache = Cache(
+        kernel, inner, user_emb, tokens, global_tokens, projections, tables, groups, rows_dropped, sparse_grad
+    )
     found = from_rows(out, groups)
     if with_weights:
         return (found, from_rows(run.weights_of(inner, groups), groups)), cache
@@ -111,8 +118,9 @@ def by_composition(
         wide = np.broadcast_to(user_emb[:, None], (users, number, user_emb.shape[-1]))
         user_emb = np.reshape(wide, (users * number, user_emb.shape[-1]))
         ids = np.tile(ids, users)
-        mask = None if mask is None else mask.reshape(users * number, -1)
-        dropout_mask = None if dropout_mask is None else dropout_mask.reshape(users * number, num_heads, -1)
+        mask = None if mask is None else mask.reshape(users * number, mask.shape[-1])
+        if dropout_mask is not None:
+            dropout_mask = dropout_mask.reshape(users * number, *dropout_mask.shape[2:])
     out, P, cache = classroom.forward(user_emb, tokens, global_tokens, weights, ids, mask, dropout_mask, num_heads)
     if groups.every:
         out = np.reshape(out, (users, number, out.shape[-1]))
@@ -140,7 +148,10 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
         user = found.users
         if groups.every:
             user = np.sum(user.reshape(len(groups.present), -1, user.shape[-1]), axis=0)
-    tokens, shared = split_tokens(found.tables.tokens, cache.tokens, cache.global_tokens, groups.present)
+    grad_tokens, shared = split_tokens(found.tables.tokens, cache.tokens, cache.global_tokens)
+    tokens: Any = RowSparseGradient(groups.present, grad_tokens, cache.tokens.shape)
+    if not cache.sparse_grad:
+        tokens = grad_tokens if is_all(groups.present, len(cache.tokens)) else np.asarray(tokens)
     p = cache.projections
     return (
         user,
@@ -162,8 +173,9 @@ def composition_backward(
 ) -> tuple[Any, ...]:
     """The classroom's backward, with the users' copies added up."""
     if every is not None:
-        grad_out = np.reshape(grad_out, (-1, grad_out.shape[-1]))
-        grad_weights = None if grad_weights is None else np.reshape(grad_weights, (-1, *grad_weights.shape[2:]))
+        rows = every[0] * every[1]
+        grad_out = np.reshape(grad_out, (rows, grad_out.shape[-1]))
+        grad_weights = None if grad_weights is None else np.reshape(grad_weights, (rows, *grad_weights.shape[2:]))
     user, *others = classroom.backward(grad_out, grad_weights, cache)
     if every is not None:
         user = np.sum(np.reshape(user, (*every, user.shape[-1])), axis=1)

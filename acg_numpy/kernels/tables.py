@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.shapes import Array
 
 
@@ -89,10 +88,8 @@ def tables_backward(grad_keys: Array, grad_values: Array, tables: Tables, weight
     return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, np.sum(dV, axis=0))
 
 
-def split_tokens(grad: Array, tokens: Array, global_tokens: Array | None, present: Array) -> tuple[Array, Array | None]:
-    """The gradient of the context, (N, K, D), given back to the table of all domains and to the shared tokens."""
+def split_tokens(grad: Array, tokens: Array, global_tokens: Array | None) -> tuple[Array, Array | None]:
+    """The gradient of the context, (N, K, D), in that of the domains' own tokens and that of the shared ones."""
     own = tokens.shape[1]
-    grad_tokens = np.ascontiguousarray(grad[:, :own])
-    if not is_all(present, len(tokens)):
-        grad_tokens = scatter_add(grad_tokens, present, len(tokens))
-    return grad_tokens, None if global_tokens is None else np.sum(grad[:, own:], axis=0)
+    shared = None if global_tokens is None else np.sum(grad[:, own:], axis=0)
+    return np.ascontiguousarray(grad[:, :own]), shared

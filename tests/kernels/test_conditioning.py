@@ -155,3 +155,17 @@ def test_a_plan_says_what_is_used_and_why():
     assert conditioner.plan(users[:0], np.zeros(0, int)).kernel == "classroom"
     every = conditioner.plan(users[:, None], np.arange(8))
     assert every.shapes["results"] == 8 * 4096
+
+
+@kernels
+def test_a_table_with_row_sparse_gradients_gets_one_of_the_domains_that_occur(kernel):
+    rng = np.random.default_rng(0)
+    users, ids = rng.normal(size=(7, 6)), np.array([40, 3, 40, 3, 3, 90, 40])
+    grads = {}
+    for sparse in (True, False):
+        conditioner = AttentionConditioner(6, 2, 100, tokens_per_domain=3, kernel=kernel, dtype=np.float64, seed=0)
+        conditioner.domain_embedding.sparse_grad = sparse
+        conditioner(users, ids).backward(users)
+        grads[sparse] = conditioner.domain_embedding.tokens.grad
+    assert list(grads[True].rows) == [3, 40, 90]
+    np.testing.assert_allclose(np.asarray(grads[True]), grads[False], rtol=1e-12)
