@@ -194,9 +194,11 @@ def _is_scale(x: Any) -> bool:
 
 def _summed(rows: Rows, values: Array) -> tuple[Rows, Array]:
     """Distinct rows, ascending, and the sum of the values of each; copies."""
+    if np.all(rows[1:] > rows[:-1]):
+        return rows.copy(), values.copy()
     order = np.argsort(rows, kind="stable")
     rows = rows[order]
-    first = np.flatnonzero(np.diff(rows, prepend=-1))  # where a new row begins
+    first = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))  # where a new row begins
     sums = values[order[first]]
     counts = np.diff(first, append=len(rows))
     several = counts > 1
