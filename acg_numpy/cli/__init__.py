@@ -17,7 +17,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from acg_numpy.cli import condition, demo, gradcheck, inspect, recommend, split, train
+from acg_numpy.cli import bench, condition, demo, gradcheck, inspect, recommend, split, train
 from acg_numpy.cli.layout import printable
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, ModuleType] = {
     "recommend": recommend,
     "condition": condition,
     "gradcheck": gradcheck,
+    "bench": bench,
 }
 
 EXAMPLES = """\

@@ -1,0 +1,112 @@
+"""The conditioner in libraries whose mathematics is written as NumPy's: JAX, HIPS autograd, MyGrad."""
+
+import math
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.cli.benching.cases import Batch, Case, Gradients
+from acg_numpy.cli.benching.running import Running
+from acg_numpy.shapes import Array
+
+
+def condition(
+    xp: Any,
+    softmax: Callable[[Any], Any],
+    parameters: Any,
+    users: Any,
+    ids: Any,
+    heads: int,
+    *,
+    tables: bool,
+) -> Any:
+    """Attend, with tokens looked up and then projected or, with `tables`, projected once and then looked up."""
+
+    def project(x: Any, name: str) -> Any:
+        return xp.matmul(x, parameters[f"attention.{name}.weight"]) + parameters[f"attention.{name}.bias"]
+
+    def split(x: Any) -> Any:  # (..., T, D) -> (..., H, T, d)
+        parts = xp.reshape(x, (*x.shape[:-1], heads, x.shape[-1] // heads))
+        return xp.swapaxes(parts, -2, -3)
+
+    tokens = parameters["domain_embedding.tokens"]  # (N, T, D)
+    context = tokens if tables else tokens[ids]
+    key, value = split(project(context, "key")), split(project(context, "value"))
+    if tables:
+        key, value = key[ids], value[ids]  # (B, H, T, d)
+    query = split(project(users, "query")[:, None])  # (B, H, 1, d)
+    scores = xp.matmul(query, xp.swapaxes(key, -1, -2)) * (1 / math.sqrt(key.shape[-1]))
+    out = xp.matmul(softmax(scores), value)  # (B, H, 1, d)
+    return project(xp.reshape(out, users.shape), "output")
+
+
+def jax(case: Case, parameters: Gradients, *, tables: bool) -> Running:
+    """Forward and backward in one function, jitted."""
+    jax, jnp = import_module("jax"), import_module("jax.numpy")
+    mine = {name: jnp.asarray(value) for name, value in parameters.items()}
+
+    @jax.jit  # type: ignore[untyped-decorator]
+    def both(mine: Any, users: Any, ids: Any, grad: Any) -> Any:
+        out, back = jax.vjp(
+            lambda p, u: condition(jnp, jax.nn.softmax, p, u, ids, case.heads, tables=tables), mine, users
+        )
+        return out, *back(grad)
+
+    def step(*batch: Any) -> Any:
+        return jax.block_until_ready(both(mine, *batch))
+
+    def prepare(batch: Batch) -> tuple[Any, ...]:
+        return tuple(jax.block_until_ready([jnp.asarray(array) for array in batch]))
+
+    def read(result: Any) -> tuple[Array, Gradients]:
+        out, gradients, users = result
+        named = {**gradients, "user_emb": users}
+        return np.asarray(out), {name: np.asarray(value) for name, value in named.items()}
+
+    return Running(step, prepare, read)
+
+
+def autograd(case: Case, parameters: Gradients) -> Running:
+    """HIPS autograd, with tables: by far the faster of the two there."""
+    anp, make_vjp = import_module("autograd.numpy"), import_module("autograd").make_vjp
+
+    def softmax(scores: Any) -> Any:
+        weights = anp.exp(scores - anp.max(scores, axis=-1, keepdims=True))
+        return weights / anp.sum(weights, axis=-1, keepdims=True)
+
+    def step(users: Array, ids: Array, grad: Array) -> Any:
+        def function(parameters: Any, users: Any) -> Any:
+            return condition(anp, softmax, parameters, users, ids, case.heads, tables=True)
+
+        back, out = make_vjp(function, (0, 1))(parameters, users)
+        return out, *back(grad)
+
+    def read(result: Any) -> tuple[Array, Gradients]:
+        out, gradients, users = result
+        return out, {**gradients, "user_emb": users}
+
+    return Running(step, read=read)
+
+
+def mygrad(case: Case, parameters: Gradients) -> Running:
+    """MyGrad, with tables, and without its guard of memory, as its manual advises where time matters."""
+    mg = import_module("mygrad")
+    softmax = import_module("mygrad.nnet.activations").softmax
+    mine = {name: mg.tensor(value) for name, value in parameters.items()}
+
+    def step(users: Array, ids: Array, grad: Array) -> Any:
+        with mg.mem_guard_off:
+            for parameter in mine.values():
+                parameter.null_grad()
+            entered = mg.tensor(users)
+            out = condition(mg, softmax, mine, entered, ids, case.heads, tables=True)
+            out.backward(grad)
+        return out, entered
+
+    def read(result: Any) -> tuple[Array, Gradients]:
+        out, users = result
+        return out.data, {**{name: parameter.grad for name, parameter in mine.items()}, "user_emb": users.grad}
+
+    return Running(step, read=read)

@@ -1,0 +1,83 @@
+"""Who is measured, what has to be installed for it, and is it?"""
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from acg_numpy.cli.benching import arrays, ours, pytorch
+from acg_numpy.cli.benching.running import Running
+
+
+class Peer(NamedTuple):
+    """Somebody to stand beside: a short name, what it is, the package it needs (None: NumPy alone), and its step."""
+
+    name: str
+    meaning: str
+    package: str | None
+    make: Callable[..., Running]
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package can be imported."""
+        return self.package is None or find_spec(self.package) is not None
+
+
+OURS = "acg_numpy"
+PRODUCTS = "products"
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            "MHA",
+            "PyTorch's nn.MultiheadAttention over the tokens of each user's domain, looked up by F.embedding",
+            "torch",
+            pytorch.multi_head_attention,
+        ),
+        Peer(
+            "tables",
+            "PyTorch, keys and values of each domain projected once and then looked up",
+            "torch",
+            pytorch.projected_tables,
+        ),
+        Peer(
+            "brackets",
+            "PyTorch, with the brackets moved as the absorbed kernel moves them",
+            "torch",
+            pytorch.same_brackets,
+        ),
+        Peer("JAX", "JAX, jitted, tokens looked up and then projected", "jax", partial(arrays.jax, tables=False)),
+        Peer("JAX tables", "JAX, jitted, projected once and then looked up", "jax", partial(arrays.jax, tables=True)),
+        Peer("autograd", "HIPS autograd, projected once and then looked up", "autograd", arrays.autograd),
+        Peer("MyGrad", "MyGrad, projected once and then looked up", "mygrad", arrays.mygrad),
+        Peer(
+            "classroom", "acg_numpy itself with kernel='classroom'", None, partial(ours.conditioner, kernel="classroom")
+        ),
+        Peer(
+            PRODUCTS,
+            "the six bare matrix products of the absorbed form in NumPy, into arrays that are there: no softmax, no "
+            "sorting",
+            None,
+            ours.bare_products,
+        ),
+    )
+}
+
+SERVING = {
+    peer.name: peer
+    for peer in (
+        Peer(
+            "MHA pairs",
+            "PyTorch's nn.MultiheadAttention, a pair of user and domain a row",
+            "torch",
+            pytorch.serving_by_pairs,
+        ),
+        Peer(
+            "MHA domains",
+            "PyTorch's nn.MultiheadAttention, a call a domain with all users as its queries",
+            "torch",
+            pytorch.serving_by_domains,
+        ),
+    )
+}
