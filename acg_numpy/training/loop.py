@@ -14,7 +14,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import Checkpoint
 from acg_numpy.training.optimisers import AdamW, clip_gradients
-from acg_numpy.training.pairs import Ids, Pairs
+from acg_numpy.training.pairs import Ids, Pairs, drawn_candidates
 from acg_numpy.training.ranking import Ranker, Score, evaluate
 from acg_numpy.training.schedules import SCHEDULES
 
@@ -213,7 +213,7 @@ def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
     def score(users: Ids, domain: int) -> Array:
         with no_grad():
             condition = ranker(user_vectors[users, domain], np.full(len(users), domain))
-            scores: Array = ranker.score(condition, domain).numpy()
+            scores: Array = ranker.score(condition, domain).data
         return scores
 
     return score
@@ -221,9 +221,11 @@ def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
 
 def _one_epoch(course: Course, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:
     ranker, optimiser, total = course.ranker.train(), course.optimiser, 0.0
-    order = course.shuffle.permutation(len(pairs))
+    order, many = course.shuffle.permutation(len(pairs)), drawn_candidates(pairs.sizes)
     for start in range(0, len(order), BATCH):
-        batch = pairs.take(order[start : start + BATCH]).draw_candidates(course.shuffle)
+        batch = pairs.take(order[start : start + BATCH])
+        if many:
+            batch = batch.draw_candidates(course.shuffle)
         loss = ranker.loss(user_vectors[batch.users, batch.domains], batch)
         optimiser.zero_grad()
         loss.backward()
