@@ -9,8 +9,9 @@ Of B results (users), N domains that occur, K tokens a domain, D features, H hea
     classroom    6 B D^2 + 6 B K D + 12 B K D^2              0                        gathered rows B K D
 
 multiply-adds.  A product of small matrices runs slower than one of large ones, and each call costs something by itself;
-the weights below, in nanoseconds, were fitted to times on one machine, and a quarter more or less on another does not
-matter, as only their ratios do.
+the weights below, in nanoseconds, were fitted to some 250 shapes on one machine and one thread (`python -m
+tests.benchmarks.planning` shows how far the choice is from the best one), and a quarter more or less on another does
+not matter, as only their ratios do.
 """
 
 from dataclasses import dataclass
@@ -56,11 +57,20 @@ class Plan:
     __repr__ = __str__
 
 
-# Nanoseconds: of a multiply-add in a large product, in products of one domain, row by row; of an element of a score's
-# passes, of a row's; of a call.
-LARGE, OF_DOMAIN, OF_ROW = 0.012, 0.02, 0.1
-SCORE, ROW, GATHERED = 6.0, 3.0, 6.0
-PART, BATCH, PRODUCT = 60e3, 300e3, 0.6e3
+# Nanoseconds: of a multiply-add in products over users, in small ones of a domain, over tokens; of an element of the
+# scores' passes, of the users' rows, of the tables; of a piece of a domain, a head of a domain, a batch, a call.
+ABSORBED = {
+    "scores": 0.0171,
+    "passes": 3.16,
+    "rows": 5.6,
+    "tables": 0.0227,
+    "table": 7.6,
+    "part": 24.7e3,
+    "call": 275e3,
+}
+GROUPED = {"rows": 0.0207, "passes": 5.5, "padded": 8.48, "tables": 0.0222, "table": 11.0, "head": 389, "batch": 77.4e3}
+GATHERED = {"rows": 0.0313, "copies": 1.26, "passes": 22.3, "user": 179, "tables": 0.0198, "table": 15.8}
+CALL = 233e3  # of grouped and gathered
 
 
 def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[dict[str, float], dict[str, int]]:
@@ -69,25 +79,36 @@ def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[d
     parts = int(np.sum(-(-groups.counts // CHUNK)))
     batches = batches_of(groups)
     padded = sum(len(batch.domains) * batch.width for batch in batches)
-    absorbed = LARGE * 6 * B * H * K * D + SCORE * B * H * K + ROW * B * D + LARGE * 12 * N * K * D * D + PART * parts
+    over_tokens = N * K * D * D
+    absorbed = (
+        ABSORBED["scores"] * 6 * B * H * K * D
+        + ABSORBED["passes"] * B * H * K
+        + ABSORBED["rows"] * B * D
+        + ABSORBED["tables"] * 12 * over_tokens
+        + ABSORBED["table"] * N * H * K * D
+        + ABSORBED["part"] * parts
+        + ABSORBED["call"]
+    )
     grouped = (
-        LARGE * 6 * B * D * D
-        + OF_DOMAIN * 6 * padded * K * D
-        + SCORE * padded * H * K
-        + 3 * ROW * padded * D
-        + LARGE * 6 * N * K * D * D
-        + BATCH * len(batches)
-        + PRODUCT * 6 * N * H
+        GROUPED["rows"] * 6 * B * D * D
+        + GROUPED["passes"] * padded * H * K
+        + GROUPED["padded"] * padded * D
+        + GROUPED["tables"] * 6 * over_tokens
+        + GROUPED["table"] * N * K * D
+        + GROUPED["head"] * N * H
+        + GROUPED["batch"] * len(batches)
+        + CALL
     )
     gathered = (
-        LARGE * 6 * B * D * D
-        + OF_ROW * 6 * B * K * D
-        + GATHERED * B * K * D
-        + PRODUCT * 6 * B * H
-        + LARGE * 6 * N * K * D * D
-        + BATCH
+        GATHERED["rows"] * 6 * B * D * D
+        + GATHERED["copies"] * 6 * B * K * D
+        + GATHERED["passes"] * B * H * K
+        + GATHERED["user"] * B * H
+        + GATHERED["tables"] * 6 * over_tokens
+        + GATHERED["table"] * N * K * D
+        + CALL
     )
-    classroom = gathered + LARGE * 12 * B * K * D * D + GATHERED * B * K * D
+    classroom = gathered + GATHERED["rows"] * 12 * B * K * D * D  # every user's own copy of the tokens is projected
     costs = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered, "classroom": classroom}
     shapes = {"results": B, "domains": N, "tokens": K, "features": D, "heads": H, "padded": padded}
     return {kernel: cost / 1e6 for kernel, cost in costs.items()}, shapes
