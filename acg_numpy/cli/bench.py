@@ -95,17 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name in chosen:
         if name not in known:
             parser.error(f"--against: there is no {name!r} among {', '.join(map(repr, known))}")
-    peers, serving = ([name for name in chosen if name in kind and kind[name].installed] for kind in (PEERS, SERVING))
-    request = {
-        "cases": arguments.case or (QUICK if arguments.quick else CASES),
-        "served": SERVED if serving and not (arguments.quick or arguments.case) else None,
-        "peers": peers,
-        "serving": serving,
-        "packages": sorted({known[name].package or "numpy" for name in (*peers, *serving)}),
-        "rounds": arguments.rounds or (3 if arguments.quick else 11),
-        "threads": min(arguments.threads, os.cpu_count() or 1),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,  # before there is any of ours
-    }
+    cases = arguments.case or (QUICK if arguments.quick else CASES)
+    served = None if arguments.quick or arguments.case else SERVED
+    request = ask(chosen, cases, served, arguments.rounds or (3 if arguments.quick else 11), arguments.threads)
     found = []
     for one in measured(request):
         found.append(one)
@@ -117,6 +109,26 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join(as_told(found, missing, request)))
     return 1 if any(one.disagreed for one in found) else 0
+
+
+def ask(
+    chosen: Sequence[str], cases: "Sequence[Case]", served: "Case | None", rounds: int, threads: int = 2
+) -> dict[str, Any]:
+    """What the measuring process is told: of those chosen whoever is installed."""
+    from acg_numpy.cli.benching.peers import PEERS, SERVING
+
+    known = {**PEERS, **SERVING}
+    peers, serving = ([name for name in chosen if name in kind and kind[name].installed] for kind in (PEERS, SERVING))
+    return {
+        "cases": cases if peers else (),
+        "served": served if serving else None,
+        "peers": peers,
+        "serving": serving,
+        "packages": sorted({known[name].package or "numpy" for name in (*peers, *serving)}),
+        "rounds": rounds,
+        "threads": min(threads, os.cpu_count() or 1),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,  # before there is any of ours
+    }
 
 
 def measured(request: dict[str, Any]) -> "Iterator[Measured]":
@@ -228,7 +240,7 @@ def as_told(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
             users, dim, _, domains, _ = one.case
             yield paragraph(f"The conditions of {users:,} users in {domains} domains, D = {dim}, in eval:")
             yield from (f"  {name}  {shown(ratio(one, name))}" for name in request["serving"])
-    shown_names = [*names, *(request["serving"] if request["served"] is not None else [])]
+    shown_names = [*names, *(request["serving"] if request["served"] else [])]
     yield from listed("How to read it", READING)
     if request["load"] > BUSY:
         yield from listed(

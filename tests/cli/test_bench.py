@@ -25,22 +25,22 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nobody")
 def test_without_peers_it_measures_itself_and_says_what_to_install(capsys: Captured) -> None:
-    assert main(["bench", "--case", "64,8,2,3,4", "--case", "1,4,1,1,2", "--rounds", "2"]) == 0
+    assert main(["bench", "--case", "200,8,2,3,4", "--case", "64,4,1,1,2", "--rounds", "2"]) == 0
     out = capsys.readouterr().out
     rows = [line.split() for line in out.splitlines()]
     assert ["users", "D", "H", "domains", "tokens", "classroom", "products"] in rows
-    assert [" ".join(row[:5]) for row in rows if row[:1] in (["64"], ["1"])] == ["64 8 2 3 4", "1 4 1 1 2"]
+    assert [" ".join(row[:5]) for row in rows if row[:1] in (["200"], ["64"])] == ["200 8 2 3 4", "64 4 1 1 2"]
     for package in ("torch", "jax", "autograd", "mygrad"):
         assert f"pip install {package}" in out
 
 
 @pytest.mark.usefixtures("nobody")
 def test_json_holds_every_ratio_and_who_is_missing(capsys: Captured) -> None:
-    assert main(["bench", "--case", "64,8,2,3,4", "--rounds", "3", "--threads", "1", "--json"]) == 0
+    assert main(["bench", "--case", "200,8,2,3,4", "--rounds", "3", "--threads", "1", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["rounds"], told["threads"], list(told["versions"])) == (3, 1, ["numpy"])
     (row,) = told["cases"]
-    assert row["case"] == {"users": 64, "dim": 8, "heads": 2, "domains": 3, "tokens": 4}
+    assert row["case"] == {"users": 200, "dim": 8, "heads": 2, "domains": 3, "tokens": 4}
     assert set(row["ratios"]) == {"classroom", "products"}
     for name, ratio in row["ratios"].items():
         assert ratio > 0
@@ -175,6 +175,11 @@ def test_ratios_are_taken_round_by_round_and_averaged_as_ratios() -> None:
     assert geometric_mean([2, 8]) == pytest.approx(4)
     other = one._replace(seconds={OURS: np.ones(1), "MHA": np.full(1, 12.0)})
     assert bench.means([one, other], ["MHA", "products", "JAX"]) == pytest.approx({"MHA": 6, "products": 4})
+
+
+def test_what_goes_from_domain_to_domain_is_left_out_where_domains_have_few_users() -> None:
+    found = [measure.measure(Case(users, 8, 2, 3, 4), ["products"], 1) for users in (191, 192)]
+    assert ["products" in one.seconds for one in found] == [False, True]
 
 
 def test_quick_is_a_part_of_the_whole() -> None:

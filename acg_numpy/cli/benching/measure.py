@@ -37,7 +37,8 @@ class Measured(NamedTuple):
 
 def measure(case: Case, names: Sequence[str], rounds: int, *, seed: int = 0) -> Measured:
     """Time a step of training: ours and the named peers'."""
-    return side_by_side(case, ours.conditioner, {name: PEERS[name] for name in names}, rounds, seed)
+    peers = {name: PEERS[name] for name in names if case.users >= PEERS[name].least * case.domains}
+    return side_by_side(case, ours.conditioner, peers, rounds, seed)
 
 
 def measure_serving(names: Sequence[str], rounds: int, *, case: Case = SERVED, seed: int = 0) -> Measured:

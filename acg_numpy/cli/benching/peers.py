@@ -10,12 +10,16 @@ from acg_numpy.cli.benching.running import Running
 
 
 class Peer(NamedTuple):
-    """Somebody to stand beside: a short name, what it is, the package it needs (None: NumPy alone), and its step."""
+    """Somebody to stand beside: a short name, what it is, the package it needs (None: NumPy alone), and its step.
+
+    What goes from domain to domain is not for domains with less than `least` users on average, and not measured there.
+    """
 
     name: str
     meaning: str
     package: str | None
     make: Callable[..., Running]
+    least: int = 0
 
     @property
     def installed(self) -> bool:
@@ -43,9 +47,11 @@ PEERS = {
         ),
         Peer(
             "brackets",
-            "PyTorch, with the brackets moved as the absorbed kernel moves them",
+            "PyTorch, with the brackets moved as the absorbed kernel moves them, domain by domain; where domains have "
+            "16 users and more",
             "torch",
             pytorch.same_brackets,
+            least=16,
         ),
         Peer("JAX", "JAX, jitted, tokens looked up and then projected", "jax", partial(arrays.jax, tables=False)),
         Peer("JAX tables", "JAX, jitted, projected once and then looked up", "jax", partial(arrays.jax, tables=True)),
@@ -57,9 +63,10 @@ PEERS = {
         Peer(
             PRODUCTS,
             "the six bare matrix products of the absorbed form in NumPy, into arrays that are there: no softmax, no "
-            "sorting",
+            "sorting; where domains have 64 users and more",
             None,
             ours.bare_products,
+            least=64,
         ),
     )
 }
