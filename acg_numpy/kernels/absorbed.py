@@ -118,12 +118,12 @@ def forward(
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
     users = np.empty((len(user_emb), D + 1), dtype)
-    users[:, :D] = groups.sort(user_emb)
+    users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
     users[:, D] = 1.0
     A, C = absorb(tables, weights, H)
     parts = groups.parts()
     rows = int(np.sum(groups.counts))
-    out = np.empty((rows, D), dtype)
+    out = passing("out", (rows, D), dtype, groups)
     found: list[Array] = []
     dropped: list[Array] | None = None if dropout_mask is None else []
     for n, source, target in parts:
@@ -140,11 +140,17 @@ def forward(
     return out, Absorbed(users, A, C, found, dropped, parts)
 
 
+def passing(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], groups: Groups) -> Array:
+    """Room for what is sorted, and copied when it is put in order; where it is in order already, nobody copies it."""
+    return np.empty(shape, dtype) if groups.order is None else scratch.get(name, shape, dtype)
+
+
 def backward(
     grad_out: Array,
     cache: Absorbed,
     tables: Tables,
     weights: Projections,
+    groups: Groups,
     dropout_mask: Array | None,
     grad_weights: Array | None,
     num_heads: int,
@@ -157,7 +163,7 @@ def backward(
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, users.dtype
     dA, dC = np.zeros_like(A), np.zeros_like(C)
-    du = np.zeros((len(users), D), dtype)
+    du = passing("du", (len(users), D), dtype, groups)
     met = np.zeros(len(users), bool)
     for number, (n, source, target) in enumerate(parts):
         P, g = found[number], grad_out[target]

@@ -12,6 +12,7 @@ from acg_numpy.autograd import Tensor, from_passes
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.kernels import absorbed, classroom, gathered, grouped
 from acg_numpy.kernels.grouping import Groups, every_domain, group
+from acg_numpy.kernels.scratch import scratch
 from acg_numpy.kernels.tables import Projections, Tables, is_all, joined, make_tables, split_tokens
 from acg_numpy.shapes import Array
 
@@ -135,10 +136,13 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
     if not isinstance(cache, Cache):
         return composition_backward(grad_out, grad_weights, *cache)
     groups, H = cache.groups, cache.tables.keys.shape[0]
-    g = to_rows(grad_out, groups)
+    if groups.order is None:
+        g = to_rows(grad_out, groups)
+    else:
+        g = groups.sort(grad_out, out=scratch.get("grad", grad_out.shape, grad_out.dtype))
     gw = to_rows(grad_weights, groups)
     if cache.kernel == "absorbed":
-        found = absorbed.backward(g, cache.inner, cache.tables, cache.projections, cache.dropout_mask, gw, H)
+        found = absorbed.backward(g, cache.inner, cache.tables, cache.projections, groups, cache.dropout_mask, gw, H)
         user = groups.unsort(found.users) if groups.order is not None else found.users
     else:
         run: Any = grouped if cache.kernel == "grouped" else gathered
@@ -149,9 +153,10 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
         if groups.every:
             user = np.sum(user.reshape(len(groups.present), -1, user.shape[-1]), axis=0)
     grad_tokens, shared = split_tokens(found.tables.tokens, cache.tokens, cache.global_tokens)
-    tokens: Any = RowSparseGradient(groups.present, grad_tokens, cache.tokens.shape)
-    if not cache.sparse_grad:
-        tokens = grad_tokens if is_all(groups.present, len(cache.tokens)) else np.asarray(tokens)
+    tokens: Any = grad_tokens
+    if cache.sparse_grad or not is_all(groups.present, len(cache.tokens)):
+        tokens = RowSparseGradient(groups.present, grad_tokens, cache.tokens.shape)
+        tokens = tokens if cache.sparse_grad else np.asarray(tokens)
     p = cache.projections
     return (
         user,

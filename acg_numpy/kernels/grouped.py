@@ -19,21 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.kernels.absorbed import UserGrads
-from acg_numpy.kernels.grouping import Groups
+from acg_numpy.kernels.grouping import Batch, Groups
 from acg_numpy.kernels.scratch import scratch
 from acg_numpy.kernels.tables import Projections, Tables, tables_backward
 from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
 from acg_numpy.shapes import Array
-
-
-class Batch(NamedTuple):
-    """Domains whose groups are of like sizes, and their users padded to the largest."""
-
-    domains: Array  # (n,) among those that occur
-    row: Array  # (users,) which domain of the batch
-    column: Array  # (users,) which place in its group
-    target: Array  # (users,) rows among the sorted results
-    width: int  # m
 
 
 class Grouped(NamedTuple):
@@ -45,23 +35,6 @@ class Grouped(NamedTuple):
     weights: list[Array]  # (n, H, K, m)
     dropped: list[Array] | None
     mixed: Array  # (rows, D): O
-
-
-def batches_of(groups: Groups) -> list[Batch]:
-    """Domains by the size of their groups, halving from the largest."""
-    found = []
-    starts, counts = groups.starts, groups.counts
-    left = np.argsort(-counts, kind="stable")
-    while left.size:
-        width = int(counts[left[0]])
-        number = int(np.searchsorted(-counts[left], -(width // 2), side="left")) if width > 1 else left.size
-        domains = left[: max(1, number)]
-        of = counts[domains]
-        row = np.repeat(np.arange(len(domains)), of)
-        column = np.arange(len(row)) - np.repeat(np.cumsum(of) - of, of)
-        found.append(Batch(domains, row, column, np.repeat(starts[domains], of) + column, width))
-        left = left[len(domains) :]
-    return found
 
 
 def table_of(flat: Array, domains: Array, shape: tuple[int, int]) -> Array:
@@ -110,7 +83,7 @@ def forward(
         queries += weights.query_bias
     queries *= dtype.type(1 / math.sqrt(D // H))
     queries = groups.sort(queries)
-    batches, wide, found = batches_of(groups), [], []
+    batches, wide, found = groups.batches, [], []
     dropped: list[Array] | None = None if dropout_mask is None else []
     mixed = np.empty((len(queries), D), dtype)
     for batch in batches:

@@ -3,6 +3,8 @@
 Which users: either each of B users has a domain of their own, or every one of U users meets every one of N domains.
 """
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,7 +22,18 @@ class Part(NamedTuple):
     target: slice  # their rows among the sorted results
 
 
-class Groups(NamedTuple):
+class Batch(NamedTuple):
+    """Domains whose groups are of like sizes, and their users padded to the largest."""
+
+    domains: Array  # (n,) among those that occur
+    row: Array  # (users,) which domain of the batch
+    column: Array  # (users,) which place in its group
+    target: Array  # (users,) rows among the sorted results
+    width: int  # m
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
     """Users by domain.
 
     Attributes
@@ -40,7 +53,7 @@ class Groups(NamedTuple):
     order: Array | None
     every: bool
 
-    @property
+    @cached_property
     def starts(self) -> Array:
         """Where each domain's users begin."""
         return np.concatenate([[0], np.cumsum(self.counts)[:-1]]) if len(self.counts) else self.counts
@@ -55,22 +68,39 @@ class Groups(NamedTuple):
                 found.append(Part(domain, slice(first, last) if self.every else target, target))
         return found
 
+    @cached_property
+    def inverse(self) -> Array:
+        """Where each user stands when sorted."""
+        assert self.order is not None  # asked for only where there is one
+        inverse = np.empty_like(self.order)
+        inverse[self.order] = np.arange(len(self.order))
+        return inverse
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """Domains by the size of their groups, halving from the largest."""
+        found = []
+        left = np.argsort(-self.counts, kind="stable")
+        while left.size:
+            width = int(self.counts[left[0]])
+            number = int(np.searchsorted(-self.counts[left], -(width // 2), side="left")) if width > 1 else left.size
+            domains = left[: max(1, number)]
+            of = self.counts[domains]
+            row = np.repeat(np.arange(len(domains)), of)
+            column = np.arange(len(row)) - np.repeat(np.cumsum(of) - of, of)
+            found.append(Batch(domains, row, column, np.repeat(self.starts[domains], of) + column, width))
+            left = left[len(domains) :]
+        return found
+
     def sort(self, rows: Array, out: Array | None = None) -> Array:
         """Rows in order of domain."""
-        if self.order is None:
-            if out is None:
-                return rows
-            out[...] = rows
-            return out
-        return np.take(rows, self.order, axis=0, out=out, mode="clip")
+        return rows if self.order is None else np.take(rows, self.order, axis=0, out=out, mode="clip")
 
     def unsort(self, rows: Array) -> Array:
         """The opposite of `sort`, in a new array."""
         if self.order is None:
             return rows.copy()
-        found = np.empty_like(rows)
-        found[self.order] = rows
-        return found
+        return np.take(rows, self.inverse, axis=0, mode="clip")  # reading anywhere is cheaper than writing anywhere
 
 
 def group(ids: Array, num_domains: int) -> Groups:

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acg_numpy.kernels.grouped import batches_of
 from acg_numpy.kernels.grouping import CHUNK, Groups
 
 KERNELS = ("auto", "classroom", "gathered", "grouped", "absorbed")
@@ -77,7 +76,7 @@ def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[d
     """Milliseconds of each kernel, and what was counted."""
     B, N, K, D, H = int(groups.counts.sum()), len(groups.counts), tokens, features, heads
     parts = int(np.sum(-(-groups.counts // CHUNK)))
-    batches = batches_of(groups)
+    batches = groups.batches
     padded = sum(len(batch.domains) * batch.width for batch in batches)
     over_tokens = N * K * D * D
     absorbed = (
