@@ -2,8 +2,9 @@
 
 A step makes about a dozen passes over a parameter and its running averages.  Over arrays of a few hundred numbers,
 calling NumPy costs more than the passes; over arrays of millions, fetching them from memory does.  So the averages of
-all parameters lie on one line, one parameter after another.  Neighbours on it that are small are moved as one stretch;
-one that is large is moved a block at a time, so that the block stays near the processor for all of its passes.
+all parameters lie on one line, one parameter after another, the smallest first.  Neighbours on it that are small are
+moved as one stretch; one that is large is moved a block at a time, so that the block stays near the processor for all
+of its passes.
 
 Of a table whose gradient is row-sparse only the rows that the gradient holds are touched.
 
@@ -20,7 +21,8 @@ import numpy as np
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.shapes import Array
 
-BLOCK = 1 << 16  # numbers that are updated together
+BLOCK = 1 << 17  # numbers that are updated together
+SMALL = 1 << 14  # numbers of a parameter for which it is worth while to copy its gradient, to be updated with others
 
 Follow = Callable[[Array, Sequence[Array], Any, Array], None]
 """`follow(grad, averages, t, out)`: move the averages after the gradient, in place, and leave in `out` what step number
@@ -56,12 +58,16 @@ class Line:
 
     def __init__(self, parameters: Sequence[HasGradient], count: int) -> None:
         self.parameters = parameters
+        self._order = sorted(
+            range(len(parameters)), key=lambda i: (parameters[i].data.dtype.str, parameters[i].data.size)
+        )
         lengths: dict[Any, int] = {}  # a line for each dtype
-        self._spans = []
-        for p in parameters:
-            start = lengths.get(p.data.dtype, 0)
-            lengths[p.data.dtype] = start + p.data.size
-            self._spans.append((start, start + p.data.size))
+        self._spans = [(0, 0)] * len(parameters)
+        for i in self._order:
+            value = parameters[i].data
+            start = lengths.get(value.dtype, 0)
+            lengths[value.dtype] = stop = start + value.size
+            self._spans[i] = (start, stop)
         self._lines = {dtype: np.zeros((count, length), dtype) for dtype, length in lengths.items()}
         self._space = {dtype: np.empty((2, min(length, BLOCK)), dtype) for dtype, length in lengths.items()}
         self.averages = [
@@ -114,16 +120,18 @@ class Line:
     def _runs(self, grads: Sequence[Any], steps: Sequence[Any]) -> Iterator[list[int]]:
         """Go through the parameters with a gradient: neighbours at the same step, as long as a block holds them."""
         run: list[int] = []
-        for i, (start, stop) in enumerate(self._spans):
+        for i in self._order:
             if grads[i] is None:
                 continue
             if isinstance(grads[i], RowSparseGradient):
                 yield [i]
                 continue
+            start, stop = self._spans[i]
             if run:
                 first, last = run[0], run[-1]
                 if (
-                    start != self._spans[last][1]
+                    stop - start > SMALL
+                    or start != self._spans[last][1]
                     or stop - self._spans[first][0] > BLOCK
                     or steps[i] != steps[first]
                     or self.parameters[i].data.dtype != self.parameters[first].data.dtype

@@ -93,8 +93,11 @@ class SGD:
 
     def _follow(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
         (velocity,) = averages
-        velocity *= self.momentum
-        velocity += grad
+        if self.momentum:
+            velocity *= self.momentum
+            velocity += grad
+        else:
+            velocity[...] = grad
         np.multiply(velocity, self.lr, out=out)
 
     def state_dict(self) -> dict[str, Array]:
