@@ -41,8 +41,8 @@ READING = (
     "A number is the peer's time over acg_numpy's: 12 means twelve times as long, and below 1 acg_numpy loses.",
     "'products' is the other way round, acg_numpy's time over that of its six bare matrix products: 1 would be a "
     "kernel whose softmax, sorting and sums cost nothing.",
-    "Much of the distance to MHA is algebra, which anyone may use: the distance to 'tables' and to 'brackets', which "
-    "use more and more of it, says how much.",
+    "Much of the distance to MHA is algebra, which anyone may use: the distance to 'tables', 'brackets' and "
+    "'layout', which use more and more of it, says how much.",
 )
 
 
@@ -221,7 +221,7 @@ def as_told(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
     training = [one for one in found if not is_serving(one)]
     installed = ", ".join(f"{package} {version}" for package, version in versions(request["packages"]).items())
     yield paragraph(
-        f"A step of training, forward and backward, every gradient: float32, {request['threads']} threads, "
+        f"A step of training, forward and backward, every gradient: float32, threads: {request['threads']}, "
         f"{request['rounds']} rounds, {installed}."
     )
     yield ""

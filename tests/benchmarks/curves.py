@@ -32,7 +32,7 @@ SIZES = {
     "tokens": (2, 4, 8, 16, 32, 64),
     "domains": (1, 8, 64, 512, 4096),
 }
-AGAINST = ("MHA", "tables", "brackets", "JAX tables", "classroom")
+AGAINST = ("MHA", "tables", "layout", "JAX tables", "classroom")
 COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#0072B2", "#F0E442")  # Okabe and Ito's
 MIB = 1 << 20
 
@@ -86,14 +86,17 @@ def draw(path: Path, times: dict, memories: dict) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(SIZES), sharex="col", sharey="row", squeeze=False)
     for row, (found, label) in enumerate(
-        [(times, "time over acg_numpy's at the middle case"), (memories, "memory that a step adds, MiB")]
+        [(times, "time over ours at the middle"), (memories, "memory a step adds, MiB")]
     ):
         for axes, (size, points) in zip(panels[row], found.items(), strict=True):
             for colour, (name, curve) in zip(COLOURS, points.items(), strict=False):
                 width = 2.5 if name == OURS else 1.2
-                axes.loglog(*zip(*sorted(curve.items()), strict=True), "o-", color=colour, lw=width, ms=3, label=name)
+                axes.plot(*zip(*sorted(curve.items()), strict=True), "o-", color=colour, lw=width, ms=3, label=name)
             if row:
                 axes.set_xlabel(size)
+            axes.set_xscale("log", base=2)
+            axes.set_yscale("log")
+            axes.set_xticks(SIZES[size], [f"{value:,}" for value in SIZES[size]], rotation=45)
             axes.grid(alpha=0.3)
         panels[row, 0].set_ylabel(label)
     panels[0, 0].legend(fontsize="small")

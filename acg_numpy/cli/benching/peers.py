@@ -50,7 +50,14 @@ PEERS = {
             "PyTorch, with the brackets moved as the absorbed kernel moves them, domain by domain; where domains have "
             "16 users and more",
             "torch",
-            pytorch.same_brackets,
+            partial(pytorch.same_brackets, tokens_first=False),
+            least=16,
+        ),
+        Peer(
+            "layout",
+            "the same, with scores laid out as the absorbed kernel has them, too",
+            "torch",
+            partial(pytorch.same_brackets, tokens_first=True),
             least=16,
         ),
         Peer("JAX", "JAX, jitted, tokens looked up and then projected", "jax", partial(arrays.jax, tables=False)),

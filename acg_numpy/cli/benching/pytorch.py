@@ -60,8 +60,11 @@ def projected_tables(case: Case, parameters: Gradients) -> Running:
     return Running(step, _prepare(torch), _reader(linear, tokens))
 
 
-def same_brackets(case: Case, parameters: Gradients) -> Running:
-    """The absorbed form: per domain, what multiplies keys and values is multiplied in once."""
+def same_brackets(case: Case, parameters: Gradients, *, tokens_first: bool) -> Running:
+    """The absorbed form: per domain, what multiplies keys and values is multiplied in once.
+
+    With `tokens_first` scores are laid out as our kernel has them, so that softmax goes along whole rows.
+    """
     torch, _, tokens = _load(parameters)
     linear = _linear(torch, parameters)
     H, T, D, d = case.heads, case.tokens, case.dim, case.dim // case.heads
@@ -85,9 +88,13 @@ def same_brackets(case: Case, parameters: Gradients) -> Running:
         groups = users.index_select(0, order).split(torch.bincount(ids, minlength=case.domains).tolist())
         found = []
         for A, a, C, u in zip(*(part.unbind() for part in absorbed()), groups, strict=True):
-            scores = torch.addmm(a, A, u.T).view(H, T, -1)  # tokens before users: softmax goes along whole rows
-            weights = torch.softmax(scores, 1).view(H * T, -1)
-            found.append(torch.addmm(linear["output"].bias, weights.T, C))
+            if tokens_first:
+                scores = torch.addmm(a, A, u.T).view(H, T, -1)
+                weights = torch.softmax(scores, 1).view(H * T, -1).T
+            else:
+                scores = torch.addmm(a.T, u, A.T).view(-1, H, T)
+                weights = torch.softmax(scores, -1).view(-1, H * T)
+            found.append(torch.addmm(linear["output"].bias, weights, C))
         condition = torch.cat(found).index_select(0, place)
         condition.backward(grad)
         return condition, users
