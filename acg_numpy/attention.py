@@ -1,5 +1,6 @@
 """MultiHeadCrossAttention: queries from one source attend over keys and values from another."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,12 +8,24 @@ import numpy.typing as npt
 
 from acg_numpy.arguments import check_choice, check_count, check_dtype, check_input, check_rate
 from acg_numpy.autograd import from_passes
+from acg_numpy.kernels import tiled
 from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
 from acg_numpy.module import Module
-from acg_numpy.passes import multi_head_attention_backward, multi_head_attention_forward
+from acg_numpy.passes import (
+    linear_backward,
+    linear_forward,
+    merge_heads_backward,
+    merge_heads_forward,
+    multi_head_attention_backward,
+    multi_head_attention_forward,
+    split_heads_backward,
+    split_heads_forward,
+)
 from acg_numpy.shapes import Array, check_broadcast, check_mask
 
-KERNELS = ("auto", "classroom")
+KERNELS = ("auto", "classroom", "tiled")
+TILED_FROM = 1 << 26  # bytes of all scores: with fewer, tiles save little memory and no time
+TILED_HEAD = 1 << 16  # bytes of one head's: with fewer, Python's loop over the heads costs more than tiles save
 
 
 def _forward_with_weights(*inputs: Any, num_heads: int) -> tuple[tuple[Array, Array], Any]:
@@ -25,8 +38,17 @@ def _backward_with_weights(grads: tuple[Array, Array], cache: Any) -> Any:
     return multi_head_attention_backward(grad_out, cache, grad_weights=grad_weights)
 
 
+def _key_backward(grad_out: Array, cache: Any) -> Any:
+    """Of the key's projection: its bias changes nothing, and its gradient is exactly zero, not what rounding leaves."""
+    dx, dW, _ = linear_backward(grad_out, cache)
+    return dx, dW, None if cache.bias is None else np.zeros_like(cache.bias)
+
+
 attend = from_passes(multi_head_attention_forward, multi_head_attention_backward)
 attend_with_weights = from_passes(_forward_with_weights, _backward_with_weights)
+project_keys = from_passes(linear_forward, _key_backward)
+split_heads = from_passes(split_heads_forward, split_heads_backward)
+merge_heads = from_passes(merge_heads_forward, merge_heads_backward)
 
 
 class MultiHeadCrossAttention(Module):
@@ -46,7 +68,11 @@ class MultiHeadCrossAttention(Module):
     bias : bool
         Whether the four projections have one.
     kernel : str
-        How it is computed: "auto" or "classroom", both the composition of `acg_numpy.passes`.
+        How it is computed, with the same numbers.  "classroom" is the composition of `acg_numpy.passes`, which keeps
+        all weights.  "tiled" keeps none of them: it goes over blocks of queries and keys, and computes their weights
+        once more for the backward pass.  "auto" takes tiles where all scores together fill 64 MiB or more, and those
+        of one head, L x S, 64 KiB.  Where weights are asked for or dropped out, and in second derivatives, it is the
+        classroom in any case.
     dtype : floating dtype
         Of the parameters, of the computation, and of the output.
     seed : int, numpy.random.SeedSequence or None
@@ -120,6 +146,9 @@ class MultiHeadCrossAttention(Module):
             mask = np.asarray(mask)
             check_mask(mask, (*batch, *scores))
             batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
+        weights_needed = return_attention or (self.training and self.dropout > 0)
+        if not weights_needed and self._in_tiles((*batch, self.num_heads), scores):
+            return self._by_tiles(query, context, mask)
         dropped = None
         if self.training and self.dropout > 0:
             dropped = dropout_mask(self._dropout_rng, (*batch, self.num_heads, *scores), self.dropout, self.dtype)
@@ -128,6 +157,22 @@ class MultiHeadCrossAttention(Module):
         )
         run = attend_with_weights if return_attention else attend
         return run(query, context, *projections, mask, dropped, num_heads=self.num_heads)
+
+    def _in_tiles(self, heads: tuple[int, ...], scores: tuple[int, int]) -> bool:
+        """Whether tiles are asked for, or the scores so many that it is better not to hold them all."""
+        if self.kernel != "auto":
+            return self.kernel == "tiled"
+        one_head = math.prod(scores) * self.dtype.itemsize
+        return one_head >= TILED_HEAD and one_head * math.prod(heads) >= TILED_FROM
+
+    def _by_tiles(self, query: Any, context: Any, mask: Array | None) -> Any:
+        """`multi_head_attention_forward`, each step a node of its own."""
+        Q = self.query(query)  # (..., L, D)
+        K = project_keys(context, self.key.weight, self.key.bias)  # (..., S, D)
+        V = self.value(context)  # (..., S, D)
+        heads = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, D/H)
+        Z = tiled.attend(*heads, None if mask is None else np.expand_dims(mask, -3))  # (..., H, L, D/H)
+        return self.output(merge_heads(Z))
 
     def extra_repr(self) -> str:
         """Sizes and options."""

@@ -1,0 +1,237 @@
+"""Attention in tiles is attention: the classroom's numbers, whatever the blocks."""
+
+import tracemalloc
+from typing import Any
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy import MultiHeadCrossAttention, attention, hvp, tensor
+from acg_numpy.checks import check_backward
+from acg_numpy.kernels import tiled
+from acg_numpy.passes import scaled_dot_product_backward, scaled_dot_product_forward
+
+TOLERANCES = {"float64": 1e-10, "float32": 3e-5}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of at most 2 queries and 16 scores, so that small problems have many."""
+    monkeypatch.setattr(tiled, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(tiled, "BLOCK_BYTES", 64)
+
+
+@st.composite
+def problems(draw: st.DrawFn, least: int = 0, dtypes: tuple[str, ...] = tuple(TOLERANCES)) -> tuple[Any, ...]:
+    """Queries, keys, values and a mask whose leading axes broadcast; scores up to hundreds, rows without a key."""
+    shapes = hnp.mutually_broadcastable_shapes(num_shapes=4, max_dims=2, min_side=least, max_side=3)
+    batches = draw(shapes).input_shapes
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows, keys = draw(st.integers(least, 6)), draw(st.integers(least, 40))
+    d, d_v = draw(st.integers(1, 4)), draw(st.integers(least, 4))
+    dtype, size = draw(st.sampled_from(dtypes)), draw(st.sampled_from([0.1, 1.0, 10.0]))
+    query, key, value = (
+        rng.normal(size=(*batch, *rest)).astype(dtype)
+        for batch, rest in zip(batches, [(rows, d), (keys, d), (keys, d_v)], strict=False)
+    )
+    mask = None
+    if draw(st.booleans()):
+        mask = rng.random((*batches[3], draw(st.sampled_from([1, rows])), draw(st.sampled_from([1, keys])))) < draw(
+            st.sampled_from([0.1, 0.5, 0.9])
+        )
+    return np.asarray(size, dtype) * query, key, value, mask
+
+
+def assert_alike(found: Any, expected: Any) -> None:
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    size = np.max(np.abs(expected), initial=0)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCES[expected.dtype.name] * max(size, 1))
+
+
+@given(problems())
+def test_output_and_gradients_are_those_of_the_classroom(problem: tuple[Any, ...]) -> None:
+    out, cache = tiled.forward(*problem)
+    expected, kept = scaled_dot_product_forward(*problem)
+    assert_alike(out, expected)
+    grad_out = np.random.default_rng(0).normal(size=out.shape).astype(out.dtype)
+    grads = tiled.backward(grad_out, cache)
+    for found, known in zip(grads[:3], scaled_dot_product_backward(grad_out, kept)[:3], strict=True):
+        assert_alike(found, known)
+    assert grads.mask is None
+
+
+@given(problems(least=1, dtypes=("float64",)))
+def test_the_pair_passes_the_gradient_check(problem: tuple[Any, ...]) -> None:
+    check_backward(tiled.forward, tiled.backward, *problem, method="directional")
+
+
+def test_every_element_of_the_gradient_is_the_numeric_one() -> None:
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=shape) for shape in [(2, 5, 3), (7, 3), (2, 7, 2)]]
+    report = check_backward(tiled.forward, tiled.backward, *inputs, rng.random((5, 7)) < 0.6)
+    assert report.passed
+
+
+@given(problems(dtypes=("float64",)), st.data())
+def test_the_size_of_the_blocks_changes_nothing(problem: tuple[Any, ...], data: st.DataObject) -> None:
+    runs = []
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tiled, "BLOCK_ROWS", data.draw(st.integers(1, 7)))
+            patch.setattr(tiled, "BLOCK_BYTES", data.draw(st.sampled_from([1, 64, 512, 1 << 20])))
+            out, cache = tiled.forward(*problem)
+            runs.append((out, *tiled.backward(np.ones_like(out), cache)[:3]))
+    for one, other in zip(*runs, strict=True):
+        assert_alike(one, other)
+
+
+@given(problems(least=1))
+def test_a_query_without_a_key_gets_zero_and_passes_no_gradient(problem: tuple[Any, ...]) -> None:
+    query, key, value, _ = problem
+    mask = np.ones((query.shape[-2], key.shape[-2]), bool)
+    mask[0] = False
+    out, cache = tiled.forward(query, key, value, mask)
+    assert not out[..., 0, :].any()
+    grad_out = np.zeros_like(out)
+    grad_out[..., 0, :] = 1
+    for grad in tiled.backward(grad_out, cache)[:3]:
+        assert not grad.any()
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4])
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_huge_scores_overflow_nowhere_in_whatever_order_they_come(size: float, dtype: str) -> None:
+    keys = np.linspace(-1, 1, 33, dtype=dtype)[:, None]
+    query, value = np.array([[size], [-size]], dtype), np.arange(33, dtype=dtype)[:, None]
+    out, cache = tiled.forward(query, keys, value)
+    np.testing.assert_allclose(out, [[32.0], [0.0]] if size > 0 else [[0.0], [32.0]], atol=1e-200)
+    assert all(np.isfinite(grad).all() for grad in tiled.backward(np.ones_like(out), cache)[:3])
+
+
+def test_what_is_masked_may_be_as_large_as_it_likes() -> None:
+    key = np.array([[1e4], [1.0], [-1e4], [2.0]])
+    mask = np.array([[False, True, False, True]])
+    out, cache = tiled.forward(np.ones((1, 1)), key, key, mask)
+    expected, _ = tiled.forward(np.ones((1, 1)), key[mask[0]], key[mask[0]])
+    np.testing.assert_allclose(out, expected)
+    grads = tiled.backward(np.ones((1, 1)), cache)
+    np.testing.assert_array_equal(grads.key[~mask[0]], 0)
+    np.testing.assert_array_equal(grads.value[~mask[0]], 0)
+
+
+def test_blocks_in_which_nothing_is_allowed_are_left_out() -> None:
+    causal = np.tri(32, dtype=bool)
+    blocks = list(tiled._blocks(np.ones((32, 1)), np.ones((32, 1)), causal))  # 2 x 4 pairs each
+    assert sum(causal[rows, keys].sum() for rows, keys, _ in blocks) == causal.sum()
+    assert len(blocks) == sum(-(-(row + 2) // 4) for row in range(0, 32, 2))
+
+
+def test_no_array_is_as_large_as_the_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiled, "BLOCK_ROWS", 64)
+    monkeypatch.setattr(tiled, "BLOCK_BYTES", 1 << 16)
+    query, key, value = np.random.default_rng(0).normal(size=(3, 2048, 8))
+    tracemalloc.start()
+    try:
+        out, cache = tiled.forward(query, key, value)
+        tiled.backward(np.ones_like(out), cache)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2048 * 2048 * 8 / 16
+
+
+class TestMultiHeadCrossAttention:
+    """The kernel behind the module."""
+
+    @staticmethod
+    def twins(kernel: str = "tiled", **options: Any) -> tuple[MultiHeadCrossAttention, MultiHeadCrossAttention]:
+        made = [MultiHeadCrossAttention(8, 2, kernel=k, seed=0, **options) for k in (kernel, "classroom")]
+        for module in made:
+            for bias in (module.query.bias, module.key.bias, module.value.bias, module.output.bias):
+                if bias is not None:
+                    bias.data[...] = np.random.default_rng(1).normal(size=8)
+        return made[0], made[1]
+
+    @given(
+        hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=2, min_side=0, max_side=3),
+        st.integers(0, 5),
+        st.integers(0, 9),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from(list(TOLERANCES)),
+        st.integers(0, 2**32 - 1),
+    )
+    def test_output_and_every_gradient_are_those_of_the_classroom(
+        self, batches: Any, rows: int, keys: int, masked: bool, bias: bool, dtype: str, seed: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        query_batch, context_batch, mask_batch = batches.input_shapes
+        query = rng.normal(size=(*query_batch, rows, 8)).astype(dtype)
+        context = rng.normal(size=(*context_batch, keys, 8)).astype(dtype)
+        mask = rng.random((*mask_batch, rows, keys)) < 0.6 if masked else None
+        found = []
+        for module in self.twins(bias=bias, dtype=dtype):
+            x, c = tensor(query, requires_grad=True), tensor(context, requires_grad=True)
+            out = module(x, c, mask=mask)
+            out.backward(np.random.default_rng(seed).normal(size=out.shape).astype(dtype))
+            found.append([out.data, x.grad, c.grad, *(p.grad for p in module.parameters())])
+        for one, other in zip(*found, strict=True):
+            assert_alike(one, other)
+
+    def test_the_key_bias_learns_nothing_at_all(self) -> None:
+        module, _ = self.twins()
+        rng = np.random.default_rng(0)
+        np.sum(module(rng.normal(size=(5, 8)), rng.normal(size=(6, 8))) ** 2).backward()
+        np.testing.assert_array_equal(module.key.bias.grad, 0)
+
+    def test_second_derivatives_are_those_of_the_classroom(self) -> None:
+        rng = np.random.default_rng(0)
+        x, c, v = (rng.normal(size=(n, 8)) for n in (3, 5, 3))
+        mask = np.array([[True] * 5, [False] * 5, [True, False, True, False, True]])
+        products = [
+            hvp(lambda q, module=module: np.sum(module(q, c, mask=mask) ** 2), (x,), (v,))
+            for module in self.twins(dtype=np.float64)
+        ]
+        np.testing.assert_allclose(*products, rtol=1e-10, atol=1e-10)
+
+    def test_a_penalty_on_a_gradient_trains_as_in_the_classroom(self) -> None:
+        rng = np.random.default_rng(0)
+        x, c = rng.normal(size=(3, 8)), rng.normal(size=(5, 8))
+        found = []
+        for module in self.twins(dtype=np.float64):
+            t = tensor(x, requires_grad=True)
+            np.sum(np.tanh(module(t, c))).backward(create_graph=True)
+            np.sum(t.grad**2).backward()
+            found.append(module.query.weight.grad)
+        np.testing.assert_allclose(*found, rtol=1e-10)
+
+    def test_weights_are_there_when_asked_for(self) -> None:
+        (module, classroom), x = self.twins(), np.random.default_rng(0).normal(size=(3, 8))
+        for one, other in zip(*(m(x, x, return_attention=True) for m in (module, classroom)), strict=True):
+            np.testing.assert_array_equal(one.data, other.data)
+
+    def test_dropout_is_the_classroom_s_in_training_and_absent_in_use(self) -> None:
+        (module, classroom), x = self.twins(dropout=0.5), np.random.default_rng(0).normal(size=(3, 8))
+        np.testing.assert_array_equal(module(x, x).data, classroom(x, x).data)
+        np.testing.assert_allclose(module.eval()(x, x).data, classroom.eval()(x, x).data, rtol=1e-5, atol=1e-6)
+
+    def test_auto_takes_tiles_where_the_scores_are_large_and_the_heads_are_not_too_small(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(attention, "TILED_FROM", 1 << 12)
+        monkeypatch.setattr(attention, "TILED_HEAD", 1 << 9)
+        calls = []
+        monkeypatch.setattr(tiled, "attend", lambda *args: calls.append(args) or args[0])
+        module, x = self.twins("auto")[0], np.ones((10, 12, 8), np.float32)
+        for query, chosen in {
+            "one head of 576 bytes, 5,760 in all": (x[:5], 1),
+            "one head of 576 bytes, 3,456 in all": (x[:3], 0),
+            "one head of 48 bytes": (np.ones((100, 1, 8), np.float32), 0),
+        }.values():
+            calls.clear()
+            module(query, x[0])
+            assert len(calls) == chosen
