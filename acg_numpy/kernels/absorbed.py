@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.kernels.grouping import Groups, Part
-from acg_numpy.kernels.scratch import scratch
+from acg_numpy.kernels.scratch import Lease, lent, scratch
 from acg_numpy.kernels.tables import Projections, TableGrads, Tables, tables_backward
 from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
 from acg_numpy.shapes import Array
@@ -45,6 +45,8 @@ class Absorbed(NamedTuple):
     dropped : list of arrays like `weights`, or None
         P * M, where M is a dropout mask.
     parts : list of Part
+    leases : tuple of Lease
+        Of the memory that `users` and `weights` are in.
     """
 
     users: Array
@@ -53,6 +55,7 @@ class Absorbed(NamedTuple):
     weights: list[Array]
     dropped: list[Array] | None
     parts: list[Part]
+    leases: tuple[Lease, ...]
 
 
 class UserGrads(NamedTuple):
@@ -117,17 +120,19 @@ def forward(
     """
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
-    users = np.empty((len(user_emb), D + 1), dtype)
+    rows = int(np.sum(groups.counts))
+    leases = lent.take((len(user_emb), D + 1), dtype), lent.take((rows * H * K,), dtype)
+    users, room = leases[0].array, leases[1].array
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
     users[:, D] = 1.0
     A, C = absorb(tables, weights, H)
     parts = groups.parts()
-    rows = int(np.sum(groups.counts))
     out = passing("out", (rows, D), dtype, groups)
     found: list[Array] = []
     dropped: list[Array] | None = None if dropout_mask is None else []
     for n, source, target in parts:
-        S = (A[n] @ users[source].T).reshape(H, K, -1)
+        S = room[target.start * H * K : target.stop * H * K].reshape(H * K, -1)
+        S = np.matmul(A[n], users[source].T, out=S).reshape(H, K, -1)
         P = softmax_in_place(S, None if mask is None else mask[target].T)
         found.append(P)
         M = P
@@ -137,7 +142,7 @@ def forward(
         np.matmul(M.reshape(H * K, -1).T, C[n], out=out[target])
     if weights.output_bias is not None:
         out += weights.output_bias
-    return out, Absorbed(users, A, C, found, dropped, parts)
+    return out, Absorbed(users, A, C, found, dropped, parts, leases)
 
 
 def passing(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], groups: Groups) -> Array:
@@ -159,7 +164,7 @@ def backward(
 
     `grad_weights`, (rows, H, K), is what the loss adds to dP; the gradient of the dropout mask is not wanted.
     """
-    users, A, C, found, dropped, parts = cache
+    users, A, C, found, dropped, parts, _ = cache
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, users.dtype
     dA, dC = np.zeros_like(A), np.zeros_like(C)
