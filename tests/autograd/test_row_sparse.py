@@ -89,8 +89,9 @@ def test_a_multiple_is_the_dense_multiple(drawn, factor):
 
 def test_what_does_not_leave_zeros_zero_is_done_to_the_dense_array():
     grad = RowSparseGradient([1], [3.0], (3,))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         np.testing.assert_array_equal(grad * np.inf, [np.nan, np.inf, np.nan])
+        np.testing.assert_array_equal(grad / 0, [np.nan, np.inf, np.nan])
     np.testing.assert_array_equal(np.exp(grad), np.exp([0.0, 3.0, 0.0]))
     np.testing.assert_array_equal(grad * np.arange(3), [0, 3, 0])
     np.testing.assert_array_equal(1.0 - grad, [1.0, -2.0, 1.0])
@@ -108,6 +109,15 @@ def test_an_array_is_changed_in_place_as_by_the_dense_gradient(drawn):
     np.testing.assert_array_equal(array, expected)
     array += grad
     np.testing.assert_array_equal(array, expected + np.asarray(grad))
+
+
+@given(gradients())
+def test_a_sum_may_be_written_to_another_array(drawn):
+    grad, _, _ = drawn
+    array, out = np.ones(grad.shape, grad.dtype), np.full(grad.shape, 7, grad.dtype)
+    assert np.subtract(array, grad, out=out) is out
+    np.testing.assert_array_equal(out, 1 - np.asarray(grad))
+    np.testing.assert_array_equal(array, 1)
 
 
 def test_an_in_place_sum_does_not_cast_what_numpy_would_not():
