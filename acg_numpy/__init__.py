@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from acg_numpy.attention import MultiHeadCrossAttention
     from acg_numpy.autograd import (
         NoDerivativeError,
+        RowSparseGradient,
         Tensor,
         from_passes,
         grad,
@@ -45,6 +46,7 @@ __all__ = [
     "NoDerivativeError",
     "OneKeyWarning",
     "Parameter",
+    "RowSparseGradient",
     "Tensor",
     "check_backward",
     "from_passes",
