@@ -14,6 +14,7 @@ from acg_numpy.cli.parsing import Parser, Subcommands, whole
 if TYPE_CHECKING:
     from acg_numpy.cli.benching.cases import Case
     from acg_numpy.cli.benching.measure import Measured
+    from acg_numpy.shapes import Array
 
 DESCRIPTION = """\
 Time a step of training, from arrays to every gradient, beside the same step in whatever other libraries are installed,
@@ -155,12 +156,18 @@ def ratio(one: "Measured", name: str) -> float | None:
     """Their time over ours, the median over rounds; for the products ours over theirs."""
     import numpy as np
 
-    from acg_numpy.cli.benching.peers import PRODUCTS
-
     if name not in one.seconds:
         return None
-    ratios = one.ratios(name)
-    return float(np.median(1 / ratios if name == PRODUCTS else ratios))
+    ours, theirs = sides(one, name)
+    return float(np.median(theirs / ours))
+
+
+def sides(one: "Measured", name: str) -> "tuple[Array, Array]":
+    """Seconds of ours and theirs, in exchanged places for the products: a peer's time and a floor are read alike."""
+    from acg_numpy.cli.benching.peers import OURS, PRODUCTS
+
+    ours, theirs = one.seconds[OURS], one.seconds[name]
+    return (theirs, ours) if name == PRODUCTS else (ours, theirs)
 
 
 def means(found: "Sequence[Measured]", names: Sequence[str]) -> dict[str, float]:
@@ -178,23 +185,21 @@ def as_json(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
     from acg_numpy.cli.benching.peers import OURS, PEERS, SERVING
 
     known = {**PEERS, **SERVING}
-    rows = [
-        {
-            "case": one.case._asdict(),
-            "serving": is_serving(one),
-            "ratios": {name: ratio(one, name) for name in one.seconds if name != OURS},
-            "quartiles": {
-                name: np.quantile(one.ratios(name), (0.25, 0.75)).tolist() for name in one.seconds if name != OURS
-            },
-            "of_fastest_rounds": {
-                name: float(seconds.min() / one.seconds[OURS].min())
-                for name, seconds in one.seconds.items()
-                if name != OURS
-            },
-            "failed": one.failed,
-        }
-        for one in found
-    ]
+    rows = []
+    for one in found:
+        both = {name: sides(one, name) for name in one.seconds if name != OURS}
+        rows.append(
+            {
+                "case": one.case._asdict(),
+                "serving": is_serving(one),
+                "ratios": {name: ratio(one, name) for name in both},
+                "quartiles": {
+                    n: np.quantile(theirs / ours, (0.25, 0.75)).tolist() for n, (ours, theirs) in both.items()
+                },
+                "of_fastest_rounds": {n: float(theirs.min() / ours.min()) for n, (ours, theirs) in both.items()},
+                "failed": one.failed,
+            }
+        )
     return {
         "versions": versions(request["packages"]),
         "threads": request["threads"],

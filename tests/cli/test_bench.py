@@ -45,6 +45,9 @@ def test_json_holds_every_ratio_and_who_is_missing(capsys: Captured) -> None:
     for name, ratio in row["ratios"].items():
         assert ratio > 0
         assert told["geometric_means"][name] == pytest.approx(ratio)
+        low, high = row["quartiles"][name]
+        assert low <= ratio <= high
+        assert row["of_fastest_rounds"][name] > 0
     assert set(told["missing"]) == {*PEERS, *SERVING} - {"classroom", "products"}
 
 

@@ -30,10 +30,6 @@ class Measured(NamedTuple):
     failed: dict[str, str]
     disagreed: bool
 
-    def ratios(self, name: str) -> Array:
-        """Their time over ours, round by round."""
-        return self.seconds[name] / self.seconds[OURS]
-
 
 def measure(case: Case, names: Sequence[str], rounds: int, *, seed: int = 0) -> Measured:
     """Time a step of training: ours and the named peers'."""
