@@ -14,7 +14,7 @@ import numpy as np
 
 from acg_numpy.kernels.absorbed import UserGrads
 from acg_numpy.kernels.grouping import Groups
-from acg_numpy.kernels.tables import Projections, Tables, tables_backward
+from acg_numpy.kernels.tables import Projections, Tables, make_output, make_queries, tables_backward
 from acg_numpy.shapes import Array
 
 
@@ -41,11 +41,7 @@ def forward(
     """As `absorbed.forward`."""
     N, K, D = tables.tokens.shape
     H, d, dtype = num_heads, D // num_heads, user_emb.dtype
-    queries = groups.sort(user_emb) @ weights.query_weight
-    if weights.query_bias is not None:
-        queries += weights.query_bias
-    queries *= dtype.type(1 / math.sqrt(d))
-    q = queries.reshape(-1, H, d)
+    q = make_queries(groups.sort(user_emb), weights, H).reshape(-1, H, d)
     domain = np.repeat(np.arange(N), groups.counts)
     keys, values = (np.take(flat.reshape(H, N, K, d).swapaxes(0, 1), domain, axis=0) for flat in tables[1:])
     P = np.matmul(keys, q[..., None])[..., 0]  # (B, H, K)
@@ -58,10 +54,7 @@ def forward(
     P /= np.where(total != 0, total, dtype.type(1))
     M = P if dropout_mask is None else P * dropout_mask
     mixed = np.matmul(M[:, :, None], values).reshape(-1, D)
-    out = mixed @ weights.output_weight
-    if weights.output_bias is not None:
-        out += weights.output_bias
-    return out, Gathered(q, keys, values, P, M, mixed)
+    return make_output(mixed, weights), Gathered(q, keys, values, P, M, mixed)
 
 
 def backward(

@@ -21,7 +21,7 @@ import numpy as np
 from acg_numpy.kernels.absorbed import UserGrads
 from acg_numpy.kernels.grouping import Batch, Groups
 from acg_numpy.kernels.scratch import scratch
-from acg_numpy.kernels.tables import Projections, Tables, tables_backward
+from acg_numpy.kernels.tables import Projections, Tables, make_output, make_queries, tables_backward
 from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
 from acg_numpy.shapes import Array
 
@@ -78,11 +78,7 @@ def forward(
     """As `absorbed.forward`."""
     N, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
-    queries = user_emb @ weights.query_weight
-    if weights.query_bias is not None:
-        queries += weights.query_bias
-    queries *= dtype.type(1 / math.sqrt(D // H))
-    queries = groups.sort(queries)
+    queries = groups.sort(make_queries(user_emb, weights, H))
     batches, wide, found = groups.batches, [], []
     dropped: list[Array] | None = None if dropout_mask is None else []
     mixed = np.empty((len(queries), D), dtype)
@@ -98,10 +94,7 @@ def forward(
         unpadded(M.swapaxes(-1, -2) @ table_of(tables.values, batch.domains, (N, K)), batch, mixed)
         wide.append(q)
         found.append(P)
-    out = mixed @ weights.output_weight
-    if weights.output_bias is not None:
-        out += weights.output_bias
-    return out, Grouped(queries, batches, wide, found, dropped, mixed)
+    return make_output(mixed, weights), Grouped(queries, batches, wide, found, dropped, mixed)
 
 
 def backward(

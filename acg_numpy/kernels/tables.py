@@ -7,6 +7,7 @@ Backward, as everywhere: dE = sum_h dK_h W_k,h' + dV_h W_v,h',  dW_k,h = E' dK_h
 key's bias adds one number to all scores of a row.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +78,23 @@ def make_tables(tokens: Array, weights: Projections, num_heads: int) -> Tables:
     if weights.value_bias is not None:
         values += weights.value_bias
     return Tables(tokens, by_heads(keys, num_heads), by_heads(values, num_heads))
+
+
+def make_queries(user_emb: Array, weights: Projections, num_heads: int) -> Array:
+    """The users' queries, (B, D), divided by sqrt(d) already, as scores are to be."""
+    queries = user_emb @ weights.query_weight
+    if weights.query_bias is not None:
+        queries += weights.query_bias
+    queries *= queries.dtype.type(1 / math.sqrt(user_emb.shape[-1] // num_heads))
+    return queries
+
+
+def make_output(mixed: Array, weights: Projections) -> Array:
+    """What the heads give, (rows, D), through the output projection."""
+    out = mixed @ weights.output_weight
+    if weights.output_bias is not None:
+        out += weights.output_bias
+    return out
 
 
 def tables_backward(grad_keys: Array, grad_values: Array, tables: Tables, weights: Projections) -> TableGrads:
