@@ -3,7 +3,7 @@
     pytest tests/benchmarks/test_tiled.py --benchmark-only -s
 
 One head, d = 64, float32, forward and backward of `scaled_dot_product`.  At 16,384 queries and keys the classroom needs
-some 6 GiB.  In turns in one process, medians of ratios.  Memory is what `tracemalloc` sees over a call, which is all
+some 3 GiB.  In turns in one process, medians of ratios.  Memory is what `tracemalloc` sees over a call, which is all
 that NumPy allocates, results included.
 
 Where other work shares the machine, OpenBLAS's threads wait for one another at the end of each product, and tiles,
@@ -62,7 +62,7 @@ def test_time_and_memory_beside_the_classroom(benchmark, length):
 
 
 def test_a_causal_mask_saves_the_blocks_that_it_empties(benchmark):
-    length = 8192
+    length = 16_384
     runs = {"causal": run_of("tiled", length, np.tri(length, dtype=bool)), "all": run_of("tiled", length)}
     seconds = seconds_side_by_side(runs, rounds=5, warm_up=1)
     print(f"\ncausal over unmasked: {median_ratio(seconds, 'causal', 'all'):.2f}")
