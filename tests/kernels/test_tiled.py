@@ -89,6 +89,20 @@ def test_the_size_of_the_blocks_changes_nothing(problem: tuple[Any, ...], data: 
         assert_alike(one, other)
 
 
+@given(problems())
+def test_where_no_score_can_overflow_the_maximum_is_left_out_and_changes_nothing(problem: tuple[Any, ...]) -> None:
+    query, *others = problem
+    runs = []
+    for bound in (1.0, np.inf):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tiled, "_longest", lambda rows, bound=bound: bound)
+            out, cache = tiled.forward(query / 10, *others)
+            assert bool(cache.maximum.any()) == (bound > 1 and cache.maximum.size > 0)
+            runs.append((out, *tiled.backward(np.ones_like(out), cache)[:3]))
+    for one, other in zip(*runs, strict=True):
+        assert_alike(one, other)
+
+
 @given(problems(least=1))
 def test_a_query_without_a_key_gets_zero_and_passes_no_gradient(problem: tuple[Any, ...]) -> None:
     query, key, value, _ = problem
