@@ -95,6 +95,7 @@ def forward(
     mask: Array | None,
     dropout_mask: Array | None,
     num_heads: int,
+    keep: bool = True,
 ) -> tuple[Array, Absorbed]:
     """Condition the users.
 
@@ -111,35 +112,44 @@ def forward(
     dropout_mask : array, shape (rows, H, K), or None
         The same.
     num_heads : int
+    keep : bool
+        Whether weights are kept, for a backward or to be looked at.
 
     Returns
     -------
     out : array, shape (rows, D)
-        Sorted by domain.
+        Sorted by domain; where every user meets every domain, (U, N, D).
     cache : Absorbed
     """
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
     rows = int(np.sum(groups.counts))
-    leases = lent.take((len(user_emb), D + 1), dtype), lent.take((rows * H * K,), dtype)
+    parts = groups.parts()
+    largest = max(part.target.stop - part.target.start for part in parts)
+    leases = lent.take((len(user_emb), D + 1), dtype), lent.take(((rows if keep else largest) * H * K,), dtype)
     users, room = leases[0].array, leases[1].array
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
     users[:, D] = 1.0
     A, C = absorb(tables, weights, H)
-    parts = groups.parts()
-    out = passing("out", (rows, D), dtype, groups)
+    if groups.every:
+        out = np.empty((len(user_emb), len(groups.present), D), dtype)
+    else:
+        out = passing("out", (rows, D), dtype, groups)
     found: list[Array] = []
     dropped: list[Array] | None = None if dropout_mask is None else []
     for n, source, target in parts:
-        S = room[target.start * H * K : target.stop * H * K].reshape(H * K, -1)
-        S = np.matmul(A[n], users[source].T, out=S).reshape(H, K, -1)
-        P = softmax_in_place(S, None if mask is None else mask[target].T)
-        found.append(P)
+        start, number = target.start if keep else 0, target.stop - target.start
+        scores = room[start * H * K : (start + number) * H * K].reshape(H * K, number)
+        np.matmul(A[n], users[source].T, out=scores)
+        P = softmax_in_place(scores.reshape(H, K, number), None if mask is None else mask[target].T)
         M = P
         if dropped is not None and dropout_mask is not None:
             M = P * dropout_mask[target].transpose(1, 2, 0)
-            dropped.append(M)
-        np.matmul(M.reshape(H * K, -1).T, C[n], out=out[target])
+        if keep:
+            found.append(P)
+            if dropped is not None:
+                dropped.append(M)
+        np.matmul(M.reshape(H * K, number).T, C[n], out=out[source, n] if groups.every else out[target])
     if weights.output_bias is not None:
         out += weights.output_bias
     return out, Absorbed(users, A, C, found, dropped, parts, leases)

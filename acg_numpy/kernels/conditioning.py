@@ -10,6 +10,7 @@ import numpy as np
 
 from acg_numpy.autograd import Tensor, from_passes
 from acg_numpy.autograd.row_sparse import RowSparseGradient
+from acg_numpy.autograd.state import state
 from acg_numpy.kernels import absorbed, classroom, gathered, grouped
 from acg_numpy.kernels.grouping import Groups, every_domain, group
 from acg_numpy.kernels.scratch import scratch
@@ -91,11 +92,15 @@ def condition_forward(
         user_emb = np.tile(user_emb, (len(groups.present), 1))
     rows_mask, rows_dropped = to_rows(mask, groups), to_rows(dropout_mask, groups)
     run: Any = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}[kernel]
-    out, inner = run.forward(user_emb, tables, projections, groups, rows_mask, rows_dropped, num_heads)
+    given = (user_emb, tables, projections, groups, rows_mask, rows_dropped, num_heads)
+    if kernel == "absorbed":
+        out, inner = absorbed.forward(*given, keep=state.enabled or with_weights)
+    else:
+        out, inner = run.forward(*given)
     cache = Cache(
         kernel, inner, user_emb, tokens, global_tokens, projections, tables, groups, rows_dropped, sparse_grad
     )
-    found = from_rows(out, groups)
+    found = out if groups.every and kernel == "absorbed" else from_rows(out, groups)
     if with_weights:
         return (found, from_rows(run.weights_of(inner, groups), groups)), cache
     return found, cache
