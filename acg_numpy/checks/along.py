@@ -12,6 +12,7 @@ from acg_numpy.checks.arguments import Argument
 from acg_numpy.checks.numeric import (
     LADDER,
     NEIGHBOURS,
+    RATIO,
     Differences,
     Slope,
     at_kinks,
@@ -25,6 +26,7 @@ from acg_numpy.checks.verdicts import MARGIN, InputComparison, Tolerance, Verdic
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # for each input
+FINE = tuple(RATIO**power for power in range(-9, -3))  # steps below the ladder, for a last look
 
 
 class Along(NamedTuple):
@@ -89,7 +91,12 @@ def settled(along: Along, gradient: Array, largest: float, least: float, toleran
         kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic)
         noise = np.maximum(noise_near(slope, steps), least / MARGIN)
         numeric = on_ladder(slope, steps, LADDER, noise)
-        numeric = Differences(numeric.derivative, np.maximum(numeric.error, least * np.sqrt(gradient.size)))
+        fine = on_ladder(slope, steps, FINE)  # a kink may lie between the steps of the ladder
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(fine.derivative - numeric.derivative)
+            contradict = apart > MARGIN * (fine.error + numeric.error)
+        error = np.where(contradict, apart, np.maximum(numeric.error, least * np.sqrt(gradient.size)))
+        numeric = Differences(numeric.derivative, error)
         verdicts = np.where(kink, Verdict.UNDECIDED, judged(numeric))
     return InputComparison(
         argument.name,

@@ -302,3 +302,10 @@ def test_what_complex_steps_alone_resolve_can_be_wrong(factor):
 def test_what_nothing_finite_is_known_of_is_never_agreed():
     found = agreed(Differences(np.full((2, 5), np.nan), np.zeros((2, 5))))
     assert np.all(found.error == np.inf)
+
+
+def test_a_kink_between_the_steps_of_the_ladder_makes_no_right_gradient_wrong():
+    """One element is 3.7e-7 from the kink of |x|, the others a thousand times as far."""
+    x = 1e-3 * np.random.default_rng(13860725).normal(size=10)
+    report = check_backward(*pair("magnitude"), x, method="directional", seed=725, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 0

@@ -1,7 +1,7 @@
 """The first name that a diagnosis gives is the right one: for every mistake of the catalogue, and for most elsewhere.
 
-The operations outside the package were written before the diagnosis, by somebody who did not see it; no name there was
-chosen by what it says.
+The operations outside the package were written by somebody who did not see the diagnosis, and frozen before it was
+tuned; no name there was chosen by what it says.
 """
 
 import numpy as np
