@@ -5,6 +5,7 @@ alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the eng
 a TypeError for a wrong kind of thing, a ValueError for a wrong shape, an IndexError for an id that points nowhere.
 """
 
+import functools
 import operator
 from typing import Any, TypeAlias
 
@@ -39,10 +40,18 @@ def unbroadcast(grad: Array, like: Array) -> Array:
     """
     if grad.shape == like.shape:
         return grad
-    added = grad.ndim - like.ndim
-    stretched = tuple(added + i for i, n in enumerate(like.shape) if n == 1 and grad.shape[added + i] != 1)
-    summed: Array = np.add.reduce(grad, axis=(*range(added), *stretched))
-    return summed.reshape(like.shape) if stretched else summed
+    axes, keepdims = _broadcast_axes(grad.shape, like.shape)
+    reduce: Any = np.add.reduce
+    summed: Array = reduce(grad, axis=axes, keepdims=keepdims)
+    return summed if summed.ndim == like.ndim else summed.reshape(like.shape)
+
+
+@functools.lru_cache(maxsize=1024)  # a network has few pairs of shapes, and asks for each at every step
+def _broadcast_axes(shape: tuple[int, ...], like: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
+    """The axes along which an array of shape `like` was broadcast to `shape`, and whether some of them are its own."""
+    added = len(shape) - len(like)
+    stretched = tuple(added + i for i, n in enumerate(like) if n == 1 and shape[added + i] != 1)
+    return (*range(added), *stretched), bool(stretched)
 
 
 def check_floating(**arrays: Array | None) -> None:
@@ -107,14 +116,14 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
         what = f"is {ids!r}" if array.ndim == 0 else f"has dtype {array.dtype}"
         mend = ": np.flatnonzero turns a boolean mask into ids" if array.dtype.kind == "b" else ""
         raise TypeError(f"{name} {what}; expected integers{mend}")
-    if array.size:
+    places = array.astype(np.intp, copy=False)
+    if places.size and places.view(np.uintp).max() >= num_rows:  # read as unsigned, a negative id is a very large one
         lowest, highest = array.min(), array.max()
-        if lowest < 0 or highest >= num_rows:
-            culprit = lowest if lowest < 0 else highest
-            span = f"ids run from 0 to {num_rows - 1}" if num_rows else "there are no rows to point to"
-            note = "; a negative id does not count from the end" if lowest < 0 else ""
-            raise IndexError(f"{name} holds {culprit}, but {rows} is {num_rows} ({span}{note})")
-    return array.astype(np.intp, copy=False)
+        culprit = lowest if lowest < 0 else highest
+        span = f"ids run from 0 to {num_rows - 1}" if num_rows else "there are no rows to point to"
+        note = "; a negative id does not count from the end" if lowest < 0 else ""
+        raise IndexError(f"{name} holds {culprit}, but {rows} is {num_rows} ({span}{note})")
+    return places
 
 
 def check_num_rows(num_rows: Any) -> int:

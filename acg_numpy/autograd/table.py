@@ -50,7 +50,7 @@ class Binding:
     that it can be written in.  Options that have NumPy's default value are left out, others must be named by `accepts`.
     """
 
-    __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names", "options")
+    __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names", "options", "usual")
 
     def __init__(self, function: Any, arity: int, like: Callable[..., Any], skip: int) -> None:
         self.name: str = name_of(function)
@@ -70,8 +70,11 @@ class Binding:
         everything = any(p.kind is p.VAR_KEYWORD for p in own)
         self.accepts = None if everything else frozenset(p.name for p in own)
         self.options = sorted(p.name for p in own[arity:])
+        self.usual = frozenset(self.options) - self.leading
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if len(args) <= self.arity and self.usual.issuperset(kwargs):
+            return args, kwargs  # in that form already, as nearly always
         if kwargs and not self.leading.isdisjoint(kwargs):
             kwargs = dict(kwargs)
             gathered = list(args)

@@ -34,14 +34,20 @@ def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
 
 
 def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[["Tensor", Any], Any]:
+    """An operator with a rule: the ufunc's own way through NumPy's protocol, with the turns left out."""
+
     def forward(self: "Tensor", other: Any) -> Any:
-        if type(other) in _USUAL or isinstance(other, Tensor):
-            return record(TABLE[ufunc], (self, other), {})
+        if isinstance(other, Tensor):
+            return remember(
+                ufunc(self._data, other._data), self._needs or other._needs, TABLE[ufunc], (self, other), {}
+            )
+        if type(other) in _USUAL:
+            return remember(ufunc(self._data, other), self._needs, TABLE[ufunc], (self, other), {})
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
         if type(other) in _USUAL:
-            return record(TABLE[ufunc], (other, self), {})
+            return remember(ufunc(other, self._data), self._needs, TABLE[ufunc], (other, self), {})
         return _operate(ufunc, other, self)
 
     return backward if reflected else forward
@@ -227,16 +233,24 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
             return record(entry, tuple(np.asarray(b) if type(b) in _SEQUENCES else b for b in args), options)
         else:
             values.append(a)
-    data = entry.function(*values, **options)
+    return remember(entry.function(*values, **options), needs, entry, args, options)
+
+
+def remember(data: Any, needs: bool, entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """The result of a primitive as a Tensor, which knows how it was made where one of its arguments needs that."""
     if type(data) is not np.ndarray:
         if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values
             return data
         data = np.asarray(data)
-    if not (needs and state.enabled):
-        return plain_tensor(data)
-    if entry.partial or len(args) > len(entry.rules):
-        _check_places(entry, args)
-    return recorded_tensor(data, entry, args, options)
+    t = Tensor.__new__(Tensor)
+    t._data, t._order, t.grad = data, next_order(), None
+    if needs and state.enabled:
+        if entry.partial or len(args) > len(entry.rules):
+            _check_places(entry, args)
+        t._needs, t._record = True, (entry, args, options, None)
+    else:
+        t._needs, t._record = False, None
+    return t
 
 
 def _check_places(entry: Any, args: tuple[Any, ...]) -> None:
@@ -258,7 +272,7 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
                     f"{entry.name}: argument {place} is a {type(value).__name__} of Tensors; join them with np.stack"
                 )
         for name, value in kwargs.items():
-            if type(value) not in _SIMPLE:
+            if type(value) not in _SIMPLE and not (type(value) is tuple and _SIMPLE.issuperset(map(type, value))):
                 if _requires_grad(value):
                     raise NoDerivativeError(
                         f"{entry.name}: no derivative for {name}=; give it as a plain value (t.numpy(), t.item())"

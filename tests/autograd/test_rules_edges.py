@@ -227,7 +227,7 @@ class TestRefusals:
         with pytest.raises(NoDerivativeError, match="None, 1, 2, inf, -inf"):
             np.linalg.norm(self.T, ord, axis=0)
 
-    @pytest.mark.parametrize("mode", ["median", "empty", lambda *args: None], ids=str)
+    @pytest.mark.parametrize("mode", ["median", "empty", lambda *args: None], ids=["median", "empty", "function"])
     def test_other_ways_to_pad_name_what_there_is(self, mode):
         with pytest.raises(NoDerivativeError, match="constant, edge, linear_ramp"):
             np.pad(self.T, 1, mode)

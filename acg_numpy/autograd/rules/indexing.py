@@ -21,7 +21,7 @@ def _put(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
         full = np.zeros(shape, values.dtype)
         full[index] = values
         return full
-    if isinstance(index, np.ndarray) and index.ndim and index.size and np.issubdtype(index.dtype, np.integer):
+    if isinstance(index, np.ndarray) and index.ndim and index.size and index.dtype.kind in "iu":
         return scatter_add(values, index % shape[0], shape[0])  # whole rows
     places = np.arange(math.prod(shape)).reshape(shape)[index]
     return scatter_add(np.ravel(values), np.ravel(places), math.prod(shape)).reshape(shape)
@@ -29,11 +29,10 @@ def _put(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 def _takes_each_once(index: Any) -> bool:
     """Whether an index can't name an element twice: slices, numbers, a mask."""
-    parts = index if isinstance(index, tuple) else (index,)
-    masks = [p for p in parts if isinstance(p, np.ndarray) and p.dtype == bool]
-    return all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts) or (
-        len(masks) == len(parts) == 1
-    )
+    if isinstance(index, np.ndarray):
+        return index.dtype.kind == "b"
+    parts = index if type(index) is tuple else (index,)
+    return all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
 
 
 put = register_rule(_put, lambda g, ans, values, index, shape: g[index])

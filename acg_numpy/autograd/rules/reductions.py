@@ -44,7 +44,7 @@ def count(x: Any, axis: Any) -> int:
 def add_up(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
     """np.sum without its way through Python."""
     reduce: Any = np.add.reduce
-    return reduce(a, axis=axis, keepdims=keepdims, dtype=dtype)
+    return reduce(a, axis, dtype, None, keepdims)
 
 
 TABLE[np.sum] = Primitive(

@@ -53,16 +53,22 @@ def from_constants(factor: float, case: Case, sizes: dict[int, str]) -> Iterator
     """Powers of a constant that the forward computes with."""
     for constant, whole, where in constants_used(case):
         for power, shown in ((1, ""), (-1, "1 / "), (2, "the square of "), (-2, "1 over the square of ")):
-            if not same(factor, constant**power):
+            if not same(factor, raised(constant, power)):
                 continue
             text = f"a factor {factor:.4g}, {shown}the {constant:.4g} in {where}"
-            root = next((n for n in sizes if n > 1 and (same(constant**2, n) or same(constant**-2, n))), None)
+            root = next((n for n in sizes if n > 1 and (same(raised(constant, 2), n) or same(raised(constant, -2), n))), None)
             if whole and (constant > FEW or counts(constant, sizes)):
                 yield Named("mean-for-sum", LIKELY, f"{text}, a number of elements")
             elif root is not None and not whole:
                 yield Named("missing-scale", LIKELY, f"{text}, the root of {root}, {sizes[root]}, or one over it")
             else:
                 yield Named("constant-factor", LIKELY + 0.1, text)
+
+
+def raised(constant: float, power: int) -> float:
+    """A power, infinite where it is too large to be written: a constant of 1e-200 is no reason to stop."""
+    with np.errstate(over="ignore"):
+        return float(np.float64(constant) ** power)
 
 
 def counts(constant: float, sizes: dict[int, str]) -> bool:
