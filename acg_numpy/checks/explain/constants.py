@@ -56,7 +56,8 @@ def from_constants(factor: float, case: Case, sizes: dict[int, str]) -> Iterator
             if not same(factor, raised(constant, power)):
                 continue
             text = f"a factor {factor:.4g}, {shown}the {constant:.4g} in {where}"
-            root = next((n for n in sizes if n > 1 and (same(raised(constant, 2), n) or same(raised(constant, -2), n))), None)
+            squares = raised(constant, 2), raised(constant, -2)
+            root = next((n for n in sizes if n > 1 and any(same(square, n) for square in squares)), None)
             if whole and (constant > FEW or counts(constant, sizes)):
                 yield Named("mean-for-sum", LIKELY, f"{text}, a number of elements")
             elif root is not None and not whole:
