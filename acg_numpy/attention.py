@@ -1,6 +1,6 @@
 """MultiHeadCrossAttention: queries from one source attend over keys and values from another."""
 
-import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from acg_numpy.arguments import check_choice, check_count, check_dtype, check_input, check_rate
 from acg_numpy.autograd import from_passes
 from acg_numpy.kernels import tiled
+from acg_numpy.kernels.planning import CONTEXT_KERNELS, Plan, plan_for_context
 from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
 from acg_numpy.module import Module
 from acg_numpy.passes import (
@@ -22,10 +23,6 @@ from acg_numpy.passes import (
     split_heads_forward,
 )
 from acg_numpy.shapes import Array, check_broadcast, check_mask
-
-KERNELS = ("auto", "classroom", "tiled")
-TILED_FROM = 1 << 26  # bytes of all scores: with fewer, tiles save little memory and no time
-TILED_HEAD = 1 << 16  # bytes of one head's: with fewer, Python's loop over the heads costs more than tiles save
 
 
 def _forward_with_weights(*inputs: Any, num_heads: int) -> tuple[tuple[Array, Array], Any]:
@@ -70,8 +67,8 @@ class MultiHeadCrossAttention(Module):
     kernel : str
         How it is computed, with the same numbers.  "classroom" is the composition of `acg_numpy.passes`, which keeps
         all weights.  "tiled" keeps none of them: it goes over blocks of queries and keys, and computes their weights
-        once more for the backward pass.  "auto" takes tiles where all scores together fill 64 MiB or more, and those
-        of one head, L x S, 64 KiB.  Where weights are asked for or dropped out, and in second derivatives, it is the
+        once more for the backward pass.  "auto" takes what it predicts to be quicker (see `plan`), which is tiles where
+        there are many scores.  Where weights are asked for or dropped out, and in second derivatives, it is the
         classroom in any case.
     dtype : floating dtype
         Of the parameters, of the computation, and of the output.
@@ -109,7 +106,7 @@ class MultiHeadCrossAttention(Module):
         if self.emb_dim % self.num_heads:
             raise ValueError(f"num_heads is {num_heads}, which does not divide emb_dim, {emb_dim}")
         self.dropout = check_rate(dropout, "dropout")
-        self.kernel = check_choice(kernel, "kernel", KERNELS)
+        self.kernel = check_choice(kernel, "kernel", CONTEXT_KERNELS)
         self.dtype = check_dtype(dtype)
         weights, drops = spawn(seed, 2)
         rng = np.random.default_rng(weights)
@@ -138,16 +135,8 @@ class MultiHeadCrossAttention(Module):
         attention : Tensor, shape (..., H, L, S)
             Where `return_attention`: the weights of each head before dropout, never averaged.
         """
-        query = check_input(query, "query", self.dtype, self.emb_dim, min_ndim=2)
-        context = check_input(context, "context", self.dtype, self.emb_dim, min_ndim=2)
-        batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
-        scores = (query.shape[-2], context.shape[-2])
-        if mask is not None:
-            mask = np.asarray(mask)
-            check_mask(mask, (*batch, *scores))
-            batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
-        weights_needed = return_attention or (self.training and self.dropout > 0)
-        if not weights_needed and self._in_tiles((*batch, self.num_heads), scores):
+        query, context, mask, batch, scores = self._checked(query, context, mask)
+        if self._plan(batch, scores, return_attention).kernel == "tiled":
             return self._by_tiles(query, context, mask)
         dropped = None
         if self.training and self.dropout > 0:
@@ -158,12 +147,42 @@ class MultiHeadCrossAttention(Module):
         run = attend_with_weights if return_attention else attend
         return run(query, context, *projections, mask, dropped, num_heads=self.num_heads)
 
-    def _in_tiles(self, heads: tuple[int, ...], scores: tuple[int, int]) -> bool:
-        """Whether tiles are asked for, or the scores so many that it is better not to hold them all."""
-        if self.kernel != "auto":
-            return self.kernel == "tiled"
-        one_head = math.prod(scores) * self.dtype.itemsize
-        return one_head >= TILED_HEAD and one_head * math.prod(heads) >= TILED_FROM
+    def plan(self, query: Any, context: Any, *, mask: Array | None = None, return_attention: bool = False) -> Plan:
+        """Which kernel a call with these arguments uses, and why: `print(attention.plan(query, context))`.
+
+        Takes what a call takes.  Nothing is computed; the predicted times are those of a forward and a backward pass,
+        and only their ratios mean something on another machine.
+
+        Examples
+        --------
+        >>> attention = MultiHeadCrossAttention(64, 1)
+        >>> few, many = np.zeros((8, 64), np.float32), np.zeros((4096, 64), np.float32)
+        >>> attention.plan(few, few).kernel, attention.plan(many, many).kernel
+        ('classroom', 'tiled')
+        """
+        _, _, _, batch, scores = self._checked(query, context, mask)
+        return self._plan(batch, scores, return_attention)
+
+    def _plan(self, batch: tuple[int, ...], scores: tuple[int, int], return_attention: bool) -> Plan:
+        plan = plan_for_context(batch, self.num_heads, scores, self.emb_dim, self.dtype.itemsize, self.kernel)
+        if return_attention or (self.training and self.dropout > 0):
+            wish = "asked for" if return_attention else "dropped out"
+            return replace(plan, kernel="classroom", why=f"attention weights are {wish}, so all of them are needed")
+        return plan
+
+    def _checked(
+        self, query: Any, context: Any, mask: Array | None
+    ) -> tuple[Any, Any, Array | None, tuple[int, ...], tuple[int, int]]:
+        """The arguments of a call, in the module's dtype, with the shapes of its batch and of its scores."""
+        query = check_input(query, "query", self.dtype, self.emb_dim, min_ndim=2)
+        context = check_input(context, "context", self.dtype, self.emb_dim, min_ndim=2)
+        batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
+        scores = (query.shape[-2], context.shape[-2])
+        if mask is not None:
+            mask = np.asarray(mask)
+            check_mask(mask, (*batch, *scores))
+            batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
+        return query, context, mask, batch, scores
 
     def _by_tiles(self, query: Any, context: Any, mask: Array | None) -> Any:
         """`multi_head_attention_forward`, each step a node of its own."""

@@ -8,12 +8,18 @@ Of B results (users), N domains that occur, K tokens a domain, D features, H hea
     gathered     6 B D^2 + 6 B K D, row by row               6 N K D^2                gathered rows B K D
     classroom    6 B D^2 + 6 B K D + 12 B K D^2              0                        gathered rows B K D
 
-multiply-adds.  A product of small matrices runs slower than one of large ones, and each call costs something by itself;
-the weights below, in nanoseconds, were fitted to some 250 shapes on one machine and one thread (`python -m
-tests.benchmarks.planning` shows how far the choice is from the best one), and a quarter more or less on another does
-not matter, as only their ratios do.
+multiply-adds.  Attention over a context of its own, of L queries over S keys with d features a head, shares nothing:
+
+    classroom    6 H L S d                                  whole                     scores H L S, each in new memory
+    tiled        7 H L S d                                  a tile at a time          scores H L S, in the same memory
+
+for as many H as there are heads in the whole batch.  A product of small matrices runs slower than one of large ones,
+and each call costs something by itself; the weights below, in nanoseconds, were fitted to some 250 shapes on one
+machine and one thread (`python -m tests.benchmarks.planning` shows how far the choice is from the best one), and a
+quarter more or less on another does not matter, as only their ratios do.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +27,7 @@ import numpy as np
 from acg_numpy.kernels.grouping import CHUNK, Groups
 
 KERNELS = ("auto", "classroom", "gathered", "grouped", "absorbed")
+CONTEXT_KERNELS = ("auto", "classroom", "tiled")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class Plan:
     costs : dict of str to float
         Predicted milliseconds of forward and backward of each kernel; only their ratios mean something elsewhere.
     shapes : dict of str to int
-        What was counted: users, domains, tokens, features, heads, padded.
+        What was counted: results, domains, tokens, features, heads, padded; over a context of its own, heads, queries,
+        keys and features of a head.
     """
 
     kernel: str
@@ -70,6 +78,12 @@ ABSORBED = {
 GROUPED = {"rows": 0.0207, "passes": 5.5, "padded": 8.48, "tables": 0.0222, "table": 11.0, "head": 389, "batch": 77.4e3}
 GATHERED = {"rows": 0.0313, "copies": 1.26, "passes": 22.3, "user": 179, "tables": 0.0198, "table": 15.8}
 CALL = 233e3  # of grouped and gathered
+
+# The same, of attention over long contexts, fitted to 25 shapes.  Memory above 32 MiB is asked of the system anew each
+# time, which clears it; then a pass over the scores takes longer.
+WHOLE = {"scores": 0.0243, "passes": 4.96, "fresh passes": 11.5, "rows": 5.75}
+TILED = {"scores": 0.0192, "passes": 4.43, "rows": 5.73, "head": 56.8e3, "call": 100e3}
+FRESH = 1 << 25  # bytes of all scores
 
 
 def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[dict[str, float], dict[str, int]]:
@@ -133,4 +147,39 @@ REASONS = {
     "grouped": "few users a domain, or more scores than features, so tables are projected and users put side by side",
     "gathered": "few users, so each gathers its rows of the projected tables",
     "classroom": "so few users that there is nothing to share",
+}
+
+
+def plan_for_context(
+    batch: tuple[int, ...], num_heads: int, scores: tuple[int, int], features: int, itemsize: int, kernel: str = "auto"
+) -> Plan:
+    """Choose how L queries attend over S keys, `scores` = (L, S), in every batch, or take what was asked for.
+
+    Where weights are kept there is nothing to choose: it is the classroom.
+    """
+    L, S = scores
+    heads, d = math.prod(batch) * num_heads, features // num_heads
+    pairs, rows = heads * L * S, heads * (L + S) * d
+    fresh = pairs * itemsize > FRESH
+    classroom = (
+        WHOLE["scores"] * 6 * pairs * d + WHOLE["fresh passes" if fresh else "passes"] * pairs + WHOLE["rows"] * rows
+    )
+    tiled = (
+        TILED["scores"] * 7 * pairs * d
+        + TILED["passes"] * pairs
+        + TILED["rows"] * rows
+        + TILED["head"] * heads
+        + TILED["call"]
+    )
+    costs = {name: cost * itemsize / 4 / 1e6 for name, cost in {"classroom": classroom, "tiled": tiled}.items()}
+    shapes = {"heads in all": heads, "queries": L, "keys": S, "features of a head": d}
+    if kernel != "auto":
+        return Plan(kernel, "asked for", costs, shapes)
+    best = min(costs, key=lambda name: costs[name])
+    return Plan(best, CONTEXT_REASONS[best], costs, shapes)
+
+
+CONTEXT_REASONS = {
+    "classroom": "the scores are few, so one product for all of them costs less than a loop over tiles",
+    "tiled": "the scores are many, so going over them tile by tile, twice, costs less than holding them all",
 }

@@ -1,5 +1,6 @@
 """Attention in tiles is attention: the classroom's numbers, whatever the blocks."""
 
+import itertools
 import tracemalloc
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy import MultiHeadCrossAttention, attention, hvp, tensor
+from acg_numpy import MultiHeadCrossAttention, hvp, tensor
 from acg_numpy.checks import check_backward
 from acg_numpy.kernels import tiled
+from acg_numpy.kernels.planning import plan_for_context
 from acg_numpy.passes import scaled_dot_product_backward, scaled_dot_product_forward
 
 TOLERANCES = {"float64": 1e-10, "float32": 3e-5}
@@ -233,19 +235,41 @@ class TestMultiHeadCrossAttention:
         np.testing.assert_array_equal(module(x, x).data, classroom(x, x).data)
         np.testing.assert_allclose(module.eval()(x, x).data, classroom.eval()(x, x).data, rtol=1e-5, atol=1e-6)
 
-    def test_auto_takes_tiles_where_the_scores_are_large_and_the_heads_are_not_too_small(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(attention, "TILED_FROM", 1 << 12)
-        monkeypatch.setattr(attention, "TILED_HEAD", 1 << 9)
+    def test_a_call_uses_the_kernel_that_its_plan_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = []
         monkeypatch.setattr(tiled, "attend", lambda *args: calls.append(args) or args[0])
-        module, x = self.twins("auto")[0], np.ones((10, 12, 8), np.float32)
-        for query, chosen in {
-            "one head of 576 bytes, 5,760 in all": (x[:5], 1),
-            "one head of 576 bytes, 3,456 in all": (x[:3], 0),
-            "one head of 48 bytes": (np.ones((100, 1, 8), np.float32), 0),
-        }.values():
+        few, many = np.ones((2, 8), np.float32), np.ones((2500, 8), np.float32)
+        for kernel, length, options in itertools.product(
+            ("auto", "classroom", "tiled"), (few, many), ({}, {"return_attention": True})
+        ):
+            module = MultiHeadCrossAttention(8, 1, kernel=kernel, seed=0)
             calls.clear()
-            module(query, x[0])
-            assert len(calls) == chosen
+            module(length, length, **options)
+            assert len(calls) == (module.plan(length, length, **options).kernel == "tiled")
+
+    @given(st.integers(0, 40), st.integers(0, 40), st.lists(st.integers(0, 3), max_size=2), st.sampled_from([1, 2, 4]))
+    def test_more_queries_or_keys_never_make_a_prediction_cheaper(
+        self, queries: int, keys: int, batch: list[int], heads: int
+    ) -> None:
+        def costs(L: int, S: int) -> dict[str, float]:
+            return plan_for_context(tuple(batch), heads, (L, S), 8, 4).costs
+
+        for kernel, cost in costs(queries, keys).items():
+            assert cost <= costs(queries + 1, keys)[kernel]
+            assert cost <= costs(queries, keys + 1)[kernel]
+
+    def test_auto_takes_the_cheaper_one_tiles_only_where_there_are_many_scores(self) -> None:
+        for L, S, heads, kernel in [
+            (16_384, 16_384, 1, "tiled"),
+            (16, 16, 4096, "classroom"),  # many scores, but heads too small for a tile
+            (64, 64, 1, "classroom"),
+            (0, 5, 1, "classroom"),
+        ]:
+            plan = plan_for_context((), heads, (L, S), 64 * heads, 4)
+            assert plan.kernel == kernel == min(plan.costs, key=lambda name: plan.costs[name])
+
+    def test_a_plan_says_that_weights_can_only_be_kept_in_the_classroom(self) -> None:
+        module, x = MultiHeadCrossAttention(8, 2, 0.5, kernel="tiled", seed=0), np.ones((3, 8), np.float32)
+        assert "dropped out" in str(module.plan(x, x))
+        assert module.eval().plan(x, x).why == "asked for"
+        assert module.plan(x, x, return_attention=True).kernel == "classroom"
