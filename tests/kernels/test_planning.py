@@ -1,0 +1,200 @@
+"""A prediction is a count of work, each kind by its weight; the plan is the cheapest, and says so."""
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.kernels import planning
+from acg_numpy.kernels.grouping import CHUNK, every_domain, group
+from acg_numpy.kernels.planning import make_plan, plan_for_context, predicted
+
+WEIGHTS = (planning.ABSORBED, planning.GROUPED, planning.GATHERED, planning.WHOLE, planning.TILED)
+
+# Four domains with 2500, 5, 3 and 1 users; K tokens, D features, H heads.
+IDS = np.repeat(np.arange(4), [5, 2500, 1, 3])
+B, N, K, D, H = 2509, 4, 7, 11, 3
+PADDED, BATCHES, PARTS = 2500 + 2 * 5 + 1, 3, 5  # a batch of 2500, one of 5 and 3, one of 1; 2500 users are two parts
+
+COUNTED = {
+    ("absorbed", "ABSORBED", "scores"): 6 * B * H * K * D,
+    ("absorbed", "ABSORBED", "passes"): B * H * K,
+    ("absorbed", "ABSORBED", "rows"): B * D,
+    ("absorbed", "ABSORBED", "tables"): 12 * N * K * D**2,
+    ("absorbed", "ABSORBED", "table"): N * H * K * D,
+    ("absorbed", "ABSORBED", "part"): PARTS,
+    ("absorbed", "ABSORBED", "call"): 1,
+    ("grouped", "GROUPED", "rows"): 6 * B * D**2,
+    ("grouped", "GROUPED", "passes"): PADDED * H * K,
+    ("grouped", "GROUPED", "padded"): PADDED * D,
+    ("grouped", "GROUPED", "tables"): 6 * N * K * D**2,
+    ("grouped", "GROUPED", "table"): N * K * D,
+    ("grouped", "GROUPED", "head"): N * H,
+    ("grouped", "GROUPED", "batch"): BATCHES,
+    ("grouped", "CALL", ""): 1,
+    ("gathered", "GATHERED", "rows"): 6 * B * D**2,
+    ("gathered", "GATHERED", "copies"): 6 * B * K * D,
+    ("gathered", "GATHERED", "passes"): B * H * K,
+    ("gathered", "GATHERED", "user"): B * H,
+    ("gathered", "GATHERED", "tables"): 6 * N * K * D**2,
+    ("gathered", "GATHERED", "table"): N * K * D,
+    ("gathered", "CALL", ""): 1,
+    ("classroom", "GATHERED", "rows"): 6 * B * D**2 + 12 * B * K * D**2,
+    ("classroom", "GATHERED", "copies"): 6 * B * K * D,
+}
+
+# L queries, R keys, heads of E features, in a batch of 2 times 5 with H heads.
+L, R, E = 13, 17, 19
+HEADS = 2 * 5 * H
+COUNTED_OVER_A_CONTEXT = {
+    ("classroom", "WHOLE", "scores"): 6 * HEADS * L * R * E,
+    ("classroom", "WHOLE", "passes"): HEADS * L * R,
+    ("classroom", "WHOLE", "fresh passes"): 0,
+    ("classroom", "WHOLE", "rows"): HEADS * (L + R) * E,
+    ("tiled", "TILED", "scores"): 7 * HEADS * L * R * E,
+    ("tiled", "TILED", "passes"): HEADS * L * R,
+    ("tiled", "TILED", "rows"): HEADS * (L + R) * E,
+    ("tiled", "TILED", "head"): HEADS,
+    ("tiled", "TILED", "call"): 1,
+}
+
+
+def only(patch: pytest.MonkeyPatch, table: str, weight: str) -> None:
+    """Let one kind of work cost a nanosecond, and all others nothing."""
+    for weights in WEIGHTS:
+        for name in weights:
+            patch.setitem(weights, name, 0.0)
+    patch.setattr(planning, "CALL", 0.0)
+    if weight:
+        patch.setitem(getattr(planning, table), weight, 1.0)
+    else:
+        patch.setattr(planning, table, 1.0)
+
+
+def test_every_weight_is_looked_at() -> None:
+    seen = {(table, weight) for _, table, weight in (*COUNTED, *COUNTED_OVER_A_CONTEXT)} - {("CALL", "")}
+    names = ("ABSORBED", "GROUPED", "GATHERED", "WHOLE", "TILED")
+    assert seen == {(name, weight) for name in names for weight in getattr(planning, name)}
+
+
+@pytest.mark.parametrize("of", COUNTED, ids=" ".join)
+def test_each_kind_of_work_is_counted_as_the_page_says(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, table, weight = of
+    only(monkeypatch, table, weight)
+    costs, _ = predicted(group(IDS, N), K, D, H)
+    assert costs[kernel] * 1e6 == pytest.approx(COUNTED[of], rel=1e-12)
+
+
+@pytest.mark.parametrize("of", COUNTED_OVER_A_CONTEXT, ids=" ".join)
+def test_each_kind_of_work_over_a_context_is_counted_as_the_page_says(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, table, weight = of
+    only(monkeypatch, table, weight)
+    for itemsize in (4, 8):  # numbers of twice the size take twice as long
+        costs = plan_for_context((2, 5), H, (L, R), E * H, itemsize).costs
+        assert costs[kernel] * 1e6 == pytest.approx(COUNTED_OVER_A_CONTEXT[of] * itemsize / 4, rel=1e-12)
+
+
+def test_what_was_counted_is_told() -> None:
+    assert predicted(group(IDS, N), K, D, H)[1] == {
+        "results": B,
+        "domains": N,
+        "tokens": K,
+        "features": D,
+        "heads": H,
+        "padded": PADDED,
+    }
+    assert plan_for_context((2, 5), H, (L, R), E * H, 4).shapes == {
+        "heads in all": HEADS,
+        "queries": L,
+        "keys": R,
+        "features of a head": E,
+    }
+
+
+def test_a_part_of_a_domain_is_as_many_users_as_fit_in_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "ABSORBED", "part")
+    for users, parts in [(1, 1), (CHUNK, 1), (CHUNK + 1, 2), (2 * CHUNK, 2)]:
+        assert predicted(every_domain(np.arange(3), users), K, D, H)[0]["absorbed"] * 1e6 == pytest.approx(3 * parts)
+
+
+@pytest.mark.parametrize(
+    ("itemsize", "queries", "fresh"), [(4, 2**12, 0), (8, 2**11, 0), (4, 2**12 + 1, 1), (8, 2**12, 1)]
+)
+def test_scores_of_more_than_32_mib_are_new_memory_each_time(
+    itemsize: int, queries: int, fresh: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert planning.FRESH == 2**12 * 2**11 * 4
+    only(monkeypatch, "WHOLE", "fresh passes")
+    assert bool(plan_for_context((), 1, (queries, 2**11), 8, itemsize).costs["classroom"]) == fresh
+
+
+@pytest.mark.parametrize("kernel", ["absorbed", "grouped", "gathered", "classroom"])
+def test_a_kernel_that_is_asked_for_is_taken_whatever_it_costs(kernel: str) -> None:
+    for tokens in (1, K):
+        plan = make_plan(group(IDS, N), tokens, D, H, kernel)
+        assert (plan.kernel, plan.why) == (kernel, "asked for")
+        assert (plan.costs, plan.shapes) == predicted(group(IDS, N), tokens, D, H)
+
+
+@pytest.mark.parametrize("kernel", ["classroom", "tiled"])
+def test_so_is_one_for_a_context(kernel: str) -> None:
+    expected = plan_for_context((2,), H, (L, R), E * H, 4)
+    plan = plan_for_context((2,), H, (L, R), E * H, 4, kernel)
+    assert (plan.kernel, plan.why, plan.costs, plan.shapes) == (kernel, "asked for", expected.costs, expected.shapes)
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=1, max_size=5).filter(any),
+    st.integers(2, 40),
+    st.integers(1, 8),
+    st.integers(1, 16),
+)
+def test_left_to_itself_a_plan_is_the_cheapest_and_says_why(
+    counts: list[int], tokens: int, heads: int, width: int
+) -> None:
+    groups = group(np.repeat(np.arange(len(counts)), counts), len(counts))
+    plan = make_plan(groups, tokens, heads * width, heads)
+    assert plan.kernel == min(plan.costs, key=lambda kernel: plan.costs[kernel])
+    assert plan.why == planning.REASONS[plan.kernel]
+    assert (plan.costs, plan.shapes) == predicted(groups, tokens, heads * width, heads)
+
+
+def test_left_to_itself_a_plan_for_a_context_is_the_cheapest_and_says_why() -> None:
+    for length, kernel in [(16, "classroom"), (16_384, "tiled")]:
+        plan = plan_for_context((), 1, (length, length), 64, 4)
+        assert (plan.kernel, plan.why) == (kernel, planning.CONTEXT_REASONS[kernel])
+
+
+def test_over_a_single_token_users_are_put_side_by_side_for_then_conditions_are_equal_to_the_last_digit() -> None:
+    plan = make_plan(group(IDS, N), 1, D, H)
+    assert plan.kernel == "grouped"
+    assert plan.why == "a single key has weight 1, so the condition is the domain's, to the last digit"
+    assert (plan.costs, plan.shapes) == predicted(group(IDS, N), 1, D, H)
+    assert make_plan(group(IDS, N), 2, D, H).kernel == "absorbed"
+
+
+def test_a_plan_is_printed_with_what_was_counted_and_every_kernel_the_cheapest_first() -> None:
+    plan = planning.Plan("b", "asked for", {"a": 2.0, "b": 3.0, "c": 1.0}, {"results": 12_345, "heads": 2})
+    assert str(plan) == repr(plan)
+    assert str(plan).splitlines() == [
+        "kernel b: asked for",
+        "(12,345 results, 2 heads)",
+        "",
+        "  c                   1 ms predicted    1.00 x the cheapest",
+        "  a                   2 ms predicted    2.00 x the cheapest",
+        "> b                   3 ms predicted    3.00 x the cheapest",
+    ]
+
+
+def test_nobody_is_conditioned_by_the_classroom_for_nothing() -> None:
+    for kernel, groups in itertools.product(("auto", "grouped"), (group(IDS[:0], N), every_domain(np.arange(3), 0))):
+        plan = make_plan(groups, K, D, H, kernel)
+        assert str(plan).splitlines() == [
+            "kernel classroom: there is nobody to condition",
+            "(0 results)",
+            "",
+            "> classroom           0 ms predicted    0.00 x the cheapest",
+        ]

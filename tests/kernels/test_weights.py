@@ -1,0 +1,62 @@
+"""Softmax in place is softmax: along the last axis but one, wherever the scores lie, and with tokens out of sight."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
+from acg_numpy.passes import softmax_backward, softmax_forward
+from acg_numpy.passes.softmax import SoftmaxCache
+
+TOLERANCE = {"float32": 2e-6, "float64": 1e-12}
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[Any, Any]:
+    """Scores (H, K, users) around a centre that may be far from 0, and a mask (K, users) or none."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    H, K, users = draw(st.integers(1, 3)), draw(st.integers(1, 4)), draw(st.integers(0, 4))
+    spread, centre = draw(st.sampled_from([0.1, 1.0, 30.0])), draw(st.sampled_from([0.0, 39.0, 200.0, -200.0, 1e4]))
+    scores = (centre + spread * rng.normal(size=(H, K, users))).astype(draw(st.sampled_from(list(TOLERANCE))))
+    return scores, rng.random((K, users)) < 0.6 if draw(st.booleans()) else None
+
+
+def classroom(scores: Any, mask: Any) -> Any:
+    allowed = scores if mask is None else np.where(mask, scores, scores.dtype.type(-np.inf))
+    return np.swapaxes(softmax_forward(np.swapaxes(allowed, -1, -2))[0], -1, -2)
+
+
+@given(problems())
+@example((np.full((1, 2, 3), 200.0, np.float32), None))
+@example((np.full((1, 2, 3), -200.0, np.float32), None))
+@example((np.array([[[200.0, -200.0], [199.0, -201.0]]], np.float32), None))
+@example((np.array([[[0.0, 500.0], [0.0, 500.0]]], np.float32), np.array([[True, False], [True, False]])))
+@example((np.array([[[-500.0, 500.0], [500.0, 499.0]]], np.float32), np.array([[True, True], [False, True]])))
+def test_weights_are_those_of_the_classroom(problem: tuple[Any, Any]) -> None:
+    scores, mask = problem
+    expected = classroom(scores, mask)
+    found = softmax_in_place(scores.copy(), mask)
+    assert found.dtype == scores.dtype
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[scores.dtype.name])
+
+
+@pytest.mark.parametrize("keys", [1, 3])
+def test_it_is_done_in_place(keys: int) -> None:
+    scores = np.ones((2, keys, 2))
+    assert softmax_in_place(scores) is scores
+    np.testing.assert_allclose(scores, 1 / keys)
+
+
+@given(problems(), st.integers(0, 2**32 - 1))
+def test_gradients_of_scores_are_those_of_the_classroom(problem: tuple[Any, Any], seed: int) -> None:
+    P = classroom(*problem)
+    dP = np.random.default_rng(seed).normal(size=P.shape).astype(P.dtype)
+    expected = np.swapaxes(
+        softmax_backward(np.swapaxes(dP, -1, -2), SoftmaxCache(np.swapaxes(P, -1, -2))).scores, -1, -2
+    )
+    found = softmax_backward_in_place(dP, P, np.empty_like(P))
+    assert found is dP
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[P.dtype.name])
