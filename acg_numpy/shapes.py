@@ -202,6 +202,7 @@ def check_multi_head(
     for name, x in inputs.items():
         check_linear(x, *projections[name], names=("query" if name == "query" else "context", f"{name}_"))
         check_num_heads(num_heads, projections[name][0].shape[1], f"{name}_weight")
+    _check_matrix(*projections["output"], "output_")
     widths = {name: weight.shape[1] for name, (weight, _) in projections.items()}
     if widths["query"] != widths["key"]:
         raise ValueError(
@@ -213,6 +214,7 @@ def check_multi_head(
             f"value_weight makes {widths['value']} features, but output_weight has shape "
             f"{projections['output'][0].shape}, in by out"
         )
+    _check_bias(*projections["output"], "output_")
     batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
     check_mask(mask, (*batch, query.shape[-2], context.shape[-2]))
     check_dropout_mask(dropout_mask, (*batch, num_heads, query.shape[-2], context.shape[-2]))
@@ -305,15 +307,23 @@ def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, 
     """
     x_name, prefix = names
     check_axes(1, **{x_name: x})
-    check_floating(**{f"{prefix}weight": weight, f"{prefix}bias": bias})
-    if weight.ndim != 2:
-        raise ValueError(f"{prefix}weight has shape {weight.shape}; expected two axes, in by out")
+    _check_matrix(weight, bias, prefix)
     if x.shape[-1] != weight.shape[0]:
         mend = f"; {prefix}weight.T would fit" if x.shape[-1] == weight.shape[1] else ""
         raise ValueError(
             f"{x_name} has {x.shape[-1]} features (shape {x.shape}), but {prefix}weight takes {weight.shape[0]} "
             f"(shape {weight.shape}, in by out){mend}"
         )
+    _check_bias(weight, bias, prefix)
+
+
+def _check_matrix(weight: Array, bias: Array | None, prefix: str) -> None:
+    check_floating(**{f"{prefix}weight": weight, f"{prefix}bias": bias})
+    if weight.ndim != 2:
+        raise ValueError(f"{prefix}weight has shape {weight.shape}; expected two axes, in by out")
+
+
+def _check_bias(weight: Array, bias: Array | None, prefix: str) -> None:
     if bias is not None and bias.shape != (weight.shape[1],):
         raise ValueError(
             f"{prefix}bias has shape {bias.shape}; expected ({weight.shape[1]},), one number a column of {prefix}weight"

@@ -217,6 +217,21 @@ def multi_head_example(dtype: Any = np.float64) -> tuple[Any, Any]:
     return [x.astype(dtype) for x in args], rng.normal(size=(50, 8)).astype(dtype)
 
 
+def test_the_cache_of_each_step_is_the_one_that_its_backward_takes() -> None:
+    args, _ = multi_head_example()
+    _, cache = multi_head_attention_forward(*args, num_heads=2)
+    assert {name: type(step).__name__ for name, step in cache._asdict().items()} == {
+        "query": "LinearCache",
+        "key": "LinearCache",
+        "value": "LinearCache",
+        "split": "SplitHeadsCache",
+        "heads": "ScaledDotProductCache",
+        "merge": "MergeHeadsCache",
+        "output": "LinearCache",
+    }
+    assert cache.weights is cache.heads.weights
+
+
 def test_the_key_bias_gets_exactly_zero_where_adding_up_gives_rounding_noise() -> None:
     args, grad_out = multi_head_example(np.float32)
     _, cache = multi_head_attention_forward(*args, num_heads=2)

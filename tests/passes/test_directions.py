@@ -37,6 +37,7 @@ def test_a_row_of_zeros_has_cosine_zero_and_gets_no_gradient(dtype: Any) -> None
     a, b = np.array([[0.0, 0.0], [1.0, 0.0]], dtype), np.array([[1.0, 1.0], [0.0, 0.0]], dtype)
     loss, cache = cosine_forward(a, b)
     assert loss == 1
+    np.testing.assert_array_equal(cache.a_length, [[1.0], [1.0]])  # of zeros too: who divides by it need not ask
     for grad in cosine_backward(1.0, cache):
         np.testing.assert_array_equal(grad, np.zeros((2, 2)))
 

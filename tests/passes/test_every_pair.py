@@ -120,6 +120,17 @@ def test_the_backward_is_linear_in_the_gradient_that_arrives(pair: Pair, data: s
             np.testing.assert_allclose(together, 2 * of_a - 3 * of_b, rtol=1e-10, atol=1e-11)
 
 
+@given(st.data())
+def test_whichever_argument_is_not_floating_is_refused_by_its_name(pair: Pair, data: st.DataObject) -> None:
+    call = data.draw(pair.calls)
+    names = list(inspect.signature(pair.forward).parameters)
+    for which in filter(lambda i: is_floating(call.args[i]), range(len(call.args))):
+        name = names[which]
+        for wrong, what in [(call.args[which].astype(np.int64), "has dtype int64"), ([1.0, 2.0], "is a list")]:
+            with pytest.raises(TypeError, match=f"^{name} {what}; expected "):
+                pair.forward(*call.args[:which], wrong, *call.args[which + 1 :], **call.options)
+
+
 def test_both_halves_are_exported(pair: Pair) -> None:
     for function in (pair.forward, pair.backward):
         assert function.__name__ in passes.__all__

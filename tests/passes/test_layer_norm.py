@@ -26,6 +26,12 @@ def test_rows_have_mean_zero_and_variance_one_but_for_eps(rng: np.random.Generat
     np.testing.assert_allclose(np.var(n, axis=-1), v / (v + 1e-5), rtol=1e-9)
 
 
+def test_eps_is_a_hundred_thousandth_unless_another_is_given() -> None:
+    row = 1e-3 * np.array([-1.0, 1.0])  # of variance 1e-6
+    y, _ = layer_norm_forward(row, np.ones(2), np.zeros(2))
+    np.testing.assert_allclose(y, row / np.sqrt(1e-6 + 1e-5), rtol=1e-12)
+
+
 @given(generators, widths, st.floats(-100, 100))
 def test_shifting_a_row_changes_nothing(rng: np.random.Generator, D: int, shift: float) -> None:
     x = rng.normal(size=(3, D))

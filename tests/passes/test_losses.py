@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acg_numpy import autograd
 from acg_numpy.passes import (
     bpr_backward,
     bpr_forward,
@@ -122,3 +123,12 @@ def test_one_positive_may_stand_against_several_negatives() -> None:
     np.testing.assert_allclose(
         bpr_backward(1.0, cache).positive, bpr_backward(1.0, repeated_cache).positive.sum(axis=1, keepdims=True)
     )
+
+
+@pytest.mark.parametrize("ahead", [-2.0, 0.0, 2.0])
+def test_the_curvature_of_bpr_is_that_of_a_sigmoid_a_quarter_where_undecided(ahead: float) -> None:
+    def slope(negative: Any) -> Any:
+        return bpr_backward(1.0, bpr_forward(np.zeros(1), negative)[1]).negative[0]
+
+    sigmoid = 1 / (1 + np.exp(-ahead))
+    np.testing.assert_allclose(autograd.grad(slope)(np.array([ahead])), [sigmoid * (1 - sigmoid)], rtol=1e-12)

@@ -13,6 +13,7 @@ from acg_numpy.passes import (
     cross_entropy_forward,
     diversity_forward,
     dropout_forward,
+    embedding_forward,
     layer_norm_forward,
     linear_forward,
     log_softmax_forward,
@@ -92,6 +93,26 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ValueError,
         "context has 5 features (shape (3, 5)), but key_weight takes 4",
     ),
+    (
+        lambda: attend_by_heads(dropout_mask=ones(3, 2, 3)),
+        ValueError,
+        "axes do not broadcast: dropout_mask has (3,), scores has (2,)",
+    ),
+    (
+        lambda: attend_by_heads(dropout_mask=ones(2, 3, 2)),
+        ValueError,
+        "dropout_mask has shape (2, 3, 2); expected (..., 2, 3): a row a query, a column a key",
+    ),
+    (
+        lambda: attend_by_heads(output_weight=ones(4)),
+        ValueError,
+        "output_weight has shape (4,); expected two axes, in by out",
+    ),
+    (
+        lambda: attend_by_heads(output_bias=ones(3)),
+        ValueError,
+        "output_bias has shape (3,); expected (4,), one number a column of output_weight",
+    ),
     (lambda: attend_by_heads(value_bias=ones(3)), ValueError, "value_bias has shape (3,); expected (4,)"),
     (
         lambda: attend_by_heads(output_weight=ones(5, 4)),
@@ -133,6 +154,12 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "weight has shape (3,); expected (4,), one number a feature of x",
     ),
     (
+        lambda: layer_norm_forward(ones(2, 4), ones(4), ones(1)),
+        ValueError,
+        "bias has shape (1,); expected (4,), one number a feature of x",
+    ),
+    (lambda: layer_norm_forward(ones(), ones(4), None), ValueError, "x has shape (); expected (..., features)"),
+    (
         lambda: layer_norm_forward(ones(2, 0), ones(0), None),
         ValueError,
         "x has shape (2, 0); expected at least one feature",
@@ -156,6 +183,40 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "mask has shape (1, 2, 3); expected one that broadcasts to (2, 3)",
     ),
     (lambda: cosine_forward(ones(2, 3), ones(3)), ValueError, "a has shape (2, 3), but b has (3,); expected the same"),
+    (
+        lambda: cosine_forward(ones(), ones()),
+        ValueError,
+        "a has shape (); expected (..., features), which a[None] has",
+    ),
+    (
+        lambda: cosine_forward(ones(3), ones()),
+        ValueError,
+        "b has shape (); expected (..., features), which b[None] has",
+    ),
+    (lambda: cosine_forward(ones(0, 3), ones(0, 3)), ValueError, "a has shape (0, 3), no elements to take a mean of"),
+    (
+        lambda: cross_entropy_forward(ones(), ones()),
+        ValueError,
+        "logits has shape (); expected (..., features), which logits[None] has",
+    ),
+    (lambda: bpr_forward(ones(0), ones(2, 1)), ValueError, "positive has shape (0,), no elements to take a mean of"),
+    (lambda: bpr_forward(ones(2, 1), ones(0)), ValueError, "negative has shape (0,), no elements to take a mean of"),
+    (
+        lambda: diversity_forward(ones(3)),
+        ValueError,
+        "x has shape (3,); expected (..., rows, features), which x[None] has",
+    ),
+    (lambda: diversity_forward(ones(2, 0)), ValueError, "x has shape (2, 0), no elements to take a mean of"),
+    (
+        lambda: embedding_forward(ones(), 0),
+        ValueError,
+        "table has shape (); expected (..., features), which table[None] has",
+    ),
+    (
+        lambda: embedding_forward(ones(3, 2), 3),
+        IndexError,
+        "ids holds 3, but the number of rows in table is 3 (ids run from 0 to 2)",
+    ),
     (lambda: bpr_forward(ones(2), ones(3)), ValueError, "positive has (2,), negative has (3,)"),
     (lambda: diversity_forward(ones(1, 3)), ValueError, "x has shape (1, 3), sets of 1 row; expected at least 2"),
 ]
