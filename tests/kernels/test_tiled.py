@@ -160,46 +160,59 @@ def test_no_array_is_as_large_as_the_scores(monkeypatch: pytest.MonkeyPatch) -> 
     assert peak < 2048 * 2048 * 8 / 16
 
 
+def twins(kernel: str = "tiled", **options: Any) -> tuple[MultiHeadCrossAttention, MultiHeadCrossAttention]:
+    made = [MultiHeadCrossAttention(8, 2, kernel=k, seed=0, **options) for k in (kernel, "classroom")]
+    for module in made:
+        for bias in (module.query.bias, module.key.bias, module.value.bias, module.output.bias):
+            if bias is not None:
+                bias.data[...] = np.random.default_rng(1).normal(size=8)
+    return made[0], made[1]
+
+
+@given(
+    hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=2, min_side=0, max_side=3),
+    st.integers(0, 5),
+    st.integers(0, 9),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(list(TOLERANCES)),
+    st.integers(0, 2**32 - 1),
+)
+def test_behind_the_module_too_output_and_every_gradient_are_those_of_the_classroom(
+    batches: Any, rows: int, keys: int, masked: bool, bias: bool, dtype: str, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    query_batch, context_batch, mask_batch = batches.input_shapes
+    query = rng.normal(size=(*query_batch, rows, 8)).astype(dtype)
+    context = rng.normal(size=(*context_batch, keys, 8)).astype(dtype)
+    mask = rng.random((*mask_batch, rows, keys)) < 0.6 if masked else None
+    found = []
+    for module in twins(bias=bias, dtype=dtype):
+        x, c = tensor(query, requires_grad=True), tensor(context, requires_grad=True)
+        out = module(x, c, mask=mask)
+        out.backward(np.random.default_rng(seed).normal(size=out.shape).astype(dtype))
+        found.append([out.data, x.grad, c.grad, *(p.grad for p in module.parameters())])
+    for one, other in zip(*found, strict=True):
+        assert_alike(one, other)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.lists(st.integers(0, 3), max_size=2), st.sampled_from([1, 2, 4]))
+def test_more_queries_or_keys_never_make_a_prediction_cheaper(
+    queries: int, keys: int, batch: list[int], heads: int
+) -> None:
+    def costs(L: int, S: int) -> dict[str, float]:
+        return plan_for_context(tuple(batch), heads, (L, S), 8, 4).costs
+
+    for kernel, cost in costs(queries, keys).items():
+        assert cost <= costs(queries + 1, keys)[kernel]
+        assert cost <= costs(queries, keys + 1)[kernel]
+
+
 class TestMultiHeadCrossAttention:
     """The kernel behind the module."""
 
-    @staticmethod
-    def twins(kernel: str = "tiled", **options: Any) -> tuple[MultiHeadCrossAttention, MultiHeadCrossAttention]:
-        made = [MultiHeadCrossAttention(8, 2, kernel=k, seed=0, **options) for k in (kernel, "classroom")]
-        for module in made:
-            for bias in (module.query.bias, module.key.bias, module.value.bias, module.output.bias):
-                if bias is not None:
-                    bias.data[...] = np.random.default_rng(1).normal(size=8)
-        return made[0], made[1]
-
-    @given(
-        hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=2, min_side=0, max_side=3),
-        st.integers(0, 5),
-        st.integers(0, 9),
-        st.booleans(),
-        st.booleans(),
-        st.sampled_from(list(TOLERANCES)),
-        st.integers(0, 2**32 - 1),
-    )
-    def test_output_and_every_gradient_are_those_of_the_classroom(
-        self, batches: Any, rows: int, keys: int, masked: bool, bias: bool, dtype: str, seed: int
-    ) -> None:
-        rng = np.random.default_rng(seed)
-        query_batch, context_batch, mask_batch = batches.input_shapes
-        query = rng.normal(size=(*query_batch, rows, 8)).astype(dtype)
-        context = rng.normal(size=(*context_batch, keys, 8)).astype(dtype)
-        mask = rng.random((*mask_batch, rows, keys)) < 0.6 if masked else None
-        found = []
-        for module in self.twins(bias=bias, dtype=dtype):
-            x, c = tensor(query, requires_grad=True), tensor(context, requires_grad=True)
-            out = module(x, c, mask=mask)
-            out.backward(np.random.default_rng(seed).normal(size=out.shape).astype(dtype))
-            found.append([out.data, x.grad, c.grad, *(p.grad for p in module.parameters())])
-        for one, other in zip(*found, strict=True):
-            assert_alike(one, other)
-
     def test_the_key_bias_learns_nothing_at_all(self) -> None:
-        module, _ = self.twins()
+        module, _ = twins()
         rng = np.random.default_rng(0)
         np.sum(module(rng.normal(size=(5, 8)), rng.normal(size=(6, 8))) ** 2).backward()
         np.testing.assert_array_equal(module.key.bias.grad, 0)
@@ -210,7 +223,7 @@ class TestMultiHeadCrossAttention:
         mask = np.array([[True] * 5, [False] * 5, [True, False, True, False, True]])
         products = [
             hvp(lambda q, module=module: np.sum(module(q, c, mask=mask) ** 2), (x,), (v,))
-            for module in self.twins(dtype=np.float64)
+            for module in twins(dtype=np.float64)
         ]
         np.testing.assert_allclose(*products, rtol=1e-10, atol=1e-10)
 
@@ -218,7 +231,7 @@ class TestMultiHeadCrossAttention:
         rng = np.random.default_rng(0)
         x, c = rng.normal(size=(3, 8)), rng.normal(size=(5, 8))
         found = []
-        for module in self.twins(dtype=np.float64):
+        for module in twins(dtype=np.float64):
             t = tensor(x, requires_grad=True)
             np.sum(np.tanh(module(t, c))).backward(create_graph=True)
             np.sum(t.grad**2).backward()
@@ -226,12 +239,12 @@ class TestMultiHeadCrossAttention:
         np.testing.assert_allclose(*found, rtol=1e-10)
 
     def test_weights_are_there_when_asked_for(self) -> None:
-        (module, classroom), x = self.twins(), np.random.default_rng(0).normal(size=(3, 8))
+        (module, classroom), x = twins(), np.random.default_rng(0).normal(size=(3, 8))
         for one, other in zip(*(m(x, x, return_attention=True) for m in (module, classroom)), strict=True):
             np.testing.assert_array_equal(one.data, other.data)
 
     def test_dropout_is_the_classroom_s_in_training_and_absent_in_use(self) -> None:
-        (module, classroom), x = self.twins(dropout=0.5), np.random.default_rng(0).normal(size=(3, 8))
+        (module, classroom), x = twins(dropout=0.5), np.random.default_rng(0).normal(size=(3, 8))
         np.testing.assert_array_equal(module(x, x).data, classroom(x, x).data)
         np.testing.assert_allclose(module.eval()(x, x).data, classroom.eval()(x, x).data, rtol=1e-5, atol=1e-6)
 
@@ -246,17 +259,6 @@ class TestMultiHeadCrossAttention:
             calls.clear()
             module(length, length, **options)
             assert len(calls) == (module.plan(length, length, **options).kernel == "tiled")
-
-    @given(st.integers(0, 40), st.integers(0, 40), st.lists(st.integers(0, 3), max_size=2), st.sampled_from([1, 2, 4]))
-    def test_more_queries_or_keys_never_make_a_prediction_cheaper(
-        self, queries: int, keys: int, batch: list[int], heads: int
-    ) -> None:
-        def costs(L: int, S: int) -> dict[str, float]:
-            return plan_for_context(tuple(batch), heads, (L, S), 8, 4).costs
-
-        for kernel, cost in costs(queries, keys).items():
-            assert cost <= costs(queries + 1, keys)[kernel]
-            assert cost <= costs(queries, keys + 1)[kernel]
 
     def test_auto_takes_the_cheaper_one_tiles_only_where_there_are_many_scores(self) -> None:
         for L, S, heads, kernel in [
