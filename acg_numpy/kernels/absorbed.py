@@ -225,7 +225,7 @@ def chained(du: Array, dA: Array, dC: Array, tables: Tables, weights: Projection
 
 def weights_of(cache: Absorbed, groups: Groups) -> Array:
     """The attention weights, (rows, H, K), sorted."""
-    H, K, _ = cache.weights[0].shape if cache.weights else (0, 0, 0)
+    H, K, _ = cache.weights[0].shape
     found = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
     for P, part in zip(cache.weights, cache.parts, strict=True):
         found[part.target] = P.transpose(2, 0, 1)

@@ -43,7 +43,7 @@ def table_of(flat: Array, domains: Array, shape: tuple[int, int]) -> Array:
     return np.ascontiguousarray(flat.reshape(H, N, K, d)[:, domains].swapaxes(0, 1))
 
 
-def padded(rows: Array, batch: Batch, num_heads: int, name: str) -> Array:
+def padded(rows: Array, batch: Batch, num_heads: int) -> Array:
     """Sorted rows (rows, D) of a batch as (n, H, m, d), zeros where a group is smaller."""
     n, D = len(batch.domains), rows.shape[1]
     wide = np.zeros((n, batch.width, D), rows.dtype)
@@ -83,7 +83,7 @@ def forward(
     dropped: list[Array] | None = None if dropout_mask is None else []
     mixed = np.empty((len(queries), D), dtype)
     for batch in batches:
-        q = padded(queries, batch, H, "q")
+        q = padded(queries, batch, H)
         S = table_of(tables.keys, batch.domains, (N, K)) @ q.swapaxes(-1, -2)  # (n, H, K, m)
         allowed = None if mask is None else spread(mask, batch, True)[:, None]  # (n, 1, K, m)
         P = softmax_in_place(S, allowed)
@@ -118,7 +118,7 @@ def backward(
     for number, batch in enumerate(cache.batches):
         P, q = cache.weights[number], cache.padded[number]
         M = P if cache.dropped is None else cache.dropped[number]
-        dO = padded(d_mixed, batch, H, "dO")  # (n, H, m, d)
+        dO = padded(d_mixed, batch, H)  # (n, H, m, d)
         dV[:, batch.domains] = (M @ dO).swapaxes(0, 1)
         dP = table_of(tables.values, batch.domains, (N, K)) @ dO.swapaxes(-1, -2)  # (n, H, K, m)
         if dropout_mask is not None:

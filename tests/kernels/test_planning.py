@@ -177,16 +177,21 @@ def test_over_a_single_token_users_are_put_side_by_side_for_then_conditions_are_
 
 
 def test_a_plan_is_printed_with_what_was_counted_and_every_kernel_the_cheapest_first() -> None:
-    plan = planning.Plan("b", "asked for", {"a": 2.0, "b": 3.0, "c": 1.0}, {"results": 12_345, "heads": 2})
+    plan = planning.Plan("b", "asked for", {"a": 4.0, "b": 6.0, "c": 2.0}, {"results": 12_345, "heads": 2})
     assert str(plan) == repr(plan)
     assert str(plan).splitlines() == [
         "kernel b: asked for",
         "(12,345 results, 2 heads)",
         "",
-        "  c                   1 ms predicted    1.00 x the cheapest",
-        "  a                   2 ms predicted    2.00 x the cheapest",
-        "> b                   3 ms predicted    3.00 x the cheapest",
+        "  c                   2 ms predicted    1.00 x the cheapest",
+        "  a                   4 ms predicted    2.00 x the cheapest",
+        "> b                   6 ms predicted    3.00 x the cheapest",
     ]
+
+
+def test_beside_what_costs_nothing_a_plan_prints_milliseconds_alone() -> None:
+    plan = planning.Plan("b", "asked for", {"a": 0.0, "b": 3.0}, {"results": 0})
+    assert str(plan).splitlines()[-1] == "> b                   3 ms predicted    3.00 x the cheapest"
 
 
 def test_nobody_is_conditioned_by_the_classroom_for_nothing() -> None:

@@ -142,6 +142,11 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "num_heads is 4, which does not divide 6, the last axis of x; 1, 2, 3 or 6 would",
     ),
     (
+        lambda: split_heads_forward(ones(6), num_heads=2),
+        ValueError,
+        "x has shape (6,); expected (..., rows, features), which x[None] has",
+    ),
+    (
         lambda: merge_heads_forward(ones(2, 3)),
         ValueError,
         "x has shape (2, 3); expected (..., heads, rows, features), which x[None] has",
