@@ -280,3 +280,54 @@ def test_the_context_gets_the_sum_of_what_comes_back_from_keys_and_values() -> N
     _, cache = multi_head_attention_forward(*args, num_heads=2)
     expected = central_difference(loss, both, 0) + central_difference(loss, both, 1)
     np.testing.assert_allclose(multi_head_attention_backward(grad_out, cache).context, expected, rtol=1e-5, atol=1e-6)
+
+
+@given(generators, st.integers(1, 4), st.integers(1, 4), st.integers(2, 3))
+def test_saying_every_key_several_times_changes_nothing(rng: np.random.Generator, L: int, S: int, times: int) -> None:
+    query, key, value = arguments(rng, L, S)
+    out, _ = scaled_dot_product_forward(query, key, value)
+    repeated, _ = scaled_dot_product_forward(query, np.tile(key, (times, 1)), np.tile(value, (times, 1)))
+    np.testing.assert_allclose(repeated, out, rtol=1e-10, atol=1e-12)
+
+
+@given(generators, st.integers(1, 4), st.integers(1, 4))
+def test_moving_all_keys_alike_moves_no_weight(rng: np.random.Generator, L: int, S: int) -> None:
+    query, key, value = arguments(rng, L, S)
+    _, cache = scaled_dot_product_forward(query, key, value)
+    _, moved = scaled_dot_product_forward(query, key + rng.normal(size=3), value)
+    np.testing.assert_allclose(moved.weights, cache.weights, rtol=1e-9, atol=1e-12)
+
+
+@given(attended, generators)
+def test_the_output_is_linear_in_the_values(call: Call, rng: np.random.Generator) -> None:
+    query, key, value, mask, dropout_mask = call.args
+    other = rng.normal(size=value.shape)
+    outs = [
+        scaled_dot_product_forward(query, key, values, mask, dropout_mask)[0]
+        for values in (value, other, 2 * value - 3 * other)
+    ]
+    np.testing.assert_allclose(outs[2], 2 * outs[0] - 3 * outs[1], rtol=1e-9, atol=1e-11)
+
+
+@given(attended)
+def test_each_query_is_answered_as_if_it_were_alone(call: Call) -> None:
+    query, key, value, mask, dropout_mask = call.args
+    out, _ = scaled_dot_product_forward(*call.args)
+    for i in range(query.shape[-2]):
+        row = slice(i, i + 1)
+        masks = [x if x is None else x[..., row, :] for x in (mask, dropout_mask)]
+        alone, _ = scaled_dot_product_forward(query[..., row, :], key, value, *masks)
+        np.testing.assert_allclose(alone, out[..., row, :], rtol=1e-10, atol=1e-12)
+
+
+@given(multi_head, generators)
+def test_exchanging_tokens_of_the_context_exchanges_weights_and_changes_no_output(
+    call: Call, rng: np.random.Generator
+) -> None:
+    x, c, *projections, mask, M = call.args
+    order = rng.permutation(c.shape[-2])
+    out, cache = multi_head_attention_forward(*call.args, **call.options)
+    masks = [m if m is None else m[..., order] for m in (mask, M)]
+    exchanged, other = multi_head_attention_forward(x, c[..., order, :], *projections, *masks, **call.options)
+    np.testing.assert_allclose(exchanged, out, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(other.weights, cache.weights[..., order], rtol=1e-9, atol=1e-12)

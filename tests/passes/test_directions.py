@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.passes import cosine_backward, cosine_forward, diversity_backward, diversity_forward
-from tests.passes.pairs import Call, cosine_calls, diversity_calls
+from tests.passes.pairs import Call, cosine_calls, diversity_calls, generators
 
 
 @given(cosine_calls(), st.floats(0.1, 100))
@@ -76,3 +76,27 @@ def test_a_row_of_zeros_is_at_right_angles_to_all() -> None:
     loss, cache = diversity_forward(x)
     np.testing.assert_allclose(loss, 1 / 3)
     np.testing.assert_array_equal(diversity_backward(1.0, cache).x[0], [0.0, 0.0])
+
+
+@given(cosine_calls())
+def test_the_cosine_is_symmetric_and_between_zero_and_two(call: Call) -> None:
+    a, b = call.args
+    loss, cache = cosine_forward(a, b)
+    other, other_cache = cosine_forward(b, a)
+    assert loss == other
+    assert -1e-12 <= loss <= 2 + 1e-12
+    grads, other_grads = cosine_backward(1.0, cache), cosine_backward(1.0, other_cache)
+    np.testing.assert_array_equal(grads.a, other_grads.b)
+    np.testing.assert_array_equal(grads.b, other_grads.a)
+
+
+@given(diversity_calls(), generators, st.floats(0.1, 100))
+def test_diversity_notices_neither_the_order_nor_the_lengths_nor_the_signs_of_rows(
+    call: Call, rng: np.random.Generator, by: float
+) -> None:
+    (x,) = call.args
+    loss, _ = diversity_forward(x)
+    assert 0 <= loss <= 1 + 1e-12
+    signs = rng.choice([-1.0, 1.0], size=(x.shape[-2], 1))
+    changed = by * signs * x[..., rng.permutation(x.shape[-2]), :]
+    np.testing.assert_allclose(diversity_forward(changed)[0], loss, rtol=1e-9, atol=1e-13)

@@ -1,8 +1,10 @@
 """Dropout multiplies by a mask, forward and back."""
 
 import numpy as np
+from hypothesis import given
 
 from acg_numpy.passes import dropout_backward, dropout_forward
+from tests.passes.pairs import Call, dropout_calls, generators
 
 
 def test_what_was_dropped_gets_no_gradient_and_what_was_kept_is_scaled_both_ways() -> None:
@@ -22,3 +24,13 @@ def test_on_average_nothing_changes() -> None:
 def test_a_mask_of_ones_changes_nothing() -> None:
     x = np.array([[1.0, 2.0]])
     np.testing.assert_array_equal(dropout_forward(x, np.ones(2))[0], x)
+
+
+@given(dropout_calls(), generators)
+def test_forward_and_backward_are_one_linear_map_and_its_transpose(call: Call, rng: np.random.Generator) -> None:
+    x, mask = call.args
+    y, cache = dropout_forward(x, mask)
+    dy = rng.normal(size=y.shape)
+    grads = dropout_backward(dy, cache)
+    np.testing.assert_allclose(np.sum(grads.x * x), np.sum(dy * y), rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(np.sum(grads.dropout_mask * mask), np.sum(dy * y), rtol=1e-10, atol=1e-11)

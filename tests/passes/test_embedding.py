@@ -4,8 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 from acg_numpy.passes import embedding_backward, embedding_forward
+from tests.passes.pairs import Call, embedding_calls
 
 
 @pytest.mark.parametrize("ids", [1, np.int32(1), np.array(1), np.array([1, 0]), np.array([[1], [0]], np.uint8)])
@@ -51,3 +53,14 @@ def test_an_empty_batch_looks_nothing_up() -> None:
     out, cache = embedding_forward(np.ones((3, 2)), np.zeros((0, 4), int))
     assert out.shape == (0, 4, 2)
     np.testing.assert_array_equal(embedding_backward(out, cache).table, np.zeros((3, 2)))
+
+
+@given(embedding_calls())
+def test_looking_up_is_a_product_with_a_matrix_of_ones_and_zeros(call: Call) -> None:
+    table, ids = call.args
+    chosen = np.equal.outer(ids, np.arange(len(table))).astype(float)
+    out, cache = embedding_forward(table, ids)
+    np.testing.assert_array_equal(out, np.tensordot(chosen, table, axes=1))
+    back = embedding_backward(out, cache).table
+    axes = list(range(np.ndim(ids)))
+    np.testing.assert_allclose(back, np.tensordot(chosen, out, axes=(axes, axes)), rtol=1e-12, atol=1e-13)

@@ -65,3 +65,21 @@ def test_a_constant_row_becomes_the_bias_and_gets_a_finite_gradient(dtype: Any) 
 def test_an_empty_batch_works() -> None:
     y, cache = layer_norm_forward(np.ones((0, 3)), np.ones(3), np.ones(3))
     np.testing.assert_array_equal(layer_norm_backward(y, cache).weight, np.zeros(3))
+
+
+@given(generators, widths)
+def test_without_eps_norming_what_is_normed_changes_nothing_and_turning_it_round_turns_it_round(
+    rng: np.random.Generator, D: int
+) -> None:
+    x = rng.normal(size=(3, D))
+    n, _ = normalised(x, eps=0.0)
+    np.testing.assert_allclose(normalised(n, eps=0.0)[0], n, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(normalised(-x, eps=0.0)[0], -n, rtol=1e-12)
+
+
+@given(generators, widths)
+def test_exchanging_features_exchanges_what_they_become(rng: np.random.Generator, D: int) -> None:
+    x, weight, bias, order = rng.normal(size=(3, D)), rng.normal(size=D), rng.normal(size=D), rng.permutation(D)
+    y, _ = layer_norm_forward(x, weight, bias)
+    exchanged, _ = layer_norm_forward(x[:, order], weight[order], bias[order])
+    np.testing.assert_allclose(exchanged, y[:, order], rtol=1e-7, atol=1e-9)

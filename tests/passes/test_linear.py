@@ -39,3 +39,18 @@ def test_an_empty_batch_gives_zero_weight_gradients() -> None:
     grads = linear_backward(y, cache)
     np.testing.assert_array_equal(grads.weight, np.zeros((3, 4)))
     np.testing.assert_array_equal(grads.bias, np.zeros(4))
+
+
+@given(linear_calls(), generators)
+def test_without_a_bias_a_sum_of_rows_becomes_the_sum_of_what_they_become(call: Call, rng: np.random.Generator) -> None:
+    x, weight, _ = call.args
+    other = rng.normal(size=x.shape)
+    ys = [linear_forward(rows, weight)[0] for rows in (x, other, 2 * x - 3 * other)]
+    np.testing.assert_allclose(ys[2], 2 * ys[0] - 3 * ys[1], rtol=1e-10, atol=1e-11)
+
+
+@given(linear_calls())
+def test_the_bias_is_what_a_row_of_zeros_becomes(call: Call) -> None:
+    x, weight, bias = call.args
+    y, _ = linear_forward(np.zeros_like(x), weight, bias)
+    np.testing.assert_array_equal(y, np.broadcast_to(0.0 if bias is None else bias, y.shape))

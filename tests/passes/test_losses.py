@@ -17,7 +17,7 @@ from acg_numpy.passes import (
     mse_forward,
     softmax_forward,
 )
-from tests.passes.pairs import Call, cross_entropy_calls, distributions, generators
+from tests.passes.pairs import Call, bpr_calls, cross_entropy_calls, distributions, generators
 
 
 @given(generators, st.integers(1, 3), st.integers(1, 4))
@@ -132,3 +132,28 @@ def test_the_curvature_of_bpr_is_that_of_a_sigmoid_a_quarter_where_undecided(ahe
 
     sigmoid = 1 / (1 + np.exp(-ahead))
     np.testing.assert_allclose(autograd.grad(slope)(np.array([ahead])), [sigmoid * (1 - sigmoid)], rtol=1e-12)
+
+
+@given(bpr_calls(), st.floats(-100, 100))
+def test_bpr_does_not_notice_what_is_added_to_all_scores(call: Call, shift: float) -> None:
+    positive, negative = call.args
+    loss, cache = bpr_forward(positive, negative)
+    np.testing.assert_allclose(bpr_forward(positive + shift, negative + shift)[0], loss, rtol=1e-9, atol=1e-12)
+    grads = bpr_backward(1.0, cache)
+    np.testing.assert_allclose(np.sum(grads.positive) + np.sum(grads.negative), 0, atol=1e-14)
+    assert np.all(grads.positive <= 0)
+    assert np.all(grads.negative >= 0)
+
+
+@given(generators, st.integers(1, 4))
+def test_the_squared_error_is_symmetric_and_zero_where_there_is_none(rng: np.random.Generator, N: int) -> None:
+    p, t = rng.normal(size=(2, N))
+    assert mse_forward(p, t)[0] == mse_forward(t, p)[0] > 0
+    assert mse_forward(p, p)[0] == 0
+
+
+@given(cross_entropy_calls(), st.floats(-1e3, 1e3))
+def test_cross_entropy_does_not_notice_what_is_added_to_all_logits(call: Call, shift: float) -> None:
+    logits, target, mask = call.args
+    loss, _ = cross_entropy_forward(*call.args)
+    np.testing.assert_allclose(cross_entropy_forward(logits + shift, target, mask)[0], loss, rtol=1e-9, atol=1e-11)

@@ -82,3 +82,23 @@ def test_rows_without_scores_and_batches_without_rows_are_fine(shape: tuple[int,
 
 def test_not_a_number_is_not_hidden() -> None:
     assert np.all(np.isnan(softmax_forward(np.array([0.0, np.nan, 1.0]))[0]))
+
+
+@given(scores, generators)
+def test_exchanging_scores_exchanges_probabilities(S: Any, rng: np.random.Generator) -> None:
+    order = rng.permutation(S.shape[-1])
+    for forward in (softmax_forward, log_softmax_forward):
+        np.testing.assert_allclose(forward(S[..., order])[0], forward(S)[0][..., order], rtol=1e-12, atol=1e-13)
+
+
+@given(scores)
+def test_a_higher_score_never_has_a_lower_probability(S: Any) -> None:
+    order = np.argsort(S, axis=-1)
+    for forward in (softmax_forward, log_softmax_forward):
+        assert np.all(np.diff(np.take_along_axis(forward(S)[0], order, axis=-1), axis=-1) >= 0)
+
+
+@given(scores)
+def test_odds_of_two_are_the_exponential_of_how_far_their_scores_are_apart(S: Any) -> None:
+    P, _ = softmax_forward(S)
+    np.testing.assert_allclose(P / P[..., :1], np.exp(S - S[..., :1]), rtol=1e-10)
