@@ -106,7 +106,9 @@ def test_what_was_counted_is_told() -> None:
         "heads": H,
         "padded": PADDED,
     }
-    assert plan_for_context((2, 5), H, (L, R), E * H, 4).shapes == {
+    plan = plan_for_context((2, 5), H, (L, R), E * H, 4)
+    assert "(30 heads in all, 13 queries, 17 keys, 19 features of a head)" in str(plan)
+    assert plan.shapes == {
         "heads in all": HEADS,
         "queries": L,
         "keys": R,
