@@ -95,7 +95,7 @@ def forward(
     mask: Array | None,
     dropout_mask: Array | None,
     num_heads: int,
-    keep: bool = True,
+    keep: bool,
 ) -> tuple[Array, Absorbed]:
     """Condition the users.
 

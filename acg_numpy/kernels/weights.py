@@ -26,7 +26,7 @@ def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
     if mask is not None:
         np.copyto(S, -np.inf, where=~mask)
     if mask is not None or S.size == 0 or float(S.max()) > SAFE or float(S.min()) < -SAFE:
-        m = np.max(S, axis=-2, keepdims=True, initial=-np.inf)  # (..., 1, users)
+        m = np.max(S, axis=-2, keepdims=True)  # (..., 1, users)
         if mask is not None:
             m[m == -np.inf] = 0.0
         S -= m

@@ -122,17 +122,22 @@ def test_scores_far_out_of_range_are_as_safe_as_in_the_classroom(seed):
         np.testing.assert_allclose(output, outputs[0], rtol=1e-3, atol=1e-3 * np.max(np.abs(outputs[0])))
 
 
-def test_large_groups_are_worked_on_in_pieces():
+@pytest.mark.parametrize("form", ["a domain each", "every domain"])
+def test_large_groups_are_worked_on_in_pieces(form):
     rng = np.random.default_rng(0)
     users, ids = rng.normal(size=(5000, 4)), rng.integers(0, 2, 5000)
+    if form == "every domain":
+        users, ids = users[:2500, None], np.array([1, 0])
     of = {}
     for kernel in ("classroom", *KERNELS):
         conditioner = AttentionConditioner(4, 2, 2, tokens_per_domain=2, kernel=kernel, dtype=np.float64, seed=0)
         given = tensor(users, requires_grad=True)
-        conditioner(given, ids).backward(users[::-1].copy())
-        of[kernel] = given.grad
+        condition = conditioner(given, ids)
+        condition.backward(np.cos(np.arange(condition.size).reshape(condition.shape)))
+        of[kernel] = [condition.numpy(), given.grad, *(parameter.grad for parameter in conditioner.parameters())]
     for kernel in KERNELS:
-        np.testing.assert_allclose(of[kernel], of["classroom"], rtol=1e-9, atol=1e-12)
+        for found, expected in zip(of[kernel], of["classroom"], strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
 
 
 def test_an_unknown_kernel_is_refused_with_a_list():
