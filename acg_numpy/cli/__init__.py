@@ -17,7 +17,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from acg_numpy.cli import bench, condition, demo, gradcheck, inspect, recommend, split, train
+from acg_numpy.cli import bench, condition, demo, explore, gradcheck, inspect, recommend, split, train
 from acg_numpy.cli.layout import printable
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
 
@@ -27,6 +27,7 @@ COMMANDS: dict[str, ModuleType] = {
     "split": split,
     "train": train,
     "recommend": recommend,
+    "explore": explore,
     "condition": condition,
     "gradcheck": gradcheck,
     "bench": bench,
@@ -39,6 +40,7 @@ examples:
   acg demo                             watch a conditioner train on a built-in world, and read what it means
   acg train taken.csv --out runs/1     train on interactions of your own (columns user, item, domain)
   acg recommend runs/1 --user ann      what to show a user, and where attention went
+  acg explore runs/1 --out page.html   a page in which to look around, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for users met later
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
   acg train --help                     all that can be set

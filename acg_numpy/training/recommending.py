@@ -126,6 +126,14 @@ class Recommender:
             trained.require_factors()
         return cls(trained, users, taken, own)
 
+    def vectors(self, places: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Look up or make the vectors (U, N, D) of users in each domain, and tell which say anything, (U, N)."""
+        if self.own_vectors is not None:
+            own: Array = self.own_vectors[places]
+            return own, np.asarray(own.any(axis=-1))
+        rows = self.taken[places]
+        return self.trained.factors.user_vectors(rows), self.trained.reachable(rows)
+
     def recommend(self, user: str, *, domain: str | None = None, top: int = 10) -> list[Recommendation]:
         """Rank items for a user, in one domain or in each.
 
@@ -155,11 +163,7 @@ class Recommender:
         row = self.taken[[place]]
         names = self.trained.domains
         chosen = range(len(names)) if domain is None else [place_of(domain, names, "domain", _listed(names))]
-        if self.own_vectors is None:
-            vectors, reachable = self.trained.factors.user_vectors(row)[0], self.trained.reachable(row)
-        else:
-            vectors = self.own_vectors[place]
-            reachable = np.asarray(vectors.any(axis=-1))[None]
+        [vectors], reachable = self.vectors([place])
         conditions = self.trained.condition(vectors[None], reachable)[0]  # (N, D)
         with no_grad():
             _, weights = self.trained.conditioner(vectors, np.arange(len(names)), return_attention=True)

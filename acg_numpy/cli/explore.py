@@ -1,0 +1,66 @@
+"""`acg explore`: a page in which to look around, user by user."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from acg_numpy.cli.parsing import Subcommands, whole
+from acg_numpy.cli.reading import EXIT_CODES, prepare
+
+DESCRIPTION = """\
+Make a page that shows where attention went: one HTML file, which needs no network, for any browser.
+
+examples:
+  acg explore acg-demo
+  acg explore runs/films --out films.html
+  acg explore runs/shop --out shop.html --sample 300 --user ann --user bob
+"""
+
+MEANING = f"""\
+On the page one chooses a user, a domain and a head, and sees the attention over tokens, the items that the tokens stand
+for, the users with the nearest conditions, and how the condition moves between domains; a slider makes the softmax
+softer or harder, from the average to the argmax; a second user can be put beside the first.
+
+DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read).  The page holds a sample of
+the users, which it says: those of --user, and others at random, the same ones every time.  It is made with Plotly:
+pip install "acg_numpy[explore]"
+
+{EXIT_CODES}"""
+
+
+def add_parser(commands: Subcommands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "explore",
+        help="make a page to explore attention in",
+        usage="acg explore DIR [options]",
+        description=DESCRIPTION,
+        epilog=MEANING,
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="for the page; by default DIR/explore.html")
+    parser.add_argument("--sample", type=whole(1), default=1000, metavar="N", help="how many users, at most")
+    parser.add_argument(
+        "--user", action="append", default=[], metavar="ID", help="who is in it in any case; repeatable"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read the folder, compute, and write the page."""
+    from acg_numpy.exploring import gather, write_page
+    from acg_numpy.training import Recommender
+
+    recommender = Recommender.load(arguments.folder)
+    out = arguments.folder / "explore.html" if arguments.out is None else arguments.out
+    prepare(out, *(arguments.folder / name for name in ("checkpoint.npz", "interactions.npz")))
+    found = gather(recommender, sample=arguments.sample, users=arguments.user)
+    try:
+        write_page(found, out, title=arguments.folder.resolve().name)
+    except ModuleNotFoundError as error:
+        if error.name != "plotly":
+            raise
+        print(f"acg: {error}", file=sys.stderr)
+        return 1
+    users = f"{len(found.users):,} of {found.total:,} users"
+    print(f"{out}: {users}, {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
+    return 0

@@ -1,0 +1,18 @@
+"""A page to explore: what a trained conditioner attends to, user by user, in one HTML file that needs no network.
+
+`gather` computes what the page shows, and `write_page` makes it, with Plotly (`pip install "acg_numpy[explore]"`).
+
+>>> import tempfile
+>>> from acg_numpy.data import make_world
+>>> from acg_numpy.training import Recommender, fit
+>>> with tempfile.TemporaryDirectory() as folder:
+...     fit(make_world(seed=0).interactions, epochs=1, baselines=False).write(folder)
+...     found = gather(Recommender.load(folder), sample=100)
+>>> found
+<Exploration: 100 of 1,000 users, 5 domains, 4 heads, 8 tokens>
+"""
+
+from acg_numpy.exploring.gathering import Exploration, gather
+from acg_numpy.exploring.page import write_page
+
+__all__ = ["Exploration", "gather", "write_page"]

@@ -1,0 +1,283 @@
+// What do the controls show?  Weights are softmax(scores / temperature), conditions the weighed sum of what tokens add.
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  for (const name of ["scores", "added", "bias", "centre", "plane"]) data[name] = floats(data[name]);
+  const U = data.users.length, N = data.domains.length, H = data.heads, K = data.tokens.length, D = data.dim;
+  const NEAREST = 8, TOKENS = 40, CLOUD = 800, ENDS = 20, NAMED = 12, LETTERS = 28;
+  const at = (id) => document.getElementById(id);
+  const shown = { a: 0, b: Math.min(1, U - 1), compare: false, domain: 0, head: 0, temperature: 1 };
+
+  function floats(text) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const view = new DataView(bytes.buffer); // little-endian, whatever the machine
+    return Float64Array.from({ length: bytes.length / 4 }, (_, n) => view.getFloat32(4 * n, true));
+  }
+
+  // ---- the mathematics
+
+  function weights(user, domain, head) { // (K,); at 0 the largest score takes it all, and equal ones share
+    const start = ((user * N + domain) * H + head) * K;
+    const scores = data.scores.subarray(start, start + K), t = shown.temperature;
+    const top = scores.reduce((most, score) => Math.max(most, score), -Infinity);
+    const raised = scores.map((score) => (t === 0 ? Number(score === top) : Math.exp((score - top) / t)));
+    const total = raised.reduce((sum, one) => sum + one, 0);
+    return raised.map((one) => one / total);
+  }
+
+  const known = (user, domain) => data.reachable[user * N + domain] === "1";
+
+  function condition(user, domain) { // (D,)
+    const c = Float64Array.from(data.bias);
+    for (let h = 0; h < H; h++) {
+      const P = weights(user, domain, h);
+      for (let k = 0; k < K; k++) {
+        const start = ((domain * H + h) * K + k) * D;
+        for (let i = 0; i < D; i++) c[i] += P[k] * data.added[start + i];
+      }
+    }
+    return c;
+  }
+
+  const dot = (x, y) => x.reduce((sum, one, i) => sum + one * y[i], 0);
+  const cosine = (x, y) => dot(x, y) / Math.max(Math.sqrt(dot(x, x) * dot(y, y)), 1e-300);
+
+  function place(c) { // on the plane
+    const away = c.map((one, i) => one - data.centre[i]);
+    return [dot(away, data.plane.subarray(0, D)), dot(away, data.plane.subarray(D))];
+  }
+
+  // ---- words
+
+  const percent = (weight) => (100 * weight).toFixed(1) + "%";
+  const count = (n) => n.toLocaleString("en");
+  const short = (name) => { // by whole letters
+    const letters = Array.from(name);
+    return letters.length <= LETTERS ? name : letters.slice(0, LETTERS - 1).join("") + "…";
+  };
+  const plain = (name) => short(name).replace(/&/g, "&amp;").replace(/</g, "&lt;"); // where Plotly would read markup
+  const called = (who) => `${who.toUpperCase()}: ${plain(data.users[shown[who]])}`;
+  const compared = () => (shown.compare ? ["a", "b"] : ["a"]);
+
+  function told(temperature) {
+    if (temperature === 0) return "0: all to the highest score";
+    if (temperature === Infinity) return "infinite: the same to all";
+    return temperature.toPrecision(2) + (temperature === 1 ? ", as trained" : "");
+  }
+
+  function element(kind, text, className = "") {
+    const made = document.createElement(kind);
+    made.textContent = text;
+    made.className = className;
+    return made;
+  }
+
+  function draw(id, changes, layout = {}) { // changes: of each trace, in place of what it had
+    const traces = at(id).data.map((trace, n) => ({ ...trace, ...changes[n] }));
+    Plotly.react(id, traces, { ...at(id).layout, ...layout });
+  }
+
+  // ---- the page
+
+  function choose(tokens, P) { // where there are many, those with most weight, in their order
+    if (K <= TOKENS) return tokens;
+    const most = (k) => Math.max(...P.map((weight) => (weight ? weight[k] : 0)));
+    return tokens.map((k) => [most(k), k]).sort((x, y) => y[0] - x[0] || x[1] - y[1]).slice(0, TOKENS)
+      .map(([, k]) => k).sort((x, y) => x - y);
+  }
+
+  function showAttention() {
+    const { domain, head } = shown;
+    const P = ["a", "b"].map((who) =>
+      compared().includes(who) && known(shown[who], domain) ? weights(shown[who], domain, head) : null);
+    const tokens = choose(Array.from({ length: K }, (_, k) => k), P);
+    const names = tokens.map((k) => data.tokens[k]);
+    draw("attention", P.map((weight, n) => ({
+      x: names,
+      y: weight ? tokens.map((k) => weight[k]) : names.map(() => 0),
+      name: called("ab"[n]),
+      visible: n === 0 || shown.compare,
+      hovertemplate: `${"AB"[n]}, %{x}: %{y:.1%}<extra></extra>`,
+    })));
+    const spread = compared().map((who, n) => {
+      if (!P[n]) return `${who.toUpperCase()}: nothing known`;
+      const nats = P[n].reduce((sum, weight) => sum - (weight > 0 ? weight * Math.log(weight) : 0), 0);
+      return `${who.toUpperCase()} spreads over ${Math.exp(nats).toFixed(1)} of ${count(K)} tokens`;
+    });
+    const cut = tokens.length < K ? ` Shown: the ${TOKENS} tokens with most weight of ${count(K)}.` : "";
+    at("spread").textContent = spread.join("; ") + " (the exponential of the entropy)." + cut;
+
+    const rows = tokens.map((k) => {
+      const row = document.createElement("tr"), name = element("th", data.tokens[k]);
+      const items = data.tokenItems[domain][head][k].filter((n) => n >= 0).map((n) => data.items[n]);
+      name.scope = "row";
+      row.append(name, ...P.map((weight, n) => element("td", weight ? percent(weight[k]) : "–", "ab"[n])));
+      row.append(element("td", items.map(short).join(", ")));
+      row.lastChild.title = items.join("\n");
+      return row;
+    });
+    at("tokens").tBodies[0].replaceChildren(...rows);
+    for (const [n, who] of compared().entries()) showHeads(who, P[n] ? tokens : [], names);
+  }
+
+  function showHeads(who, tokens, names) {
+    const heads = Array.from({ length: H }, (_, h) => h);
+    const maps = heads.map((h) => { const P = weights(shown[who], shown.domain, h); return tokens.map((k) => P[k]); });
+    const hover = "%{y}, %{x}: %{z:.1%}<extra></extra>";
+    const rows = heads.map((h) => "head " + h);
+    draw("heads-" + who, [{ x: names, y: rows, z: maps, hovertemplate: hover }]);
+  }
+
+  function showNearest() {
+    const { domain } = shown, everybody = Array.from({ length: U }, (_, user) => user);
+    const conditions = everybody.map((user) => (known(user, domain) ? condition(user, domain) : null));
+    for (const who of compared()) {
+      const mine = conditions[shown[who]];
+      const near = everybody.filter((user) => mine && user !== shown[who] && conditions[user])
+        .map((user) => [cosine(mine, conditions[user]), user]).sort((x, y) => y[0] - x[0] || x[1] - y[1]);
+      at("nearest-" + who).replaceChildren(...near.slice(0, NEAREST).map(([likeness, user]) => {
+        const row = document.createElement("li"), button = element("button", short(data.users[user]));
+        button.type = "button";
+        button.title = "compare with " + data.users[user];
+        button.addEventListener("click", () => compareWith(who, user));
+        row.append(button, ` ${likeness.toFixed(4)}`);
+        return row;
+      }));
+    }
+    const others = conditions.filter(Boolean).length - Number(Boolean(conditions[shown.a]));
+    at("among").textContent = `The users on this page whose conditions in ${data.domains[domain]} point most the same ` +
+      `way as A's, of ${count(others)} others, with the cosine. Choose one to compare.`;
+    if (shown.compare) {
+      const [x, y] = [conditions[shown.a], conditions[shown.b]];
+      if (x && y) at("among").append(` Between A and B it is ${cosine(x, y).toFixed(4)}.`);
+    }
+  }
+
+  function showPlane() {
+    const step = Math.max(1, Math.ceil((U * N) / CLOUD));
+    const clouds = [[[], []], [[], []]];
+    for (let user = 0; user < U; user += step)
+      for (let d = 0; d < N; d++)
+        if (known(user, d)) {
+          const point = place(condition(user, d)), cloud = clouds[Number(d === shown.domain)];
+          cloud[0].push(point[0]);
+          cloud[1].push(point[1]);
+        }
+    const paths = ["a", "b"].map((who, n) => {
+      if (!compared().includes(who)) return { visible: false };
+      const way = data.domains.map((_, d) => d).filter((d) => known(shown[who], d));
+      const here = known(shown[who], shown.domain) ? condition(shown[who], shown.domain) : null;
+      const made = way.map((d) => condition(shown[who], d)), points = made.map(place);
+      const likeness = (c) => (here ? `<br>cosine to ${plain(data.domains[shown.domain])}: ${cosine(c, here).toFixed(3)}` : "");
+      return {
+        x: points.map((point) => point[0]),
+        y: points.map((point) => point[1]),
+        text: way.map((d) => (N <= NAMED || d === shown.domain ? plain(data.domains[d]) : "")),
+        customdata: way.map((d, nth) => `${who.toUpperCase()} in ${plain(data.domains[d])}${likeness(made[nth])}`),
+        marker: { ...at("plane").data[2 + n].marker, size: way.map((d) => (d === shown.domain ? 16 : 9)) },
+        name: called(who),
+        visible: true,
+      };
+    });
+    const titles = ["users in other domains", "users in " + plain(data.domains[shown.domain])];
+    draw("plane", [...clouds.map(([x, y], n) => ({ x, y, name: titles[n] })), ...paths]);
+    const points = clouds[0][0].length + clouds[1][0].length;
+    at("moves").textContent = step > 1 ? `The cloud shows ${count(points)} conditions, of each ${step}th user.` : "";
+  }
+
+  function show() {
+    document.body.classList.toggle("comparing", shown.compare);
+    for (const id of ["search-b", "user-b"]) at(id).disabled = !shown.compare;
+    at("temperature-told").textContent = told(shown.temperature);
+    at("temperature").setAttribute("aria-valuetext", told(shown.temperature));
+    for (const who of ["a", "b"])
+      for (const title of document.querySelectorAll(".name-" + who))
+        title.textContent = `${who.toUpperCase()}: ${data.users[shown[who]]}`;
+    const lost = compared().filter((who) => !known(shown[who], shown.domain));
+    at("told").textContent = lost.map((who) => `Nothing is known of ${who.toUpperCase()} outside ` +
+      `${data.domains[shown.domain]}: there the condition is zeros, and attention goes nowhere.`).join(" ");
+    showAttention();
+    showNearest();
+    showPlane();
+  }
+
+  let waiting = false;
+  function later() { // once a frame at most, however fast the slider moves
+    if (!waiting) requestAnimationFrame(() => { waiting = false; show(); });
+    waiting = true;
+  }
+
+  // ---- the controls
+
+  function options(select, names, values = names.map((_, n) => n)) {
+    select.replaceChildren(...values.map((n) => new Option(short(names[n]), n)));
+  }
+
+  function search(who) { // the list narrows to the ids that hold the text; the first of them, or the same, is chosen
+    const wanted = at("search-" + who).value.trim().toLowerCase();
+    const ids = data.users.map((_, user) => user);
+    const found = wanted ? ids.filter((user) => data.users[user].toLowerCase().includes(wanted)) : ids;
+    const exact = ids.find((user) => data.users[user].toLowerCase() === wanted);
+    if (exact !== undefined) shown[who] = exact;
+    else if (found.length && !found.includes(shown[who])) shown[who] = found[0];
+    options(at("user-" + who), data.users, found.length ? found : [shown[who]]);
+    at("user-" + who).value = shown[who];
+    const missing = data.total > U ? `none of the ${count(U)} on this page, of ${count(data.total)}: ` +
+      "acg explore --user ID puts one in" : "none";
+    at("matches-" + who).textContent = !wanted ? "" : found.length ? `${count(found.length)} of ${count(U)}` : missing;
+    later();
+  }
+
+  function compareWith(who, user) {
+    const other = who === "a" ? "b" : "a";
+    shown.compare = at("compare").checked = true;
+    shown[other] = user;
+    at("search-" + other).value = "";
+    search(other);
+    at("user-" + other).focus();
+  }
+
+  function paint() { // in the colours of the page, light or dark
+    const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
+    const axes = {};
+    for (const axis of ["xaxis", "yaxis"])
+      Object.assign(axes, { [axis + ".gridcolor"]: colour("--grid"), [axis + ".linecolor"]: colour("--line") });
+    const layout = { "font.color": colour("--text"), "hoverlabel.bgcolor": colour("--panel"),
+      "hoverlabel.font.color": colour("--text"), ...axes };
+    for (const id of ["attention", "heads-a", "heads-b", "plane"]) Plotly.relayout(id, layout);
+    Plotly.restyle("attention", { "marker.color": [colour("--a"), colour("--b")],
+      "marker.pattern.fgcolor": colour("--page") });
+    Plotly.restyle("plane", { "marker.color": [colour("--a"), colour("--b")],
+      "line.color": [colour("--a"), colour("--b")] }, [2, 3]);
+  }
+
+  options(at("domain"), data.domains);
+  options(at("head"), Array.from({ length: H }, (_, h) => "head " + h));
+  const first = data.users.findIndex((_, user) => known(user, 0));
+  shown.a = Math.max(first, 0);
+  shown.b = Math.min(shown.a + 1, U - 1);
+  for (const who of ["a", "b"]) {
+    search(who);
+    at("search-" + who).addEventListener("input", () => search(who));
+    at("user-" + who).addEventListener("change", (event) => { shown[who] = Number(event.target.value); later(); });
+  }
+  for (const id of ["domain", "head"])
+    at(id).addEventListener("change", (event) => { shown[id] = Number(event.target.value); later(); });
+  at("compare").addEventListener("change", (event) => {
+    shown.compare = event.target.checked;
+    show();
+    dispatchEvent(new Event("resize")); // what was hidden had no width
+  });
+  at("temperature").addEventListener("input", (event) => {
+    const step = Number(event.target.value);
+    shown.temperature = step === ENDS ? 0 : step === -ENDS ? Infinity : 10 ** (-step / 10);
+    later();
+  });
+  at("trained").addEventListener("click", () => {
+    at("temperature").value = 0;
+    at("temperature").dispatchEvent(new Event("input"));
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  paint();
+  show();
+})();
