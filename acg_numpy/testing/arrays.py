@@ -197,11 +197,13 @@ def _within(dtype: np.dtype[Any], bounds: tuple[float, float]) -> tuple[Any, Any
 
 def laid_out(array: Array, layout: str, writeable: bool) -> Array:
     """The same numbers, lying in memory in another way."""
-    if layout == "Fortran":
+    if array.ndim == 0:  # which has no layout, and of which asfortranarray and flip make something else
+        pass
+    elif layout == "Fortran":
         array = np.asfortranarray(array)
-    elif layout == "reversed" and array.ndim:
+    elif layout == "reversed":
         array = np.flip(np.flip(array).copy())
-    elif layout == "slice" and array.ndim:
+    elif layout == "slice":
         outside = {"f": np.nan, "b": True}.get(
             array.dtype.kind, 99
         )  # what nobody should look at, and shows where it was
