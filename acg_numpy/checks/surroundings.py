@@ -126,7 +126,7 @@ class Surroundings:
         """Copies of one input, each with one element shifted."""
         x = self.values[which]
         dtype = np.result_type(x.dtype, shifts.dtype)
-        copies = np.broadcast_to(x, (len(flats), *x.shape)).astype(dtype)
+        copies = np.broadcast_to(x, (len(flats), *x.shape)).astype(dtype, order="C")  # or the next line shifts a copy
         copies.reshape(len(flats), -1)[np.arange(len(flats)), flats] += shifts
         return copies
 
