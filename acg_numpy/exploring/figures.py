@@ -33,7 +33,9 @@ def figures(found: Exploration) -> dict[str, Any]:
             "legend": legend,
             "height": height,
         }
-        return go.Figure(traces, {"template": "none", "hoverlabel": {"namelength": -1}, **whole, **layout})
+        return go.Figure(
+            traces, {"template": "none", "showlegend": True, "hoverlabel": {"namelength": -1}, **whole, **layout}
+        )
 
     bars = figure(
         [

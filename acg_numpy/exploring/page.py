@@ -56,7 +56,8 @@ def render(found: Exploration, title: str) -> str:
     template, style, glue = (
         here.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js")
     )
-    export = {"full_html": False, "include_plotlyjs": False, "config": {"displaylogo": False, "responsive": True}}
+    config = {"displaylogo": False, "responsive": True, "typesetMath": False}  # an id may be "$x$"
+    export = {"full_html": False, "include_plotlyjs": False, "config": config}
     parts = {
         "title": html.escape(title),
         "facts": html.escape(facts(found)),
