@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from acg_numpy import AttentionConditioner, tensor
 from acg_numpy.kernels.planning import KERNELS
+from acg_numpy.testing import strategies
 
 
 class Case(NamedTuple):
-    """A conditioner with random parameters, users and a domain for each, and something to draw from."""
+    """A conditioner, users and a domain for each, and something to draw from."""
 
     conditioner: AttentionConditioner
     users: Any  # (B, D)
@@ -21,22 +22,12 @@ class Case(NamedTuple):
 
 @st.composite
 def cases(draw: st.DrawFn, **fixed: Any) -> Case:
-    heads, domains = draw(st.integers(1, 3)), draw(st.integers(1, 4))
-    options = {
-        "tokens_per_domain": draw(st.integers(2, 4)),
-        "num_global_tokens": draw(st.integers(0, 2)),
-        "residual": draw(st.booleans()),
-        "bias": draw(st.booleans()),
-        "kernel": draw(st.sampled_from(KERNELS)),
-        **fixed,
-    }
+    conditioner = draw(strategies.conditioners(dtype=np.float64, layer_norm=False, **fixed))
+    domains, count = conditioner.domain_embedding.num_domains, draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    D = heads * draw(st.integers(1, 3))
-    conditioner = AttentionConditioner(D, heads, domains, dtype=np.float64, seed=0, **options)
-    for parameter in conditioner.parameters():
-        parameter.data = rng.normal(size=parameter.shape)
-    count = draw(st.integers(1, 6))
-    return Case(conditioner, rng.normal(size=(count, D)), rng.integers(0, domains, count), rng)
+    return Case(
+        conditioner, rng.normal(size=(count, conditioner.attention.emb_dim)), rng.integers(0, domains, count), rng
+    )
 
 
 def close(found: Any, expected: Any) -> None:
@@ -133,3 +124,36 @@ def test_a_residual_adds_the_user_and_its_gradient(case: Case) -> None:
         found[residual] = condition.numpy(), user_emb.grad
     for with_it, without, added in zip(found[True], found[False], (users, np.cos(users)), strict=True):
         close(with_it, without + added)
+
+
+@given(strategies.conditioner_calls())
+def test_every_kernel_says_the_same_of_arrays_of_every_layout_and_leaves_them_as_they_were(
+    call: strategies.ConditionerCall,
+) -> None:
+    conditioner, user_emb, ids = call
+    conditioner.norm = None  # it would blow up what rounding makes of a constant row
+    before = np.copy(user_emb), np.copy(ids)
+    outputs = []
+    for kernel in KERNELS:
+        conditioner.kernel = kernel
+        outputs.append(numbers(conditioner(user_emb, ids, return_attention=True)))
+        assert outputs[-1][0].shape == (*np.broadcast_shapes(user_emb.shape[:-1], np.shape(ids)), user_emb.shape[-1])
+    digits = 1e-4 if conditioner.attention.dtype == np.float32 else 1e-9
+    for others in outputs[1:]:
+        for found, expected in zip(others, outputs[0], strict=True):
+            scale = np.max(np.abs(expected), initial=1.0)
+            np.testing.assert_allclose(found, expected, rtol=0, atol=digits * scale)
+    np.testing.assert_array_equal(user_emb, before[0])
+    np.testing.assert_array_equal(ids, before[1])
+
+
+@given(strategies.conditioner_calls())
+def test_gradients_have_the_shape_and_dtype_of_what_they_belong_to(call: strategies.ConditionerCall) -> None:
+    conditioner, user_emb, ids = call
+    users = tensor(user_emb, requires_grad=True)
+    condition, attention = conditioner(users, ids, return_attention=True)
+    (np.sum(condition**2) + np.sum(attention**2)).backward()
+    for x in (users, *conditioner.parameters()):
+        grad = np.asarray(x.grad)
+        assert (grad.shape, grad.dtype) == (x.shape, x.dtype)
+        assert np.all(np.isfinite(grad))
