@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
+
 from acg_numpy.exploring.gathering import Exploration
 
 # Okabe and Ito's colours, which people who see colours differently can tell apart too.
-A, B, CHOSEN, OTHERS = "#0072B2", "#E69F00", "#009E73", "#999999"
+A, B, CHOSEN, OTHERS = "#0072B2", "#D55E00", "#009E73", "#999999"
 
 
 def figures(found: Exploration) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def figures(found: Exploration) -> dict[str, Any]:
         return go.Scatter(x=[], y=[], mode="lines+markers+text", name=name, line=line, marker=marker, **text)
 
     at_one = (found.conditions()[found.reachable] - found.centre) @ found.plane.T  # (pairs, 2)
-    room = [[float(end) for end in (x.min(), x.max())] if len(x) else [-1.0, 1.0] for x in at_one.T]
+    ends = np.quantile(at_one, [0.01, 0.99], axis=0).T.tolist() if len(at_one) else [[-1.0, 1.0]] * 2
     one, two = found.share
     plane = figure(
         [
@@ -82,12 +84,12 @@ def figures(found: Exploration) -> dict[str, Any]:
         xaxis={
             "title": {"text": f"first direction ({one:.0%} of the variance)"},
             "zeroline": False,
-            "autorangeoptions": {"include": room[0]},  # so that what shrinks is seen to
+            "autorangeoptions": {"include": ends[0]},  # so that what shrinks is seen to
         },
         yaxis={
             "title": {"text": f"second direction ({two:.0%})"},
             "zeroline": False,
-            "autorangeoptions": {"include": room[1]},
+            "autorangeoptions": {"include": ends[1]},
             "scaleanchor": "x",  # distances are read off it
         },
     )

@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const name of ["scores", "added", "bias", "centre", "plane"]) data[name] = floats(data[name]);
   const U = data.users.length, N = data.domains.length, H = data.heads, K = data.tokens.length, D = data.dim;
-  const NEAREST = 8, TOKENS = 40, CLOUD = 800, ENDS = 20, NAMED = 12, LETTERS = 28;
+  const NEAREST = 8, TOKENS = 40, CLOUD = 500, ENDS = 20, NAMED = 12, LETTERS = 28;
   const at = (id) => document.getElementById(id);
   const shown = { a: 0, b: Math.min(1, U - 1), compare: false, domain: 0, head: 0, temperature: 1 };
 
@@ -51,9 +51,10 @@
 
   const percent = (weight) => (100 * weight).toFixed(1) + "%";
   const count = (n) => n.toLocaleString("en");
-  const short = (name) => { // by whole letters
+  const short = (name) => { // by whole letters, and not at its end, in which ids differ
     const letters = Array.from(name);
-    return letters.length <= LETTERS ? name : letters.slice(0, LETTERS - 1).join("") + "…";
+    if (letters.length <= LETTERS) return name;
+    return letters.slice(0, LETTERS - 10).join("") + "…" + letters.slice(-9).join("");
   };
   const plain = (name) => short(name).replace(/&/g, "&amp;").replace(/</g, "&lt;"); // where Plotly would read markup
   const called = (who) => `${who.toUpperCase()}: ${plain(data.users[shown[who]])}`;
@@ -117,15 +118,21 @@
       return row;
     });
     at("tokens").tBodies[0].replaceChildren(...rows);
-    for (const [n, who] of compared().entries()) showHeads(who, P[n] ? tokens : [], names);
+    showHeads(P.map((weight) => (weight ? tokens : [])), names);
   }
 
-  function showHeads(who, tokens, names) {
+  function showHeads(tokens, names) { // in colours that mean the same for both
     const heads = Array.from({ length: H }, (_, h) => h);
-    const maps = heads.map((h) => { const P = weights(shown[who], shown.domain, h); return tokens.map((k) => P[k]); });
-    const hover = "%{y}, %{x}: %{z:.1%}<extra></extra>";
-    const rows = heads.map((h) => "head " + h);
-    draw("heads-" + who, [{ x: names, y: rows, z: maps, hovertemplate: hover }]);
+    const maps = compared().map((who, n) => heads.map((h) => {
+      const P = weights(shown[who], shown.domain, h);
+      return tokens[n].map((k) => P[k]);
+    }));
+    const zmax = Math.max(1 / K, ...maps.flat(2));
+    for (const [n, who] of compared().entries())
+      draw("heads-" + who, [{
+        x: names, y: heads.map((h) => "head " + h), z: maps[n], zmax,
+        hovertemplate: "%{y}, %{x}: %{z:.1%}<extra></extra>",
+      }]);
   }
 
   function showNearest() {
@@ -145,8 +152,9 @@
       }));
     }
     const others = conditions.filter(Boolean).length - Number(Boolean(conditions[shown.a]));
-    at("among").textContent = `The users on this page whose conditions in ${data.domains[domain]} point most the same ` +
-      `way as A's, of ${count(others)} others, with the cosine. Choose one to compare.`;
+    at("among").textContent = `Of the ${count(others)} others on this page of whom something is known outside ` +
+      `${data.domains[domain]}, those whose conditions there point most the same way, with the cosine. Choose one to ` +
+      "compare.";
     if (shown.compare) {
       const [x, y] = [conditions[shown.a], conditions[shown.b]];
       if (x && y) at("among").append(` Between A and B it is ${cosine(x, y).toFixed(4)}.`);
@@ -168,7 +176,8 @@
       const way = data.domains.map((_, d) => d).filter((d) => known(shown[who], d));
       const here = known(shown[who], shown.domain) ? condition(shown[who], shown.domain) : null;
       const made = way.map((d) => condition(shown[who], d)), points = made.map(place);
-      const likeness = (c) => (here ? `<br>cosine to ${plain(data.domains[shown.domain])}: ${cosine(c, here).toFixed(3)}` : "");
+      const likeness = (c) =>
+        here ? `<br>cosine to ${plain(data.domains[shown.domain])}: ${cosine(c, here).toFixed(3)}` : "";
       return {
         x: points.map((point) => point[0]),
         y: points.map((point) => point[1]),
@@ -245,10 +254,10 @@
     const layout = { "font.color": colour("--text"), "hoverlabel.bgcolor": colour("--panel"),
       "hoverlabel.font.color": colour("--text"), ...axes };
     for (const id of ["attention", "heads-a", "heads-b", "plane"]) Plotly.relayout(id, layout);
-    Plotly.restyle("attention", { "marker.color": [colour("--a"), colour("--b")],
+    Plotly.restyle("attention", { "marker.color": [colour("--a"), colour("--b-fill")],
       "marker.pattern.fgcolor": colour("--page") });
-    Plotly.restyle("plane", { "marker.color": [colour("--a"), colour("--b")],
-      "line.color": [colour("--a"), colour("--b")] }, [2, 3]);
+    Plotly.restyle("plane", { "marker.color": [colour("--a"), colour("--b-fill")],
+      "line.color": [colour("--a"), colour("--b-fill")] }, [2, 3]);
   }
 
   options(at("domain"), data.domains);

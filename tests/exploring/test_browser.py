@@ -198,7 +198,7 @@ def test_ids_are_shown_as_they_are_and_run_nothing(page: "Page", found: Explorat
     settle(page)
     assert page.locator(".name-a").first.inner_text() == f"A: {hostile}"
     legend = page.locator("#attention .legendtext").first
-    assert legend.text_content() == f"A: {hostile[:27]}…"
+    assert legend.text_content() == f"A: {hostile[:18]}…{hostile[-9:]}"
     films = found.domains.tolist().index("<i>films</i>")
     choose(page, "domain", films)
     assert "<i>films</i>" in page.locator("#plane").text_content()  # type: ignore[operator]
