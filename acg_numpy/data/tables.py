@@ -8,6 +8,7 @@ Rows come in blocks, as columns, so that a file of ten million rows is some ten 
 does not fit is left out, counted, and, if it is among the first, remembered with its line number.
 """
 
+import codecs
 import csv
 import itertools
 import math
@@ -16,7 +17,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import BinaryIO, NamedTuple, TextIO
 
 from acg_numpy.data.interactions import DataError
 
@@ -152,6 +153,11 @@ class Table:
             )
             try:
                 next(reader)
+                if reader.line_num > 1:  # rows would be taken for a part of the last name, and lost
+                    raise DataError(
+                        f"{self.path}, line 1: a quote is opened in the header and not closed in it; close it, or "
+                        "double it if it is part of a name"
+                    )
                 while True:
                     before = reader.line_num
                     rows = list(itertools.islice(reader, BLOCK))
@@ -212,9 +218,11 @@ class Table:
         return line
 
     def _not_text(self, error: UnicodeDecodeError) -> DataError:
-        byte = error.object[error.start]
+        with self.path.open("rb") as file:
+            line, byte = _not_utf8(file) or (0, error.object[error.start])
         return DataError(
-            f"{self.path} is not UTF-8 text (a byte {byte:#04x} cannot be read); if it is text, save it as UTF-8"
+            f"{self.path} is not UTF-8 text (a byte {byte:#04x} in line {line} cannot be read); if it is text, save it "
+            "as UTF-8"
         )
 
     def _unreadable(self, error: OSError) -> DataError:
@@ -226,11 +234,23 @@ def _delimiter(header: str) -> str:
     return next((mark for mark in "\t;" if mark in unquoted and (mark == "\t" or "," not in unquoted)), ",")
 
 
+def _not_utf8(file: BinaryIO) -> tuple[int, int] | None:
+    """Find the first byte that is not UTF-8's, and its line: what reads text reads ahead, and does not know."""
+    decoder, line, chunk = codecs.getincrementaldecoder("utf-8")(), 1, b"-"
+    while chunk:
+        chunk = file.read(1 << 16)
+        try:
+            line += decoder.decode(chunk, final=not chunk).count("\n")
+        except UnicodeDecodeError as error:
+            return line + error.object[: error.start].count(b"\n"), error.object[error.start]
+    return None
+
+
 def _all_fit(fields: Iterable[str], kind: str) -> bool:
     """Tell whether a whole column is as it should be: quick, since nearly every column is."""
     if kind == NUMBER:
         try:
-            return all(map(math.isfinite, map(float, fields)))
+            return all(map(math.isfinite, map(float, fields))) and "_" not in "".join(fields)  # 1_0 is Python's 10
         except ValueError:
             return False
     fields = list(fields)

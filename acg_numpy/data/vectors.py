@@ -12,8 +12,6 @@ deviation over all users (or items) and components: what a conditioner expects i
 """
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +19,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from acg_numpy.data.archives import Archive, UnreadableError
 from acg_numpy.data.interactions import DataError, Interactions
 from acg_numpy.shapes import Array
-
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, RuntimeError, NotImplementedError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,22 +122,20 @@ def read_vectors(path: str | os.PathLike[str]) -> Vectors:
             if file.read(4) != b"PK\x03\x04":
                 raise DataError(f"{path} is not an .npz file: numpy.savez(path, ids=..., vectors=...) writes one")
             file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                missing = [name for name in ("ids", "vectors") if name not in archive.files]
-                if missing:
-                    held = ", ".join(map(repr, archive.files)) or "nothing"
-                    raise DataError(
-                        f"{path} holds {held}, but no array {missing[0]!r}: numpy.savez(path, ids=..., vectors=...) "
-                        "writes what is expected"
-                    )
-                for name in ("ids", "vectors", "domains"):
-                    if name in archive.files:
-                        found[name] = archive[name]
-    except DataError:
-        raise
+            archive = Archive(file)
+            missing = [name for name in ("ids", "vectors") if name not in archive.names]
+            if missing:
+                held = ", ".join(map(repr, archive.names)) or "nothing"
+                raise DataError(
+                    f"{path} holds {held}, but no array {missing[0]!r}: numpy.savez(path, ids=..., vectors=...) "
+                    "writes what is expected"
+                )
+            for name in ("ids", "vectors", "domains"):
+                if name in archive.names:
+                    found[name] = archive[name]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}") from error
-    except UNREADABLE as error:
+    except UnreadableError as error:
         if "Object arrays" in str(error):
             raise DataError(
                 f"{path} holds Python objects, which only a pickle could keep; store ids as strings, "

@@ -14,20 +14,18 @@ import hashlib
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from acg_numpy.data.archives import Archive, UnreadableError, damage_is_unreadable
 from acg_numpy.shapes import Array
 
 FORMAT = "acg_numpy checkpoint"
 VERSION = 1
 ABOUT = "__about__"
-# What zipfile and NumPy raise, between them, at bytes that are not what they should be.
-UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError, RuntimeError)
 
 
 class CheckpointError(ValueError):
@@ -114,13 +112,14 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             head, arrays = _read(file)
         except CheckpointError as error:
             raise CheckpointError(f"{path} {error}") from None
-        except UNREADABLE as error:
+        except UnreadableError as error:
             raise CheckpointError(
                 f"{path} is truncated or damaged, and cannot be read ({error}); use an older copy, or train again"
             ) from error
-    if _digest(arrays) != head.get("sha256"):
+    about = head.get("about", {})
+    if _digest(arrays) != head.get("sha256") or not isinstance(about, dict):
         raise CheckpointError(f"{path} is damaged: its contents do not have the checksum that was written with them")
-    return Checkpoint(arrays, dict(head.get("about", {})))
+    return Checkpoint(arrays, about)
 
 
 @contextlib.contextmanager
@@ -173,19 +172,20 @@ def _read(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]]:
     if file.read(4) != b"PK\x03\x04":
         raise CheckpointError("is not a checkpoint: an .npz file was expected, and this is none")
     file.seek(0)
-    with np.load(file, allow_pickle=False) as archive:
-        if ABOUT not in archive.files:
-            raise CheckpointError(f"is an .npz file, but no checkpoint of this package (it has no entry {ABOUT!r})")
+    archive = Archive(file)
+    if ABOUT not in archive.names:
+        raise CheckpointError(f"is an .npz file, but no checkpoint of this package (it has no entry {ABOUT!r})")
+    with damage_is_unreadable():
         head = json.loads(str(archive[ABOUT][()]))
-        if not isinstance(head, dict) or head.get("format") != FORMAT:
-            raise CheckpointError("is an .npz file, but its description is not a checkpoint's")
-        version = head.get("version")
-        if version != VERSION:  # before the arrays are touched: what they mean is for that version to say
-            raise CheckpointError(
-                f"has checkpoint version {version!r}, and this acg_numpy reads version {VERSION}: "
-                "use the acg_numpy that wrote it, or a newer one"
-            )
-        return head, {name: archive[name] for name in archive.files if name != ABOUT}
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise CheckpointError("is an .npz file, but its description is not a checkpoint's")
+    version = head.get("version")
+    if version != VERSION:  # before the arrays are touched: what they mean is for that version to say
+        raise CheckpointError(
+            f"has checkpoint version {version!r}, and this acg_numpy reads version {VERSION}: "
+            "use the acg_numpy that wrote it, or a newer one"
+        )
+    return head, {name: archive[name] for name in archive.names if name != ABOUT}
 
 
 def _digest(arrays: Mapping[str, Array]) -> str:

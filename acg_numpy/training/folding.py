@@ -16,6 +16,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from acg_numpy.data import DataError
+from acg_numpy.data.archives import UnreadableError, damage_is_unreadable
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import replacing
 from acg_numpy.training.serving import Trained
@@ -174,11 +175,14 @@ def npy_layout(path: str | os.PathLike[str]) -> Layout:
             raise DataError(f"{path} is not an .npy file, as numpy.save writes it")
         file.seek(0)
         try:
-            version = np.lib.format.read_magic(file)
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran_order, dtype = read(file)
-        except (ValueError, EOFError) as error:
-            raise DataError(f"{path} is damaged: its header cannot be read ({' '.join(str(error).split())})") from error
+            with damage_is_unreadable():
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, fortran_order, dtype = read(file)
+                if min(shape, default=0) < 0:
+                    raise UnreadableError(f"it says that the array has shape {shape}")
+        except UnreadableError as error:
+            raise DataError(f"{path} is damaged: its header cannot be read ({error})") from error
         offset = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path} holds Python objects, which are not read; save plain numbers")

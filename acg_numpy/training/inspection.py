@@ -1,7 +1,6 @@
 """What is this file?  A checkpoint, conditions, vectors, or interactions, told by what is in it, not by its name."""
 
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.data import DataError, Description, Interactions, describe_interactions, read_interactions
+from acg_numpy.data.archives import Archive, UnreadableError
 from acg_numpy.training.checkpoints import load_checkpoint
 from acg_numpy.training.folding import Layout, npy_layout
 from acg_numpy.training.serving import Trained
@@ -127,11 +127,12 @@ def _describe_trained(trained: Trained, path: Path) -> Description:
 def _id_vectors(path: Path) -> Description | None:
     """Describe an .npz file of `ids` and `vectors`, as --user-vectors and --item-vectors take it; else None."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            if set(archive.files) - {"domains"} != {"ids", "vectors"}:
+        with open(path, "rb") as file:
+            archive = Archive(file)
+            if set(archive.names) - {"domains"} != {"ids", "vectors"}:
                 return None
             ids, vectors = archive["ids"], archive["vectors"]
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError):
+    except UnreadableError:
         return None  # which is for `load_checkpoint` to say
     if ids.ndim != 1 or vectors.ndim < 2 or len(ids) != len(vectors) or vectors.dtype.kind != "f":
         raise DataError(
@@ -158,7 +159,8 @@ def _describe_vectors(layout: Layout) -> Description:
     zeros, broken = np.zeros(domains, np.int64), np.zeros(domains, np.int64)
     total, squares = np.zeros((domains, dim)), np.zeros(domains)
     for block in layout.blocks():
-        rows = np.array(layout.window(block), dtype=np.float64).reshape(-1, domains, dim)
+        with np.errstate(invalid="ignore"):  # a NaN that signals is not finite, as others are
+            rows = np.array(layout.window(block), dtype=np.float64).reshape(-1, domains, dim)
         finite = np.isfinite(rows).all(axis=-1)
         rows[~finite] = 0
         broken += np.sum(~finite, axis=0)

@@ -165,10 +165,10 @@ class Trained:
                 f"{path} is a checkpoint, but not one of a trained conditioner (it lacks {lacks}); "
                 "checkpoint.npz in a folder that 'acg train' wrote is one"
             )
-        factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
         rest = {name: arrays[name] for name in ITEMS}
         state = {n.removeprefix(CONDITIONER): a for n, a in arrays.items() if n.startswith(CONDITIONER)}
         try:
+            factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
             trained = cls(_conditioner(options, state, rest["domains"]), factors, about=about, **rest)
             trained._check_shapes()
         except (TypeError, ValueError, KeyError, IndexError) as error:
