@@ -10,9 +10,9 @@ import numpy as np
 
 from acg_numpy.checks.arguments import Argument
 from acg_numpy.checks.numeric import (
+    FINE,
     LADDER,
     NEIGHBOURS,
-    RATIO,
     Differences,
     Slope,
     at_kinks,
@@ -26,7 +26,6 @@ from acg_numpy.checks.verdicts import MARGIN, InputComparison, Tolerance, Verdic
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # for each input
-FINE = tuple(RATIO**power for power in range(-9, -3))  # steps below the ladder, for a last look
 
 
 class Along(NamedTuple):

@@ -17,6 +17,7 @@ from acg_numpy.checks.numeric import (
     NEIGHBOURS,
     Differences,
     at_kinks,
+    beside_kinks,
     best_step,
     by_elements,
     central,
@@ -278,12 +279,15 @@ class Judge:
         )
 
     def kinks(self, which: int, a: Array, verdicts: Array) -> Array:
-        """Which wrong elements sit at a kink."""
+        """Which wrong elements sit at a kink, or so close to one that the ladder steps across it."""
         found = np.zeros(a.shape, dtype=bool)
         off = np.flatnonzero(verdicts == Verdict.WRONG)
         if off.size:
             steps = np.atleast_1d(best_step(np.ravel(self.here.values[which])[off], self.eps))
             found[off] = at_kinks(by_elements(self.here, which, off), steps, a[off])
+            off, steps = off[~found[off]], steps[~found[off]]
+        if off.size:
+            found[off] = beside_kinks(by_elements(self.here, which, off), steps, a[off])
         return found
 
 

@@ -40,6 +40,7 @@ Index: TypeAlias = tuple[int, ...]
 RATIO = 3.7  # of two steps of a ladder; with a power of 2, the lattice that a cast to float32 leaves looks smooth
 NEIGHBOURS = tuple(RATIO**power for power in (-1, 0, 1))  # a step and one either side
 LADDER = tuple(RATIO**power for power in range(-4, 5))  # h / 187 to 187 h
+FINE = tuple(RATIO**power for power in range(-9, -3))  # below the ladder, for a last look
 LEVELS = 6  # of Richardson's tableau
 FIRST = 2.0**-6  # its largest step, in units of max(|x|, 1)
 TINY = 2.0**-200  # the complex step, in the same units
@@ -287,6 +288,24 @@ def at_kinks(slope: Slope, steps: Array, analytic: Array) -> Array:
         low = np.minimum(right_.derivative, left_.derivative) - 1e-3 * near
         high = np.maximum(right_.derivative, left_.derivative) + 1e-3 * near
         found: Array = stays & (low <= analytic) & (analytic <= high)
+    return found
+
+
+def beside_kinks(slope: Slope, steps: Array, analytic: Array) -> Array:
+    """Which of n lines have a kink within a step on one side, and for analytic value the slope on this side of it.
+
+    Closer to the point than the ladder reaches, and all along the other side, the slope is one; across the kink it is
+    another.  Such a kink is between the rungs: most of them mix the two slopes, and agree with each other on that.
+    """
+    lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
+    fine = on_ladder(slope, steps, FINE).derivative
+    right, left = slope(lines, steps, nothing), slope(lines, nothing, steps)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(right.derivative - left.derivative)
+        off = np.minimum(np.abs(right.derivative - fine), np.abs(left.derivative - fine))
+        size = np.maximum(np.abs(right.derivative), np.abs(left.derivative))
+        broken = (apart > 1e-4 * size) & (apart > 100 * (right.error + left.error))
+        found: Array = broken & (off <= 1e-3 * apart) & (np.abs(analytic - fine) <= 1e-3 * apart)
     return found
 
 

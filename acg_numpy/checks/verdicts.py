@@ -63,7 +63,8 @@ class InputComparison:
     scale : float
         The largest numeric derivative by any input.
     kink : boolean array of `shape`, or None
-        Undecided ones at which left and right derivatives differ, with the analytic value between them.
+        Undecided ones at which left and right derivatives differ, with the analytic value between them, or beside such
+        a place.
     step_fault : str or None
         "step-too-large" or "step-too-small", where a given step is what makes elements undecided.
     coarse : bool

@@ -309,3 +309,19 @@ def test_a_kink_between_the_steps_of_the_ladder_makes_no_right_gradient_wrong():
     x = 1e-3 * np.random.default_rng(13860725).normal(size=10)
     report = check_backward(*pair("magnitude"), x, method="directional", seed=725, raise_on_failure=False)
     assert report.per_input["x"].num_wrong == 0
+
+
+@pytest.mark.parametrize("method", ["central", "richardson", "complex"])
+@given(st.floats(1 / 40, 1 / 10), st.sampled_from([-1.0, 1.0]))
+def test_a_kink_a_sixteenth_of_a_step_away_makes_no_right_gradient_wrong(method, distance, side):
+    """So near, most steps of the ladder mix the two slopes and agree on it; so far, one-sided slopes come together."""
+    x = np.array([side * distance * EPS ** (1 / 3), 1.0, -2.0])
+    report = check_backward(*pair("magnitude"), x, method=method, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 0
+
+
+@pytest.mark.parametrize("method", ["central", "richardson", "complex"])
+def test_a_kink_close_by_does_not_excuse_a_value_that_is_no_slope(method):
+    x = np.array([EPS ** (1 / 3) / 16, 1.0, -2.0])
+    report = check_backward(*pair("magnitude", 1.5), x, method=method, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 3
