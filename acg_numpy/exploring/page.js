@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const name of ["scores", "added", "bias", "centre", "plane"]) data[name] = floats(data[name]);
   const U = data.users.length, N = data.domains.length, H = data.heads, K = data.tokens.length, D = data.dim;
-  const NEAREST = 8, TOKENS = 40, CLOUD = 500, ENDS = 20, NAMED = 12, LETTERS = 28;
+  const NEAREST = 8, TOKENS = 40, CLOUD = 500, ENDS = 20, NAMED = 6, LETTERS = 28;
   const at = (id) => document.getElementById(id);
   const shown = { a: 0, b: Math.min(1, U - 1), compare: false, domain: 0, head: 0, temperature: 1 };
 
@@ -171,27 +171,36 @@
           cloud[0].push(point[0]);
           cloud[1].push(point[1]);
         }
-    const paths = ["a", "b"].map((who, n) => {
-      if (!compared().includes(who)) return { visible: false };
-      const way = data.domains.map((_, d) => d).filter((d) => known(shown[who], d));
-      const here = known(shown[who], shown.domain) ? condition(shown[who], shown.domain) : null;
-      const made = way.map((d) => condition(shown[who], d)), points = made.map(place);
-      const likeness = (c) =>
-        here ? `<br>cosine to ${plain(data.domains[shown.domain])}: ${cosine(c, here).toFixed(3)}` : "";
+    const ways = ["a", "b"].map((who) => data.domains.map((_, d) => // the condition in each domain, null where unknown
+      compared().includes(who) && known(shown[who], d) ? condition(shown[who], d) : null));
+    const paths = ways.map((way, n) => {
+      const met = way.flatMap((c, d) => (c ? [d] : [])), points = met.map((d) => place(way[d]));
       return {
         x: points.map((point) => point[0]),
         y: points.map((point) => point[1]),
-        text: way.map((d) => (N <= NAMED || d === shown.domain ? plain(data.domains[d]) : "")),
-        customdata: way.map((d, nth) => `${who.toUpperCase()} in ${plain(data.domains[d])}${likeness(made[nth])}`),
-        marker: { ...at("plane").data[2 + n].marker, size: way.map((d) => (d === shown.domain ? 16 : 9)) },
-        name: called(who),
-        visible: true,
+        text: met.map((d) => (N <= NAMED || d === shown.domain ? plain(data.domains[d]) : "")),
+        customdata: met.map((d) => `${"AB"[n]} in ${plain(data.domains[d])}`),
+        marker: { ...at("plane").data[2 + n].marker, size: met.map((d) => (d === shown.domain ? 16 : 9)) },
+        name: called("ab"[n]),
+        visible: n === 0 || shown.compare,
       };
     });
     const titles = ["users in other domains", "users in " + plain(data.domains[shown.domain])];
     draw("plane", [...clouds.map(([x, y], n) => ({ x, y, name: titles[n] })), ...paths]);
     const points = clouds[0][0].length + clouds[1][0].length;
-    at("moves").textContent = step > 1 ? `The cloud shows ${count(points)} conditions, of each ${step}th user.` : "";
+    at("cloud").textContent = step > 1 ? `The cloud shows ${count(points)} conditions, of each ${step}th user.` : "";
+
+    at("here").textContent = data.domains[shown.domain];
+    at("moves").tBodies[0].replaceChildren(...data.domains.map((name, d) => {
+      const row = document.createElement("tr"), title = element("th", short(name));
+      title.scope = "row";
+      title.title = name;
+      row.append(title, ...ways.map((way, n) => {
+        const here = way[shown.domain];
+        return element("td", way[d] && here ? cosine(way[d], here).toFixed(3) : "–", "ab"[n]);
+      }));
+      return row;
+    }));
   }
 
   function show() {

@@ -65,8 +65,8 @@ def trace(page: "Page", figure: str, number: int) -> Any:
     return page.evaluate("([id, n]) => document.getElementById(id).data[n]", [figure, number])
 
 
-def table(page: "Page", column: int) -> list[str]:
-    return page.locator(f"#tokens tbody tr > :nth-child({column + 1})").all_inner_texts()
+def table(page: "Page", column: int, which: str = "tokens") -> list[str]:
+    return page.locator(f"#{which} tbody tr > :nth-child({column + 1})").all_inner_texts()
 
 
 def user(page: "Page", who: str = "a") -> int:
@@ -150,6 +150,20 @@ def test_the_way_of_a_condition_through_the_domains_is_its_place_on_the_plane(pa
     assert len(trace(page, "plane", 1)["x"]) == np.sum(found.reachable[:, 0])
 
 
+def test_beside_the_plane_stands_how_alike_the_condition_is_in_each_domain(page: "Page", found: Exploration) -> None:
+    page.check("#compare")
+    choose(page, "user-a", 7)
+    choose(page, "user-b", 8)
+    choose(page, "domain", 2)
+    for column, u in ((1, 7), (2, 8)):
+        conditions = found.conditions()[u].astype(np.float64)
+        assert found.reachable[u].all()
+        expected = [cosine(c, conditions[2]) for c in conditions]
+        assert [float(text) for text in table(page, column, "moves")] == pytest.approx(expected, abs=1e-3)
+    assert page.locator("#moves tbody th").all_inner_texts() == found.domains.tolist()
+    assert page.inner_text("#here") == found.domains[2]
+
+
 def test_two_users_stand_side_by_side_once_asked_for(page: "Page", found: Exploration) -> None:
     assert not page.is_visible("#heads-b")
     assert page.is_disabled("#user-b")
@@ -213,6 +227,7 @@ def test_of_a_user_of_whom_nothing_is_known_there_it_shows_nothing_and_says_so(
     assert set(table(page, 1)) == {"\N{EN DASH}"}
     assert page.locator("#nearest-a li").count() == 0
     assert len(trace(page, "plane", 2)["x"]) == 3
+    assert set(table(page, 1, "moves")) == {"\N{EN DASH}"}
     choose(page, "domain", found.domains.tolist().index("games"))
     assert page.inner_text("#told") == ""
 
