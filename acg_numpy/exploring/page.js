@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const name of ["scores", "added", "bias", "centre", "plane"]) data[name] = floats(data[name]);
   const U = data.users.length, N = data.domains.length, H = data.heads, K = data.tokens.length, D = data.dim;
-  const NEAREST = 8, TOKENS = 40, CLOUD = 500, ENDS = 20, NAMED = 6, LETTERS = 28;
+  const NEAREST = 8, TOKENS = 24, CLOUD = 500, ENDS = 20, NAMED = 6, LETTERS = 28;
   const at = (id) => document.getElementById(id);
   const shown = { a: 0, b: Math.min(1, U - 1), compare: false, domain: 0, head: 0, temperature: 1 };
 
@@ -16,9 +16,9 @@
 
   // ---- the mathematics
 
-  function weights(user, domain, head) { // (K,); at 0 the largest score takes it all, and equal ones share
+  function weights(user, domain, head, t = shown.temperature) { // (K,); at 0 the largest score, or equal ones, get all
     const start = ((user * N + domain) * H + head) * K;
-    const scores = data.scores.subarray(start, start + K), t = shown.temperature;
+    const scores = data.scores.subarray(start, start + K);
     const top = scores.reduce((most, score) => Math.max(most, score), -Infinity);
     const raised = scores.map((score) => (t === 0 ? Number(score === top) : Math.exp((score - top) / t)));
     const total = raised.reduce((sum, one) => sum + one, 0);
@@ -42,9 +42,18 @@
   const dot = (x, y) => x.reduce((sum, one, i) => sum + one * y[i], 0);
   const cosine = (x, y) => dot(x, y) / Math.max(Math.sqrt(dot(x, x) * dot(y, y)), 1e-300);
 
-  function place(c) { // on the plane
-    const away = c.map((one, i) => one - data.centre[i]);
-    return [dot(away, data.plane.subarray(0, D)), dot(away, data.plane.subarray(D))];
+  const axes = [data.plane.subarray(0, D), data.plane.subarray(D)];
+  const origin = axes.map((axis) => dot(data.bias, axis) - dot(data.centre, axis));
+  const addedOnPlane = axes.map((axis) =>
+    Float64Array.from({ length: N * H * K }, (_, n) => dot(data.added.subarray(n * D, (n + 1) * D), axis)));
+
+  function place(user, domain) { // of the condition on the plane, (2,), without making the condition
+    const point = [...origin];
+    for (let h = 0; h < H; h++) {
+      const P = weights(user, domain, h), start = (domain * H + h) * K;
+      for (let k = 0; k < K; k++) for (const axis of [0, 1]) point[axis] += P[k] * addedOnPlane[axis][start + k];
+    }
+    return point;
   }
 
   // ---- words
@@ -80,18 +89,19 @@
 
   // ---- the page
 
-  function choose(tokens, P) { // where there are many, those with most weight, in their order
+  function choose() { // of many tokens those with most weight as trained, in their order
+    const tokens = Array.from({ length: K }, (_, k) => k);
     if (K <= TOKENS) return tokens;
-    const most = (k) => Math.max(...P.map((weight) => (weight ? weight[k] : 0)));
-    return tokens.map((k) => [most(k), k]).sort((x, y) => y[0] - x[0] || x[1] - y[1]).slice(0, TOKENS)
-      .map(([, k]) => k).sort((x, y) => x - y);
+    const P = compared().map((who) => weights(shown[who], shown.domain, shown.head, 1));
+    const most = tokens.map((k) => Math.max(...P.map((weight) => weight[k])));
+    return tokens.sort((x, y) => most[y] - most[x] || x - y).slice(0, TOKENS).sort((x, y) => x - y);
   }
 
   function showAttention() {
     const { domain, head } = shown;
     const P = ["a", "b"].map((who) =>
       compared().includes(who) && known(shown[who], domain) ? weights(shown[who], domain, head) : null);
-    const tokens = choose(Array.from({ length: K }, (_, k) => k), P);
+    const tokens = choose();
     const names = tokens.map((k) => data.tokens[k]);
     draw("attention", P.map((weight, n) => ({
       x: names,
@@ -105,7 +115,8 @@
       const nats = P[n].reduce((sum, weight) => sum - (weight > 0 ? weight * Math.log(weight) : 0), 0);
       return `${who.toUpperCase()} spreads over ${Math.exp(nats).toFixed(1)} of ${count(K)} tokens`;
     });
-    const cut = tokens.length < K ? ` Shown: the ${TOKENS} tokens with most weight of ${count(K)}.` : "";
+    const cut = tokens.length === K ? "" :
+      ` Here and below: the ${TOKENS} of ${count(K)} tokens to which this head, as trained, gives most.`;
     at("spread").textContent = spread.join("; ") + " (the exponential of the entropy)." + cut;
 
     const rows = tokens.map((k) => {
@@ -167,14 +178,14 @@
     for (let user = 0; user < U; user += step)
       for (let d = 0; d < N; d++)
         if (known(user, d)) {
-          const point = place(condition(user, d)), cloud = clouds[Number(d === shown.domain)];
+          const point = place(user, d), cloud = clouds[Number(d === shown.domain)];
           cloud[0].push(point[0]);
           cloud[1].push(point[1]);
         }
     const ways = ["a", "b"].map((who) => data.domains.map((_, d) => // the condition in each domain, null where unknown
       compared().includes(who) && known(shown[who], d) ? condition(shown[who], d) : null));
     const paths = ways.map((way, n) => {
-      const met = way.flatMap((c, d) => (c ? [d] : [])), points = met.map((d) => place(way[d]));
+      const met = way.flatMap((c, d) => (c ? [d] : [])), points = met.map((d) => place(shown["ab"[n]], d));
       return {
         x: points.map((point) => point[0]),
         y: points.map((point) => point[1]),
@@ -188,7 +199,7 @@
     const titles = ["users in other domains", "users in " + plain(data.domains[shown.domain])];
     draw("plane", [...clouds.map(([x, y], n) => ({ x, y, name: titles[n] })), ...paths]);
     const points = clouds[0][0].length + clouds[1][0].length;
-    at("cloud").textContent = step > 1 ? `The cloud shows ${count(points)} conditions, of each ${step}th user.` : "";
+    at("cloud").textContent = step > 1 ? `The cloud shows ${count(points)} conditions, of one user in ${step}.` : "";
 
     at("here").textContent = data.domains[shown.domain];
     at("moves").tBodies[0].replaceChildren(...data.domains.map((name, d) => {

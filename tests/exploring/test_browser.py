@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from acg_numpy.exploring import Exploration
+from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.exploring import Exploration, gather, write_page
 from acg_numpy.shapes import Array
+from acg_numpy.training import Recommender
 from tests.exploring.ids import LONELY, NAMES
 
 if TYPE_CHECKING:
@@ -263,6 +266,23 @@ def test_every_control_has_a_name(page: "Page") -> None:
     for control in ("search-a", "user-a", "search-b", "user-b", "compare", "domain", "head", "temperature"):
         named = page.evaluate("id => [...document.getElementById(id).labels].map(label => label.innerText)", control)
         assert any(text.strip() for text in named), control
+
+
+def test_of_a_thousand_tokens_it_shows_those_with_most_weight_and_says_so(
+    recommender: Recommender, browser: "Browser", tmp_path: Path
+) -> None:
+    conditioner = AttentionConditioner(8, 2, 4, tokens_per_domain=1000, seed=0)
+    many = gather(replace(recommender, trained=replace(recommender.trained, conditioner=conditioner)), sample=5)
+    write_page(many, tmp_path / "many.html")
+    page = browser.new_page()
+    page.goto((tmp_path / "many.html").as_uri())
+    settle(page)
+    P = many.attention()[user(page), 0, 0]
+    expected = np.sort(np.argsort(-P, kind="stable")[:24])
+    assert trace(page, "attention", 0)["x"] == [many.tokens[k] for k in expected]
+    np.testing.assert_allclose(trace(page, "attention", 0)["y"], P[expected], atol=1e-6)
+    assert "the 24 of 1,000 tokens" in page.inner_text("#spread")
+    page.close()
 
 
 def luminance(colour: str) -> float:
