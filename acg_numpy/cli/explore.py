@@ -41,7 +41,7 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="for the page; by default DIR/explore.html")
     parser.add_argument("--sample", type=whole(1), default=1000, metavar="N", help="how many users, at most")
     parser.add_argument(
-        "--user", action="append", default=[], metavar="ID", help="who is in it in any case; repeatable"
+        "--user", action="append", metavar="ID", help="who is in it in any case; repeatable"
     )
 
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     recommender = Recommender.load(arguments.folder)
     out = arguments.folder / "explore.html" if arguments.out is None else arguments.out
     prepare(out, *(arguments.folder / name for name in ("checkpoint.npz", "interactions.npz")))
-    found = gather(recommender, sample=arguments.sample, users=arguments.user)
+    found = gather(recommender, sample=arguments.sample, users=arguments.user or ())
     try:
         write_page(found, out, title=arguments.folder.resolve().name)
     except ModuleNotFoundError as error:

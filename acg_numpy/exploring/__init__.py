@@ -10,6 +10,8 @@
 ...     found = gather(Recommender.load(folder), sample=100)
 >>> found
 <Exploration: 100 of 1,000 users, 5 domains, 4 heads, 8 tokens>
+>>> found.attention(temperature=1.0).shape, found.conditions().shape
+((100, 5, 4, 8), (100, 5, 32))
 """
 
 from acg_numpy.exploring.gathering import Exploration, gather
