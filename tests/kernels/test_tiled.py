@@ -139,6 +139,20 @@ def test_what_is_masked_may_be_as_large_as_it_likes() -> None:
     np.testing.assert_array_equal(grads.value[~mask[0]], 0)
 
 
+def test_the_longest_row_bounds_every_score_and_may_be_infinitely_long() -> None:
+    rows = np.array([[3.0, 4.0], [0.0, 4.5], [-3.5, 0.0]])
+    assert tiled._longest(rows) == 5
+    assert tiled._longest(rows[:0]) == 0
+    assert tiled._longest(np.full((1, 2), 1e200)) == np.inf
+
+
+def test_the_same_mask_may_serve_every_query_or_every_key() -> None:
+    query, key, value = np.random.default_rng(0).normal(size=(3, 5, 2))
+    for mask in (np.array([[True, False, True, True, False]]), np.array([[True], [False], [True], [True], [False]])):
+        expected, _ = scaled_dot_product_forward(query, key, value, np.broadcast_to(mask, (5, 5)))
+        np.testing.assert_allclose(tiled.forward(query, key, value, mask)[0], expected, rtol=1e-12)
+
+
 def test_blocks_in_which_nothing_is_allowed_are_left_out() -> None:
     causal = np.tri(32, dtype=bool)
     blocks = list(tiled._blocks(np.ones((32, 1)), np.ones((32, 1)), causal))  # 2 x 4 pairs each
