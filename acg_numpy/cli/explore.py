@@ -40,9 +40,7 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
     parser.add_argument("--out", type=Path, metavar="FILE", help="for the page; by default DIR/explore.html")
     parser.add_argument("--sample", type=whole(1), default=1000, metavar="N", help="how many users, at most")
-    parser.add_argument(
-        "--user", action="append", metavar="ID", help="who is in it in any case; repeatable"
-    )
+    parser.add_argument("--user", action="append", metavar="ID", help="who is in it in any case; repeatable")
 
 
 def run(arguments: argparse.Namespace) -> int:
