@@ -140,7 +140,7 @@ def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = N
     IndexError: domain_id holds 7, but num_domains is 4 (ids run from 0 to 3)
     """
     array = np.asarray(domain_id)
-    if array.dtype.kind in "UO" and array.size:
+    if array.dtype.kind in "UO" and (array.size or names is not None):
         if names is None:
             raise TypeError(f"domain_id is {domain_id!r}; expected integers, or names where domain_names is given")
         return _numbers_of(array, names)

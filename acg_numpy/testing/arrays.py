@@ -1,15 +1,14 @@
 """Which arrays are drawn: small, with zeros, ties and signs, lying in memory in every way that NumPy allows.
 
-Everything that an array holds is drawn as bytes of a fixed number, whatever its shape: a draw costs some thirty
-microseconds and a byte less than one, and when Hypothesis makes the shape smaller, the bytes stay where they were.  A
-byte is a place in a list that begins 0, 1, -1, 2, -2, ..., so that smaller bytes are simpler numbers.  Bytes are read
-from the last to the first: Hypothesis sorts them where it can, so that what matters comes to stand at their end, and
-what a smaller array keeps is its beginning.
+An array is one draw, of bytes whose number does not depend on its shape.  A draw costs some thirty microseconds and a
+byte less than one; and when Hypothesis makes the shape smaller, the bytes stay where they were.  A byte is a place in a
+list that begins 0, 1, -1, 2, -2, ..., so that smaller bytes are simpler numbers.  They are read from the last to the
+first: Hypothesis sorts bytes where it can, so that what matters comes to stand at their end, and what a smaller array
+keeps is its beginning.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +17,12 @@ from hypothesis import strategies as st
 from acg_numpy.shapes import Array
 
 DRAWN = 64  # numbers that are drawn for an array; a larger one repeats them
-_BYTES = st.binary(min_size=DRAWN, max_size=DRAWN)
+BYTES = 2 + DRAWN  # that an array is read from
 
-# How the bytes are read.  The first is the simplest, and what an example shrinks to where it still fails.
-_STYLES = st.sampled_from(("whole", "few", "constant", "fractions", "powers"))
-# How they lie in memory, and whether they may be written.
-LAYOUTS = st.sampled_from(
-    [(layout, writeable) for writeable in (True, False) for layout in ("C", "Fortran", "reversed", "slice")]
-)
+# Which numbers, how they go together, how they lie in memory, whether they may be written.  The first of each is the
+# simplest, and what an example shrinks to where it can.
+_STYLES = [(kind, pattern) for pattern in ("each", "one or zero", "alike") for kind in ("whole", "fractions", "powers")]
+_LAYOUTS = [(layout, writeable) for writeable in (True, False) for layout in ("C", "Fortran", "reversed", "slice")]
 
 
 def arrays(
@@ -39,7 +36,8 @@ def arrays(
     """Arrays of finite numbers, or of booleans.
 
     Zeros, ties, both signs, whole numbers, fractions and powers of ten are all frequent; an example that fails shrinks
-    to zeros and small whole numbers, element by element.  An array of more than 64 elements repeats some.
+    to zeros and small whole numbers, element by element, and booleans to True, as a mask does that hides nothing.  An
+    array of more than 64 elements repeats some.
 
     Parameters
     ----------
@@ -70,19 +68,35 @@ def arrays(
     >>> hypothesis.find(arrays(shapes()), lambda x: np.any(x > 3))
     array(4.)
     """
+    return _arrays(shape, numbers(dtype, magnitude, smallest), any_layout)
+
+
+class Numbers(NamedTuple):
+    """What an array may hold."""
+
+    dtype: np.dtype[Any]
+    smallest: float
+    magnitude: float
+
+
+TRUTHS = Numbers(np.dtype(np.bool_), 0.0, 1.0)
+
+
+def numbers(dtype: npt.DTypeLike, magnitude: float = 10.0, smallest: float | None = None) -> Numbers:
+    """Refuse what cannot be held; the defaults of `arrays` filled in."""
     dtype = np.dtype(dtype)
     if dtype == np.bool_:
-        return _arrays(shape, dtype, (0.0, 1.0), any_layout)
+        return TRUTHS
     if dtype.kind != "f":
         raise TypeError(f"dtype is {dtype}; expected a floating one or bool")
     least = min(1e-3, magnitude) if smallest is None else smallest
     limits = np.finfo(dtype)
-    if not limits.tiny <= least <= magnitude <= limits.max:
+    if not float(limits.tiny) <= least <= magnitude <= float(limits.max):
         raise ValueError(
             f"smallest={least} and magnitude={magnitude}; expected the first no larger than the second, and both from "
             f"{limits.tiny} to {limits.max}, which is what {dtype} can hold"
         )
-    return _arrays(shape, dtype, (float(least), float(magnitude)), any_layout)
+    return Numbers(dtype, float(least), float(magnitude))
 
 
 def shapes(
@@ -131,72 +145,67 @@ def side(code: int, least: int, largest: int) -> int:
     return full[code % len(full)]
 
 
+_ONE = st.binary(min_size=BYTES, max_size=BYTES)
+
+
 @st.composite
 def _arrays(
-    draw: st.DrawFn,
-    shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]],
-    dtype: np.dtype[Any],
-    bounds: tuple[float, float],
-    any_layout: bool,
+    draw: st.DrawFn, shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]], of: Numbers, any_layout: bool
 ) -> Array:
     if isinstance(shape, st.SearchStrategy):
         shape = draw(shape)
-    style, codes, more = draw(_STYLES), draw(_BYTES), draw(_BYTES)
-    layout, writeable = draw(LAYOUTS) if any_layout else ("C", True)
-    numbers = _numbers(style, np.frombuffer(codes[::-1], np.uint8), np.frombuffer(more[::-1], np.uint8), dtype, bounds)
-    return laid_out(np.resize(numbers, shape), layout, writeable)
+    return read_array(draw(_ONE), shape, of, any_layout)
 
 
-def _numbers(style: str, codes: Array, more: Array, dtype: np.dtype[Any], bounds: tuple[float, float]) -> Array:
-    """What the bytes stand for, within bounds: as many numbers."""
-    if style == "few":
-        codes = codes % 3
-    elif style == "constant":
-        codes, more = codes[:1], more[:1]
-    if dtype == np.bool_:
-        odd: Array = codes % 2 == 1
-        return odd
-    smallest, magnitude = bounds
-    numbers = _whole(magnitude)[codes]
-    if style == "fractions":
-        numbers = numbers + min(1.0, magnitude) * (more / 251)  # a prime, so that sums are rounded
-    elif style == "powers":
-        powers = _powers(smallest, magnitude)
-        numbers = numbers * powers[more % len(powers)]
-    low, high = _within(dtype, bounds)
-    numbers = np.clip(numbers, -magnitude, magnitude).astype(dtype)
-    size = np.clip(np.abs(numbers), low, high)
-    within: Array = np.where(numbers == 0, numbers, np.copysign(size, numbers))
+def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bool = True) -> Array:
+    """The array that so many `BYTES` stand for."""
+    kind, pattern = _STYLES[drawn[0] % len(_STYLES)]
+    codes = np.frombuffer(drawn[:1:-1], np.uint8)
+    if pattern == "one or zero":
+        codes = np.where(codes % 2 == codes[0] % 2, codes[0], 0)
+    elif pattern == "alike":
+        codes = codes[:1]
+    array = np.resize(_list(kind, of)[codes], shape)
+    return laid_out(array, drawn[1]) if any_layout else array
+
+
+@lru_cache
+def _list(kind: str, of: Numbers) -> Array:
+    """What each of 256 bytes stands for, simple numbers first.
+
+    Hypothesis makes a byte smaller by clearing its high bits, halving it, or taking one or two away as often as it can.
+    So the high bits are what is left out first, the sign is the lowest, and what lies between grows with the byte.
+    """
+    if of == TRUTHS:
+        return np.resize([True, False], 256)
+    dtype, smallest, magnitude = of
+    unit = min(1.0, magnitude)
+    signed = [0.0, *(sign * unit * k for k in range(1, int(min(10, magnitude / unit)) + 1) for sign in (1, -1))]
+    again = [number for pair in zip([0.0] * len(signed), signed, strict=True) for number in pair]  # more zeros
+    found = np.resize([*signed, *np.resize(again, 32 - len(signed))], 256)
+    if kind == "fractions":
+        found += 0.1 * unit * (np.arange(256) // 32)  # tenths, so that sums are rounded
+    elif kind == "powers":
+        least, most = int(np.floor(np.log10(smallest))), int(np.floor(np.log10(magnitude)))
+        large = [*(float(f"1e{exponent}") for exponent in range(max(least, 2), most + 1)), magnitude]
+        small = [*(float(f"1e{exponent}") for exponent in range(min(most, -1), least - 1, -1)), smallest]
+        found = np.resize([*signed, *(sign * size for size in large + small for sign in (1, -1))], 256)
+    return _within(found.astype(dtype), smallest, magnitude)
+
+
+def _within(numbers: Array, smallest: float, magnitude: float) -> Array:
+    """The numbers brought within these bounds, which are rounded inwards; zeros stay."""
+    dtype = numbers.dtype.type
+    low, high = dtype(smallest), dtype(magnitude)
+    low = np.nextafter(low, dtype(np.inf)) if float(low) < smallest else low
+    high = np.nextafter(high, dtype(0)) if float(high) > magnitude else high
+    within: Array = np.where(numbers == 0, numbers, np.copysign(np.clip(np.abs(numbers), low, high), numbers))
     return within
 
 
-@lru_cache
-def _whole(magnitude: float) -> Array:
-    """256 numbers, simple ones first: 0, 1, -1, 2, -2, ..., then again with more zeros, and the largest of all."""
-    unit = min(1.0, magnitude)
-    signed = [0.0, *(sign * unit * k for k in range(1, int(min(10, magnitude / unit)) + 1) for sign in (1, -1))]
-    again = [number for i, number in enumerate(signed) for number in ((number, 0.0) if i % 4 == 0 else (number,))]
-    return np.array([*signed, *np.resize(again, 254 - len(signed)), magnitude, -magnitude])
-
-
-@lru_cache
-def _powers(smallest: float, magnitude: float) -> Array:
-    """Powers of ten from `smallest` to `magnitude`, those near 1 first."""
-    exponents: Sequence[int] = range(int(np.floor(np.log10(smallest))), int(np.floor(np.log10(magnitude))) + 1)
-    return np.array([float(f"1e{exponent}") for exponent in sorted(exponents, key=lambda k: (abs(k), -k))])
-
-
-@lru_cache
-def _within(dtype: np.dtype[Any], bounds: tuple[float, float]) -> tuple[Any, Any]:
-    """The bounds as numbers of this dtype, rounded inwards."""
-    low, high = dtype.type(bounds[0]), dtype.type(bounds[1])
-    low = np.nextafter(low, dtype.type(np.inf)) if float(low) < bounds[0] else low
-    high = np.nextafter(high, dtype.type(0)) if float(high) > bounds[1] else high
-    return low, high
-
-
-def laid_out(array: Array, layout: str, writeable: bool) -> Array:
-    """The same numbers, lying in memory in another way."""
+def laid_out(array: Array, code: int) -> Array:
+    """The same numbers, lying in memory in the way that a byte stands for."""
+    layout, writeable = _LAYOUTS[code % len(_LAYOUTS)]
     if array.ndim == 0:  # which has no layout, and of which asfortranarray and flip make something else
         pass
     elif layout == "Fortran":

@@ -1,10 +1,11 @@
 """What attention and conditioners are tested on: Hypothesis strategies for inputs, ids, conditioners and calls of them.
 
-An example is drawn in few, large draws, so that some hundreds come in a second, and shrinks to single-digit sizes and
-small whole numbers.
+An example is one draw, of bytes (`acg_numpy.testing.arrays` says why), so that several hundred come in a second, and
+shrinks to single-digit sizes and small whole numbers.
 """
 
 import inspect
+import io
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
 from acg_numpy.kernels.planning import KERNELS
 from acg_numpy.shapes import Array
-from acg_numpy.testing.arrays import LAYOUTS, arrays, laid_out, shapes, side
+from acg_numpy.testing.arrays import BYTES, DRAWN, TRUTHS, Numbers, arrays, laid_out, numbers, read_array, shapes, side
 
 __all__ = ["AttentionInputs", "ConditionerCall", "arrays", "attention_inputs", "conditioner_calls", "conditioners"]
 __all__ += ["domain_ids", "shapes"]
@@ -32,11 +33,11 @@ class AttentionInputs(NamedTuple):
 
 
 class ConditionerCall(NamedTuple):
-    """A conditioner and what it may be called with: `conditioner(user_emb, domain_id)`."""
+    """A conditioner and what it may be called with, `conditioner(user_emb, domain_id)`: int, integers, or names."""
 
     conditioner: AttentionConditioner
     user_emb: Array
-    domain_id: int | np.integer[Any] | Array
+    domain_id: Any
 
 
 def attention_inputs(
@@ -69,6 +70,11 @@ def attention_inputs(
     strategy of AttentionInputs
         A NamedTuple `(query, key, value, mask)`.
 
+    Raises
+    ------
+    ValueError
+        For bounds that the dtype cannot hold, or no features.
+
     Examples
     --------
     >>> import hypothesis
@@ -79,32 +85,36 @@ def attention_inputs(
         raise ValueError(f"max_side is {max_side}; expected 1 or more, as a query has at least one feature")
     # twice this, squared and summed over the features, is still finite
     score = float(np.sqrt(float(np.finfo(dtype).max) / max_side)) / 2
-    rows = {"dtype": dtype, "magnitude": min(magnitude, score), "smallest": smallest}
-    return _attention_inputs(masked, max_side, rows, {**rows, "magnitude": magnitude})
+    rows = numbers(dtype, min(magnitude, score), smallest)
+    return _attention_inputs(masked, max_side, rows, numbers(dtype, magnitude, smallest))
+
+
+_SIZES = 22
+_INPUTS = st.binary(min_size=_SIZES + 4 * BYTES, max_size=_SIZES + 4 * BYTES)
 
 
 @st.composite
-def _attention_inputs(
-    draw: st.DrawFn, masked: bool, max_side: int, rows: dict[str, Any], values: dict[str, Any]
-) -> AttentionInputs:
-    codes = np.frombuffer(draw(_SIZES), ">u2").tolist()
-    batch = tuple(side(code, 0, max_side) for code in codes[:2])[: codes[2] % 3]
+def _attention_inputs(draw: st.DrawFn, masked: bool, max_side: int, rows: Numbers, values: Numbers) -> AttentionInputs:
+    drawn = draw(_INPUTS)
+    codes = np.frombuffer(drawn[:_SIZES], ">u2").tolist()
+    batch = tuple(side(code, 0, max_side) for code in codes[:2])[2 - codes[2] % 3 :]
     L, S, Dv = (side(code, 0, max_side) for code in codes[3:6])
     d = side(codes[6], 1, max_side)
-    query, key, value, mask = (_broadcasting(batch, code) for code in codes[7:11])
+    query, key, value = (_broadcasting(batch, code) for code in codes[7:10])
+    mask = _broadcasting(np.broadcast_shapes(query, key, value), codes[10])
+    each = [drawn[start : start + BYTES] for start in range(_SIZES, len(drawn), BYTES)]
     return AttentionInputs(
-        draw(arrays((*query, L, d), **rows)),
-        draw(arrays((*key, S, d), **rows)),
-        draw(arrays((*value, S, Dv), **values)),
-        ~draw(arrays((*mask, L, S), dtype=np.bool_)) if masked else None,
+        read_array(each[0], (*query, L, d), rows),
+        read_array(each[1], (*key, S, d), rows),
+        read_array(each[2], (*value, S, Dv), values),
+        read_array(each[3], (*mask, L, S), TRUTHS) if masked else None,
     )
 
 
-_SIZES = st.binary(min_size=22, max_size=22)
-
-
 def _broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
-    """Batch axes that broadcast with these: all of them, or some of size 1, or fewer."""
+    """Batch axes that broadcast with these: as often as not all of them, else some of size 1, or fewer."""
+    if code % 16 < 8:
+        return batch
     kept = tuple(1 if code >> 1 + axis & 1 else n for axis, n in enumerate(batch))
     return kept[code & 1 :]
 
@@ -135,9 +145,9 @@ def domain_ids(
     return _domain_ids(num_domains, batch_shape)
 
 
-_IDS = st.binary(min_size=128, max_size=128)
-_SPREADS = st.sampled_from(("any", "first and last", "one"))
 _INTEGERS = (np.intp, np.int32, np.uint8, np.int8, np.int16, np.uint64)
+_ID_BYTES = 3 + 2 * DRAWN
+_IDS = st.binary(min_size=_ID_BYTES, max_size=_ID_BYTES)
 
 
 @st.composite
@@ -146,16 +156,18 @@ def _domain_ids(
 ) -> npt.NDArray[np.integer[Any]]:
     if isinstance(batch_shape, st.SearchStrategy):
         batch_shape = draw(batch_shape)
-    codes = np.frombuffer(draw(_IDS), ">u2")[::-1].astype(np.intp)
-    spread = draw(_SPREADS)
-    if spread == "any":
-        ids = codes % num_domains
-    elif spread == "first and last":
-        ids = codes % 2 * (num_domains - 1)
-    else:
-        ids = codes[:1] % num_domains
-    dtype = draw(st.sampled_from([kind for kind in _INTEGERS if np.iinfo(kind).max >= num_domains - 1]))
-    return laid_out(np.resize(ids, batch_shape).astype(dtype), *draw(LAYOUTS))
+    return _read_ids(draw(_IDS), num_domains, batch_shape)
+
+
+def _read_ids(drawn: bytes, num_domains: int, shape: tuple[int, ...]) -> npt.NDArray[np.integer[Any]]:
+    """The domains that so many `_ID_BYTES` stand for: any, or the first and the last, or one of them alone."""
+    ids = np.frombuffer(drawn[3:], ">u2")[::-1].astype(np.intp) % num_domains
+    if drawn[0] % 3 == 1:
+        ids = np.where(ids == 0, 0, num_domains - 1)
+    elif drawn[0] % 3 == 2:
+        ids = ids[:1]
+    dtypes = [dtype for dtype in _INTEGERS if np.iinfo(dtype).max >= num_domains - 1]
+    return laid_out(np.resize(ids, shape).astype(dtypes[drawn[1] % len(dtypes)]), drawn[2])
 
 
 def conditioners(**fixed: Any) -> st.SearchStrategy[AttentionConditioner]:
@@ -181,19 +193,29 @@ def conditioners(**fixed: Any) -> st.SearchStrategy[AttentionConditioner]:
     >>> hypothesis.find(conditioners(num_heads=3), lambda conditioner: True).attention.emb_dim
     3
     """
-    unknown = sorted(set(fixed) - set(_ARGUMENTS))
-    if unknown:
-        raise TypeError(f"{unknown[0]!r} is not an argument of AttentionConditioner; those are {', '.join(_ARGUMENTS)}")
+    _check_arguments(fixed)
     return _conditioners(fixed)
 
 
+def _check_arguments(fixed: dict[str, Any]) -> None:
+    for name in fixed:
+        if name not in _ARGUMENTS:
+            raise TypeError(f"{name!r} is not an argument of AttentionConditioner; those are {', '.join(_ARGUMENTS)}")
+
+
 _ARGUMENTS = list(inspect.signature(AttentionConditioner).parameters)
-_OPTIONS = st.binary(min_size=len(_ARGUMENTS) + 1, max_size=len(_ARGUMENTS) + 1)
+_OPTION_BYTES = len(_ARGUMENTS) + 1
+_OPTIONS = st.binary(min_size=_OPTION_BYTES, max_size=_OPTION_BYTES)
 
 
 @st.composite
 def _conditioners(draw: st.DrawFn, fixed: dict[str, Any]) -> AttentionConditioner:
-    codes = iter(draw(_OPTIONS))  # all options in one draw: see arrays.py
+    return _make_conditioner(draw, draw(_OPTIONS), fixed)
+
+
+def _make_conditioner(draw: st.DrawFn, drawn: bytes, fixed: dict[str, Any]) -> AttentionConditioner:
+    """The conditioner that so many `_OPTION_BYTES` stand for, beside what is fixed."""
+    codes = iter(drawn)
     made: dict[str, Any] = {}
 
     def choose(name: str, otherwise: Sequence[Any]) -> Any:
@@ -234,9 +256,9 @@ def _conditioners(draw: st.DrawFn, fixed: dict[str, Any]) -> AttentionConditione
 def conditioner_calls(**fixed: Any) -> st.SearchStrategy[ConditionerCall]:
     """A conditioner, users, and their domains, in every form in which it may be called.
 
-    One domain for all users (as an int, or an integer of NumPy's), one for each, one user in several, each user in
-    every domain (`user_emb[:, None]` with `np.arange(num_domains)`), no users at all; up to two batch axes; users in
-    another floating dtype than the conditioner's.
+    One domain for all users (as an int, or an integer of NumPy's), one for each, one user in several, several users in
+    one, each user in every domain (`user_emb[:, None]` with `np.arange(num_domains)`), no users at all; up to two batch
+    axes; users in another floating dtype than the conditioner's.  Where domains have names, by name as well.
 
     Parameters
     ----------
@@ -255,30 +277,41 @@ def conditioner_calls(**fixed: Any) -> st.SearchStrategy[ConditionerCall]:
     >>> call.user_emb, call.domain_id
     (array([0.], dtype=float32), 0)
     """
-    return _conditioner_calls(conditioners(**fixed))
+    _check_arguments(fixed)
+    return _conditioner_calls(fixed)
 
 
-_FORMS = ("int", "NumPy integer", "each", "several", "every")
-_FORM = st.binary(min_size=10, max_size=10)
+_FORMS = ("int", "NumPy integer", "each", "several", "shared", "every")
+_FORM_BYTES = 12
+_CALL_BYTES = _FORM_BYTES + _OPTION_BYTES + _ID_BYTES + BYTES
+_CALLS = st.binary(min_size=_CALL_BYTES, max_size=_CALL_BYTES)
 
 
 @st.composite
-def _conditioner_calls(draw: st.DrawFn, drawn: st.SearchStrategy[AttentionConditioner]) -> ConditionerCall:
-    conditioner = draw(drawn)
+def _conditioner_calls(draw: st.DrawFn, fixed: dict[str, Any]) -> ConditionerCall:
+    drawn = io.BytesIO(draw(_CALLS))
+    codes = np.frombuffer(drawn.read(_FORM_BYTES), ">u2").tolist()
+    conditioner = _make_conditioner(draw, drawn.read(_OPTION_BYTES), fixed)
     num_domains, emb_dim = conditioner.domain_embedding.num_domains, conditioner.attention.emb_dim
-    codes = np.frombuffer(draw(_FORM), ">u2").tolist()
     form = _FORMS[codes[0] % len(_FORMS)]
     batch = tuple(side(code, 0, 4) for code in codes[2:4])[2 - codes[1] % 3 :]
     dtype = (conditioner.attention.dtype, np.float32, np.float64)[codes[4] % 3]
 
-    users = {"several": batch[len(batch) // 2 + 1 :], "every": (*batch, 1)}.get(form, batch)
-    user_emb = draw(arrays((*users, emb_dim), dtype=dtype))
-    ids = draw(domain_ids(num_domains, batch if form in ("each", "several") else ()))
-    domain_id: int | np.integer[Any] | Array = ids
+    users, ids = {
+        "each": (batch, batch),
+        "several": (batch[1:], batch),
+        "shared": (batch, batch[1:]),
+        "every": ((*batch, 1), ()),
+    }.get(form, (batch, ()))
+    domain_id: Any = _read_ids(drawn.read(_ID_BYTES), num_domains, ids)
     if form == "int":
-        domain_id = int(ids)
+        domain_id = int(domain_id)
     elif form == "NumPy integer":
-        domain_id = ids[()]
+        domain_id = domain_id[()]
     elif form == "every":
         domain_id = np.arange(num_domains)
+    names = conditioner.domain_names
+    if names and codes[5] % 2:
+        domain_id = names[domain_id] if np.ndim(domain_id) == 0 else np.array(names)[domain_id]
+    user_emb = read_array(drawn.read(BYTES), (*users, emb_dim), numbers(dtype))
     return ConditionerCall(conditioner, user_emb, domain_id)

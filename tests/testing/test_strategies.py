@@ -1,0 +1,551 @@
+"""What the strategies promise: what is among the draws, what is never, and what a failing example shrinks to."""
+
+import warnings
+from random import Random
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from acg_numpy import AttentionConditioner, OneKeyWarning
+from acg_numpy.kernels.planning import KERNELS
+from acg_numpy.passes import scaled_dot_product_forward, softmax_forward
+from acg_numpy.testing import strategies
+from acg_numpy.testing.strategies import (
+    arrays,
+    attention_inputs,
+    conditioner_calls,
+    conditioners,
+    domain_ids,
+    shapes,
+)
+
+FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def drawn(strategy, number=400):
+    """So many examples, the same ones in every run."""
+    examples = []
+
+    @seed(0)
+    @settings(max_examples=number, database=None, deadline=None, phases=[Phase.generate])
+    @given(strategy)
+    def collect(example):
+        examples.append(example)
+
+    collect()
+    return examples
+
+
+def smallest(strategy, condition, start=0):
+    """What an example for which this holds shrinks to."""
+    return hypothesis.find(strategy, condition, random=Random(start))
+
+
+# Arrays.
+
+
+@FLOATS
+@pytest.mark.parametrize(("least", "most"), [(1e-3, 10.0), (1e-30, 1e30), (0.1, 0.3), (50.0, 70.0), (1e-9, 1e-7)])
+def test_numbers_are_zero_or_within_the_bounds(dtype, least, most):
+    for x in drawn(arrays(shapes(), dtype=dtype, smallest=least, magnitude=most), 200):
+        size = np.abs(x[x != 0]).astype(np.float64)
+        assert x.dtype == dtype
+        assert np.all((size >= least) & (size <= most))
+
+
+@FLOATS
+def test_both_bounds_are_reached_and_so_is_what_lies_between(dtype):
+    sizes = np.abs(
+        np.concatenate([x.ravel() for x in drawn(arrays((4, 4), dtype=dtype, smallest=1e-30, magnitude=1e30))])
+    )
+    exponents = np.rint(np.log10(sizes[sizes > 0].astype(np.float64)))
+    assert sizes.max() == pytest.approx(1e30)
+    assert sizes[sizes > 0].min() == pytest.approx(1e-30)
+    assert set(range(-29, 30)) <= set(exponents)
+
+
+def test_zeros_ties_and_both_signs_are_frequent_and_so_are_fractions():
+    examples = drawn(arrays((3, 4)))
+    share = {
+        "a zero": np.mean([np.any(x == 0) for x in examples]),
+        "no zero": np.mean([np.all(x != 0) for x in examples]),
+        "all zero": np.mean([np.all(x == 0) for x in examples]),
+        "all alike, not zero": np.mean([np.ptp(x) == 0 and x[0, 0] != 0 for x in examples]),
+        "a tie for the largest of a row": np.mean(
+            [np.any(np.sum(x == x.max(-1, keepdims=True), -1) > 1) for x in examples]
+        ),
+        "both signs": np.mean([x.min() < 0 < x.max() for x in examples]),
+        "fractions": np.mean([np.any(x % 1) for x in examples]),
+        "whole numbers alone": np.mean([not np.any(x % 1) for x in examples]),
+    }
+    assert not {what: how for what, how in share.items() if how < 0.02}
+
+
+def layout(x):
+    """How an array lies in memory."""
+    if x.size and min(x.strides, default=0) < 0:
+        return "negative strides"
+    if x.flags.c_contiguous:
+        return "C"
+    return "Fortran" if x.flags.f_contiguous else "not contiguous"
+
+
+@FLOATS
+def test_every_layout_is_drawn_read_only_and_writeable(dtype):
+    found = {(layout(x), x.flags.writeable) for x in drawn(arrays((2, 3), dtype=dtype))}
+    assert found == {
+        (how, may) for how in ("C", "Fortran", "negative strides", "not contiguous") for may in (True, False)
+    }
+
+
+def test_what_surrounds_a_slice_is_not_a_number():
+    slices = [x for x in drawn(arrays((2, 3)), 100) if layout(x) == "not contiguous"]
+    assert slices
+    assert all(np.isnan(x.base).sum() == x.base.size - x.size for x in slices)
+
+
+def test_without_other_layouts_arrays_are_contiguous_and_writeable():
+    for x in drawn(arrays(shapes(), any_layout=False), 100):
+        assert x.flags.c_contiguous
+        assert x.flags.writeable
+
+
+@given(shapes().flatmap(lambda shape: st.tuples(st.just(shape), arrays(shape), arrays(shape, dtype=np.bool_))))
+def test_an_array_has_the_shape_that_was_asked_for_whatever_its_layout(example):
+    shape, numbers, truths = example
+    assert isinstance(numbers, np.ndarray)
+    assert numbers.shape == truths.shape == shape
+    assert truths.dtype == np.bool_
+
+
+def test_booleans_are_mixed_all_true_and_all_false():
+    counts = [int(x.sum()) for x in drawn(arrays((2, 3), dtype=np.bool_), 200)]
+    assert set(counts) == set(range(7))
+
+
+def test_shapes_have_every_number_of_axes_and_every_size():
+    found = drawn(shapes(min_dims=1, max_dims=3, max_side=4))
+    assert {len(shape) for shape in found} == {1, 2, 3}
+    assert {n for shape in found for n in shape} == {0, 1, 2, 3, 4}
+    assert {n for shape in drawn(shapes(min_side=2, max_side=3), 100) for n in shape} == {2, 3}
+    assert drawn(shapes(max_dims=0), 1) == [()]
+    assert {n for shape in drawn(shapes(max_side=0), 20) for n in shape} == {0}
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: arrays((2,), dtype=np.int64), TypeError, "int64; expected a floating one or bool"),
+        (lambda: arrays((2,), dtype=np.float16, magnitude=1e30), ValueError, "magnitude=1e[+]30"),
+        (lambda: arrays((2,), smallest=2.0, magnitude=1.0), ValueError, "the first no larger"),
+        (lambda: arrays((2,), smallest=0.0), ValueError, "smallest=0"),
+        (lambda: shapes(min_dims=3, max_dims=2), ValueError, "min_dims=3"),
+        (lambda: shapes(min_side=3, max_side=2), ValueError, "min_side=3"),
+        (lambda: domain_ids(0, (2,)), ValueError, "num_domains is 0"),
+        (lambda: attention_inputs(max_side=0), ValueError, "max_side is 0"),
+        (lambda: attention_inputs(dtype=np.float16, magnitude=1e30), ValueError, "which is what float16 can hold"),
+        (lambda: conditioners(heads=2), TypeError, "'heads' is not an argument of AttentionConditioner"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_when_it_is_asked_for(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+STARTS = pytest.mark.parametrize("start", range(2))
+
+
+@STARTS
+def test_an_array_shrinks_to_one_small_number(start):
+    x = smallest(arrays(shapes()), lambda x: np.any(x > 3), start)
+    assert x.shape == ()
+    assert 3 < x <= 4
+    x = smallest(arrays(shapes(min_dims=1)), lambda x: np.any(x < -2), start)
+    assert x.shape == (1,)
+    assert -3 <= x < -2
+
+
+@STARTS
+def test_an_array_shrinks_element_by_element_to_zeros(start):
+    x = smallest(arrays((4, 5)), lambda x: np.any(x[2:] > 3), start)
+    assert np.count_nonzero(x) == 1
+    assert 3 < x.max() <= 4
+    assert x.flags.c_contiguous
+    assert x.flags.writeable
+
+
+@STARTS
+def test_an_array_shrinks_to_the_power_of_ten_that_matters(start):
+    extremes = arrays(shapes(), smallest=1e-30, magnitude=1e30)
+    large = smallest(extremes, lambda x: np.any(x > 1e20), start)
+    small = smallest(extremes, lambda x: np.any((x > 0) & (x < 1e-20)), start)
+    assert large.shape == small.shape == ()
+    assert 1e20 < large <= 1e22
+    assert 1e-22 <= small < 1e-20
+
+
+@STARTS
+@pytest.mark.parametrize("matters", ["Fortran", "negative strides", "not contiguous"])
+def test_a_layout_that_matters_is_kept_and_all_else_shrinks(matters, start):
+    x = smallest(arrays(shapes()), lambda x: layout(x) == matters, start)
+    assert x.size <= 4
+    assert not x.any()
+    assert x.flags.writeable
+
+
+# Inputs of attention.
+
+
+def batches(inputs):
+    return [x.shape[:-2] for x in inputs if x is not None]
+
+
+@given(attention_inputs(masked=True))
+def test_inputs_of_attention_fit_together(inputs):
+    query, key, value, mask = inputs
+    batch = np.broadcast_shapes(*batches(inputs[:3]))
+    assert query.shape[-1] == key.shape[-1] >= 1
+    assert key.shape[-2] == value.shape[-2]
+    assert mask.shape[-2:] == (query.shape[-2], key.shape[-2])
+    assert mask.dtype == np.bool_
+    assert np.broadcast_shapes(batch, mask.shape[:-2]) == batch, "a mask adds no batch axes"
+    assert scaled_dot_product_forward(*inputs)[0].shape == (*batch, query.shape[-2], value.shape[-1])
+
+
+@FLOATS
+def test_inputs_of_attention_come_in_the_dtype_and_sizes_asked_for(dtype):
+    examples = drawn(attention_inputs(max_side=3, dtype=dtype), 100)
+    assert all(inputs.mask is None for inputs in examples)
+    assert {x.dtype for inputs in examples for x in inputs[:3]} == {np.dtype(dtype)}
+    assert {n for inputs in examples for x in inputs[:3] for n in x.shape} == {0, 1, 2, 3}
+
+
+def test_among_inputs_of_attention_are_all_that_break_implementations():
+    examples = drawn(attention_inputs(masked=True))
+    found = {
+        "no batch axes": any(not any(batches(i)) for i in examples),
+        "two batch axes": any(len(b) == 2 for i in examples for b in batches(i)),
+        "one batch for all": any(len({*batches(i)}) == 1 and len(batches(i)[0]) == 2 for i in examples),
+        "a key shared by a batch of queries": any(
+            len(i.key.shape) < len(i.query.shape) and i.query.shape[0] > 1 for i in examples
+        ),
+        "a query shared by a batch of keys": any(
+            len(i.query.shape) < len(i.key.shape) and i.key.shape[0] > 1 for i in examples
+        ),
+        "values without the batch of their keys": any(
+            i.value.ndim < i.key.ndim and i.key.shape[0] > 1 for i in examples
+        ),
+        "an axis of size 1 that broadcasts": any(
+            i.query.ndim == i.key.ndim == 3 and i.query.shape[0] == 1 < i.key.shape[0] for i in examples
+        ),
+        "a mask shared by the batch": any(i.mask.ndim == 2 < i.query.ndim and i.query.shape[0] > 1 for i in examples),
+        "an empty batch": any(0 in b for i in examples for b in batches(i)),
+        "no queries": any(i.query.shape[-2] == 0 < i.key.shape[-2] for i in examples),
+        "no keys": any(i.key.shape[-2] == 0 < i.query.shape[-2] for i in examples),
+        "no features in the values": any(i.value.shape[-1] == 0 for i in examples),
+        "one key": any(i.key.shape[-2] == 1 for i in examples),
+        "a query that may attend to nothing": any(np.any(~i.mask.any(-1)) for i in examples if i.mask.size),
+        "a mask that hides nothing": any(i.mask.all() for i in examples if i.mask.size),
+        "as many keys as queries, features and values": any(
+            len({*i.query.shape, *i.value.shape}) == 1 for i in examples
+        ),
+        "large scores": any(np.any(np.abs(i.query @ np.swapaxes(i.key, -1, -2)) > 100) for i in examples),
+        "read-only queries": any(not i.query.flags.writeable for i in examples),
+        "read-only masks": any(not i.mask.flags.writeable for i in examples),
+        "negative strides": any(layout(x) == "negative strides" for i in examples for x in i),
+        "Fortran order": any(layout(x) == "Fortran" for i in examples for x in i),
+        "slices": any(layout(x) == "not contiguous" for i in examples for x in i),
+    }
+    assert not [what for what, was in found.items() if not was]
+
+
+@FLOATS
+def test_with_extremes_asked_for_scores_stay_finite_and_values_go_to_the_bound(dtype):
+    examples = drawn(attention_inputs(dtype=dtype, magnitude=1e30, smallest=1e-30))
+    for query, key, _, _ in examples:
+        scores = query @ np.swapaxes(key, -1, -2)
+        assert np.all(np.isfinite(4 * scores))
+    sizes = np.concatenate([np.abs(inputs.value).ravel() for inputs in examples])
+    assert sizes.max() == pytest.approx(1e30)
+    assert sizes[sizes > 0].min() == pytest.approx(1e-30)
+    assert max(np.abs(i.query).max(initial=0) for i in examples) > 1e18
+
+
+@FLOATS
+def test_attention_survives_magnitudes_from_1e_30_to_1e30(dtype):
+    @given(attention_inputs(masked=True, dtype=dtype, magnitude=1e30, smallest=1e-30))
+    def survives(inputs):
+        out = scaled_dot_product_forward(*inputs)[0]
+        assert out.dtype == dtype
+        bound = np.abs(inputs.value).max(initial=0) * (1 + 10 * np.finfo(dtype).eps)
+        assert np.all(np.abs(out) <= bound)
+
+    survives()
+
+
+def unscaled(query, key, value):
+    return softmax_forward(query @ np.swapaxes(key, -1, -2))[0] @ value
+
+
+@STARTS
+def test_attention_without_its_scale_is_refuted_by_single_digits(start):
+    def differs(inputs):
+        query, key, value, _ = inputs
+        return not np.allclose(unscaled(query, key, value), scaled_dot_product_forward(query, key, value)[0])
+
+    inputs = smallest(attention_inputs(), differs, start)
+    assert inputs.query.ndim == 2, "no batch"
+    assert inputs.query.shape[-2] == 1, "one query"
+    assert inputs.key.shape[0] == 2, "two keys"
+    assert all(x.size <= 6 and np.all(x == np.round(x)) and np.all(np.abs(x) < 10) for x in inputs[:3])
+
+
+@STARTS
+def test_a_mask_shrinks_to_one_that_hides_nothing(start):
+    inputs = smallest(attention_inputs(masked=True), lambda inputs: inputs.key.shape[-2] > 2, start)
+    assert inputs.mask.shape == (1, 3)
+    assert inputs.mask.all()
+
+
+# Ids.
+
+
+@given(st.data(), st.integers(1, 9), shapes())
+def test_ids_are_integers_of_the_shape_asked_for_that_point_to_a_domain(data, num_domains, shape):
+    ids = data.draw(domain_ids(num_domains, shape))
+    assert ids.shape == shape
+    assert ids.dtype.kind in "iu"
+    assert np.all((ids >= 0) & (ids < num_domains))
+
+
+def test_ids_repeat_and_every_domain_occurs_in_every_kind_of_integer():
+    examples = drawn(domain_ids(5, (3, 2)))
+    assert {int(i) for ids in examples for i in ids.flat} == {0, 1, 2, 3, 4}
+    assert {ids.dtype.name for ids in examples} >= {"int64", "int32", "uint8", "int8"}
+    assert {layout(ids) for ids in examples} == {"C", "Fortran", "negative strides", "not contiguous"}
+    assert {ids.flags.writeable for ids in examples} == {True, False}
+    distinct = [len(np.unique(ids)) for ids in examples]
+    assert {1, 2, 3, 4, 5} == set(distinct)
+
+
+def test_ids_of_many_domains_repeat_too_and_fit_their_dtype():
+    examples = drawn(domain_ids(1000, (4,)))
+    assert {ids.dtype.name for ids in examples} >= {"int64", "int32", "int16"}
+    assert max(ids.max() for ids in examples) == 999
+    assert np.mean([len(np.unique(ids)) < 4 for ids in examples]) > 0.2
+
+
+@STARTS
+def test_ids_shrink_to_zeros_and_ones(start):
+    ids = smallest(domain_ids(9, shapes(min_dims=1)), lambda ids: len(np.unique(ids)) > 1, start)
+    assert sorted(ids.tolist()) == [0, 1]
+
+
+# Conditioners.
+
+
+def options(conditioner):
+    """What a conditioner was made with, as far as it can be seen."""
+    own, attention = conditioner.domain_embedding, conditioner.attention
+    return {
+        "emb_dim": attention.emb_dim,
+        "num_heads": attention.num_heads,
+        "num_domains": own.num_domains,
+        "dropout": attention.dropout,
+        "tokens_per_domain": own.tokens_per_domain,
+        "num_global_tokens": own.num_global_tokens,
+        "residual": conditioner.residual,
+        "layer_norm": conditioner.norm is not None,
+        "bias": attention.query.bias is not None,
+        "domain_names": conditioner.domain_names,
+        "kernel": conditioner.kernel,
+        "dtype": attention.dtype,
+    }
+
+
+def test_every_option_of_a_conditioner_is_drawn():
+    found = [options(conditioner) for conditioner in drawn(conditioners())]
+    seen = {name: {made[name] for made in found} for name in found[0]}
+    assert seen["emb_dim"] <= set(range(1, 13))
+    assert {1, 2, 12} <= seen["emb_dim"]
+    assert seen["num_heads"] == seen["num_domains"] == seen["tokens_per_domain"] == {1, 2, 3, 4}
+    assert seen["num_global_tokens"] == {0, 1, 2}
+    assert seen["residual"] == seen["layer_norm"] == seen["bias"] == {False, True}
+    assert seen["kernel"] == set(KERNELS)
+    assert seen["dtype"] == {np.dtype(np.float32), np.dtype(np.float64)}
+    assert seen["dropout"] == {0.0}
+    assert seen["domain_names"] == {None}
+    assert all(made["tokens_per_domain"] + made["num_global_tokens"] > 1 for made in found)
+
+
+def test_conditioners_are_new_or_have_every_parameter_moved():
+    moved = [c.attention.query.bias.data.all() for c in drawn(conditioners(bias=True), 100)]
+    assert {bool(each) for each in moved} == {True, False}
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        {"emb_dim": 6},
+        {"emb_dim": 7, "num_heads": 7},
+        {"num_heads": 3},
+        {"num_heads": 16},
+        {"num_domains": 9},
+        {"dropout": 0.5},
+        {"tokens_per_domain": 1},
+        {"num_global_tokens": 0},
+        {"residual": True, "layer_norm": True, "bias": False},
+        {"domain_names": ("books", "films", "music")},
+        {"kernel": "classroom", "dtype": np.dtype(np.float64)},
+    ],
+)
+def test_what_is_fixed_is_kept_and_the_rest_fits(fixed):
+    for conditioner in drawn(conditioners(**fixed), 30):
+        made = options(conditioner)
+        assert fixed.items() <= made.items()
+        assert made["emb_dim"] % made["num_heads"] == 0
+        assert made["tokens_per_domain"] + made["num_global_tokens"] > 1
+        assert len(made["domain_names"] or range(made["num_domains"])) == made["num_domains"]
+
+
+def test_what_is_fixed_may_be_a_strategy():
+    found = drawn(conditioners(emb_dim=st.sampled_from([4, 8]), dropout=st.just(0.25)), 60)
+    assert {c.attention.emb_dim for c in found} == {4, 8}
+    assert {c.attention.num_heads for c in found} == {1, 2, 4, 8}
+    assert {c.attention.dropout for c in found} == {0.25}
+
+
+def test_a_fixed_seed_gives_the_numbers_of_that_seed():
+    fixed = {"emb_dim": 4, "num_heads": 2, "num_domains": 2, "tokens_per_domain": 3, "num_global_tokens": 0}
+    expected = AttentionConditioner(**fixed, seed=5).domain_embedding.tokens.data
+    found = drawn(conditioners(**fixed, seed=5, dtype=np.float32), 20)
+    assert any(np.array_equal(c.domain_embedding.tokens.data, expected) for c in found)
+
+
+def test_a_single_key_that_was_asked_for_comes_without_its_warning():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = drawn(conditioners(tokens_per_domain=1, num_global_tokens=0), 20)
+        AttentionConditioner(4, 2, 2, tokens_per_domain=1)
+    assert {c.domain_embedding.tokens.shape[1] for c in found} == {1}
+    assert {c.domain_embedding.global_tokens for c in found} == {None}
+    assert [warning.category for warning in caught] == [OneKeyWarning], "outside the strategy it is raised as ever"
+
+
+# Calls.
+
+
+@given(conditioner_calls())
+def test_a_call_gives_a_condition_of_the_batch_that_users_and_domains_broadcast_to(call):
+    conditioner, user_emb, domain_id = call
+    condition = conditioner(user_emb, domain_id)
+    batch = np.broadcast_shapes(user_emb.shape[:-1], np.shape(domain_id))
+    assert condition.shape == (*batch, conditioner.attention.emb_dim)
+    assert condition.dtype == conditioner.attention.dtype
+    assert np.all(np.isfinite(condition.numpy()))
+
+
+def test_a_conditioner_is_called_in_every_form():
+    calls = [(user_emb.shape[:-1], user_emb, ids, c) for c, user_emb, ids in drawn(conditioner_calls(), 600)]
+    found = {
+        "an int": any(type(ids) is int for _, _, ids, _ in calls),
+        "an integer of NumPy's": any(isinstance(ids, np.integer) for _, _, ids, _ in calls),
+        "one user": any(users == () == np.shape(ids) for users, _, ids, _ in calls),
+        "(B,) users, one domain": any(len(users) == 1 and type(ids) is int for users, _, ids, _ in calls),
+        "(B,) users, each in one": any(len(users) == 1 and np.shape(ids) == users for users, _, ids, _ in calls),
+        "two batch axes": any(len(users) == 2 and np.shape(ids) == users for users, _, ids, _ in calls),
+        "each user in every domain": any(
+            len(users) == 2 and users[0] > 1 == users[1] and np.ndim(ids) == 1 and np.size(ids) > 1
+            for users, _, ids, _ in calls
+        ),
+        "one user in several domains": any(users == () and np.size(ids) > 1 for users, _, ids, _ in calls),
+        "a row of users in several rows of domains": any(
+            len(users) == 1 and np.ndim(ids) == 2 for users, _, ids, _ in calls
+        ),
+        "rows of users in one row of domains": any(
+            len(users) == 2 and users[-1] > 1 and np.ndim(ids) == 1 for users, _, ids, _ in calls
+        ),
+        "no users": any(0 in users for users, _, _, _ in calls),
+        "repeated ids": any(0 < len(np.unique(ids)) < np.size(ids) for _, _, ids, _ in calls),
+        "a domain that nobody is in": any(
+            np.ndim(ids) and 0 < len(np.unique(ids)) < c.domain_embedding.num_domains for _, _, ids, c in calls
+        ),
+        "users in another dtype": any(user_emb.dtype != c.attention.dtype for _, user_emb, _, c in calls),
+        "read-only users": any(not user_emb.flags.writeable for _, user_emb, _, _ in calls),
+        "users out of order in memory": any(not user_emb.flags.c_contiguous for _, user_emb, _, _ in calls),
+        "ids out of order in memory": any(not ids.flags.c_contiguous for _, _, ids, _ in calls if np.ndim(ids)),
+        "read-only ids": any(not ids.flags.writeable for _, _, ids, _ in calls if np.ndim(ids)),
+        "ids of 8 bits": any(ids.dtype == np.uint8 for _, _, ids, _ in calls if np.ndim(ids)),
+    }
+    assert not [what for what, was in found.items() if not was]
+
+
+def test_domains_with_names_are_called_by_name_and_by_number():
+    calls = drawn(conditioner_calls(domain_names=["books", "films", "music"]), 200)
+    assert {np.asarray(call.domain_id).dtype.kind for call in calls} >= {"U", "i"}
+    assert {type(call.domain_id) for call in calls} >= {int, str, np.ndarray}
+    for conditioner, user_emb, domain_id in calls:
+        conditioner(user_emb, domain_id)
+
+
+def test_no_domains_may_be_named_too():
+    conditioner = AttentionConditioner(4, 2, 2, domain_names=["books", "films"])
+    nobody = np.zeros((0, 4), np.float32)
+    assert conditioner(nobody, np.array([], "<U5")).shape == (0, 4)
+    with pytest.raises(TypeError, match="expected integers"):
+        AttentionConditioner(4, 2, 2)(nobody, np.array([], "<U5"))
+
+
+@STARTS
+def test_a_call_shrinks_to_one_user_of_one_feature_in_one_domain(start):
+    conditioner, user_emb, domain_id = smallest(conditioner_calls(), lambda call: np.any(call.user_emb), start)
+    assert user_emb.shape == (1,)
+    assert user_emb == 1
+    assert domain_id == 0
+    made = options(conditioner)
+    assert made["emb_dim"] == made["num_heads"] == made["num_domains"] == made["tokens_per_domain"] == 1
+    assert not made["residual"]
+    assert not made["layer_norm"]
+
+
+@STARTS
+def test_a_call_that_needs_two_domains_shrinks_to_two_of_them(start):
+    call = smallest(conditioner_calls(), lambda call: len(np.unique(call.domain_id)) > 1, start)
+    assert call.conditioner.attention.emb_dim == 1
+    assert call.conditioner.domain_embedding.num_domains == 2
+    assert sorted(np.ravel(call.domain_id)) == [0, 1]
+    assert not call.user_emb.any()
+
+
+# All of them.
+
+ALL = {
+    "arrays": arrays(shapes()),
+    "extreme arrays": arrays(shapes(), dtype=np.float32, smallest=1e-30, magnitude=1e30),
+    "attention_inputs": attention_inputs(masked=True),
+    "domain_ids": domain_ids(4, shapes()),
+    "conditioners": conditioners(),
+    "conditioner_calls": conditioner_calls(),
+}
+
+
+@pytest.mark.parametrize("strategy", ALL.values(), ids=ALL)
+def test_no_more_than_one_draw_in_fifty_is_thrown_away(strategy):
+    begun = []
+
+    @st.composite
+    def counted(draw):
+        begun.append(draw(st.just(True)))
+        return draw(strategy)
+
+    used = len(drawn(counted(), 200))
+    assert used == 200
+    assert len(begun) <= used * 50 / 49
+
+
+def test_all_that_is_promised_is_public():
+    promised = {"arrays", "attention_inputs", "conditioner_calls", "conditioners", "domain_ids", "shapes"}
+    assert promised <= set(strategies.__all__)
