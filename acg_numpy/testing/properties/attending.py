@@ -1,0 +1,188 @@
+"""What examples for attention are drawn: queries, keys, values and masks that fit together."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from acg_numpy.shapes import Array
+from acg_numpy.testing.arrays import arrays, side
+from acg_numpy.testing.properties.comparing import largest, rounding
+from acg_numpy.testing.properties.running import Example
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """On what implementations of attention may differ, as the arguments of `check_attention` say."""
+
+    dtype: Any = np.float64
+    masked: str = "zero"
+    takes_mask: bool = True
+    batch_axes: int | None = None
+    empty: bool = True
+    rtol: float | None = None
+
+    @property
+    def left_over(self) -> float:
+        """What a query gets that may attend to nothing."""
+        return math.nan if self.masked == "nan" else 0.0
+
+    def share(self, steps: float) -> float:
+        """The share of the values by which an average may be off, whatever its weights are."""
+        return rounding(self.dtype, 1 + steps) if self.rtol is None else self.rtol
+
+
+_SIZES = st.binary(min_size=26, max_size=26)  # all at once, as `arrays` draws numbers: Hypothesis varies bytes best
+
+
+@st.composite
+def attention_examples(
+    draw: Any,
+    using: Conventions,
+    *,
+    masked: bool | None = None,
+    keys: tuple[int, int] = (0, 4),
+    queries: tuple[int, int] = (0, 3),
+    magnitude: float | None = None,
+    empty: bool = True,
+) -> Example:
+    """Draw `query (..., L, d)`, `key (..., S, d)`, `value (..., S, Dv)` and a `mask (..., L, S)` or None.
+
+    Parameters
+    ----------
+    masked : bool or None
+        Whether there is a mask; None: now and then.
+    keys, queries : pairs of int
+        The least and the largest number of them.
+    magnitude : float, optional
+        Bounds queries and keys, by default 2 or 10; values stay at 10.
+    empty : bool
+        Whether other axes may have size 0, where `using` allows it as well.
+    """
+    empty = empty and using.empty
+    least = 0 if empty else 1
+    codes = np.frombuffer(draw(_SIZES), ">u2").tolist()
+    L = side(codes[0], max(queries[0], least), queries[1])
+    S = side(codes[1], max(keys[0], 0 if empty and using.masked != "any" else 1), keys[1])
+    d, Dv = side(codes[2], 1, 5), side(codes[3], least, 3)
+    batch = tuple(side(code, least, 2) for code in codes[4:6])
+    batch = batch[: codes[6] % 3] if using.batch_axes is None else (batch * using.batch_axes)[: using.batch_axes]
+    shared = codes[7:11] if using.batch_axes is None else [0] * 4
+    query_batch, key_batch, value_batch = (_broadcasting(batch, code) for code in shared[:3])
+    mask_batch = _broadcasting(np.broadcast_shapes(query_batch, key_batch, value_batch), shared[3])
+    if magnitude is None:
+        magnitude = (10.0, 2.0)[codes[11] % 2]  # at 10, one key is mostly far ahead of the others
+
+    example: Example = {
+        "query": draw(arrays((*query_batch, L, d), dtype=using.dtype, magnitude=magnitude)),
+        "key": draw(arrays((*key_batch, S, d), dtype=using.dtype, magnitude=magnitude)),
+        "value": draw(arrays((*value_batch, S, Dv), dtype=using.dtype)),
+        "mask": None,
+    }
+    if using.takes_mask and (codes[12] % 2 if masked is None else masked):
+        mask = ~draw(arrays((*mask_batch, L, S), dtype=np.bool_))
+        if using.masked == "any" and S:  # nothing is said of a query that may attend to nothing, so there is none
+            first = np.arange(S) == 0
+            mask = mask | (first & ~mask.any(axis=-1, keepdims=True))
+        example["mask"] = mask
+    return example
+
+
+def _broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
+    """Batch axes that broadcast with these: all of them, or some of size 1, or fewer."""
+    kept = tuple(1 if code >> (1 + axis) & 1 else size for axis, size in enumerate(batch))
+    return kept[code & 1 :]
+
+
+class Inputs(NamedTuple):
+    """What attention is called with."""
+
+    query: Array  # (..., L, d)
+    key: Array  # (..., S, d)
+    value: Array  # (..., S, Dv)
+    mask: Array | None = None  # (..., L, S)
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        """The batch shape that the inputs broadcast to."""
+        return np.broadcast_shapes(*[x.shape[:-2] for x in self if x is not None])
+
+    @property
+    def allowed(self) -> Array:
+        """Which query may attend to which key, for every element of the batch: (..., L, S)."""
+        shape = (*self.batch, self.query.shape[-2], self.key.shape[-2])
+        return np.broadcast_to(True if self.mask is None else self.mask, shape)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape that the output should have."""
+        return (*self.batch, self.query.shape[-2], self.value.shape[-1])
+
+    def at_keys(self, places: Any) -> "Inputs":
+        """With the keys at some places alone, in that order, and what belongs to them."""
+        mask = None if self.mask is None else at(self.mask, -1, places)
+        return Inputs(self.query, at(self.key, -2, places), at(self.value, -2, places), mask)
+
+    def at_queries(self, places: Any) -> "Inputs":
+        """With the queries at some places alone, in that order."""
+        mask = None if self.mask is None else at(self.mask, -2, places)
+        return Inputs(at(self.query, -2, places), self.key, self.value, mask)
+
+    def each(self, function: Callable[[Array], Array]) -> "Inputs":
+        """With a function of each."""
+        mask = None if self.mask is None else function(self.mask)
+        return Inputs(function(self.query), function(self.key), function(self.value), mask)
+
+    def alone(self, place: tuple[int, ...]) -> "Inputs":
+        """One element of the batch, with as many batch axes as before."""
+
+        def one(x: Array) -> Array:
+            axes = x.ndim - 2
+            here = [0 if side == 1 else i for side, i in zip(x.shape[:-2], place[len(place) - axes :], strict=True)]
+            return x[tuple(slice(i, i + 1) for i in here)]
+
+        return self.each(one)
+
+    def repeated(self) -> "Inputs":
+        """Everything with all of the batch axes, in memory of its own."""
+        batch = self.batch
+        return self.each(lambda x: np.broadcast_to(x, (*batch, *x.shape[-2:])).copy())
+
+
+class Attention:
+    """An implementation, called with a mask only where there is one."""
+
+    def __init__(self, implementation: Any) -> None:
+        self.implementation = implementation
+
+    def __call__(self, inputs: Inputs) -> Array:
+        given = inputs if inputs.mask is not None else inputs[:3]
+        return np.asarray(self.implementation(*given))
+
+
+def slack(using: Conventions, *calls: Inputs) -> float:
+    """How far right answers to these calls may be apart.
+
+    A score is off by eps times what it is a sum of, a weight by that share of itself, and an output by that share of
+    the values.
+    """
+    if using.rtol is not None:
+        return using.rtol * largest(*(call.value for call in calls))
+    query, num_keys = calls[0].query, calls[0].key.shape[-2]
+    size = largest(query) * largest(*(call.key for call in calls)) * math.sqrt(query.shape[-1])
+    return rounding(using.dtype, 1 + size + num_keys) * largest(*(call.value for call in calls))
+
+
+def at(x: Array, axis: int, places: Any) -> Array:
+    """Some places of one axis, as a new array in the order asked for."""
+    return np.ascontiguousarray(np.take(x, np.asarray(places, dtype=np.intp), axis=axis))
+
+
+def exchanged(number: int, first: int, second: int) -> list[int]:
+    """All places in order, but for two."""
+    order = [*range(number)]
+    order[first], order[second] = second, first
+    return order

@@ -1,0 +1,87 @@
+"""What is true of a forward and its backward: the backward is the derivative, at shapes nobody thought of."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from acg_numpy.checks import GradientReport, check_backward
+from acg_numpy.checks.arguments import names_from_signature
+from acg_numpy.testing.properties.comparing import Difference
+from acg_numpy.testing.properties.running import Effort, Example, Property, run_all
+
+GRADIENT = "The backward pass is the derivative of its forward, whatever the shapes."
+
+
+def check_backward_pair(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    inputs: st.SearchStrategy[Any],
+    *,
+    max_examples: int = 50,
+    seed: int | None = 0,
+    **options: Any,
+) -> None:
+    """Look for inputs at which a hand-written backward is not the derivative of its forward.
+
+    Parameters
+    ----------
+    forward : callable
+        `out, cache = forward(*inputs)`.
+    backward : callable
+        `grads = backward(grad_out, cache)`, as `acg_numpy.check_backward` takes it.
+    inputs : search strategy
+        Draws tuples of inputs.
+    max_examples : int
+        How many.
+    seed : int or None
+        What they are drawn from; None: other ones in every run.
+    **options
+        Passed to `acg_numpy.check_backward`: `rtol`, `method`, `names`, `second_order` and more.
+
+    Raises
+    ------
+    PropertyViolation
+        With the smallest inputs, the numeric derivative and what was returned at the worst element, and the report,
+        which says what mistake it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from hypothesis import strategies as st
+    >>> numbers = st.tuples(st.integers(-3, 3).map(float))
+    >>> def square(x):
+    ...     return np.square(x), x
+    >>> check_backward_pair(square, lambda grad_out, x: 2 * grad_out * x, numbers, max_examples=5)
+    >>> check_backward_pair(square, lambda grad_out, x: grad_out * x, numbers)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    acg_numpy.testing.violation.PropertyViolation: The backward pass is the derivative of its forward, ...
+    """
+    __tracebackhide__ = True
+    names = options.pop("names", None)
+
+    def named(values: tuple[Any, ...]) -> Example:
+        return dict(zip(names or names_from_signature(forward, len(values)), values, strict=True))
+
+    def is_derivative(pair: Any, using: None, **example: Any) -> None:
+        report = check_backward(*pair, *example.values(), names=list(example), raise_on_failure=False, **options)
+        if is_wrong(report):
+            raise Difference(*expected_and_got(report))
+
+    property = Property("gradient", GRADIENT, lambda using: inputs.map(named), is_derivative)
+    run_all([property], (forward, backward), None, Effort(max_examples, seed, None))
+
+
+def is_wrong(report: GradientReport) -> bool:
+    """Whether a report finds something wrong; that nothing could be decided, at a kink say, is no finding."""
+    deeper = report.second_order is not None and is_wrong(report.second_order)
+    return deeper or not (report.passed or (report.nothing_decided and not report.faults))
+
+
+def expected_and_got(report: GradientReport) -> tuple[str, str]:
+    """The worst element by numeric derivative and by the backward pass, and the whole report."""
+    worst = report.worst
+    if worst is None:
+        return "a gradient that can be compared", f"\n\n{report}"
+    where = f"{worst.input}[{', '.join(map(str, worst.index))}]" if worst.index else worst.input
+    return f"{worst.numeric:.6g}, the numeric derivative by {where}", f"{worst.analytic:.6g}\n\n{report}"

@@ -1,0 +1,50 @@
+"""Every property can fail, and every mistake in the catalogue is found by the property that it names."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from acg_numpy.testing.properties import (
+    check_attention,
+    check_embedding,
+    check_layer_norm,
+    check_softmax,
+)
+from acg_numpy.testing.properties.attention import ATTENTION
+from acg_numpy.testing.properties.embedding import EMBEDDING
+from acg_numpy.testing.properties.layer_norm import LAYER_NORM
+from acg_numpy.testing.properties.softmax import SOFTMAX
+from acg_numpy.testing.violation import PropertyViolation
+from tests.testing.wrong import WRONG, Wrong, attention, embedding, layer_norm, softmax
+
+CHECKS = {
+    check_attention: (ATTENTION, attention.right),
+    check_embedding: (EMBEDDING, embedding.right),
+    check_layer_norm: (LAYER_NORM, layer_norm.right),
+    check_softmax: (SOFTMAX, softmax.right),
+}
+PROPERTIES = [(check, each.name) for check, (properties, _) in CHECKS.items() for each in properties]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
+def test_a_wrong_implementation_is_refuted_by_the_property_that_it_breaks(wrong: Wrong) -> None:
+    only = {} if wrong.refuted_by == "gradient" else {"only": [wrong.refuted_by]}
+    with pytest.raises(PropertyViolation) as caught:
+        wrong.check(wrong.implementation, **wrong.options, **only)
+    assert caught.value.name == wrong.refuted_by
+
+
+@pytest.mark.parametrize(("check", "name"), PROPERTIES, ids=lambda part: getattr(part, "__name__", part))
+def test_every_property_refutes_something(check, name) -> None:
+    assert any(wrong.check is check and wrong.refuted_by == name for wrong in WRONG)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_what_the_wrong_ones_were_made_from_is_right(check, dtype) -> None:
+    check(CHECKS[check][1], dtype=dtype)
+
+
+def test_no_mistake_is_listed_twice() -> None:
+    assert max(Counter(wrong.name for wrong in WRONG).values()) == 1
