@@ -7,6 +7,7 @@ first: Hypothesis sorts bytes where it can, so that what matters comes to stand 
 keeps is its beginning.
 """
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -165,7 +166,10 @@ def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bo
         codes = np.where(codes % 2 == codes[0] % 2, codes[0], 0)
     elif pattern == "alike":
         codes = codes[:1]
-    array = np.resize(_list(kind, of)[codes], shape)
+    places = np.arange(math.prod(shape))
+    # a repetition begins one further on, so that no two elements of a batch are the same throughout
+    codes = codes[(places + places // DRAWN) % len(codes)]
+    array = _list(kind, of)[codes].reshape(shape)
     return laid_out(array, drawn[1]) if any_layout else array
 
 

@@ -233,9 +233,12 @@ def _make_conditioner(draw: st.DrawFn, drawn: bytes, fixed: dict[str, Any]) -> A
         choose("emb_dim", range(heads, max(heads, 12) + 1, heads))
     names = choose("domain_names", (None,))
     choose("num_domains", range(1, 5) if names is None else (len(names),))
-    # a single key is drawn only where it was asked for
-    tokens = choose("tokens_per_domain", range(2 if fixed.get("num_global_tokens") == 0 else 1, 5))
-    choose("num_global_tokens", range(1 if tokens == 1 else 0, 3))
+    if "num_global_tokens" in fixed:  # a single key is drawn only where it was asked for
+        shared = choose("num_global_tokens", ())
+        choose("tokens_per_domain", range(1 if shared else 2, 5))
+    else:
+        tokens = choose("tokens_per_domain", range(1, 5))
+        choose("num_global_tokens", range(1 if tokens == 1 else 0, 3))
     choose("dropout", (0.0,))
     for name in ("residual", "layer_norm", "bias"):
         choose(name, (False, True))

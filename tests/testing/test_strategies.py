@@ -1,5 +1,7 @@
 """What the strategies promise: what is among the draws, what is never, and what a failing example shrinks to."""
 
+import subprocess
+import sys
 import warnings
 from random import Random
 
@@ -119,6 +121,11 @@ def test_an_array_has_the_shape_that_was_asked_for_whatever_its_layout(example):
     assert isinstance(numbers, np.ndarray)
     assert numbers.shape == truths.shape == shape
     assert truths.dtype == np.bool_
+
+
+def test_no_two_parts_of_a_large_array_are_alike():
+    examples = drawn(arrays((4, 4, 4, 4)), 60)
+    assert np.mean([any(np.array_equal(x[0], x[i]) for i in (1, 2, 3)) for x in examples]) < 0.5
 
 
 def test_booleans_are_mixed_all_true_and_all_false():
@@ -418,6 +425,12 @@ def test_what_is_fixed_may_be_a_strategy():
     assert {c.attention.dropout for c in found} == {0.25}
 
 
+def test_a_strategy_that_may_give_no_global_tokens_does_not_ask_for_a_single_key():
+    found = [options(c) for c in drawn(conditioners(num_global_tokens=st.integers(0, 1)), 60)]
+    assert {made["num_global_tokens"] for made in found} == {0, 1}
+    assert all(made["tokens_per_domain"] + made["num_global_tokens"] > 1 for made in found)
+
+
 def test_a_fixed_seed_gives_the_numbers_of_that_seed():
     fixed = {"emb_dim": 4, "num_heads": 2, "num_domains": 2, "tokens_per_domain": 3, "num_global_tokens": 0}
     expected = AttentionConditioner(**fixed, seed=5).domain_embedding.tokens.data
@@ -544,6 +557,13 @@ def test_no_more_than_one_draw_in_fifty_is_thrown_away(strategy):
     used = len(drawn(counted(), 200))
     assert used == 200
     assert len(begun) <= used * 50 / 49
+
+
+def test_without_hypothesis_the_error_says_what_to_install():
+    code = "import sys; sys.modules['hypothesis'] = None; import acg_numpy.testing"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.rstrip().endswith("which is not installed: pip install hypothesis")
 
 
 def test_all_that_is_promised_is_public():
