@@ -1,13 +1,34 @@
-"""Pictures of attention, of training, of models side by side and of gradients, in Matplotlib's own manner.
+"""Pictures of attention, of training, of models side by side, of gradients and of graphs, in Matplotlib's own manner.
 
-Every plot takes `ax=None`, draws on it or on a new figure, and returns the Axes.  None calls `show`, none changes a
-global setting, and all take Tensors as well as arrays.
+Every plot takes `ax=None`, draws on it or on a new figure, and returns the Axes; those of several panels take
+`figure=None` and return the Figure.  None calls `show`, none changes a global setting, and all take Tensors as well as
+arrays.
 """
 
 from acg_numpy.plots.bars import baselines
 from acg_numpy.plots.curves import loss_curve
+from acg_numpy.plots.entropy import attention_entropy
 from acg_numpy.plots.figures import save
+from acg_numpy.plots.flow import gradient_flow
 from acg_numpy.plots.gradients import gradient_error, v_curve
+from acg_numpy.plots.graphs import graph
 from acg_numpy.plots.maps import attention_map
+from acg_numpy.plots.meanings import taste_map, token_items
+from acg_numpy.plots.panels import attention_by_domain, attention_heads, attention_through_training
 
-__all__ = ["attention_map", "baselines", "gradient_error", "loss_curve", "save", "v_curve"]
+__all__ = [
+    "attention_map",
+    "attention_heads",
+    "attention_by_domain",
+    "attention_through_training",
+    "attention_entropy",
+    "token_items",
+    "taste_map",
+    "baselines",
+    "loss_curve",
+    "graph",
+    "gradient_flow",
+    "gradient_error",
+    "v_curve",
+    "save",
+]

@@ -1,6 +1,7 @@
 """Axes to draw on, arrays to draw, and a way to a file that leaves no window behind."""
 
 from collections.abc import Callable
+from inspect import signature
 from os import PathLike
 from typing import Any, BinaryIO, Concatenate, ParamSpec
 
@@ -15,10 +16,14 @@ P = ParamSpec("P")
 
 def new_axes() -> Axes:
     """Axes of a new figure that pyplot knows, so that a notebook shows it and `plt.show()` finds it."""
+    return new_figure().subplots()
+
+
+def new_figure(size: tuple[float, float] | None = None) -> Figure:
+    """A figure that pyplot knows, of so many inches."""
     import matplotlib.pyplot as plt  # here, for it picks a backend: whoever brings their own axes needs none
 
-    _, ax = plt.subplots(layout="constrained")
-    return ax
+    return plt.figure(figsize=size, layout="constrained")
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -31,7 +36,7 @@ def as_array(values: Any, name: str) -> Array:
 
 def save(
     path: str | PathLike[str] | BinaryIO,
-    plot: Callable[Concatenate[Any, P], Axes],
+    plot: Callable[Concatenate[Any, P], Axes | Figure],
     data: Any,
     *args: P.args,
     **options: P.kwargs,
@@ -46,7 +51,7 @@ def save(
     data
         What to draw, the function's first argument.
     **options
-        Handed on to `plot`, but for `ax`.
+        Handed on to `plot`, but for `ax`, or `figure` where it draws several panels.
 
     Examples
     --------
@@ -57,7 +62,9 @@ def save(
     >>> picture.getvalue()[1:4]
     b'PNG'
     """
-    figure = Figure(layout="constrained")
-    options["ax"] = figure.subplots()
-    plot(data, *args, **options)
+    panels = "figure" in signature(plot).parameters
+    size = (11.0, 6.0) if panels else None
+    figure = Figure(figsize=size, layout="constrained")
+    where: dict[str, Any] = {"figure": figure} if panels else {"ax": figure.subplots()}
+    plot(data, *args, **{**options, **where})
     figure.savefig(path, dpi=150)

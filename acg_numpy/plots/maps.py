@@ -9,7 +9,10 @@ from matplotlib.axes import Axes
 from acg_numpy.plots.figures import as_array, new_axes
 from acg_numpy.shapes import Array
 
+BAR = "attention weight\n(weights are not causes)"
 MAX_TICKS = 16  # labels on one axis; beyond that every n-th is written
+TICKS_AN_INCH = 3.3  # below a map
+MOST_CELLS = 256  # in a row or a column of a map: more are no wider than a few points of the screen
 MAX_LETTERS = 50  # in all the labels below the map; beyond that they are slanted
 LAYOUTS = "(H, K), (B, H, K), or (H, L, S) with head_axis=0"
 
@@ -22,6 +25,8 @@ def attention_map(
     row_labels: Sequence[str] | None = None,
     token_labels: Sequence[str] | None = None,
     head_axis: int = -2,
+    top: float | None = None,
+    colour_bar: bool = True,
 ) -> Axes:
     """Draw attention weights as a map: a row a distribution, a column a token, a colour a weight.
 
@@ -43,12 +48,16 @@ def attention_map(
         Names of the tokens, one a column.
     head_axis : int, default -2
         Which axis counts the heads.  Shape alone cannot tell (B, H, K) from (H, L, S).
+    top : float, optional
+        The weight at the top of the colours, the same for maps that are to be compared; by default the largest drawn.
+    colour_bar : bool, default True
+        Whether to draw the bar that says what a colour means.
 
     Returns
     -------
     matplotlib Axes
-        Colours run from 0 to the largest weight drawn, and the colour bar says which that is.
-        `ax.images[0].set_clim(0, 1)` makes several maps comparable.
+        Colours run from 0 to `top`.  Of more than 256 tokens, or rows, so many neighbours share a cell, which shows
+        their mean, that no more cells are left; the label of the axis says how many.
 
     Raises
     ------
@@ -66,7 +75,7 @@ def attention_map(
     >>> ax.images[0].get_clim()
     (0.0, 0.8)
     """
-    weights = _checked(as_array(attention, "attention"))
+    weights = checked_weights(as_array(attention, "attention"))
     axis = _checked_head_axis(head_axis, weights)
     if head is not None and not -weights.shape[axis] <= head < weights.shape[axis]:
         raise IndexError(
@@ -79,31 +88,33 @@ def attention_map(
     _check_length("token_labels", tokens, weights.shape[-1], "tokens")
     rows = weights if head is None else np.take(weights, [head], axis=axis)
     rows = rows.reshape(-1, weights.shape[-1])  # (rows, K)
-    top = float(rows.max()) or 1.0
+    cells, (down, across) = aggregated(rows)
+    top = (float(cells.max()) or 1.0) if top is None else top
 
     if ax is None:
         ax = new_axes()
-    image = ax.imshow(rows, cmap="viridis", vmin=0.0, vmax=top, aspect="auto")
+    right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
+    image = ax.imshow(cells, cmap="viridis", vmin=0.0, vmax=top, aspect="auto", extent=(-0.5, right, bottom, -0.5))
+    ax.set(xlim=(-0.5, rows.shape[1] - 0.5), ylim=(rows.shape[0] - 0.5, -0.5))  # the last cell may stand for fewer
     if head is None and weights.ndim == 3:
         _separate(ax, blocks=weights.shape[0], length=weights.shape[1])
     block = weights.shape[1] if head is None and weights.ndim == 3 else 1
-    written = _label(ax.xaxis, tokens)
-    if sum(map(len, written)) > MAX_LETTERS:
-        ax.tick_params(axis="x", labelrotation=45)
-        for text in ax.get_xticklabels():
-            text.set(ha="right", rotation_mode="anchor")
-    _label(ax.yaxis, names, block=block)
-    ax.set_xlabel("token")
-    ax.set_ylabel(kind)
+    label_tokens(ax, tokens)
+    label_axis(ax.yaxis, names, block=block)
+    ax.set_xlabel("token" if across == 1 else f"token (a cell is the mean of {across})")
+    ax.set_ylabel(kind if down == 1 else f"{kind} (a cell is the mean of {down})")
     if head is not None:
         ax.set_title(f"head {head % weights.shape[axis]}")
+    if not colour_bar:
+        return ax
     assert ax.figure is not None
     bar = ax.figure.colorbar(image, ax=ax, ticks=np.linspace(0.0, top, 5), format="%.3g")
-    bar.set_label("attention weight (weights are not causes)")
+    bar.set_label(BAR)
     return ax
 
 
-def _checked(weights: Array) -> Array:
+def checked_weights(weights: Array) -> Array:
+    """Weights that a map can show: two or three axes, something there, nothing negative."""
     if weights.ndim not in (2, 3):
         raise ValueError(f"attention has shape {weights.shape}, but a map shows {LAYOUTS}: index the other axes away")
     if weights.size == 0:
@@ -111,6 +122,24 @@ def _checked(weights: Array) -> Array:
     if weights.min() < 0:
         raise ValueError(f"attention holds {weights.min():.3g}, but weights are never negative: are these scores?")
     return weights
+
+
+def aggregated(rows: Array) -> tuple[Array, tuple[int, int]]:
+    """Means of blocks of cells, so that no more than can be seen are left, and the blocks' height and width.
+
+    Examples
+    --------
+    >>> cells, block = aggregated(np.arange(1000.0)[None])
+    >>> cells.shape, block, cells[0, :2]
+    ((1, 250), (1, 4), array([1.5, 5.5]))
+    """
+    down, across = (-(-length // MOST_CELLS) for length in rows.shape)
+    for axis, block in ((0, down), (1, across)):
+        starts = np.arange(0, rows.shape[axis], block)
+        counts = np.diff(starts, append=rows.shape[axis])
+        shape = (-1, 1) if axis == 0 else (1, -1)
+        rows = np.add.reduceat(rows, starts, axis=axis) / counts.reshape(shape) if block > 1 else rows
+    return rows, (down, across)
 
 
 def _checked_head_axis(head_axis: int, weights: Array) -> int:
@@ -151,12 +180,24 @@ def _separate(ax: Axes, *, blocks: int, length: int) -> None:
         ax.hlines(np.arange(1, blocks) * length - 0.5, *ax.get_xlim(), colors="white", linewidths=1.0)
 
 
-def _label(axis: Any, names: Sequence[str], *, block: int = 1) -> list[str]:
+def label_tokens(ax: Axes, names: Sequence[str]) -> None:
+    """Write the names of tokens below a map, slanted where they are long."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    inches = ax.get_window_extent().width / figure.dpi
+    written = label_axis(ax.xaxis, names, most=max(2, min(MAX_TICKS, int(TICKS_AN_INCH * inches))))
+    if sum(map(len, written)) > MAX_LETTERS:
+        ax.tick_params(axis="x", labelrotation=45)
+        for text in ax.get_xticklabels():
+            text.set(ha="right", rotation_mode="anchor")
+
+
+def label_axis(axis: Any, names: Sequence[str], *, block: int = 1, most: int = MAX_TICKS) -> list[str]:
     """Write every name or, where they are too many, the first of every 1, 2, 5, 10, 20, 50, ... blocks."""
     step = 1
-    if len(names) > MAX_TICKS:
+    if len(names) > most:
         steps = (block * mantissa * 10**power for power in range(len(str(len(names)))) for mantissa in (1, 2, 5))
-        step = next(step for step in steps if step * MAX_TICKS >= len(names))
+        step = next(step for step in steps if step * most >= len(names))
     places = range(0, len(names), step)
     written = [names[place] for place in places]
     axis.set_ticks(places, labels=written)

@@ -1,0 +1,162 @@
+"""What does a token stand for?  The items that it brings forward, and the tastes whose weight its attention follows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from acg_numpy.plots.figures import as_array, new_axes, new_figure
+from acg_numpy.plots.maps import label_axis, label_tokens
+
+LETTER = 0.62  # width of a letter, in its size
+
+
+def token_items(
+    scores: Any,
+    item_names: Sequence[str],
+    *,
+    top: int = 5,
+    token_labels: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw, for each token, the items that score highest against its value.
+
+    Parameters
+    ----------
+    scores : array or Tensor, shape (K, items)
+        Of each item against what each token adds to a condition: with the value of the token in every head carried
+        through the output projection, `value @ output @ item_vectors.T`.
+    item_names : sequence of str
+    top : int, default 5
+        Items of each token.
+    token_labels : sequence of str, optional
+    ax : matplotlib Axes, optional
+        Where to draw; by default on a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+        A row for each token, the item of the highest score first.  The colour is how many standard deviations of that
+        token's scores the item stands above their mean, so that tokens can be compared.
+
+    Raises
+    ------
+    ValueError
+        If there is not a name for each item, or not a label for each token, or `top` is less than 1.
+
+    Examples
+    --------
+    >>> scores = np.array([[3.0, 1.0, 2.0], [0.0, 5.0, 0.0]])
+    >>> ax = token_items(scores, ["Alien", "Bambi", "Casablanca"], top=2)
+    >>> [text.get_text() for text in ax.texts]
+    ['Alien', 'Casablanca', 'Bambi', 'Alien']
+    """
+    table = as_array(scores, "scores")
+    if table.ndim != 2 or table.size == 0 or table.shape[1] != len(item_names):
+        raise ValueError(
+            f"scores has shape {table.shape}, but (K, items) is expected, with the {len(item_names)} names of the items"
+        )
+    if top < 1:
+        raise ValueError(f"top is {top}; at least one item of each token is drawn")
+    labels = [f"token {k}" for k in range(len(table))] if token_labels is None else list(token_labels)
+    if len(labels) != len(table):
+        raise ValueError(f"token_labels holds {len(labels)} names, but there are {len(table)} tokens")
+    order = np.argsort(-table, axis=1, kind="stable")[:, :top]  # (K, top)
+    deviation = table.std(axis=1, keepdims=True)
+    standardised = (table - table.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
+    above = np.take_along_axis(standardised, order, axis=1)  # (K, top)
+    if ax is None:
+        ax = new_figure((2.4 + 1.9 * order.shape[1], 1.0 + 0.45 * len(labels))).subplots()
+    image = ax.imshow(above, cmap="cividis", vmin=0.0, vmax=max(float(above.max()), 1e-12), aspect="auto")
+    middle = image.get_clim()[1] / 2
+    size = 8.0 if len(labels) <= 16 else 5.0
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    points = 72 * ax.get_window_extent().width / figure.dpi / order.shape[1]  # the width of a cell
+    letters = max(4, int(points / (LETTER * size)))
+    for (k, rank), item in np.ndenumerate(order):
+        name = shortened(str(item_names[int(item)]), letters)
+        colour = "black" if above[k, rank] > middle else "white"
+        ax.text(rank, k, name, ha="center", va="center", color=colour, fontsize=size)
+    ax.set_xticks(range(order.shape[1]), [str(rank + 1) for rank in range(order.shape[1])])
+    ax.set_yticks(range(len(labels)), labels=labels)
+    ax.set_xlabel("rank among the items of the domain")
+    figure.colorbar(image, ax=ax).set_label("standard deviations\nabove the token's mean")
+    return ax
+
+
+def shortened(name: str, letters: int) -> str:
+    """A name that fits, on one line, and is no formula.
+
+    Examples
+    --------
+    >>> shortened("The Third Man (1949)", 12), shortened("$9.99", 12)
+    ('The Third M…', '\\\\$9.99')
+    """
+    line = " ".join(name.split())
+    return (line if len(line) <= letters else line[: letters - 1] + "…").replace("$", r"\$")
+
+
+def taste_map(
+    correlations: Any,
+    assigned: Any,
+    *,
+    taste_labels: Sequence[str] | None = None,
+    token_labels: Sequence[str] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw how attention to each token goes along with the weight of each true taste, and which token is given which.
+
+    Parameters
+    ----------
+    correlations : array, shape (tastes, tokens)
+        Over users, between the weight of the taste and the attention to the token.
+    assigned : integer array, shape (tastes,)
+        The token that the best assignment gives to each taste, -1 for none.
+    taste_labels, token_labels : sequence of str, optional
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Axes
+        Colours run from -1 to 1 and white is 0; a ring marks the assigned token.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+
+    Examples
+    --------
+    >>> ax = taste_map([[0.9, -0.1], [0.0, 0.7]], [0, 1], taste_labels=["noir", "slapstick"])
+    >>> ax.get_title()
+    'mean of the assigned: 0.80'
+    """
+    table, chosen = as_array(correlations, "correlations"), np.asarray(assigned)
+    if table.ndim != 2 or chosen.shape != table.shape[:1] or table.size == 0:
+        raise ValueError(
+            f"correlations has shape {table.shape} and assigned {chosen.shape}; (tastes, tokens) and (tastes,) are "
+            "expected"
+        )
+    if ax is None:
+        ax = new_axes()
+    named = ((taste_labels, "taste", len(table)), (token_labels, "token", table.shape[1]))
+    tastes_named, tokens_named = (
+        [f"{what} {n}" for n in range(count)] if labels is None else list(labels) for labels, what, count in named
+    )
+    if (len(tastes_named), len(tokens_named)) != table.shape:
+        raise ValueError(
+            f"there are {len(tastes_named)} taste_labels and {len(tokens_named)} token_labels, but correlations has "
+            f"shape {table.shape}"
+        )
+    image = ax.imshow(table, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto")
+    label_axis(ax.yaxis, tastes_named)
+    label_tokens(ax, tokens_named)
+    tastes = np.flatnonzero(chosen >= 0)
+    ax.plot(chosen[tastes], tastes, "o", markersize=10, markerfacecolor="none", markeredgecolor="black")
+    mean = table[tastes, chosen[tastes]].mean() if tastes.size else float("nan")
+    ax.set_title(f"mean of the assigned: {mean:.2f}", fontsize="medium")
+    assert ax.figure is not None
+    ax.figure.colorbar(image, ax=ax).set_label("correlation over users")
+    return ax

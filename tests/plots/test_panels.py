@@ -1,0 +1,89 @@
+"""Panels show what their maps show, under one scale of colours."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from acg_numpy.plots import attention_by_domain, attention_heads, attention_map, attention_through_training
+
+RNG = np.random.default_rng(0)
+
+
+def weights_of(*shape):
+    return RNG.dirichlet(np.ones(shape[-1]), size=shape[:-1])
+
+
+def maps(figure):
+    return [np.asarray(ax.images[0].get_array()) for ax in figure.axes if ax.images]
+
+
+def scales(figure):
+    return {ax.images[0].get_clim() for ax in figure.axes if ax.images}
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 5), st.booleans())
+def test_a_panel_is_a_head_in_either_layout(rows, heads, tokens, sequence):
+    weights = weights_of(rows, heads, tokens)
+    given_as = np.moveaxis(weights, 1, 0) if sequence else weights
+    figure = attention_heads(given_as, head_axis=0 if sequence else -2, figure=Figure())
+    np.testing.assert_array_equal(maps(figure), np.moveaxis(weights, 1, 0))
+    assert [ax.get_title() for ax in figure.axes[:heads]] == [f"head {h}" for h in range(heads)]
+    assert scales(figure) == {(0.0, weights.max())}
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=9))
+def test_a_row_is_the_mean_of_a_domain_s_users_and_says_how_many(ids):
+    weights = weights_of(len(ids), 2, 3)
+    figure = attention_by_domain(weights, ids, names=["a", "b", "c", "d"], figure=Figure())
+    present = sorted(set(ids))
+    means = [[weights[np.array(ids) == d, h].mean(0) for d in present] for h in range(2)]
+    np.testing.assert_allclose(maps(figure), means)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert labels == [f"{'abcd'[d]} ({ids.count(d)})" for d in present]
+
+
+def test_epochs_share_one_scale():
+    snapshots = np.stack([np.full((2, 4), 0.25), np.eye(2, 4)])
+    figure = attention_through_training(snapshots, [0, 60], figure=Figure())
+    np.testing.assert_array_equal(maps(figure), snapshots)
+    assert [ax.get_title() for ax in figure.axes[:2]] == ["epoch 0", "epoch 60"]
+    assert scales(figure) == {(0.0, 1.0)}
+
+
+@pytest.mark.parametrize("draw", [attention_heads, lambda w, figure: attention_by_domain(w, [0], figure=figure)])
+def test_one_token_is_drawn(draw):
+    assert scales(draw(np.ones((1, 1, 1)), figure=Figure())) == {(0.0, 1.0)}
+
+
+def test_of_a_thousand_tokens_cells_are_means_and_it_is_said():
+    weights = weights_of(3, 2, 1000)
+    figure = attention_heads(weights, figure=Figure())
+    np.testing.assert_allclose(maps(figure), np.moveaxis(weights.reshape(3, 2, 250, 4).mean(-1), 1, 0))
+    assert figure.axes[0].get_xlabel() == "token (a cell is the mean of 4)"
+    assert scales(figure) == {(0.0, max(m.max() for m in maps(figure)))}
+
+
+@given(st.integers(1, 3), st.integers(257, 1200))
+def test_aggregation_keeps_the_sum(rows, tokens):
+    weights = weights_of(rows, tokens)
+    ax = attention_map(weights, ax=Figure().subplots())
+    cells = np.asarray(ax.images[0].get_array())
+    block = -(-tokens // 256)
+    counts = np.diff(np.arange(0, tokens, block), append=tokens)
+    np.testing.assert_allclose((cells * counts).sum(-1), 1)
+    assert cells.shape[1] <= 256
+    assert ax.get_xlim() == (-0.5, tokens - 0.5)
+
+
+def test_what_does_not_fit_is_refused():
+    weights = weights_of(2, 2, 3)
+    with pytest.raises(ValueError, match=r"attention has shape \(2, 3\), but panels are drawn of \(B, H, K\)"):
+        attention_heads(weights[0])
+    with pytest.raises(ValueError, match=r"domain_id has shape \(3,\).* one integer for each row"):
+        attention_by_domain(weights, [0, 1, 1])
+    with pytest.raises(ValueError, match="domain_id runs from 0 to 1, but there are 1 names"):
+        attention_by_domain(weights, [0, 1], names=["books"])
+    with pytest.raises(ValueError, match="one of the 1 epochs for each"):
+        attention_through_training(weights, [0])
