@@ -1,10 +1,18 @@
-"""Hypothesis strategies for attention and its inputs, for your own tests.
+"""The property kit: state the mathematics, and let Hypothesis look for the exception, in your own tests.
 
-`strategies` draws the inputs.  It needs Hypothesis, which `pip install acg_numpy[test]` brings along.
+    from acg_numpy.testing import properties, strategies
+
+    properties.check_attention(my_attention)  # raises PropertyViolation, with the smallest counterexample
+
+    @given(strategies.conditioner_calls())
+    def test_mine(call): ...
+
+It needs Hypothesis, which `pip install acg_numpy[test]` brings along.
 """
 
 try:
-    from acg_numpy.testing import strategies
+    from acg_numpy.testing import properties, strategies
+    from acg_numpy.testing.violation import PropertyViolation
 except ModuleNotFoundError as error:
     if error.name != "hypothesis":
         raise
@@ -13,4 +21,4 @@ except ModuleNotFoundError as error:
         name="hypothesis",
     ) from error
 
-__all__ = ["strategies"]
+__all__ = ["PropertyViolation", "properties", "strategies"]
