@@ -1,17 +1,30 @@
-"""How hard the property tests try, and what every test may rely on.
+"""How hard the property tests try, on how many cores, and what every test may rely on.
 
-`HYPOTHESIS_PROFILE=thorough pytest` looks longer than the default; under CI the examples are the same in every run.
-No test has a deadline: on a busy machine a slow example is not a wrong one.
+`HYPOTHESIS_PROFILE=thorough pytest` looks longer than the default.  Under CI the examples are the same in every run,
+and so they are for "mutation", which has few of them: hundreds of mutants are each to meet the same tests, soon.  A
+failure prints the line, `@reproduce_failure(...)`, that repeats it.  No test has a deadline: on a busy machine a slow
+example is not a wrong one.
 """
 
 import os
 
 import matplotlib as mpl
+import pytest
 from hypothesis import settings
 
-settings.register_profile("dev", max_examples=30, deadline=None)
-settings.register_profile("ci", settings.get_profile("dev"), derandomize=True)
-settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.register_profile("dev", max_examples=30, deadline=None, print_blob=True)
+settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
+settings.register_profile("thorough", settings.get_profile("dev"), max_examples=1000)
+settings.register_profile("mutation", settings.get_profile("ci"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 mpl.use("Agg")  # figures are drawn to memory, whatever display there is
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Without -n: one process for what is timed, listed, or named by its file; else (None) one for each core."""
+    named = any(argument.partition("::")[0].endswith(".py") for argument in config.args)
+    if named or config.option.collectonly or config.getoption("benchmark_only", default=False):
+        return 0
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # what BLAS adds to a core that is taken only waits
+    return None

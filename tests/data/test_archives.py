@@ -13,7 +13,9 @@ from acg_numpy.data import DataError, read_vectors
 from acg_numpy.data.archives import Archive, UnreadableError
 from tests.damage import as_npy, damaged_archives, damaged_bytes, read_unless_refused
 
-in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+in_tmp_path = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=3 * settings.default.max_examples
+)
 ARRAYS = {"ids": np.array(["ann", "Ωb"]), "vectors": np.eye(2), "domains": np.array(["films"])}
 
 

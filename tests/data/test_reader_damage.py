@@ -45,7 +45,7 @@ def what_stands_there(content: bytes) -> set[tuple[str, str, str]]:
 
 
 @given(content=FILES.flatmap(lambda whole: damaged_bytes(whole, times=3)))
-@settings(in_tmp_path, max_examples=200)
+@settings(in_tmp_path, max_examples=5 * settings.default.max_examples)
 def test_what_is_read_from_a_damaged_file_is_what_stands_there(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.csv"
     path.write_bytes(content)

@@ -16,7 +16,9 @@ from acg_numpy.training.folding import npy_layout
 from tests.damage import as_npy, damaged_archives, damaged_bytes, read_unless_refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reading `.npy`")  # of headers that NumPy takes for Python 2's
-in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+in_tmp_path = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=5 * settings.default.max_examples
+)
 
 ARRAYS = {
     "weight": np.arange(12, dtype=np.float32).reshape(3, 4),
