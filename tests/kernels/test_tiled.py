@@ -118,14 +118,21 @@ def test_a_query_without_a_key_gets_zero_and_passes_no_gradient(problem: tuple[A
         assert not grad.any()
 
 
-@pytest.mark.parametrize("size", [1e4, -1e4])
+@pytest.mark.parametrize("size", [3e2, -3e2, 1e3, -1e3, 1e4, -1e4])
 @pytest.mark.parametrize("dtype", TOLERANCES)
 def test_huge_scores_overflow_nowhere_in_whatever_order_they_come(size: float, dtype: str) -> None:
     keys = np.linspace(-1, 1, 33, dtype=dtype)[:, None]
     query, value = np.array([[size], [-size]], dtype), np.arange(33, dtype=dtype)[:, None]
     out, cache = tiled.forward(query, keys, value)
-    np.testing.assert_allclose(out, [[32.0], [0.0]] if size > 0 else [[0.0], [32.0]], atol=1e-200)
+    np.testing.assert_allclose(out, [[32.0], [0.0]] if size > 0 else [[0.0], [32.0]], atol=1e-6)
     assert all(np.isfinite(grad).all() for grad in tiled.backward(np.ones_like(out), cache)[:3])
+
+
+@pytest.mark.parametrize("wide", range(3))
+def test_one_argument_in_double_precision_is_enough_for_the_output_to_be(wide: int) -> None:
+    inputs = [np.ones((2, 3), np.float64 if place == wide else np.float32) for place in range(3)]
+    out, _ = tiled.forward(*inputs)
+    assert out.dtype == scaled_dot_product_forward(*inputs)[0].dtype == np.float64
 
 
 def test_what_is_masked_may_be_as_large_as_it_likes() -> None:
