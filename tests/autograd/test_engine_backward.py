@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy import RowSparseGradient, Tensor, from_passes, no_grad, tensor
-from acg_numpy.autograd.backward import carry_back, gradients
+from acg_numpy.autograd.backward import backward, carry_back, gradients
 from acg_numpy.autograd.state import recording, state
 from acg_numpy.autograd.trees import flatten, tree_map
 
@@ -78,7 +78,8 @@ def test_a_pass_is_not_recorded_unless_that_is_asked_for():
     t = tensor([1.0, 2.0], requires_grad=True)
     np.sum(t**3).backward()
     assert type(t.grad) is np.ndarray
-    t.backward(np.ones(2))
+    backward(t, np.ones(2))
+    assert type(t.grad) is np.ndarray
     assert np.array_equal(t.grad, [4.0, 13.0])
     seed = tensor([1.0, 1.0], requires_grad=True)
     t.grad = None
@@ -200,6 +201,7 @@ def test_an_array_of_rows_has_the_dtype_that_is_asked_for(dtype):
     grad = RowSparseGradient([2, 0], [[1.0], [2.0]], (3, 1))
     assert np.asarray(grad, dtype=dtype).dtype == dtype
     assert np.array_equal(np.asarray(grad, dtype=dtype), [[2], [0], [1]])
+    assert grad.__array__(dtype).dtype == dtype
     assert np.asarray(grad).dtype == np.float64
 
 

@@ -42,6 +42,7 @@ product = from_passes(product_forward, product_backward)
 first_only = from_passes(product_forward, lambda g, cache: product_backward(g, cache)[:1])
 two_too_many = from_passes(product_forward, lambda g, cache: (g, g, g, g))
 total = from_passes(total_forward, lambda g, cache: (g,))
+total_of_one = from_passes(lambda x, *rest: (x + sum(rest), None), lambda g, cache: (g,))
 by_option = from_passes(lambda x, *, s: (x * s, s), lambda g, s: g * s)
 
 
@@ -134,6 +135,12 @@ OF_FUNCTIONS = {
         "acg_numpy.register_rule(np.fft.fft, rule), where rule(g, ans, *args) is the gradient of its first argument, "
         "or leave the graph on purpose: call it on t.numpy()",
     ),
+    "a function of a module without a rule": (
+        lambda t: np.linalg.eig(np.reshape(t[:1], (1, 1))),
+        "np.linalg.eig has no derivative rule (the nearest that has one is np.diag). Add one with "
+        "acg_numpy.register_rule(np.linalg.eig, rule), where rule(g, ans, *args) is the gradient of its first "
+        "argument, or leave the graph on purpose: call it on t.numpy()",
+    ),
     "out=": (
         lambda t: np.exp(t, out=np.zeros(3)),
         "np.exp: out= (or `array += tensor`) would write into an array; take the result instead",
@@ -173,6 +180,10 @@ OF_PAIRS = {
     "a gradient that is missing for an input without a name": (
         lambda t: np.sum(total(t, t)).backward(),
         "total: the backward gave no gradient for 1, which requires one",
+    ),
+    "a gradient that is missing for the first without a name": (
+        lambda t: np.sum(total_of_one(t, t)).backward(),
+        "<lambda>: the backward gave no gradient for 1, which requires one",
     ),
     "gradients too many": (
         lambda t: np.sum(two_too_many(t, t)).backward(),

@@ -5,7 +5,20 @@ import collections
 import numpy as np
 import pytest
 
-from acg_numpy import Tensor, from_passes, grad, hessian, hvp, jacobian, jvp, register_rule, tensor, value_and_grad, vjp
+from acg_numpy import (
+    NoDerivativeError,
+    Tensor,
+    from_passes,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    register_rule,
+    tensor,
+    value_and_grad,
+    vjp,
+)
 from acg_numpy.autograd.registry import plain
 from acg_numpy.autograd.table import PLAIN, TABLE, Composite, EachPosition, Primitive, name_of
 
@@ -78,6 +91,17 @@ def test_dtypes_are_those_of_the_arguments():
     assert hvp(lambda x: np.sum(x**3), x, x).dtype == np.float32
     assert all(out.dtype == np.float32 for out in jvp(np.sin, (x,), (x,)))
     assert grad(lambda x: np.sum(x * np.ones(2)))(x).dtype == np.float32
+
+
+def test_the_rows_of_a_jacobian_are_what_is_pulled_back_to_the_last_bit():
+    x = np.linspace(-2, 2, 7, dtype=np.float32)
+
+    def function(x):
+        return np.exp(np.sin(x) * x[::-1]) / 3
+
+    _, pullback = vjp(function, x)
+    rows = [pullback(row)[0] for row in np.eye(7, dtype=np.float32)]
+    assert np.array_equal(jacobian(function)(x), np.stack(rows))
 
 
 def test_a_hessian_is_taken_by_the_arguments_that_are_chosen():
@@ -185,6 +209,14 @@ def test_a_function_of_any_number_of_arrays_has_one_rule_that_is_told_the_place(
     x, y = tensor(2.0, requires_grad=True), tensor(3.0, requires_grad=True)
     total(x, y).backward()
     assert (float(x.grad), float(y.grad)) == (1.0, 6.0)
+
+
+@pytest.mark.usefixtures("_table_as_it_was")
+def test_a_function_may_have_no_rule_for_any_argument():
+    held = register_rule(lambda x: x * 2.0, None)
+    assert held(tensor(A)).requires_grad is False
+    with pytest.raises(NoDerivativeError, match="no derivative for argument 0"):
+        held(tensor(A, requires_grad=True))
 
 
 @pytest.mark.usefixtures("_table_as_it_was")
