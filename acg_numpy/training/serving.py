@@ -25,6 +25,7 @@ from acg_numpy.training.pairs import SHARPNESS
 FACTORS = ("components", "item_weight", "item_vectors", "popularity", "elsewhere")
 ITEMS = ("item_bias", "items", "item_domain", "domains")
 CONDITIONER = "conditioner."
+KINDS = {"f": "floating numbers", "b": "booleans", "iu": "whole numbers"}
 OWN_SCALE = "own user vectors divided by"
 
 
@@ -170,27 +171,33 @@ class Trained:
         try:
             factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
             trained = cls(_conditioner(options, state, rest["domains"]), factors, about=about, **rest)
-            trained._check_shapes()
+            trained._check_parts()
         except (TypeError, ValueError, KeyError, IndexError) as error:
             raise CheckpointError(
                 f"{path} is the checkpoint of a conditioner whose parts do not fit: {error}"
             ) from error
         return trained
 
-    def _check_shapes(self) -> None:
+    def _check_parts(self) -> None:
         items, domains, dim = len(self.items), len(self.domains), self.conditioner.attention.emb_dim
         expected = {
-            "components": (items, dim),
-            "item_vectors": (items, dim),
-            "item_weight": (items,),
-            "elsewhere": (domains, items),
+            "components": (self.factors, (items, dim), "f"),
+            "item_vectors": (self.factors, (items, dim), "f"),
+            "item_weight": (self.factors, (items,), "f"),
+            "elsewhere": (self.factors, (domains, items), "b"),
+            "item_bias": (self, (items,), "f"),
+            "item_domain": (self, (items,), "iu"),
         }
-        for name, shape in expected.items():
-            if getattr(self.factors, name).shape != shape:
-                raise ValueError(f"{name} has shape {getattr(self.factors, name).shape}, expected {shape}")
-        for name in ("item_bias", "item_domain"):
-            if getattr(self, name).shape != (items,):
-                raise ValueError(f"{name} has shape {getattr(self, name).shape}, expected {(items,)}")
+        for name, (holder, shape, kinds) in expected.items():
+            array = getattr(holder, name)
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+            if array.dtype.kind not in kinds:
+                raise TypeError(f"{name} has dtype {array.dtype}, expected {KINDS[kinds]}")
+        if items and not 0 <= self.item_domain.min() <= self.item_domain.max() < domains:
+            raise ValueError(f"item_domain does not run from 0 to {domains - 1}, the last of {domains} domains")
+        if not 0 < self.factors.scale < math.inf:
+            raise ValueError(f"scale is {self.factors.scale}, expected a number above 0")
 
     def __repr__(self) -> str:
         attention, tokens = self.conditioner.attention, self.conditioner.domain_embedding

@@ -63,6 +63,32 @@ def test_parts_that_do_not_fit_together_are_refused(path, name):
         Trained.load(path)
 
 
+@pytest.mark.parametrize("name", ["components", "item_weight", "item_bias", "item_vectors", "elsewhere", "item_domain"])
+@pytest.mark.parametrize("kind", ["U3", complex, "V4", "M8[s]"])
+def test_parts_that_are_no_numbers_are_refused(path, name, kind):
+    """Conditions were made of complex ones once, without the imaginary part, and of dates not at all."""
+    arrays, about = load_checkpoint(path)
+    save_checkpoint(path, {**arrays, name: np.zeros(arrays[name].shape, kind)}, about)
+    with pytest.raises(CheckpointError, match=rf"parts do not fit: {name} has dtype .*, expected \w"):
+        Trained.load(path)
+
+
+@pytest.mark.parametrize("shift", [-1, 1, 100])
+def test_items_of_a_domain_that_there_is_not_are_refused(path, shift):
+    arrays, about = load_checkpoint(path)
+    save_checkpoint(path, {**arrays, "item_domain": arrays["item_domain"] + shift}, about)
+    with pytest.raises(CheckpointError, match="item_domain does not run from 0 to 2"):
+        Trained.load(path)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf])
+def test_a_scale_that_nothing_can_be_divided_by_is_refused(path, scale):
+    arrays, about = load_checkpoint(path)
+    save_checkpoint(path, {**arrays, "scale": np.array(scale)}, about)
+    with pytest.raises(CheckpointError, match=r"scale is .*, expected a number above 0"):
+        Trained.load(path)
+
+
 def test_options_of_another_conditioner_are_refused(path):
     arrays, about = load_checkpoint(path)
     for options in ({**about["conditioner"], "num_heads": 3}, {**about["conditioner"], "unheard_of": 1}):
