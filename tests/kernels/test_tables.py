@@ -1,0 +1,100 @@
+"""The tables of the domains hold what the classroom projects for each user, once a domain."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.kernels.tables import (
+    Projections,
+    by_heads,
+    by_rows,
+    is_all,
+    joined,
+    make_queries,
+    make_tables,
+    split_tokens,
+    tables_backward,
+)
+from acg_numpy.passes import linear_backward, linear_forward, split_heads_forward
+
+sides = st.integers(1, 3)
+generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def projections(rng: np.random.Generator, D: int, bias: bool) -> Projections:
+    arrays: list[Any] = [x for _ in range(4) for x in (rng.normal(size=(D, D)), rng.normal(size=D) if bias else None)]
+    return Projections(*arrays)
+
+
+@given(generators, sides, sides, sides, sides, st.booleans())
+def test_keys_values_and_queries_are_those_of_the_classroom(
+    rng: np.random.Generator, N: int, K: int, H: int, d: int, bias: bool
+) -> None:
+    tokens, users, weights = rng.normal(size=(N, K, H * d)), rng.normal(size=(5, H * d)), projections(rng, H * d, bias)
+    tables = make_tables(tokens, weights, H)
+    assert tables.tokens is tokens
+    for found, W, b in [
+        (tables.keys, weights.key_weight, weights.key_bias),
+        (tables.values, weights.value_weight, weights.value_bias),
+    ]:
+        flat, _ = linear_forward(tokens.reshape(N * K, H * d), W, b)
+        np.testing.assert_allclose(found, split_heads_forward(flat, num_heads=H)[0], rtol=1e-12, atol=1e-13)
+    queries, _ = linear_forward(users, weights.query_weight, weights.query_bias)
+    np.testing.assert_allclose(make_queries(users, weights, H), queries / np.sqrt(d), rtol=1e-12, atol=1e-13)
+
+
+@given(generators, sides, sides, sides, sides)
+def test_gradients_of_keys_and_values_go_back_through_their_projections(
+    rng: np.random.Generator, N: int, K: int, H: int, d: int
+) -> None:
+    tokens, weights = rng.normal(size=(N, K, H * d)), projections(rng, H * d, bias=True)
+    tables = make_tables(tokens, weights, H)
+    dK, dV = rng.normal(size=(2, H, N * K, d))
+    grads = tables_backward(dK, dV, tables, weights)
+    _, key_cache = linear_forward(tokens, weights.key_weight, weights.key_bias)
+    _, value_cache = linear_forward(tokens, weights.value_weight, weights.value_bias)
+    of_keys, of_values = (
+        linear_backward(by_rows(grad).reshape(tokens.shape), cache)
+        for grad, cache in ((dK, key_cache), (dV, value_cache))
+    )
+    np.testing.assert_allclose(grads.tokens, of_keys.x + of_values.x, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(grads.key_weight, of_keys.weight, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(grads.value_weight, of_values.weight, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(grads.value_bias, of_values.bias, rtol=1e-10, atol=1e-12)
+
+
+@given(generators, sides, sides, sides)
+def test_cutting_rows_into_heads_is_undone_by_putting_them_together(
+    rng: np.random.Generator, rows: int, H: int, d: int
+) -> None:
+    x = rng.normal(size=(rows, H * d))
+    heads = by_heads(x, H)
+    np.testing.assert_array_equal(heads, split_heads_forward(x, num_heads=H)[0])
+    assert heads.flags.c_contiguous
+    np.testing.assert_array_equal(by_rows(heads), x)
+
+
+@given(generators, sides, sides, st.integers(0, 2))
+def test_a_domain_s_context_is_its_own_tokens_and_then_the_shared_ones_whose_gradient_is_a_sum_over_domains(
+    rng: np.random.Generator, N: int, T: int, G: int
+) -> None:
+    tokens, shared = rng.normal(size=(N, T, 2)), rng.normal(size=(G, 2)) if G else None
+    present = np.sort(rng.permutation(N)[: rng.integers(1, N + 1)])
+    context = joined(tokens, shared, present)
+    np.testing.assert_array_equal(context[:, :T], tokens[present])
+    for domain in range(len(present)):
+        np.testing.assert_array_equal(context[domain, T:], np.zeros((0, 2)) if shared is None else shared)
+    own, of_shared = split_tokens(context, tokens, shared)
+    np.testing.assert_array_equal(own, tokens[present])
+    if shared is None:
+        assert of_shared is None
+    else:
+        np.testing.assert_allclose(of_shared, len(present) * shared, rtol=1e-12)
+
+
+def test_all_domains_are_present_only_in_order() -> None:
+    assert is_all(np.arange(3), 3)
+    for present in ([0, 1], [1, 0, 2], [0, 1, 2, 2], [1, 2, 3]):
+        assert not is_all(np.array(present), 3)
