@@ -1,6 +1,7 @@
 """Whatever accident a file of interactions has had: it is refused by name, or what is read is what stands there."""
 
 import csv
+import errno
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.data import DataError, describe_interactions, make_world, read_interactions, read_newcomers, read_split
+from acg_numpy.data.tables import Table
 from tests.damage import damaged_bytes, read_unless_refused
 from tests.data.test_reader import triples
 
@@ -142,3 +144,33 @@ def test_an_underscore_makes_no_number(tmp_path: Path) -> None:
     taken = read_interactions(path, min_rating=3, min_items=1)
     assert triples(taken) == {("u", "2", "a"), ("u", "3", "b")}
     assert "line 2: the rating '1_0' is not a number" in taken.notes[0]
+
+
+def test_a_header_longer_than_any_field_may_be_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"user,item,{'x' * 200_000}\n")
+    with pytest.raises(DataError, match=r"a\.csv, line 1: field larger than field limit.*a header with the names"):
+        read_interactions(path)
+
+
+@pytest.mark.parametrize("reads", [0, 1])
+def test_a_disk_that_fails_is_told_in_its_own_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: int
+) -> None:
+    """Whether while the header is read, or the rows."""
+    path = tmp_path / "a.csv"
+    path.write_bytes(QUOTED)
+
+    class Failing(io.TextIOWrapper):
+        def readline(self, size: int | None = -1) -> str:
+            return self.fail() if reads == 0 else super().readline(size)
+
+        def __next__(self) -> str:
+            return self.fail()
+
+        def fail(self) -> str:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Table, "_open", lambda table: Failing(io.BytesIO(table.path.read_bytes()), "utf-8"))
+    with pytest.raises(DataError, match=r"a\.csv cannot be read: input/output error"):
+        read_interactions(path)
