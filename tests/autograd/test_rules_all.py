@@ -1,6 +1,7 @@
 """Every rule of the table is held to the same: values, dtypes, and gradients at first and second order."""
 
 import contextlib
+import inspect
 
 import numpy as np
 import pytest
@@ -154,30 +155,54 @@ def test_an_input_alone_has_the_gradient_that_it_has_beside_the_others(case):
         assert np.allclose(pull_alone(grad_outs)[0], together[place], rtol=1e-12, atol=1e-12)
 
 
-def test_every_function_of_the_table_has_a_case():
-    """A rule without a test fails here."""
-    covered = {case.key for case in CASES}
+def test_every_function_of_the_table_has_a_case_that_differentiates_it():
+    """A function that is added without a test fails here; the rules' own functions are reached through NumPy's."""
+    covered = {case.key for case in CASES if case.inputs}
     numpys = {key for key, entry in ENTRIES.items() if entry is not PLAIN and is_numpys(key)}
     assert not {str(key) for key in numpys - covered}
+
+
+def test_every_option_that_a_rule_takes_is_given_by_a_case():
+    """An axis, keepdims, a dtype that no case gives is one that nobody has tested."""
+    wanted, given = set(), set()
+    for case in CASES:
+        entry = ENTRIES.get(case.key)
+        if type(entry) is Primitive and not isinstance(case.key, np.ufunc):
+            own = inspect.signature(case.key).parameters  # a rule may know options of other versions of NumPy
+            wanted |= {(entry.name, option) for option in entry.bind.usual & own.keys()}
+            given |= {(entry.name, option) for option in entry.bind(case.args, case.kwargs)[1]}
+    assert not wanted - given
 
 
 def is_numpys(key):
     return isinstance(key, tuple | np.ufunc) or (getattr(key, "__module__", None) or "").startswith("numpy")
 
 
-def test_every_rule_of_the_table_is_called_by_a_case():
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_rule_of_the_table_is_called_with_arrays_and_is_differentiated_itself(dtype):
+    """With what it is called: g an array in a plain pass, a Tensor in one that is recorded."""
     called = set()
-    with watched_rules(lambda entry, place, *_: called.add((entry, place))):
+
+    def watch(entry, place, grad, ans, args):
+        if args[place].dtype == dtype:
+            called.add((entry, place, "differentiated" if isinstance(grad, Tensor) and grad._needs else "called"))
+
+    with watched_rules(watch):
         for case in CASES:
-            gradients(case, case.inputs)
-    rules = {
-        (entry, place)
-        for entry in ENTRIES.values()
-        if type(entry) is Primitive
-        for place in ([0, 1] if isinstance(entry.rules, EachPosition) else range(len(entry.rules)))
-        if isinstance(entry.rules, EachPosition) or entry.rules[place] is not None
-    }
-    assert not {f"{entry.name}, argument {place}" for entry, place in rules - called}
+            inputs = [x.astype(dtype) for x in case.inputs]
+            gradients(case, inputs)
+            out, pull = vjp(lambda *inputs, case=case: floats_of(case.call(*inputs)), *inputs)
+            pull(out)
+    wanted = {(*slot, how) for slot in slots_of_the_table() for how in ("called", "differentiated")}
+    assert not {f"{entry.name}, argument {place}, {how}" for entry, place, how in wanted - called}
+
+
+def slots_of_the_table():
+    """Every place for a rule, as (entry, place); two of those entries that have one rule for all places."""
+    for entry in ENTRIES.values():
+        if type(entry) is Primitive:
+            places = range(2) if isinstance(entry.rules, EachPosition) else range(len(entry.rules))
+            yield from ((entry, place) for place in places if entry.rules[place] is not None)
 
 
 def test_the_table_holds_nothing_but_what_it_says():

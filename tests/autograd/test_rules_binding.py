@@ -40,9 +40,10 @@ def by_keyword(signature, bound):
 def by_position(signature, bound):
     """All that may be given by position, by position, with NumPy's own defaults for what lies between."""
     args, kwargs = [], {}
-    last = max(list(signature.parameters).index(name) for name in bound)
+    may = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    last = max(i for i, p in enumerate(signature.parameters.values()) if p.name in bound and p.kind in may)
     for place, (name, parameter) in enumerate(signature.parameters.items()):
-        if parameter.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD):
+        if parameter.kind in may:
             if place <= last:
                 args.append(bound.get(name, parameter.default))
         elif name in bound:

@@ -7,7 +7,7 @@ state.
 import numpy as np
 import pytest
 
-from acg_numpy import NoDerivativeError, grad, tensor, vjp
+from acg_numpy import NoDerivativeError, grad, hessian, tensor, vjp
 from acg_numpy.checks import gradcheck
 
 
@@ -35,6 +35,7 @@ class TestProducts:
         for axis in (0, 1, -1, (0, 1), None):
             gradcheck(lambda x, axis=axis: np.prod(x, axis=axis), x, second_order=True)
             gradcheck(lambda x, axis=axis: np.cumprod(x, axis=0 if isinstance(axis, tuple) else axis), x)
+            gradcheck(lambda x, axis=axis: np.prod(np.reshape(x, (3, 1, 3)), axis=axis), x)
         assert grad(lambda x: np.sum(np.prod(x, axis=1)))(x.astype(dtype)).dtype == dtype
 
 
@@ -42,7 +43,9 @@ class TestProducts:
 class TestPowers:
     X = np.array([0.0, -1.5, 2.0])
 
-    @pytest.mark.parametrize("y", [2, 2.0, 3, 1, 0, np.array([2.0, 2.0, 2.0]), np.array([2, 3, 0])], ids=repr)
+    @pytest.mark.parametrize(
+        "y", [2, 2.0, 3, 1, 0, np.array([2.0, 2.0, 2.0]), np.array([2, 3, 0]), np.array([0, 3, 2])], ids=repr
+    )
     def test_whole_powers_are_smooth_at_zero_and_below(self, y, dtype):
         gradcheck(lambda x: x**y, self.X, second_order=True)
         y = y.astype(dtype) if isinstance(y, np.ndarray) else y
@@ -75,6 +78,10 @@ GUARDED = {
     "power": (lambda x: np.where(x > 0, x**0.5, 0.0), lambda x: 0.5 / np.sqrt(x)),
     "negative power": (lambda x: np.where(x > 0, x**-1.0, 0.0), lambda x: -1 / x**2),
     "powers": (lambda x: np.where(x > 0, x ** np.full(3, 0.5), 0.0), lambda x: 0.5 / np.sqrt(x)),
+    "powers of which some are whole": (
+        lambda x: np.where(x > 0, x ** np.array([0.5, 2.0, 2.0]), 0.0),
+        lambda x: 2.0 * x,
+    ),
     "reciprocal": (lambda x: np.where(x > 0, np.reciprocal(x), 0.0), lambda x: -1 / x**2),
     "division": (lambda x: np.where(x > 0, 2.0 / x, 0.0), lambda x: -2 / x**2),
     "numerator too": (lambda x: np.where(x > 0, np.exp(x) / x, 0.0), lambda x: np.exp(x) * (1 / x - 1 / x**2)),
@@ -101,10 +108,61 @@ def test_where_guards_an_infinite_slope_at_zero(name, dtype):
     assert np.allclose(again[1:], numeric, rtol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["sqrt", "log", "cbrt"])
-def test_an_infinite_slope_that_is_asked_for_is_infinite(name):
+def test_where_guards_a_division_also_where_the_divisor_is_broadcast():
+    x, y = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.0, 2.0])
     with np.errstate(divide="ignore"):
-        assert grad(getattr(np, name))(0.0) == np.inf
+        left, right = grad(lambda x, y: np.sum(np.where(y > 0, x / y, 0.0)), (0, 1))(x, y)
+    assert left.tolist() == [[0, 0.5], [0, 0.5]]
+    assert right.tolist() == [0, -1.5]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.sqrt, np.log, np.cbrt, lambda x: x**0.5, lambda x: x ** np.array(0.5)],
+    ids=["sqrt", "log", "cbrt", "to a number", "to an array"],
+)
+def test_an_infinite_slope_that_is_asked_for_is_infinite(function):
+    with np.errstate(divide="ignore"):
+        assert grad(function)(0.0) == np.inf
+
+
+def test_what_a_gradient_of_nothing_would_become_is_known_beside_an_infinite_slope():
+    """The pullback is linear in its gradient g, also at g = 0 and where it guards x = 0: its slope in g is J."""
+    x, y = np.array([0.0, 4.0, 0.0, 0.0]), np.array([0.5, 0.5, 1.5, 2.0])
+
+    def slopes(function):
+        return grad(lambda g: np.sum(vjp(function, x)[1](g)[0]))(np.zeros(4))
+
+    with np.errstate(divide="ignore"):
+        assert slopes(lambda x: x**y)[1:].tolist() == [0.25, 0, 0]
+        assert slopes(np.sqrt)[1] == 0.25
+        assert slopes(lambda x: 1.0 / x)[1] == -1 / 16
+
+
+def test_a_power_of_a_negative_number_has_no_slope_in_the_power():
+    assert np.isnan(grad(lambda y: (-2.0) ** y)(2.0))
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(grad(lambda y: np.array(-2.0) ** y)(2.0))
+
+
+def test_many_ties_are_sorted_in_the_order_in_which_they_came():
+    places = np.arange(300.0)
+    assert grad(lambda x: np.sort(x) @ places)(np.zeros(300)).tolist() == places.tolist()
+
+
+def test_a_cast_to_whole_numbers_leaves_the_graph():
+    t = tensor([1.5, -2.5], requires_grad=True)
+    for found in (np.astype(t, np.int64), t.astype(int)):
+        assert type(found) is np.ndarray
+        assert found.tolist() == [1, -2]
+
+
+def test_where_the_running_axis_is_left_out_there_may_be_only_one():
+    t = tensor(np.ones((2, 3)), requires_grad=True)
+    for name in ("cumulative_sum", "cumulative_prod"):
+        if hasattr(np, name):
+            with pytest.raises(ValueError, match="axis"):
+                getattr(np, name)(t)
 
 
 FLAT_AT_A_POINT = {
@@ -116,6 +174,8 @@ FLAT_AT_A_POINT = {
     "std": (np.std, np.ones(3)),
     "std of a row": (lambda x: np.sum(np.std(x, axis=0, ddof=1)), np.ones((3, 2))),
     "absolute": (lambda x: np.sum(np.abs(x)), np.zeros(2)),
+    "fabs": (lambda x: np.sum(np.fabs(x)), np.zeros(2)),
+    "copysign": (lambda x: np.sum(np.copysign(x, np.array([-1.0, 1.0]))), np.zeros(2)),
     "hypot": (lambda x: np.hypot(x[0], x[1]), np.zeros(2)),
     "arctan2": (lambda x: np.arctan2(x[0], x[1]), np.zeros(2)),
 }
@@ -134,6 +194,19 @@ def test_a_zero_row_does_not_flatten_its_neighbours():
     x = np.array([[0.0, 0.0], [3.0, 4.0]])
     assert grad(lambda x: np.sum(np.linalg.norm(x, axis=1)))(x).tolist() == [[0, 0], [0.6, 0.8]]
     gradcheck(lambda row: np.linalg.norm(np.stack([np.zeros(2), row]), axis=1), x[1], second_order=True)
+
+
+def test_the_hessian_of_a_deviation_is_zero_where_the_deviation_is():
+    """All of it, not only the sums of its rows, which are zero everywhere."""
+    assert not np.any(hessian(np.std)(np.ones(3)))
+    assert not np.any(hessian(np.linalg.norm)(np.zeros(3)))
+
+
+def test_a_corner_does_not_flatten_its_neighbours():
+    x, y = np.array([0.0, 3.0]), np.array([0.0, 4.0])
+    assert np.allclose(grad(lambda x, y: np.sum(np.hypot(x, y)), (0, 1))(x, y), [[0, 0.6], [0, 0.8]])
+    assert np.allclose(grad(lambda x, y: np.sum(np.arctan2(x, y)), (0, 1))(x, y), [[0, 0.16], [0, -0.12]])
+    assert np.allclose(second(lambda x: np.sum(np.hypot(x, y)))(x), [0, 0.128])  # y**2 / hypot**3
 
 
 def test_a_variance_is_smooth_where_it_is_zero():
@@ -182,6 +255,19 @@ def test_the_determinant_of_a_singular_matrix_has_its_cofactors_for_slopes(name)
     gradcheck(np.linalg.det, SINGULAR[name], second_order=True, names=["a"], atol=1e-8)
     assert grad(lambda a: np.sum(np.linalg.det(a)))(SINGULAR[name].astype(np.float32)).dtype == np.float32
     assert second(lambda a: np.sum(np.linalg.det(a)))(SINGULAR[name].astype(np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e5])
+def test_cofactors_of_a_nearly_singular_matrix_are_exact_whatever_its_scale_and_its_neighbours(scale):
+    """Through the inverse, seven digits would be lost."""
+    a, b, c, d = scale * np.array([1.0, 2.0, 1.0, 2.0 + 1e-9])
+    nearly = np.array([[a, b], [c, d]])
+    expected = [[d, -c], [-b, a]]
+    np.testing.assert_allclose(grad(np.linalg.det)(nearly), expected, rtol=1e-13)
+    for neighbour in (1e-9 * np.eye(2), 1e9 * np.eye(2)):
+        stack = np.stack([nearly, neighbour])
+        found = grad(lambda a: np.sum(np.linalg.det(a)))(stack)
+        np.testing.assert_allclose(found, [expected, neighbour], rtol=1e-13)
 
 
 def test_the_third_derivative_of_a_determinant_is_there_too():
@@ -241,6 +327,8 @@ class TestRefusals:
             lambda t: np.diff(t, -1),
             lambda t: np.diag(np.stack([t, t])),
             lambda t: np.linalg.outer(t, t),
+            lambda t: np.linalg.outer(t, t[0]),
+            lambda t: np.linalg.outer(t[0], t),
             lambda t: np.stack([t, t.T]),
             lambda t: np.matmul(t, t),
             lambda t: np.einsum("ij,jk", t, t, t),

@@ -26,6 +26,7 @@ for mode in ["edge", "reflect", "symmetric", "wrap", "mean", "maximum", "minimum
     CASES.add(np.pad, spread_out(3, 4), (1, 2), mode=mode)
     CASES.add(np.pad, spread_out(2, 3), ((0, 1), (2, 0)), mode)
     CASES.add(np.pad, array=spread_out(4), pad_width=[(5, 6)], mode=mode)
+    CASES.add(np.pad, spread_out(3, 4), ((1, 0), (0, 0)), mode)
 CASES.add(np.pad, spread_out(2, 3), 1)
 CASES.add(np.pad, spread_out(2, 3), 1, constant_values=2.5)
 CASES.add(np.pad, spread_out(2, 3), ((1, 2), (0, 1)), "constant", constant_values=((1.0, 2.0), (3.0, 4.0)))
@@ -33,6 +34,11 @@ CASES.add(np.pad, real(0, 3), 1)
 CASES.add(np.pad, spread_out(2, 3), ((1, 2), (2, 1)), "linear_ramp", end_values=((5.0, -4.0), (1.0, 2.0)))
 CASES.add(np.pad, spread_out(3, 4), 2, "mean", stat_length=2)
 CASES.add(np.pad, spread_out(3, 4), 2, "maximum", stat_length=((1, 2), (3, 9)))
+CASES.add(np.pad, spread_out(3, 4), 2, "mean", stat_length=((3, 3), (9, 9)))
+CASES.add(np.pad, spread_out(2, 3, 4), ((1, 0), (2, 1), (0, 2)), "reflect", reflect_type="odd")
+if np.lib.NumpyVersion(np.__version__) >= "2.2.0":
+    CASES.add(np.pad, spread_out(2, 3, 2), {-1: (1, 2), 1: 2}, "edge")
+    CASES.add(np.pad, spread_out(2, 3, 2), {-2: (2, 1)})
 CASES.add(np.pad, spread_out(3, 4), 2, "reflect", reflect_type="odd")
 CASES.add(np.pad, spread_out(4), (5, 7), "symmetric", reflect_type="odd")
 CASES.add(np.pad, real(1, 3), ((2, 2), (1, 1)), "reflect")
@@ -51,6 +57,9 @@ for function in [np.tril, np.triu]:
     CASES.add(function, real(3))
     CASES.add(function, real(0, 2))
 for offset in [-1, 0, 1, 4]:
+    for function in (np.diagonal, np.trace):
+        for shape in ((2, 5), (5, 2), (3, 3)):
+            CASES.add(function, real(*shape), offset)
     CASES.add(np.diagonal, real(3, 4), offset)
     CASES.add(np.trace, real(3, 4), offset)
     CASES.add(np.linalg.diagonal, real(2, 3, 4), offset=offset)
@@ -59,10 +68,14 @@ CASES.add(np.diagonal, real(2, 3, 4), 1, 2, 0)
 CASES.add(np.diagonal, a=real(2, 3, 3), axis1=-1, axis2=-2)
 CASES.add(np.trace, real(2, 3, 4), axis1=1, axis2=-1)
 CASES.add(np.trace, real(0, 3))
+CASES.add(np.linalg.diagonal, real(3, 3))
+CASES.add(np.linalg.trace, real(2, 3, 3))
 for k in [-2, 0, 1]:
     CASES.add(np.diag, real(3), k)
     CASES.add(np.diag, real(3, 4), k=k)
 CASES.add(np.diagflat, real(2, 2), 1)
+CASES.add(np.diagflat, real(2, 2))
+CASES.add(np.diag, real(3))
 
 for n in [0, 1, 2, 3]:
     CASES.add(np.diff, real(2, 4), n)
@@ -70,3 +83,6 @@ for n in [0, 1, 2, 3]:
 CASES.add(np.diff, real(2, 4), prepend=0.0)
 CASES.add(np.diff, real(2, 4), prepend=real(2, 1), append=real(2, 2), axis=1)
 CASES.add(np.diff, a=real(2, 1))
+CASES.add(np.diff, real(2, 3, 4))
+CASES.add(np.diff, real(4))
+CASES.add(np.diff, real(2, 4), 0, prepend=1.0)

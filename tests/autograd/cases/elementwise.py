@@ -44,6 +44,8 @@ for function in [np.power, np.float_power]:
     CASES.add(function, real(2, 3), -2.0)
     CASES.add(function, real(2, 3), np.array([0, 1, 2]))
     CASES.add(function, 2.5, real(2, 3))
+    CASES.add(function, 0.5, real(2, 3))
+    CASES.add(function, real(2, 1), np.array([0, 1, 2]))
     CASES.add(function, positive(0, 3), real(3))
 
 for function in [np.remainder, np.fmod, np.divmod]:
@@ -65,6 +67,11 @@ CASES.add(np.clip, real(3, 4), -0.8, None)
 CASES.add(np.clip, real(3, 4), between(-1.0, -0.5, 4), between(0.5, 1.0, 3, 1))
 CASES.add(np.clip, real(3, 4), between(0.5, 1.0, 4), between(-1.0, -0.5, 4))  # the upper end wins where they cross
 CASES.add(np.clip, real(0, 4), -0.8, 0.9)
+CASES.add(np.clip, real(4), between(-1.0, -0.5, 3, 1), between(0.5, 1.0, 3, 1))
+if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+    CASES.add(np.clip, real(3, 4), min=-0.8)
+    CASES.add(np.clip, real(3, 4), max=0.9)
+    CASES.add(np.clip, real(3, 4), a_max=0.9, a_min=None)
 CASES.add(np.nan_to_num, real(2, 3), nan=1.0, posinf=2.0, neginf=-2.0)
 
 # A list beside an array is an array.

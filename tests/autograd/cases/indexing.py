@@ -36,6 +36,8 @@ CASES.add(np.take, real(3, 0), [1, 1], axis=0)
 CASES.add(np.take_along_axis, real(2, 3), np.array([[0, 0, 1, 2], [2, 1, 1, 1]]), 1)
 CASES.add(np.take_along_axis, real(2, 3), np.array([[0, 1, 0]]), axis=0)
 CASES.add(np.take_along_axis, real(2, 3), np.array([5, 5, 0]), axis=None)
+if np.lib.NumpyVersion(np.__version__) >= "2.3.0":  # the axis may be left out
+    CASES.add(np.take_along_axis, real(2, 2, 3), np.array([[[0, 2], [1, 1]]]))
 
 CASES.add(scatter_add, real(3, 2), np.array([0, 2, 0]), 4)
 CASES.add(scatter_add, real(2, 2, 3), np.array([[0, 1], [1, 1]]), 2)

@@ -21,6 +21,14 @@ for x, y in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (3, 2)), ((2, 2, 3), (3,)), 
     CASES.add(np.dot, real(*x), real(*y))
 CASES.add(np.dot, real(), real(3))
 CASES.add(np.dot, 2.0, real(2, 3))
+CASES.add(np.dot, real(2, 3), 2.0)
+CASES.add(np.dot, real(3), real())
+CASES.add(np.dot, real(2, 2, 3), real(4, 3, 2))
+CASES.add(np.inner, real(2, 3), real(2, 2, 3))
+CASES.add(np.inner, real(2), 1.5)
+CASES.add(np.inner, 1.5, real(2))
+CASES.add(np.inner, real(2), real())
+CASES.add(np.outer, real(2), real(2, 2))
 CASES.add(np.dot, a=real(2, 3), b=real(3))
 
 for x, y in [((3,), (3,)), ((2, 3), (3,)), ((2, 3), (4, 3)), ((2, 2, 3), (1, 3)), ((), (2,)), ((0, 3), (2, 3))]:

@@ -35,6 +35,9 @@ for function in [np.var, np.std]:
     CASES.add(function, real(2, 4), ddof=1, keepdims=True)
     CASES.add(function, real(2, 4), axis=0, correction=0.5)
 
+for function in [np.sum, np.mean, np.prod, np.cumsum, np.cumprod]:
+    CASES.add(function, real(2, 3), axis=1, dtype=np.float64)
+
 for function in [np.max, np.min, np.amax, np.amin, np.ptp]:
     for axis in [None, 0, -1, (0, 2), (2, -2)]:
         CASES.add(function, spread_out(2, 3, 2), axis=axis)
@@ -68,4 +71,5 @@ for name in ["cumulative_sum", "cumulative_prod"]:
         CASES.add(getattr(np, name), real(4))
         CASES.add(getattr(np, name), real(2, 3), axis=-1)
         CASES.add(getattr(np, name), real(2, 3), axis=0, include_initial=True)
+        CASES.add(getattr(np, name), real(2, 3), axis=-1, include_initial=True)
         CASES.add(getattr(np, name), real(4), include_initial=True)
