@@ -45,7 +45,7 @@ def arrays(
     shape : tuple of int, or strategy of them
     dtype : floating dtype or bool
     magnitude : float
-        No number is larger.
+        No number is further from 0.
     smallest : float, optional
         No number but 0 is nearer to 0.  By default 0.001, or `magnitude` where that is less.
     any_layout : bool
@@ -126,10 +126,9 @@ def shapes(
         raise ValueError(f"min_dims={min_dims} and max_dims={max_dims}; expected 0 <= min_dims <= max_dims")
     if not 0 <= min_side <= max_side:
         raise ValueError(f"min_side={min_side} and max_side={max_side}; expected 0 <= min_side <= max_side")
-    numbers = st.binary(min_size=2 * max_dims, max_size=2 * max_dims)
-    return st.builds(
-        lambda dims, drawn: sides(drawn, dims, min_side, max_side), st.integers(min_dims, max_dims), numbers
-    )
+    drawn = st.binary(min_size=1 + 2 * max_dims, max_size=1 + 2 * max_dims)
+    axes = range(min_dims, max_dims + 1)
+    return drawn.map(lambda drawn: sides(drawn[1:], axes[drawn[0] % len(axes)], min_side, max_side))
 
 
 def sides(drawn: bytes, number: int, least: int, largest: int) -> tuple[int, ...]:
@@ -140,10 +139,12 @@ def sides(drawn: bytes, number: int, least: int, largest: int) -> tuple[int, ...
 
 def side(code: int, least: int, largest: int) -> int:
     """The size that a number stands for: 0 is size 1 (or `least`), 1 the next, and so on; size 0 is seldom."""
-    full = range(max(least, 1), largest + 1)
-    if not full or (least == 0 and code % 16 == 15):
-        return 0
-    return full[code % len(full)]
+    if least == 0:
+        if code % 16 == 15 or largest == 0:
+            return 0
+        code -= code // 16  # which numbers the others without a gap
+    sizes = range(max(least, 1), largest + 1)
+    return sizes[code % len(sizes)]
 
 
 _ONE = st.binary(min_size=BYTES, max_size=BYTES)
@@ -167,7 +168,7 @@ def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bo
     elif pattern == "alike":
         codes = codes[:1]
     places = np.arange(math.prod(shape))
-    # a repetition begins one further on, so that no two elements of a batch are the same throughout
+    # a repetition begins one further on, so that parts of a large array differ, whatever their size
     codes = codes[(places + places // DRAWN) % len(codes)]
     array = _list(kind, of)[codes].reshape(shape)
     return laid_out(array, drawn[1]) if any_layout else array
@@ -217,9 +218,8 @@ def laid_out(array: Array, code: int) -> Array:
     elif layout == "reversed":
         array = np.flip(np.flip(array).copy())
     elif layout == "slice":
-        outside = {"f": np.nan, "b": True}.get(
-            array.dtype.kind, 99
-        )  # what nobody should look at, and shows where it was
+        # what nobody should look at, so that it shows where somebody did
+        outside = np.nan if array.dtype.kind == "f" else 99
         larger = np.full([2 * n + 1 for n in array.shape], outside, array.dtype)
         part = larger[(slice(1, None, 2),) * array.ndim]
         part[...] = array

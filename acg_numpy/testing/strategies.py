@@ -19,8 +19,16 @@ from acg_numpy.kernels.planning import KERNELS
 from acg_numpy.shapes import Array
 from acg_numpy.testing.arrays import BYTES, DRAWN, TRUTHS, Numbers, arrays, laid_out, numbers, read_array, shapes, side
 
-__all__ = ["AttentionInputs", "ConditionerCall", "arrays", "attention_inputs", "conditioner_calls", "conditioners"]
-__all__ += ["domain_ids", "shapes"]
+__all__ = [
+    "arrays",
+    "shapes",
+    "attention_inputs",
+    "AttentionInputs",
+    "domain_ids",
+    "conditioners",
+    "conditioner_calls",
+    "ConditionerCall",
+]
 
 
 class AttentionInputs(NamedTuple):
@@ -161,11 +169,8 @@ def _domain_ids(
 
 def _read_ids(drawn: bytes, num_domains: int, shape: tuple[int, ...]) -> npt.NDArray[np.integer[Any]]:
     """The domains that so many `_ID_BYTES` stand for: any, or the first and the last, or one of them alone."""
-    ids = np.frombuffer(drawn[3:], ">u2")[::-1].astype(np.intp) % num_domains
-    if drawn[0] % 3 == 1:
-        ids = np.where(ids == 0, 0, num_domains - 1)
-    elif drawn[0] % 3 == 2:
-        ids = ids[:1]
+    codes = np.frombuffer(drawn[3:], ">u2")[::-1].astype(np.intp)
+    ids = (codes % num_domains, codes % 2 * (num_domains - 1), codes[:1] % num_domains)[drawn[0] % 3]
     dtypes = [dtype for dtype in _INTEGERS if np.iinfo(dtype).max >= num_domains - 1]
     return laid_out(np.resize(ids, shape).astype(dtypes[drawn[1] % len(dtypes)]), drawn[2])
 

@@ -89,6 +89,7 @@ def test_shapes_have_every_number_of_axes_and_every_size():
     assert {len(shape) for shape in found} == {1, 2, 3}
     assert {n for shape in found for n in shape} == {0, 1, 2, 3, 4}
     assert {n for shape in drawn(shapes(min_side=2, max_side=3), 100) for n in shape} == {2, 3}
+    assert {n for shape in drawn(shapes(max_side=16)) for n in shape} == set(range(17))
     assert drawn(shapes(max_dims=0), 1) == [()]
     assert {n for shape in drawn(shapes(max_side=0), 20) for n in shape} == {0}
 
