@@ -1,0 +1,288 @@
+"""What a diagnosis says of a wrong backward: the mistake by name, and the evidence in words and numbers."""
+
+import numpy as np
+import pytest
+
+from acg_numpy.checks import check_backward
+
+RNG = np.random.default_rng(0)
+X, Y, W, B = (RNG.normal(size=shape) for shape in [(3, 4), (3, 4), (4, 5), (5,)])
+S, T = RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
+TABLE, IDS = RNG.normal(size=(4, 3)), np.array([0, 2, 0, 3])
+MASK = np.array([[True, False, True, True], [True, True, False, True], [False, True, True, False]])
+
+
+def linear(x, w, b):
+    return x @ w + b, (x, w)
+
+
+def linear_right(g, cache):
+    x, w = cache
+    return g @ w.T, x.T @ g, np.sum(g, axis=0)
+
+
+def changed(which, change):
+    """The right backward of the linear map with one gradient changed."""
+
+    def backward(g, cache):
+        grads = list(linear_right(g, cache))
+        grads[which] = change(grads[which])
+        return tuple(grads)
+
+    return linear, backward, X, W, B
+
+
+def bias_from(reduced):
+    """The same with another gradient for the bias, made of g."""
+    return linear, lambda g, cache: (*linear_right(g, cache)[:2], reduced(g)), X, W, B
+
+
+def mse(p, t):
+    return np.mean((p - t) ** 2), (p, t)
+
+
+def of_mse(by_p, by_t=lambda p, t: -2 * (p - t) / p.size):
+    return mse, lambda g, cache: (g * by_p(*cache), g * by_t(*cache)), X, Y
+
+
+def wave(x):
+    return np.sin(x) * x, x
+
+
+def centred(x):
+    return x - np.mean(x, axis=1, keepdims=True), x
+
+
+def tanh(x):
+    return np.tanh(x), (x, np.tanh(x))
+
+
+def picked(table, ids):
+    return table[ids], (table, ids)
+
+
+def square(x):
+    return x * x, x
+
+
+def masked(x, mask):
+    return np.where(mask, x, 0.0) * x, x
+
+
+def product(a, b):
+    return a @ b, (a, b)
+
+
+def by_rows(put):
+    def backward(g, cache):
+        table, ids = cache
+        grad = np.zeros(table.shape)
+        put(grad, ids, g)
+        return (grad,)
+
+    return picked, backward, TABLE, IDS
+
+
+def assign(grad, ids, g):
+    grad[ids] = g
+
+
+def average(grad, ids, g):
+    np.add.at(grad, ids, g)
+    grad /= np.maximum(np.bincount(ids, minlength=len(grad)), 1)[:, None]
+
+
+# The case, the mistake, and the first part of the evidence.
+SAID = {
+    "inputs exchanged": (
+        (product, lambda g, c: (c[0].T @ g, g @ c[1].T), S, T),
+        "swapped-inputs",
+        "the gradients of a and b stand in each other's place",
+    ),
+    "one of zeros": (changed(1, np.zeros_like), "zero-gradient", "the gradient of w is zero throughout"),
+    "two of zeros": (
+        (linear, lambda g, c: (0 * c[0], 0 * c[1], np.sum(g, axis=0)), X, W, B),
+        "zero-gradient",
+        "the gradient of x and w is zero throughout",
+    ),
+    "minus all": (
+        (linear, lambda g, c: tuple(-grad for grad in linear_right(g, c)), X, W, B),
+        "wrong-sign",
+        "the gradient of x, w and b is minus the right one",
+    ),
+    "minus one": (changed(2, np.negative), "wrong-sign", "the gradient of b is minus the right one"),
+    "averaged": (
+        bias_from(lambda g: np.mean(g, axis=0)),
+        "mean-for-sum",
+        "the gradient of b is off by a factor 0.3333 = 1 / 3, axis 0 of x or axis 0 of the output",
+    ),
+    "times a root": (
+        changed(1, lambda grad: grad * np.sqrt(5)),
+        "missing-scale",
+        "the gradient of w is off by a factor 2.236 = sqrt(5), axis 1 of w or axis 0 of b or axis 1 of the output",
+    ),
+    "times the cube of a root": (
+        changed(1, lambda grad: grad * 5**1.5),
+        "missing-scale",
+        "the gradient of w is off by a factor 11.18 = sqrt^3(5), axis 1 of w or axis 0 of b or axis 1 of the output",
+    ),
+    "times any number": (
+        changed(1, lambda grad: grad * 0.7),
+        "constant-factor",
+        "the gradient of w is off by a factor 0.7",
+    ),
+    "times a simple number": (
+        changed(1, lambda grad: grad * 1.5),
+        "constant-factor",
+        "the gradient of w is off by a factor 1.5",
+    ),
+    "times one size over another": (
+        changed(1, lambda grad: grad * 5 / 3),
+        "mean-for-sum",
+        "the gradient of w is off by a factor 1.667 = 5 / 3, axis 1 of w or axis 0 of b or axis 1 of the output and "
+        "axis 0 of x or axis 0 of the output exchanged",
+    ),
+    "times the size of the output": (
+        changed(1, lambda grad: grad * 15),
+        "mean-for-sum",
+        "the gradient of w is off by a factor 15 = 15, the number of elements of the output",
+    ),
+    "transposed": (changed(1, np.transpose), "transposed", "the gradient of w has its axes exchanged"),
+    "transposed under the old shape": (
+        changed(1, lambda grad: grad.T.reshape(4, 5)),
+        "reshaped-not-transposed",
+        "the gradient of w has its numbers in the order of other axes: reshaped where axes had to be exchanged",
+    ),
+    "not summed": (
+        bias_from(lambda g: g),
+        "missing-broadcast-sum",
+        "the gradient of b is not summed over axis 0, along which the input was broadcast",
+    ),
+    "summed over the other axis": (
+        bias_from(lambda g: np.sum(g, axis=1)),
+        "wrong-axis",
+        "what comes back from there is summed over axes (1,)",
+    ),
+    "an axis kept": (
+        bias_from(lambda g: np.sum(g, axis=0, keepdims=True)),
+        "wrong-shape",
+        "the gradient of b holds the right numbers in shape (1, 5) for (5,)",
+    ),
+    "summed too far": (
+        changed(1, lambda grad: np.sum(grad, axis=0)),
+        "wrong-axis",
+        "the gradient of w is summed over axis 0 of the input as well",
+    ),
+    "the first row": (bias_from(lambda g: g[0]), "missing-broadcast-sum", "the first of the broadcast uses alone"),
+    "the last row": (bias_from(lambda g: g[-1]), "last-only", "the last of the broadcast uses alone"),
+    "no target": (
+        of_mse(lambda p, t: p / 6),
+        "target-not-subtracted",
+        None,  # the factor is that of grad_out
+    ),
+    "half of it": (
+        of_mse(lambda p, t: (p - t) / 12, lambda p, t: (t - p) / 12),
+        "missing-scale",
+        "the gradient of p and t is off by a factor 0.5 = 1 / sqrt(4), axis 1 of p or axis 1 of t",
+    ),
+    "a sum for a mean": (
+        of_mse(lambda p, t: 2 * (p - t), lambda p, t: 2 * (t - p)),
+        "mean-for-sum",
+        "the gradient of p and t is off by a factor 12 = 12, the number of elements of p or the number of elements "
+        "of t",
+    ),
+    "one use": (
+        (wave, lambda g, x: g * np.sin(x), X),
+        "missing-path",
+        "what comes back from there, one use of the input, is left out",
+    ),
+    "the other use": (
+        (wave, lambda g, x: g * np.cos(x) * x, X),
+        "missing-path",
+        "what comes back from there, one use of the input, is left out",
+    ),
+    "one use twice": (
+        (wave, lambda g, x: g * (np.sin(x) + 2 * np.cos(x) * x), X),
+        "double-counted",
+        "what comes back from there counts twice",
+    ),
+    "one use with the wrong sign": (
+        (wave, lambda g, x: g * (np.sin(x) - np.cos(x) * x), X),
+        "wrong-sign",
+        "what comes back from there has the wrong sign",
+    ),
+    "a mean held fixed": (
+        (centred, lambda g, x: g, X),
+        "held-constant",
+        "what comes back from there is left out, as if it did not depend on the input",
+    ),
+    "a sum for the mean inside": (
+        (centred, lambda g, x: g - np.sum(g, axis=1, keepdims=True), X),
+        "mean-for-sum",
+        "what comes back from there is off by a factor 4 = 4, axis 1 of x or axis 1 of the output",
+    ),
+    "a mean with the wrong sign": (
+        (centred, lambda g, x: g + np.mean(g, axis=1, keepdims=True), X),
+        "wrong-sign",
+        "what comes back from there has the wrong sign",
+    ),
+    "what went in for what came out": (
+        (tanh, lambda g, c: g * (1 - c[0] ** 2), X),
+        "stale-value",
+        "the slope 1 - v^2 taken at the value of an input",
+    ),
+    "the result for its slope": (
+        (tanh, lambda g, c: g * c[1], X),
+        "stale-value",
+        "v used for the slope, v being the result",
+    ),
+    "rows assigned": (by_rows(assign), "overwritten-rows", "assigned and not added where an id repeats"),
+    "rows averaged": (by_rows(average), "mean-for-sum", "averaged and not added where an id repeats"),
+    "no mask": (
+        (masked, lambda g, x: (2 * g * x,), X, MASK),
+        "missing-mask",
+        "this is the gradient of the forward without mask",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_mistake_is_told_with_its_evidence(name):
+    (forward, backward, *inputs), mistake, sentence = SAID[name]
+    best = check_backward(forward, backward, *inputs, raise_on_failure=False).diagnoses[0]
+    assert best.mistake == mistake
+    said, rest = best.evidence.split("; the gradient of the traced forward, ")
+    assert rest.startswith("changed like this, is what was submitted for ")
+    if sentence is not None:
+        assert said == sentence
+
+
+def at_places(*places):
+    """Something wrong at some places of the gradient of w, that no mistake explains."""
+
+    def backward(g, cache):
+        grads = linear_right(g, cache)
+        for number, place in enumerate(places):
+            grads[1][place] += (1 + number) * np.sum(g * np.cos(np.arange(15.0)).reshape(3, 5))
+        return grads
+
+    return backward
+
+
+NOTHING = "no corruption of one or two places in the backward gives these gradients; right: x, b; w is wrong "
+
+
+@pytest.mark.parametrize(
+    ("places", "where"),
+    [
+        ([(2, 3)], "only at 2 along axis 0"),
+        ([(0, 3), (3, 1)], "only at 0, 3 along axis 0"),
+        ([(0, 1), (1, 4), (2, 1), (3, 4)], "only at 1, 4 along axis 1"),
+        ([(0, 0), (1, 1), (2, 2), (3, 3), (0, 4)], "in 5 of 20 elements"),
+        ([slice(None)], "everywhere"),
+    ],
+)
+def test_where_no_mistake_fits_it_is_told_where_the_errors_sit(places, where):
+    report = check_backward(linear, at_places(*places), X, W, B, raise_on_failure=False)
+    assert report.diagnoses == ()
+    assert report.notes[-1].startswith(NOTHING + where)
