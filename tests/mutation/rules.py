@@ -1,6 +1,6 @@
 """Are the tests of the rules able to fail?  Break every rule in every small way, and see whether they do.
 
-    python -m tests.mutation.rules [--only NAME] [--sample N --seed S]
+    python -m tests.mutation.rules [--only NAME] [--sample N --seed S] [--again OUTPUT]
 
 The tests are collected once, and run once to see which of them reach which lines.  Then, for each mutant (`mutants`),
 a forked child puts the mistaken module in place of the right one and runs the tests that reach the changed line, the
@@ -224,6 +224,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", help="mutants whose file or function has this in its name")
     parser.add_argument("--sample", type=int, help="so many of them, chosen at random")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--again", type=Path, help="mutants that lived in an earlier run, whose output this file holds")
     parser.add_argument("--list", action="store_true", help="name the mutants, and run nothing")
     options = parser.parse_args(arguments)
 
@@ -232,6 +233,9 @@ def main(arguments: list[str] | None = None) -> int:
     for key in sorted(unknown):
         print("listed as equivalent, but no such mutant is made any more:", *key)
     chosen = [m for m in mutants if not options.only or options.only in f"{m.file} {m.function}"]
+    if options.again:
+        lived = {line.partition("): ")[2] for line in options.again.read_text().splitlines()}
+        chosen = [m for m in chosen if m.short in lived]
     if options.sample and options.sample < len(chosen):
         chosen = sorted(random.Random(options.seed).sample(chosen, options.sample))
     if options.list:

@@ -49,8 +49,8 @@ for function in [np.max, np.min, np.amax, np.amin, np.ptp]:
 for function in [np.cumsum, np.cumprod]:
     CASES.add(function, real(2, 3))
     CASES.add(function, real(2, 3), 0)
-    CASES.add(function, real(2, 3, 2), axis=-2)
-    CASES.add(function, a=real(2, 3), axis=1)
+    CASES.add(function, real(2, 3, 4), axis=-1)
+    CASES.add(function, a=real(2, 3, 2), axis=1)
     CASES.add(function, real(0, 3), axis=1)
     CASES.add(function, real(2, 0), axis=1)
     CASES.add(function, real(2, 0))
@@ -63,6 +63,7 @@ for ufunc in [np.add, np.multiply, np.maximum, np.minimum]:
         CASES.add((ufunc, method), spread_out(0, 4), axis=1)
     CASES.add((ufunc, "reduce"), spread_out(2, 3, 2), axis=(0, 2), keepdims=True)
     CASES.add((ufunc, "reduce"), spread_out(2, 3), axis=None)
+    CASES.add((ufunc, "accumulate"), spread_out(2, 3, 4), axis=0)
     CASES.add((ufunc, "outer"), real(2), between(2.5, 3.0, 3))
     CASES.add((ufunc, "outer"), real(2, 1), between(2.5, 3.0, 3))
 
