@@ -112,6 +112,7 @@ def test_a_query_without_a_key_gets_zero_and_passes_no_gradient(problem: tuple[A
     mask[0] = False
     out, cache = tiled.forward(query, key, value, mask)
     assert not out[..., 0, :].any()
+    np.testing.assert_array_equal(cache.total[..., 0, :], 1)  # so that one may divide by it
     grad_out = np.zeros_like(out)
     grad_out[..., 0, :] = 1
     for grad in tiled.backward(grad_out, cache)[:3]:
@@ -126,6 +127,26 @@ def test_huge_scores_overflow_nowhere_in_whatever_order_they_come(size: float, d
     out, cache = tiled.forward(query, keys, value)
     np.testing.assert_allclose(out, [[32.0], [0.0]] if size > 0 else [[0.0], [32.0]], atol=1e-6)
     assert all(np.isfinite(grad).all() for grad in tiled.backward(np.ones_like(out), cache)[:3])
+
+
+def test_a_query_with_small_scores_keeps_its_weights_beside_one_with_huge_ones() -> None:
+    query, key = np.array([[1.0], [1e4]]), np.array([[-1.0], [0.0], [1.0]])
+    out, _ = tiled.forward(query, key, key)
+    np.testing.assert_allclose(out, scaled_dot_product_forward(query, key, key)[0], rtol=1e-12)
+
+
+@given(problems())
+def test_all_that_is_kept_is_of_the_precision_of_what_was_given(problem: tuple[Any, ...]) -> None:
+    _, cache = tiled.forward(*problem)
+    assert {x.dtype for x in cache if x is not None and x is not cache.mask} == {problem[0].dtype}
+
+
+def test_a_mask_that_does_not_fit_is_refused_as_in_the_classroom() -> None:
+    query, key = np.ones((2, 3)), np.ones((4, 3))
+    with pytest.raises(TypeError, match="mask has dtype float64; expected bool"):
+        tiled.forward(query, key, key, np.ones((2, 4)))
+    with pytest.raises(ValueError, match=r"mask has shape \(4, 2\); expected \(..., 2, 4\)"):
+        tiled.forward(query, key, key, np.ones((4, 2), bool))
 
 
 @pytest.mark.parametrize("wide", range(3))
