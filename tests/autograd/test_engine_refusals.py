@@ -161,6 +161,10 @@ OF_FUNCTIONS = {
         lambda t: np.add(t, 1, dtype=float),
         "np.add: no derivative with dtype=<class 'float'>; leave dtype out (options that have one: none)",
     ),
+    "a list of Tensors for an array": (
+        lambda t: np.where(np.array([True, False, True]), [t[0], t[1], t[2]], t),
+        "np.where: argument 1 is a list of Tensors; join them with np.stack",
+    ),
     "a condition": (
         lambda t: np.where(t, 1.0, 2.0),
         "np.where: no derivative for argument 0; give it as a plain array (t.numpy())",

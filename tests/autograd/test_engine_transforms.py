@@ -212,6 +212,25 @@ def test_a_function_of_any_number_of_arrays_has_one_rule_that_is_told_the_place(
 
 
 @pytest.mark.usefixtures("_table_as_it_was")
+def test_an_argument_that_is_left_out_between_two_others_has_its_default():
+    def weighed(x, y=2.0, z=3.0):
+        return x * y * z
+
+    rules = (
+        (lambda g, ans, x, y, z: g * y * z),
+        (lambda g, ans, x, y, z: g * x * z),
+        (lambda g, ans, x, y, z: g * x * y),
+    )
+    f = register_rule(weighed, *rules)
+    t = tensor(5.0, requires_grad=True)
+    out = f(t, z=4.0)
+    assert out.item() == 40.0
+    out.backward()
+    assert t.grad == 8.0
+    assert f(z=t, x=1.0).item() == 10.0
+
+
+@pytest.mark.usefixtures("_table_as_it_was")
 def test_a_function_may_have_no_rule_for_any_argument():
     held = register_rule(lambda x: x * 2.0, None)
     assert held(tensor(A)).requires_grad is False

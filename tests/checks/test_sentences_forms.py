@@ -1,0 +1,116 @@
+"""What a diagnosis says of a wrong formula for a softmax, its logarithm or a layer norm: which term is off."""
+
+import numpy as np
+import pytest
+
+from acg_numpy.checks import check_backward
+from acg_numpy.checks.conduct import drifting
+
+X = 2 * np.random.default_rng(0).normal(size=(3, 5))
+
+
+def sums(values, axis=1):
+    return np.sum(values, axis=axis, keepdims=True)
+
+
+def means(values, axis=1):
+    return np.mean(values, axis=axis, keepdims=True)
+
+
+def softmax(x):
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    p = e / np.sum(e, axis=-1, keepdims=True)
+    return p, p
+
+
+def log_softmax(x):
+    shifted = x - np.max(x, axis=-1, keepdims=True)
+    y = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+    return y, y
+
+
+def layer_norm(x):
+    c = x - np.mean(x, axis=1, keepdims=True)
+    r = 1 / np.sqrt(np.mean(c * c, axis=1, keepdims=True) + 1e-5)
+    return c * r, (c * r, r)
+
+
+HELD = "the sum over the row is left out, as if the denominator did not depend on the scores"
+APART = "what comes back from there is left out, as if it did not depend on the input"
+ALL_ROWS = "summed over all rows together, and not over each"
+OTHER_AXIS = "summed over axis 0 where the softmax is along axis 1"
+DIAGONAL = "only the diagonal of the Jacobian of the softmax is used"
+
+OF_SOFTMAX = {
+    "the diagonal": (lambda g, p: g * p * (1 - p), "diagonal-softmax", DIAGONAL),
+    "no sum": (lambda g, p: g * p, "held-constant", HELD),
+    "a sum added": (lambda g, p: p * (g + sums(p * g)), "wrong-sign", "the sum over the row has the wrong sign"),
+    "a mean": (lambda g, p: p * (g - means(p * g)), "mean-for-sum", "an average over the row where a sum belongs"),
+    "a sum of g": (
+        lambda g, p: p * (g - sums(g)),
+        "stale-value",
+        "the sum over the row is of g, and not of g times the weights",
+    ),
+    "a mean of g": (
+        lambda g, p: p * (g - means(g)),
+        "stale-value",
+        "the average over the row is taken without weights",
+    ),
+    "no weights": (
+        lambda g, p: p * g - sums(p * g),
+        "stale-value",
+        "the row's sum is taken off without the factor P",
+    ),
+    "columns": (lambda g, p: p * (g - sums(p * g, 0)), "wrong-axis", OTHER_AXIS),
+    "everything": (lambda g, p: p * (g - np.sum(p * g)), "wrong-axis", ALL_ROWS),
+}
+
+OF_LOG_SOFTMAX = {
+    "the diagonal": (lambda g, y: g * (1 - np.exp(y)), "diagonal-softmax", DIAGONAL),
+    "no sum": (lambda g, y: g, "held-constant", HELD),
+    "a sum added": (lambda g, y: g + np.exp(y) * sums(g), "wrong-sign", "the sum over the row has the wrong sign"),
+    "a mean": (
+        lambda g, y: g - np.exp(y) * means(g),
+        "mean-for-sum",
+        "an average over the row where a sum belongs",
+    ),
+    "columns": (lambda g, y: g - np.exp(y) * sums(g, 0), "wrong-axis", OTHER_AXIS),
+    "everything": (lambda g, y: g - np.exp(y) * np.sum(g), "wrong-axis", ALL_ROWS),
+    "logarithms for weights": (lambda g, y: g - y * sums(g), "stale-value", "used for the weights"),
+}
+
+OF_LAYER_NORM = {
+    "no term of the spread": (lambda g, c: c[1] * (g - means(g)), "held-constant", APART),
+    "no term of the mean": (lambda g, c: c[1] * (g - c[0] * means(c[0] * g)), "held-constant", APART),
+    "neither": (lambda g, c: c[1] * g, "held-constant", APART),
+    "columns": (
+        lambda g, c: c[1] * (g - means(g, 0) - c[0] * means(c[0] * g, 0)),
+        "wrong-axis",
+        "reduced over (0,) where it is over (1,)",
+    ),
+    "centred but not divided": (
+        lambda g, c: c[1] * (g - means(g) - c[0] / c[1] * means(c[0] * g)),
+        "stale-value",
+        "used for the normalised one",
+    ),
+}
+
+FORMULAS = [
+    pytest.param(forward, *formula, id=f"{forward.__name__}: {name}")
+    for forward, formulas in ((softmax, OF_SOFTMAX), (log_softmax, OF_LOG_SOFTMAX), (layer_norm, OF_LAYER_NORM))
+    for name, formula in formulas.items()
+]
+
+
+@pytest.mark.parametrize(("forward", "backward", "mistake", "sentence"), FORMULAS)
+def test_a_wrong_formula_is_told_by_the_term_that_is_off(forward, backward, mistake, sentence):
+    best = check_backward(forward, backward, X, raise_on_failure=False).diagnoses[0]
+    assert best.mistake == mistake
+    assert sentence in best.evidence.split("; the gradient of the traced forward")[0]
+    assert best.confidence > 0.8
+
+
+def test_of_single_numbers_a_swing_is_told_from_chance():
+    one, other = [np.array([1.0])], [np.array([3.0])]
+    assert drifting("backward", [one, other, one, other]).mistake == "carries-over"
+    assert drifting("backward", [one, other, one, [np.array([7.0])]]).mistake == "random-backward"
