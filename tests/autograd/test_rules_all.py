@@ -174,6 +174,18 @@ def test_every_option_that_a_rule_takes_is_given_by_a_case():
     assert not wanted - given
 
 
+def test_every_ufunc_of_two_arrays_is_tried_with_each_of_them_broadcast():
+    """What is used more than once collects a gradient from every use."""
+    ufuncs = {key for key, entry in ENTRIES.items() if isinstance(key, np.ufunc) and type(entry) is Primitive}
+    wanted = {(ufunc.__name__, place) for ufunc in ufuncs if ufunc.nin == 2 for place in range(2)}
+    tried = set()
+    for case in CASES:
+        if case.key in ufuncs and len(case.inputs) == 2:
+            shape = np.shape(case.call(*case.inputs))
+            tried |= {(case.key.__name__, place) for place, x in enumerate(case.inputs) if x.shape != shape}
+    assert not wanted - tried
+
+
 def is_numpys(key):
     return isinstance(key, tuple | np.ufunc) or (getattr(key, "__module__", None) or "").startswith("numpy")
 
