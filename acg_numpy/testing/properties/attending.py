@@ -48,6 +48,7 @@ def attention_examples(
     queries: tuple[int, int] = (0, 3),
     magnitude: float | None = None,
     empty: bool = True,
+    least_batch: int = 1,
 ) -> Example:
     """Draw `query (..., L, d)`, `key (..., S, d)`, `value (..., S, Dv)` and a `mask (..., L, S)` or None.
 
@@ -61,6 +62,8 @@ def attention_examples(
         Bounds queries and keys, by default 2 or 10; values stay at 10.
     empty : bool
         Whether other axes may have size 0, where `using` allows it as well.
+    least_batch : int
+        The least size of a batch axis, if none is empty; if more than 1, there is a batch axis at least.
     """
     empty = empty and using.empty
     least = 0 if empty else 1
@@ -68,11 +71,14 @@ def attention_examples(
     L = side(codes[0], max(queries[0], least), queries[1])
     S = side(codes[1], max(keys[0], 0 if empty and using.masked != "any" else 1), keys[1])
     d, Dv = side(codes[2], 1, 5), side(codes[3], least, 3)
-    batch = tuple(side(code, least, 2) for code in codes[4:6])
-    batch = batch[: codes[6] % 3] if using.batch_axes is None else (batch * using.batch_axes)[: using.batch_axes]
-    shared = codes[7:11] if using.batch_axes is None else [0] * 4
+    batch = tuple(side(code, least and least_batch, 2) for code in codes[4:6])
+    if using.batch_axes is None:
+        batch, shared = batch[: codes[6] % 3 or least_batch - 1], codes[7:11]
+    else:
+        batch, shared = (batch * using.batch_axes)[: using.batch_axes], [0, 0, 0, 0]
     query_batch, key_batch, value_batch = (_broadcasting(batch, code) for code in shared[:3])
-    mask_batch = _broadcasting(np.broadcast_shapes(query_batch, key_batch, value_batch), shared[3])
+    scores_batch = np.broadcast_shapes(query_batch, key_batch)  # it is scores that are masked: values have no part
+    mask_batch = _broadcasting(scores_batch, shared[3])
     if magnitude is None:
         magnitude = (10.0, 2.0)[codes[11] % 2]  # at 10, one key is mostly far ahead of the others
 
@@ -179,6 +185,12 @@ def slack(using: Conventions, *calls: Inputs) -> float:
 def at(x: Array, axis: int, places: Any) -> Array:
     """Some places of one axis, as a new array in the order asked for."""
     return np.ascontiguousarray(np.take(x, np.asarray(places, dtype=np.intp), axis=axis))
+
+
+def two_places(draw: Any, number: int) -> Example:
+    """Draw two different places of an axis."""
+    first, further = draw(st.integers(0, number - 1)), draw(st.integers(1, number - 1))
+    return {"first": first, "second": (first + further) % number}
 
 
 def exchanged(number: int, first: int, second: int) -> list[int]:

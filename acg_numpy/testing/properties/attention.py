@@ -20,6 +20,7 @@ from acg_numpy.testing.properties.attending import (
     attention_examples,
     exchanged,
     slack,
+    two_places,
 )
 from acg_numpy.testing.properties.comparing import between, has_form, largest, left_alone, rounding, same
 from acg_numpy.testing.properties.running import (
@@ -244,8 +245,7 @@ def adding_a_vector_to_every_key_changes_nothing(
 
 
 def _two_keys(draw: Any, using: Conventions, given: Inputs) -> Example:
-    places = st.integers(0, given.key.shape[-2] - 1)
-    return {"first": draw(places), "second": draw(places)}
+    return two_places(draw, given.key.shape[-2])
 
 
 @state(
@@ -305,8 +305,7 @@ def bounds(using: Conventions, given: Inputs) -> tuple[Array, Array]:
 
 
 def _two_queries(draw: Any, using: Conventions, given: Inputs) -> Example:
-    places = st.integers(0, given.query.shape[-2] - 1)
-    return {"first": draw(places), "second": draw(places)}
+    return two_places(draw, given.query.shape[-2])
 
 
 @state(
@@ -333,7 +332,11 @@ def a_query_is_independent_of_those_beside_it(
     same(attend(given)[..., [first], :], attend(given.at_queries([first])), slack(using, given))
 
 
-@state("batch", "An element of a batch is what it is when computed alone.", drawn(queries=(1, 3)))
+@state(
+    "batch",
+    "An element of a batch is what it is when computed alone.",
+    drawn(keys=(2, 4), queries=(1, 3), empty=False, least_batch=2),
+)
 def a_batch_is_independent_of_its_neighbours(attend: Attention, using: Conventions, given: Inputs) -> None:
     out = attend(given)
     same(np.zeros(out.shape), np.zeros(given.out_shape))

@@ -91,7 +91,7 @@ def check_embedding(
 
 @st.composite
 def lookups(draw: Any, using: Conventions) -> Example:
-    """Draw a table, and ids into it: of any shape, any width of integers, often repeated."""
+    """Draw a table, and ids into it: of any shape, of 64 or 32 bits, often repeated."""
     least = 0 if using.empty else 1
     axes = (0, 2) if using.row_axes is None else (using.row_axes, using.row_axes)
     row = draw(shapes(min_dims=axes[0], max_dims=axes[1], max_side=3, min_side=least))
@@ -100,7 +100,7 @@ def lookups(draw: Any, using: Conventions) -> Example:
     ids_shape = draw(shapes(min_dims=0, max_dims=2, max_side=3, min_side=least))
     size = int(np.prod(ids_shape))
     ids = draw(st.lists(st.integers(0, num_rows - 1), min_size=size, max_size=size))
-    width = draw(st.sampled_from([np.int64, np.int32, np.int16]))
+    width = draw(st.sampled_from([np.int64, np.int32]))
     return {"table": table, "ids": np.array(ids, dtype=width).reshape(ids_shape)}
 
 
@@ -178,8 +178,11 @@ def _refused(using: Conventions, below: bool) -> st.SearchStrategy[Example] | No
 
 
 def _refuses(embedding: Any, table: Array, ids: Array) -> None:
+    got: Any
     try:
-        out = embedding(table, ids)
+        got = np.asarray(embedding(table, ids))
     except IndexError:
         return
-    raise Difference("an IndexError", np.asarray(out))
+    except Exception as error:
+        got = f"{type(error).__name__}: {error}"
+    raise Difference("an IndexError", got)

@@ -10,6 +10,7 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
+from hypothesis._settings import local_settings
 from hypothesis.errors import Flaky, HypothesisException
 
 from acg_numpy.testing.properties.comparing import Difference
@@ -18,6 +19,9 @@ from acg_numpy.testing.violation import PropertyViolation
 Example: TypeAlias = dict[str, Any]
 ROUND = 10  # examples before starting afresh: Hypothesis goes on to vary each of its examples five times, and of fifty
 # in one go some fifteen have shapes of their own, of five times ten some forty
+
+PHASES = (Phase.generate, Phase.shrink)  # nothing replayed from elsewhere, and no explanations
+UNFIT = {"nested_given", "differing_executors", "too_slow"}  # health checks of tests, which this is not
 
 UNCHANGED = "The inputs are left as they were."
 REPEATABLE = "Asked again, whatever was asked in between, it gives the same output."
@@ -158,16 +162,16 @@ def search(examples: st.SearchStrategy[Any], look: Callable[[Any], None], max_ex
         derandomize=False,
         report_multiple_bugs=False,
         print_blob=False,
-        phases=(Phase.generate, Phase.shrink),
+        phases=PHASES,
         verbosity=hypothesis.Verbosity.normal,
-        suppress_health_check=[HealthCheck.nested_given, HealthCheck.differing_executors, HealthCheck.too_slow],
+        suppress_health_check=[check for check in HealthCheck if check.name in UNFIT],
     )
-    test = quiet(hypothesis.given(examples)(look))
-    if seed is not None:
-        test = hypothesis.seed(seed)(test)
     # Flaky: it went wrong, and at the second look did not.  An implementation that answers differently when asked again
     # is wrong as well, and what it answered is on record.
-    with suppress(Found, Flaky):
+    with suppress(Found, Flaky), local_settings(quiet):  # local: an enclosing `@given` is asked whether it allows this
+        test = quiet(hypothesis.given(examples)(look))
+        if seed is not None:
+            test = hypothesis.seed(seed)(test)
         test()
 
 

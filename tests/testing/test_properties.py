@@ -1,0 +1,279 @@
+"""What a check says and how it behaves: small counterexamples in code, conventions, and peace with other tests."""
+
+import pickle
+import traceback
+import warnings
+from typing import Any
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from acg_numpy.testing import PropertyViolation
+from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax
+from acg_numpy.testing.violation import as_code
+from tests.testing.wrong.attention import (
+    mean_where_all_is_masked,
+    not_a_number_where_all_is_masked,
+    right,
+    scale_forgotten,
+    softmax,
+)
+
+
+def violation_of(attention: Any, **options: Any) -> PropertyViolation:
+    with pytest.raises(PropertyViolation) as caught:
+        check_attention(attention, **options)
+    return caught.value
+
+
+# What it says.
+
+
+def test_the_example_refutes_the_implementation_when_pasted() -> None:
+    violation = violation_of(scale_forgotten, only=["scale"])
+    pasted: dict[str, Any] = {}
+    code = str(violation).split("\n\n")[2]
+    exec("\n".join(line.strip() for line in code.splitlines()), {"np": np}, pasted)
+    assert pasted.keys() == violation.example.keys() == {"query", "key", "value"}
+    for name, array in pasted.items():
+        np.testing.assert_array_equal(array, violation.example[name])
+    value = np.zeros_like(pasted["value"])
+    value[..., 0, :] = 1
+    np.testing.assert_array_equal(scale_forgotten(pasted["query"], pasted["key"], value), violation.got)
+    np.testing.assert_allclose(right(pasted["query"], pasted["key"], value), violation.expected)
+
+
+def test_the_counterexample_is_small() -> None:
+    example = violation_of(scale_forgotten, only=["scale"]).example
+    assert example["query"].shape == (1, 2)  # with one feature there is no scale to forget
+    assert example["key"].shape == (2, 2)
+    assert sum(np.count_nonzero(x) for x in example.values()) <= 3
+    assert all(abs(x).max() <= 1 for x in example.values())
+
+
+def test_the_message_is_the_property_the_example_and_both_answers() -> None:
+    violation = violation_of(lambda query, key, value, mask=None: 2 * right(query, key, value, mask), only=["one-key"])
+    assert str(violation) == (
+        "One key gives its value, whatever is asked.\n\n"
+        'The smallest counterexample found (property "one-key"):\n\n'
+        "    query = np.array([[0.0]])\n    key = np.array([[0.0]])\n    value = np.array([[1.0]])\n\n"
+        "expected: np.array([[1.0]])\ngot:      np.array([[2.0]])"
+    )
+    assert violation.property == "One key gives its value, whatever is asked."
+    assert violation.name == "one-key"
+
+
+def test_no_line_of_hypothesis_is_in_the_traceback() -> None:
+    violation = violation_of(scale_forgotten)
+    text = "".join(traceback.format_exception(violation))
+    assert "hypothesis/" not in text
+    assert "alsifying" not in text
+
+
+def test_an_exception_on_valid_inputs_is_a_violation_from_that_exception() -> None:
+    def fragile(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        if key.shape[-2] == 3:
+            raise TypeError("three keys are too many")
+        return right(query, key, value, mask)
+
+    violation = violation_of(fragile)
+    assert isinstance(violation.__cause__, TypeError)
+    assert violation.got == "TypeError: three keys are too many"
+    assert violation.example["key"].shape == (3, 1)
+
+
+def test_an_example_is_shown_as_it_was_before_it_was_written_into() -> None:
+    def doubling(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        value *= 2
+        return right(query, key, value / 2, mask)
+
+    violation = violation_of(doubling, only=["unchanged"])
+    np.testing.assert_array_equal(violation.got, 2 * violation.example["value"])
+
+
+def test_an_answer_that_changes_from_call_to_call_is_a_violation_too() -> None:
+    rng = np.random.default_rng(0)
+
+    def noisy(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        return right(query, key, value, mask) + (rng.random() < 0.02)
+
+    violation = violation_of(noisy, only=["convex-hull"], max_examples=400)
+    assert violation.property.startswith("An output lies between")
+
+
+def test_a_violation_can_be_pickled() -> None:
+    violation = violation_of(scale_forgotten, only=["scale"])
+    restored = pickle.loads(pickle.dumps(violation))
+    assert str(restored) == str(violation)
+    assert restored.name == "scale"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([[0.1, -np.inf], [np.nan, 1e-30]]),
+        np.array([0.1], np.float32),
+        np.array([[True], [False]]),
+        np.zeros((2, 0, 3), np.float32),
+        np.array(3, np.int32),
+    ],
+    ids=str,
+)
+def test_code_makes_the_array_that_it_was_made_from(value: Any) -> None:
+    made = eval(as_code(value), {"np": np})
+    assert made.dtype == value.dtype
+    np.testing.assert_array_equal(made, value)
+
+
+# What may differ by convention.
+
+
+def test_a_query_without_keys_gets_what_the_convention_says() -> None:
+    check_attention(not_a_number_where_all_is_masked, masked="nan", only=["masked-row", "masked-key"])
+    check_attention(mean_where_all_is_masked, masked="any", max_examples=10)
+    assert violation_of(right, masked="nan", only=["masked-row"]).name == "masked-row"
+
+
+def test_an_attention_without_a_mask_is_asked_nothing_about_it() -> None:
+    check_attention(lambda query, key, value: right(query, key, value), takes_mask=False, max_examples=10)
+
+
+def test_an_attention_of_so_many_batch_axes_gets_just_these() -> None:
+    def two_axes(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        batch, heads, num_queries, _ = query.shape
+        scores = np.einsum("bhid,bhjd->bhij", query, key) / query.dtype.type(np.sqrt(query.shape[-1]))
+        assert mask is None or mask.shape == (batch, heads, num_queries, key.shape[-2])
+        scores = scores if mask is None else np.where(mask, scores, -np.inf)
+        return np.einsum("bhij,bhje->bhie", softmax(scores), value)
+
+    check_attention(two_axes, batch_axes=2, max_examples=10)
+
+
+def test_an_attention_that_refuses_empty_axes_can_be_checked() -> None:
+    def nothing_empty(*inputs: Any) -> Any:
+        assert all(x.size for x in inputs)
+        return right(*inputs)
+
+    check_attention(nothing_empty, empty=False, max_examples=10)
+    assert violation_of(nothing_empty).got.startswith("AssertionError")
+
+
+def test_an_approximation_can_be_checked_by_its_own_tolerance() -> None:
+    def rounded(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        return right(*(x.astype(np.float32) for x in (query, key, value)), mask).astype(query.dtype)
+
+    check_attention(rounded, rtol=1e-4, max_examples=10)
+
+
+def test_an_embedding_may_do_as_it_likes_outside_its_table() -> None:
+    check_embedding(lambda table, ids: np.array(table[ids]), outside="any")
+
+
+@pytest.mark.parametrize(
+    ("check", "option"),
+    [
+        (check_attention, {"masked": "no"}),
+        (check_attention, {"only": ["convexhull"]}),
+        (check_softmax, {"masked": "no"}),
+        (check_embedding, {"outside": "no"}),
+    ],
+)
+def test_an_option_that_does_not_exist_is_refused_by_name(check: Any, option: Any) -> None:
+    with pytest.raises(ValueError, match="|".join(["no", "convexhull"])):
+        check(right, **option)
+
+
+# How it behaves among other tests.
+
+
+@settings(max_examples=3)
+@given(st.integers(1, 3))
+def test_a_check_may_be_made_within_a_property_test(factor: int) -> None:
+    check_softmax(lambda scores: softmax(scores * factor / factor), masked="any", empty=False, max_examples=5)
+
+
+def test_a_check_is_the_same_in_every_run_unless_told_otherwise() -> None:
+    def calls(**options: Any) -> list[bytes]:
+        seen: list[bytes] = []
+
+        def recording(scores: Any) -> Any:
+            seen.append(scores.tobytes())
+            return softmax(scores)
+
+        check_softmax(recording, only=["form"], **options)
+        return seen
+
+    assert calls() == calls()
+    assert calls() != calls(seed=1)
+    assert calls(seed=None) != calls(seed=None)
+
+
+def test_a_profile_does_not_change_a_check() -> None:
+    count = [0]
+
+    def counting(scores: Any) -> Any:
+        count[0] += 1
+        return softmax(scores)
+
+    before = hypothesis.settings.default
+    hypothesis.settings.register_profile("hardly", max_examples=1, phases=[])
+    try:
+        hypothesis.settings.load_profile("hardly")
+        check_softmax(counting, only=["form"], max_examples=30)
+    finally:
+        hypothesis.settings.register_profile("as before", before)
+        hypothesis.settings.load_profile("as before")
+    assert count[0] == 30
+
+
+def test_floating_point_warnings_are_an_exception_only_where_the_property_is_about_them() -> None:
+    def warning(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        warnings.warn("overflow encountered in exp", RuntimeWarning, stacklevel=1)
+        return right(query, key, value, mask)
+
+    assert violation_of(warning, max_examples=5).name == "large-scores"
+
+
+# Backward passes.
+
+
+def square(x: Any) -> tuple[Any, Any]:
+    return x * x, x
+
+
+numbers = st.tuples(st.integers(-5, 5).map(float))
+
+
+def test_a_wrong_backward_is_shown_at_the_smallest_inputs_with_the_report() -> None:
+    with pytest.raises(PropertyViolation) as caught:
+        check_backward_pair(square, lambda grad_out, x: grad_out * x, numbers)
+    violation = caught.value
+    assert violation.example == {"x": 1.0}
+    assert "numeric derivative" in violation.expected
+    assert "constant-factor" in violation.got
+
+
+def test_a_backward_that_raises_is_a_violation() -> None:
+    def raising(grad_out: Any, x: Any) -> Any:
+        raise KeyError("x")
+
+    with pytest.raises(PropertyViolation, match="KeyError") as caught:
+        check_backward_pair(square, raising, numbers)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_kink_among_the_inputs_is_no_violation() -> None:
+    def size(x: Any) -> tuple[Any, Any]:
+        return np.maximum(x, -x), np.sign(x)
+
+    check_backward_pair(size, lambda grad_out, sign: grad_out * sign, numbers)
+
+
+def test_options_of_check_backward_are_passed_on() -> None:
+    check_backward_pair(square, lambda grad_out, x: 2 * grad_out * x, numbers, names=["number"], second_order=True)
+    with pytest.raises(PropertyViolation) as caught:
+        check_backward_pair(square, lambda grad_out, x: 3 * grad_out * x, numbers, names=["number"], method="complex")
+    assert set(caught.value.example) == {"number"}
