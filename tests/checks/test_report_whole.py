@@ -1,10 +1,12 @@
 """A report as it is printed, whole: of results made up for it, so that every number is known."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from acg_numpy.checks.confusion import Confusion
 from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
 from acg_numpy.checks.report import GradientMismatch, GradientReport
 from acg_numpy.checks.verdicts import InputComparison
@@ -194,6 +196,7 @@ def test_the_first_line_says_how_it_failed():
     coarse = compared("x", [2.0, 1.0], [2.0, 1.0], undecided=[0, 1])
     heads = {
         "FAILED, w is wrong": passed(right, wrong),
+        "FAILED, w, w and w are wrong": passed(wrong, wrong, wrong),
         "FAILED, not in the form expected": passed(right, faults=("it is not",)),
         "FAILED, w is wrong and not in the form expected": passed(wrong, faults=("it is not",)),
         "FAILED, nothing could be decided, the numeric derivative is too coarse here; 2 elements undecided": passed(
@@ -277,3 +280,17 @@ def test_counts_are_those_of_the_elements():
     assert passed(compared("x", [1.0], [1.0], undecided=[0])).nothing_decided
     assert not passed(nothing).nothing_decided
     assert list(report.per_input) == ["x"]
+
+
+def test_a_confusion_table_has_a_line_for_every_expected_mistake():
+    cases = [("a", "wrong-sign", "wrong-sign")] * 3 + [("b", "wrong-sign", None), ("c", "last-only", "wrong-sign")] * 2
+    confusion = Confusion(Counter(cases))
+    assert str(confusion).splitlines() == [
+        "expected    cases  right  named otherwise",
+        "last-only       2      0  wrong-sign 2",
+        "wrong-sign      5      3  (nothing) 2",
+        "all             7      3  recall 42.9%, precision 60.0%",
+    ]
+    assert confusion.confused == [("b", "wrong-sign", None, 2), ("c", "last-only", "wrong-sign", 2)]
+    assert (confusion.cases, confusion.named, confusion.rightly) == (7, 5, 3)
+    assert (Confusion(Counter()).recall, Confusion(Counter()).precision) == (1.0, 1.0)

@@ -69,6 +69,14 @@ def masked(x, mask):
     return np.where(mask, x, 0.0) * x, x
 
 
+def tall(x, b):
+    return x + np.reshape(b, (3, 1)), None
+
+
+def column(x, b):
+    return x * b, (x, b)
+
+
 def product(a, b):
     return a @ b, (a, b)
 
@@ -162,6 +170,21 @@ SAID = {
         bias_from(lambda g: np.sum(g, axis=1)),
         "wrong-axis",
         "what comes back from there is summed over axes (1,)",
+    ),
+    "not summed behind a reshape": (
+        (tall, lambda g, c: (g, g), X, RNG.normal(size=3)),
+        "missing-broadcast-sum",
+        "the gradient of b is not summed over axis 1, along which the input was broadcast",
+    ),
+    "summed over rows and not columns, behind a reshape": (
+        (tall, lambda g, c: (g, np.sum(g, axis=0)), X, RNG.normal(size=3)),
+        "wrong-axis",
+        "what comes back from there is summed over axes (0,)",
+    ),
+    "not summed, and something else than g": (
+        (column, lambda g, c: (g * c[1], g * c[0]), X, RNG.normal(size=(3, 1))),
+        "missing-broadcast-sum",
+        "the gradient of b is not summed over axis 1, along which the input was broadcast",
     ),
     "an axis kept": (
         bias_from(lambda g: np.sum(g, axis=0, keepdims=True)),
