@@ -57,6 +57,13 @@ class TestPowers:
         assert grad(np.power, (0, 1))(zero, zero) == (0.0, 0.0)
         assert second(lambda x: x**0)(zero) == 0.0
 
+    def test_the_slope_at_power_zero_changes_with_the_power(self, dtype):
+        """d/dy d/dx x**y = x**(y - 1) (1 + y log x), which is 1 / x at y = 0, in whichever order it is taken."""
+        x, y = np.array([2.0, 4.0], dtype), np.zeros(2, dtype)
+        by_y = grad(lambda y: np.sum(grad(lambda x: np.sum(x**y))(x)))(y)
+        by_x = grad(lambda x: np.sum(grad(lambda y: np.sum(x**y))(y)))(x)
+        assert by_y.tolist() == by_x.tolist() == [0.5, 0.25]
+
     def test_zero_to_a_power_is_flat_in_the_power(self, dtype):
         y = np.array([1.0, 2.0, 0.5], dtype)
         assert grad(lambda y: np.sum(0.0**y))(y).tolist() == [0, 0, 0]

@@ -69,13 +69,13 @@ register_rule(np.reciprocal, lambda g, ans, x: over(-g, x * x))
 
 
 def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """y x**(y - 1); where y = 0 the function is constant, also at x = 0."""
+    """y x**(y - 1); at y = 0 the function is constant in x, also at x = 0."""
     base = x
     if np.count_nonzero(x) < x.size and np.any(np.less(y, 1)):  # an infinite slope: a gradient of nothing stays nothing
         base = np.where((x == 0) & np.less(y, 1) & (g == 0), 1.0, x)
     if isinstance(y, int | float):
         return unbroadcast(g * (y * base ** (y - 1)) if y != 0 else g * 0.0, x)
-    constant = y == 0
+    constant = (y == 0) & (x == 0)  # elsewhere y = 0 is a point like others, with slope 1 / x in y
     if not np.any(constant):
         return unbroadcast(g * y * base ** (y - 1), x)
     return unbroadcast(g * np.where(constant, 0.0, y * base ** np.where(constant, 1.0, y - 1)), x)
