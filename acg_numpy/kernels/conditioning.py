@@ -53,7 +53,7 @@ def condition_forward(
     kernel: str,
     groups: Groups,
     with_weights: bool,
-    sparse_grad: bool = False,
+    sparse_grad: bool,
 ) -> tuple[Any, Any]:
     """Condition users on domains.
 

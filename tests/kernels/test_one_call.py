@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.kernels.conditioning import condition_backward, condition_forward, groups_for
 
 KERNELS = ("classroom", "absorbed", "grouped", "gathered")
@@ -25,7 +26,7 @@ class Call(NamedTuple):
 def calls(draw: st.DrawFn, dtype: Any = np.float64) -> Call:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     N, T, G, H = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(0, 2)), draw(st.integers(1, 3))
-    D, K, users = H * draw(st.integers(1, 3)), T + G, draw(st.integers(1, 9))
+    D, K, users = H * draw(st.integers(1, 3)), T + G, draw(st.integers(0, 9))
     every = draw(st.booleans())
     ids = rng.permutation(N)[: draw(st.integers(1, N))] if every else rng.integers(0, N, users)
     rows = (users, len(ids)) if every else (users,)
@@ -93,6 +94,17 @@ def test_each_kernel_gives_the_numbers_of_the_classroom(kernel: str, data: st.Da
     for found, known in zip(backward(call, outputs, cache), backward(call, expected, kept), strict=True):
         if known is not None:
             np.testing.assert_allclose(found, known, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@kernels
+@given(calls())
+def test_the_table_s_gradient_is_row_sparse_only_where_it_is_wanted(kernel: str, sparse: bool, call: Call) -> None:
+    call.options["sparse_grad"] = sparse
+    outputs, cache = forward(call, kernel)
+    grads = condition_backward(outputs if call.options["with_weights"] else outputs[0], cache)
+    shared = kernel == "classroom" or not call.options["groups"].counts.sum()
+    assert isinstance(grads[1], np.ndarray if shared or not sparse else RowSparseGradient)
 
 
 @kernels

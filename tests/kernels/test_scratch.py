@@ -52,12 +52,12 @@ class TestScratch:
 
     def test_what_is_too_large_is_not_kept(self, scratch: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "MOST", 32)
-        assert np.shares_memory(scratch.get("a", (4,), double), scratch.get("a", (4,), double))
-        kept = scratch.buffers["a", double]
-        huge = scratch.get("a", (5,), double)
-        assert huge.shape == (5,)
-        assert huge.dtype == double
-        assert scratch.buffers["a", double] is kept
+        assert np.shares_memory(scratch.get("a", (8,), single), scratch.get("a", (8,), single))
+        kept = scratch.buffers["a", single]
+        huge = scratch.get("a", (9,), single)
+        assert huge.shape == (9,)
+        assert huge.dtype == single
+        assert scratch.buffers["a", single] is kept
 
     def test_each_thread_has_its_own(self, scratch: Scratch) -> None:
         mine, theirs = scratch.get("a", (4,), double), []
