@@ -9,7 +9,6 @@ from acg_numpy.cli.parsing import Subcommands, add_json, add_quiet, add_run_opti
 
 if TYPE_CHECKING:
     from acg_numpy.data import World
-    from acg_numpy.training import Result
 
 DESCRIPTION = """\
 Make a small world of users, domains and items, train a conditioner in it, compare it with simpler models, and say what
@@ -22,7 +21,7 @@ examples:
 """
 
 FILES = """\
-DIR gets what `acg train` writes; `acg train --help` lists it.
+DIR gets what `acg train` writes, `acg train --help` lists it, and where the world has tastes taste_map.png.
 
 exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted by Ctrl-C,
 after the state was saved, from which the same command with --resume goes on.
@@ -69,7 +68,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the world, train, write, and tell the story."""
-    from acg_numpy.cli import job
+    from acg_numpy.cli import job, pictures
     from acg_numpy.data import make_world
     from acg_numpy.training import report
 
@@ -77,7 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
     world = make_world(arguments.world, seed=arguments.seed)
     if not arguments.quiet and not arguments.json:
         _say("The world", introduction(world))
-    result = job.run(world.interactions, arguments.out, arguments, given(arguments, ("seed", "seeds", "epochs")))
+    fit_options = given(arguments, ("seed", "seeds", "epochs"))
+    result = job.run(world.interactions, arguments.out, arguments, fit_options, world)
     if arguments.json:
         print(job.as_json(result))
         return
@@ -86,9 +86,10 @@ def run(arguments: argparse.Namespace) -> None:
         return
     print()
     if world.kind == "tastes":
-        _say("Did tokens become tastes?", agreement(world, result))
+        _say("Did tokens become tastes?", pictures.agreement(world, result))
     print("Open next")
     for path, what in (
+        (arguments.out / "report.html", "all of this as a page, with every picture and how it is read"),
         (arguments.out / "attention_map.png", "where attention went, for four held-out users, a row for each head"),
         (arguments.out / "baselines.png", "how the models stand beside each other"),
         (arguments.out / "loss_curve.png", "how training went"),
@@ -105,27 +106,6 @@ def introduction(world: "World") -> str:
     names = ", ".join(data.domains.tolist())
     facts = {"users": len(data.users), "items": len(data.columns(0)), "domains": names, "taken": data.matrix.nnz}
     return f"{WORLDS[world.kind]}\n\n{TASK}".format(**facts)
-
-
-def agreement(world: "World", result: "Result") -> str:
-    """Compare the first run's attention on held-out users with the tastes that count for them, domain by domain."""
-    import numpy as np
-
-    from acg_numpy.cli.job import attention_of
-    from acg_numpy.data import taste_agreement
-
-    rng = np.random.default_rng(result.arguments["seed"])
-    found, by_chance = [], []
-    for domain in np.unique(result.split.test[:, 1]).tolist():
-        users = result.split.test[result.split.test[:, 1] == domain, 0]
-        attention, weights = attention_of(result, users, domain), world.weights[users, domain]
-        found.append(taste_agreement(attention, weights))
-        by_chance.append(taste_agreement(attention, rng.permutation(weights)))
-    return (
-        "Nothing told the model what the tastes are. Give each taste the token of a head that goes with it best, "
-        "domain by domain, on held-out users: the mean correlation of attention to the token and weight of the taste "
-        f"is {np.mean(found):.2f}. With the users' tastes exchanged at random it is {np.mean(by_chance):.2f}."
-    )
 
 
 def _say(title: str, text: str) -> None:

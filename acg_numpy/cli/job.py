@@ -7,36 +7,51 @@ import json
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from acg_numpy.autograd import no_grad
+from acg_numpy import __version__
+from acg_numpy.cli import pictures
 from acg_numpy.cli.layout import WIDTH, table
 from acg_numpy.cli.progress import Shown
-from acg_numpy.data import Interactions
-from acg_numpy.plots import attention_map, baselines, loss_curve, save
-from acg_numpy.shapes import Array
-from acg_numpy.training import TRAINED, Interrupted, Progress, Result, fit, replacing
+from acg_numpy.data import Interactions, World
+from acg_numpy.plots import save
+from acg_numpy.training import TRAINED, Interrupted, Progress, Result, fit, replacing, report
+from acg_numpy.training.page import Picture, Section, page_html, page_markdown, with_literal_names
 
-USERS_DRAWN = 4  # with all their heads, in the attention map
-LONGEST_LABEL = 24  # letters
+TITLE = "What the run came to"
+PICTURES = (
+    *("attention_map.png", "attention_by_domain.png", "attention_entropy.png", "attention_through_training.png"),
+    *("token_items.png", "taste_map.png", "baselines.png", "loss_curve.png"),
+)
 
 
 def run(
-    interactions: Interactions, folder: Path, arguments: argparse.Namespace, fit_options: Mapping[str, Any]
+    interactions: Interactions,
+    folder: Path,
+    arguments: argparse.Namespace,
+    fit_options: Mapping[str, Any],
+    world: World | None = None,
 ) -> Result:
-    """Train, and write all files; what was given on the command line goes into run.json."""
+    """Train, and write all files; what was given on the command line goes into run.json.
+
+    With the world that the interactions were made up in, the report says what became of its tastes.
+    """
     folder.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made is known at once
     try:
-        return _run(interactions, folder, arguments, fit_options)
+        return _run(interactions, folder, arguments, fit_options, world)
     except KeyboardInterrupt as stop:  # while the files are written, too, there is a state to go on from
         raise Interrupted(*stop.args) from None
 
 
 def _run(
-    interactions: Interactions, folder: Path, arguments: argparse.Namespace, fit_options: Mapping[str, Any]
+    interactions: Interactions,
+    folder: Path,
+    arguments: argparse.Namespace,
+    fit_options: Mapping[str, Any],
+    world: World | None = None,
 ) -> Result:
     state = folder / "last.npz"
     if not arguments.quiet and state.exists() != arguments.resume:
@@ -50,58 +65,57 @@ def _run(
     told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
     result = dataclasses.replace(result, arguments={**told, **result.arguments})
     result.write(folder)
-    draw(result, folder)
+    draw(result, folder, world)
     return result
 
 
-def draw(result: Result, folder: Path) -> None:
-    """Draw the pictures of the first run."""
-    users, domain = drawn_pairs(result)
-    attention = attention_of(result, users, domain)
-    name = label(result.interactions.domains[domain])
-    tokens = result.conditioner.domain_embedding.tokens_per_domain
-    labels = [f"{name} {t}" if t < tokens else f"global {t - tokens}" for t in range(attention.shape[-1])]
-    _picture(folder / "loss_curve.png", loss_curve, result.history)
-    _picture(folder / "baselines.png", baselines, result.metrics)
-    _picture(
-        folder / "attention_map.png",
-        attention_map,
-        attention,
-        row_labels=[label(user) for user in result.interactions.users[users]],
-        token_labels=labels,
-    )
+def draw(result: Result, folder: Path, world: World | None = None) -> None:
+    """Draw the pictures of the first run, and lay them out with the table and what it means: report.html, report.md."""
+    sections, drawings = tell(result, world)
+    images = {drawing.picture.file: _drawn(drawing) for drawing in drawings}
+    for file in PICTURES:
+        if file in images:
+            _write(folder / file, images[file])
+        else:
+            (folder / file).unlink(missing_ok=True)  # of an earlier run
+    metrics = with_literal_names(result.metrics)
+    introduction = [*report.facts(metrics), "", *report.verdicts(metrics)]
+    made = f"Made by acg_numpy {__version__} with seed {result.arguments['seed']}."
+    kept = "All figures are in metrics.json, versions and arguments in run.json."
+    _write(folder / "report.md", page_markdown(TITLE, introduction, sections).encode())
+    _write(folder / "report.html", page_html(TITLE, introduction, sections, images, f"{made} {kept}").encode())
+
+
+def tell(result: Result, world: World | None = None) -> tuple[list[Section], list[pictures.Drawing]]:
+    """Put the report together: what is said under each heading, and the drawings that stand there."""
+    metrics = with_literal_names(result.metrics)
+    depends = report.dependence(metrics)[2:]  # without a heading of its own
+    models, training = [pictures.baselines(result)], [pictures.loss_curve(result)]
+    where = [pictures.attention_map(result), pictures.attention_by_domain(result), pictures.attention_entropy(result)]
+    meaning, tastes = [pictures.token_items(result)], []
+    if (through := pictures.attention_through_training(result)) is not None:
+        training.append(through)
+    if world is not None and world.kind == "tastes":
+        meaning.append(pictures.taste_map(result, world))
+        tastes = [pictures.agreement(world, result)]
+    sections = [
+        Section("How well the conditions rank", report.ranking(metrics), _pictures(models)),
+        Section("Where attention went", (), _pictures(where)),
+        Section("What tokens stand for", (), _pictures(meaning), tastes),
+        Section("How training went", (), _pictures(training)),
+    ]
+    if depends:
+        sections.insert(1, Section("What the condition depends on", depends[1:]))
+    return sections, [*models, *where, *meaning, *training]
+
+
+def _pictures(drawings: list[pictures.Drawing]) -> list[Picture]:
+    return [drawing.picture for drawing in drawings]
 
 
 def as_json(result: Result) -> str:
     """Write the metrics as metrics.json has them, in ASCII for any terminal."""
     return json.dumps(result.metrics, indent=2, allow_nan=False)
-
-
-def drawn_pairs(result: Result) -> tuple[Array, int]:
-    """Choose whom to draw: the first held-out users of the largest domain that has any."""
-    test = result.split.test
-    domain = int(test[:, 1].min())
-    return test[test[:, 1] == domain][:USERS_DRAWN, 0], domain
-
-
-def attention_of(result: Result, users: Array, domain: int) -> Array:
-    """Compute where the first run's attention goes for users in a domain, (B, H, K)."""
-    with no_grad():
-        _, attention = result.conditioner(result.user_vectors[users, domain], domain, return_attention=True)
-    weights: Array = attention.numpy()
-    return weights
-
-
-def label(name: str) -> str:
-    """Make any id fit for a picture: short, on one line, and no formula.
-
-    Examples
-    --------
-    >>> label("a$ b"), label("x" * 40)
-    ('a\\\\$ b', 'xxxxxxxxxxxxxxxxxxxxxxx…')
-    """
-    short = name if len(name) <= LONGEST_LABEL else name[: LONGEST_LABEL - 1] + "…"
-    return "".join(letter if letter.isprintable() else " " for letter in short).replace("$", r"\$")
 
 
 def for_terminal(markdown: str) -> str:
@@ -140,10 +154,14 @@ def _progress(epochs: int) -> Iterator[Progress | None]:
         yield shown
 
 
-def _picture(path: Path, plot: Callable[..., Any], data: Any, **options: Any) -> None:
-    picture = io.BytesIO()
+def _drawn(drawing: pictures.Drawing) -> bytes:
+    image = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # a box stands for the letter
-        save(picture, plot, data, **options)
+        save(image, drawing.plot, drawing.data, **drawing.options)
+    return image.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
     with replacing(path) as temporary:
-        temporary.write_bytes(picture.getvalue())
+        temporary.write_bytes(content)

@@ -27,9 +27,11 @@ INTERACTIONS is text in UTF-8 with a header: CSV (separated by commas or semicol
 its .item file beside it.  One row is one interaction: columns user, item, domain, and if you like rating and
 timestamp.
 
-DIR gets metrics.md (read this first), metrics.json, attention_map.png, baselines.png, loss_curve.png, conditions.npy
-(users x domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
-item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files of an earlier run are replaced.
+DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also on their own:
+attention_map.png, attention_by_domain.png, attention_entropy.png, attention_through_training.png, token_items.png,
+baselines.png and loss_curve.png.  Then metrics.md and metrics.json; conditions.npy (users x domains x dimensions,
+float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy, item_bias.npy, split.tsv,
+checkpoint.npz, interactions.npz and run.json.  Files of an earlier run are replaced.
 
 FILE of --user-vectors and --item-vectors is written by numpy.savez(FILE, ids=..., vectors=...): a vector of D numbers
 for each id (for users also one for each domain, (users, domains, D), with the names of the domains in domains=...).
@@ -125,4 +127,4 @@ def run(arguments: argparse.Namespace) -> None:
         return
     print(job.for_terminal(report.markdown(result.metrics)))
     print()
-    print(f"Everything is in {arguments.out}; begin with metrics.md and attention_map.png.")
+    print(f"Everything is in {arguments.out}; begin with report.html, or report.md in a terminal.")

@@ -8,7 +8,7 @@
 (1000, 5, 32)
 """
 
-from acg_numpy.data.agreement import taste_agreement
+from acg_numpy.data.agreement import taste_agreement, taste_assignment
 from acg_numpy.data.description import Description, describe_interactions
 from acg_numpy.data.factors import Factors, factorise
 from acg_numpy.data.interactions import DataError, Interactions
@@ -36,4 +36,5 @@ __all__ = [
     "read_split",
     "read_vectors",
     "taste_agreement",
+    "taste_assignment",
 ]

@@ -39,12 +39,46 @@ def taste_agreement(attention: Array, weights: Array) -> float:
     >>> round(taste_agreement(attention, weights), 6)
     1.0
     """
+    correlation, assigned = taste_assignment(attention, weights)
+    given = np.flatnonzero(assigned >= 0)
+    return float(correlation[given, assigned[given]].mean())
+
+
+def taste_assignment(attention: Array, weights: Array) -> tuple[Array, Array]:
+    """Correlate attention to every token with the weight of every taste, and give each taste its token.
+
+    Parameters
+    ----------
+    attention, weights : array
+        As for `taste_agreement`.
+
+    Returns
+    -------
+    correlation : array, shape (K, H T)
+        Over the users; the tokens of the first head come first.
+    assigned : array of int, shape (K,)
+        The token that the best assignment gives to each taste, -1 where there are fewer tokens than tastes.
+
+    Raises
+    ------
+    ValueError
+        If the users are not as many.
+
+    Examples
+    --------
+    >>> weights = np.random.default_rng(0).dirichlet(np.ones(3), size=50)
+    >>> correlation, assigned = taste_assignment(weights[:, None, [2, 0, 1]], weights)
+    >>> assigned.tolist(), correlation.shape
+    ([1, 2, 0], (3, 3))
+    """
     if len(attention) != len(weights):
         raise ValueError(f"attention is of {len(attention)} users, but weights are of {len(weights)}")
     tokens = _standardised(attention.reshape(len(attention), -1))
-    correlation = _standardised(weights).T @ tokens / len(weights)  # (K, H T)
+    correlation: Array = _standardised(weights).T @ tokens / len(weights)  # (K, H T)
     taste, token = linear_sum_assignment(correlation, maximize=True)
-    return float(correlation[taste, token].mean())
+    assigned = np.full(len(correlation), -1)
+    assigned[taste] = token
+    return correlation, assigned
 
 
 def _standardised(x: Array) -> Array:

@@ -22,6 +22,7 @@ from acg_numpy.data import DataError
 from acg_numpy.passes import split_heads_forward
 from acg_numpy.shapes import Array
 from acg_numpy.training import Recommender, top_k
+from acg_numpy.training.meaning import added_by_tokens
 from acg_numpy.training.recommending import place_of
 
 SAMPLE = 1000  # users
@@ -143,16 +144,12 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
     d = attention.emb_dim // H
     with no_grad():
         context = embedding(np.arange(N))  # (N, K, D)
-        key, value = (
-            split_heads_forward(project(context).numpy(), num_heads=H)[0]  # (N, H, K, d)
-            for project in (attention.key, attention.value)
-        )
+        key = split_heads_forward(attention.key(context).numpy(), num_heads=H)[0]  # (N, H, K, d)
         query = split_heads_forward(attention.query(vectors.astype(attention.dtype)).numpy(), num_heads=H)[
             0
         ]  # (U, H, N, d)
     scores = np.einsum("uhnd,nhkd->unhk", query, key, optimize=True) / np.float32(math.sqrt(d))
-    W_o, b_o = attention.output.weight.numpy(), attention.output.bias
-    added = value @ W_o.reshape(H, d, -1)  # (N, H, K, d) @ (H, d, D) -> (N, H, K, D)
+    added, b_o = added_by_tokens(conditioner), attention.output.bias
 
     items, token_items = _token_items(recommender, added)
     found = Exploration(

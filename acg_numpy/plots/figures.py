@@ -3,15 +3,13 @@
 from collections.abc import Callable
 from inspect import signature
 from os import PathLike
-from typing import Any, BinaryIO, Concatenate, ParamSpec
+from typing import Any, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from acg_numpy.shapes import Array
-
-P = ParamSpec("P")
 
 
 def new_axes() -> Axes:
@@ -36,10 +34,11 @@ def as_array(values: Any, name: str) -> Array:
 
 def save(
     path: str | PathLike[str] | BinaryIO,
-    plot: Callable[Concatenate[Any, P], Axes | Figure],
+    plot: Callable[..., Axes | Figure],
     data: Any,
-    *args: P.args,
-    **options: P.kwargs,
+    *args: Any,
+    size: tuple[float, float] | None = None,
+    **options: Any,
 ) -> None:
     """Draw one plot and write it to a file, with no window and no figure left open.
 
@@ -50,6 +49,8 @@ def save(
     plot : function of this package
     data
         What to draw, the function's first argument.
+    size : tuple of two floats, optional
+        Inches; by default 6.4 x 4.8, and 11 x 6 for several panels.
     **options
         Handed on to `plot`, but for `ax`, or `figure` where it draws several panels.
 
@@ -63,8 +64,7 @@ def save(
     b'PNG'
     """
     panels = "figure" in signature(plot).parameters
-    size = (11.0, 6.0) if panels else None
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure(figsize=size or ((11.0, 6.0) if panels else None), layout="constrained")
     where: dict[str, Any] = {"figure": figure} if panels else {"ax": figure.subplots()}
     plot(data, *args, **{**options, **where})
     figure.savefig(path, dpi=150)

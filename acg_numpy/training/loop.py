@@ -17,6 +17,7 @@ from acg_numpy.training.optimisers import AdamW, clip_gradients
 from acg_numpy.training.pairs import Ids, Pairs, drawn_candidates
 from acg_numpy.training.ranking import Ranker, Score, evaluate
 from acg_numpy.training.schedules import SCHEDULES
+from acg_numpy.training.snapshots import Watched, is_kept, snapshot
 
 BATCH = 256  # pairs
 VALIDATE_EVERY = 2  # epochs
@@ -44,7 +45,9 @@ Progress = Callable[[EpochReport], None]
 class Trained(NamedTuple):
     """What came of it; the ranker itself holds the values of its best epoch."""
 
-    history: dict[str, list[Any]]  # epoch, loss, validation_epoch, validation_ndcg
+    history: dict[
+        str, list[Any]
+    ]  # epoch, loss, validation_epoch, validation_ndcg, and snapshots where users are watched
     best_epoch: int  # counted from 1
     seconds: float
 
@@ -140,6 +143,7 @@ def train(
     report: Callable[[int, float, float | None, float], None] | None = None,
     written: Checkpoint | None = None,
     keep: Callable[[Checkpoint], None] | None = None,
+    watched: Watched | None = None,
 ) -> Trained:
     """Train a ranker in place, and leave it, in evaluation mode, with the values of its best validation.
 
@@ -166,6 +170,8 @@ def train(
         What `keep` was told in a training that was stopped; this one goes on from there, and ends as that would have.
     keep : callable, optional
         Told after each epoch all that the next one depends on.
+    watched : Watched, optional
+        Whose attention to keep in the history, as `snapshot_epoch` and `snapshot`, from before the first step on.
 
     Returns
     -------
@@ -180,6 +186,8 @@ def train(
     if written is not None:
         course.take_up(written)
     began = time.perf_counter() - course.seconds
+    if course.epoch == 0:
+        _look(course, user_vectors, watched)
     while course.epoch < epochs and course.looks_since < PATIENCE:
         epoch = course.epoch + 1
         course.optimiser.lr = LEARNING_RATE * SCHEDULES[schedule](epoch, epochs, course.looks)
@@ -196,6 +204,7 @@ def train(
             course.history["validation_ndcg"].append(ndcg)
             if course.looks_since == 0:
                 course.best_state = ranker.state_dict()
+        _look(course, user_vectors, watched)
         course.seconds = time.perf_counter() - began
         if keep is not None:
             keep(course.written())
@@ -217,6 +226,15 @@ def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
         return scores
 
     return score
+
+
+def _look(course: Course, user_vectors: Array, watched: Watched | None) -> None:
+    """Keep where attention goes now, at the epochs that are kept."""
+    if watched is None or not is_kept(course.epoch):
+        return
+    if (weights := snapshot(course.ranker.model, user_vectors, watched)) is not None:
+        course.history.setdefault("snapshot_epoch", []).append(course.epoch)
+        course.history.setdefault("snapshot", []).append(weights)
 
 
 def _one_epoch(course: Course, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:

@@ -38,29 +38,41 @@ def markdown(metrics: Mapping[str, Any]) -> str:
     str
         Markdown, ending in a newline.
     """
-    test, paired, runs = metrics["test"], metrics["paired"], metrics["runs"]
-    pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in runs)
-    lines = [
-        "# How well the conditions rank",
-        "",
+    lines = ["# How well the conditions rank", "", *facts(metrics), "", *ranking(metrics), "", *verdicts(metrics)]
+    return "\n".join([*lines, *dependence(metrics)]).rstrip() + "\n"
+
+
+def facts(metrics: Mapping[str, Any]) -> list[str]:
+    """Say on what it was measured."""
+    pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in metrics["runs"])
+    return [
         f"{metrics['users']:,} users, {metrics['items']:,} items, {len(metrics['domains'])} domains: "
         f"{', '.join(metrics['domains'])}.",
         f"Test pairs of user and domain: {pairs}.",
-        "",
-        *_table(test, paired),
+    ]
+
+
+def ranking(metrics: Mapping[str, Any]) -> list[str]:
+    """Lay out the table of the models, and say what its columns and rows are."""
+    test, runs = metrics["test"], metrics["runs"]
+    return [
+        *_table(test, metrics["paired"]),
         "",
         "NDCG and recall are means over test pairs"
         + (f", ± their deviation between {len(runs)} seeds" if len(runs) > 1 else "")
         + ". The lead is the mean difference in NDCG@10 on the same test pairs, ± its standard error.",
         "",
         *(f"- `{name}`: {meaning}" for name, meaning in MEANING.items() if name in test),
-        "",
-        *_words(test, paired),
+    ]
+
+
+def verdicts(metrics: Mapping[str, Any]) -> list[str]:
+    """Say who leads, and what else has to be known to believe it."""
+    return [
+        *_words(metrics["test"], metrics["paired"]),
         *_drawn(metrics.get("drawn_candidates", {})),
         *_given(metrics.get("given", {})),
-        *_dependence(metrics.get("dependence", {})),
     ]
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def _table(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -183,8 +195,9 @@ CHANGED = {
 }
 
 
-def _dependence(found: Mapping[str, Any]) -> list[str]:
+def dependence(metrics: Mapping[str, Any]) -> list[str]:
     """Show what became of NDCG@10 when one thing was changed, and say what that means."""
+    found = metrics.get("dependence", {})
     if not found:
         return []
     names = sorted(found, key=lambda name: name != "attention")

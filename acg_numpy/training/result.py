@@ -65,7 +65,8 @@ class Result:
         What metrics.json holds: "test" with NDCG@10 and recall@10 of every model, "paired" with the difference of
         attention to each other model and its standard error, and what else the report needs.
     history : dict of lists
-        "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run.
+        "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run; "snapshot_epoch" and
+        "snapshot", the attention of a few validation users at some epochs, see `acg_numpy.training.snapshots`.
     conditioner : AttentionConditioner
         Of the first run, in evaluation mode.
     user_vectors : array, shape (users, domains, D), float32

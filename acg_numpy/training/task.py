@@ -20,6 +20,7 @@ from acg_numpy.training.pairs import Catalogue, Ids, Pairs
 from acg_numpy.training.ranking import Ranker, Score, evaluate
 from acg_numpy.training.references import REFERENCES, Reference, make_reference
 from acg_numpy.training.result import Outcome
+from acg_numpy.training.snapshots import watched
 
 BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)
 
@@ -108,6 +109,7 @@ class Task:
                 report=report,
                 written=under_way,
                 keep=lambda course: keeper.keep(key, course),
+                watched=watched(self.split.validation),
                 **training,
             )
             ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)

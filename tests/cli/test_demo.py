@@ -21,8 +21,9 @@ def test_it_tells_what_the_world_is_what_came_out_and_what_to_open(
         for part in ("three of eight tastes", "attention's lead", "Did tokens become tastes?", "Open next", "acg train")
     ]
     assert told == sorted(told)
-    assert str(tmp_path / "attention_map.png") in out
-    assert {path.name for path in tmp_path.iterdir()} == FILES
+    for name in ("report.html", "attention_map.png"):
+        assert str(tmp_path / name) in out
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"taste_map.png"}
     assert "seed 1/1  attention  epoch 2/2" in err
 
 

@@ -13,7 +13,8 @@ from acg_numpy.training import load_checkpoint
 FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
-    *("attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
+    *("report.html", "report.md", "attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
+    *("attention_by_domain.png", "attention_entropy.png", "attention_through_training.png", "token_items.png"),
 }
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3", "--num-global-tokens", "1")
 
@@ -43,7 +44,7 @@ def test_the_files_fit_together_and_to_the_data(folder: Path, taken: Path) -> No
     assert len(read_split(folder / "split.tsv", data).test) > 20
     tokens = load_checkpoint(folder / "checkpoint.npz").arrays["conditioner.domain_embedding.tokens"]
     assert tokens.shape == (3, 3, 8)
-    for picture in ("attention_map.png", "baselines.png", "loss_curve.png"):
+    for picture in (name for name in FILES if name.endswith(".png")):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
 
 

@@ -1,0 +1,47 @@
+"""What does a token bring to a condition?  Its value, through the output projection.
+
+A condition is a weighted sum over heads h and tokens k of the domain, and a bias:
+
+    c = sum_hk P_hk C_hk + b_o        with C_hk = V_hk W_o,h, (D,)
+
+so C_hk is what token k adds through head h if all of that head's attention goes there.
+"""
+
+import numpy as np
+
+from acg_numpy.autograd import no_grad
+from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.passes import split_heads_forward
+from acg_numpy.shapes import Array
+
+
+def added_by_tokens(conditioner: AttentionConditioner) -> Array:
+    """What each token of each domain adds to a condition through each head, (N, H, K, D).
+
+    Parameters
+    ----------
+    conditioner : AttentionConditioner
+        Of N domains, H heads, and K tokens with the shared ones, which come last.
+
+    Returns
+    -------
+    array, shape (N, H, K, D)
+        Without the bias of the output projection.
+
+    Examples
+    --------
+    >>> conditioner = AttentionConditioner(emb_dim=8, num_heads=2, num_domains=3, seed=0)
+    >>> user, added = np.ones((1, 8), np.float32), added_by_tokens(conditioner)
+    >>> condition, attention = conditioner(user, 1, return_attention=True)
+    >>> made = np.einsum("uhk,hkd->ud", attention.numpy(), added[1]) + conditioner.attention.output.bias.numpy()
+    >>> np.allclose(made, condition.numpy(), atol=1e-6)
+    True
+    """
+    embedding, attention = conditioner.domain_embedding, conditioner.attention
+    H = attention.num_heads
+    with no_grad():
+        context = embedding(np.arange(embedding.num_domains))  # (N, K, D)
+        value = split_heads_forward(attention.value(context).numpy(), num_heads=H)[0]  # (N, H, K, d)
+    W_o = attention.output.weight.numpy()
+    added: Array = value @ W_o.reshape(H, attention.emb_dim // H, -1)  # (N, H, K, d) @ (H, d, D) -> (N, H, K, D)
+    return added
