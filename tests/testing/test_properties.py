@@ -40,10 +40,8 @@ def test_the_example_refutes_the_implementation_when_pasted() -> None:
     assert pasted.keys() == violation.example.keys() == {"query", "key", "value"}
     for name, array in pasted.items():
         np.testing.assert_array_equal(array, violation.example[name])
-    value = np.zeros_like(pasted["value"])
-    value[..., 0, :] = 1
-    np.testing.assert_array_equal(scale_forgotten(pasted["query"], pasted["key"], value), violation.got)
-    np.testing.assert_allclose(right(pasted["query"], pasted["key"], value), violation.expected)
+    np.testing.assert_array_equal(scale_forgotten(**pasted), violation.got)
+    np.testing.assert_allclose(right(**pasted), violation.expected)
 
 
 def test_the_counterexample_is_small() -> None:

@@ -169,6 +169,18 @@ class Attention:
         return np.asarray(self.implementation(*given))
 
 
+def bounds(using: Conventions, given: Inputs) -> tuple[Array, Array]:
+    """The smallest and largest value that each query may attend to, each of the output's shape."""
+    allowed = given.allowed[..., None]  # (..., L, S, 1)
+    shape = (*given.allowed.shape, given.value.shape[-1])
+    values = np.broadcast_to(given.value[..., None, :, :], shape)
+    allowed = np.broadcast_to(allowed, shape)
+    low = np.min(values, axis=-2, where=allowed, initial=np.inf)
+    high = np.max(values, axis=-2, where=allowed, initial=-np.inf)
+    none = ~allowed.any(axis=-2)
+    return np.where(none, using.left_over, low), np.where(none, using.left_over, high)
+
+
 def slack(using: Conventions, *calls: Inputs) -> float:
     """How far right answers to these calls may be apart.
 

@@ -18,6 +18,7 @@ from acg_numpy.testing.properties.attending import (
     Conventions,
     Inputs,
     attention_examples,
+    bounds,
     exchanged,
     slack,
     two_places,
@@ -158,20 +159,24 @@ def asked_again_it_gives_the_same(attend: Attention, using: Conventions, given: 
 # It is an average.
 
 
+def _identity(draw: Any, using: Conventions, given: Inputs) -> Example:
+    num_keys = given.key.shape[-2]
+    identity = np.broadcast_to(np.eye(num_keys, dtype=using.dtype), (*given.value.shape[:-1], num_keys))
+    return {"value": np.ascontiguousarray(identity)}
+
+
 @state(
     "distribution",
     "The weights of a query are a distribution over the keys it may attend to: at least 0, of sum 1, and 0 elsewhere.",
-    drawn(),
+    drawn(_identity),
 )
 def weights_are_a_distribution(attend: Attention, using: Conventions, given: Inputs) -> None:
-    num_keys = given.key.shape[-2]
-    identity = np.broadcast_to(np.eye(num_keys, dtype=using.dtype), (*given.value.shape[:-1], num_keys))
-    weights = attend(given._replace(value=np.ascontiguousarray(identity)))
+    weights = attend(given)  # what the identity is averaged to
     any_allowed = given.allowed.any(axis=-1, keepdims=True)
     most = np.where(any_allowed, given.allowed, using.left_over)
     between(weights, most * 0.0, most, rounding(using.dtype, 1))
     total = weights.sum(axis=-1, keepdims=True)
-    same(total, np.where(any_allowed, 1.0, total), using.share(num_keys))
+    same(total, np.where(any_allowed, 1.0, total), using.share(given.key.shape[-2]))
 
 
 @state(
@@ -211,16 +216,19 @@ def output_is_linear_in_the_values(
 # What the weights are.
 
 
+def _one_and_zero(draw: Any, using: Conventions, given: Inputs) -> Example:
+    value = np.zeros(given.value.shape, using.dtype)
+    value[..., 0, :] = 1
+    return {"value": value}
+
+
 @state(
     "scale",
     "The score of a key is q . k / sqrt(d): of two keys, the first has for its weight the sigmoid of the difference of "
     "their scores.",
-    drawn(masked=False, keys=(2, 2), queries=(1, 2), empty=False),
+    drawn(_one_and_zero, masked=False, keys=(2, 2), queries=(1, 2), empty=False),
 )
 def scores_are_dot_products_over_the_root_of_d(attend: Attention, using: Conventions, given: Inputs) -> None:
-    first_is_one = np.zeros(given.value.shape, using.dtype)
-    first_is_one[..., 0, :] = 1
-    given = given._replace(value=first_is_one)
     d = given.query.shape[-1]
     query, key = given.query.astype(np.float64), given.key.astype(np.float64)
     difference = query @ np.swapaxes(key[..., :1, :] - key[..., 1:, :], -1, -2) / math.sqrt(d)  # (..., L, 1)
@@ -287,18 +295,6 @@ def large_scores_do_not_overflow(attend: Attention, using: Conventions, given: I
     winner = wins.astype(using.dtype) @ given.value  # the value of the best key, where there is one such
     low, high = np.where(clear, winner, low), np.where(clear, winner, high)
     between(out, low, high, using.share(given.key.shape[-2]) * largest(given.value))
-
-
-def bounds(using: Conventions, given: Inputs) -> tuple[Array, Array]:
-    """The smallest and largest value that each query may attend to, each of the output's shape."""
-    allowed = given.allowed[..., None]  # (..., L, S, 1)
-    shape = (*given.allowed.shape, given.value.shape[-1])
-    values = np.broadcast_to(given.value[..., None, :, :], shape)
-    allowed = np.broadcast_to(allowed, shape)
-    low = np.min(values, axis=-2, where=allowed, initial=np.inf)
-    high = np.max(values, axis=-2, where=allowed, initial=-np.inf)
-    none = ~allowed.any(axis=-2)
-    return np.where(none, using.left_over, low), np.where(none, using.left_over, high)
 
 
 # Who takes part.
