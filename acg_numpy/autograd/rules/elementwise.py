@@ -78,7 +78,7 @@ def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
     constant = (y == 0) & (x == 0)  # elsewhere y = 0 is a point like others, with slope 1 / x in y
     if not np.any(constant):
         return unbroadcast(g * y * base ** (y - 1), x)
-    return unbroadcast(g * np.where(constant, 0.0, y * base ** np.where(constant, 1.0, y - 1)), x)
+    return unbroadcast(g * y * base ** np.where(constant, 1.0, y - 1), x)
 
 
 def power_exponent(g: Any, ans: Any, x: Any, y: Any) -> Any:
