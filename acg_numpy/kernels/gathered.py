@@ -47,7 +47,7 @@ def forward(
     P = np.matmul(keys, q[..., None])[..., 0]  # (B, H, K)
     if mask is not None:
         np.copyto(P, -np.inf, where=~mask[:, None])
-    m = np.max(P, axis=-1, keepdims=True, initial=-np.inf)
+    m = np.max(P, axis=-1, keepdims=True)
     P -= np.where(np.isfinite(m), m, dtype.type(0))
     np.exp(P, out=P)
     total = np.sum(P, axis=-1, keepdims=True)
