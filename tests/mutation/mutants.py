@@ -42,9 +42,9 @@ class Mutant(NamedTuple):
     replacement: ast.AST
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> str:
         """What it is known by from one run to the next."""
-        return self.file, self.function, self.change
+        return f"{self.file} {self.function}: {self.change}"
 
     @property
     def short(self) -> str:

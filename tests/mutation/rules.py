@@ -181,10 +181,10 @@ class Plugin:
 # The verdict.
 
 
-def known_equivalents() -> dict[tuple[str, str, str], str]:
+def known_equivalents() -> dict[str, str]:
     """What `equivalent.toml` lists, and why."""
     listed = tomllib.loads((HERE / "equivalent.toml").read_text())["equivalent"]
-    return {(entry["file"], entry["function"], change): entry["why"] for entry in listed for change in entry["changes"]}
+    return {key: reason["why"] for reason in listed for key in reason["mutants"]}
 
 
 def all_mutants() -> tuple[dict[str, ast.Module], list[Mutant]]:
@@ -231,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
     trees, mutants = all_mutants()
     unknown = known_equivalents().keys() - {mutant.key for mutant in mutants}
     for key in sorted(unknown):
-        print("listed as equivalent, but no such mutant is made any more:", *key)
+        print("listed as equivalent, but no such mutant is made any more:", key)
     chosen = [m for m in mutants if not options.only or options.only in f"{m.file} {m.function}"]
     if options.again:
         lived = {line.partition("): ")[2] for line in options.again.read_text().splitlines()}
