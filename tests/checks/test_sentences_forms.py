@@ -110,6 +110,25 @@ def test_a_wrong_formula_is_told_by_the_term_that_is_off(forward, backward, mist
     assert best.confidence > 0.8
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_target_that_ids_point_at_is_missed_along_either_axis(axis):
+    x, ids = (X, np.array([4, 0, 2])) if axis else (X.T, np.array([4, 0, 2]))
+
+    def forward(x, ids):
+        rows = x if axis else x.T
+        shifted = rows - np.max(rows, axis=-1, keepdims=True)
+        y = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+        return -np.mean(y[np.arange(3), ids]), y
+
+    def backward(g, y):
+        grad = g * np.exp(y) / 3  # and not P - Y
+        return (grad if axis else grad.T,)
+
+    best = check_backward(forward, backward, x, ids, raise_on_failure=False).diagnoses[0]
+    assert best.mistake == "target-not-subtracted"
+    assert "times ids and by nothing else: ids is not subtracted" in best.evidence
+
+
 def test_of_single_numbers_a_swing_is_told_from_chance():
     one, other = [np.array([1.0])], [np.array([3.0])]
     assert drifting("backward", [one, other, one, other]).mistake == "carries-over"
