@@ -1,6 +1,7 @@
 """Every property can fail, and every mistake in the catalogue is found by the property that it names."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,3 +54,11 @@ def test_what_the_wrong_ones_were_made_from_is_right(check, dtype) -> None:
 
 def test_no_mistake_is_listed_twice() -> None:
     assert max(Counter(wrong.name for wrong in WRONG).values()) == 1
+
+
+def test_the_page_on_properties_has_every_property_of_attention_and_names_the_others() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "properties.md").read_text(encoding="utf-8").split())
+    for each in ATTENTION:
+        assert f"**`{each.name}`** *{each.sentence}*" in page
+    for name in {each.name for properties, _ in CHECKS.values() for each in properties}:
+        assert f"`{name}`" in page
