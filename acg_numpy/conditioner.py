@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
 from acg_numpy.layers import LayerNorm, Seed, dropout_mask, spawn
 from acg_numpy.module import Module
 from acg_numpy.shapes import Array, check_mask
+
+MOST_NAMES = 12  # of domains, in a display
 
 
 class OneKeyWarning(UserWarning):
@@ -133,7 +136,7 @@ class AttentionConditioner(Module):
         condition : Tensor, shape (..., D)
         attention : Tensor, shape (..., H, K)
             Where `return_attention`: the weights of each head over the domain's own tokens and then the shared ones,
-            before dropout. Rows sum to 1.
+            before dropout. Rows sum to 1. `acg_numpy.plots.attention_map` draws them.
 
         Raises
         ------
@@ -259,3 +262,38 @@ class AttentionConditioner(Module):
         """Options and number of parameters."""
         names = f", domain_names={list(self.domain_names)}" if self.domain_names else ""
         return f"residual={self.residual}{names}, {self.num_parameters():,} parameters"
+
+    def _repr_html_(self) -> str:
+        """Options and parameters for a notebook; the names of domains are escaped.
+
+        Examples
+        --------
+        >>> conditioner = AttentionConditioner(8, 2, 2, domain_names=["books", "R&B"], seed=0)
+        >>> "books, R&amp;B" in conditioner._repr_html_()
+        True
+        """
+        own, attention = self.domain_embedding, self.attention
+        names = ", ".join(self.domain_names[:MOST_NAMES]) if self.domain_names else ""
+        more = ", ..." if self.domain_names and len(self.domain_names) > MOST_NAMES else ""
+        options = {
+            "emb_dim": attention.emb_dim,
+            "num_heads": attention.num_heads,
+            "num_domains": f"{own.num_domains:,}" + (f" ({names}{more})" if names else ""),
+            "tokens_per_domain": own.tokens_per_domain,
+            "num_global_tokens": own.num_global_tokens,
+            "dropout": f"{attention.dropout:g} ({'in' if self.training else 'off, not in'} training mode)",
+            "residual": self.residual,
+            "layer_norm": self.norm is not None,
+            "bias": attention.query.bias is not None,
+            "kernel": self.kernel,
+            "dtype": attention.dtype,
+        }
+        told = escape(", ".join(f"{name}={value}" for name, value in options.items()))
+        rows = "".join(
+            f"<tr><td>{name}</td><td>{parameter.shape}</td><td>{math.prod(parameter.shape):,}</td></tr>"
+            for name, parameter in self.named_parameters()
+        )
+        head = "<thead><tr><th>parameter</th><th>shape</th><th>numbers</th></tr></thead>"
+        title = f"<strong>{escape(type(self).__name__)}</strong>, {self.num_parameters():,} parameters"
+        table = f"<table>{head}<tbody>{rows}</tbody></table>"
+        return f"<div class='acg-conditioner'><p>{title}<br><small>{told}</small></p>{table}</div>"

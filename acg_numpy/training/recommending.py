@@ -20,6 +20,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.data import DataError, Interactions
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from acg_numpy.training.displays import recommendation_html
 from acg_numpy.training.metrics import top_k
 from acg_numpy.training.serving import Trained
 
@@ -55,6 +56,9 @@ class Recommendation(NamedTuple):
     taken_here: int
     taken_elsewhere: int
     informed: bool = True
+
+    def _repr_html_(self) -> str:
+        return recommendation_html(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -19,6 +19,7 @@ from acg_numpy.data import Factors, Interactions, Split
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import replacing
 from acg_numpy.training.comparison import compared
+from acg_numpy.training.displays import result_html
 from acg_numpy.training.given import Given
 from acg_numpy.training.pairs import drawn_candidates
 from acg_numpy.training.ranking import Ranker
@@ -157,6 +158,9 @@ class Result:
 
     def _repr_markdown_(self) -> str:
         return markdown(self.metrics)
+
+    def _repr_html_(self) -> str:
+        return result_html(self.metrics)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write everything but the pictures to a folder, each file whole or not at all.
