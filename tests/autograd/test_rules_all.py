@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acg_numpy import Tensor, vjp
-from acg_numpy.autograd.table import PLAIN, Composite, EachPosition, Primitive
+from acg_numpy.autograd.table import PLAIN, Composite, EachPosition, Primitive, name_of
 from acg_numpy.checks import gradcheck
 from tests.autograd.cases.all import CASES, ENTRIES
 from tests.autograd.cases.making import Case
@@ -219,3 +219,8 @@ def slots_of_the_table():
 
 def test_the_table_holds_nothing_but_what_it_says():
     assert {type(entry) for entry in ENTRIES.values() if entry is not PLAIN} == {Primitive, Composite}
+
+
+def test_every_entry_goes_by_the_name_of_its_function():
+    """It is what errors call it, and what its arguments are bound by."""
+    assert all(entry.name == name_of(key) for key, entry in ENTRIES.items() if entry is not PLAIN)
