@@ -148,6 +148,9 @@ class RowSparseGradient:
     def __truediv__(self, other: Any) -> Any:
         return np.divide(self, other)
 
+    def __rtruediv__(self, other: Any) -> Any:
+        return np.divide(other, self)
+
     def __neg__(self) -> Any:
         return np.negative(self)
 

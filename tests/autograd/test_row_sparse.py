@@ -172,3 +172,12 @@ def test_wrong_arguments_are_named():
         RowSparseGradient([0], np.ones(1), ())
     with pytest.raises(ValueError, match="without making one"):
         np.array(RowSparseGradient([0], [1.0], (1,)), copy=False)
+
+
+@pytest.mark.parametrize("operation", [operator.add, operator.sub, operator.mul, operator.truediv])
+@given(drawn=gradients(), number=st.integers(1, 9))
+def test_arithmetic_with_a_number_on_either_side_is_the_dense_arithmetic(operation, drawn, number):
+    grad, dense = drawn[0], np.asarray(drawn[0])
+    with np.errstate(divide="ignore"):
+        np.testing.assert_array_equal(np.asarray(operation(grad, number)), operation(dense, number))
+        np.testing.assert_array_equal(np.asarray(operation(number, grad)), operation(number, dense))

@@ -328,6 +328,10 @@ class TestRefusals:
         with pytest.raises(NoDerivativeError, match="constant, edge, linear_ramp"):
             np.pad(self.T, 1, mode)
 
+    def test_padding_with_what_requires_a_gradient_is_refused_by_the_name_people_know(self):
+        with pytest.raises(NoDerivativeError, match=r"^np\.pad: no derivative for constant_values="):
+            np.pad(self.T, 1, constant_values=np.sum(self.T))
+
     def test_what_numpy_refuses_is_refused(self):
         for call in (
             lambda t: np.split(t, 2),

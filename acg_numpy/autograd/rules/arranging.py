@@ -10,6 +10,7 @@ import numpy as np
 from acg_numpy.autograd.errors import NoDerivativeError
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.indexing import put
+from acg_numpy.autograd.tensors import _requires_grad
 
 # Repeating.
 
@@ -60,6 +61,10 @@ def pad(
         raise NoDerivativeError(f"np.pad: no derivative with mode={mode!r}; there are {', '.join(MODES)}")
     widths = pairs(pad_width, array.ndim)
     if mode == "constant":
+        if _requires_grad(constant_values):
+            raise NoDerivativeError(
+                "np.pad: no derivative for constant_values=; give it as a plain value (t.numpy(), t.item())"
+            )
         return pad_constant(array, widths=widths, constant_values=constant_values)
     ends = pairs(end_values, array.ndim, float)
     lengths = [(None, None)] * array.ndim if stat_length is None else pairs(stat_length, array.ndim)
