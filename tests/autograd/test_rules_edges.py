@@ -64,6 +64,10 @@ class TestPowers:
         by_x = grad(lambda x: np.sum(grad(lambda y: np.sum(x**y))(y)))(x)
         assert by_y.tolist() == by_x.tolist() == [0.5, 0.25]
 
+    def test_a_base_that_is_broadcast_collects_from_all_powers_also_at_zero(self, dtype):
+        x, y = np.array([[0.0], [2.0]], dtype), np.array([0.0, 1.0, 2.0], dtype)
+        assert grad(lambda x: np.sum(x**y))(x).tolist() == [[1], [5]]  # 1 + 2 x
+
     def test_zero_to_a_power_is_flat_in_the_power(self, dtype):
         y = np.array([1.0, 2.0, 0.5], dtype)
         assert grad(lambda y: np.sum(0.0**y))(y).tolist() == [0, 0, 0]
