@@ -7,6 +7,7 @@ what stands in it that came from outside, names of domains and of users, is esca
 import base64
 import re
 import struct
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape, unescape
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 PUNCTUATION = re.compile(r"\\(&(?:amp|lt|gt|quot|#x27);|[!-/:-@\[-`{-~])")
 DOTS, CSS_DOTS = 150, 96  # an inch has so many in a picture, and on a page
 NARROW = 640  # of those: a single panel
+WIDTH = 100  # letters in a line of Markdown
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b1b1f; --paper: #fdfdfc; --quiet: #5c5c66; --line: #d9d9de;
@@ -58,7 +60,7 @@ class Section(NamedTuple):
 
 
 def page_markdown(title: str, introduction: Sequence[str], sections: Sequence[Section]) -> str:
-    r"""Write the page as Markdown, with links to the pictures beside it.
+    r"""Write the page as Markdown that reads well as it stands, with links to the pictures beside it.
 
     Examples
     --------
@@ -81,7 +83,7 @@ def page_markdown(title: str, introduction: Sequence[str], sections: Sequence[Se
         for picture in section.pictures:
             lines += ["", f"![{literal(picture.alt)}]({picture.file})", "", picture.caption]
         lines += ["", *section.after]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+    return "\n\n".join(_laid_out(kind, block) for kind, block in _blocks(lines)) + "\n"
 
 
 def page_html(
@@ -155,7 +157,12 @@ def markdown_html(lines: Sequence[str]) -> str:
     <p>Who leads?</p>
     <ul><li><code>us</code>: &lt;i&gt;</li><li>them</li></ul>
     """
-    kinds = {"|": "table", "- ": "list", "#": "heading"}
+    return "\n".join(_block(kind, block) for kind, block in _blocks(lines))
+
+
+def _blocks(lines: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Tell headings, paragraphs, lists and tables apart."""
+    kinds = {"|": "table", "- ": "list", "#": "heading", "![": "picture"}
     blocks: list[tuple[str, list[str]]] = []
     open_block = False
     for line in lines:
@@ -167,7 +174,29 @@ def markdown_html(lines: Sequence[str]) -> str:
             blocks.append((kind, []))
         blocks[-1][1].append(line)
         open_block = True
-    return "\n".join(_block(kind, block) for kind, block in blocks)
+    return blocks
+
+
+def _laid_out(kind: str, lines: Sequence[str]) -> str:
+    """Markdown for reading as it stands: paragraphs wrapped, the columns of tables below each other."""
+    if kind in ("heading", "picture"):
+        return lines[0]
+    if kind == "table":
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
+        rows[1] = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+        return "\n".join(
+            f"| {' | '.join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])} |" for row in rows
+        )
+    if kind == "list":
+        return "\n".join(_wrapped(line, "  ") for line in lines)
+    return _wrapped(" ".join(lines), "")
+
+
+def _wrapped(text: str, indent: str) -> str:
+    lines = textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+    taken_for_a_list = any(re.match(r"\s*([-+*]|\d+[.)])(\s|$)", line) for line in lines[1:])
+    return text if taken_for_a_list else "\n".join(lines)
 
 
 def inline(text: str) -> str:

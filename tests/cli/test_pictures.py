@@ -46,9 +46,12 @@ def test_every_picture_stands_in_the_page_and_beside_it_with_words(folder: Path)
 
 
 def test_the_report_has_the_table_and_the_words_of_metrics_md(folder: Path, result: Result) -> None:
-    text = (folder / "report.md").read_text(encoding="utf-8")
+    def words(text: str) -> str:
+        return re.sub(r"[\s|:-]+", " ", text)
+
+    text = words((folder / "report.md").read_text(encoding="utf-8"))
     for line in report.markdown(result.metrics).splitlines():
-        assert line in text or line == "# How well the conditions rank"
+        assert words(line) in text
     assert "Weights are not causes" in text
 
 

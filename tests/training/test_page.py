@@ -110,6 +110,26 @@ def test_markdown_links_to_the_pictures_and_says_the_same():
     assert "\n\n\n" not in text
 
 
+def test_markdown_reads_well_as_it_stands():
+    table = ["| model | NDCG@10 |", "|---|---|", "| popularity | 0.1 |", "| **us** | 0.25 |"]
+    text = page_markdown("A run", ["word " * 40], [Section("Table", table), Section("List", [f"- {'item ' * 30}"])])
+    assert max(map(len, text.splitlines())) <= 100
+    assert [line for line in text.splitlines() if line.startswith("|")] == [
+        "| model      | NDCG@10 |",
+        "| ---------- | ------: |",
+        "| popularity |     0.1 |",
+        "| **us**     |    0.25 |",
+    ]
+    assert text.count("\n  item") == 1
+
+
+@given(st.lists(st.sampled_from(["word", "1.", "-", "10)", "+", "0.5"]), min_size=1, max_size=80))
+def test_no_line_of_a_paragraph_becomes_a_list_when_it_is_wrapped(words):
+    text = page_markdown("A run", [" ".join(["So", *words])], [])
+    assert not re.search(r"^([-+*]|\d+[.)])( |$)", text, re.MULTILINE)
+    assert text.split() == ["#", "A", "run", "So", *words]
+
+
 def test_tables_have_headers_for_rows_and_columns_and_attention_stands_out():
     html = markdown_html(["| model | NDCG@10 |", "|---|---|", "| popularity | 0.1 |", "| **attention** | 0.2 |"])
     assert '<th scope="col">NDCG@10</th>' in html
