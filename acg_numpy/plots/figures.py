@@ -24,6 +24,14 @@ def new_figure(size: tuple[float, float] | None = None) -> Figure:
     return plt.figure(figsize=size, layout="constrained")
 
 
+def root_figure(ax: Axes) -> Figure:
+    """The figure that axes are on, even where they are on a part of it."""
+    assert ax.figure is not None
+    root = ax.figure.figure  # of a part, the whole; of a figure, itself
+    assert isinstance(root, Figure)
+    return root
+
+
 def as_array(values: Any, name: str) -> Array:
     """The numbers of an array, a list or a Tensor, as a floating ndarray without NaN or infinity."""
     array = np.asarray(values.numpy() if hasattr(values, "numpy") else values, dtype=float)

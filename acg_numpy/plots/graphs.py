@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from acg_numpy.autograd import Tensor
-from acg_numpy.plots.figures import new_axes
+from acg_numpy.plots.figures import new_axes, root_figure
 from acg_numpy.shapes import Array
 
 MOST_NODES = 120  # more can't be read
@@ -60,9 +60,7 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
     low, deep = _span(y for _, y in places.values())
     if ax is None:
         ax = new_axes()
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        figure.set_size_inches(min(1.9 * wide + 2.6, 16.0), min(0.95 * (deep + 1), 20.0))
+        root_figure(ax).set_size_inches(min(1.9 * wide + 2.6, 16.0), min(0.95 * (deep + 1), 20.0))
     for start, end in arrows:
         ax.annotate(
             "",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from acg_numpy.plots.figures import as_array, new_axes
+from acg_numpy.plots.figures import as_array, new_axes, root_figure
 from acg_numpy.shapes import Array
 
 BAR = "attention weight\n(weights are not causes)"
@@ -182,8 +182,7 @@ def _separate(ax: Axes, *, blocks: int, length: int) -> None:
 
 def label_tokens(ax: Axes, names: Sequence[str]) -> None:
     """Write the names of tokens below a map, slanted where they are long."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    figure = root_figure(ax)
     inches = ax.get_window_extent().width / figure.dpi
     written = label_axis(ax.xaxis, names, most=max(2, min(MAX_TICKS, int(TICKS_AN_INCH * inches))))
     if sum(map(len, written)) > MAX_LETTERS:

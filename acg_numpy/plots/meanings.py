@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from acg_numpy.plots.figures import as_array, new_axes, new_figure
+from acg_numpy.plots.figures import as_array, new_axes, new_figure, root_figure
 from acg_numpy.plots.maps import label_axis, label_tokens
 
 LETTER = 0.62  # width of a letter, in its size
@@ -71,8 +71,7 @@ def token_items(
     image = ax.imshow(above, cmap="cividis", vmin=0.0, vmax=max(float(above.max()), 1e-12), aspect="auto")
     middle = image.get_clim()[1] / 2
     size = 8.0 if len(labels) <= 16 else 5.0
-    figure = ax.get_figure(root=True)
-    assert figure is not None
+    figure = root_figure(ax)
     points = 72 * ax.get_window_extent().width / figure.dpi / order.shape[1]  # the width of a cell
     letters = max(4, int(points / (LETTER * size)))
     for (k, rank), item in np.ndenumerate(order):

@@ -193,10 +193,21 @@ def _highest(maps: Array) -> float:
     return max(float(aggregated(rows)[0].max()) for rows in maps) or 1.0
 
 
+def _grid(count: int) -> tuple[int, int]:
+    """Lines and columns of so many panels, no line much emptier than the others.
+
+    Examples
+    --------
+    >>> _grid(3), _grid(4), _grid(5), _grid(6), _grid(9)
+    ((1, 3), (1, 4), (2, 3), (2, 3), (3, 3))
+    """
+    lines = -(-count // COLUMNS)
+    return lines, -(-count // lines)
+
+
 def _panels(figure: Figure | None, count: int, rows: int) -> list[Axes]:
     """Axes for so many panels of so many rows, whose outer ones alone are labelled."""
-    columns = min(count, COLUMNS)
-    lines = -(-count // columns)
+    lines, columns = _grid(count)
     if figure is None:
         height = lines * min(max(1.9, 0.9 + 0.22 * rows), 5.0)
         figure = new_figure((min(3.2 * columns, 12.0) + 1.4, height + 0.6))
@@ -210,8 +221,13 @@ def _with_one_bar(panels: list[Axes]) -> Figure:
     """The figure, with the colour bar of all of its panels, and labels at its edge only."""
     figure = panels[0].figure
     assert isinstance(figure, Figure)
-    for ax in panels:
+    _, columns = _grid(len(panels))
+    for place, ax in enumerate(panels):
+        below = ax.get_xlabel()
         ax.label_outer()
+        if place + columns >= len(panels):  # the lowest of its column, even where the last line has fewer
+            ax.set_xlabel(below)
+            ax.tick_params(labelbottom=True)
     image = panels[0].images[0]
     bar = figure.colorbar(image, ax=panels, ticks=np.linspace(0.0, image.get_clim()[1], 5), format="%.3g")
     bar.set_label(BAR)

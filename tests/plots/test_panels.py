@@ -87,3 +87,13 @@ def test_what_does_not_fit_is_refused():
         attention_by_domain(weights, [0, 1], names=["books"])
     with pytest.raises(ValueError, match="one of the 1 epochs for each"):
         attention_through_training(weights, [0])
+
+
+def test_the_lowest_panel_of_every_column_has_its_tokens_labelled_though_the_last_line_has_fewer():
+    weights = np.random.default_rng(0).dirichlet(np.ones(4), size=(5, 2))
+    figure = attention_through_training(weights, [0, 1, 2, 5, 10], figure=Figure())
+    figure.canvas.draw()
+    shown = [bool(panel.get_xlabel()) for panel in figure.axes[:5]]
+    assert shown == [False, False, True, True, True]
+    for panel, labelled in zip(figure.axes[:5], shown, strict=True):
+        assert any(tick.label1.get_visible() for tick in panel.xaxis.get_major_ticks()) is labelled
