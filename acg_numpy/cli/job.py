@@ -92,6 +92,7 @@ def tell(result: Result, world: World | None = None) -> tuple[list[Section], lis
     depends = report.dependence(metrics)[2:]  # without a heading of its own
     models, training = [pictures.baselines(result)], [pictures.loss_curve(result)]
     where = [pictures.attention_map(result), pictures.attention_by_domain(result), pictures.attention_entropy(result)]
+    depicted = len(metrics["test"]) > 1  # a model alone is no picture
     meaning, tastes = [pictures.token_items(result)], []
     if (through := pictures.attention_through_training(result)) is not None:
         training.append(through)
@@ -99,7 +100,7 @@ def tell(result: Result, world: World | None = None) -> tuple[list[Section], lis
         meaning.append(pictures.taste_map(result, world))
         tastes = [pictures.agreement(world, result)]
     sections = [
-        Section("How well the conditions rank", report.ranking(metrics), _pictures(models)),
+        Section("How well the conditions rank", report.ranking(metrics), _pictures(models) if depicted else ()),
         Section("Where attention went", (), _pictures(where)),
         Section("What tokens stand for", (), _pictures(meaning), tastes),
         Section("How training went", (), _pictures(training)),

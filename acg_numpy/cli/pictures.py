@@ -68,7 +68,7 @@ def attention_map(result: Result) -> Drawing:
     users, domain = drawn_pairs(result)
     attention, named = attention_of(result, users, domain), in_words(result, domain)
     rows, K = attention.shape[0] * attention.shape[1], attention.shape[-1]
-    decided = int(np.sum(attention.max(axis=-1) > 0.5))
+    decided = int(np.sum(attention.max(axis=-1) > 0.5)) or "none"
     whom, over = count(len(users), "held-out user"), count(K, "token")
     seen = f"In {decided} of {count(rows, 'row')} a single token has more than half of the weight."
     alt = f"Attention of {whom} over the {over} of {named}, a row for each head of each user. {seen}"
@@ -167,7 +167,7 @@ def token_items(result: Result) -> Drawing:
         shown = np.sort(np.argsort(-weight, kind="stable")[:TOKENS_DRAWN])
         which = f"each of the {TOKENS_DRAWN} tokens of {named}, of {len(scores):,}, that get most attention"
     first = [str(data.items[columns[np.argmax(scores[k])]]) for k in shown]
-    labels = token_names(result, domain)
+    labels = [name if name.startswith("global") else f"token {name}" for name in token_names(result)]
     tops = ", ".join(f"{labels[k]}: {printable(item)}" for k, item in zip(shown[:8], first, strict=False))
     alt = f"The five items that score highest for {which}, a row a token. First come, {tops}."
     caption = f"Tokens have no names. For {literal(which)}: the items that come first if all attention goes to it."
@@ -248,7 +248,7 @@ def attention_of(result: Result, users: Array, domain: int | Array) -> Array:
 def token_names(result: Result, domain: int | None = None) -> list[str]:
     """Name the tokens: by their domain, or by number where there are several domains; shared ones come last."""
     embedding = result.conditioner.domain_embedding
-    own = "" if domain is None else f"{label(result.interactions.domains[domain])} "
+    own = "" if domain is None else f"{label(result.interactions.domains[domain], 12)} "
     return [f"{own}{t}" for t in range(embedding.tokens_per_domain)] + [
         f"global {t}" for t in range(embedding.num_global_tokens)
     ]

@@ -69,19 +69,24 @@ def token_items(
     if ax is None:
         ax = new_figure((2.4 + 1.9 * order.shape[1], 1.0 + 0.45 * len(labels))).subplots()
     image = ax.imshow(above, cmap="cividis", vmin=0.0, vmax=max(float(above.max()), 1e-12), aspect="auto")
-    middle = image.get_clim()[1] / 2
-    size = 8.0 if len(labels) <= 16 else 5.0
+    ax.set_xticks(range(order.shape[1]), [str(rank + 1) for rank in range(order.shape[1])])
+    ax.set_yticks(range(len(labels)), labels=labels)
+    ax.set_xlabel("rank among the items of the domain")
     figure = root_figure(ax)
-    points = 72 * ax.get_window_extent().width / figure.dpi / order.shape[1]  # the width of a cell
-    letters = max(4, int(points / (LETTER * size)))
+    figure.colorbar(image, ax=ax).set_label("standard deviations\nabove the token's mean")
+    figure.draw_without_rendering()  # now the layout is made, and a cell has its size
+    extent = ax.get_window_extent()
+    wide, high = (
+        72 * extent.width / figure.dpi / order.shape[1],
+        72 * extent.height / figure.dpi / len(labels),
+    )  # points
+    size = float(np.clip(0.6 * high, 4.0, 8.0))
+    letters = max(4, int(wide / (LETTER * size)))
+    middle = image.get_clim()[1] / 2
     for (k, rank), item in np.ndenumerate(order):
         name = shortened(str(item_names[int(item)]), letters)
         colour = "black" if above[k, rank] > middle else "white"
         ax.text(rank, k, name, ha="center", va="center", color=colour, fontsize=size)
-    ax.set_xticks(range(order.shape[1]), [str(rank + 1) for rank in range(order.shape[1])])
-    ax.set_yticks(range(len(labels)), labels=labels)
-    ax.set_xlabel("rank among the items of the domain")
-    figure.colorbar(image, ax=ax).set_label("standard deviations\nabove the token's mean")
     return ax
 
 

@@ -23,6 +23,7 @@ def test_it_tells_what_the_world_is_what_came_out_and_what_to_open(
     assert told == sorted(told)
     for name in ("report.html", "attention_map.png"):
         assert str(tmp_path / name) in out
+    assert "(baselines.png)" in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert {path.name for path in tmp_path.iterdir()} == FILES | {"taste_map.png"}
     assert "seed 1/1  attention  epoch 2/2" in err
 

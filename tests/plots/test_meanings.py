@@ -123,3 +123,15 @@ def test_what_does_not_fit_is_refused():
         z = np.tanh(z)
     with pytest.raises(ValueError, match="201 nodes, and of more than 120 nothing can be read"):
         graph(z, names={"x": x})
+
+
+def test_names_of_items_stay_within_their_cells_however_long_they_and_the_labels_are():
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    names = [f"a rather long name, {n}" for n in range(6)]
+    ax = token_items(RNG.normal(size=(20, 6)), names, token_labels=["label " * 6] * 20, ax=figure.subplots())
+    figure.canvas.draw()
+    cell = ax.get_window_extent().width / 5, ax.get_window_extent().height / 20
+    for text in ax.texts:
+        extent = text.get_window_extent()
+        assert extent.width < cell[0]
+        assert extent.height < cell[1]
