@@ -38,6 +38,7 @@ li { margin: .2rem 0 } figure { margin: 1.6rem 0 }
 img { display: block; max-width: 100%; height: auto; background: white; border-radius: 6px }
 figcaption { margin-top: .6rem; color: var(--quiet); font-size: .95rem }
 @media (prefers-color-scheme: dark) { img { filter: brightness(.88) } }
+@media (max-width: 34rem) { tbody th { white-space: normal; min-width: 6.5rem } ul { padding-left: 1.2rem } }
 @media print { body { max-width: none } figure, tr { break-inside: avoid } }
 """
 
