@@ -1,0 +1,306 @@
+"""What does each part of the search for an explanation say, of a graph small enough to be worked out by hand?"""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from acg_numpy.checks import check_backward
+from acg_numpy.checks.arguments import read_argument
+from acg_numpy.checks.explain.broadcasts import unsummed, unsummed_shifts
+from acg_numpy.checks.explain.case import Case, make_case
+from acg_numpy.checks.explain.changes import Change, changes_at
+from acg_numpy.checks.explain.constants import counts
+from acg_numpy.checks.explain.cuts import factors, selects, statistic
+from acg_numpy.checks.explain.edges import Search, Shift
+from acg_numpy.checks.explain.loops import alike, one_use_kept, replayed, times
+from acg_numpy.checks.explain.twofold import known, same_twice, two_factors
+from acg_numpy.checks.explain.unfit import of_one, views_of
+from acg_numpy.checks.explain.whole import is_target, pointed_at
+from acg_numpy.checks.tracing import Edge, trace
+
+RNG = np.random.default_rng(0)
+X, Y, W, SQUARE = (RNG.normal(size=shape) for shape in [(3, 4), (3, 4), (4, 5), (4, 4)])
+
+
+def right_case(forward, *values):
+    """The case of a forward with one output, the right gradients submitted."""
+    graph = trace(lambda *given: (forward(*given),), values, [True] * len(values))
+    g = np.random.default_rng(1).normal(size=graph.operations[graph.outputs[0]].value.shape)
+    grads = graph.gradients([g])
+    right = tuple(graph.at_inputs(grads))
+    return Case(tuple("xyzw"[: len(values)]), values, {}, right, right, (g,), graph, tuple(grads), 1e-8)
+
+
+def submitting(case, *gradients):
+    """The same case with other gradients submitted."""
+    return Case(
+        case.names, case.values, case.others, gradients, case.right, case.grad_outs, case.graph, case.grads, 1e-8
+    )
+
+
+def search_of(case):
+    return Search(case, case.graph, np.inf)
+
+
+def place_of(graph, name):
+    """Where the one operation of that name stands."""
+    (place,) = [n for n, operation in enumerate(graph.operations) if operation.name == name]
+    return place
+
+
+def softmax(x):
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+# Sums left out.
+
+
+def test_a_sum_left_out_of_a_softmax_can_be_carried_back_beside_other_changes():
+    case = right_case(softmax, X)
+    search = search_of(submitting(case, np.zeros_like(X)))
+    diagonal = [shift for shift in unsummed_shifts(search) if shift.change.mistake == "diagonal-softmax"]
+    assert diagonal
+    for shift in diagonal:
+        assert search.replay({shift.edges[0]: shift.change}) is not None
+
+
+def test_a_sum_left_out_is_followed_through_what_is_done_to_the_sum():
+    """P = E / 2S: without the sum over the row, what comes back is G P (1 - 2P), the diagonal of the Jacobian."""
+
+    def halved(x):
+        e = np.exp(x)
+        return e / (2.0 * np.sum(e, axis=-1, keepdims=True))
+
+    case = right_case(halved, X)
+    p = halved(X)
+    search = search_of(submitting(case, case.grad_outs[0] * p * (1 - 2 * p)))
+    assert "missing-broadcast-sum" in {explanation.mistake for explanation in unsummed(search)}
+
+
+def test_what_is_not_summed_is_told_so():
+    case = right_case(lambda x, b: x + b, X, X[0])
+    case = submitting(case, case.right[0], case.grad_outs[0])
+    found = list(of_one(case, case.graph, 1))
+    assert [(e.mistake, e.text) for e in found] == [("missing-broadcast-sum", "it is not summed")]
+
+
+def test_the_views_of_an_input_are_what_has_its_numbers_in_its_order():
+    graph = right_case(lambda x: np.reshape(x, (2, 6)) * 2.0, X).graph
+    assert views_of(graph, graph.inputs[0]) == {graph.inputs[0], place_of(graph, "np.reshape")}
+    turned = right_case(lambda x: np.transpose(x) * 2.0, X).graph
+    assert views_of(turned, turned.inputs[0]) == {turned.inputs[0]}
+
+
+# Changes at one edge.
+
+
+def changes_of(forward, *values, position=0):
+    """The last operation, the gradient of its result, and the changes of what it sends to one argument, by text."""
+    case = right_case(forward, *values)
+    (place,) = case.graph.outputs
+    operation = case.graph.operations[place]
+    return operation, case.grad_outs[0], {change.text: change for change in changes_at(operation, position)}
+
+
+def test_the_last_alone_is_likelier_than_the_first_alone_and_that_likelier_than_one_left_out():
+    _, _, changes = changes_of(np.sin, X)
+    costs = [changes[f"the {which}"].cost for which in ("last along axis 0 alone", "first along axis 0 alone")]
+    assert costs[0] < costs[1] < changes["the first along axis 0 left out"].cost
+
+
+@pytest.mark.parametrize("which", [0, -1])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_one_place_along_an_axis_is_kept_left_out_or_counted_twice(axis, which):
+    operation, g, changes = changes_of(np.sin, X)
+    name = ("first", "last")[which]
+    for text, weight, others in (("alone", 1.0, 0.0), ("left out", 0.0, 1.0), ("twice", 2.0, 1.0)):
+        weights = np.full(X.shape, others)
+        np.moveaxis(weights, axis, 0)[which] = weight
+        sent = changes[f"the {name} along axis {axis} {text}"].sent(operation, 0, g)
+        np.testing.assert_allclose(sent, weights * g * np.cos(X))
+
+
+def test_the_other_factor_of_a_product_may_not_have_been_transposed():
+    operation, g, changes = changes_of(np.matmul, X, SQUARE)
+    np.testing.assert_allclose(changes["the other factor transposed"].sent(operation, 0, g), g @ SQUARE)
+
+
+def test_axes_of_a_gradient_may_be_exchanged_under_the_old_shape():
+    operation, g, changes = changes_of(np.sin, X)
+    sent = changes["axes 0 and 1 of the gradient exchanged under the old shape"].sent(operation, 0, g)
+    np.testing.assert_allclose(sent, g.T.reshape(3, 4) * np.cos(X))
+
+
+# Factors.
+
+
+def test_a_constant_counts_if_it_is_a_size_or_a_product_of_two_or_one_over_these():
+    sizes = {1: "axis 0", 2: "axis 1", 3: "axis 2", 5: "axis 3"}
+    for constant in (2, 1 / 2, 3, 1 / 5, 6, 10, 1 / 15):
+        assert counts(constant, sizes)
+    for constant in (1, 4, 0.3, 30):
+        assert not counts(constant, sizes)
+
+
+def test_a_factor_that_explains_everything_misses_by_rounding_alone():
+    case = right_case(lambda x: np.sin(x) + x * Y, X)
+    g = case.grad_outs[0]
+    for factor in (0.0, -1.0, 2.0, 3.5):
+        found = list(factors(search_of(submitting(case, g * (factor * np.cos(X) + Y)))))
+        assert found
+        assert all(explanation.residual < 1e-12 for explanation in found)
+
+
+def test_minus_one_is_a_factor_that_somebody_could_have_written_and_an_odd_one_is_not():
+    search = search_of(right_case(np.sin, X))
+    assert all(known(factor, search) for factor in (0.0, -1.0, 2.0, 0.5, 4.0))
+    assert not any(known(factor, search) for factor in (0.7123, -1.0321))
+
+
+@pytest.mark.parametrize(
+    ("of_loss", "is_statistic"),
+    [(lambda x, y: np.sum(x * y) + np.mean(y * y), False), (lambda x, y: np.sum(x * y) * np.mean(y * y), True)],
+)
+def test_a_mean_that_multiplies_is_a_statistic_and_one_that_is_added_is_a_penalty(of_loss, is_statistic):
+    case = right_case(of_loss, X, Y)
+    graph = case.graph
+    last = graph.operations[graph.outputs[0]]
+    of_mean = last.args[1].place
+    chain = [Edge(graph.outputs[0], 1)]
+    while graph.operations[of_mean].entry is not None:
+        position, parent = next(graph.operations[of_mean].links())
+        chain.append(Edge(of_mean, position))
+        of_mean = parent
+    assert statistic(search_of(case), chain) is is_statistic
+
+
+def test_rows_are_selected_by_ids_and_not_by_arithmetic():
+    def last_of(forward):
+        graph = right_case(forward, X).graph
+        return graph.operations[graph.outputs[0]]
+
+    assert selects(last_of(lambda x: x[np.array([0, 2, 0])]))
+    assert not selects(last_of(np.sin))
+    assert not selects(last_of(lambda x: np.subtract(2.0, x)))
+    assert not selects(last_of(lambda x: np.max(x, axis=0)))
+
+
+# Loops.
+
+
+def turns(x, w):
+    h = x
+    for _ in range(3):
+        h = np.tanh(h @ w)
+    return h
+
+
+def test_twice_what_is_no_use_of_an_input_in_every_turn_is_a_factor():
+    case = right_case(turns, X, SQUARE)
+    names = case.graph.operations
+    (members,) = [group for group in alike(search_of(case)) if names[group[0][0].operation].name == "np.tanh"]
+    twice = {edge: times(2.0) for edge, _ in members}
+    wrong = case.graph.at_inputs(case.graph.gradients(case.grad_outs, twice))
+    search = search_of(submitting(case, *wrong))
+    line = names[members[0][0].operation].line
+    (found,) = replayed(search, Change("double-counted", 1.7, "times 2", times(2.0)), line, members)
+    assert found.mistake == "constant-factor"
+    assert found.text == "at each of the 3 times that the line is run: times 2"
+
+
+@pytest.mark.parametrize("kept", [0, -1])
+def test_of_the_uses_of_a_weight_in_a_loop_one_may_arrive_alone(kept):
+    case = right_case(turns, X, SQUARE)
+    search = search_of(case)
+    weight = case.graph.inputs[1]
+    sent = [case.graph.pull(weight, search.sent(edge))[1] for edge, parent in case.graph.edges() if parent == weight]
+    search = search_of(submitting(case, case.right[0], sent[kept]))
+    (found,) = one_use_kept(search)
+    assert (found.mistake, found.text) == ("last-only", "of 3 uses of one value there only one arrives")
+    assert found.support == SQUARE.size
+
+
+# Two at once.
+
+
+def test_two_factors_on_two_ways_are_told_apart():
+    case = right_case(lambda x: np.sin(x) + np.exp(x) + x * Y, X)
+    wrong = case.grad_outs[0] * (-np.cos(X) + 2 * np.exp(X) + Y)
+    found = list(two_factors(search_of(submitting(case, wrong))))
+    both = [e for e in found if "has the wrong sign" in e.text and "counts twice" in e.text]
+    assert [explanation.mistake for explanation in both[:2]] == ["wrong-sign", "double-counted"]
+    assert min(explanation.cost for explanation in found) == both[0].cost
+
+
+def shift_of(mistake, text, vector):
+    return Shift(Change(mistake, 1.5, text, times(0.0)), None, (), vector)
+
+
+def test_the_same_mistake_at_two_places_is_one_of_a_kind_and_two_kinds_are_not():
+    case = right_case(np.sin, X)
+    search = search_of(submitting(case, case.right[0] + Y))
+    part = np.where(np.arange(Y.size) % 2, search.target, 0.0)
+    first, last = shift_of("last-only", "here", part), shift_of("last-only", "there", search.target - part)
+    between = shift_of("last-only", "elsewhere", 3 * part)
+    (found,) = same_twice(search, [first, between, last])
+    assert (found.mistake, found.text) == ("last-only", "here, and there")
+    assert list(same_twice(search, [first, shift_of("wrong-axis", "there", search.target - part)])) == []
+
+
+# Targets.
+
+
+def test_ones_stand_where_ids_point_along_whichever_axis_is_left():
+    np.testing.assert_array_equal(pointed_at(np.array([1, 0, 1]), (3, 2)), [[0, 1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(pointed_at(np.array([1, 0, 1]), (2, 3)), [[0, 1, 0], [1, 0, 1]])
+    assert pointed_at(np.array([1, 0, 5]), (3, 2)) is None
+
+
+def test_a_gradient_is_the_target_if_it_is_a_right_input_times_a_number():
+    case = right_case(lambda x, y: x * y, X, Y)
+    case = submitting(case, case.right[0] + Y, case.right[1])
+    assert is_target(-2 * Y / 12, case)
+    assert is_target(np.where(Y > 0, Y, 0.0), case)
+    assert not is_target(X, case)
+    assert not is_target(np.sin(Y), case)
+
+
+# How sure it is, and how close.
+
+
+def test_of_a_single_number_an_odd_factor_explains_nothing_and_a_size_explains_it():
+    def forward(s):
+        return s * np.ones(7), None
+
+    def said(factor):
+        wrong = check_backward(forward, lambda g, _: factor * np.sum(g), np.array(1.3), raise_on_failure=False)
+        return wrong.diagnoses[0]
+
+    assert (said(0.7123).mistake, said(0.7123).confidence) == ("constant-factor", 0.5)
+    assert (said(1 / 7).mistake, said(1 / 7).confidence) == ("mean-for-sum", 0.99)
+
+
+def test_without_a_graph_the_tolerance_is_what_the_numeric_derivative_is_good_for():
+    def closed(x):
+        raise TypeError("arrays only")
+
+    def tolerance(error):
+        comparison = SimpleNamespace(error=np.full(3, error))
+        ones = np.ones(3)
+        case = make_case(closed, [read_argument("x", ones)], [comparison], [ones], [ones], [ones])
+        assert case.graph is None
+        return case.tolerance
+
+    assert tolerance(1e-13) == 1e-6
+    assert tolerance(1e-6) == pytest.approx(2e-5)
+    assert tolerance(1.0) == 1e-3
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_mistake_is_named_to_the_last_places_of_the_gradients_dtype(dtype):
+    report = check_backward(
+        lambda x: (np.sin(x), x), lambda g, x: (-g * np.cos(x)).astype(dtype), X, raise_on_failure=False
+    )
+    assert report.diagnoses[0].mistake == "wrong-sign"
