@@ -82,7 +82,7 @@ OF_LOG_SOFTMAX = {
 OF_LAYER_NORM = {
     "no term of the spread": (lambda g, c: c[1] * (g - means(g)), "held-constant", APART),
     "no term of the mean": (lambda g, c: c[1] * (g - c[0] * means(c[0] * g)), "held-constant", APART),
-    "neither": (lambda g, c: c[1] * g, "held-constant", APART),
+    "neither": (lambda g, c: c[1] * g, "held-constant", ""),  # two edges explain it, and either's words will do
     "columns": (
         lambda g, c: c[1] * (g - means(g, 0) - c[0] * means(c[0] * g, 0)),
         "wrong-axis",
