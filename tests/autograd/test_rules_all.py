@@ -163,7 +163,7 @@ def test_every_function_of_the_table_has_a_case_that_differentiates_it():
 
 
 def parameters_of(function):
-    """What this NumPy calls them, for a rule may know options of other versions; nothing where a function won't tell."""
+    """What this NumPy calls them, for a rule may know options of others; nothing where a function won't tell."""
     try:
         return inspect.signature(function).parameters.keys()
     except ValueError:  # np.where of NumPy 2.0
