@@ -155,7 +155,7 @@ def _numbers_of(array: Array, names: Sequence[str]) -> npt.NDArray[np.intp]:
         if name not in numbers:
             near = difflib.get_close_matches(str(name), names, n=1)
             mend = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, names))}"
-            raise ValueError(f"domain_id holds {name!r}, which is not in domain_names; {mend}")
+            raise ValueError(f"domain_id holds {str(name)!r}, which is not in domain_names; {mend}")
     return np.array([numbers[name] for name in array.flat], np.intp).reshape(array.shape)
 
 

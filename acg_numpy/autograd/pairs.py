@@ -114,7 +114,12 @@ class _Pair:
         return args, kwargs
 
     def pull(
-        self, g: Any, args: tuple[Any, ...], options: dict[str, Any], cache: Any, create_graph: bool
+        self,
+        g: Any,
+        args: tuple[Any, ...],
+        options: dict[str, Any],
+        cache: Any,
+        create_graph: bool,
     ) -> Sequence[Any]:
         """Gradients of all inputs at once."""
         if create_graph:

@@ -62,6 +62,9 @@ def test_a_single_number_has_gradient_one_whatever_its_shape():
         t = tensor(np.full(shape, 3.0), requires_grad=True)
         (t * t).backward()
         assert np.array_equal(t.grad, np.full(shape, 6.0))
+    narrow = tensor(np.float32(3.0), requires_grad=True)
+    narrow.backward()
+    assert narrow.grad.dtype == np.float32
 
 
 def test_a_recorded_pass_takes_a_gradient_that_is_recorded():

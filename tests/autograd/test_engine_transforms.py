@@ -91,6 +91,15 @@ def test_dtypes_are_those_of_the_arguments():
     assert hvp(lambda x: np.sum(x**3), x, x).dtype == np.float32
     assert all(out.dtype == np.float32 for out in jvp(np.sin, (x,), (x,)))
     assert grad(lambda x: np.sum(x * np.ones(2)))(x).dtype == np.float32
+    assert grad(lambda x: x)(np.float32(2)).dtype == np.float32
+
+
+def test_a_tangent_at_a_recorded_tensor_is_recorded_too():
+    """d/dx (cos(x) v) = -sin(x) v, by a pass back through what `jvp` gave."""
+    x = tensor(A, requires_grad=True)
+    _, tangent = jvp(np.sin, (x,), (B,))
+    tangent.backward(np.ones(2))
+    np.testing.assert_allclose(x.grad, -np.sin(A) * B)
 
 
 def test_the_rows_of_a_jacobian_are_what_is_pulled_back_to_the_last_bit():
@@ -189,6 +198,12 @@ def test_a_function_is_called_by_the_name_people_know():
     assert name_of(collections.OrderedDict) == "OrderedDict"
     assert name_of(5) == "5"
 
+    def inner():
+        """Of a module that nobody imports from."""
+
+    inner.__module__, inner.__qualname__ = "numpy._core.inner", "inner"
+    assert name_of(inner) == "inner"
+
 
 @pytest.fixture
 def _table_as_it_was():
@@ -252,6 +267,19 @@ def test_the_table_holds_entries_of_three_kinds():
     assert TABLE[np.argmax] is PLAIN
     assert type(TABLE[np.exp]) is Primitive
     assert all(entry.name == name_of(function) for function, entry in TABLE.items() if type(entry) is Composite)
+
+
+@pytest.mark.usefixtures("_table_as_it_was")
+def test_what_is_left_out_of_a_call_by_keyword_is_left_out_of_the_rules_call():
+    def scaled(x, by=2.0):
+        return x * by
+
+    f = register_rule(scaled, lambda g, ans, x, by=2.0: g * by, lambda g, ans, x, by=2.0: g * x)
+    x = tensor(3.0, requires_grad=True)
+    out = f(x=x)
+    out.backward()
+    assert out.item() == 6.0
+    assert x.grad == 2.0
 
 
 @pytest.mark.usefixtures("_table_as_it_was")

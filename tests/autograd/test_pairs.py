@@ -98,6 +98,12 @@ def test_several_outputs_share_one_call():
     assert len(calls) == 1
 
 
+def test_every_output_is_called_by_the_name_of_the_call():
+    both = from_passes(two_forward, two_backward)
+    call = both(tensor(np.ones(2), requires_grad=True), np.ones(2))
+    assert {out._record[0].name for out in call} == {both.__name__}
+
+
 def test_an_unused_output_contributes_nothing():
     x, y = tensor(3.0, requires_grad=True), tensor(2.0, requires_grad=True)
     product, _ = from_passes(two_forward, two_backward)(x, y)

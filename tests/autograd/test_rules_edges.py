@@ -356,3 +356,23 @@ class TestRefusals:
                 call(np.ones((3, 4)))
             with pytest.raises(ValueError, match=r"\w"):
                 call(self.T)
+
+
+def test_taking_from_beyond_the_end_is_refused_unless_a_mode_of_numpys_says_what_it_means():
+    t = tensor([1.0, 2.0, 3.0], requires_grad=True)
+    with pytest.raises(IndexError, match="out of bounds"):
+        t.take([5])
+    with pytest.raises(ValueError, match="'raise', or 'wrap'"):
+        t.take([5], mode="nearest")
+    with pytest.raises(IndexError, match="empty axes"):
+        t[:0].take([0], mode="wrap")
+    with pytest.raises(IndexError, match="integer"):
+        t.take([0.0])
+
+
+def test_no_indices_take_nothing():
+    t = tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    nothing = t.take([], axis=1)
+    np.sum(nothing).backward()
+    assert nothing.shape == (1, 0)
+    assert np.array_equal(t.grad, np.zeros((1, 3)))

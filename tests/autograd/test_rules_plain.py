@@ -55,6 +55,11 @@ def test_the_answer_is_numpys_and_plain(function, args, requires_grad):
             assert same(function(tensors[0], args[1]), function(*args))
 
 
+def test_where_of_a_condition_alone_is_plain_and_tells_places():
+    condition = X > 0
+    assert same(np.where(tensor(condition)), np.where(condition))
+
+
 def test_empty_like_is_plain_too():
     found = np.empty_like(tensor(X, requires_grad=True))
     assert (type(found), found.shape, found.dtype) == (np.ndarray, X.shape, X.dtype)

@@ -312,6 +312,10 @@ class TestWhatHasNoDerivative:
     def test_writing_methods_of_ufuncs_refuse(self, leaf):
         with pytest.raises(NoDerivativeError, match="scatter_add"):
             np.add.at(leaf, [0], 1.0)
+        constant = leaf.detach()
+        with pytest.raises(NoDerivativeError, match="scatter_add"):
+            np.add.at(constant, [0], 1.0)
+        np.testing.assert_array_equal(constant.data, leaf.data)
         with pytest.raises(NoDerivativeError, match="reduceat"):
             np.add.reduceat(leaf, [0, 1])
 

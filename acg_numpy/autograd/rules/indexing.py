@@ -41,14 +41,13 @@ register_rule(scatter_add, lambda g, ans, values, ids, num_rows: g[ids])
 
 
 @composite(np.take)
-def take(a: Any, indices: Any, axis: Any = None, mode: str = "raise") -> Any:
+def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     """Indexing along one axis."""
     if axis is None:
         a, axis = np.ravel(a), 0
     axis, n = axis % a.ndim, a.shape[axis]
-    indices = np.asarray(indices)
     if mode != "raise":
-        indices = indices % n if mode == "wrap" else np.clip(indices, 0, n - 1)
+        indices = np.take(np.arange(n), indices, mode=mode)  # NumPy knows what a mode is, and refuses others
     return a[(slice(None),) * axis + (indices,)]
 
 
