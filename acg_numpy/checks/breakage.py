@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def broken(error: BaseException, file: Path, during: str = "") -> LearnerError |
     frames = [
         (frame, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if Path(frame.f_code.co_filename).resolve().parent == folder
+        if in_a_file(frame.f_code.co_filename) and Path(frame.f_code.co_filename).resolve().parent == folder
     ]
     if not frames:
         return None
@@ -85,11 +85,16 @@ def broken(error: BaseException, file: Path, during: str = "") -> LearnerError |
     if isinstance(error, SystemExit):
         message = "the file ends the program (sys.exit)"
         return LearnerError(message, place, 'put what only the program needs under if __name__ == "__main__":')
-    if isinstance(error, SyntaxError):  # in a module that the learner's file imports
-        return of_syntax(error, Path(error.filename or place.file))
+    if isinstance(error, SyntaxError) and in_a_file(error.filename):  # in a module that the learner's file imports
+        return of_syntax(error, Path(error.filename))
     text = message_of(error) or "no message"
     what = f"{where + ': ' if where else ''}{type(error).__name__}: {' '.join(text.split())}"
     return LearnerError(what, place, mend_of(error, frame, place.source))
+
+
+def in_a_file(name: str | None) -> TypeGuard[str]:
+    """Whether a code's file name is that of a file: what eval and exec are given has <string> for it."""
+    return name is not None and not name.startswith("<")
 
 
 def message_of(error: BaseException) -> str:

@@ -4,7 +4,6 @@ A backward is a matrix times grad_out.  So backward(a + b) = backward(a) + backw
 backward(a).  And whatever a pass changes, keeps or draws for itself shows when it is called again.
 """
 
-import dataclasses
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from acg_numpy.checks.contract import Split, random_like, read_outputs, read_pai
 from acg_numpy.shapes import Array
 
 SAME = 1e-9  # relative to the largest element; a sum may be taken in another order
+CALLS = 8  # of a pass that drifts: so many numbers drawn rise or fall throughout once in twenty thousand times
 
 
 class Misconduct(NamedTuple):
@@ -70,15 +70,21 @@ def misconduct(
     if found:
         return found
 
+    def outputs_again() -> list[Array]:
+        return [array.copy() for array in run()[1].arrays]
+
+    def pulled_again(split: Split, cache: Any) -> list[Array]:
+        return copied(pull(split, grad_outs, cache)[0])
+
     again = run()
     third = run()
     runs = [outputs, *([array.copy() for array in r[1].arrays] for r in (again, third))]
-    if not alike(runs[0], runs[1]) or not alike(runs[1], runs[2]):
-        return [drifting("forward", runs)]
-    calls = [first, copied(pull(split, grad_outs, cache)[0]), copied(pull(again[1], grad_outs, again[2])[0])]
-    calls.append(copied(pull(third[1], grad_outs, third[2])[0]))
+    if not all(alike(runs[0], run) for run in runs[1:]):
+        return [drifting("forward", [*runs, *(outputs_again() for _ in range(CALLS - len(runs)))])]
+    caches = [(split, cache), again[1:], third[1:]]
+    calls = [first, *(pulled_again(*each) for each in caches)]
     if not all(alike(calls[0], call) for call in calls[1:]):
-        return [drifting("backward", calls)]
+        return [drifting("backward", [*calls, *(pulled_again(*third[1:]) for _ in range(CALLS - len(calls)))])]
 
     others = [random_like(output, rng) for output in split.floating]
     doubled = pull(split, [2 * g for g in grad_outs], cache)[0]
@@ -97,38 +103,52 @@ def misconduct(
 
 
 def drifting(which: str, calls: Sequence[Sequence[Array]]) -> Misconduct:
-    """Calls that should agree and do not: does something grow or settle, or is it drawn anew each time?"""
-    steps = [
-        [b - a for a, b in zip(one, next_one, strict=True)] if same_shapes(one, next_one) else []
-        for one, next_one in pairwise(calls)
-    ]
-    settles = alike(calls[-1], calls[-2])
-    grows = all(alike(steps[0], step) for step in steps[1:])
-    repeats = len(calls) > 3 and alike(calls[0], calls[2]) and alike(calls[1], calls[3])
-    if settles or grows or repeats or fades(steps):
+    """Calls that should agree and do not: does something settle, come round or go one way, or is it drawn anew?"""
+    if settles(calls) or repeats(calls) or goes_one_way(calls):
         return Misconduct("carries-over", f"{which} gives another result when it is called again: it keeps something")
     return Misconduct(
         f"random-{which}", f"{which} gives another result at every call; draw random numbers outside and pass them in"
     )
 
 
-def fades(steps: Sequence[Sequence[Array]]) -> bool:
-    """Whether each step is a multiple of the one before, as a running average makes them: chance would not do that."""
-    flat = [np.concatenate([np.ravel(part) for part in step]) if step else np.zeros(0) for step in steps]
-    for one, other in pairwise(flat):
-        if one.size < 2 or one.shape != other.shape or not np.any(one):
-            return False
-        factor = float(np.vdot(one, other) / np.vdot(one, one))
-        if not close(factor * one, other):
-            return False
-    return True
+def settles(calls: Sequence[Sequence[Array]]) -> bool:
+    """Whether calls end in a result that comes again, and that did not come before there was another one."""
+    comes = [alike(call, calls[-1]) for call in calls]
+    return comes[-2] and comes == sorted(comes)
+
+
+def repeats(calls: Sequence[Sequence[Array]]) -> bool:
+    """Whether the results come round, two or more of them in turn, twice at least."""
+    return any(
+        all(alike(one, other) for one, other in zip(calls, calls[period:], strict=False))
+        for period in range(2, len(calls) // 2 + 1)
+    )
+
+
+def goes_one_way(calls: Sequence[Sequence[Array]]) -> bool:
+    """Whether all steps are multiples of one, and none goes back: a count, a sum or a running average makes them so.
+
+    Where a single number is drawn for a whole array they lie on one line as well, but go to and fro on it.
+    """
+    if not all(same_shapes(calls[0], call) for call in calls[1:]):
+        return False
+    flat = [np.concatenate([np.zeros(0), *(np.ravel(part) for part in call)]) for call in calls]
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = [other - one for one, other in pairwise(flat)]
+        longest = max(steps, key=lambda step: float(np.max(np.abs(step), initial=0.0)))
+        factors = [float(np.vdot(longest, step) / np.vdot(longest, longest)) for step in steps]
+        give = SAME * np.max(np.abs(longest)) + 1e-15 * np.max(np.abs(flat))  # the latter for rounding
+        return all(
+            factor > -SAME and bool(np.all(np.abs(step - factor * longest) <= give))
+            for factor, step in zip(factors, steps, strict=True)
+        )
 
 
 def arrays_in(value: Any, depth: int = 0) -> list[Array]:
     """Every array of numbers in a nest of tuples, lists, dicts and objects."""
     if isinstance(value, np.ndarray):
         return [value] if value.dtype.kind in "fiub" else []
-    if depth > 5 or value is None or isinstance(value, (str, bytes, int, float, type)) or callable(value):
+    if depth > 5 or value is None or isinstance(value, (str, bytes, int, float)) or callable(value):
         return [np.asarray(value)] if isinstance(value, float) else []
     if isinstance(value, np.generic):
         return [np.asarray(value)]
@@ -136,10 +156,8 @@ def arrays_in(value: Any, depth: int = 0) -> list[Array]:
         inside: Sequence[Any] = list(value.values())
     elif isinstance(value, (tuple, list)):
         inside = value
-    elif dataclasses.is_dataclass(value) or hasattr(value, "__dict__"):
-        inside = list(vars(value).values()) if hasattr(value, "__dict__") else []
     else:
-        return []
+        return arrays_in(object.__getstate__(value), depth)  # its attributes, in a dict or in slots; None without any
     return [array for part in inside for array in arrays_in(part, depth + 1)]
 
 

@@ -94,8 +94,8 @@ def notes_on(outputs: Outputs, comparisons: Sequence[InputComparison], order: in
             f"{'these inputs' if len(dead) > 1 else 'this input'} cannot learn"
         )
     for comparison in comparisons:
-        if comparison.undecided is None or comparison.error is None:
-            continue
+        if comparison.undecided is None or comparison.error is None or comparison.step_fault is not None:
+            continue  # a step that is to blame has a diagnosis of its own
         coarse = comparison.undecided if comparison.kink is None else comparison.undecided & ~comparison.kink
         if not np.any(coarse):
             continue

@@ -322,7 +322,8 @@ def richardson(here: Surroundings, which: int, flats: Array, eps: float, first: 
     (True, True)
     """
     x = np.ravel(here.values[which])[flats]
-    longest = FIRST * np.maximum(np.abs(x), 1.0) * (eps / 2.0**-52) ** (1 / 12)
+    balance = (eps / 2.0**-52) ** (1 / (2 * LEVELS + 1))  # h^(2 LEVELS) of truncation is left, and eps / h of rounding
+    longest = FIRST * np.maximum(np.abs(x), 1.0) * balance
     steps = longest if first is None else np.full(len(flats), first)
     halves = 0.5 ** np.arange(LEVELS)
     found = central(here, which, np.repeat(flats, LEVELS), np.ravel(steps[:, None] * halves))

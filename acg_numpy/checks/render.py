@@ -200,7 +200,8 @@ def html_table(rows: list[tuple[str, ...]]) -> str:
         cells = (f"<{tag}{span}>{escape(cell)}</{tag}>" for cell, span in zip(row, spans, strict=True))
         return f"<tr>{''.join(cells)}</tr>"
 
-    body = "".join(line(row, "td") for row in rows)
+    marked = [("✗" if row[0] else "", *row[1:]) for row in rows]  # beside an input called x, an x is no mark
+    body = "".join(line(row, "td") for row in marked)
     return f"<table><thead>{line(HEADINGS, 'th')}</thead><tbody>{body}</tbody></table>"
 
 

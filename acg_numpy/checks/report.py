@@ -23,7 +23,8 @@ class WorstElement:
     analytic, numeric : float
         The gradient under test, and the numeric derivative.
     absolute_error, relative_error : float
-        |a - n|, and the same over max(|a|, |n|) (over the gradient's scale where both are zero but for rounding).
+        ``|a - n|``, and the same over ``max(|a|, |n|)`` (over the gradient's scale where both are zero but for
+        rounding).
     order : int
         1 for a gradient, 2 for the gradient of a gradient.
     """

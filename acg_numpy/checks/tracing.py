@@ -45,7 +45,11 @@ class Line(NamedTuple):
         return linecache.getline(self.file, self.number).partition("  #")[0].strip()
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.number}: {self.text}" if self.text else f"line {self.number}"
+        if not self.text:
+            return f"line {self.number}"
+        # a cell of a notebook has its source and no file, only a number that means nothing to its reader
+        where = f"{Path(self.file).name}:" if Path(self.file).is_file() else "line "
+        return f"{where}{self.number}: {self.text}"
 
 
 class Link(NamedTuple):
@@ -282,8 +286,12 @@ def noting_lines() -> Iterator[Lines]:
     def on_event(frame: FrameType, event: str, _: Any) -> Any:
         if event == "line":
             lines.note(frame)
-        elif event == "return" and frame.f_back is not None and not hidden(frame.f_back):
-            lines.note(frame.f_back)
+        elif event == "return":
+            caller = frame.f_back
+            while caller is not None and hidden(caller):  # a pair's forward, or what the garbage collector calls
+                caller = caller.f_back
+            if caller is not None:
+                lines.note(caller)
         return on_event
 
     def on_call(frame: FrameType, event: str, _: Any) -> Any:

@@ -15,10 +15,12 @@ from acg_numpy.checks.mistakes import CATALOGUE
 from acg_numpy.checks.naming import MISTAKES
 from acg_numpy.checks.settings import METHODS
 from tests.passes.pairs import PAIRS
+from tests.thoroughness import one_in
 
 # (seed, distinct): every other one with axes whose lengths may coincide; 2 of them, 10 in the thorough profile.
 DRAWS = [(seed, seed % 2 == 0) for seed in range(max(2, settings().max_examples // 100))]
 ABOUT_THE_CHECK = {"kink", "step-too-large", "step-too-small", "low-precision"}
+NOT_IN_THE_NUMBERS = {"mutated-input", "mutated-cache", "carries-over", "wrong-dtype"}  # of a first call
 
 
 def keeps_the_forward(mistake):
@@ -43,10 +45,34 @@ def report_on(mistake, seed, distinct):
     return check_backward(mistake.forward, mistake.backward, *drawn(mistake, seed, distinct), raise_on_failure=False)
 
 
-@per_draw
-@per_mistake
+@pytest.mark.parametrize(("seed", "distinct"), DRAWS[1:])  # at the first draw test_naming.py asks for the name as well
+@pytest.mark.parametrize("mistake", one_in(2, CATALOGUE), ids=lambda mistake: mistake.name)
 def test_a_wrong_backward_fails(mistake, seed, distinct):
     assert not report_on(mistake, seed, distinct).passed
+
+
+def gradients(mistake, backward, seed):
+    """What a backward returns at a draw of the mistake's, for the same grad_out whichever backward it is."""
+    out, cache = mistake.forward(*drawn(mistake, seed, True))
+    found = backward(np.random.default_rng(seed + 1).normal(size=np.shape(out)), cache)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def alike(gradient, other):
+    if gradient is None or other is None:
+        return gradient is other
+    return np.shape(gradient) == np.shape(other) and np.allclose(gradient, other, rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [m for m in CATALOGUE if keeps_the_forward(m) and m.expected not in NOT_IN_THE_NUMBERS],
+    ids=lambda mistake: mistake.name,
+)
+def test_a_wrong_backward_is_wrong_at_every_draw_whatever_a_check_may_say(mistake):
+    for seed in range(5):
+        wrong, right = (gradients(mistake, backward, seed) for backward in (mistake.backward, mistake.right))
+        assert len(wrong) != len(right) or not all(map(alike, wrong, right))
 
 
 @per_draw
@@ -102,6 +128,12 @@ def test_a_confusion_counts_every_mistake_at_every_draw():
     confusion = measure(CATALOGUE[:4], draws=2)
     assert confusion.cases == 8
     assert 0 <= confusion.recall <= confusion.precision <= 1
+
+
+def test_a_confusion_has_what_the_report_names_first():
+    (mistake,) = (m for m in CATALOGUE if m.name == "mse: the target pulled along")
+    confusion = measure([mistake], draws=2)
+    assert confusion.counts == {(mistake.name, mistake.expected, mistake.expected): 2}
 
 
 def test_a_right_backward_is_never_called_a_mistake():

@@ -1,13 +1,29 @@
 """Two passes that do not behave are told so, in a sentence that names what they did."""
 
 import dataclasses
+import itertools
 from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from acg_numpy.checks import check_backward
 from acg_numpy.checks.arguments import read_argument
-from acg_numpy.checks.conduct import alike, arrays_in, close, differs, drifting, fades, listed, misconduct
+from acg_numpy.checks.conduct import (
+    alike,
+    arrays_in,
+    close,
+    differs,
+    drifting,
+    goes_one_way,
+    listed,
+    misconduct,
+    repeats,
+    settles,
+)
 
 A, B = np.array([1.0, -2.0, 3.0]), np.array([0.5, 4.0, -1.0])
 
@@ -86,6 +102,21 @@ MISCONDUCT = {
     ),
     "a forward that draws": (Drifting(product, drawn), pulled, [("random-forward", f"forward {DRAWS}")]),
     "a forward that counts": (Drifting(product, float), pulled, [("carries-over", f"forward {KEEPS}")]),
+    "a forward that differs once": (
+        Drifting(product, lambda call: float(call > 0)),
+        pulled,
+        [("carries-over", f"forward {KEEPS}")],
+    ),
+    "a forward that swings": (
+        Drifting(product, lambda call: call % 2),
+        pulled,
+        [("carries-over", f"forward {KEEPS}")],
+    ),
+    "a forward that creeps": (  # by less than rounding from one call to the next, by more from the first to the third
+        Drifting(product, lambda call: 5e-9 * call),
+        pulled,
+        [("carries-over", f"forward {KEEPS}")],
+    ),
     "a backward that draws": (product, Drifting(pulled, drawn), [("random-backward", f"backward {DRAWS}")]),
     "a backward that counts": (product, Drifting(pulled, float), [("carries-over", f"backward {KEEPS}")]),
     "a backward that differs once": (
@@ -143,17 +174,85 @@ def test_a_backward_that_reaches_its_inputs_by_another_way_is_found_out():
     assert conduct_of(forward, backward) == [("mutated-input", "backward changes x in place")]
 
 
+def test_the_report_says_what_was_seen_and_what_it_is_called():
+    def backward(g, cache):
+        x, y = cache
+        y *= 2
+        return g * y, g * x
+
+    def forward(x, y):
+        return x * y, (x.copy(), y.copy())
+
+    report = check_backward(forward, backward, A, B, raise_on_failure=False)
+    assert [d.message for d in report.diagnoses] == [
+        "the backward changes the cache: backward changes the array of shape (3,) in the cache"
+    ]
+
+
+@dataclasses.dataclass
+class Kept:
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted(Kept):
+    """The same in slots."""
+
+
+class Taken:
+    __slots__ = ("__x", "y")
+
+    def __init__(self, x, y):
+        self.__x, self.y = x, y
+
+
+@pytest.mark.parametrize("cache", [SimpleNamespace, Kept, Slotted, Taken])
+def test_a_cache_may_be_an_object_of_any_kind_and_is_watched(cache):
+    def forward(x, y):
+        return x * y, (x, cache(x=x.copy(), y=y.copy()))
+
+    def backward(g, kept):
+        x, other = kept
+        grads = g * other.y, g * x
+        other.y[...] *= 2
+        return grads
+
+    assert conduct_of(forward, backward) == [("mutated-cache", "backward changes the array of shape (3,) in the cache")]
+
+
+def test_what_a_function_in_the_cache_counts_for_itself_is_its_own_affair():
+    def activation(x):
+        return x
+
+    activation.calls = np.zeros(1)
+
+    def backward(g, cache):
+        activation.calls += 1
+        return pulled(g, cache[1])
+
+    assert conduct_of(lambda x, y: (activation(x * y), (activation, (x, y))), backward) == []
+
+
 def test_arrays_are_found_however_deep_they_are_kept():
     @dataclasses.dataclass
-    class Kept:
+    class Counted:
         array: np.ndarray
         number: float = 2.5
 
-    class Slots:
+    class Empty:
         __slots__ = ("array",)
 
     Pair = namedtuple("Pair", "left right")
-    nest = {"a": A, "b": [B, (A, None)], "c": Kept(B), "d": Pair(A, "text"), "e": np.float64(1.5), "f": 3, "g": Slots()}
+    nest = {
+        "a": A,
+        "b": [B, (A, None)],
+        "c": Counted(B),
+        "d": Pair(A, "text"),
+        "e": np.float64(1.5),
+        "f": 3,
+        "g": Empty(),
+    }
     found = arrays_in(nest)
     assert [np.shape(array) for array in found] == [(3,), (3,), (3,), (3,), (), (3,), ()]
     assert found[0] is A
@@ -187,14 +286,64 @@ def test_an_array_differs_where_one_element_does():
     assert differs(3, 4) is False
 
 
-def test_steps_that_are_multiples_of_each_other_fade():
-    assert fades([[A], [A / 2], [A / 4]])
-    assert fades([[A, B], [0.9 * A, 0.9 * B]])
-    assert not fades([[A], [B]])
-    assert not fades([[A], [A / 2], [B]])
-    assert not fades([[A[:1]], [A[:1] / 2]])
-    assert not fades([[0 * A], [A]])
-    assert not fades([[A], []])
+def test_what_grows_or_fades_goes_one_way_whatever_the_lengths_of_its_steps():
+    assert goes_one_way([[A + step * B] for step in range(8)])
+    assert goes_one_way([[A + step**2 * B] for step in range(8)])
+    assert goes_one_way([[A * 0.01**step, B * 0.01**step] for step in range(8)])
+    assert goes_one_way([[A + step // 2 * B] for step in range(8)])
+    assert goes_one_way([[1e8 * A + 0.5**step] for step in range(8)])
+    assert goes_one_way([[A[:1] / step] for step in range(1, 8)])
+
+
+def test_what_turns_back_or_aside_does_not_go_one_way():
+    assert not goes_one_way([[A], [2 * A], [1.5 * A]])
+    assert not goes_one_way([[A], [2 * A], [3 * A + 1e-6 * B]])
+    assert not goes_one_way([[drawn(i)] for i in range(3)])
+    assert not goes_one_way([[A], [2 * A], [3 * A, 3 * A]])
+    assert not goes_one_way([[A], [A + np.inf], [A]])
+
+
+def test_what_settles_does_not_come_back_to_what_it_was():
+    assert settles([[A], [B], [B]])
+    assert settles([[A], [A], [2 * B], [B], [B], [B]])
+    assert not settles([[A], [B], [A], [A]])
+    assert not settles([[A], [A], [A], [B]])
+
+
+def test_results_repeat_in_twos_or_threes_from_the_first_to_the_last():
+    assert repeats([[A], [B], [A], [B], [A]])
+    assert repeats([[A], [B], [B], [A], [B], [B]])
+    assert not repeats([[A], [B], [A], [2 * B]])
+    assert not repeats([[A], [B], [A]])
+
+
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["number", "array", "shared"]))
+def test_a_forward_that_multiplies_by_what_it_draws_is_random(seed, kind):
+    """Also where all of an array is multiplied by one number, so that its results lie on a line."""
+    rng = np.random.default_rng(seed)
+    size = {"number": None, "array": A.shape, "shared": 1}[kind]
+
+    def forward(x, y):
+        return x * y * rng.normal(size=size), (x, y)
+
+    first = forward(A, B)[0]
+    later = [forward(A, B)[0] for _ in range(7)]
+    turns = np.sign(np.diff([np.vdot(A * B, out) for out in (first, *later)]))
+    assume(abs(np.sum(turns)) < len(turns))  # once in twenty thousand times they go one way by chance
+    rng = np.random.default_rng(seed)
+    assert conduct_of(forward, pulled) == [("random-forward", f"forward {DRAWS}")]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [lambda n: 1 + n, lambda n: (1 + n) ** 2, lambda n: 1 / (1 + n), lambda n: 2.0**-n, lambda n: n % 3, np.sqrt],
+    ids=["count", "square", "average", "running average", "in threes", "root"],
+)
+def test_a_forward_that_multiplies_by_what_it_has_kept_carries_over(kept):
+    calls = itertools.count()
+    assert conduct_of(lambda x, y: (x * y * kept(next(calls)), (x, y)), pulled) == [
+        ("carries-over", f"forward {KEEPS}")
+    ]
 
 
 def test_drift_is_told_from_chance():

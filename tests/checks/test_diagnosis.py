@@ -246,3 +246,144 @@ def test_the_same_mistake_in_every_turn_of_a_loop_is_one_mistake(name):
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(5, 3)), rng.normal(size=(3, 4)) / 2, rng.normal(size=(4, 4)) / 2
     assert named(forward, backward, *inputs) == TURNS[name]
+
+
+@pytest.mark.parametrize(
+    ("factor", "mistake"), [(-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "constant-factor")]
+)
+def test_a_sign_a_cut_and_a_factor_in_every_turn_of_a_loop_are_one_mistake(factor, mistake):
+    """Of h = tanh(h w) + h the first part, in each of three turns."""
+
+    def forward(x, w):
+        states = [x]
+        for _ in range(3):
+            a = np.tanh(states[-1] @ w)
+            states.append(a + states[-1])
+        return states[-1], (states, w)
+
+    def backward(g, cache):
+        states, w = cache
+        dw = np.zeros_like(w)
+        for h, after in zip(states[-2::-1], states[:0:-1], strict=True):
+            a = factor * g * (1 - (after - h) ** 2)
+            dw += h.T @ a
+            g = g + a @ w.T
+        return g, dw
+
+    rng = np.random.default_rng(0)
+    report = check_backward(
+        forward, backward, rng.normal(size=(3, 4)), rng.normal(size=(4, 4)) / 2, raise_on_failure=False
+    )
+    assert report.diagnoses[0].mistake == mistake
+    assert report.diagnoses[0].evidence.startswith(f"at each of the 3 times that the line is run: times {factor:g}; ")
+
+
+@pytest.mark.parametrize(
+    ("factor", "mistake", "told"),
+    [
+        (1.5, "constant-factor", "a factor 1.5"),
+        (5**-0.5, "missing-scale", "a factor 0.4472 = 1 / sqrt(5), axis 1 of xs or axis 0 of w"),
+    ],
+)
+def test_an_odd_factor_in_every_turn_of_a_loop_is_one_mistake(factor, mistake, told):
+    def forward(xs, w):
+        total = np.sum(w * w)
+        for x in xs:
+            total = total + np.sum(np.tanh(x @ w))
+        return total, (xs, w)
+
+    def backward(g, cache):
+        xs, w = cache
+        a = g * (1 - np.tanh(xs @ w) ** 2)
+        return a @ w.T, 2 * g * w + factor * (xs.T @ a)
+
+    rng = np.random.default_rng(0)
+    report = check_backward(forward, backward, rng.normal(size=(3, 5)), rng.normal(size=(5, 4)), raise_on_failure=False)
+    assert report.diagnoses[0].mistake == mistake
+    assert report.diagnoses[0].evidence.startswith(
+        f"at each of the 3 times that the line is run: off by {told}; the gradient"
+    )
+
+
+def test_a_transposed_factor_and_a_sign_elsewhere_are_named_together():
+    def forward(x, w):
+        hidden = np.tanh(x @ w)
+        shortcut = x * x
+        return hidden + shortcut, (x, w, hidden)
+
+    def backward(g, cache):
+        x, w, hidden = cache
+        a = g * (1 - hidden**2)
+        return a @ w - 2 * g * x, x.T @ a
+
+    rng = np.random.default_rng(0)
+    report = check_backward(forward, backward, rng.normal(size=(3, 4)), rng.normal(size=(4, 4)), raise_on_failure=False)
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["transposed", "wrong-sign"]
+    first = forward.__code__.co_firstlineno
+    evidence = (
+        f"the other factor transposed (test_diagnosis.py:{first + 1}: hidden = np.tanh(x @ w)), and "
+        f"what comes back from there has the wrong sign (test_diagnosis.py:{first + 2}: shortcut = x * x); "
+    )
+    assert all(diagnosis.evidence.startswith(evidence) for diagnosis in report.diagnoses)
+
+
+def test_a_target_that_is_no_input_is_told_by_where_the_gradient_of_the_logarithms_points():
+    labels = np.array([1, 0, 4])
+
+    def forward(x):
+        logs = x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))
+        return -np.sum(logs[np.arange(3), labels]), np.exp(logs)
+
+    x = np.random.default_rng(0).normal(size=(3, 5))
+    report = check_backward(forward, lambda g, p: g * p, x, raise_on_failure=False)
+    assert report.diagnoses[0].mistake == "target-not-subtracted"
+    assert report.diagnoses[0].evidence.startswith(
+        "the target, which the gradient of the logarithms points at, is left out; "
+    )
+
+
+def test_a_wrong_slope_is_named_also_where_the_right_one_is_no_number_and_nothing_comes_back():
+    """The root of what is positive, for which what is not is replaced by -1 before, and by 0 after."""
+
+    def forward(x):
+        with np.errstate(invalid="ignore"):
+            root = np.sqrt(np.where(x > 0, x, -1.0))
+        return np.where(x > 0, root, 0.0), x
+
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    report = check_backward(forward, lambda g, x: np.where(x > 0, g / x, 0.0), x, raise_on_failure=False)
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["stale-value"]
+    assert report.diagnoses[0].evidence.startswith("1 / v used for the slope, v being the argument; ")
+
+
+@pytest.mark.parametrize("dtype", [bool, int, np.uint8, float])
+def test_a_mask_that_the_backward_forgets_is_named_whether_of_truths_or_of_zeros_and_ones(dtype):
+    def forward(scores, mask):
+        return softmax_forward(np.where(mask == 1, scores, -1e9))[0], (scores, mask)
+
+    def backward(g, cache):
+        return softmax_backward(g, softmax_forward(cache[0])[0]), (np.zeros(cache[1].shape) if dtype is float else None)
+
+    mask = np.array([[1, 1, 0, 1], [1, 0, 0, 1], [1, 1, 1, 1]]).astype(dtype)
+    scores = np.random.default_rng(0).normal(size=(3, 4))
+    report = check_backward(forward, backward, scores, mask, raise_on_failure=False)
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["missing-mask"]
+    assert report.diagnoses[0].evidence.startswith("this is the gradient of the forward without mask; ")
+
+
+def test_ids_of_which_some_are_zero_are_no_mask():
+    def backward(g, cache):
+        table, ids = cache
+        grad = np.zeros_like(table)
+        np.add.at(grad, np.ones_like(ids), g * np.cos(table[1]))
+        return grad
+
+    table = np.random.default_rng(0).normal(size=(4, 3))
+    report = check_backward(
+        lambda table, ids: (np.sin(table[ids]), (table, ids)),
+        backward,
+        table,
+        np.array([0, 2, 0]),
+        raise_on_failure=False,
+    )
+    assert report.diagnoses == ()

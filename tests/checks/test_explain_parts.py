@@ -1,5 +1,6 @@
 """What does each part of the search for an explanation say, of a graph small enough to be worked out by hand?"""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,39 +9,17 @@ import pytest
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.arguments import read_argument
 from acg_numpy.checks.explain.broadcasts import unsummed, unsummed_shifts
-from acg_numpy.checks.explain.case import Case, make_case
-from acg_numpy.checks.explain.changes import Change, changes_at
+from acg_numpy.checks.explain.case import make_case
+from acg_numpy.checks.explain.changes import Change
 from acg_numpy.checks.explain.constants import counts
 from acg_numpy.checks.explain.cuts import factors, selects, statistic
-from acg_numpy.checks.explain.edges import Search, Shift
+from acg_numpy.checks.explain.edges import Shift
 from acg_numpy.checks.explain.loops import alike, one_use_kept, replayed, times
 from acg_numpy.checks.explain.twofold import known, same_twice, two_factors
 from acg_numpy.checks.explain.unfit import of_one, views_of
-from acg_numpy.checks.explain.whole import is_target, pointed_at
-from acg_numpy.checks.tracing import Edge, trace
-
-RNG = np.random.default_rng(0)
-X, Y, W, SQUARE = (RNG.normal(size=shape) for shape in [(3, 4), (3, 4), (4, 5), (4, 4)])
-
-
-def right_case(forward, *values):
-    """The case of a forward with one output, the right gradients submitted."""
-    graph = trace(lambda *given: (forward(*given),), values, [True] * len(values))
-    g = np.random.default_rng(1).normal(size=graph.operations[graph.outputs[0]].value.shape)
-    grads = graph.gradients([g])
-    right = tuple(graph.at_inputs(grads))
-    return Case(tuple("xyzw"[: len(values)]), values, {}, right, right, (g,), graph, tuple(grads), 1e-8)
-
-
-def submitting(case, *gradients):
-    """The same case with other gradients submitted."""
-    return Case(
-        case.names, case.values, case.others, gradients, case.right, case.grad_outs, case.graph, case.grads, 1e-8
-    )
-
-
-def search_of(case):
-    return Search(case, case.graph, np.inf)
+from acg_numpy.checks.explain.whole import is_target, one_factor, pointed_at
+from acg_numpy.checks.tracing import Edge
+from tests.checks.cases import SQUARE, X, Y, changes_of, right_case, search_of, submitting
 
 
 def place_of(graph, name):
@@ -52,6 +31,28 @@ def place_of(graph, name):
 def softmax(x):
     e = np.exp(x - np.max(x, axis=-1, keepdims=True))
     return e / np.sum(e, axis=-1, keepdims=True)
+
+
+# Outputs.
+
+
+def test_the_gradient_of_an_output_that_is_used_within_as_well_can_be_left_out():
+    """Of (p, p v) the first output is a step on the way to the second: no edge carries the gradient it is given."""
+    rng = np.random.default_rng(0)
+    x, v = rng.normal(size=(3, 5)), rng.normal(size=(5, 2))
+
+    def forward(x, v):
+        p = softmax(x)
+        return (p, p @ v), (p, v)
+
+    def backward(grad_outs, cache):
+        (_, do), (p, v) = grad_outs, cache
+        dp = do @ v.T  # and not the gradient of p itself
+        return p * (dp - np.sum(p * dp, axis=-1, keepdims=True)), p.T @ do
+
+    report = check_backward(forward, backward, x, v, raise_on_failure=False)
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["missing-path"]
+    assert "output 0 is left out" in report.diagnoses[0].evidence
 
 
 # Sums left out.
@@ -96,18 +97,11 @@ def test_the_views_of_an_input_are_what_has_its_numbers_in_its_order():
 # Changes at one edge.
 
 
-def changes_of(forward, *values, position=0):
-    """The last operation, the gradient of its result, and the changes of what it sends to one argument, by text."""
-    case = right_case(forward, *values)
-    (place,) = case.graph.outputs
-    operation = case.graph.operations[place]
-    return operation, case.grad_outs[0], {change.text: change for change in changes_at(operation, position)}
-
-
-def test_the_last_alone_is_likelier_than_the_first_alone_and_that_likelier_than_one_left_out():
+def test_the_last_alone_is_likelier_than_the_first_alone_and_that_likelier_than_one_left_out_or_counted_twice():
     _, _, changes = changes_of(np.sin, X)
     costs = [changes[f"the {which}"].cost for which in ("last along axis 0 alone", "first along axis 0 alone")]
-    assert costs[0] < costs[1] < changes["the first along axis 0 left out"].cost
+    rest = [changes[f"the {n} along axis 0 {how}"].cost for n in ("first", "last") for how in ("left out", "twice")]
+    assert costs[0] < costs[1] < min(rest) == max(rest)
 
 
 @pytest.mark.parametrize("which", [0, -1])
@@ -115,16 +109,35 @@ def test_the_last_alone_is_likelier_than_the_first_alone_and_that_likelier_than_
 def test_one_place_along_an_axis_is_kept_left_out_or_counted_twice(axis, which):
     operation, g, changes = changes_of(np.sin, X)
     name = ("first", "last")[which]
-    for text, weight, others in (("alone", 1.0, 0.0), ("left out", 0.0, 1.0), ("twice", 2.0, 1.0)):
+    for text, weight, others, mistake in (
+        ("alone", 1.0, 0.0, "last-only"),
+        ("left out", 0.0, 1.0, "missing-path"),
+        ("twice", 2.0, 1.0, "double-counted"),
+    ):
         weights = np.full(X.shape, others)
         np.moveaxis(weights, axis, 0)[which] = weight
-        sent = changes[f"the {name} along axis {axis} {text}"].sent(operation, 0, g)
-        np.testing.assert_allclose(sent, weights * g * np.cos(X))
+        change = changes[f"the {name} along axis {axis} {text}"]
+        np.testing.assert_allclose(change.sent(operation, 0, g), weights * g * np.cos(X))
+        assert change.mistake == mistake
 
 
 def test_the_other_factor_of_a_product_may_not_have_been_transposed():
     operation, g, changes = changes_of(np.matmul, X, SQUARE)
     np.testing.assert_allclose(changes["the other factor transposed"].sent(operation, 0, g), g @ SQUARE)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
+def test_a_column_may_have_been_taken_for_a_row_and_a_row_for_a_column(shape):
+    w = Y[:1].reshape(shape)
+    report = check_backward(
+        lambda x, w: (x * w, (x, w)),
+        lambda g, c: (g * c[1].T, np.sum(g * c[0], axis=shape.index(1), keepdims=True)),
+        SQUARE,
+        w,
+        raise_on_failure=False,
+    )
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["transposed"]
+    assert report.diagnoses[0].evidence.startswith("the other factor transposed; ")
 
 
 def test_axes_of_a_gradient_may_be_exchanged_under_the_old_shape():
@@ -298,9 +311,33 @@ def test_without_a_graph_the_tolerance_is_what_the_numeric_derivative_is_good_fo
     assert tolerance(1.0) == 1e-3
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_mistake_is_named_to_the_last_places_of_the_gradients_dtype(dtype):
+FACTORS = {
+    "wrong-sign": lambda x: (np.sin(x), -np.cos(x)),
+    "mean-for-sum": lambda x: (np.sum(np.sin(x), axis=0), np.cos(x) / 3),
+    "missing-scale": lambda x: (np.sin(x) / np.sqrt(4), np.cos(x)),
+    "constant-factor": lambda x: (np.sin(x), 1.5 * np.cos(x)),
+    "double-counted": lambda x: (np.sin(x) + x * x, 2 * np.cos(x) + 2 * x),
+    "missing-path": lambda x: (x * x + np.sin(x), x + np.cos(x)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("mistake", FACTORS)
+def test_a_mistake_is_named_to_the_last_places_of_the_gradients_dtype(mistake, dtype):
     report = check_backward(
-        lambda x: (np.sin(x), x), lambda g, x: (-g * np.cos(x)).astype(dtype), X, raise_on_failure=False
+        lambda x: (FACTORS[mistake](x)[0], x),
+        lambda g, x: (g * FACTORS[mistake](x)[1]).astype(dtype),
+        X,
+        raise_on_failure=False,
     )
-    assert report.diagnoses[0].mistake == "wrong-sign"
+    assert report.diagnoses[0].mistake == mistake
+
+
+def test_a_factor_is_known_as_well_as_the_gradients_are():
+    """-1.004 is not -1 where the gradients are known to 1e-8, and is where they are known to 1e-2."""
+    case = right_case(np.sin, X)
+    case = submitting(case, -1.004 * case.right[0])
+    assert [e.mistake for e in one_factor(case)] == ["constant-factor"]
+    (found,) = one_factor(dataclasses.replace(case, tolerance=1e-2))
+    assert found.mistake == "wrong-sign"
+    assert found.residual == pytest.approx(0.004, rel=1e-2)

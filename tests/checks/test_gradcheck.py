@@ -70,6 +70,13 @@ def test_an_input_that_is_not_used_has_gradient_zero():
     assert report.per_input["y"].dead
 
 
+def test_a_function_that_draws_has_no_derivative_and_is_called_random():
+    rng = np.random.default_rng(0)
+    report = gradcheck(lambda x: x * rng.normal(), np.array([1.0, 2.0]), raise_on_failure=False)
+    assert not report.passed
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["random-forward"]
+
+
 def test_what_the_function_raises_is_passed_on():
     def function(x):
         raise RuntimeError("no such luck")

@@ -192,6 +192,13 @@ def test_noise_is_what_a_parabola_misses():
         assert noise_near(by_elements(endless, 0, np.array([0])), np.array([1e-2])) in (np.inf, 0.0)
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_noise_is_looked_for_as_far_below_a_point_as_above(side):
+    """The tiny steps are sixteenths of a step, and reach about four of them to either side."""
+    rough = Surroundings(lambda inputs: (1e-4 * (side * inputs[0] > 3.5),), [np.zeros(1)], (np.ones(1),))
+    assert noise_near(by_elements(rough, 0, np.array([0])), np.array([16.0])) > 1e-6
+
+
 def bent_at(place, left, right):
     """A function with one slope below a place and another above it."""
 
@@ -319,6 +326,34 @@ def test_extrapolation_starts_at_the_step_that_is_given():
     assert found.derivative == pytest.approx(2.0, rel=1e-13)
     assert max(seen) == 1.5
     assert {1.25, 1.125} <= set(seen)
+
+
+def test_extrapolation_starts_where_what_it_leaves_of_truncation_is_as_large_as_rounding():
+    """Six levels leave h^12 of truncation and eps / h of rounding: h grows with eps^(1/13), and with the element."""
+
+    def longest(x, eps):
+        seen = []
+
+        def evaluate(inputs):
+            seen.append(abs(float(inputs[0][0]) - x))
+            return (inputs[0] ** 2,)
+
+        richardson(Surroundings(evaluate, [np.array([x])], (np.ones(1),)), 0, np.array([0]), eps)
+        return max(seen)
+
+    assert longest(0.0, EPS) == 2.0**-6
+    assert longest(0.0, 2.0**13 * EPS) == pytest.approx(2.0**-5)
+    assert longest(0.0, 2.0**26 * EPS) == pytest.approx(2.0**-4)
+    assert longest(-64.0, EPS) == 1.0
+
+
+def test_extrapolation_over_whole_waves_is_no_better_known_than_it_is_far_from_a_short_step():
+    """At steps of whole waves there and back is level, at each of them: they agree, and all are wrong."""
+    slope = 2.0**12 * np.pi
+    here = Surroundings(lambda inputs: (np.sin(slope * inputs[0]),), [np.zeros(1)], (np.ones(1),))
+    found = richardson(here, 0, np.array([0]), EPS)
+    assert abs(found.derivative) < 1e-9 * slope
+    assert found.error == pytest.approx(slope, rel=1e-2)
 
 
 def test_a_function_without_use_for_complex_numbers_has_no_complex_step():

@@ -40,6 +40,24 @@ def test_functions_have_the_names_that_are_asked_for(tmp_path):
         load_learner(path)
 
 
+def test_a_file_with_one_function_lacks_the_other_and_with_two_it_may_be_said_which(tmp_path):
+    def mend(source):
+        with pytest.raises(LearnerError) as caught:
+            load_learner(written(tmp_path, source), "up", "down")
+        return caught.value.mend
+
+    assert mend("def ahead(x):\n    return x, x\n") == "define up"
+    assert mend(SQUARE) == f"say which to check: {tmp_path / 'mine.py'}:FORWARD,BACKWARD"
+
+
+@pytest.mark.parametrize("source", ["def forward(x:\n", "x = 1\0"], ids=["a bracket left open", "a null byte"])
+def test_what_is_not_python_is_told_with_its_file(tmp_path, source):
+    path = written(tmp_path, source)
+    with pytest.raises(LearnerError) as caught:
+        load_learner(path)
+    assert caught.value.place.file == path
+
+
 def test_files_beside_it_can_be_imported_and_are_told_by_their_own_line(tmp_path):
     written(tmp_path, "def twice(x):\n    return x[5] * 2\n", "beside_it.py")
     path = written(
@@ -50,6 +68,82 @@ def test_files_beside_it_can_be_imported_and_are_told_by_their_own_line(tmp_path
     assert caught.value.place.file == tmp_path / "beside_it.py"
     assert caught.value.place.line == 2
     assert caught.value.what.startswith("in twice: IndexError")
+
+
+def test_a_file_beside_it_that_is_not_python_is_told_with_its_own_line(tmp_path):
+    written(tmp_path, "x = 1\ny = (\n", "beside_broken.py")
+    with pytest.raises(LearnerError) as caught:
+        load_learner(written(tmp_path, "import beside_broken\n"))
+    assert str(caught.value) == (
+        f"{tmp_path / 'beside_broken.py'}:2: SyntaxError: '(' was never closed\n"
+        "    y = (\n"
+        "Mend: look at this line, and at the end of the one above"
+    )
+
+
+def test_what_is_imported_and_no_text_at_all_is_told_with_the_line_that_imports_it(tmp_path):
+    written(tmp_path, "x = 1\0", "beside_no_text.py")
+    path = written(tmp_path, "import beside_no_text\n")
+    with pytest.raises(LearnerError) as caught:
+        load_learner(path)
+    told, source = str(caught.value).splitlines()
+    assert told.startswith(f"{path}:1: while the file was run: ")
+    assert "null bytes" in told
+    assert source == "    import beside_no_text"
+
+
+EVALUATED = {
+    "not Python": (
+        'eval("x * (x")',
+        "SyntaxError: '(' was never closed (<string>, line 1)",
+        "Mend: at this line x is (2,) float64",
+    ),
+    "no literal": (
+        'ast.literal_eval("(1")',
+        "SyntaxError: '(' was never closed (<unknown>, line 1)",
+        "Mend: at this line x is (2,) float64",
+    ),
+    "an unknown name": (
+        'eval("scale * 2")',
+        "NameError: name 'scale' is not defined",
+        "Mend: define it above, or import it",
+    ),
+}
+
+
+@pytest.mark.parametrize("formula", EVALUATED)
+def test_what_breaks_in_a_string_that_is_evaluated_is_told_with_the_line_that_evaluates_it(
+    tmp_path, monkeypatch, formula
+):
+    expression, what, mend = EVALUATED[formula]
+    path = written(tmp_path, SQUARE.replace("numpy as np", "ast").replace("x * x, x", f"{expression}, x"))
+    monkeypatch.chdir(tmp_path)  # a string is in no folder, not even in the one that the check is run in
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(path), (np.ones(2),))
+    assert str(caught.value).splitlines() == [
+        f"{path}:5: in forward: {what}",
+        f"    return {expression}, x",
+        mend,
+    ]
+
+
+def test_a_syntax_error_that_a_function_raises_itself_is_told_with_its_line(tmp_path):
+    path = written(tmp_path, SQUARE.replace("return 2 * x * grad_out", 'raise SyntaxError("no formula")'))
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(path), (np.ones(2),))
+    assert str(caught.value) == f'{path}:8: in backward: SyntaxError: no formula\n    raise SyntaxError("no formula")'
+
+
+def test_what_a_forward_imports_and_what_is_missing_there_is_told(tmp_path):
+    written(tmp_path, "import no_such_library\n", "beside_lacking.py")
+    source = SQUARE.replace("return x * x, x", "import beside_lacking\n    return x * x, x")
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(written(tmp_path, source)), (np.ones(2),))
+    assert str(caught.value) == (
+        f"{tmp_path / 'beside_lacking.py'}:1: ModuleNotFoundError: No module named 'no_such_library'\n"
+        "    import no_such_library\n"
+        "Mend: a check needs NumPy alone: do without it, or install it"
+    )
 
 
 def test_what_only_a_program_does_is_not_done(tmp_path):

@@ -114,6 +114,16 @@ def test_a_function_that_is_not_analytic_is_noted_and_checked_by_central_differe
     assert not any("complex" in note for note in analytic.notes)
 
 
+def test_a_function_that_takes_no_complex_numbers_is_noted_and_checked_by_central_differences():
+    x = np.array([0.5, -1.5, 2.0])
+    report = check_backward(lambda x: (np.fmod(x, 4.0) * x, x), lambda g, x: 2 * g * x, x, method="complex")
+    assert report.passed
+    assert report.notes == (
+        "x: for 3 elements complex steps and central differences disagree, or the function takes no complex numbers: "
+        "it is not complex-analytic there (abs, maximum and casts are not), and central differences were used",
+    )
+
+
 def test_functions_of_tensors_take_every_method():
     x = np.random.default_rng(0).normal(size=(3, 4))
     for method in METHODS:
@@ -266,6 +276,7 @@ def test_a_step_that_is_to_blame_is_blamed(step, mistake):
     report = check_backward(*pair("fast sin"), x, step=step, raise_on_failure=False)
     assert report.per_input["x"].num_wrong == 0
     assert report.diagnoses[0].mistake == mistake
+    assert not report.notes  # on how uncertain the derivative is: at a better step it is not
 
 
 def test_a_step_does_not_excuse_a_wrong_gradient():
@@ -297,6 +308,12 @@ def test_what_complex_steps_alone_resolve_can_be_wrong(factor):
         lambda x: (1e12 + np.sin(x), x), lambda g, x: factor * g * np.cos(x), x, raise_on_failure=False
     )
     assert report.per_input["x"].num_wrong == 2
+
+
+def test_derivatives_too_far_apart_for_their_distance_to_be_written_do_not_agree_and_do_no_harm():
+    """1e308 and -1e308 are numbers, and their difference is none: warnings are errors here."""
+    found = agreed(Differences(np.array([1e308, -1e308, 2.0, 2.0, 2.0]), np.zeros(5)))
+    assert (found.derivative, found.error) == (2.0, 0.0)
 
 
 def test_what_nothing_finite_is_known_of_is_never_agreed():

@@ -12,12 +12,14 @@ from acg_numpy.checks.confusion import measure
 from acg_numpy.checks.mistakes import CATALOGUE
 from acg_numpy.checks.naming import MISTAKES
 from tests.checks.outside import OUTSIDE
+from tests.thoroughness import one_in
 
 
 @pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
 def test_a_mistake_of_the_catalogue_is_named_with_a_line_and_a_residual(mistake):
     inputs = mistake.draw(np.random.default_rng(0), True)
     report = check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False)
+    assert not report.passed, report
     assert report.diagnoses, report
     best = report.diagnoses[0]
     assert best.mistake == mistake.expected, report
@@ -27,20 +29,20 @@ def test_a_mistake_of_the_catalogue_is_named_with_a_line_and_a_residual(mistake)
 
 
 def test_mistakes_outside_the_package_are_named_as_well():
-    confusion = measure(OUTSIDE, draws=1)
+    confusion = measure(one_in(3, OUTSIDE), draws=1)
     assert confusion.recall >= 0.90, confusion.table()
     assert confusion.precision >= 0.95, confusion.table()
 
 
 def test_with_coinciding_sizes_the_right_name_is_among_those_given():
     """Where axes have one length, a sum over one can be a sum over another: ties are said."""
-    missed = []
-    for mistake in CATALOGUE:
+    missed, tried = [], one_in(3, CATALOGUE)
+    for mistake in tried:
         inputs = mistake.draw(np.random.default_rng(1), False)
         report = check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False)
         if mistake.expected not in [diagnosis.mistake for diagnosis in report.diagnoses]:
             missed.append((mistake.name, [diagnosis.mistake for diagnosis in report.diagnoses]))
-    assert len(missed) <= 0.08 * len(CATALOGUE), missed
+    assert len(missed) <= 0.08 * len(tried), missed
 
 
 @pytest.mark.parametrize(("returned", "sentence"), [(None, "return statement missing"), ({}, "returned a dict")])

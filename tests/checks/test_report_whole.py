@@ -127,11 +127,11 @@ PAGE = [
     "form expected; 1 element undecided</strong><br>"
     "<small>central differences in float64, rtol 1e-05, seed 0</small></p>",
     table(
-        ("x", "x", "(2, 10)", "18", "1", "1", "19", "2.9e-02"),
-        ("x", "w", "(3,)", "not compared, see below"),
+        ("✗", "x", "(2, 10)", "18", "1", "1", "19", "2.9e-02"),
+        ("✗", "w", "(3,)", "not compared, see below"),
         ("", "ids", "(4,)", "held fixed (int64)"),
         ("", "mask", "", "held fixed (None)"),
-        ("x", "b", "(2,)", "1", "1", ".", "2", "5.0e-01"),
+        ("✗", "b", "(2,)", "1", "1", ".", "2", "5.0e-01"),
         ("", "dead", "(1,)", "1", ".", ".", "0", "2.5e-18"),
         ("", "skipped", "(2,)", "not compared"),
     ),

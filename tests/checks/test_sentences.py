@@ -49,6 +49,16 @@ def wave(x):
     return np.sin(x) * x, x
 
 
+def wave_of_columns(x):
+    columns = x.T
+    return np.sin(columns) * columns, columns
+
+
+def gated(x, y):
+    gate = np.tanh(x)
+    return gate * y, (x, gate, y)
+
+
 def centred(x):
     return x - np.mean(x, axis=1, keepdims=True), x
 
@@ -224,6 +234,11 @@ SAID = {
         "missing-path",
         "what comes back from there, one use of the input, is left out",
     ),
+    "one use of a view": (
+        (wave_of_columns, lambda g, columns: (g * np.sin(columns)).T, X),
+        "missing-path",
+        "what comes back from there, one use of the input, is left out",
+    ),
     "one use twice": (
         (wave, lambda g, x: g * (np.sin(x) + 2 * np.cos(x) * x), X),
         "double-counted",
@@ -254,6 +269,11 @@ SAID = {
         "stale-value",
         "the slope 1 - v^2 taken at the value of an input",
     ),
+    "an input for the other factor": (
+        (gated, lambda g, c: (g * c[2] * (1 - c[1] ** 2), g * c[0]), X, Y),
+        "stale-value",
+        "an input used",
+    ),
     "the result for its slope": (
         (tanh, lambda g, c: g * c[1], X),
         "stale-value",
@@ -278,6 +298,88 @@ def test_a_mistake_is_told_with_its_evidence(name):
     assert rest.startswith("changed like this, is what was submitted for ")
     if sentence is not None:
         assert said == sentence
+
+
+def test_an_output_left_out_is_told_with_the_line_that_makes_it():
+    def forward(x):
+        p = np.tanh(x)
+        return (p, p * Y), p
+
+    def backward(grad_outs, p):
+        return grad_outs[1] * Y * (1 - p * p)  # and not (grad_outs[0] + grad_outs[1] * Y)
+
+    (found,) = check_backward(forward, backward, X, raise_on_failure=False).diagnoses
+    line = f"test_sentences.py:{forward.__code__.co_firstlineno + 1}: p = np.tanh(x)"
+    assert found.mistake == "missing-path"
+    assert found.message == f"one use of the value is left out, on the way back through {line}"
+    assert found.evidence.startswith(
+        "the gradient of output 0 is left out, and only what comes back from its other use is kept; the gradient of "
+        "the traced forward, changed like this, is what was submitted for x to "
+    )
+
+
+def test_a_product_with_itself_that_is_an_output_is_one_use_of_the_input_and_no_statistic_of_it():
+    def forward(x):
+        return (x @ x, np.sin(x)), x
+
+    def backward(grad_outs, x):
+        return grad_outs[1] * np.cos(x)  # and not grad_outs[0] * 2 * x beside it
+
+    (found,) = check_backward(forward, backward, B, raise_on_failure=False).diagnoses
+    assert found.mistake == "missing-path"
+    assert found.evidence.startswith("what comes back from there, one use of the input, is left out; ")
+
+
+def test_what_every_run_of_a_line_would_explain_is_told_too_as_somewhat_less_likely_than_what_one_run_does():
+    def halves(x):
+        return np.reshape(x, (2, -1))
+
+    def forward(x, w, y):
+        return np.sin(halves(x * w)) * halves(y), (x, w, y)
+
+    def backward(g, cache):
+        x, w, y = cache
+        product = g * halves(y) * np.cos(halves(x * w))
+        last = product * np.array([[0.0], [1.0]])
+        return last.ravel() * w, product.ravel() * x, (g * np.sin(halves(x * w))).ravel()  # last, and not product
+
+    first, second = check_backward(forward, backward, *W[:3, :4], raise_on_failure=False).diagnoses
+    assert first.mistake == "last-only"
+    assert first.evidence.startswith("the last along axis 0 alone; ")
+    assert second.mistake == "missing-path"
+    assert second.evidence.startswith("at each of the 2 times that the line is run: the first along axis 0 left out; ")
+    assert first.confidence > second.confidence > 0.05
+
+
+def test_a_target_of_yes_and_no_is_told_by_name_where_it_is_not_subtracted():
+    def forward(x, bought):
+        return np.mean(np.logaddexp(0, x) - bought * x), (x, bought)
+
+    def backward(g, cache):
+        x, _ = cache
+        return g / (1 + np.exp(-x)) / x.size, None  # and not the sigmoid minus bought
+
+    (found,) = check_backward(forward, backward, X, MASK, raise_on_failure=False).diagnoses
+    assert found.mistake == "target-not-subtracted"
+    said = found.evidence.split("; ")[0]
+    assert said.startswith("the gradient of x is off by ")
+    assert said.endswith(" times bought and by nothing else: bought is not subtracted")
+
+
+def test_a_value_in_the_place_of_another_is_told_with_the_line_that_makes_it():
+    def forward(x, y):
+        u = np.sin(x)
+        gate = np.tanh(u)
+        return gate * y, (x, u, gate, y)
+
+    def backward(g, cache):
+        x, u, gate, y = cache
+        return g * y * (1 - gate * gate) * np.cos(x), g * u  # and not g * gate
+
+    (found,) = check_backward(forward, backward, X, Y, raise_on_failure=False).diagnoses
+    line = f"test_sentences.py:{forward.__code__.co_firstlineno + 1}: u = np.sin(x)"
+    assert found.mistake == "stale-value"
+    assert found.evidence.startswith(f"the value of {line} used; the gradient of the traced forward, changed like this")
 
 
 def at_places(*places):

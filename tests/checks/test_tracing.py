@@ -1,14 +1,17 @@
 """The graph of a forward: its gradients are the right ones, and a corrupted edge changes them by its pull."""
 
+import gc
+import linecache
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy import passes
-from acg_numpy.checks.tracing import Edge, trace
+from acg_numpy import from_passes, passes
+from acg_numpy.checks.tracing import Edge, Line, trace
 from tests.passes.pairs import PAIRS
 
 
@@ -48,6 +51,51 @@ def test_every_operation_knows_the_line_that_called_it():
     assert {line.file.rsplit("/", 1)[-1] for line in lines} == {"softmax.py"}
 
 
+def test_a_hand_derived_pair_is_looked_into():
+    """To the engine it is one node; to a graph it is what its forward does, line by line."""
+    pair = from_passes(passes.softmax_forward, passes.softmax_backward)
+    x, grad_out = np.array([[0.0, 1.0, 3.0]]), np.array([[1.0, -2.0, 0.5]])
+    inside, plain = trace(lambda x: (pair(x),), [x], [True]), trace(softmax, [x], [True])
+    assert [operation.name for operation in inside.operations] == [operation.name for operation in plain.operations]
+    assert [operation.line for operation in inside.operations] == [operation.line for operation in plain.operations]
+    right = passes.softmax_backward(grad_out, passes.softmax_forward(x)[1])
+    np.testing.assert_allclose(inside.at_inputs(inside.gradients([grad_out])), right)
+
+
+def test_after_a_pair_the_line_that_called_it_goes_on():
+    pair = from_passes(passes.softmax_forward, passes.softmax_backward)
+    graph = trace(lambda x: (np.tanh(pair(np.sin(x))),), [np.ones((2, 3))], [True])
+    files = {operation.name: operation.line and Path(operation.line.file).name for operation in graph.operations}
+    assert files["np.sin"] == "test_tracing.py"
+    assert files["np.divide"] == "softmax.py"
+    assert files["np.tanh"] == "test_tracing.py"
+
+
+def test_what_the_garbage_collector_calls_meanwhile_is_nobodys_forward():
+    collected = []
+
+    def told(phase, info):
+        collected.append(phase)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(told)
+    gc.set_threshold(1)
+    try:
+        graph = trace(softmax, [np.ones((2, 3))], [True])
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(told)
+    assert collected
+    assert all(Path(operation.line.file).name == "softmax.py" for operation in graph.operations[1:])
+
+
+def test_a_line_of_a_notebook_is_told_without_the_name_of_a_file_that_does_not_exist(monkeypatch):
+    cell = "/tmp/ipykernel_7/123456789.py"
+    monkeypatch.setitem(linecache.cache, cell, (20, None, ["x = 1\n", "y = np.exp(x)\n"], cell))
+    assert str(Line(cell, 2)) == "line 2: y = np.exp(x)"
+    assert str(Line(__file__, 4)) == f"test_tracing.py:4: {linecache.getline(__file__, 4).strip()}"
+
+
 def test_a_contribution_changed_on_an_edge_changes_the_inputs_by_its_pull():
     rng = np.random.default_rng(1)
     x, grad_out = rng.normal(size=(3, 5)), rng.normal(size=(3, 5))
@@ -62,6 +110,12 @@ def test_a_contribution_changed_on_an_edge_changes_the_inputs_by_its_pull():
         twice = {edge: lambda operation, position, g: 2 * operation.contribution(position, g)}
         (doubled,) = graph.at_inputs(graph.gradients([grad_out], twice))
         np.testing.assert_allclose(doubled - right, graph.pull(parent, sent)[0], atol=1e-12)
+
+
+def test_a_gradient_that_is_infinite_is_carried_back_without_a_warning():
+    graph = trace(lambda x: (np.sqrt(x),), [np.array([0.0, 4.0])], [True])
+    with np.errstate(all="warn"):
+        np.testing.assert_array_equal(graph.gradients([np.ones(2)])[0], [np.inf, 0.25])
 
 
 def test_an_output_that_depends_on_no_input_has_no_place():

@@ -17,6 +17,7 @@ from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 TRACED = 1e-8  # relative to the largest element of a gradient: two ways of writing one formula differ by far less
+CLOSE = 1e-6  # relative; in gradients of many digits a factor is known to far more
 NOTHING = 1e-12  # relative to the largest element of all gradients: this is zero
 
 
@@ -59,6 +60,11 @@ class Case:
     def scale(self) -> float:
         """The largest element of any right gradient."""
         return max((largest(gradient) for gradient in self.right), default=0.0)
+
+    @property
+    def known_to(self) -> float:
+        """How far apart two equal factors may be, relative to the larger, one of them found by least squares."""
+        return max(CLOSE, self.tolerance)
 
     def fits(self, which: int) -> bool:
         """Whether the submitted gradient has the shape of its input."""

@@ -113,12 +113,7 @@ def orders_of(operation: Operation, position: int) -> Iterator[Change]:
             text = f"axes {i} and {j} of the gradient exchanged under the old shape"
             yield Change("transposed", 2.0, text, swapped_before(i, j))
     for other, value in enumerate(operation.values):
-        if (
-            other != position
-            and isinstance(value, np.ndarray)
-            and value.ndim > 1
-            and value.shape[-1] == value.shape[-2] > 1
-        ):
+        if other != position and isinstance(value, np.ndarray) and value.ndim > 1:
             yield Change("transposed", 1.6, "the other factor transposed", with_transposed(other))
 
 

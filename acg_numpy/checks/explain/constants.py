@@ -11,10 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.explain.case import Case
-
-CLOSE = 1e-6  # relative; a factor found by least squares is known to far more digits
-
+from acg_numpy.checks.explain.case import CLOSE, Case
 
 UNKNOWN = 1.4  # the cost of a factor that could be any number
 LIKELY, POSSIBLE = 0.7, 0.9  # of one that the forward has, or sums over; of one that could be some axis's
@@ -45,7 +42,7 @@ def names_of_factor(factor: float, case: Case) -> list[Named]:
     if best:
         return list(best.values())
     ratios = ((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q)
-    simple = any(same(abs(factor), p / q) for p, q in ratios)
+    simple = any(same(abs(factor), p / q, case.known_to) for p, q in ratios)
     return [Named("constant-factor", LIKELY + 0.15 if simple else UNKNOWN, f"a factor {factor:.4g}")]
 
 
@@ -53,7 +50,7 @@ def from_constants(factor: float, case: Case, sizes: dict[int, str]) -> Iterator
     """Powers of a constant that the forward computes with."""
     for constant, whole, where in constants_used(case):
         for power, shown in ((1, ""), (-1, "1 / "), (2, "the square of "), (-2, "1 over the square of ")):
-            if not same(factor, raised(constant, power)):
+            if not same(factor, raised(constant, power), case.known_to):
                 continue
             text = f"a factor {factor:.4g}, {shown}the {constant:.4g} in {where}"
             squares = raised(constant, 2), raised(constant, -2)
@@ -81,33 +78,33 @@ def counts(constant: float, sizes: dict[int, str]) -> bool:
 
 def from_sizes(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Named]:
     """Sizes of axes, roots of them, products and ratios of two."""
-    says, summed = f"a factor {factor:.4g}", reduced_sizes(case)
+    says, summed, close = f"a factor {factor:.4g}", reduced_sizes(case), case.known_to
     whole = [n for n in sizes if n > 1]
     for n in whole:
-        if same(factor, n) or same(factor, 1 / n):
+        if same(factor, n, close) or same(factor, 1 / n, close):
             if n == 2 and n not in summed:
                 continue  # 2 is a number that turns up by itself
             text = f"{says} = {'1 / ' if factor < 1 else ''}{n}, {sizes[n]}"
             yield Named("mean-for-sum", LIKELY if n in summed else LIKELY + 0.05, text)
     for power, shown in ((1, "sqrt"), (-1, "1 / sqrt"), (3, "sqrt^3"), (-3, "1 / sqrt^3")):
         for n in whole:
-            if same(factor, n ** (power / 2)):
+            if same(factor, n ** (power / 2), close):
                 square = math.isqrt(n) ** 2 == n
                 text = f"{says} = {shown}({n}), {sizes[n]}"
                 yield Named("missing-scale", POSSIBLE if square else LIKELY, text)
     for n, m in combinations(sorted(whole), 2):
-        if same(factor, n * m) or same(factor, 1 / (n * m)):
+        if same(factor, n * m, close) or same(factor, 1 / (n * m), close):
             text = f"{says} = {'1 / ' if factor < 1 else ''}({n} x {m}), {sizes[n]} and {sizes[m]}"
             yield Named("mean-for-sum", LIKELY + 0.05 if n * m in summed else POSSIBLE, text)
     for n, m in ((n, m) for n in whole for m in whole if n != m):
-        if same(factor, n / m):
+        if same(factor, n / m, close):
             text = f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged"
             yield Named("mean-for-sum", POSSIBLE + 0.1, text)
 
 
-def same(one: float, other: float) -> bool:
+def same(one: float, other: float, close: float = CLOSE) -> bool:
     """Whether two factors are equal as far as they are known."""
-    return abs(one - other) <= CLOSE * max(abs(one), abs(other))
+    return abs(one - other) <= close * max(abs(one), abs(other))
 
 
 def axis_sizes(case: Case) -> dict[int, str]:

@@ -26,24 +26,37 @@ def factors(search: Search) -> Iterator[Explanation]:
             yield from named_factor(search, 1 + step, edges, vector)
 
 
+def outputs_left_out(search: Search) -> Iterator[Explanation]:
+    """The gradient that comes from outside for an output that is also used within, left out: no edge carries it."""
+    operations, outputs = search.graph.operations, search.graph.outputs
+    used = [parent for operation in operations for _, parent in operation.links()] + [*outputs]
+    for number, (place, grad) in enumerate(zip(outputs, search.case.grad_outs, strict=True)):
+        if place is None or used.count(place) < 2:
+            continue
+        vector = search.pulled(place, grad)
+        if np.any(vector) and search.fits(-vector):
+            text = f"the gradient of output {number} is left out, and only what comes back from its other use is kept"
+            yield Explanation("missing-path", 1.5, search.miss(-vector), text, operations[place].line, vector.size)
+
+
 def named_factor(search: Search, factor: float, edges: tuple[Edge, ...], vector: Array) -> list[Explanation]:
     """What a factor on what is sent along some edges is called, the likeliest name first."""
-    residual = search.miss((factor - 1) * vector)
+    residual, close = search.miss((factor - 1) * vector), search.case.known_to
     support = int(np.count_nonzero(np.abs(vector) > 1e-9))
     line = search.line_of(edges)
 
     def told(mistake: str, cost: float, text: str, chosen: int = 0) -> Explanation:
         return Explanation(mistake, cost, residual, text, line, support - chosen)
 
-    if abs(factor) < 1e-6:
+    if abs(factor) <= close:
         mistake, text = name_of_cut(search, edges)
         return [told(mistake, 1.5, text)]
-    if abs(factor + 1) < 1e-6:
+    if abs(factor + 1) <= close:
         return [told("wrong-sign", 1.5, "what comes back from there has the wrong sign")]
     uses = uses_of_input(search, edges)
-    if abs(factor - 2) < 1e-6 and uses:
+    if abs(factor - 2) <= close and uses:
         return [told("double-counted", 1.5, "what comes back from there counts twice")]
-    if abs(factor - 0.5) < 1e-6 and used_twice(search, edges):
+    if abs(factor - 0.5) <= close and used_twice(search, edges):
         mistake = "missing-path" if uses else "held-constant"
         return [told(mistake, 1.9, "one of the two uses of a value there is left out")]
     return [
@@ -137,18 +150,18 @@ def leaves_target(search: Search, edges: tuple[Edge, ...]) -> bool:
 
 
 def selects(operation: Operation) -> bool:
-    """Whether an operation picks some elements of its first argument, and reduces nothing."""
+    """Whether an operation picks some elements of its first argument, and reduces nothing.
+
+    To pick and then take a function of each element is to take the function and then pick, whatever the function; no
+    sum, mean, product or extremum allows that for one that falls, and in a curve.
+    """
     given = operation.values[0]
     if not isinstance(given, np.ndarray):
         return False
     counted = np.arange(given.size, dtype=float).reshape(given.shape)
-    picked = uncalled(operation.again, [counted, *operation.values[1:]])
-    return (
-        picked is not None
-        and len(operation.args) <= 2
-        and bool(np.all(np.isin(picked, counted)))
-        and "axis" not in (operation.options or {})
-    )
+    falling = 1 / (1 + counted * counted)
+    first, then = (uncalled(operation.again, [value, *operation.values[1:]]) for value in (counted, falling))
+    return first is not None and np.array_equal(1 / (1 + first * first), then)
 
 
 def arranges(graph: Graph, place: int) -> bool:

@@ -80,16 +80,14 @@ def softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
         return
 
     def formula(outer: Array, inner: Array, axis: int) -> Array:
-        with np.errstate(all="ignore"):
-            if log:
-                return np.asarray(g - outer * np.sum(g, axis=axis, keepdims=True))
-            return np.asarray(outer * (g - np.sum(inner * g, axis=axis, keepdims=True)))
+        if log:
+            return np.asarray(g - outer * np.sum(g, axis=axis, keepdims=True))
+        return np.asarray(outer * (g - np.sum(inner * g, axis=axis, keepdims=True)))
 
     p = np.exp(y) if log else y
-    with np.errstate(all="ignore"):
-        diagonal = g * (1 - p) if log else g * y * (1 - y)
-        row_sum = np.sum(g if log else y * g, axis=axis, keepdims=True)
-        held = g if log else y * g
+    diagonal = g * (1 - p) if log else g * y * (1 - y)
+    row_sum = np.sum(g if log else y * g, axis=axis, keepdims=True)
+    held = g if log else y * g
     text = "only the diagonal of the Jacobian of the softmax is used"
     yield from tried(search, start, end, diagonal, right, ("diagonal-softmax", 1.3, text))
     text = "the sum over the row is left out, as if the denominator did not depend on the scores"
@@ -167,19 +165,18 @@ def other_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator
         (lambda v: 1 - v * v, "1 - v^2"),
         (lambda v: v, "v"),
     )
-    with np.errstate(all="ignore"):
-        for form, written in shapes:
-            if np.allclose(form(y), slope, rtol=1e-9, atol=1e-12):
-                for line, v in values:
-                    if not np.array_equal(v, y):
-                        yield f"the slope {written} taken at the value of {line or 'an input'}", form(v), 1.6
-        if not np.array_equal(x, y):
-            yield "the result used where its slope belongs", y, 2.2
-        for line, v in values:
-            if not np.array_equal(v, x):
-                other = slope_at(search, start, end, v)
-                if other is not None:
-                    yield f"the slope taken at the value of {line or 'an input'}", other, 1.8
+    for form, written in shapes:
+        if np.allclose(form(y), slope, rtol=1e-9, atol=1e-12):
+            for line, v in values:
+                if not np.array_equal(v, y):
+                    yield f"the slope {written} taken at the value of {line or 'an input'}", form(v), 1.6
+    if not np.array_equal(x, y):
+        yield "the result used where its slope belongs", y, 2.2
+    for line, v in values:
+        if not np.array_equal(v, x):
+            other = slope_at(search, start, end, v)
+            if other is not None:
+                yield f"the slope taken at the value of {line or 'an input'}", other, 1.8
 
 
 def slope_at(search: Search, start: int, end: int, value: Array) -> Array | None:

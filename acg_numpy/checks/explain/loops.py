@@ -52,7 +52,7 @@ def groups(search: Search) -> Iterator[Explanation]:
             yield from replayed(search, change, line, members)
         vectors = [search.pulled(p, c) for e, p in members if (c := search.sent(e)) is not None]
         step = fitted(search.target, np.sum(vectors, axis=0))
-        if step is not None and not any(abs(1 + step - f) < 1e-6 for f in (-1.0, 0.0, 1.0, 2.0)):
+        if step is not None and not any(abs(1 + step - f) <= search.case.known_to for f in (-1.0, 0.0, 1.0, 2.0)):
             for named in names_of_factor(1 + step, search.case):
                 change = Change(named.mistake, named.cost + 1.1, f"off by {named.text}", times(1 + step))
                 yield from replayed(search, change, line, members)

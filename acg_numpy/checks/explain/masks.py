@@ -14,12 +14,10 @@ COST = 1.75  # more than a change at one edge, and more than another value of th
 
 
 def without_masks(case: Case) -> Iterator[Explanation]:
-    """Boolean inputs all True, and inputs that hold zeros and one other value, all ones."""
+    """Boolean inputs all True, and integers and floats that are masks, all ones."""
     if case.replay is None or not all(case.fits(i) for i in case.wrong):
         return
-    open_masks: dict[str, Any] = {
-        name: np.ones_like(value) for name, value in case.others.items() if value.dtype == bool and not np.all(value)
-    }
+    open_masks: dict[str, Any] = {name: np.ones_like(value) for name, value in case.others.items() if is_mask(value)}
     for name, value in zip(case.names, case.values, strict=True):
         if is_dropout(value):
             open_masks[name] = np.ones_like(value)
@@ -38,6 +36,13 @@ def without_masks(case: Case) -> Iterator[Explanation]:
             message = f"this is the gradient of the forward without {' and '.join(some)}"
             support = sum(case.right[i].size for i in case.wrong)
             yield Explanation("missing-mask", COST, residual, message, support=support)
+
+
+def is_mask(value: Array) -> bool:
+    """Whether something is masked by an array that is held fixed: False somewhere, or zeros and ones."""
+    if value.dtype == bool:
+        return not np.all(value)
+    return value.dtype.kind in "iu" and np.array_equal(np.unique(value), [0, 1])
 
 
 def is_dropout(value: Array) -> bool:

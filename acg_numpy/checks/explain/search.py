@@ -14,7 +14,7 @@ import numpy as np
 from acg_numpy.checks.diagnosis import Diagnosis
 from acg_numpy.checks.explain.broadcasts import unsummed
 from acg_numpy.checks.explain.case import Case, Explanation
-from acg_numpy.checks.explain.cuts import factors
+from acg_numpy.checks.explain.cuts import factors, outputs_left_out
 from acg_numpy.checks.explain.edges import OutOfTimeError, Search
 from acg_numpy.checks.explain.forms import from_forms
 from acg_numpy.checks.explain.loops import groups, one_use_kept, opened
@@ -102,6 +102,7 @@ def single_changes(case: Case, deadline: float) -> Iterator[Explanation]:
 def at_edges(search: Search) -> Iterator[Explanation]:
     """One change at an edge, at several that are alike, or in a formula."""
     yield from factors(search)
+    yield from outputs_left_out(search)
     yield from one_use_kept(search)
     yield from unsummed(search)
     yield from from_forms(search)

@@ -26,7 +26,7 @@ def two_at_once(search: Search) -> Iterator[Explanation]:
 
 def known(factor: float, search: Search) -> bool:
     """Whether a factor is one that somebody could have written."""
-    if abs(factor) < 1e-6 or min(abs(factor + 1), abs(factor - 2), abs(factor - 0.5)) < 1e-6:
+    if min(abs(factor - written) for written in (0.0, -1.0, 2.0, 0.5)) <= search.case.known_to:
         return True
     return names_of_factor(factor, search.case)[0].cost < UNKNOWN
 
@@ -42,7 +42,7 @@ def two_factors(search: Search) -> Iterator[Explanation]:
         if abs(np.linalg.det(matrix)) <= 1e-12 * matrix[0, 0] * matrix[1, 1]:
             continue
         steps = np.linalg.solve(matrix, onto[[i, j]])
-        if np.min(np.abs(steps)) < 1e-6:
+        if np.min(np.abs(steps)) <= search.case.known_to:
             continue
         if not search.fits(steps[0] * chains[i][2] + steps[1] * chains[j][2]):
             continue
@@ -103,7 +103,7 @@ def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanat
             off = np.max(np.abs(rest - steps[:, None] * vector), axis=1)
         for i in np.flatnonzero(off <= search.case.tolerance):
             step = float(steps[i])
-            if abs(step) > 1e-6 and known(1 + step, search):
+            if abs(step) > search.case.known_to and known(1 + step, search):
                 one = search.explained(changes[i])
                 yield from combined([one, named_factor(search, 1 + step, edges, vector)[0]])
 

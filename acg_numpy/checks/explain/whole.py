@@ -52,13 +52,17 @@ def one_factor(case: Case) -> Iterator[Explanation]:
     factor = fitted(submitted, right)
     if factor is None or abs(factor) < 1e-9:
         return
-    residual = case.residual([factor * right if i in case.wrong else right for i, right in enumerate(case.right)])
+
+    def left_by(factor: float) -> float:
+        return case.residual([factor * right if i in case.wrong else right for i, right in enumerate(case.right)])
+
+    residual = left_by(factor)
     if residual > case.tolerance:
         return
     whose = f"the gradient of {named(case, case.wrong)}"
     support = int(np.count_nonzero(right)) - 1
-    if abs(factor + 1) < 1e-6:
-        yield Explanation("wrong-sign", 0.6, residual, f"{whose} is minus the right one", support=support + 1)
+    if abs(factor + 1) <= case.known_to:
+        yield Explanation("wrong-sign", 0.6, left_by(-1.0), f"{whose} is minus the right one", support=support + 1)
         return
     for named_factor in names_of_factor(factor, case):
         text = f"{whose} is off by {named_factor.text}"
