@@ -23,8 +23,8 @@ from acg_numpy.training.page import Picture, Section, page_html, page_markdown, 
 
 TITLE = "What the run came to"
 PICTURES = (
-    *("attention_map.png", "attention_by_domain.png", "attention_entropy.png", "attention_through_training.png"),
-    *("token_items.png", "taste_map.png", "baselines.png", "loss_curve.png"),
+    *("attention_map.png", "attention_by_domain.png", "attention_by_group.png", "attention_entropy.png"),
+    *("attention_through_training.png", "token_items.png", "taste_map.png", "baselines.png", "loss_curve.png"),
 )
 
 
@@ -91,7 +91,10 @@ def tell(result: Result, world: World | None = None) -> tuple[list[Section], lis
     metrics = with_literal_names(result.metrics)
     depends = report.dependence(metrics)[2:]  # without a heading of its own
     models, training = [pictures.baselines(result)], [pictures.loss_curve(result)]
-    where = [pictures.attention_map(result), pictures.attention_by_domain(result), pictures.attention_entropy(result)]
+    where = [pictures.attention_map(result), pictures.attention_by_domain(result)]
+    if (by_group := pictures.attention_by_group(result, world)) is not None:
+        where.append(by_group)
+    where.append(pictures.attention_entropy(result))
     depicted = len(metrics["test"]) > 1  # a model alone is no picture
     meaning, tastes = [pictures.token_items(result)], []
     if (through := pictures.attention_through_training(result)) is not None:

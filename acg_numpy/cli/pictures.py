@@ -7,8 +7,10 @@ import numpy as np
 
 from acg_numpy import plots
 from acg_numpy.autograd import no_grad
+from acg_numpy.cli import groups
 from acg_numpy.cli.layout import printable
 from acg_numpy.data import World, taste_agreement, taste_assignment
+from acg_numpy.data.interactions import domain_counts
 from acg_numpy.plots.entropy import entropy
 from acg_numpy.shapes import Array
 from acg_numpy.training import Result
@@ -77,6 +79,8 @@ def attention_map(result: Result) -> Drawing:
         f"{seen} Where the rows of a head differ from user to user, attention chooses; where they are alike, everybody "
         "gets the same."
     )
+    if K == 1:
+        caption = f"Every head of every user gives all its weight to the only token of {literal(named)}."
     options = {
         "row_labels": [label(user) for user in result.interactions.users[users]],
         "token_labels": token_names(result, domain),
@@ -107,6 +111,50 @@ def attention_by_domain(result: Result) -> Drawing:
     return Drawing(Picture("attention_by_domain.png", alt, caption), plots.attention_by_domain, attention, options)
 
 
+def attention_by_group(result: Result, world: World | None = None) -> Drawing | None:
+    """What users of different kinds attend to in the largest domain; None where there is one kind, or one token."""
+    users, domain = _held_out_in_one(result)
+    grouping = groups.large_enough(_grouped(result, users, domain, world))
+    kept = grouping.ids >= 0
+    attention, ids = attention_of(result, users[kept], domain), grouping.ids[kept]
+    if len(np.unique(ids)) < 2 or attention.shape[-1] == 1:
+        return None
+    found = groups.widest(attention, ids, result.arguments["seed"])
+    named, kinds = in_words(result, domain), [printable(name) for name in grouping.names]
+    seen = (
+        f"They differ most on token {found.token} in head {found.head}: {found.means[0]:.2f} from those of "
+        f'"{kinds[found.most]}", {found.means[1]:.2f} from those of "{kinds[found.least]}".'
+    )
+    whom = count(len(ids), "held-out user")
+    alt = f"Mean attention of {whom} in {named}, a panel a head, a row a group: {grouping.by}. {seen}"
+    caption = (
+        f"Do heads tell users apart? {whom[0].upper()}{whom[1:]} in {literal(named)}, grouped by {grouping.by}. "
+        f"{literal(seen)} With the users exchanged at random between the groups, the largest such difference is "
+        f"{found.by_chance:.2f}."
+    )
+    if not np.all(kept):
+        caption += f" Not in a group, or in one of fewer than {groups.FEWEST}: {count(int(np.sum(~kept)), 'user')}."
+    options = {
+        "group_id": ids,
+        "names": [label(name) for name in grouping.names],
+        "token_labels": token_names(result),
+        "size": _panels(attention.shape[1], len(np.unique(ids))),
+    }
+    return Drawing(Picture("attention_by_group.png", alt, caption), plots.attention_by_group, attention, options)
+
+
+def _grouped(result: Result, users: Array, domain: int, world: World | None) -> groups.Grouping:
+    """By taste where tastes are known; else by what users took elsewhere, or how much where there is one elsewhere."""
+    if world is not None and world.kind == "tastes":
+        return groups.by_taste(world.weights[users, domain])
+    data, visible = result.interactions, result.interactions.elsewhere[domain]
+    counts = domain_counts(data.matrix[users][:, visible], data.item_domain[visible], len(data.domains))
+    elsewhere = np.delete(counts, domain, axis=1)
+    if elsewhere.shape[1] < 2:
+        return groups.by_activity(elsewhere.sum(axis=1))
+    return groups.by_preference(elsewhere, np.delete(data.domains, domain).tolist())
+
+
 def attention_entropy(result: Result) -> Drawing:
     """How decided each head is."""
     attention, _ = held_out(result)
@@ -117,7 +165,7 @@ def attention_entropy(result: Result) -> Drawing:
     seen += f", head {least} at {medians[least]:.1f}." if most != least else "."
     alt = f"A box for each head over {count(len(attention), 'held-out pair')}: how many tokens it looks at. {seen}"
     caption = (
-        f"1 is a single token, {K} an average over all. {seen} A head at the top might as well not look; one whose "
+        f"1 is a single token, {K:,} an average over all. {seen} A head at the top might as well not look; one whose "
         "box is tall is decided for some users and not for others."
     )
     if K == 1:
@@ -161,9 +209,10 @@ def token_items(result: Result) -> Drawing:
     added = added_by_tokens(result.conditioner)[domain].sum(axis=0)  # (K, D), all heads attending to the one token
     scores = added @ result.factors.item_vectors[columns].T  # (K, items)
     shown, which = np.arange(len(scores)), f"each of the {count(len(scores), 'token')} of {named}"
+    if len(scores) == 1:
+        which = f"the only token of {named}"
     if len(scores) > TOKENS_DRAWN:
-        users = result.split.test[result.split.test[:, 1] == domain, 0][:PAIRS_DRAWN]
-        weight = attention_of(result, users, domain).mean(axis=(0, 1))
+        weight = attention_of(result, *_held_out_in_one(result)).mean(axis=(0, 1))
         shown = np.sort(np.argsort(-weight, kind="stable")[:TOKENS_DRAWN])
         which = f"each of the {TOKENS_DRAWN} tokens of {named}, of {len(scores):,}, that get most attention"
     first = [str(data.items[columns[np.argmax(scores[k])]]) for k in shown]
@@ -171,20 +220,19 @@ def token_items(result: Result) -> Drawing:
     tops = ", ".join(f"{labels[k]}: {printable(item)}" for k, item in zip(shown[:8], first, strict=False))
     alt = f"The five items that score highest for {which}, a row a token. First come, {tops}."
     caption = f"Tokens have no names. For {literal(which)}: the items that come first if all attention goes to it."
-    if len(shown) == len(scores):
+    if 1 < len(shown) == len(scores):
         caption += " Where two rows name the same items, two tokens say the same."
     options = {
         "item_names": data.items[columns],
         "token_labels": [labels[k] for k in shown],
-        "size": (8.8, 1.2 + 0.38 * len(shown)),
+        "size": (8.8, max(1.2 + 0.38 * len(shown), 2.4)),
     }
     return Drawing(Picture("token_items.png", alt, caption), plots.token_items, scores[shown], options)
 
 
 def taste_map(result: Result, world: World) -> Drawing:
     """Which token's attention follows which of the true tastes, in the largest domain."""
-    _, domain = drawn_pairs(result)
-    users = result.split.test[result.split.test[:, 1] == domain, 0]
+    users, domain = _held_out_in_one(result)
     attention, named = attention_of(result, users, domain), in_words(result, domain)
     _, H, K = attention.shape
     correlation, assigned = taste_assignment(attention, world.weights[users, domain])
@@ -228,6 +276,12 @@ def drawn_pairs(result: Result) -> tuple[Array, int]:
     test = result.split.test
     domain = int(test[:, 1].min())
     return test[test[:, 1] == domain][:USERS_DRAWN, 0], domain
+
+
+def _held_out_in_one(result: Result) -> tuple[Array, int]:
+    """The held-out users of the largest domain that has any; of very many, the first."""
+    _, domain = drawn_pairs(result)
+    return result.split.test[result.split.test[:, 1] == domain, 0][:PAIRS_DRAWN], domain
 
 
 def held_out(result: Result) -> tuple[Array, Array]:

@@ -4,7 +4,8 @@
   const data = JSON.parse(document.getElementById("data").textContent);
   for (const name of ["scores", "added", "bias", "centre", "plane"]) data[name] = floats(data[name]);
   const U = data.users.length, N = data.domains.length, H = data.heads, K = data.tokens.length, D = data.dim;
-  const NEAREST = 8, TOKENS = 24, CLOUD = 500, ENDS = 20, NAMED = 6, LETTERS = 28;
+  const NEAREST = 8, TOKENS = 24, CLOUD = Math.min(500, Math.ceil(4e5 / (H * K))), ENDS = 20, NAMED = 6, LETTERS = 28;
+  const HEIGHTS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]; // of the bars' axis, where tokens are many
   const at = (id) => document.getElementById(id);
   const shown = { a: 0, b: Math.min(1, U - 1), compare: false, domain: 0, head: 0, temperature: 1 };
 
@@ -17,24 +18,24 @@
   // ---- the mathematics
 
   function weights(user, domain, head, t = shown.temperature) { // (K,); at 0 the largest score, or equal ones, get all
-    const start = ((user * N + domain) * H + head) * K;
-    const scores = data.scores.subarray(start, start + K);
-    const top = scores.reduce((most, score) => Math.max(most, score), -Infinity);
-    const raised = scores.map((score) => (t === 0 ? Number(score === top) : Math.exp((score - top) / t)));
-    const total = raised.reduce((sum, one) => sum + one, 0);
-    return raised.map((one) => one / total);
+    const start = ((user * N + domain) * H + head) * K, { scores } = data, P = new Float64Array(K);
+    let top = -Infinity, total = 0; // loops, for the slider asks for millions of weights
+    for (let k = 0; k < K; k++) top = Math.max(top, scores[start + k]);
+    for (let k = 0; k < K; k++) {
+      P[k] = t === 0 ? Number(scores[start + k] === top) : Math.exp((scores[start + k] - top) / t);
+      total += P[k];
+    }
+    for (let k = 0; k < K; k++) P[k] /= total;
+    return P;
   }
 
   const known = (user, domain) => data.reachable[user * N + domain] === "1";
 
   function condition(user, domain) { // (D,)
-    const c = Float64Array.from(data.bias);
-    for (let h = 0; h < H; h++) {
+    const c = Float64Array.from(data.bias), { added } = data;
+    for (let h = 0, start = domain * H * K * D; h < H; h++) {
       const P = weights(user, domain, h);
-      for (let k = 0; k < K; k++) {
-        const start = ((domain * H + h) * K + k) * D;
-        for (let i = 0; i < D; i++) c[i] += P[k] * data.added[start + i];
-      }
+      for (let k = 0; k < K; k++, start += D) for (let i = 0; i < D; i++) c[i] += P[k] * added[start + i];
     }
     return c;
   }
@@ -103,13 +104,15 @@
       compared().includes(who) && known(shown[who], domain) ? weights(shown[who], domain, head) : null);
     const tokens = choose();
     const names = tokens.map((k) => data.tokens[k]);
+    const top = Math.max(1 / K, ...P.flatMap((weight) => (weight ? tokens.map((k) => weight[k]) : [])));
+    const range = [0, K > TOKENS ? 1.02 * (HEIGHTS.find((height) => height >= top) ?? 1) : 1.02];
     draw("attention", P.map((weight, n) => ({
       x: names,
       y: weight ? tokens.map((k) => weight[k]) : names.map(() => 0),
       name: called("ab"[n]),
       visible: n === 0 || shown.compare,
       hovertemplate: `${"AB"[n]}, %{x}: %{y:.1%}<extra></extra>`,
-    })));
+    })), { yaxis: { ...at("attention").layout.yaxis, range } });
     const spread = compared().map((who, n) => {
       if (!P[n]) return `${who.toUpperCase()}: nothing known`;
       const nats = P[n].reduce((sum, weight) => sum - (weight > 0 ? weight * Math.log(weight) : 0), 0);
@@ -214,7 +217,7 @@
     }));
   }
 
-  function show() {
+  function show() { // who, where, and attention
     document.body.classList.toggle("comparing", shown.compare);
     for (const id of ["search-b", "user-b"]) at(id).disabled = !shown.compare;
     at("temperature-told").textContent = told(shown.temperature);
@@ -226,14 +229,28 @@
     at("told").textContent = lost.map((who) => `Nothing is known of ${who.toUpperCase()} outside ` +
       `${data.domains[shown.domain]}: there the condition is zeros, and attention goes nowhere.`).join(" ");
     showAttention();
+  }
+
+  function showConditions() {
     showNearest();
     showPlane();
   }
 
-  let waiting = false;
-  function later() { // once a frame at most, however fast the slider moves
-    if (!waiting) requestAnimationFrame(() => { waiting = false; show(); });
-    waiting = true;
+  // However fast the slider moves, a frame draws one of the two, in turns: attention follows at once, conditions next.
+  const halves = [show, showConditions], stale = [false, false];
+  let turn = 1, asked = false;
+  function later() {
+    stale.fill(true);
+    if (!asked) requestAnimationFrame(next);
+    asked = true;
+  }
+
+  function next() {
+    if (stale[1 - turn]) turn = 1 - turn;
+    stale[turn] = false;
+    halves[turn]();
+    asked = stale.includes(true);
+    if (asked) requestAnimationFrame(next);
   }
 
   // ---- the controls
@@ -266,12 +283,12 @@
     at("user-" + other).focus();
   }
 
-  function paint() { // in the colours of the page, light or dark
+  function paint() { // in the colours of the page, light or dark; and as wide as now there is room
     const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
     const axes = {};
     for (const axis of ["xaxis", "yaxis"])
       Object.assign(axes, { [axis + ".gridcolor"]: colour("--grid"), [axis + ".linecolor"]: colour("--line") });
-    const layout = { "font.color": colour("--text"), "hoverlabel.bgcolor": colour("--panel"),
+    const layout = { autosize: true, "font.color": colour("--text"), "hoverlabel.bgcolor": colour("--panel"),
       "hoverlabel.font.color": colour("--text"), ...axes };
     for (const id of ["attention", "heads-a", "heads-b", "plane"]) Plotly.relayout(id, layout);
     Plotly.restyle("attention", { "marker.color": [colour("--a"), colour("--b-fill")],
@@ -294,7 +311,7 @@
     at(id).addEventListener("change", (event) => { shown[id] = Number(event.target.value); later(); });
   at("compare").addEventListener("change", (event) => {
     shown.compare = event.target.checked;
-    show();
+    for (const half of halves) half();
     dispatchEvent(new Event("resize")); // what was hidden had no width
   });
   at("temperature").addEventListener("input", (event) => {
@@ -308,5 +325,5 @@
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
   paint();
-  show();
+  for (const half of halves) half();
 })();

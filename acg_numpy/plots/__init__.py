@@ -14,14 +14,22 @@ from acg_numpy.plots.gradients import gradient_error, v_curve
 from acg_numpy.plots.graphs import graph
 from acg_numpy.plots.maps import attention_map
 from acg_numpy.plots.meanings import taste_map, token_items
-from acg_numpy.plots.panels import attention_by_domain, attention_heads, attention_through_training
+from acg_numpy.plots.panels import (
+    attention_by_domain,
+    attention_by_group,
+    attention_heads,
+    attention_through_training,
+)
+from acg_numpy.plots.scores import attention_scores
 
 __all__ = [
     "attention_map",
     "attention_heads",
     "attention_by_domain",
+    "attention_by_group",
     "attention_through_training",
     "attention_entropy",
+    "attention_scores",
     "token_items",
     "taste_map",
     "baselines",

@@ -13,7 +13,7 @@ BLUE, VERMILION = "#0072B2", "#D55E00"  # of Okabe and Ito: told apart by colour
 
 
 def loss_curve(history: Mapping[str, Sequence[Any]], *, ax: Axes | None = None) -> Axes:
-    """Draw the training loss by epoch and, where there is one, NDCG@10 on the validation part.
+    """Draw the training loss by epoch and, where there is one, ``NDCG@10`` on the validation part.
 
     Parameters
     ----------

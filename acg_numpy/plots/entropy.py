@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from acg_numpy.plots.figures import as_array, new_axes
-from acg_numpy.plots.maps import checked_weights
+from acg_numpy.plots.maps import MAX_TICKS, checked_weights, label_axis
 from acg_numpy.shapes import Array
 
 POINTS = 300  # of a head that are drawn one by one
@@ -29,7 +30,8 @@ def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         A box for each head (the middle half of its rows, the median as a line) over the rows themselves, or, where
-        there are many, over 300 of them at equal ranks.  A dashed line at K: every token alike.
+        there are many, over 300 of them at equal ranks; of more than 16 heads the boxes alone.  A dashed line at K:
+        every token alike.
 
     Raises
     ------
@@ -62,15 +64,25 @@ def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
     ranks = np.unique(np.linspace(0, len(tokens) - 1, min(len(tokens), POINTS)).round().astype(int))
     shown = np.sort(tokens, axis=0)[ranks]
     beside = np.linspace(-0.12, 0.12, 7)[np.arange(len(shown)) % 7]  # points of like height stand beside each other
-    for head in range(heads):
+    for head in range(heads) if heads <= MAX_TICKS else ():
         ax.plot(head + beside, shown[:, head], ".", color="#0072B2", alpha=0.4, markersize=4, zorder=0)
     K = weights.shape[-1]
     ax.axhline(K, color="#555555", linestyle="--", linewidth=1.0)
-    ax.annotate(f"all {K:,} alike", (0.99, K), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    ax.set_xticks(range(heads), [f"head {h}" for h in range(heads)])
-    ax.set_ylim(0.9, K * (1.15 if K <= 16 else 1.8))
+    ax.annotate(
+        f"all {K:,} alike" if K > 1 else "the only one",
+        (0.99, K),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="bottom",
+    )
+    named = heads <= MAX_TICKS // 2
+    label_axis(ax.xaxis, [f"head {h}" if named else str(h) for h in range(heads)])
+    ax.set_xlabel("" if named else "head")
+    ax.set_ylim((0.9, K * (1.15 if K <= 16 else 1.8)) if K > 1 else (0, 2))
     if K > 16:
         ax.set_yscale("log", base=2)
+    else:
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_ylabel("tokens looked at, 2^entropy")
     ax.set_title(f"{len(tokens):,} rows", fontsize="medium")

@@ -176,7 +176,7 @@ def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
     ax.set_title(title_of(report))
     assert ax.figure is not None
     bar = ax.figure.colorbar(image, ax=ax, extend="both")
-    bar.set_label("relative error (cross: wrong, dot: undecided)")
+    bar.set_label("relative error\n(cross: wrong, dot: undecided)")
     return ax
 
 

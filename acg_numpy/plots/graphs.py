@@ -28,7 +28,7 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
     -------
     matplotlib Axes
         A box for each node: its operation, or its name, and its shape.  A node stands one row below the lowest of its
-        arguments.
+        arguments; an arrow that would run under a box goes round it.
 
     Raises
     ------
@@ -62,12 +62,9 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
         ax = new_axes()
         root_figure(ax).set_size_inches(min(1.9 * wide + 2.6, 16.0), min(0.95 * (deep + 1), 20.0))
     for start, end in arrows:
-        ax.annotate(
-            "",
-            places[end],
-            places[start],
-            arrowprops={"arrowstyle": "-|>", "color": "#777777", "shrinkA": 16, "shrinkB": 16},
-        )
+        arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": "#777777", "shrinkA": 16, "shrinkB": 16}
+        arrow["connectionstyle"] = f"arc3,rad={_bend(places, start, end)}"
+        ax.annotate("", places[end], places[start], arrowprops=arrow)
     for order, node in nodes.items():
         made = node._record is not None
         colour = RESULT if node is tensor else OPERATION if made else LEAF
@@ -124,6 +121,14 @@ def laid_out(nodes: dict[int, Tensor], arrows: list[tuple[int, int]]) -> dict[in
         for place, order in enumerate(sorted(rows[level], key=lambda order: middle[order])):
             x[order] = place - (len(rows[level]) - 1) / 2
     return {order: (x[order], -float(row[order])) for order in nodes}
+
+
+def _bend(places: dict[int, tuple[float, float]], start: int, end: int) -> float:
+    """How far an arrow is bent so that it does not run under a box: not at all, or past it on the nearer side."""
+    (x0, y0), (x1, y1) = places[start], places[end]
+    beside = [x0 + (x1 - x0) * (y0 - y) / (y0 - y1) - x for x, y in places.values() if y1 < y < y0]
+    under = [right for right in beside if abs(right) < 0.3]
+    return (-0.45 if sum(under) > 0 else 0.45) if under else 0.0  # a positive bend of an arrow down goes to the left
 
 
 def _span(numbers: Iterable[float]) -> tuple[float, float]:

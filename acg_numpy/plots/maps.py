@@ -11,8 +11,10 @@ from acg_numpy.shapes import Array
 
 BAR = "attention weight\n(weights are not causes)"
 MAX_TICKS = 16  # labels on one axis; beyond that every n-th is written
-TICKS_AN_INCH = 3.3  # below a map
+TICKS_AN_INCH, LETTERS_AN_INCH = 3.3, 10  # below a map
+NUMBER = 4  # letters at most in a name that is not slanted to save room
 MOST_CELLS = 256  # in a row or a column of a map: more are no wider than a few points of the screen
+NARROW = 64  # of more, a cell may be narrower than three dots
 MAX_LETTERS = 50  # in all the labels below the map; beyond that they are slanted
 LAYOUTS = "(H, K), (B, H, K), or (H, L, S) with head_axis=0"
 
@@ -94,7 +96,9 @@ def attention_map(
     if ax is None:
         ax = new_axes()
     right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
-    image = ax.imshow(cells, cmap="viridis", vmin=0.0, vmax=top, aspect="auto", extent=(-0.5, right, bottom, -0.5))
+    image = ax.imshow(
+        crisp(cells), cmap="viridis", vmin=0.0, vmax=top, aspect="auto", extent=(-0.5, right, bottom, -0.5)
+    )
     ax.set(xlim=(-0.5, rows.shape[1] - 0.5), ylim=(rows.shape[0] - 0.5, -0.5))  # the last cell may stand for fewer
     if head is None and weights.ndim == 3:
         _separate(ax, blocks=weights.shape[0], length=weights.shape[1])
@@ -108,8 +112,7 @@ def attention_map(
     if not colour_bar:
         return ax
     assert ax.figure is not None
-    bar = ax.figure.colorbar(image, ax=ax, ticks=np.linspace(0.0, top, 5), format="%.3g")
-    bar.set_label(BAR)
+    ax.figure.colorbar(image, ax=ax).set_label(BAR)
     return ax
 
 
@@ -140,6 +143,23 @@ def aggregated(rows: Array) -> tuple[Array, tuple[int, int]]:
         shape = (-1, 1) if axis == 0 else (1, -1)
         rows = np.add.reduceat(rows, starts, axis=axis) / counts.reshape(shape) if block > 1 else rows
     return rows, (down, across)
+
+
+def crisp(cells: Array) -> Array:
+    """Cells repeated along the axis of few, where the other has many: what smooths narrow ones smears wide ones.
+
+    Matplotlib smooths an image in which cells are hardly larger than dots, in both directions alike.
+
+    Examples
+    --------
+    >>> crisp(np.zeros((3, 8))).shape, crisp(np.zeros((3, 250))).shape, crisp(np.zeros((200, 1))).shape
+    ((3, 8), (258, 250), (200, 256))
+    """
+    down, across = (
+        -(-MOST_CELLS // length) if other > NARROW else 1
+        for length, other in zip(cells.shape, cells.shape[::-1], strict=True)
+    )
+    return np.repeat(np.repeat(cells, down, axis=0), across, axis=1)
 
 
 def _checked_head_axis(head_axis: int, weights: Array) -> int:
@@ -184,7 +204,10 @@ def label_tokens(ax: Axes, names: Sequence[str]) -> None:
     """Write the names of tokens below a map, slanted where they are long."""
     figure = root_figure(ax)
     inches = ax.get_window_extent().width / figure.dpi
-    written = label_axis(ax.xaxis, names, most=max(2, min(MAX_TICKS, int(TICKS_AN_INCH * inches))))
+    most, longest = TICKS_AN_INCH * inches, max(map(len, names))
+    if longest <= NUMBER:  # longer ones are slanted, and take less room the more of them there are
+        most = min(most, LETTERS_AN_INCH * inches / (longest + 2))
+    written = label_axis(ax.xaxis, names, most=max(2, min(MAX_TICKS, int(most))))
     if sum(map(len, written)) > MAX_LETTERS:
         ax.tick_params(axis="x", labelrotation=45)
         for text in ax.get_xticklabels():

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from acg_numpy.plots.figures import as_array, new_axes, new_figure, root_figure
-from acg_numpy.plots.maps import label_axis, label_tokens
+from acg_numpy.plots.maps import aggregated, crisp, label_axis, label_tokens
 
 LETTER = 0.62  # width of a letter, in its size
+MOST_TOKENS = 40  # whose items can be read in one picture
 
 
 def token_items(
@@ -38,7 +39,8 @@ def token_items(
     -------
     matplotlib Axes
         A row for each token, the item of the highest score first.  The colour is how many standard deviations of that
-        token's scores the item stands above their mean, so that tokens can be compared.
+        token's scores the item stands above their mean, so that tokens can be compared.  Of more than 40 tokens, those
+        whose first item stands out most, which the title says.
 
     Raises
     ------
@@ -66,8 +68,14 @@ def token_items(
     deviation = table.std(axis=1, keepdims=True)
     standardised = (table - table.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1.0)
     above = np.take_along_axis(standardised, order, axis=1)  # (K, top)
+    K = len(labels)
+    if K > MOST_TOKENS:
+        shown = np.sort(np.argsort(-above[:, 0], kind="stable")[:MOST_TOKENS])
+        order, above, labels = order[shown], above[shown], [labels[k] for k in shown]
     if ax is None:
-        ax = new_figure((2.4 + 1.9 * order.shape[1], 1.0 + 0.45 * len(labels))).subplots()
+        ax = new_figure((2.4 + 1.9 * order.shape[1], max(1.0 + 0.4 * len(labels), 2.4))).subplots()
+    if K > MOST_TOKENS:
+        ax.set_title(f"the {MOST_TOKENS} of {K:,} tokens whose first item stands out most", fontsize="medium")
     image = ax.imshow(above, cmap="cividis", vmin=0.0, vmax=max(float(above.max()), 1e-12), aspect="auto")
     ax.set_xticks(range(order.shape[1]), [str(rank + 1) for rank in range(order.shape[1])])
     ax.set_yticks(range(len(labels)), labels=labels)
@@ -124,7 +132,8 @@ def taste_map(
     Returns
     -------
     matplotlib Axes
-        Colours run from -1 to 1 and white is 0; a ring marks the assigned token.
+        Colours run from -1 to 1 and white is 0; a ring marks the assigned token.  Of more than 256 tokens so many
+        neighbours share a cell, as in `attention_map`.
 
     Raises
     ------
@@ -154,7 +163,14 @@ def taste_map(
             f"there are {len(tastes_named)} taste_labels and {len(tokens_named)} token_labels, but correlations has "
             f"shape {table.shape}"
         )
-    image = ax.imshow(table, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto")
+    cells, (down, across) = aggregated(table)
+    right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
+    image = ax.imshow(
+        crisp(cells), cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto", extent=(-0.5, right, bottom, -0.5)
+    )
+    ax.set(xlim=(-0.5, table.shape[1] - 0.5), ylim=(len(table) - 0.5, -0.5))
+    ax.set_xlabel("" if across == 1 else f"a cell is the mean of {across} tokens")
+    ax.set_ylabel("" if down == 1 else f"a cell is the mean of {down} tastes")
     label_axis(ax.yaxis, tastes_named)
     label_tokens(ax, tokens_named)
     tastes = np.flatnonzero(chosen >= 0)

@@ -84,9 +84,9 @@ def attention_by_domain(
 ) -> Figure:
     """Draw the mean attention of the users of each domain, a panel a head.
 
-    The same for any other grouping of users: `domain_id` says which group each belongs to.  Heads are never averaged,
-    users are: what a single one attends to is in `attention_map`.  Token 3 of one domain has nothing to do with token 3
-    of another; only shared tokens, which come last, are the same in every row.
+    Heads are never averaged, users are: what a single one attends to is in `attention_map`.  Token 3 of one domain has
+    nothing to do with token 3 of another; only shared tokens, which come last, are the same in every row.  For users of
+    one domain, in groups, there is `attention_by_group`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def attention_by_domain(
     domain_id : integer array, shape (B,)
         Of each user, from 0.
     names : sequence of str, optional
-        Of the domains, or groups; by default their numbers.
+        Of the domains; by default their numbers.
     token_labels : sequence of str, optional
     figure : matplotlib Figure, optional
         Where to draw; by default a new one.
@@ -116,17 +116,80 @@ def attention_by_domain(
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['books (2)', 'films (3)']
     """
+    figure = _means("domain_id", attention, domain_id, names, token_labels, figure)
+    figure.suptitle("mean attention of the users of each domain", fontsize="medium")
+    return figure
+
+
+def attention_by_group(
+    attention: Any,
+    group_id: Any,
+    *,
+    names: Sequence[str] | None = None,
+    token_labels: Sequence[str] | None = None,
+    figure: Figure | None = None,
+) -> Figure:
+    """Draw the mean attention of groups of users in one domain, a panel a head.
+
+    Groups are whatever sets users apart: their strongest taste, how much they took, when they came.  Where a column
+    changes from row to row, the head attends to that token for one group and not for another; where all rows are alike,
+    it knows no difference between the groups.
+
+    Parameters
+    ----------
+    attention : array or Tensor, shape (B, H, K)
+        Of users in one domain, so that token 3 is the same for all.
+    group_id : integer array, shape (B,)
+        Of each user, from 0.
+    names : sequence of str, optional
+        Of the groups; by default their numbers.
+    token_labels : sequence of str, optional
+    figure : matplotlib Figure, optional
+        Where to draw; by default a new one.
+
+    Returns
+    -------
+    matplotlib Figure
+        A row for each group that has users, with how many they are: the mean of a few is largely chance.
+
+    Raises
+    ------
+    ValueError
+        If there is not one id for each user, or not a name for each group.
+
+    Examples
+    --------
+    >>> weights = np.random.default_rng(0).dirichlet(np.ones(8), size=(5, 4))
+    >>> took = np.array([3, 40, 25, 7, 31])
+    >>> figure = attention_by_group(weights, np.digitize(took, [10]), names=["below 10", "10 and more"])
+    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    ['below 10 (2)', '10 and more (3)']
+    """
+    figure = _means("group_id", attention, group_id, names, token_labels, figure)
+    figure.suptitle("mean attention of the users of each group", fontsize="medium")
+    return figure
+
+
+def _means(
+    argument: str,
+    attention: Any,
+    groups: Any,
+    names: Sequence[str] | None,
+    token_labels: Sequence[str] | None,
+    figure: Figure | None,
+) -> Figure:
+    """Panels of the means over the users of each group, a row a group."""
     weights = checked_weights(as_array(attention, "attention"))
-    ids = np.asarray(domain_id)
+    ids = np.asarray(groups)
     if weights.ndim != 3 or ids.shape != weights.shape[:1] or ids.dtype.kind not in "iu":
         raise ValueError(
-            f"domain_id has shape {ids.shape} and dtype {ids.dtype}; expected one integer for each row of attention, "
+            f"{argument} has shape {ids.shape} and dtype {ids.dtype}; expected one integer for each row of attention, "
             f"which has shape {weights.shape} where (B, H, K) is expected"
         )
     found, counts = np.unique(ids, return_counts=True)
     if names is not None and not 0 <= found[0] <= found[-1] < len(names):
         raise ValueError(
-            f"domain_id runs from {found[0]} to {found[-1]}, but there are {len(names)} names, numbered from 0"
+            f"{argument} runs from {found[0]} to {found[-1]}, but there are {len(names)} names, numbered from 0"
         )
     called = [str(d) if names is None else names[d] for d in found]
     means = np.stack([weights[ids == d].mean(axis=0) for d in found])
@@ -134,7 +197,6 @@ def attention_by_domain(
     figure = attention_heads(means, row_labels=rows, token_labels=token_labels, figure=figure)
     for panel in figure.axes[: weights.shape[1]]:
         panel.set_ylabel("")
-    figure.suptitle("mean attention of the users of each domain", fontsize="medium")
     return figure
 
 
@@ -223,12 +285,12 @@ def _with_one_bar(panels: list[Axes]) -> Figure:
     assert isinstance(figure, Figure)
     _, columns = _grid(len(panels))
     for place, ax in enumerate(panels):
-        below = ax.get_xlabel()
+        below, _, means = ax.get_xlabel().partition(" (")
+        if means:  # too long for each of them
+            figure.supxlabel(means.rstrip(")") + " tokens", fontsize="medium")
         ax.label_outer()
         if place + columns >= len(panels):  # the lowest of its column, even where the last line has fewer
             ax.set_xlabel(below)
             ax.tick_params(labelbottom=True)
-    image = panels[0].images[0]
-    bar = figure.colorbar(image, ax=panels, ticks=np.linspace(0.0, image.get_clim()[1], 5), format="%.3g")
-    bar.set_label(BAR)
+    figure.colorbar(panels[0].images[0], ax=panels).set_label(BAR)
     return figure

@@ -165,7 +165,7 @@ def train(
     schedule : str, default "constant"
         One of `schedules.SCHEDULES`.
     report : callable, optional
-        Told epoch, loss, validation NDCG@10 or None, and seconds, after each epoch.
+        Told epoch, loss, validation ``NDCG@10`` or None, and seconds, after each epoch.
     written : Checkpoint, optional
         What `keep` was told in a training that was stopped; this one goes on from there, and ends as that would have.
     keep : callable, optional

@@ -25,7 +25,8 @@ STYLE = """\
   --mark: #22303c; --link: #7cc0f5 } }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 52rem; background: var(--paper); color: var(--ink);
   font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: anywhere }
-h1 { font-size: 1.7rem; line-height: 1.2 } h2 { font-size: 1.25rem; margin-top: 2.6rem }
+h1 { font-size: 1.7rem; line-height: 1.2 } h2 { font-size: 1.25rem; margin-top: 2.6rem;
+  scroll-margin-top: 1rem }
 a { color: var(--link) } code { font-size: .92em }
 nav ul { padding: 0; list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem }
 .table { overflow-x: auto } table { border-collapse: collapse; font-size: .92rem; overflow-wrap: normal }
@@ -255,7 +256,7 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
     lines = []
     for name, *cells in body:
         us = ' class="us"' if name.startswith("**") else ""
-        row = "".join(f"<td>{inline(cell)}</td>" for cell in cells)
+        row = "".join(f"<td>{inline(cell).replace(' (', '<br>(')}</td>" for cell in cells)  # what is in brackets below
         lines.append(f'<tr{us}><th scope="row">{inline(name)}</th>{row}</tr>')
     # it can be scrolled sideways, so the keyboard has to reach it, and a reader of screens to name it
     told = escape(f"{header[0]}: {', '.join(header[1:])}")

@@ -63,8 +63,8 @@ class Result:
     arguments : dict
         What `fit` was asked for; a caller may add to it what else should stand in run.json.
     metrics : dict
-        What metrics.json holds: "test" with NDCG@10 and recall@10 of every model, "paired" with the difference of
-        attention to each other model and its standard error, and what else the report needs.
+        What metrics.json holds: "test" with ``NDCG@10`` and ``recall@10`` of every model, "paired" with the difference
+        of attention to each other model and its standard error, and what else the report needs.
     history : dict of lists
         "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run; "snapshot_epoch" and
         "snapshot", the attention of a few validation users at some epochs, see `acg_numpy.training.snapshots`.

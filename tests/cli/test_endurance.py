@@ -18,10 +18,10 @@ import pytest
 
 from acg_numpy.cli import main
 from acg_numpy.training import load_checkpoint
+from tests.thoroughness import THOROUGH
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
 
-THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 KILLS = 30 if THOROUGH else 4
 SMALL = (
     *("--seeds", "2" if THOROUGH else "1", "--epochs", "60" if THOROUGH else "40", "--emb-dim", "8", "--heads", "2"),

@@ -80,6 +80,42 @@ def test_what_is_said_of_means_by_domain_is_so(result: Result) -> None:
     assert f'The largest mean is {best:.2f}, of token {token} in head {head} in "{named}".' in drawing.picture.alt
 
 
+def test_what_is_said_of_groups_is_so(result: Result, world) -> None:
+    drawing = pictures.attention_by_group(result, world)
+    users = result.split.test[result.split.test[:, 1] == 0, 0]
+    tastes, attention = world.weights[users, 0].argmax(axis=1), pictures.attention_of(result, users, 0)
+    large = [taste for taste in range(8) if np.sum(tastes == taste) >= 5]
+    assert np.unique(drawing.options["group_id"]).tolist() == large
+    means = np.stack([attention[tastes == taste].mean(axis=0) for taste in large])
+    head, token = np.unravel_index(np.ptp(means, axis=0).argmax(), means.shape[1:])
+    said = f"They differ most on token {token} in head {head}: {means[:, head, token].max():.2f} from those of"
+    assert said in drawing.picture.alt
+    assert said in drawing.picture.caption
+    left_out = int(np.sum(~np.isin(tastes, large)))
+    assert (f"fewer than 5: {left_out} user" in drawing.picture.caption) == (left_out > 0)
+
+
+def test_without_known_tastes_users_are_grouped_by_what_they_took_elsewhere(result: Result) -> None:
+    drawing = pictures.attention_by_group(result)
+    assert "grouped by the other domain that they took most of" in drawing.picture.caption
+    others = set(result.interactions.domains[1:].tolist())
+    assert set(drawing.options["names"]) == {f"most into {name}" for name in others}
+
+
+def test_with_one_other_domain_they_are_grouped_by_how_much_they_took_there(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "taken.csv"
+    rows = [
+        f"user {user},item {item},{('books', 'films')[item % 2]}"
+        for user in range(120)
+        for item in rng.permutation(60)[: rng.integers(24, 50)]
+    ]
+    path.write_text("\n".join(["user,item,domain", *rows]) + "\n", encoding="utf-8")
+    result = fit(read_interactions(path), epochs=1, emb_dim=8, heads=2, baselines=False)
+    drawing = pictures.attention_by_group(result)
+    assert "grouped by how much they took elsewhere" in drawing.picture.caption
+    assert all(name.startswith("took ") for name in drawing.options["names"])
+
+
 def test_tokens_are_drawn_with_the_items_that_a_condition_of_that_token_alone_ranks_first(result: Result) -> None:
     drawing = pictures.token_items(result)
     _, domain = pictures.drawn_pairs(result)
@@ -134,6 +170,8 @@ def test_names_that_are_markup_are_shown_as_names_and_a_single_token_is_said(tmp
         assert name in unescape(re.sub(r"<[^>]*>", "", html))
     assert not re.search(r"(?<!\\)<(script|b|i|u)>", markdown)
     assert "There is a single token, whose weight is always 1" in html
+    assert "Every head of every user gives all its weight to the only token of" in html
+    assert "For the only token of" in html
     assert {path.stem for path in tmp_path.glob("*.png")} == set(BASE)  # what an earlier run left is gone
 
 

@@ -14,7 +14,8 @@ FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
     *("report.html", "report.md", "attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
-    *("attention_by_domain.png", "attention_entropy.png", "attention_through_training.png", "token_items.png"),
+    *("attention_by_domain.png", "attention_by_group.png", "attention_entropy.png", "attention_through_training.png"),
+    "token_items.png",
 }
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3", "--num-global-tokens", "1")
 

@@ -1,10 +1,7 @@
-"""A trained folder with ids of every kind, the page that is made of it, and a browser to open it in."""
+"""A trained folder with ids of every kind, and the page that is made of it."""
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +10,6 @@ from acg_numpy.data import read_interactions
 from acg_numpy.exploring import Exploration, gather, write_page
 from acg_numpy.training import Recommender, fit
 from tests.exploring.ids import LONELY, NAMES
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -53,17 +47,3 @@ def page_file(found: Exploration, tmp_path_factory: pytest.TempPathFactory) -> P
     path = tmp_path_factory.mktemp("page") / "page.html"
     write_page(found, path, title="a <title> & more")
     return path
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
-    """Headless Chromium: Debian's, or what the environment variable CHROMIUM names."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("there is no Chromium: apt-get install chromium, or name it in CHROMIUM")
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=root)
-        yield chromium
-        chromium.close()

@@ -1,6 +1,5 @@
 """The page in headless Chromium: controls change what is shown, and what is shown is what NumPy computes."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.exploring import Exploration, gather, write_page
 from acg_numpy.shapes import Array
 from acg_numpy.training import Recommender
+from tests.browsing import READABLE, contrast, listen, luminance, overflow, style
 from tests.exploring.ids import LONELY, NAMES
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ NEAR = 2e-4  # what is shown has four digits
 def opened(page_file: Path, browser: "Browser") -> Iterator[tuple["Page", list[str]]]:
     """The page, and all that it said on the console or asked of a network."""
     shown = browser.new_page(viewport={"width": 1200, "height": 1000})
-    said: list[str] = []
-    shown.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-    shown.on("pageerror", lambda error: said.append(str(error)))
-    shown.on("request", lambda request: said.append(request.url) if request.url.startswith(("http", "ws")) else None)
+    said = listen(shown)
     shown.goto(page_file.as_uri())
     yield shown, said
     shown.close()
@@ -268,27 +265,69 @@ def test_every_control_has_a_name(page: "Page") -> None:
         assert any(text.strip() for text in named), control
 
 
-def test_of_a_thousand_tokens_it_shows_those_with_most_weight_and_says_so(
-    recommender: Recommender, browser: "Browser", tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def many(recommender: Recommender) -> Exploration:
+    """The same users, over a thousand tokens in each domain."""
     conditioner = AttentionConditioner(8, 2, 4, tokens_per_domain=1000, seed=0)
-    many = gather(replace(recommender, trained=replace(recommender.trained, conditioner=conditioner)), sample=5)
+    return gather(replace(recommender, trained=replace(recommender.trained, conditioner=conditioner)))
+
+
+@pytest.fixture
+def wide(many: Exploration, browser: "Browser", tmp_path: Path) -> Iterator["Page"]:
     write_page(many, tmp_path / "many.html")
     page = browser.new_page()
     page.goto((tmp_path / "many.html").as_uri())
     settle(page)
+    yield page
+    page.close()
+
+
+def test_of_a_thousand_tokens_it_shows_those_with_most_weight_and_says_so(wide: "Page", many: Exploration) -> None:
+    page = wide
     P = many.attention()[user(page), 0, 0]
     expected = np.sort(np.argsort(-P, kind="stable")[:24])
     assert trace(page, "attention", 0)["x"] == [many.tokens[k] for k in expected]
     np.testing.assert_allclose(trace(page, "attention", 0)["y"], P[expected], atol=1e-6)
     assert "the 24 of 1,000 tokens" in page.inner_text("#spread")
-    page.close()
 
 
-def luminance(colour: str) -> float:
-    numbers = [int(part) / 255 for part in re.findall(r"\d+", colour)[:3]]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in numbers]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+def test_of_many_tokens_bars_are_high_enough_to_see_and_the_axis_says_how_high(wide: "Page", many: Exploration) -> None:
+    place = (user(wide), 0, 0)
+    axis = "document.getElementById('attention').layout.yaxis.range[1]"
+    for step, temperature in ((0, 1.0), (10, 0.1)):
+        slide(wide, step)
+        highest = many.attention(temperature)[place].max()
+        assert highest <= wide.evaluate(axis) < 2.6 * highest
+    slide(wide, 20)
+    assert wide.evaluate(axis) == pytest.approx(1.02)
+
+
+def test_attention_follows_the_slider_in_the_next_frame_and_conditions_in_the_one_after(
+    wide: "Page", many: Exploration
+) -> None:
+    place = (user(wide), 0, 0)
+    drawn = wide.evaluate(
+        """async () => {
+          const frame = () => new Promise(done => requestAnimationFrame(done)), drawn = [];
+          const way = () => JSON.stringify(document.getElementById("plane").data[2].x), before = way();
+          document.getElementById("temperature").value = 10;
+          document.getElementById("temperature").dispatchEvent(new Event("input"));
+          for (const n of [1, 2]) {
+            await frame();
+            drawn.push([Array.from(document.getElementById("attention").data[0].y), way() !== before]);
+          }
+          return drawn;
+        }"""
+    )
+    tokens = np.sort(np.argsort(-many.attention()[place], kind="stable")[:24])
+    for heights, _ in drawn:
+        np.testing.assert_allclose(heights, many.attention(0.1)[place][tokens], atol=1e-5)
+    assert [moved for _, moved in drawn] == [False, True]
+
+
+def test_of_many_tokens_and_users_the_cloud_shows_some_and_says_so(wide: "Page", many: Exploration) -> None:
+    known = many.reachable[::2]
+    assert wide.inner_text("#cloud") == f"The cloud shows {known.sum()} conditions, of one user in 2."
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -296,9 +335,8 @@ def test_text_can_be_read_in_light_and_in_dark(page: "Page", scheme: Any) -> Non
     page.emulate_media(color_scheme=scheme)
     page.check("#compare")
     settle(page)
-    style = "([selector, name]) => getComputedStyle(document.querySelector(selector))[name]"
-    page_colour = luminance(page.evaluate(style, ["body", "backgroundColor"]))
-    assert (page_colour > 0.5) == (scheme == "light")
+    paper = style(page, "body", "backgroundColor")
+    assert (luminance(paper) > 0.5) == (scheme == "light")
     for selector, name in (
         ("h1", "color"),
         ("#spread", "color"),
@@ -308,6 +346,25 @@ def test_text_can_be_read_in_light_and_in_dark(page: "Page", scheme: Any) -> Non
         ("#plane .ytitle", "fill"),
         ("#attention .legendtext", "fill"),
     ):
-        colour = luminance(page.evaluate(style, [selector, name]))
-        bright, dark = max(colour, page_colour), min(colour, page_colour)
-        assert (bright + 0.05) / (dark + 0.05) >= 4.5, selector  # WCAG 2.2, 1.4.3
+        assert contrast(style(page, selector, name), paper) >= READABLE, selector
+
+
+def test_every_figure_is_as_wide_as_its_place(page: "Page") -> None:
+    page.reload()
+    settle(page)
+    widths = "id => { const place = document.getElementById(id); return [place, place.querySelector('svg')]" + (
+        ".map(one => one.getBoundingClientRect().width); }"
+    )
+    for figure in ("attention", "heads-a", "plane"):
+        place, drawn = page.evaluate(widths, figure)
+        assert drawn == pytest.approx(place, abs=1), figure
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_on_a_telephone_nothing_sticks_out_of_the_page(page: "Page", width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.check("#compare")
+    settle(page)
+    page.wait_for_function("() => document.querySelector('#plane svg').clientWidth <= innerWidth")
+    assert overflow(page) == 0
+    page.set_viewport_size({"width": 1200, "height": 1000})

@@ -1,5 +1,6 @@
 """What a token stands for, how decided a head is, what arrives at a parameter: each as the numbers have it."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from hypothesis import given
@@ -39,6 +40,24 @@ def test_names_too_long_for_a_cell_are_cut_and_it_shows():
     assert all(name.endswith("…") and len(name) < 60 for name in texts(ax))
 
 
+def test_of_a_thousand_tokens_those_whose_first_item_stands_out_most_are_named_and_it_is_said():
+    scores = RNG.normal(size=(1000, 12))
+    scores[[7, 400, 999], 5] = 40.0
+    ax = token_items(scores, list("abcdefghijkl"))
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert len(labels) == len(ax.images[0].get_array()) == 40
+    assert {"token 7", "token 400", "token 999"} < set(labels)
+    assert ax.get_title() == "the 40 of 1,000 tokens whose first item stands out most"
+    assert max(ax.figure.get_size_inches()) < 20
+    plt.close(ax.figure)
+
+
+def test_one_token_is_the_only_one_to_look_at(ax):
+    attention_entropy(np.ones((5, 2, 1)), ax=ax)
+    assert texts(ax) == ["the only one"]
+    assert all(float(tick).is_integer() for tick in ax.get_yticks())
+
+
 @given(st.integers(1, 6))
 def test_a_row_spread_over_n_tokens_looks_at_n(n):
     weights = np.zeros((3, 2, 6))
@@ -59,12 +78,30 @@ def test_of_many_rows_some_are_drawn_from_the_least_to_the_most(ax):
     assert ax.get_yscale() == "log"
 
 
+def test_of_many_heads_there_are_boxes_alone_and_labels_thin_out(ax):
+    attention_entropy(RNG.dirichlet(np.ones(8), size=(20, 64)), ax=ax)
+    assert len([line for line in ax.lines if line.get_label() == "median"]) == 64
+    assert not [line for line in ax.lines if line.get_marker() == "."]
+    assert [label.get_text() for label in ax.get_xticklabels()] == [str(h) for h in range(0, 64, 5)]
+    assert ax.get_xlabel() == "head"
+
+
 def test_a_ring_marks_the_token_of_each_taste(ax):
     taste_map([[0.9, 0.1, 0.0], [0.0, -0.2, 0.7]], [0, 2], ax=ax)
     (rings,) = ax.lines
     assert list(zip(*rings.get_data(), strict=True)) == [(0, 0), (2, 1)]
     assert ax.images[0].get_clim() == (-1, 1)
     assert ax.get_title() == "mean of the assigned: 0.80"
+
+
+def test_of_a_thousand_tokens_cells_are_means_rings_stay_and_it_is_said(ax):
+    table = RNG.uniform(-1, 1, size=(2, 1000))
+    taste_map(table, [3, 998], ax=ax)
+    drawn = ax.images[0].get_array()
+    np.testing.assert_allclose(drawn[:: len(drawn) // 2], table.reshape(2, 250, 4).mean(-1))
+    assert ax.get_xlabel() == "a cell is the mean of 4 tokens"
+    assert ax.lines[0].get_xdata().tolist() == [3, 998]
+    assert ax.get_title() == f"mean of the assigned: {(table[0, 3] + table[1, 998]) / 2:.2f}"
 
 
 def test_what_cannot_learn_is_named(ax):
@@ -96,6 +133,23 @@ def test_a_graph_has_a_box_for_each_node_below_all_that_it_is_made_from(ax):
     assert min(boxes["x"], boxes["w"]) > boxes["np.matmul"] > boxes["np.tanh"] > boxes["np.multiply"] > boxes["np.sum"]
     arrows = sum(not text.get_text() for text in ax.texts)
     assert arrows == 2 + 1 + 2 + 1
+
+
+def bends(result, names):
+    """Of arrows that are bent: by how much; those to the left of one that leads down are positive."""
+    texts = graph(result, names=names, ax=Figure().subplots()).texts
+    arrows = [text.arrow_patch for text in texts if not text.get_text()]
+    return [arrow.get_connectionstyle().rad for arrow in arrows if arrow.get_connectionstyle().rad != 0]
+
+
+def test_an_arrow_that_would_run_under_a_box_goes_round_it_on_the_nearer_side():
+    x, w = (tensor(RNG.normal(size=(3, 3)), requires_grad=True) for _ in range(2))
+    y = np.tanh(x)
+    assert bends(np.exp(y), {"x": x}) == []
+    (left,) = bends(np.exp(y) * x, {"x": x})  # all in one column, and x reaches the lowest box too
+    assert left > 0
+    (right,) = bends(w @ (y / np.sum(y)), {"x": x, "w": w})  # w pushes the quotient to the right of the sum
+    assert right < 0
 
 
 def test_a_hand_derived_pass_is_one_node(ax):

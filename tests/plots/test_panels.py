@@ -1,12 +1,20 @@
 """Panels show what their maps show, under one scale of colours."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from acg_numpy.plots import attention_by_domain, attention_heads, attention_map, attention_through_training
+from acg_numpy.plots import (
+    attention_by_domain,
+    attention_by_group,
+    attention_heads,
+    attention_map,
+    attention_through_training,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -33,15 +41,27 @@ def test_a_panel_is_a_head_in_either_layout(rows, heads, tokens, sequence):
     assert scales(figure) == {(0.0, weights.max())}
 
 
+@pytest.mark.parametrize("draw", [attention_by_domain, attention_by_group])
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9))
-def test_a_row_is_the_mean_of_a_domain_s_users_and_says_how_many(ids):
+def test_a_row_is_the_mean_of_the_users_of_a_domain_or_group_and_says_how_many(draw, ids):
     weights = weights_of(len(ids), 2, 3)
-    figure = attention_by_domain(weights, ids, names=["a", "b", "c", "d"], figure=Figure())
+    figure = draw(weights, ids, names=["a", "b", "c", "d"], figure=Figure())
     present = sorted(set(ids))
     means = [[weights[np.array(ids) == d, h].mean(0) for d in present] for h in range(2)]
     np.testing.assert_allclose(maps(figure), means)
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == [f"{'abcd'[d]} ({ids.count(d)})" for d in present]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.data())
+def test_the_order_of_users_does_not_matter_and_a_group_of_everybody_has_the_mean_of_all(ids, data):
+    weights = weights_of(len(ids), 2, 3)
+    order = np.array(data.draw(st.permutations(range(len(ids)))))
+    one, other = (attention_by_group(weights[way], np.array(ids)[way], figure=Figure()) for way in (slice(None), order))
+    np.testing.assert_allclose(maps(one), maps(other))
+    assert scales(one) == {(0.0, max(m.max() for m in maps(one)))}
+    together = attention_by_group(weights, np.zeros(len(ids), int), figure=Figure())
+    np.testing.assert_allclose(np.concatenate(maps(together)), weights.mean(axis=0))
 
 
 def test_epochs_share_one_scale():
@@ -52,7 +72,15 @@ def test_epochs_share_one_scale():
     assert scales(figure) == {(0.0, 1.0)}
 
 
-@pytest.mark.parametrize("draw", [attention_heads, lambda w, figure: attention_by_domain(w, [0], figure=figure)])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        attention_heads,
+        lambda w, figure: attention_by_domain(w, [0], figure=figure),
+        lambda w, figure: attention_by_group(w, [0], figure=figure),
+    ],
+    ids=["heads", "domain", "group"],
+)
 def test_one_token_is_drawn(draw):
     assert scales(draw(np.ones((1, 1, 1)), figure=Figure())) == {(0.0, 1.0)}
 
@@ -60,8 +88,12 @@ def test_one_token_is_drawn(draw):
 def test_of_a_thousand_tokens_cells_are_means_and_it_is_said():
     weights = weights_of(3, 2, 1000)
     figure = attention_heads(weights, figure=Figure())
-    np.testing.assert_allclose(maps(figure), np.moveaxis(weights.reshape(3, 2, 250, 4).mean(-1), 1, 0))
-    assert figure.axes[0].get_xlabel() == "token (a cell is the mean of 4)"
+    drawn = np.array(maps(figure))
+    rows = drawn.shape[1] // 3  # of dots, alike, so that no row is smeared into the next
+    np.testing.assert_allclose(drawn[:, ::rows], np.moveaxis(weights.reshape(3, 2, 250, 4).mean(-1), 1, 0))
+    np.testing.assert_array_equal(drawn, np.repeat(drawn[:, ::rows], rows, axis=1))
+    assert figure.axes[0].get_xlabel() == "token"
+    assert figure.get_supxlabel() == "a cell is the mean of 4 tokens"
     assert scales(figure) == {(0.0, max(m.max() for m in maps(figure)))}
 
 
@@ -77,6 +109,19 @@ def test_aggregation_keeps_the_sum(rows, tokens):
     assert ax.get_xlim() == (-0.5, tokens - 0.5)
 
 
+@pytest.mark.parametrize("tokens", [1, 8, 16, 100, 1000])
+def test_no_two_labels_below_narrow_panels_overlap(tokens):
+    figure = Figure(figsize=(9.2, 2.6), layout="constrained")
+    attention_by_group(weights_of(12, 4, tokens), np.arange(12) % 3, names=["a rather long name"] * 3, figure=figure)
+    figure.draw_without_rendering()
+    boxes = []
+    for panel in figure.axes[:4]:
+        boxes += [label.get_window_extent() for label in panel.get_xticklabels()]
+    assert all(one.x1 < other.x0 for one, other in pairwise(boxes))
+    titles = [panel.xaxis.label.get_window_extent() for panel in figure.axes[:4]]
+    assert all(one.x1 < other.x0 for one, other in pairwise(titles))
+
+
 def test_what_does_not_fit_is_refused():
     weights = weights_of(2, 2, 3)
     with pytest.raises(ValueError, match=r"attention has shape \(2, 3\), but panels are drawn of \(B, H, K\)"):
@@ -85,6 +130,8 @@ def test_what_does_not_fit_is_refused():
         attention_by_domain(weights, [0, 1, 1])
     with pytest.raises(ValueError, match="domain_id runs from 0 to 1, but there are 1 names"):
         attention_by_domain(weights, [0, 1], names=["books"])
+    with pytest.raises(ValueError, match=r"group_id has shape \(2,\) and dtype float64"):
+        attention_by_group(weights, [0.0, 1.0])
     with pytest.raises(ValueError, match="one of the 1 epochs for each"):
         attention_through_training(weights, [0])
 
