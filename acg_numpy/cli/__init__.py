@@ -17,7 +17,19 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from acg_numpy.cli import bench, condition, demo, explore, gradcheck, inspect, recommend, split, train
+from acg_numpy.cli import (
+    bench,
+    condition,
+    demo,
+    explore,
+    gradcheck,
+    handout,
+    inspect,
+    recommend,
+    split,
+    train,
+    tutorials,
+)
 from acg_numpy.cli.layout import printable
 from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
 
@@ -30,6 +42,8 @@ COMMANDS: dict[str, ModuleType] = {
     "explore": explore,
     "condition": condition,
     "gradcheck": gradcheck,
+    "tutorials": tutorials,
+    "handout": handout,
     "bench": bench,
 }
 
@@ -43,6 +57,7 @@ examples:
   acg explore runs/1 --out page.html   a page in which to look around, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for users met later
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
+  acg tutorials --to book              the book, as notebooks
   acg train --help                     all that can be set
 
 Results go to standard output, all else to standard error.  Exit codes: 0, it worked; 1, the job failed, and standard

@@ -1,0 +1,220 @@
+"""At which inputs does every classic mistake in a backward show, and nothing stay hidden?
+
+The catalogue draws inputs for each form in which a pass is called: rows, sequences, with a mask.  Several draws are
+tried, the small ones first, their numbers rounded to two decimals for reading; one will do where the right backward
+passes, no blind spot is left, and each mistake that is known for this form fails and is called by its name.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from acg_numpy import passes
+from acg_numpy.checks.everything import KEEP
+from acg_numpy.checks.mistakes import CATALOGUE, Mistake
+from acg_numpy.checks.pairs import check_backward
+from acg_numpy.shapes import Array
+
+TRIED = 300  # draws from which the smallest are taken
+DECIMALS = 2
+INDENT = " " * 12  # of the rows of arrays in the file
+# Gradients that are zero by the mathematics, whatever the input: no factor shows there, and none would matter.
+ALWAYS_ZERO = {"multi_head_attention": ("key_bias",)}
+
+
+class NoInputsError(ValueError):
+    """No draw at which all mistakes show; the message says what stayed hidden."""
+
+
+class Form(NamedTuple):
+    """One way of calling a pass, with the mistakes that are made in it."""
+
+    name: str
+    description: str
+    draw: Callable[[np.random.Generator, bool], tuple[Any, ...]]
+    options: dict[str, Any]
+    mistakes: tuple[Mistake, ...]
+
+
+class Case(NamedTuple):
+    """A form with inputs for it, by name, as they can be read in a file."""
+
+    form: Form
+    inputs: dict[str, str]
+
+    @property
+    def text(self) -> str:
+        """The entry of the file's dictionary."""
+        entries = "".join(f'        "{name}": {value},\n' for name, value in self.inputs.items())
+        return f'    # {self.form.description}\n    "{self.form.name}": {{\n{entries}    }},'
+
+
+def forms_of(name: str) -> tuple[Form, ...]:
+    """The ways of calling a pass that the catalogue knows, in its order.
+
+    Examples
+    --------
+    >>> [(form.name, len(form.mistakes) > 5) for form in forms_of("dropout")]
+    [('dropout', True), ('shared', False)]
+    """
+    found: dict[Any, list[Mistake]] = {}
+    for mistake in CATALOGUE:
+        if mistake.operation == name:
+            found.setdefault(mistake.draw, []).append(mistake)
+    return tuple(
+        Form(
+            draw.__name__.removeprefix("draw_"),
+            " ".join((draw.__doc__ or "").split()).removesuffix("."),
+            draw,
+            dict(getattr(mistakes[0].forward, "keywords", {})),
+            tuple(mistakes),
+        )
+        for draw, mistakes in found.items()
+    )
+
+
+def inputs_file(name: str, seed: int = 0) -> str:
+    """The file with the inputs of a pass.
+
+    Parameters
+    ----------
+    name : str
+        One of `acg_numpy.checks.everything.names_of_pairs()`.
+    seed : int
+        Draws them; another seed draws others.
+
+    Raises
+    ------
+    NoInputsError
+        Where a mistake stays hidden at all inputs that were tried.
+
+    Examples
+    --------
+    >>> "SEED = 7" in inputs_file("mse", seed=7)
+    True
+    """
+    cases = [found_case(name, form, seed) for form in forms_of(name)]
+    number = sum(len(case.form.mistakes) for case in cases)
+    body = "\n".join(case.text for case in cases)
+    return TEMPLATE.format(name=name, number=number, seed=seed, body=body, options=repr(cases[0].form.options))
+
+
+TEMPLATE = '''\
+"""Inputs for {name}, at which {number} classic mistakes in its backward show.
+
+A case is one call of the forward: its positional arguments, by name.  The numbers were drawn, rounded so that they can
+be read, and tried: the right backward passes, each mistake fails, and none would have stayed hidden.
+"""
+
+import numpy as np
+
+SEED = {seed}
+OPTIONS = {options}  # keyword arguments of the forward, the same for all cases
+
+CASES = {{
+{body}
+}}
+'''
+
+
+def found_case(name: str, form: Form, seed: int) -> Case:
+    """The first inputs, from small to large, at which all shows."""
+    hidden = ["nothing was tried"]
+    for drawn in drawn_for(form, seed):
+        case = Case(form, dict(zip(parameters(name), map(literal, drawn), strict=False)))
+        hidden = hidden_at(name, case)
+        if not hidden:
+            return case
+    raise NoInputsError(f"{name}, {form.name}: no inputs were found at which all mistakes show; last {hidden[0]}")
+
+
+def drawn_for(form: Form, seed: int) -> Iterator[tuple[Any, ...]]:
+    """Inputs of a form, the smallest first."""
+    drawn = [form.draw(np.random.default_rng([seed, number]), True) for number in range(TRIED)]
+    yield from sorted(drawn, key=lambda values: sum(np.size(value) for value in values))
+
+
+def parameters(name: str) -> list[str]:
+    """The positional parameters of a pass's forward."""
+    found = inspect.signature(getattr(passes, f"{name}_forward")).parameters.values()
+    return [parameter.name for parameter in found if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+
+
+def hidden_at(name: str, case: Case) -> list[str]:
+    """What these inputs do not show, a sentence each; nothing where they will do."""
+    values = [read(text) for text in case.inputs.values()]
+    forward = partial(getattr(passes, f"{name}_forward"), **case.form.options)
+    report = check_backward(forward, getattr(passes, f"{name}_backward"), *values, raise_on_failure=False)
+    if not report.passed:
+        return ["the right backward did not pass"]
+    hidden = [spot.message for spot in report.blind_spots if not is_always_zero(name, spot.message)]
+    return hidden or [sentence for mistake in case.form.mistakes if (sentence := unseen(mistake, values))]
+
+
+def unseen(mistake: Mistake, values: Sequence[Any]) -> str:
+    """A sentence where a mistake does not show at these inputs, or not as what it is."""
+    report = check_backward(mistake.forward, mistake.backward, *values, raise_on_failure=False)
+    if report.passed:
+        return f"{mistake.name!r} was not seen"
+    called = report.diagnoses[0].mistake if report.diagnoses else "nothing"
+    return "" if called == mistake.expected else f"{mistake.name!r} was called {called!r}, not {mistake.expected!r}"
+
+
+def is_always_zero(name: str, message: str) -> bool:
+    """Whether a blind spot is of gradients alone that are zero at all inputs."""
+    return message.startswith(f"the gradient of {' and '.join(ALWAYS_ZERO.get(name, ()))} is zero")
+
+
+def literal(value: Any) -> str:
+    """An input as source: numbers with two decimals, masks as zeros and ones.
+
+    Examples
+    --------
+    >>> literal(np.array([True, False])), literal(np.array([0, 1 / 0.7])), literal(None)
+    ('np.array([1, 0]) == 1', 'np.array([0, 1]) / 0.7', 'None')
+    >>> literal(np.array([[0.123, -4.5]]))
+    'np.array([[ 0.12, -4.50]])'
+    """
+    if value is None:
+        return "None"
+    array = np.asarray(value)
+    if array.dtype == bool:
+        return f"{written(array.astype(int))} == 1"
+    if array.dtype.kind in "iu":
+        return written(array)
+    if np.array_equal(array, (array != 0) / KEEP):
+        return f"{written((array != 0).astype(int))} / {KEEP}"
+    return written(rounded(array))
+
+
+def rounded(array: Array) -> Array:
+    """Two decimals; rows that sum to 1 still do so."""
+    near = np.round(array, DECIMALS)
+    if array.ndim and np.allclose(np.sum(array, axis=-1), 1.0, rtol=0, atol=1e-12):
+        largest = np.argmax(near, axis=-1)[..., None]
+        rest = np.sum(near, axis=-1, keepdims=True) - np.take_along_axis(near, largest, -1)
+        np.put_along_axis(near, largest, np.round(1 - rest, DECIMALS), -1)
+    return near
+
+
+def written(array: Array) -> str:
+    """An array as source, its columns below each other."""
+    form = {"float_kind": lambda number: f"{number:{'' if array.ndim < 2 else '5'}.{DECIMALS}f}"}
+    text = np.array2string(
+        array,
+        separator=", ",
+        threshold=array.size + 1,
+        max_line_width=110,
+        prefix=INDENT,
+        formatter=form,  # type: ignore[arg-type]
+    )
+    lines = text.splitlines()
+    return f"np.array({text})" if len(lines) == 1 else f"np.array(\n{INDENT}{text}\n{INDENT[4:]})"
+
+
+def read(text: str) -> Any:
+    """What such source stands for."""
+    return eval(text, {"np": np})

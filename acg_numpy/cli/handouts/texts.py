@@ -1,0 +1,226 @@
+"""What else is in a hand-out?  A test file, a program that counts points, and a page to read for either side."""
+
+from collections.abc import Iterator
+
+from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.cli.handouts.blanks import student_file
+from acg_numpy.cli.handouts.inputs import Form, forms_of, inputs_file
+
+TESTS = '''\
+"""Is {name}_backward right?  pytest test_{name}.py
+
+Each gradient is a test of its own, in every case of {name}_inputs.py.  A test that fails says which, and no more;
+HINTS=1 in the environment adds a hint, HINTS=2 the whole report.
+"""
+
+import os
+from functools import cache, partial
+
+import numpy as np
+import pytest
+from {name} import {name}_backward, {name}_forward
+from {name}_inputs import CASES, OPTIONS
+
+from acg_numpy import check_backward, passes
+
+HINTS = os.environ.get("HINTS", "0")
+GRADIENTS = [
+    (case, name)
+    for case, inputs in CASES.items()
+    for name, value in inputs.items()
+    if isinstance(value, np.ndarray) and value.dtype == np.float64
+]
+
+
+@cache
+def report_on(case):
+    forward = partial({name}_forward, **OPTIONS)
+    return check_backward(forward, {name}_backward, *CASES[case].values(), raise_on_failure=False)
+
+
+def explained(report):
+    hints = [*(diagnosis.hint for diagnosis in report.diagnoses), *report.faults]
+    return {{"1": "\\n".join(hints[:1]), "2": str(report)}}.get(HINTS, "")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_forward_is_as_it_was(case):
+    inputs = CASES[case].values()
+    out, _ = {name}_forward(*inputs, **OPTIONS)
+    expected, _ = passes.{name}_forward(*inputs, **OPTIONS)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(("case", "name"), GRADIENTS)
+def test_the_gradient_is_right(case, name):
+    report = report_on(case)
+    comparison = report.per_input[name]
+    if comparison.analytic is None or not comparison.passed:
+        pytest.fail(f"the gradient of {{name}} is not right\\n{{explained(report)}}".strip(), pytrace=False)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_else_is_amiss(case):
+    """The backward can be called twice, changes nothing that it is given, and is linear in grad_out."""
+    report = report_on(case)
+    if not report.passed:
+        pytest.fail(f"a gradient is wrong, or something else is amiss\\n{{explained(report)}}".strip(), pytrace=False)
+'''
+
+GRADE = '''\
+"""How many points?  python grade.py [FILE] [--hints 0|1|2] [--json results.json]"""
+
+from pathlib import Path
+
+from acg_numpy.cli.handouts.grading import main
+
+if __name__ == "__main__":
+    raise SystemExit(main("{name}", Path(__file__).parent))
+'''
+
+README = """\
+# Write {name}_backward
+
+`{name}.py` has a forward pass, its derivation on top, and a backward pass without a body. Write it.
+
+## For whoever writes it
+
+You need Python, and `pip install acg_numpy pytest`.
+
+1. Read the derivation at the top of `{name}.py`. Its letters are those of the code.
+2. Write the body of `{name}_backward`, the last function.
+   It gets `grad_out`, the gradient of the loss with respect to the forward's output, and `cache`, which the forward
+   has filled. It returns one gradient an input, each of the shape of its input, as `{grads}`.
+   Leave the forward as it is.
+3. Try it:
+
+```console
+{commands}
+```
+
+The tests call your backward in these cases. Their numbers are in `{name}_inputs.py`, with two decimals, so
+that you can follow one with pencil and paper:
+
+{cases}
+
+Every gradient is compared, element by element, with a numeric derivative of the forward: one input is moved a little,
+and the change of the output is measured. *Wrong* means that some elements differ by more than the numeric derivative
+could be off. *Form* means that a gradient has another shape or dtype than its input, *uncompared* that nothing came
+back that could be compared. The last test of a case asks for the rest: that the backward can be called twice, changes
+nothing that it was given, and gives twice the gradient for twice the `grad_out`; `grade.py` calls it *the whole*.
+{optional}
+Nothing more is said unless you ask. `HINTS=1 pytest` adds a question that leads towards the mistake. `HINTS=2 pytest`
+prints the whole report, which mostly names the mistake. (On Windows: `set HINTS=1` first.) A test that does not end is
+waiting for one of your loops: `python grade.py` says which.
+
+## For whoever teaches
+
+The {number} classic mistakes that `acg_numpy` knows of this backward all fail here, and the report names each of them:
+this was tried when the hand-out was made. `acg handout {name} --to DIR --seed 1` draws other numbers,
+and `--solution` adds the package's own answer and the list of the mistakes.
+
+`python grade.py STUDENT.py --json results.json` writes the results for a program, with {out_of} points to get:
+
+| key | value |
+| -- | -- |
+| `passed` | true or false: all points, and an unchanged forward |
+| `points`, `out_of` | of all cases together |
+| `cases` | a list, an object for each case |
+| `case`, `points`, `out_of`, `passed` | of a case |
+| `inputs` | of a case: a list of `name`, `verdict` and `points`, 1 or 0, null where there is no gradient |
+| `whole` | of a case: `points`, 1 where nothing at all is amiss |
+| `forward_unchanged` | of a case: true or false, null where the file broke; without it a case has no points |
+| `diagnoses` | of a case: which mistake it is, best first: `mistake`, `message`, `evidence`, `hint` |
+| `error` | of a case: null, or where the file broke: `message`, `file`, `line`, `source`, `mend` |
+
+The other keys of a case are those of `acg gradcheck --json`. With `--hints 1` a diagnosis is a hint alone, with
+`--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is ended, and the line is named.
+
+The student's file is *run*, with your rights: do it where it can do no harm, with your own copies of `grade.py` and
+`{name}_inputs.py`, and go by `points` in the JSON. Whoever has `acg_numpy` has the right answer too, in its source;
+reading it is no shame, but ask for the derivation as well.
+"""
+
+
+def files_of(name: str, *, seed: int = 0, solution: bool = False) -> dict[str, str]:
+    """The files of a hand-out: their text by their path in the folder.
+
+    Parameters
+    ----------
+    name : str
+        One of `acg_numpy.checks.everything.names_of_pairs()`.
+    seed : int
+        Draws the inputs.
+    solution : bool
+        Add the package's own file, and a list of the mistakes that show.
+
+    Raises
+    ------
+    NoInputsError
+        Where a mistake stays hidden at all inputs that were tried.
+
+    Examples
+    --------
+    >>> list(files_of("mse"))
+    ['README.md', 'mse.py', 'mse_inputs.py', 'test_mse.py', 'grade.py']
+    """
+    inputs = inputs_file(name, seed)
+    written = {
+        "README.md": readme(name, inputs),
+        f"{name}.py": student_file(name),
+        f"{name}_inputs.py": inputs,
+        f"test_{name}.py": TESTS.format(name=name),
+        "grade.py": GRADE.format(name=name),
+    }
+    if solution:
+        written[f"solution/{name}.py"] = student_file(name, solved=True)
+        written["solution/mistakes.md"] = "\n".join(mistakes_shown(name)) + "\n"
+    return written
+
+
+def readme(name: str, inputs: str) -> str:
+    """The page to read for whoever writes it, and for whoever teaches."""
+    forms = forms_of(name)
+    commands = [
+        (f"pytest test_{name}.py", "a test for each gradient"),
+        ("python grade.py", "the same as a table, with points"),
+        (f"python -m doctest {name}.py", "the examples in it; silence is good"),
+    ]
+    wide = max(len(command) for command, _ in commands)
+    source = student_file(name)
+    return README.format(
+        name=name,
+        grads=source[source.index("`return ") + len("`return ") : source.rindex("`")],
+        commands="\n".join(f"{command:<{wide}}  # {meaning}" for command, meaning in commands),
+        cases="\n".join(f"- `{form.name}`: {form.description}." for form in forms),
+        number=sum(len(form.mistakes) for form in forms),
+        out_of=points(inputs),
+        optional=OPTIONAL if "grad_weights" in source else "",
+    )
+
+
+OPTIONAL = "\nThe argument `grad_weights` is None in all of them: leave it for later.\n"
+
+
+def points(inputs: str) -> int:
+    """How many points there are: one for each gradient, and one for the whole of each case."""
+    from acg_numpy.cli.handouts.checking import without_points
+
+    told: dict[str, dict[str, dict[str, object]]] = {}
+    exec(inputs, told)  # our own text, of a moment ago
+    return sum(without_points(case, {})["out_of"] for case in told["CASES"].values())
+
+
+def mistakes_shown(name: str) -> Iterator[str]:
+    """Every mistake that shows, what the report calls it, and what leads towards it."""
+    yield f"# The mistakes in {name}_backward that show\n"
+    for form in forms_of(name):
+        yield f"## {form.name}: {form.description}\n"
+        yield from (line for mistake in form.mistakes for line in told_of(form, mistake.name))
+
+
+def told_of(form: Form, name: str) -> Iterator[str]:
+    """A mistake, with its story."""
+    mistake = next(one for one in form.mistakes if one.name == name)
+    yield f"- **{name.partition(': ')[2]}** (`{mistake.expected}`). {mistake.story}"
+    yield f"  *Hint: {MISTAKES[mistake.expected].hint}*\n"

@@ -1,0 +1,127 @@
+"""`acg tutorials`: the chapters of the book as Jupyter notebooks, for whoever has the installed package and no more."""
+
+import argparse
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from acg_numpy.cli.layout import table
+from acg_numpy.cli.notebooks import to_notebook
+from acg_numpy.cli.parsing import Parser, Subcommands, whole
+from acg_numpy.cli.placing import changed, place, refused
+
+DESCRIPTION = """\
+Write the chapters of the book as Jupyter notebooks, to be run and worked in.
+
+examples:
+  acg tutorials                          which chapters there are, and how long they take
+  acg tutorials --to book                all of them
+  acg tutorials 5 6 7 8 --to book        the core
+"""
+
+NOTES = """\
+Exercises have a cell to fill in and a folded solution.  What you have worked on in DIR is left alone: a chapter that is
+there and differs is replaced with --force only.  The whole book with --to brings simple_usage.py along, a script.
+
+exit codes: 0, written; 1, not written, and why is said; 2, wrong usage; 130, interrupted.
+"""
+
+PACKAGE = Path(__file__).parents[1]
+HEADING = re.compile(r"^# (?:\d+\. )?(.+)$", re.MULTILINE)
+TIME = re.compile(r"^\*([^*\n]*minutes[^*\n]*)\*$", re.MULTILINE)
+
+
+class Chapter(NamedTuple):
+    """A chapter in its file: a notebook in a wheel, Markdown in a tree of sources."""
+
+    file: Path
+
+    @property
+    def number(self) -> int:
+        """From the name of the file, 06-softmax.md."""
+        return int(self.file.name[:2])
+
+    @property
+    def target(self) -> str:
+        """The name of the notebook."""
+        return f"{self.file.stem}.ipynb"
+
+    def notebook(self) -> str:
+        """The text of the notebook."""
+        text = self.file.read_text(encoding="utf-8")
+        return text if self.file.suffix == ".ipynb" else to_notebook(text)
+
+    def row(self) -> tuple[str, str, str]:
+        """Number, title, and how long it takes, as the chapter says itself."""
+        text = self.file.read_text(encoding="utf-8")
+        if self.file.suffix == ".ipynb":
+            text = "".join(json.loads(text)["cells"][0]["source"])
+        heading, time = HEADING.search(text), TIME.search(text)
+        return str(self.number), heading[1] if heading else self.file.stem, time[1] if time else ""
+
+
+def add_parser(commands: Subcommands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "tutorials",
+        help="write the chapters of the book as notebooks",
+        usage="acg tutorials [CHAPTER ...] [--to DIR] [--force]",
+        description=DESCRIPTION,
+        epilog=NOTES,
+    )
+    parser.set_defaults(parser=parser)
+    parser.add_argument("chapters", nargs="*", type=whole(1), metavar="CHAPTER", help="by number (default: all)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="folder for the notebooks; without it they are listed")
+    parser.add_argument("--force", action="store_true", help="replace notebooks in DIR that differ")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List or write, and say how to go on."""
+    parser: Parser = arguments.parser
+    folder = shipped(PACKAGE)
+    chapters = chapters_in(folder)
+    if not chapters:
+        return refused(f"there are no chapters in {folder}: this copy of acg_numpy was not made from a whole tree")
+    numbers = [chapter.number for chapter in chapters]
+    for number in arguments.chapters:
+        if number not in numbers:
+            parser.error(f"there is no chapter {number}; they go from {numbers[0]} to {numbers[-1]}")
+    chosen = [chapter for chapter in chapters if not arguments.chapters or chapter.number in arguments.chapters]
+    if arguments.to is None:
+        print("\n".join(table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None)))
+        print("\nacg tutorials --to DIR writes them as notebooks.")
+        return 0
+    if chosen[0].file.suffix == ".md" and find_spec("jupytext") is None:
+        return refused("in a tree of sources the chapters are Markdown, which jupytext converts: pip install jupytext")
+    scripts = [] if arguments.chapters else sorted(folder.glob("*.py"))
+    print("\n".join(write(arguments.to, chosen, scripts, force=arguments.force)))
+    return 0
+
+
+def shipped(package: Path) -> Path:
+    """The folder with the chapters: beside the modules of a wheel, or at the top of a tree of sources."""
+    within = package / "tutorials"
+    return within if within.is_dir() else package.parent / "tutorials"
+
+
+def chapters_in(folder: Path) -> list[Chapter]:
+    """The chapters in a folder, in their order."""
+    return [Chapter(file) for kind in ("ipynb", "md") for file in sorted(folder.glob(f"[0-9][0-9]-*.{kind}"))]
+
+
+def write(folder: Path, chapters: Sequence[Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:
+    """Write what is not there, leave what somebody has worked on, and say which is which."""
+    files = {chapter.target: chapter.notebook() for chapter in chapters}
+    files |= {script.name: script.read_text(encoding="utf-8") for script in scripts}
+    worked_on = [] if force else changed(folder, files)
+    place(folder, {name: text for name, text in files.items() if name not in worked_on})
+    for name in files:
+        yield f"{folder / name}{'  (left as it is: it differs; --force replaces it)' if name in worked_on else ''}"
+    yield ""
+    yield "To read and run them:"
+    yield "  pip install jupyterlab hypothesis"
+    yield f"  jupyter lab {shlex.quote(str(folder))}"

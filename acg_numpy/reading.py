@@ -1,0 +1,77 @@
+"""How is the package's own code shown where it is explained?  As it stands in its file, with its colours.
+
+A chapter that quoted code would quote it wrong one day.  So chapters ask for the source.
+"""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+
+class Source(NamedTuple):
+    """Source code that a notebook shows as code."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.text}\n```"
+
+
+def source(definition: Callable[..., Any] | type | ModuleType, *, docstring: bool = False) -> Source:
+    """The source code of a function, a class or a module, without its first docstring.
+
+    Parameters
+    ----------
+    definition : function, class or module
+        What is to be shown.
+    docstring : bool, default: False
+        Show its docstring too.  Those of functions and classes within it are always shown.
+
+    Returns
+    -------
+    Source
+        Prints as the code, and is shown in colours by a notebook.
+
+    Raises
+    ------
+    TypeError
+        Where there is no source code in Python to be had.
+
+    Examples
+    --------
+    >>> from acg_numpy.passes import softmax_backward
+    >>> source(softmax_backward)
+    def softmax_backward(grad_out: Array, cache: SoftmaxCache) -> SoftmaxGrads:
+        dP, P = grad_out, cache.P
+        mean = np.sum(P * dP, axis=-1, keepdims=True)  # <P, dP>, one number a row
+        dS = P * (dP - mean)
+        return SoftmaxGrads(dS)
+    """
+    try:
+        text = textwrap.dedent(inspect.getsource(definition))
+    except (OSError, TypeError) as error:
+        raise TypeError(f"definition is {definition!r}, which has no source code in Python to show") from error
+    return Source((text if docstring else _without_docstring(text)).strip("\n"))
+
+
+def _without_docstring(text: str) -> str:
+    tree: Any = ast.parse(text)
+    first = tree.body[0]
+    owner = first if isinstance(first, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) else tree
+    if ast.get_docstring(owner) is None or len(owner.body) == 1:  # nothing would be left
+        return text
+    lines = text.splitlines()
+    doc: Any = owner.body[0]
+    end = doc.end_lineno
+    while end < len(lines) and not lines[end].strip():
+        end += 1
+    return "\n".join(lines[: doc.lineno - 1] + lines[end:])

@@ -1,0 +1,296 @@
+"""`acg handout`, as a student, a teacher and an autograder meet it."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from acg_numpy import passes
+from acg_numpy.checks.everything import names_of_pairs
+from acg_numpy.checks.mistakes import CATALOGUE, Mistake
+from acg_numpy.cli import main
+from acg_numpy.cli.handouts import inputs
+from acg_numpy.cli.handouts.blanks import student_file
+from acg_numpy.cli.handouts.checking import checked, inputs_of
+from acg_numpy.cli.handouts.texts import files_of
+from acg_numpy.cli.placing import place
+from tests.thoroughness import one_in
+
+Captured = pytest.CaptureFixture[str]
+Made = Callable[[str], Path]
+
+PASSES = names_of_pairs()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A hand-out of each pass, whose inputs are not tried on mistakes when it is made: the tests below do that."""
+
+    @cache
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(inputs, "unseen", lambda mistake, values: "")
+            place(folder, files_of(name))
+        return folder
+
+    return make
+
+
+def run_python(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python in a folder."""
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+
+
+def run_tests(folder: Path, file: str, name: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests of a hand-out, and the examples, on a file in the place of the student's."""
+    own = folder / "again"
+    place(own, {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.py")} | {f"{name}.py": file})
+    quiet = ("-q", "--rootdir", own, "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null")
+    return run_python("-m", "pytest", *quiet, "--doctest-modules", f"{name}.py", f"test_{name}.py", folder=own)
+
+
+def written(name: str, body: str) -> str:
+    """A student's file with this for the body of the backward."""
+    file = student_file(name)
+    return file[: file.rindex("    raise NotImplementedError")] + body
+
+
+def grade(folder: Path, name: str, file: str, *options: str) -> dict[str, object]:
+    """What an autograder gets for a file."""
+    answer = folder / "answer.py"
+    answer.write_text(file, encoding="utf-8")
+    done = run_python("grade.py", answer, "--json", "-", *options, folder=folder)
+    told = json.loads(done.stdout)
+    assert done.returncode == (0 if told["passed"] else 1)
+    return dict(told)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_derivation_and_forward_are_kept_and_the_backward_s_body_is_not(name: str) -> None:
+    forward, backward = (getattr(passes, f"{name}_{way}") for way in ("forward", "backward"))
+    file = student_file(name)
+    assert ast.get_docstring(ast.parse(file), clean=False) == sys.modules[forward.__module__].__doc__
+    assert inspect.getsource(forward) in file
+    last = ast.parse(file).body[-1]
+    assert isinstance(last, ast.FunctionDef)
+    assert last.name == backward.__name__
+    assert ast.get_docstring(last, clean=False) == backward.__doc__
+    assert [type(statement) for statement in last.body] == [ast.Expr, ast.Raise]
+    defined = [node.name for node in ast.parse(file).body if isinstance(node, ast.FunctionDef)]
+    assert [other for other in defined if other.endswith(("_forward", "_backward"))] == [f"{name}_forward", last.name]
+    assert inspect.getsource(backward) in student_file(name, solved=True)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_the_package_s_own_body_passes_all_tests_and_examples(made: Made, name: str) -> None:
+    done = run_tests(made(name), student_file(name, solved=True), name)
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout
+
+
+@pytest.mark.parametrize("mistake", one_in(8, CATALOGUE), ids=lambda mistake: mistake.name)
+def test_every_known_mistake_fails_and_is_named(made: Made, tmp_path: Path, mistake: Mistake) -> None:
+    name = mistake.operation
+    cases, options = inputs_of(made(name) / f"{name}_inputs.py")
+    form = next(form for form in inputs.forms_of(name) if form.draw is mistake.draw)
+    file = tmp_path / "answer.py"
+    file.write_text(mistaken(mistake), encoding="utf-8")
+    (told,) = checked(file, name, {form.name: cases[form.name]}, options)
+    assert told["error"] is None
+    assert not told["passed"]
+    assert told["points"] < told["out_of"]
+    assert told["diagnoses"][0]["mistake"] == mistake.expected
+
+
+def mistaken(mistake: Mistake) -> str:
+    """A student's file that makes a mistake."""
+    name = mistake.operation
+    return student_file(name) + (
+        "\nfrom acg_numpy.checks.mistakes import CATALOGUE\n\n"
+        f"[found] = [mistake for mistake in CATALOGUE if mistake.name == {mistake.name!r}]\n"
+        f"{name}_forward = getattr(found.forward, 'func', found.forward)\n"
+        f"{name}_backward = found.backward\n"
+    )
+
+
+RIGHT_MSE = """\
+    d = 2 * cache.difference * grad_out / cache.difference.size
+    return MseGrads(d, -d)
+"""
+
+
+DOUBLED_MSE = written("mse", RIGHT_MSE.replace("2 *", "4 *")).replace("return np.sum(", "return 2 * np.sum(")
+
+
+@pytest.mark.parametrize(
+    ("file", "failing"),
+    [
+        (
+            written("mse", RIGHT_MSE.replace("-d", "d")),
+            {"the_gradient_is_right[mse-target]", "nothing_else_is_amiss[mse]"},
+        ),
+        (
+            written("mse", RIGHT_MSE.replace(", -d", "")),
+            {f"the_gradient_is_right[mse-{one}]" for one in ("prediction", "target")} | {"nothing_else_is_amiss[mse]"},
+        ),
+        (written("mse", "    grad_out *= 2\n" + RIGHT_MSE.replace("2 *", "")), {"nothing_else_is_amiss[mse]"}),
+        (DOUBLED_MSE, {"the_forward_is_as_it_was[mse]"}),
+    ],
+    ids=["a sign", "one gradient of two", "something overwritten", "another forward"],
+)
+def test_those_tests_fail_that_ask_after_what_is_wrong(made: Made, file: str, failing: set[str]) -> None:
+    done = run_tests(made("mse"), file, "mse")
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED test_mse.py")]
+    assert {test.removeprefix("test_mse.py::test_") for test in failed} == failing
+
+
+def test_each_gradient_has_a_point_and_the_whole_has_one(made: Made) -> None:
+    wrong = grade(made("mse"), "mse", written("mse", RIGHT_MSE.replace("-d", "d")))
+    (case,) = wrong["cases"]
+    assert [(one["name"], one["points"]) for one in case["inputs"]] == [("prediction", 1), ("target", 0)]
+    assert (case["whole"], wrong["points"], wrong["out_of"]) == ({"points": 0}, 1, 3)
+    right = grade(made("mse"), "mse", written("mse", RIGHT_MSE))
+    assert (right["passed"], right["points"]) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("    return MseGrads(\n", "'(' was never closed"),
+        ("    dp = 2 * cache.diference\n", "no attribute 'diference'"),
+        ("    raise SystemExit(0)\n", "ends the program"),
+        ("    import os\n    os._exit(0)\n", "the file ended the program"),
+        ("    return MseGrads(*input())\n", "EOFError"),
+    ],
+)
+def test_a_file_that_breaks_is_told_by_what_and_where(made: Made, body: str, message: str) -> None:
+    told = grade(made("mse"), "mse", written("mse", body))
+    (case,) = told["cases"]
+    assert message in case["error"]["message"]
+    assert case["error"]["file"].endswith("answer.py")
+    assert [(one["name"], one["points"]) for one in case["inputs"]] == [("prediction", 0), ("target", 0)]
+    assert (told["points"], told["out_of"]) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "verdicts", "fault"),
+    [
+        ("    dp = 2 * cache.difference\n", ["uncompared", "uncompared"], "is its return statement missing?"),
+        ("    return (2 * cache.difference,)\n", ["uncompared", "uncompared"], "returned 1 gradient for 2 inputs"),
+        (RIGHT_MSE.replace("MseGrads(d, -d)", "d, -d.T"), ["right", "form"], "are two axes exchanged?"),
+    ],
+)
+def test_gradients_of_another_form_are_told_by_their_form(
+    made: Made, body: str, verdicts: list[str], fault: str
+) -> None:
+    (case,) = grade(made("mse"), "mse", written("mse", body))["cases"]
+    assert [one["verdict"] for one in case["inputs"]] == verdicts
+    assert fault in case["faults"][0]
+
+
+def test_a_loop_without_end_is_ended_and_its_line_is_named(made: Made) -> None:
+    body = "    while True:\n        cache.difference.sum()\n"
+    (case,) = grade(made("mse"), "mse", written("mse", body), "--seconds", "1")["cases"]
+    assert "still runs after 1 seconds" in case["error"]["message"]
+    assert case["error"]["source"] in ("while True:", "cache.difference.sum()")
+
+
+def test_what_the_file_prints_is_not_taken_for_the_result(made: Made) -> None:
+    forged = json.dumps({"case": "mse", "passed": True, "points": 3})
+    told = grade(
+        made("mse"), "mse", written("mse", f"    print({forged!r})\n    return MseGrads(cache.difference, 0)\n")
+    )
+    assert told["points"] == 0
+
+
+def test_without_the_forward_as_it_was_there_are_no_points(made: Made) -> None:
+    (case,) = grade(made("mse"), "mse", DOUBLED_MSE)["cases"]
+    assert [one["verdict"] for one in case["inputs"]] == ["right", "right"]
+    assert (case["forward_unchanged"], case["points"], case["passed"]) == (False, 0, False)
+
+
+def test_nothing_is_given_away_unless_it_is_asked_for(made: Made) -> None:
+    folder, file = made("mse"), "answer_of_ann.py"
+    (folder / file).write_text(written("mse", RIGHT_MSE.replace("2 *", "")), encoding="utf-8")
+    said = [run_python("grade.py", file, "--hints", hints, folder=folder).stdout for hints in "012"]
+    assert "1/2" not in said[0] + said[1]
+    assert "Hint" not in said[0]
+    assert "Hint: Compare the sizes" in said[1]
+    assert "constant-factor" in said[2]
+    assert all("0 of 3 points" in text for text in said)
+
+
+def test_what_grade_py_cannot_read_or_write_is_said(made: Made, tmp_path: Path) -> None:
+    nowhere = run_python("grade.py", "--json", tmp_path / "no" / "results.json", folder=made("mse"))
+    assert (nowhere.returncode, "No such file" in nowhere.stderr) == (2, True)
+    place(tmp_path, {"grade.py": (made("mse") / "grade.py").read_text(encoding="utf-8")})
+    without = run_python("grade.py", folder=tmp_path)
+    assert without.returncode == 2
+    assert without.stderr.startswith(f"grade.py: {tmp_path / 'mse_inputs.py'}: it cannot be read")
+
+
+def test_a_file_that_is_not_there_has_no_points_and_that_is_why(made: Made) -> None:
+    told = run_python("grade.py", "bob.py", folder=made("mse")).stdout
+    assert "0 of 3 points" in told
+    assert "bob.py: it cannot be read: no such file or directory" in told
+
+
+def test_inputs_that_hide_a_mistake_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
+) -> None:
+    [found] = [one for one in CATALOGUE if one.name == "mse: t - p"]
+    monkeypatch.setattr(inputs, "TRIED", 3)
+    monkeypatch.setattr(inputs, "CATALOGUE", (found._replace(backward=found.right),))
+    assert main(["handout", "mse", "--to", str(tmp_path / "mse")]) == 1
+    assert "'mse: t - p' was not seen" in capsys.readouterr().err
+    assert not (tmp_path / "mse").exists()
+
+
+def test_the_command_writes_what_it_tried(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["handout", "mse", "--to", str(tmp_path), "--solution"]) == 0
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")) == sorted(
+        path.removeprefix(f"{tmp_path}/") for path in capsys.readouterr().out.split("\n\n")[0].splitlines()
+    )
+    shown = (tmp_path / "solution/mistakes.md").read_text(encoding="utf-8")
+    assert all(mistake.story in shown for mistake in CATALOGUE if mistake.operation == "mse")
+    right = run_python("grade.py", "solution/mse.py", folder=tmp_path)
+    assert (right.returncode, "3 of 3 points" in right.stdout) == (0, True)
+    blank = run_python("grade.py", folder=tmp_path)
+    assert (blank.returncode, "0 of 3 points" in blank.stdout) == (1, True)
+    assert "begin at the last line of the forward" in blank.stdout
+
+
+def test_a_file_that_somebody_has_worked_on_is_not_replaced(tmp_path: Path, capsys: Captured) -> None:
+    command = ["handout", "bpr", "--to", str(tmp_path)]
+    assert main(command) == 0
+    assert main(command) == 0
+    worked_on = tmp_path / "bpr.py"
+    worked_on.write_text("mine", encoding="utf-8")
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "holds other files called bpr.py; --force replaces them" in capsys.readouterr().err
+    assert worked_on.read_text(encoding="utf-8") == "mine"
+    assert main([*command, "--force"]) == 0
+    assert worked_on.read_text(encoding="utf-8") == student_file("bpr")
+
+
+def test_another_seed_draws_other_numbers() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "unseen", lambda mistake, values: "")
+        assert inputs.inputs_file("softmax", seed=1) != inputs.inputs_file("softmax", seed=0)
+        assert inputs.inputs_file("softmax", seed=1) == inputs.inputs_file("softmax", seed=1)
+
+
+def test_a_wrong_name_gets_the_list_and_the_nearest(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["handout", "sofmax", "--to", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert all(name in told for name in PASSES)
+    assert "did you mean 'softmax'?" in told

@@ -1,0 +1,18 @@
+"""What the pages without cells of their own say, is so."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_conditioner_is_a_module_of_pytorch_as_the_page_says(capsys):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / "howto-pytorch.md").read_text(), re.DOTALL))
+    names: dict[str, object] = {}
+    exec(compile(code, "howto-pytorch.md", "exec"), names)
+    losses = [float(line.split(": ")[1]) for line in capsys.readouterr().out.splitlines()]
+    assert losses[-1] < 0.01 * losses[0]
+    assert all(value.grad is not None for value in names["conditioner"].values)
