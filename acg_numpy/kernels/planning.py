@@ -21,6 +21,7 @@ quarter more or less on another does not matter, as only their ratios do.
 
 import math
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 
@@ -54,7 +55,8 @@ class Plan:
 
     def __str__(self) -> str:
         counted = ", ".join(f"{number:,} {name}" for name, number in self.shapes.items())
-        lines = [f"kernel {self.kernel}: {self.why}", f"({counted})", ""]
+        chosen, counted = (fill(line, 80) for line in (f"kernel {self.kernel}: {self.why}", f"({counted})"))
+        lines = [chosen, counted, ""]
         best = min(self.costs.values())
         for kernel, cost in sorted(self.costs.items(), key=lambda item: item[1]):
             mark = ">" if kernel == self.kernel else " "
@@ -136,7 +138,7 @@ def make_plan(groups: Groups, tokens: int, features: int, heads: int, kernel: st
         return Plan(kernel, "asked for", costs, shapes)
     if tokens == 1:
         return Plan(
-            "grouped", "a single key has weight 1, so the condition is the domain's, to the last digit", costs, shapes
+            "grouped", "a single key has weight 1, so the condition is the domain's, whoever asks", costs, shapes
         )
     best = min(costs, key=lambda name: costs[name])
     return Plan(best, REASONS[best], costs, shapes)

@@ -154,7 +154,7 @@ def test_a_plan_says_what_is_used_and_why():
     assert few.shapes["domains"] == 1000
     for plan in (many, few):
         assert plan.kernel in str(plan)
-        assert plan.why in str(plan)
+        assert plan.why in " ".join(str(plan).split())
         assert plan.costs[plan.kernel] == min(plan.costs.values())
     assert AttentionConditioner(64, 4, 8, kernel="gathered", seed=0).plan(users, 0).kernel == "gathered"
     assert conditioner.plan(users[:0], np.zeros(0, int)).kernel == "classroom"

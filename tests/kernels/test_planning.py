@@ -173,7 +173,7 @@ def test_left_to_itself_a_plan_for_a_context_is_the_cheapest_and_says_why() -> N
 def test_over_a_single_token_users_are_put_side_by_side_for_then_conditions_are_equal_to_the_last_digit() -> None:
     plan = make_plan(group(IDS, N), 1, D, H)
     assert plan.kernel == "grouped"
-    assert plan.why == "a single key has weight 1, so the condition is the domain's, to the last digit"
+    assert plan.why == "a single key has weight 1, so the condition is the domain's, whoever asks"
     assert (plan.costs, plan.shapes) == predicted(group(IDS, N), 1, D, H)
     assert make_plan(group(IDS, N), 2, D, H).kernel == "absorbed"
 
