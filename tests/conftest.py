@@ -7,10 +7,16 @@ example is not a wrong one.
 """
 
 import os
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 settings.register_profile("dev", max_examples=30, deadline=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("dev"), derandomize=True, database=None)
@@ -28,3 +34,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # what BLAS adds to a core that is taken only waits
     return None
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Headless Chromium: Debian's, or what the environment variable CHROMIUM names."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("there is no Chromium: apt-get install chromium, or name it in CHROMIUM")
+    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=root)
+        yield chromium
+        chromium.close()

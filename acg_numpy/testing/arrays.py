@@ -147,6 +147,14 @@ def side(code: int, least: int, largest: int) -> int:
     return sizes[code % len(sizes)]
 
 
+def broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
+    """Batch axes that broadcast with these: as often as not all of them, else some of size 1, or fewer."""
+    if code % 16 < 8:
+        return batch
+    kept = tuple(1 if code >> 1 + axis & 1 else n for axis, n in enumerate(batch))
+    return kept[code & 1 :]
+
+
 _ONE = st.binary(min_size=BYTES, max_size=BYTES)
 
 

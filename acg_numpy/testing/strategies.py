@@ -17,7 +17,19 @@ from hypothesis import strategies as st
 from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
 from acg_numpy.kernels.planning import KERNELS
 from acg_numpy.shapes import Array
-from acg_numpy.testing.arrays import BYTES, DRAWN, TRUTHS, Numbers, arrays, laid_out, numbers, read_array, shapes, side
+from acg_numpy.testing.arrays import (
+    BYTES,
+    DRAWN,
+    TRUTHS,
+    Numbers,
+    arrays,
+    broadcasting,
+    laid_out,
+    numbers,
+    read_array,
+    shapes,
+    side,
+)
 
 __all__ = [
     "arrays",
@@ -108,8 +120,8 @@ def _attention_inputs(draw: st.DrawFn, masked: bool, max_side: int, rows: Number
     batch = tuple(side(code, 0, max_side) for code in codes[:2])[2 - codes[2] % 3 :]
     L, S, Dv = (side(code, 0, max_side) for code in codes[3:6])
     d = side(codes[6], 1, max_side)
-    query, key, value = (_broadcasting(batch, code) for code in codes[7:10])
-    mask = _broadcasting(np.broadcast_shapes(query, key, value), codes[10])
+    query, key, value = (broadcasting(batch, code) for code in codes[7:10])
+    mask = broadcasting(np.broadcast_shapes(query, key, value), codes[10])
     each = [drawn[start : start + BYTES] for start in range(_SIZES, len(drawn), BYTES)]
     return AttentionInputs(
         read_array(each[0], (*query, L, d), rows),
@@ -117,14 +129,6 @@ def _attention_inputs(draw: st.DrawFn, masked: bool, max_side: int, rows: Number
         read_array(each[2], (*value, S, Dv), values),
         read_array(each[3], (*mask, L, S), TRUTHS) if masked else None,
     )
-
-
-def _broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
-    """Batch axes that broadcast with these: as often as not all of them, else some of size 1, or fewer."""
-    if code % 16 < 8:
-        return batch
-    kept = tuple(1 if code >> 1 + axis & 1 else n for axis, n in enumerate(batch))
-    return kept[code & 1 :]
 
 
 def domain_ids(

@@ -1,6 +1,7 @@
 """What a check says and how it behaves: small counterexamples in code, conventions, and peace with other tests."""
 
 import pickle
+import runpy
 import traceback
 import warnings
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.testing import PropertyViolation
-from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax
+from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax, running
 from acg_numpy.testing.violation import as_code
 from tests.testing.wrong.attention import (
     mean_where_all_is_masked,
@@ -191,6 +192,12 @@ def test_an_option_that_does_not_exist_is_refused_by_name(check: Any, option: An
 @given(st.integers(1, 3))
 def test_a_check_may_be_made_within_a_property_test(factor: int) -> None:
     check_softmax(lambda scores: softmax(scores * factor / factor), masked="any", empty=False, max_examples=5)
+
+
+@settings(max_examples=1)
+@given(st.just(running.__file__))
+def test_a_check_may_be_imported_within_a_property_test(path: str) -> None:
+    assert "run_all" in runpy.run_path(path)
 
 
 def test_a_check_is_the_same_in_every_run_unless_told_otherwise() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
-from acg_numpy.testing.arrays import arrays, side
+from acg_numpy.testing.arrays import arrays, broadcasting, side
 from acg_numpy.testing.properties.comparing import largest, rounding
 from acg_numpy.testing.properties.running import Example
 
@@ -76,9 +76,9 @@ def attention_examples(
         batch, shared = batch[: codes[6] % 3 or least_batch - 1], codes[7:11]
     else:
         batch, shared = (batch * using.batch_axes)[: using.batch_axes], [0, 0, 0, 0]
-    query_batch, key_batch, value_batch = (_broadcasting(batch, code) for code in shared[:3])
+    query_batch, key_batch, value_batch = (broadcasting(batch, code) for code in shared[:3])
     scores_batch = np.broadcast_shapes(query_batch, key_batch)  # it is scores that are masked: values have no part
-    mask_batch = _broadcasting(scores_batch, shared[3])
+    mask_batch = broadcasting(scores_batch, shared[3])
     if magnitude is None:
         magnitude = (10.0, 2.0)[codes[11] % 2]  # at 10, one key is mostly far ahead of the others
 
@@ -95,12 +95,6 @@ def attention_examples(
             mask = mask | (first & ~mask.any(axis=-1, keepdims=True))
         example["mask"] = mask
     return example
-
-
-def _broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
-    """Batch axes that broadcast with these: all of them, or some of size 1, or fewer."""
-    kept = tuple(1 if code >> (1 + axis) & 1 else size for axis, size in enumerate(batch))
-    return kept[code & 1 :]
 
 
 class Inputs(NamedTuple):

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -10,7 +11,6 @@ import hypothesis
 import numpy as np
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
-from hypothesis._settings import local_settings
 from hypothesis.errors import Flaky, HypothesisException
 
 from acg_numpy.testing.properties.comparing import Difference
@@ -22,6 +22,11 @@ ROUND = 10  # examples before starting afresh: Hypothesis goes on to vary each o
 
 PHASES = (Phase.generate, Phase.shrink)  # nothing replayed from elsewhere, and no explanations
 UNFIT = {"nested_given", "differing_executors", "too_slow"}  # health checks of tests, which this is not
+
+# Within a property test Hypothesis refuses to make another one, whatever the settings of the inner one are.  So it is
+# made once, and in a thread of its own, as this module may be imported within a property test too.
+with ThreadPoolExecutor(1) as elsewhere:
+    GIVEN = elsewhere.submit(hypothesis.given, st.data()).result()
 
 UNCHANGED = "The inputs are left as they were."
 REPEATABLE = "Asked again, whatever was asked in between, it gives the same output."
@@ -168,8 +173,8 @@ def search(examples: st.SearchStrategy[Any], look: Callable[[Any], None], max_ex
     )
     # Flaky: it went wrong, and at the second look did not.  An implementation that answers differently when asked again
     # is wrong as well, and what it answered is on record.
-    with suppress(Found, Flaky), local_settings(quiet):  # local: an enclosing `@given` is asked whether it allows this
-        test = quiet(hypothesis.given(examples)(look))
+    with suppress(Found, Flaky):
+        test = quiet(GIVEN(lambda data: look(data.draw(examples))))
         if seed is not None:
             test = hypothesis.seed(seed)(test)
         test()
