@@ -20,6 +20,7 @@ from acg_numpy.checks.numeric import (
     direction_steps,
     noise_near,
     on_ladder,
+    one_sided,
 )
 from acg_numpy.checks.surroundings import Surroundings
 from acg_numpy.checks.verdicts import MARGIN, InputComparison, Tolerance, Verdict, verdicts_on
@@ -87,7 +88,7 @@ def settled(along: Along, gradient: Array, largest: float, least: float, toleran
         numeric = on_ladder(slope, steps, LADDER)
         verdicts = judged(numeric)
     if np.any(verdicts == Verdict.WRONG):
-        kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic)
+        kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic, one_sided(slope, steps))
         noise = np.maximum(noise_near(slope, steps), least / MARGIN)
         numeric = on_ladder(slope, steps, LADDER, noise)
         fine = on_ladder(slope, steps, FINE)  # a kink may lie between the steps of the ladder

@@ -24,6 +24,7 @@ from acg_numpy.checks.numeric import (
     complex_step,
     noise_near,
     on_ladder,
+    one_sided,
     resolution_of,
     richardson,
 )
@@ -136,6 +137,26 @@ class Judge:
             np.where(agrees, found.derivative, base.derivative), np.where(agrees, found.error, base.error)
         ), agrees
 
+    def refined(self, which: int, a: Array, first: First, doubtful: Array) -> Differences:
+        """The first derivative; for doubtful elements the best of three, and if that is not enough of a ladder."""
+        numeric, steps = first.numeric, self.steps(which)
+        for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
+            if doubtful.size:
+                better = on_ladder(by_elements(self.here, which, doubtful), steps[doubtful], ladder)
+                both = reconciled(numeric.at(doubtful), better, first.measured[doubtful])
+                numeric = numeric.replaced(doubtful, both)
+                with np.errstate(invalid="ignore"):
+                    resolved = numeric.error[doubtful] <= allowed(a, numeric.derivative, self.tolerance)[doubtful]
+                doubtful = doubtful[~resolved]
+        return numeric
+
+    def derivative(self, which: int) -> Differences:
+        """The derivative by one input, in its shape, where there is no gradient to hold against it."""
+        shape, first = self.arguments[which].shape, self.first(which)
+        size = first.numeric.derivative.size
+        found = self.refined(which, np.zeros(size), first, np.arange(size))
+        return Differences(found.derivative.reshape(shape), found.error.reshape(shape))
+
     # What is left in dispute.
 
     def settle(self, which: int, gradient: Array, largest: float, first: First) -> InputComparison:
@@ -147,7 +168,7 @@ class Judge:
         """
         argument = self.arguments[which]
         x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
-        numeric, base, measured, stepped, in_vain = first
+        numeric, base, _, stepped, in_vain = first
         reach = steps / np.maximum(np.abs(x), 1.0)
         scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
 
@@ -156,15 +177,7 @@ class Judge:
 
         verdicts = judged(numeric)
         sure = (verdicts == Verdict.RIGHT) | ((verdicts == Verdict.ZERO) & (numeric.derivative == 0))
-        doubtful = np.flatnonzero(~sure)
-        for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
-            if doubtful.size:
-                better = on_ladder(by_elements(self.here, which, doubtful), steps[doubtful], ladder)
-                both = reconciled(numeric.at(doubtful), better, measured[doubtful])
-                numeric = numeric.replaced(doubtful, both)
-                with np.errstate(invalid="ignore"):
-                    resolved = numeric.error[doubtful] <= allowed(a, numeric.derivative, self.tolerance)[doubtful]
-                doubtful = doubtful[~resolved]
+        numeric = self.refined(which, a, first, np.flatnonzero(~sure))
         verdicts = judged(numeric)
         step_fault = None
         if self.tolerance.step:
@@ -284,10 +297,9 @@ class Judge:
         off = np.flatnonzero(verdicts == Verdict.WRONG)
         if off.size:
             steps = np.atleast_1d(best_step(np.ravel(self.here.values[which])[off], self.eps))
-            found[off] = at_kinks(by_elements(self.here, which, off), steps, a[off])
-            off, steps = off[~found[off]], steps[~found[off]]
-        if off.size:
-            found[off] = beside_kinks(by_elements(self.here, which, off), steps, a[off])
+            slope = by_elements(self.here, which, off)
+            sides = one_sided(slope, steps)
+            found[off] = at_kinks(slope, steps, a[off], sides) | beside_kinks(slope, steps, a[off], sides)
         return found
 
 

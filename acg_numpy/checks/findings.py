@@ -8,12 +8,13 @@ import numpy as np
 
 from acg_numpy.checks.arguments import Argument, copied
 from acg_numpy.checks.blind_spots import blind_spots
-from acg_numpy.checks.compare import compare
+from acg_numpy.checks.compare import Judge
 from acg_numpy.checks.conduct import Misconduct
 from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
 from acg_numpy.checks.explain import explain
 from acg_numpy.checks.explain.case import Case, make_case
 from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.numeric import Differences
 from acg_numpy.checks.report import GradientReport
 from acg_numpy.checks.settings import Settings
 from acg_numpy.checks.surroundings import Evaluate
@@ -137,16 +138,12 @@ def diagnosed(report: GradientReport, subject: Subject, settings: Settings) -> G
 
 def case_of(report: GradientReport, subject: Subject, settings: Settings) -> Case:
     """The gradients submitted beside the right ones."""
-    comparisons = report.comparisons
-    if any(c.held is None and (c.numeric is None or c.directions is not None) for c in comparisons):
-        comparisons = numeric_gradients(subject, settings)
     case = make_case(
         subject.outputs,
         subject.arguments,
-        comparisons,
         subject.grad_outs,
         subject.entries,
-        [c.numeric for c in comparisons],
+        numeric_derivatives(report.comparisons, subject, settings),
     )
     if any(dtype_of(entry) == np.float32 for entry in subject.entries):
         case = replace(case, tolerance=max(case.tolerance, COARSE))
@@ -155,13 +152,29 @@ def case_of(report: GradientReport, subject: Subject, settings: Settings) -> Cas
     return case
 
 
-def numeric_gradients(subject: Subject, settings: Settings) -> tuple[InputComparison, ...]:
-    """Numeric derivatives by all checked inputs, also by those whose gradient has no form to be compared in."""
+def numeric_derivatives(
+    comparisons: Sequence[InputComparison], subject: Subject, settings: Settings
+) -> dict[int, Differences]:
+    """The derivative by each checked input, taken now where its gradient had no form to be compared in."""
+    known = {
+        which: Differences(c.numeric, c.error)
+        for which, c in enumerate(comparisons)
+        if c.numeric is not None and c.error is not None and c.directions is None
+    }
+    missing = [which for which, c in enumerate(comparisons) if c.held is None and which not in known]
+    if not missing:
+        return known
     values = [argument.value for argument in subject.arguments]
-    zeros = [np.zeros(argument.shape) if argument.checked else None for argument in subject.arguments]
-    return compare(
-        subject.evaluate, subject.arguments, subject.evaluate(values), subject.grad_outs, zeros, settings.tolerance
+    judge = Judge(
+        subject.evaluate,
+        None,
+        subject.arguments,
+        subject.evaluate(values),
+        subject.grad_outs,
+        settings.tolerance,
+        "central",
     )
+    return known | {which: judge.derivative(which) for which in missing}
 
 
 def dtype_of(entry: Any) -> Any:

@@ -273,14 +273,19 @@ def noise_near(slope: Slope, steps: Array) -> Array:
     return np.where(np.isfinite(noise), noise, np.inf)
 
 
-def at_kinks(slope: Slope, steps: Array, analytic: Array) -> Array:
+def one_sided(slope: Slope, steps: Array) -> tuple[Differences, Differences]:
+    """The differences along n lines from the point to a step above it, and from a step below."""
+    lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
+    return slope(lines, steps, nothing), slope(lines, nothing, steps)
+
+
+def at_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
     """On which of n lines left and right derivatives differ, with the analytic value between them.
 
-    At a kink the two stay apart however small the step; elsewhere they come together with it.
+    At a kink the two stay apart however small the step; elsewhere they come together with it.  `sides` are the
+    differences at the steps themselves.
     """
-    lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
-    right, left = slope(lines, steps, nothing), slope(lines, nothing, steps)
-    right_, left_ = slope(lines, steps / 16, nothing), slope(lines, nothing, steps / 16)
+    (right, left), (right_, left_) = sides, one_sided(slope, steps / 16)
     with np.errstate(invalid="ignore"):
         far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
         size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))
@@ -291,21 +296,24 @@ def at_kinks(slope: Slope, steps: Array, analytic: Array) -> Array:
     return found
 
 
-def beside_kinks(slope: Slope, steps: Array, analytic: Array) -> Array:
+def beside_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
     """Which of n lines have a kink within a step on one side, and for analytic value the slope on this side of it.
 
     Closer to the point than the ladder reaches, and all along the other side, the slope is one; across the kink it is
     another.  Such a kink is between the rungs: most of them mix the two slopes, and agree with each other on that.
+    Most lines have no kink: on them the two sides are alike, and no finer step is taken.
     """
-    lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
-    fine = on_ladder(slope, steps, FINE).derivative
-    right, left = slope(lines, steps, nothing), slope(lines, nothing, steps)
+    right, left = sides
     with np.errstate(invalid="ignore"):
         apart = np.abs(right.derivative - left.derivative)
-        off = np.minimum(np.abs(right.derivative - fine), np.abs(left.derivative - fine))
         size = np.maximum(np.abs(right.derivative), np.abs(left.derivative))
-        broken = (apart > 1e-4 * size) & (apart > 100 * (right.error + left.error))
-        found: Array = broken & (off <= 1e-3 * apart) & (np.abs(analytic - fine) <= 1e-3 * apart)
+        found: Array = (apart > 1e-4 * size) & (apart > 100 * (right.error + left.error))
+        broken = np.flatnonzero(found)
+        if broken.size:
+            fine = on_ladder(lambda lines, *steps: slope(broken[lines], *steps), steps[broken], FINE).derivative
+            off = np.minimum(np.abs(right.derivative[broken] - fine), np.abs(left.derivative[broken] - fine))
+            give = 1e-3 * apart[broken]
+            found[broken] = (off <= give) & (np.abs(analytic[broken] - fine) <= give)
     return found
 
 

@@ -4,7 +4,6 @@ And what the search for a mistake keeps to: a graph only if it agrees, what fits
 """
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from acg_numpy.checks.contract import random_like
 from acg_numpy.checks.explain.case import make_case
 from acg_numpy.checks.explain.cuts import selects
 from acg_numpy.checks.explain.whole import target_left_in
+from acg_numpy.checks.numeric import Differences
 from tests.checks.cases import Y, right_case, submitting
 
 X = np.array([1.0, 0.5, 3.0])
@@ -57,14 +57,13 @@ def otherwise_on_tensors(x):
 
 
 def test_of_a_graph_that_is_of_another_function_nothing_is_kept():
-    comparison, right = SimpleNamespace(error=np.full(3, 1e-9)), np.cos(X)
+    right = np.cos(X)
     case = make_case(
         lambda x: (otherwise_on_tensors(x),),
         [read_argument("x", X)],
-        [comparison],
         [np.ones(3)],
         [-right],
-        [right],
+        {0: Differences(right, np.full(3, 1e-9))},
     )
     assert (case.graph, case.grads, case.replay) == (None, (), None)
     np.testing.assert_array_equal(case.right[0], right)

@@ -1,7 +1,6 @@
 """What does each part of the search for an explanation say, of a graph small enough to be worked out by hand?"""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ from acg_numpy.checks.explain.loops import alike, one_use_kept, replayed, times
 from acg_numpy.checks.explain.twofold import known, same_twice, two_factors
 from acg_numpy.checks.explain.unfit import of_one, views_of
 from acg_numpy.checks.explain.whole import is_target, one_factor, pointed_at
+from acg_numpy.checks.numeric import Differences
 from acg_numpy.checks.tracing import Edge
 from tests.checks.cases import SQUARE, X, Y, changes_of, right_case, search_of, submitting
 
@@ -300,9 +300,9 @@ def test_without_a_graph_the_tolerance_is_what_the_numeric_derivative_is_good_fo
         raise TypeError("arrays only")
 
     def tolerance(error):
-        comparison = SimpleNamespace(error=np.full(3, error))
         ones = np.ones(3)
-        case = make_case(closed, [read_argument("x", ones)], [comparison], [ones], [ones], [ones])
+        known = {0: Differences(ones, np.full(3, error))}
+        case = make_case(closed, [read_argument("x", ones)], [ones], [ones], known)
         assert case.graph is None
         return case.tolerance
 

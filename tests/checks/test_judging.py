@@ -22,6 +22,7 @@ from acg_numpy.checks.numeric import (
     direction_steps,
     noise_near,
     on_ladder,
+    one_sided,
     quotients,
     resolution_of,
     richardson,
@@ -214,24 +215,44 @@ STEP = np.array([1e-3])
 
 @pytest.mark.parametrize(("value", "between"), [(-1.0, True), (0.0, True), (2.0, True), (-1.01, False), (2.01, False)])
 def test_at_a_kink_any_value_between_the_slopes_will_do(value, between):
-    assert at_kinks(bent_at(0.0, -1.0, 2.0), STEP, np.array([value])) == between
-    assert at_kinks(bent_at(0.0, 2.0, -1.0), STEP, np.array([value])) == between
+    for slope in (bent_at(0.0, -1.0, 2.0), bent_at(0.0, 2.0, -1.0)):
+        assert at_kinks(slope, STEP, np.array([value]), one_sided(slope, STEP)) == between
 
 
 @pytest.mark.parametrize("place", [-1e-4, 1e-4])
 def test_beside_a_kink_the_slope_on_this_side_will_do(place):
     slope, here = bent_at(place, -1.0, 2.0), 2.0 if place < 0 else -1.0
+    sides = one_sided(slope, STEP)
     for value in (here, 0.0, 1.0 - here):
-        assert beside_kinks(slope, STEP, np.array([value])) == (value == here)
-        assert not at_kinks(slope, STEP, np.array([value]))
+        assert beside_kinks(slope, STEP, np.array([value]), sides) == (value == here)
+        assert not at_kinks(slope, STEP, np.array([value]), sides)
 
 
 def test_where_nothing_bends_there_is_no_kink():
-    smooth = by_elements(square_near([1.0]), 0, np.array([0]))
+    smooth, bent = by_elements(square_near([1.0]), 0, np.array([0])), bent_at(0.5, -1.0, 2.0)
     for value in (2.0, 1.0, 3.0):
-        assert not at_kinks(smooth, STEP, np.array([value]))
-        assert not beside_kinks(smooth, STEP, np.array([value]))
-    assert not beside_kinks(bent_at(0.5, -1.0, 2.0), STEP, np.array([-1.0]))
+        assert not at_kinks(smooth, STEP, np.array([value]), one_sided(smooth, STEP))
+        assert not beside_kinks(smooth, STEP, np.array([value]), one_sided(smooth, STEP))
+    assert not beside_kinks(bent, STEP, np.array([-1.0]), one_sided(bent, STEP))
+
+
+def test_of_many_lines_those_beside_a_kink_are_found_and_they_alone_are_tried_closer():
+    places, closest = np.array([9.0, 1e-4, 9.0, -1e-4, 9.0]), np.full(5, np.inf)
+
+    def evaluate(inputs):
+        off = inputs[0] - places
+        return (np.where(off > 0, 2.0 * off, -off),)
+
+    slope = by_elements(Surroundings(evaluate, [np.zeros(5)], (np.ones(5),)), 0, np.arange(5))
+
+    def watched(lines, ups, downs):
+        np.minimum.at(closest, lines, np.maximum(ups, downs))
+        return slope(lines, ups, downs)
+
+    steps = np.repeat(STEP, 5)
+    found = beside_kinks(watched, steps, np.array([-1.0, -1.0, 2.0, 2.0, 0.0]), one_sided(watched, steps))
+    assert np.array_equal(found, [False, True, False, True, False])
+    assert np.array_equal(closest < steps / 100, found)
 
 
 def test_of_two_derivatives_the_better_known_counts_unless_they_contradict():

@@ -4,7 +4,7 @@ The right ones come from the graph of the forward where it could be traced and a
 some fifteen digits; otherwise they are the numeric derivative, good to some seven.  The tolerance goes with it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.arguments import Argument, copied
+from acg_numpy.checks.numeric import Differences
 from acg_numpy.checks.tracing import Graph, Line, trace
-from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 TRACED = 1e-8  # relative to the largest element of a gradient: two ways of writing one formula differ by far less
@@ -146,10 +146,9 @@ def largest(array: Array) -> float:
 def make_case(
     outputs: Callable[..., Any],
     arguments: Sequence[Argument],
-    comparisons: Sequence[InputComparison],
     grad_outs: Sequence[Array],
     submitted: Sequence[Any],
-    numeric: Sequence[Array | None],
+    numeric: Mapping[int, Differences],
 ) -> Case:
     """Put together what is known, with the right gradients from the best source there is.
 
@@ -158,18 +157,16 @@ def make_case(
     outputs : callable
         From all inputs to the tuple of floating outputs; on Tensors if the forward can be traced.
     arguments : sequence of Argument
-    comparisons : sequence of InputComparison, one an argument
     grad_outs : sequence of arrays
     submitted : sequence, one entry an argument
         What the backward returned.
-    numeric : sequence, one entry an argument
-        Numeric derivatives, None for arguments held fixed.
+    numeric : dict of Differences
+        By the number of the argument, the derivatives by each that is checked, in its shape.
     """
     checked = [which for which, argument in enumerate(arguments) if argument.checked]
     names = tuple(arguments[which].name for which in checked)
     entries = tuple(as_floats(submitted[which]) for which in checked)
-    derivatives = [np.asarray(numeric[which]) for which in checked]
-    errors = [comparisons[which].error for which in checked]
+    known = [numeric[which] for which in checked]
     values = [argument.value for argument in arguments]
 
     def replay(changed: dict[str, Any]) -> Graph:
@@ -183,16 +180,16 @@ def make_case(
         traced = graph.at_inputs(grads)
     except Exception:  # whatever somebody's function does when it meets Tensors
         traced = None
-    coarse = max((relative_error(n, e) for n, e in zip(derivatives, errors, strict=True)), default=0.0)
+    coarse = max((relative_error(one) for one in known), default=0.0)
     tolerance = min(1e-3, max(1e-6, 20 * coarse))
-    if traced is not None and not all(agrees(t, n, e) for t, n, e in zip(traced, derivatives, errors, strict=True)):
+    if traced is not None and not all(agrees(t, one) for t, one in zip(traced, known, strict=True)):
         graph, traced = None, None
     return Case(
         names,
         tuple(values[which] for which in checked),
         {a.name: np.asarray(a.value) for a in arguments if not a.checked and a.value is not None},
         entries,
-        tuple(derivatives if traced is None else traced),
+        tuple([one.derivative for one in known] if traced is None else traced),
         tuple(grad_outs),
         graph,
         tuple(grads) if graph is not None else (),
@@ -211,14 +208,15 @@ def as_floats(entry: Any) -> Array | None:
         return None
 
 
-def relative_error(numeric: Array, error: Array | None) -> float:
+def relative_error(numeric: Differences) -> float:
     """How uncertain a numeric gradient is, relative to its largest element."""
-    return 0.0 if error is None or not error.size else largest(error) / max(largest(numeric), 1e-300)
+    return largest(numeric.error) / max(largest(numeric.derivative), 1e-300)
 
 
-def agrees(traced: Array, numeric: Array, error: Array | None) -> bool:
+def agrees(traced: Array, numeric: Differences) -> bool:
     """Whether the graph's gradient is the numeric one, as far as that can be told."""
-    give = 0.0 if error is None else np.where(np.isfinite(error), error, np.inf)
+    give = np.where(np.isfinite(numeric.error), numeric.error, np.inf)
+    size = max(largest(numeric.derivative), largest(traced))
     with np.errstate(invalid="ignore"):
-        off = np.abs(traced - numeric) > 20 * give + 1e-4 * max(largest(numeric), largest(traced)) + 1e-9
+        off = np.abs(traced - numeric.derivative) > 20 * give + 1e-4 * size + 1e-9
     return not bool(np.any(off))
