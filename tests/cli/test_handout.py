@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -26,6 +27,7 @@ Captured = pytest.CaptureFixture[str]
 Made = Callable[[str], Path]
 
 PASSES = names_of_pairs()
+QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null", "--rootdir")
 
 
 @pytest.fixture(scope="module")
@@ -52,9 +54,13 @@ def run_python(*arguments: str | Path, folder: Path) -> subprocess.CompletedProc
 def run_tests(folder: Path, file: str, name: str) -> subprocess.CompletedProcess[str]:
     """Run the tests of a hand-out, and the examples, on a file in the place of the student's."""
     own = folder / "again"
-    place(own, {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.py")} | {f"{name}.py": file})
-    quiet = ("-q", "--rootdir", own, "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null")
-    return run_python("-m", "pytest", *quiet, "--doctest-modules", f"{name}.py", f"test_{name}.py", folder=own)
+    place_answer(folder, own, name, file)
+    return run_python("-m", "pytest", *QUIETLY, own, "--doctest-modules", f"{name}.py", f"test_{name}.py", folder=own)
+
+
+def place_answer(handout: Path, folder: Path, name: str, file: str) -> None:
+    """A hand-out with a file in the place of the student's."""
+    place(folder, {one.name: one.read_text(encoding="utf-8") for one in handout.glob("*.py")} | {f"{name}.py": file})
 
 
 def written(name: str, body: str) -> str:
@@ -89,11 +95,30 @@ def test_derivation_and_forward_are_kept_and_the_backward_s_body_is_not(name: st
     assert inspect.getsource(backward) in student_file(name, solved=True)
 
 
+@pytest.fixture(scope="module")
+def answered(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
+    """Of every hand-out with the package's own body in it: how its tests and its examples ended."""
+    root = tmp_path_factory.mktemp("answered")
+    for name in PASSES:
+        place_answer(made(name), root / name, name, student_file(name, solved=True))
+    files = [f"{name}/{file}.py" for name in PASSES for file in (name, f"test_{name}")]
+    done = run_python("-m", "pytest", *QUIETLY, root, "--junitxml=ended.xml", "--doctest-modules", *files, folder=root)
+    ended: dict[str, dict[str, list[str]]] = {name: {"passed": [], "other": []} for name in PASSES}
+    for case in ElementTree.parse(root / "ended.xml").getroot().iter("testcase"):
+        name = case.attrib["classname"].partition(".")[0]
+        ended[name]["other" if len(case) else "passed"].append(case.attrib["name"])
+    assert done.returncode in (0, 1), done.stdout
+    return ended
+
+
 @pytest.mark.parametrize("name", PASSES)
-def test_the_package_s_own_body_passes_all_tests_and_examples(made: Made, name: str) -> None:
-    done = run_tests(made(name), student_file(name, solved=True), name)
-    assert done.returncode == 0, done.stdout
-    assert "passed" in done.stdout
+def test_the_package_s_own_body_passes_all_tests_and_examples(
+    answered: dict[str, dict[str, list[str]]], name: str
+) -> None:
+    ended = answered[name]
+    assert ended["other"] == []
+    assert sum(test.startswith("test_") for test in ended["passed"]) >= 3  # a gradient, the forward, all the rest
+    assert any(not test.startswith("test_") for test in ended["passed"])  # an example
 
 
 @pytest.mark.parametrize("mistake", one_in(8, CATALOGUE), ids=lambda mistake: mistake.name)

@@ -272,14 +272,26 @@ def many(recommender: Recommender) -> Exploration:
     return gather(replace(recommender, trained=replace(recommender.trained, conditioner=conditioner)))
 
 
+@pytest.fixture(scope="module")
+def opened_wide(
+    many: Exploration, browser: "Browser", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple["Page", list[str]]]:
+    path = tmp_path_factory.mktemp("wide") / "many.html"
+    write_page(many, path)
+    shown = browser.new_page()
+    said = listen(shown)
+    shown.goto(path.as_uri())
+    yield shown, said
+    shown.close()
+
+
 @pytest.fixture
-def wide(many: Exploration, browser: "Browser", tmp_path: Path) -> Iterator["Page"]:
-    write_page(many, tmp_path / "many.html")
-    page = browser.new_page()
-    page.goto((tmp_path / "many.html").as_uri())
-    settle(page)
-    yield page
-    page.close()
+def wide(opened_wide: tuple["Page", list[str]]) -> Iterator["Page"]:
+    """The page of a thousand tokens, at the temperature of its training."""
+    shown, said = opened_wide
+    slide(shown, 0)
+    yield shown
+    assert said == []
 
 
 def test_of_a_thousand_tokens_it_shows_those_with_most_weight_and_says_so(wide: "Page", many: Exploration) -> None:
