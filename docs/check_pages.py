@@ -9,15 +9,16 @@ Of the pages that autosummary makes, which are all alike, the first few are look
 
 import argparse
 import functools
+import os
 import shutil
 import sys
 import threading
-from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 HERE = Path(__file__).parent
@@ -25,7 +26,10 @@ AXE = HERE / "_build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 LOOK = """async asked => (await axe.run(document, {runOnly: asked})).violations.map(
     found => `${found.id}: ${found.help}; ${found.nodes.length} places, first ${found.nodes[0].html.slice(0, 160)}`)"""
+STILL = "*, ::before, ::after { transition: none !important; animation: none !important }"  # no colour on its way
 DARK = "document.documentElement.dataset.theme = document.documentElement.dataset.mode = 'dark'"
+WIDER = """Math.max(...[document.documentElement, ...document.querySelectorAll(".bd-article-container")].map(
+    box => box.scrollWidth - box.clientWidth))"""  # of the article, too, which would be scrolled in its own box
 LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
 NAMES = "[...document.querySelectorAll('[id]')].map(element => element.id)"
 TELEPHONE = {"width": 390, "height": 844}
@@ -59,13 +63,43 @@ def main() -> int:
     return 1 if found else 0
 
 
+class Seen(NamedTuple):
+    """What is in some pages.
+
+    Attributes
+    ----------
+    troubles : list of (str, str)
+        A page, and words for something that is wrong with it.
+    names : dict of sets
+        By page, what can be linked to in it.
+    links : dict
+        By the page and the name that a link leads to, a page that it stands on.
+    """
+
+    troubles: list[tuple[str, str]]
+    names: dict[str, set[str]]
+    links: dict[tuple[str, str], str]
+
+
 def troubles(browser: str, site: Path, pages: list[str]) -> Iterator[tuple[str, str]]:
     """Page and words for everything that is wrong."""
+    at_once = max(1, min(os.cpu_count() or 1, 4))
+    with served(site) as root, ThreadPoolExecutor(at_once) as pool:
+        parts = list(pool.map(lambda first: seen(browser, root, pages[first::at_once]), range(at_once)))
+    yield from sorted(trouble for part in parts for trouble in part.troubles)
+    names = {page: known for part in parts for page, known in part.names.items()}
+    links = {place: page for part in parts for place, page in part.links.items()}
+    for (target, anchor), name in links.items():
+        if not (site / target).exists() or (anchor and target in names and anchor not in names[target]):
+            yield name, f"a link leads nowhere: {target}{'#' * bool(anchor)}{anchor}"
+
+
+def seen(browser: str, root: str, pages: list[str]) -> Seen:
+    """Look at some pages, one after the other, in a browser of their own."""
     from playwright.sync_api import sync_playwright
 
-    links: dict[tuple[str, str], str] = {}  # where a link leads to, and a page that it stands on
-    names: dict[str, set[str]] = defaultdict(set)  # what can be linked to in a page
-    with served(site) as root, sync_playwright() as player:
+    found = Seen([], {}, {})
+    with sync_playwright() as player:
         chromium = player.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         context = chromium.new_context(viewport=DESK, color_scheme="light")
         context.add_init_script("localStorage.setItem('mode', 'light')")
@@ -79,25 +113,24 @@ def troubles(browser: str, site: Path, pages: list[str]) -> Iterator[tuple[str, 
             view.set_viewport_size(DESK)
             view.goto(f"{root}/{name}")
             settle(view)
+            view.add_style_tag(content=STILL)
             view.add_script_tag(path=AXE)
-            yield from ((name, what) for what in view.evaluate(LOOK, STANDARDS))
-            names[name].update(view.evaluate(NAMES))
+            wrong = view.evaluate(LOOK, STANDARDS)
+            found.names[name] = set(view.evaluate(NAMES))
             for target in view.evaluate(LINKS):
                 if target.startswith(root):
                     parts = urlsplit(target)
-                    links.setdefault((unquote(parts.path).lstrip("/"), unquote(parts.fragment)), name)
+                    found.links.setdefault((unquote(parts.path).lstrip("/"), unquote(parts.fragment)), name)
                 elif not target.startswith("http"):
-                    yield name, f"a link that was not meant: {target}"
+                    wrong.append(f"a link that was not meant: {target}")
             view.evaluate(DARK)
-            yield from ((name, f"in the dark, {what}") for what in view.evaluate(LOOK, ["color-contrast"]))
+            wrong += [f"in the dark, {what}" for what in view.evaluate(LOOK, ["color-contrast"])]
             view.set_viewport_size(TELEPHONE)
-            if (too_wide := view.evaluate("document.documentElement.scrollWidth - innerWidth")) > 0:
-                yield name, f"on a telephone, {too_wide} px too wide"
-            yield from ((name, what) for what in dict.fromkeys(heard))
+            if (too_wide := view.evaluate(WIDER)) > 0:
+                wrong.append(f"on a telephone, {too_wide} px too wide")
+            found.troubles.extend((name, what) for what in [*wrong, *dict.fromkeys(heard)])
         chromium.close()
-    for (target, anchor), name in links.items():
-        if not (site / target).exists() or (anchor and target in names and anchor not in names[target]):
-            yield name, f"a link leads nowhere: {target}{'#' * bool(anchor)}{anchor}"
+    return found
 
 
 @contextmanager

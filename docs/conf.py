@@ -26,6 +26,7 @@ release = __version__
 
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx_design"]
 exclude_patterns = ["_build"]
+default_role = "autolink"  # a name in a docstring leads to its page, where it has one
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]

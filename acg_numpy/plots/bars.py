@@ -22,8 +22,8 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     ----------
     metrics : mapping
         As in metrics.json: `test`, and `paired` if there is one.
-    measure : str, default "ndcg@10"
-        Or "recall@10".
+    measure : str
+        ``"ndcg@10"``, the default, or ``"recall@10"``.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
