@@ -155,6 +155,7 @@ print(sum(bool(cell.get("execution_count")) for cell in notebook.cells), skipped
 """
 
 
+@pytest.mark.long
 def test_whoever_has_the_wheel_alone_can_read_and_run_the_book(tmp_path: Path) -> None:
     """Sources to sdist to wheel, into an environment without jupytext; the book out of it, and a chapter of it run."""
     python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
