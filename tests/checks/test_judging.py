@@ -289,6 +289,40 @@ def test_steps_are_those_asked_for_or_the_best():
     assert judge(3.0).steps(0).shape == (1,)
 
 
+def waves(step=None):
+    """sin(1000 x), for which the best step of a slow function is far too long."""
+    arguments = [read_argument("x", np.array([[0.0, 0.4], [1.0, -2.0]]))]
+    ones = (np.ones((2, 2)),)
+    return Judge(
+        lambda inputs: (np.sin(1000 * inputs[0]),), None, arguments, ones, ones, Tolerance(1e-5, 0.0, step), "central"
+    )
+
+
+def test_a_derivative_that_nothing_is_held_against_is_as_good_as_one_in_dispute():
+    judge = waves()
+    found, x = judge.derivative(0), judge.here.values[0]
+    right = 1000 * np.cos(1000 * x)
+    assert found.derivative.shape == found.error.shape == (2, 2)
+    one_step = np.abs(judge.first(0).numeric.derivative.reshape(2, 2) - right)
+    assert np.all(np.abs(found.derivative - right) < 1e-6 * np.abs(right))
+    assert np.all(np.abs(found.derivative - right) < one_step)
+    assert np.all((found.error > 0) & (found.error < 1e-5 * np.abs(right)))
+
+
+def test_with_a_step_of_ones_own_the_neighbours_of_that_step_are_asked_and_no_others():
+    found, x = waves(step=1e-4).derivative(0), waves().here.values[0]
+    at_step = 1000 * np.cos(1000 * x) * np.sin(0.1) / 0.1
+    np.testing.assert_allclose(found.derivative, at_step, rtol=1e-6)
+    assert np.all(found.error > 1e-3 * np.abs(at_step))
+
+
+def test_elements_that_are_known_well_enough_are_not_asked_again():
+    judge = waves()
+    first = judge.first(0)
+    refined = judge.refined(0, np.zeros(4), first, np.array([1, 2]))
+    assert np.array_equal(refined.derivative == first.numeric.derivative, [True, False, False, True])
+
+
 def test_what_rounding_may_do_is_that_of_outputs_of_at_most_one():
     assert judge([1.0], outputs=(0.5, -7.0), weights=(-2.0, 3.0)).least == 10 * EPS * (1.0 + 3.0)
 

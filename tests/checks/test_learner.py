@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import learner as learners
-from acg_numpy.checks.breakage import LearnerError, described, nearest
+from acg_numpy.checks.breakage import LearnerError, Place, described, nearest
 from acg_numpy.checks.learner import check_learner, draw_own_inputs, load_learner
 
 SQUARE = """
@@ -207,6 +207,12 @@ def test_a_function_inputs_that_takes_no_generator_is_told(tmp_path):
     with pytest.raises(LearnerError, match=r"inputs is defined as inputs\(\), but is called with") as caught:
         draw_own_inputs(learner, np.random.default_rng(0))
     assert caught.value.mend == "define inputs(rng)"
+
+
+def test_of_a_function_that_is_defined_elsewhere_the_file_alone_is_told(tmp_path):
+    file = written(tmp_path, SQUARE)
+    assert Place.of(len, file) == Place.of(written, file) == Place(file)
+    assert Place.of(load_learner(file).backward, file) == Place(file, 7, "def backward(grad_out, x):")
 
 
 def test_an_input_of_a_kind_that_has_no_gradient_is_told(tmp_path):
