@@ -10,10 +10,11 @@ from acg_numpy.checks.arguments import read_argument
 from acg_numpy.checks.explain.broadcasts import unsummed, unsummed_shifts
 from acg_numpy.checks.explain.case import make_case
 from acg_numpy.checks.explain.changes import Change
-from acg_numpy.checks.explain.constants import counts
+from acg_numpy.checks.explain.constants import counts, names_of_factor
 from acg_numpy.checks.explain.cuts import factors, selects, statistic
 from acg_numpy.checks.explain.edges import Shift
 from acg_numpy.checks.explain.loops import alike, one_use_kept, replayed, times
+from acg_numpy.checks.explain.regions import projected
 from acg_numpy.checks.explain.twofold import known, same_twice, two_factors
 from acg_numpy.checks.explain.unfit import of_one, views_of
 from acg_numpy.checks.explain.whole import is_target, one_factor, pointed_at
@@ -293,6 +294,27 @@ def test_of_a_single_number_an_odd_factor_explains_nothing_and_a_size_explains_i
 
     assert (said(0.7123).mistake, said(0.7123).confidence) == ("constant-factor", 0.5)
     assert (said(1 / 7).mistake, said(1 / 7).confidence) == ("mean-for-sum", 0.99)
+
+
+def test_a_simple_ratio_is_a_likelier_slip_than_any_number_as_far_as_digits_are_known():
+    case = dataclasses.replace(right_case(np.sin, np.linspace(0.5, 2.0, 5)), tolerance=1e-4)
+
+    def cost(factor):
+        (named,) = names_of_factor(factor, case)
+        assert named.mistake == "constant-factor"
+        return named.cost
+
+    assert cost(2 / 3) == cost(-0.75) == cost(3.0) < cost(0.7123)
+    assert cost(2 / 3 * (1 + case.known_to / 2)) == cost(2 / 3)
+    assert cost(2 / 3 * (1 + case.known_to * 4)) == cost(0.7123)
+
+
+def test_what_a_unit_vector_lets_through_is_at_right_angles_to_it():
+    g, y = np.random.default_rng(0).normal(size=(2, 3, 4))
+    y = y / np.sqrt(np.sum(y * y, axis=1, keepdims=True))
+    let = projected(g, y, (1,), "length")
+    np.testing.assert_allclose(np.sum(let * y, axis=1), 0, atol=1e-15)
+    np.testing.assert_allclose(projected(let, y, (1,), "length"), let, atol=1e-15)
 
 
 def test_without_a_graph_the_tolerance_is_what_the_numeric_derivative_is_good_for():

@@ -209,6 +209,20 @@ def test_a_function_inputs_that_takes_no_generator_is_told(tmp_path):
     assert caught.value.mend == "define inputs(rng)"
 
 
+def test_inputs_that_are_too_many_are_told_by_their_shapes_with_the_line(tmp_path):
+    learner = load_learner(written(tmp_path, SQUARE))
+    with pytest.raises(LearnerError, match=r"is given 3 inputs \(\(2,\), None, \(\)\)") as caught:
+        check_learner(learner, (np.ones(2), None, 1.0))
+    assert caught.value.place.source == "def forward(x):"
+    assert caught.value.mend == "give one input for each parameter, in order"
+
+
+def test_a_file_that_is_not_there_is_told_by_its_name(tmp_path):
+    with pytest.raises(LearnerError, match="it cannot be read: no such file or directory") as caught:
+        load_learner(tmp_path / "none.py")
+    assert caught.value.place == Place(tmp_path / "none.py")
+
+
 def test_of_a_function_that_is_defined_elsewhere_the_file_alone_is_told(tmp_path):
     file = written(tmp_path, SQUARE)
     assert Place.of(len, file) == Place.of(written, file) == Place(file)

@@ -342,3 +342,22 @@ def test_a_kink_close_by_does_not_excuse_a_value_that_is_no_slope(method):
     x = np.array([EPS ** (1 / 3) / 16, 1.0, -2.0])
     report = check_backward(*pair("magnitude", 1.5), x, method=method, raise_on_failure=False)
     assert report.per_input["x"].num_wrong == 3
+
+
+def test_with_the_same_seed_the_same_directions_are_taken():
+    x = np.linspace(0.5, 2.0, 6)
+
+    def slopes(seed):
+        report = check_backward(
+            lambda x: (np.sin(x), x), lambda g, x: g * np.cos(x), x, method="directional", seed=seed
+        )
+        return report.comparisons[0].numeric
+
+    assert np.array_equal(slopes(3), slopes(3))
+    assert not np.array_equal(slopes(3), slopes(4))
+
+
+def test_of_elements_at_a_kink_no_note_says_that_they_are_uncertain():
+    report = check_backward(lambda x: (np.maximum(x, 0), x), lambda g, x: g * (x > 0), np.array([1.0, 0.0, 3.0]))
+    assert report.comparisons[0].num_kinks == 1
+    assert report.notes == ()

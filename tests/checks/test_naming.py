@@ -45,6 +45,12 @@ def test_with_coinciding_sizes_the_right_name_is_among_those_given():
     assert len(missed) <= 0.08 * len(tried), missed
 
 
+def test_what_has_no_name_is_counted_as_that():
+    mistake = CATALOGUE[0]
+    counts = measure([mistake._replace(backward=mistake.right)], draws=2).counts
+    assert counts == {(mistake.name, mistake.expected, None): 2}
+
+
 @pytest.mark.parametrize(("returned", "sentence"), [(None, "return statement missing"), ({}, "returned a dict")])
 def test_no_gradients_at_all_are_told_for_what_they_are(returned, sentence):
     report = check_backward(lambda x: (x * x, x), lambda g, x: returned, np.ones(3), raise_on_failure=False)
