@@ -72,7 +72,8 @@ def test_wrong_usage_exits_with_2_and_says_what_and_where_help_is(
 
 
 def acg(*arguments: str) -> "subprocess.Popen[str]":
-    program = "import sys; from acg_numpy.cli import main; sys.exit(main())"
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's & has it ignored
+    program = f"{listening}; import sys; from acg_numpy.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
