@@ -1,12 +1,15 @@
 """What is asked of any page: nothing said on the console or asked of a network, and text that stands out enough."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 READABLE = 4.5  # WCAG 2.2, 1.4.3
 
@@ -18,6 +21,16 @@ def listen(page: "Page") -> list[str]:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: said.append(request.url) if request.url.startswith(("http", "ws")) else None)
     return said
+
+
+@contextmanager
+def opened(browser: "Browser", file: Path) -> Iterator[tuple["Page", list[str]]]:
+    """A page, and all that it says on the console or asks of a network while it is open."""
+    page = browser.new_page(viewport={"width": 1200, "height": 1000})
+    said = listen(page)
+    page.goto(file.as_uri())
+    yield page, said
+    page.close()
 
 
 def luminance(colour: str) -> float:

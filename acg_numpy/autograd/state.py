@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,5 +54,5 @@ def no_grad(function: Callable[..., Any] | None = None) -> Any:
     >>> predict(t).requires_grad
     False
     """
-    block: AbstractContextManager[None] = recording(False)
-    return block if function is None else block(function)  # type: ignore[operator]  # a ContextDecorator too
+    block = recording(False)
+    return block if function is None else block(function)

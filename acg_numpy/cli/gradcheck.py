@@ -180,17 +180,10 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
     from acg_numpy.checks.everything import timed
     from acg_numpy.module import functional_call
 
-    every_option = {"dropout": 0.3, "num_global_tokens": 2, "residual": True, "layer_norm": True}
-    for name, options in (("AttentionConditioner", {}), ("the same, every option on", every_option)):
-        model = AttentionConditioner(
-            6,
-            2,
-            3,
-            tokens_per_domain=4,
-            dtype=np.float64,
-            seed=arguments.seed,
-            **options,  # type: ignore[arg-type]
-        )
+    plain: dict[str, Any] = {}
+    every_option: dict[str, Any] = {"dropout": 0.3, "num_global_tokens": 2, "residual": True, "layer_norm": True}
+    for name, options in (("AttentionConditioner", plain), ("the same, every option on", every_option)):
+        model = AttentionConditioner(6, 2, 3, tokens_per_domain=4, dtype=np.float64, seed=arguments.seed, **options)
         rng = np.random.default_rng(arguments.seed)
         parameters = {key: rng.normal(size=value.shape) for key, value in model.state_dict().items()}
         drawn = model.random_state()

@@ -9,7 +9,7 @@ import pytest
 from acg_numpy.cli import job
 from acg_numpy.data import make_world, read_interactions
 from acg_numpy.training import fit
-from tests.browsing import READABLE, contrast, listen, luminance, overflow, style
+from tests.browsing import READABLE, contrast, luminance, opened, overflow, style
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,19 +31,15 @@ def report(request: pytest.FixtureRequest, taken: Path, tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="module")
-def opened(browser: "Browser", report: Path) -> Iterator[tuple["Page", list[str]]]:
-    """The report, and all that it said on the console or asked of a network."""
-    shown = browser.new_page()
-    said = listen(shown)
-    shown.goto(report.as_uri())
-    yield shown, said
-    shown.close()
+def opened_report(browser: "Browser", report: Path) -> Iterator[tuple["Page", list[str]]]:
+    with opened(browser, report) as shown:
+        yield shown
 
 
 @pytest.fixture
-def page(opened: tuple["Page", list[str]]) -> Iterator["Page"]:
+def page(opened_report: tuple["Page", list[str]]) -> Iterator["Page"]:
     """The report on a wide screen, from its top; at the end nothing may have been said or asked."""
-    shown, said = opened
+    shown, said = opened_report
     shown.set_viewport_size({"width": 1200, "height": 900})
     shown.evaluate("() => scrollTo(0, 0)")
     yield shown
@@ -119,8 +115,11 @@ def test_on_a_telephone_a_single_picture_fits_and_one_of_several_panels_stays_la
     assert min(box["width"] for box in wide) > 500
 
 
-def test_the_keyboard_comes_by_every_link_and_whatever_scrolls_in_the_order_of_the_page(page: "Page") -> None:
-    page.reload()  # the first stop comes after what was clicked last
+def test_the_keyboard_comes_by_every_link_and_whatever_scrolls_in_the_order_of_the_page(
+    page: "Page", report: Path
+) -> None:
+    page.goto("about:blank")  # or the first stop would come after what was clicked last
+    page.goto(report.as_uri())
     page.set_viewport_size({"width": TELEPHONES[1], "height": 800})
     stops = page.eval_on_selector_all("a, button, input, [tabindex]", f"all => all.map(one => one.{MARKUP})")
     scroll = page.eval_on_selector_all(

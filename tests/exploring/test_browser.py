@@ -12,7 +12,7 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.exploring import Exploration, gather, write_page
 from acg_numpy.shapes import Array
 from acg_numpy.training import Recommender
-from tests.browsing import READABLE, contrast, listen, luminance, overflow, style
+from tests.browsing import READABLE, contrast, luminance, opened, overflow, style
 from tests.exploring.ids import LONELY, NAMES
 
 if TYPE_CHECKING:
@@ -22,19 +22,15 @@ NEAR = 2e-4  # what is shown has four digits
 
 
 @pytest.fixture(scope="module")
-def opened(page_file: Path, browser: "Browser") -> Iterator[tuple["Page", list[str]]]:
-    """The page, and all that it said on the console or asked of a network."""
-    shown = browser.new_page(viewport={"width": 1200, "height": 1000})
-    said = listen(shown)
-    shown.goto(page_file.as_uri())
-    yield shown, said
-    shown.close()
+def opened_page(page_file: Path, browser: "Browser") -> Iterator[tuple["Page", list[str]]]:
+    with opened(browser, page_file) as shown:
+        yield shown
 
 
 @pytest.fixture
-def page(opened: tuple["Page", list[str]]) -> Iterator["Page"]:
+def page(opened_page: tuple["Page", list[str]]) -> Iterator["Page"]:
     """The page as it opens, of the first user; at the end nothing may have been said or asked."""
-    shown, said = opened
+    shown, said = opened_page
     shown.uncheck("#compare")
     shown.fill("#search-a", "")
     shown.fill("#temperature", "0")
@@ -278,11 +274,8 @@ def opened_wide(
 ) -> Iterator[tuple["Page", list[str]]]:
     path = tmp_path_factory.mktemp("wide") / "many.html"
     write_page(many, path)
-    shown = browser.new_page()
-    said = listen(shown)
-    shown.goto(path.as_uri())
-    yield shown, said
-    shown.close()
+    with opened(browser, path) as shown:
+        yield shown
 
 
 @pytest.fixture

@@ -47,15 +47,16 @@ def jax(case: Case, parameters: Gradients, *, tables: bool) -> Running:
     jax, jnp = import_module("jax"), import_module("jax.numpy")
     mine = {name: jnp.asarray(value) for name, value in parameters.items()}
 
-    @jax.jit  # type: ignore[untyped-decorator]
     def both(mine: Any, users: Any, ids: Any, grad: Any) -> Any:
         out, back = jax.vjp(
             lambda p, u: condition(jnp, jax.nn.softmax, p, u, ids, case.heads, tables=tables), mine, users
         )
         return out, *back(grad)
 
+    jitted = jax.jit(both)
+
     def step(*batch: Any) -> Any:
-        return jax.block_until_ready(both(mine, *batch))
+        return jax.block_until_ready(jitted(mine, *batch))
 
     def prepare(batch: Batch) -> tuple[Any, ...]:
         return tuple(jax.block_until_ready([jnp.asarray(array) for array in batch]))

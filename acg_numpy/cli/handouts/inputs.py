@@ -202,14 +202,14 @@ def rounded(array: Array) -> Array:
 
 def written(array: Array) -> str:
     """An array as source, its columns below each other."""
-    form = {"float_kind": lambda number: f"{number:{'' if array.ndim < 2 else '5'}.{DECIMALS}f}"}
+    width = "" if array.ndim < 2 else "5"
     text = np.array2string(
         array,
         separator=", ",
         threshold=array.size + 1,
         max_line_width=110,
         prefix=INDENT,
-        formatter=form,  # type: ignore[arg-type]
+        formatter={"float_kind": lambda number: f"{number:{width}.{DECIMALS}f}"},
     )
     lines = text.splitlines()
     return f"np.array({text})" if len(lines) == 1 else f"np.array(\n{INDENT}{text}\n{INDENT[4:]})"
