@@ -8,6 +8,7 @@ import numpy as np
 
 from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
+from acg_numpy.text import count, name_list, wrapped
 
 if TYPE_CHECKING:
     from acg_numpy.checks.report import GradientReport, WorstElement
@@ -218,30 +219,3 @@ def all_notes(report: "GradientReport") -> tuple[str, ...]:
 def numbers(row: Array) -> str:
     """A row of numbers in columns."""
     return " ".join(f"{value:>11.4g}" for value in row)
-
-
-def wrapped(sentence: str, head: str) -> list[str]:
-    """A sentence under a head, at most 100 wide."""
-    return textwrap.wrap(sentence, width=100, initial_indent=head, subsequent_indent=" " * len(head))
-
-
-def name_list(names: list[str]) -> str:
-    """One is wrong; two and three are wrong.
-
-    Examples
-    --------
-    >>> name_list(["key"]), name_list(["query", "key", "value"])
-    ('key is', 'query, key and value are')
-    """
-    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    Examples
-    --------
-    >>> count(1, "element"), count(3, "element")
-    ('1 element', '3 elements')
-    """
-    return f"{number} {noun}{'s' * (number != 1)}"

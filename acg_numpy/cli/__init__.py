@@ -30,8 +30,8 @@ from acg_numpy.cli import (
     train,
     tutorials,
 )
-from acg_numpy.cli.layout import printable
-from acg_numpy.cli.parsing import Parser, Subcommands, suggestion
+from acg_numpy.cli.parsing import Parser, Subcommands
+from acg_numpy.text import printable, suggestion
 
 COMMANDS: dict[str, ModuleType] = {
     "demo": demo,

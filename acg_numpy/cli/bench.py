@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.cli.layout import listed, paragraph, table
 from acg_numpy.cli.parsing import Parser, Subcommands, whole
+from acg_numpy.text import listed, paragraph, table
 
 if TYPE_CHECKING:
     from acg_numpy.cli.benching.cases import Case

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.cli.layout import table
+from acg_numpy.text import table
 
 if TYPE_CHECKING:
     from acg_numpy.checks.confusion import Confusion

@@ -201,8 +201,8 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
 
 def lines_on(checked: "list[Checked]") -> Iterator[str]:
     """A table, then what is worth knowing, then the whole report on whatever failed."""
-    from acg_numpy.cli.layout import listed, table
     from acg_numpy.cli.telling import verdict
+    from acg_numpy.text import listed, table
 
     rows: list[tuple[str, ...]] = [
         ("checked", "verdict", "inputs", "elements", "wrong", "undecided", "relative error", "seconds")

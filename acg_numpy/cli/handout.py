@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from acg_numpy.cli.layout import paragraph
-from acg_numpy.cli.parsing import Parser, Subcommands, suggestion, whole
+from acg_numpy.cli.parsing import Parser, Subcommands, whole
 from acg_numpy.cli.placing import changed, place, refused
+from acg_numpy.text import paragraph, suggestion
 
 DESCRIPTION = """\
 Make a hand-out for a class: a pass of this package with its derivation, the body of its backward left to be written,

@@ -46,7 +46,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Look, and print what was found."""
-    from acg_numpy.cli.layout import listed, paragraph, table
+    from acg_numpy.text import listed, paragraph, table
     from acg_numpy.training import inspect_file
 
     def reader(path: str | os.PathLike[str]) -> "Interactions":

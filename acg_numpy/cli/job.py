@@ -14,10 +14,10 @@ from typing import Any
 
 from acg_numpy import __version__
 from acg_numpy.cli import pictures
-from acg_numpy.cli.layout import WIDTH, table
 from acg_numpy.cli.progress import Shown
 from acg_numpy.data import Interactions, World
 from acg_numpy.plots import save
+from acg_numpy.text import WIDTH, table
 from acg_numpy.training import TRAINED, Interrupted, Progress, Result, fit, replacing, report
 from acg_numpy.training.page import Picture, Section, page_html, page_markdown, with_literal_names
 

@@ -1,10 +1,11 @@
 """How are arguments read?  By argparse, with a suggestion where a name is nearly right, and with numbers checked."""
 
 import argparse
-import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeAlias
+
+from acg_numpy.text import suggestion
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,20 +48,6 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         if action.help is None or action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool):
             return action.help
         return f"{action.help} (default: %(default)s)"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Suggest the nearest of the known names, as the end of a sentence.
-
-    Examples
-    --------
-    >>> suggestion("trian", ["demo", "train"])
-    "; did you mean 'train'?"
-    >>> suggestion("xyz", ["demo", "train"])
-    ''
-    """
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def whole(least: int) -> "_Number":

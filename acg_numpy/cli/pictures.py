@@ -8,11 +8,11 @@ import numpy as np
 from acg_numpy import plots
 from acg_numpy.autograd import no_grad
 from acg_numpy.cli import groups
-from acg_numpy.cli.layout import printable
 from acg_numpy.data import World, taste_agreement, taste_assignment
 from acg_numpy.data.interactions import domain_counts
 from acg_numpy.plots.entropy import entropy
 from acg_numpy.shapes import Array
+from acg_numpy.text import printable
 from acg_numpy.training import Result
 from acg_numpy.training.meaning import added_by_tokens
 from acg_numpy.training.page import Picture, literal

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from acg_numpy.cli.layout import printable
+from acg_numpy.text import printable
 
 
 def changed(folder: Path, files: Mapping[str, str]) -> list[str]:

@@ -50,7 +50,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the folder, rank, and print."""
-    from acg_numpy.cli.layout import printable
+    from acg_numpy.text import printable
     from acg_numpy.training import Recommender
 
     recommender = Recommender.load(arguments.folder)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _lines(found: "Recommendation", own_tokens: int) -> list[str]:
-    from acg_numpy.cli.layout import printable, table
+    from acg_numpy.text import printable, table
 
     taken = f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, left out"
     lines = [f"{printable(found.domain)}  ({taken})"]

@@ -8,7 +8,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.cli.layout import listed, paragraph, printable, table
+from acg_numpy.text import listed, paragraph, printable, table
 
 if TYPE_CHECKING:
     from acg_numpy.checks.breakage import LearnerError

@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-from acg_numpy.cli.layout import table
 from acg_numpy.cli.notebooks import to_notebook
 from acg_numpy.cli.parsing import Parser, Subcommands, whole
 from acg_numpy.cli.placing import changed, place, refused
+from acg_numpy.text import table
 
 DESCRIPTION = """\
 Write the chapters of the book as Jupyter notebooks, to be run and worked in.

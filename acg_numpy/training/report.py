@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from acg_numpy.text import _listed
 from acg_numpy.training.comparison import verdict
 from acg_numpy.training.dependence import DOMAINS, TOKEN, UNIFORM, USERS
 from acg_numpy.training.references import REFERENCES
@@ -286,10 +287,6 @@ def _sides(paired: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[s
     for name, comparison in paired.items():
         sides[verdict(comparison)].append(f"`{name}`")
     return sides[1], sides[0], sides[-1]
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _difference(paired: Mapping[str, float]) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 from acg_numpy.checks.breakage import LearnerError, Place
 from acg_numpy.cli.handouts.checking import OTHER_FORWARD, Result, broken, inputs_of, unending, without_points
-from acg_numpy.cli.layout import table
 from acg_numpy.cli.parsing import Parser, positive
 from acg_numpy.cli.telling import HINTS
+from acg_numpy.text import table
 
 SECONDS = 60.0
 GRACE = 10.0  # for the process to start, and to say where it was when time was up

@@ -1,7 +1,8 @@
 """How does text look on a terminal?  Tables in columns, paragraphs wrapped, and no id that plays tricks with it."""
 
+import difflib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from unicodedata import category, combining, east_asian_width
 
 WIDTH = 100  # columns of text on standard output
@@ -77,3 +78,48 @@ def _short(cell: str, longest: int | None) -> str:
 
 def _is_number(cell: str) -> bool:
     return cell.replace(",", "").replace(".", "").removeprefix("-").removesuffix("%").isdecimal()
+
+
+def wrapped(sentence: str, head: str) -> list[str]:
+    """A sentence under a head, at most 100 wide."""
+    return textwrap.wrap(sentence, width=100, initial_indent=head, subsequent_indent=" " * len(head))
+
+
+def name_list(names: list[str]) -> str:
+    """One is wrong; two and three are wrong.
+
+    Examples
+    --------
+    >>> name_list(["key"]), name_list(["query", "key", "value"])
+    ('key is', 'query, key and value are')
+    """
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    Examples
+    --------
+    >>> count(1, "element"), count(3, "element")
+    ('1 element', '3 elements')
+    """
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Suggest the nearest of the known names, as the end of a sentence.
+
+    Examples
+    --------
+    >>> suggestion("trian", ["demo", "train"])
+    "; did you mean 'train'?"
+    >>> suggestion("xyz", ["demo", "train"])
+    ''
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.cli.layout import WIDTH, listed, paragraph, printable, table, width
+from acg_numpy.text import WIDTH, listed, paragraph, printable, table, width
 
 
 @given(st.text())
