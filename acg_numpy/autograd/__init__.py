@@ -5,11 +5,11 @@ hand-derived ones, `transforms` turns functions into functions.
 """
 
 from acg_numpy.autograd import rules
-from acg_numpy.autograd.errors import NoDerivativeError
-from acg_numpy.autograd.pairs import from_passes
+from acg_numpy.autograd.custom_vjp import from_passes
 from acg_numpy.autograd.registry import register_rule
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import no_grad
+from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.autograd.tensors import Tensor, tensor
 from acg_numpy.autograd.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 

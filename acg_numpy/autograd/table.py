@@ -16,11 +16,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from acg_numpy.autograd.errors import NoDerivativeError
-
 Rule = Callable[..., Any]
 
 TABLE: dict[Any, "Primitive | Composite | Plain"] = {}
+
+
+class NoDerivativeError(TypeError):
+    """A Tensor that requires a gradient reached a function, or a place in one, for which there is no rule."""
 
 
 class Plain:

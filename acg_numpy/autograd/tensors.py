@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.autograd.errors import NoDerivativeError
 from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import Node, next_order
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.table import PLAIN, TABLE, Composite, Primitive, name_of, no_rule
+from acg_numpy.autograd.table import PLAIN, TABLE, Composite, NoDerivativeError, Primitive, name_of, no_rule
 from acg_numpy.shapes import Array
 
 _SEQUENCES = (list, tuple)

@@ -1,15 +1,25 @@
 """The rules, by family; importing them fills the table."""
 
 from acg_numpy.autograd.rules import (
-    arranging,
-    axes,
     elementwise,
     indexing,
     joining,
     linalg,
-    plain,
+    nondifferentiable,
     products,
+    rearranging,
     reductions,
+    reshaping,
 )
 
-__all__ = ["arranging", "axes", "elementwise", "indexing", "joining", "linalg", "plain", "products", "reductions"]
+__all__ = [
+    "elementwise",
+    "indexing",
+    "joining",
+    "linalg",
+    "nondifferentiable",
+    "products",
+    "rearranging",
+    "reductions",
+    "reshaping",
+]

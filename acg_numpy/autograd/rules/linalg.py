@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.autograd.errors import NoDerivativeError
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.reductions import spread
+from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
 

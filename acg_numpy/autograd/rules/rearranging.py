@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.autograd.errors import NoDerivativeError
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.indexing import put
+from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.autograd.tensors import _requires_grad
 
 # Repeating.
