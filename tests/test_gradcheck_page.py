@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.checks.settings import METHODS
 from acg_numpy.cli import main
 

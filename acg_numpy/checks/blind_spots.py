@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from acg_numpy.checks.arguments import Argument
-from acg_numpy.checks.diagnosis import BlindSpot
+from acg_numpy.checks.contract.checked_inputs import Argument
 from acg_numpy.checks.explain.case import NOTHING, largest
-from acg_numpy.checks.explain.changes import assigned, flattened, is_ids, uncalled
+from acg_numpy.checks.explain.corruptions import assigned, flattened, is_ids, uncalled
+from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.tracing import Graph, Operation
 from acg_numpy.shapes import Array
 

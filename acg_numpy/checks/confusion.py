@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acg_numpy.checks.backward_pass import check_backward
 from acg_numpy.checks.mistakes import Mistake
-from acg_numpy.checks.pairs import check_backward
 
 NOTHING = "(nothing)"
 

@@ -6,20 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.arguments import Argument, copied
 from acg_numpy.checks.blind_spots import blind_spots
-from acg_numpy.checks.compare import Judge
-from acg_numpy.checks.conduct import Misconduct
-from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.contract.checked_inputs import Argument, Evaluate, copied
+from acg_numpy.checks.contract.side_effects import Misconduct
 from acg_numpy.checks.explain import explain
 from acg_numpy.checks.explain.case import Case, make_case
-from acg_numpy.checks.naming import MISTAKES
-from acg_numpy.checks.numeric import Differences
-from acg_numpy.checks.report import GradientReport
+from acg_numpy.checks.numeric.comparison import Judge
+from acg_numpy.checks.numeric.differences import Differences
+from acg_numpy.checks.numeric.verdicts import InputComparison
+from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.report.mistake_names import MISTAKES
+from acg_numpy.checks.report.report import GradientReport
 from acg_numpy.checks.settings import Settings
-from acg_numpy.checks.surroundings import Evaluate
 from acg_numpy.checks.tracing import trace
-from acg_numpy.checks.verdicts import InputComparison
 from acg_numpy.shapes import Array
 
 COARSE = 1e-5  # how far float32 may be from float64

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.verdicts import Tolerance
+from acg_numpy.checks.numeric.verdicts import Tolerance
 
 METHODS = {
     "central": "central differences",

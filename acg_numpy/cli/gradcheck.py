@@ -14,8 +14,8 @@ from acg_numpy.cli.catalogue import check_catalogue
 from acg_numpy.cli.parsing import Parser, Subcommands, whole
 
 if TYPE_CHECKING:
-    from acg_numpy.checks.everything import Checked
-    from acg_numpy.checks.learner import Learner
+    from acg_numpy.checks.all_passes import Checked
+    from acg_numpy.checks.learner.loading import Learner
 
 DESCRIPTION = """\
 Check hand-written backward passes against numeric derivatives, and say which mistake a wrong one makes.
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_file(arguments: argparse.Namespace, parser: Parser) -> int:
     """Check a learner's file."""
-    from acg_numpy.checks.breakage import LearnerError
-    from acg_numpy.checks.learner import check_learner, load_learner
+    from acg_numpy.checks.learner.errors import LearnerError
+    from acg_numpy.checks.learner.loading import check_learner, load_learner
     from acg_numpy.cli.telling import as_json, as_told, error_as_json, error_as_told
 
     file, functions = read_target(arguments.target, parser)
@@ -127,8 +127,8 @@ def draw(arguments: argparse.Namespace, learner: "Learner", parser: Parser) -> t
     """The inputs: as described on the command line, else by the file's own function."""
     import numpy as np
 
-    from acg_numpy.checks.drawing import InputsError, draw_inputs, read_inputs
-    from acg_numpy.checks.learner import draw_own_inputs
+    from acg_numpy.checks.learner.input_specs import InputsError, draw_inputs, read_inputs
+    from acg_numpy.checks.learner.loading import draw_own_inputs
 
     rng = np.random.default_rng(arguments.seed)
     if arguments.inputs is not None:
@@ -160,7 +160,7 @@ def told_by_line() -> Iterator[None]:
 
 def check_everything(arguments: argparse.Namespace) -> int:
     """Check all pairs of the classroom and the whole conditioner."""
-    from acg_numpy.checks.everything import check_pairs
+    from acg_numpy.checks.all_passes import check_pairs
     from acg_numpy.cli.telling import as_json
 
     checked = [*check_pairs(method=arguments.method, seed=arguments.seed), *check_conditioners(arguments)]
@@ -177,7 +177,7 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
     import numpy as np
 
     from acg_numpy import AttentionConditioner, gradcheck
-    from acg_numpy.checks.everything import timed
+    from acg_numpy.checks.all_passes import timed
     from acg_numpy.module import functional_call
 
     plain: dict[str, Any] = {}

@@ -50,7 +50,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, write, and say what to do with it."""
-    from acg_numpy.checks.everything import names_of_pairs
+    from acg_numpy.checks.all_passes import names_of_pairs
 
     parser: Parser = arguments.parser
     name: str = arguments.name.removesuffix("_backward").removesuffix("_forward")
@@ -79,6 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _listed() -> str:
-    from acg_numpy.checks.everything import names_of_pairs
+    from acg_numpy.checks.all_passes import names_of_pairs
 
     return ", ".join(names_of_pairs())

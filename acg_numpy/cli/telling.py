@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from acg_numpy.text import listed, paragraph, printable, table
 
 if TYPE_CHECKING:
-    from acg_numpy.checks.breakage import LearnerError
-    from acg_numpy.checks.report import GradientReport
-    from acg_numpy.checks.verdicts import InputComparison
+    from acg_numpy.checks.learner.errors import LearnerError
+    from acg_numpy.checks.numeric.verdicts import InputComparison
+    from acg_numpy.checks.report.report import GradientReport
 
 HINTS = (0, 1, 2)
 

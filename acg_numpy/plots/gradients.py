@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 
 from acg_numpy.autograd import grad
-from acg_numpy.checks.numeric import best_step
+from acg_numpy.checks.numeric.differences import best_step
 from acg_numpy.plots.curves import BLUE, VERMILION
 from acg_numpy.plots.figures import as_array, new_axes
 from acg_numpy.shapes import Array
 
 if TYPE_CHECKING:
-    from acg_numpy.checks.report import GradientReport, WorstElement
-    from acg_numpy.checks.verdicts import InputComparison
+    from acg_numpy.checks.numeric.verdicts import InputComparison
+    from acg_numpy.checks.report.report import GradientReport, WorstElement
 
 EPS = float(np.finfo(np.float64).eps)
 STEPS = tuple(10.0 ** (exponent / 4) for exponent in range(-52, 1))  # 1e-13 to 1, four a decade

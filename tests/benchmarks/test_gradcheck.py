@@ -13,8 +13,8 @@ import pytest
 
 from acg_numpy import passes
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.arguments import read_arguments
-from acg_numpy.checks.compare import Tolerance, compare
+from acg_numpy.checks.contract.checked_inputs import read_arguments
+from acg_numpy.checks.numeric.comparison import Tolerance, compare
 from acg_numpy.checks.settings import METHODS
 from tests.benchmarks.side_by_side import median_ratio, seconds_side_by_side
 

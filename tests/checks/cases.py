@@ -3,8 +3,8 @@
 import numpy as np
 
 from acg_numpy.checks.explain.case import Case
-from acg_numpy.checks.explain.changes import changes_at
-from acg_numpy.checks.explain.edges import Search
+from acg_numpy.checks.explain.corruptions import changes_at
+from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.tracing import trace
 
 RNG = np.random.default_rng(0)

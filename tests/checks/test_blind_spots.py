@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import gradcheck
-from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
 
 RNG = np.random.default_rng(0)
 ROW, TALL, WIDE, SQUARE = (RNG.normal(size=shape) for shape in [(3,), (3, 1), (1, 3), (3, 3)])

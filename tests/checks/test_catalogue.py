@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from acg_numpy import passes
 from acg_numpy.checks import check_backward
+from acg_numpy.checks.all_passes import names_of_pairs
 from acg_numpy.checks.confusion import measure
-from acg_numpy.checks.everything import names_of_pairs
 from acg_numpy.checks.mistakes import CATALOGUE
-from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.checks.settings import METHODS
 from tests.passes.pairs import PAIRS
 from tests.thoroughness import one_in

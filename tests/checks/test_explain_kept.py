@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.arguments import read_argument
-from acg_numpy.checks.contract import random_like
+from acg_numpy.checks.contract.checked_inputs import read_argument
+from acg_numpy.checks.contract.returned import random_like
 from acg_numpy.checks.explain.case import make_case
-from acg_numpy.checks.explain.cuts import selects
-from acg_numpy.checks.explain.whole import target_left_in
-from acg_numpy.checks.numeric import Differences
+from acg_numpy.checks.explain.cut_edges import selects
+from acg_numpy.checks.explain.whole_gradient import target_left_in
+from acg_numpy.checks.numeric.differences import Differences
 from tests.checks.cases import Y, right_case, submitting
 
 X = np.array([1.0, 0.5, 3.0])

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from acg_numpy.checks.explain.changes import moves_numbers, whole, without_mask
-from acg_numpy.checks.explain.constants import axis_sizes, from_sizes
-from acg_numpy.checks.explain.forms import elementwise_formulas, other_slopes
-from acg_numpy.checks.explain.loops import alike, groups
-from acg_numpy.checks.explain.masks import is_mask
+from acg_numpy.checks.explain.corruptions import moves_numbers, whole, without_mask
+from acg_numpy.checks.explain.formulas import elementwise_formulas, other_slopes
+from acg_numpy.checks.explain.missing_masks import is_mask
+from acg_numpy.checks.explain.named_constants import axis_sizes, from_sizes
+from acg_numpy.checks.explain.repeated_lines import alike, groups
 from acg_numpy.checks.explain.search import single_changes, told
-from acg_numpy.checks.explain.whole import exchanged_inputs, one_factor
-from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.explain.whole_gradient import exchanged_inputs, one_factor
+from acg_numpy.checks.report.mistake_names import MISTAKES
 from tests.checks.cases import SQUARE, X, Y, changes_of, right_case, search_of, submitting
 
 # What an operation does to the numbers of its argument.

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.arguments import read_argument
-from acg_numpy.checks.explain.broadcasts import unsummed, unsummed_shifts
+from acg_numpy.checks.contract.checked_inputs import read_argument
+from acg_numpy.checks.explain.broadcast_sums import unsummed, unsummed_shifts
 from acg_numpy.checks.explain.case import make_case
-from acg_numpy.checks.explain.changes import Change
-from acg_numpy.checks.explain.constants import counts, names_of_factor
-from acg_numpy.checks.explain.cuts import factors, selects, statistic
-from acg_numpy.checks.explain.edges import Shift
-from acg_numpy.checks.explain.loops import alike, one_use_kept, replayed, times
-from acg_numpy.checks.explain.regions import projected
-from acg_numpy.checks.explain.twofold import known, same_twice, two_factors
-from acg_numpy.checks.explain.unfit import of_one, views_of
-from acg_numpy.checks.explain.whole import is_target, one_factor, pointed_at
-from acg_numpy.checks.numeric import Differences
+from acg_numpy.checks.explain.corruptions import Change
+from acg_numpy.checks.explain.cut_edges import factors, selects, statistic
+from acg_numpy.checks.explain.edge_search import Shift
+from acg_numpy.checks.explain.known_regions import projected
+from acg_numpy.checks.explain.named_constants import counts, names_of_factor
+from acg_numpy.checks.explain.repeated_lines import alike, one_use_kept, replayed, times
+from acg_numpy.checks.explain.two_corruptions import known, same_twice, two_factors
+from acg_numpy.checks.explain.whole_gradient import is_target, one_factor, pointed_at
+from acg_numpy.checks.explain.wrong_shapes import of_one, views_of
+from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.checks.tracing import Edge
 from tests.checks.cases import SQUARE, X, Y, changes_of, right_case, search_of, submitting
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.along import taken_along
-from acg_numpy.checks.arguments import read_argument
-from acg_numpy.checks.compare import Judge, compare, finite_maximum, reconciled
-from acg_numpy.checks.numeric import (
+from acg_numpy.checks.contract.checked_inputs import read_argument
+from acg_numpy.checks.numeric.comparison import Judge, compare, finite_maximum, reconciled
+from acg_numpy.checks.numeric.differences import (
     LADDER,
     NEIGHBOURS,
     Differences,
@@ -28,8 +27,9 @@ from acg_numpy.checks.numeric import (
     richardson,
     slopes,
 )
-from acg_numpy.checks.surroundings import Surroundings, same
-from acg_numpy.checks.verdicts import Tolerance, Verdict, allowed, verdicts_on
+from acg_numpy.checks.numeric.directional import taken_along
+from acg_numpy.checks.numeric.perturbations import Surroundings, same
+from acg_numpy.checks.numeric.verdicts import Tolerance, Verdict, allowed, verdicts_on
 
 EPS = 2.0**-52
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from acg_numpy import passes
 from acg_numpy.checks import check_backward, gradcheck
-from acg_numpy.checks.numeric import LADDER, Differences, agreed, complex_step, directional, richardson
+from acg_numpy.checks.numeric.differences import LADDER, Differences, agreed, complex_step, directional, richardson
+from acg_numpy.checks.numeric.perturbations import Surroundings
 from acg_numpy.checks.settings import METHODS
-from acg_numpy.checks.surroundings import Surroundings
 
 EPS = 2.0**-52
 

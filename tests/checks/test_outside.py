@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.checks.tracing import trace
 from tests.checks.outside import OUTSIDE
 from tests.thoroughness import one_in

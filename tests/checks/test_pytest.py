@@ -84,7 +84,7 @@ def test_the_failure_message_is_the_report(pytester):
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
-        ["E * acg_numpy.checks.report.GradientMismatch: check_backward of wrong: FAILED, x is wrong*"]
+        ["E * acg_numpy.checks.report.report.GradientMismatch: check_backward of wrong: FAILED, x is wrong*"]
     )
     result.stdout.fnmatch_lines(["E *worst element: x*", "E *your gradient *", "E *numeric derivative *"])
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward, gradcheck
-from acg_numpy.checks.arguments import name_of, names_from_signature, read_argument
-from acg_numpy.checks.contract import read_gradient, read_gradients, shape_hint
-from acg_numpy.checks.drawing import InputsError, read_inputs
+from acg_numpy.checks.contract.checked_inputs import name_of, names_from_signature, read_argument
+from acg_numpy.checks.contract.returned import read_gradient, read_gradients, shape_hint
+from acg_numpy.checks.learner.input_specs import InputsError, read_inputs
 from acg_numpy.checks.settings import read_settings
 from tests.checks.pairs_to_check import square_backward, square_forward
 

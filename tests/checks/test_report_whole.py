@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks.confusion import Confusion
-from acg_numpy.checks.diagnosis import BlindSpot, Diagnosis
-from acg_numpy.checks.report import GradientMismatch, GradientReport
-from acg_numpy.checks.verdicts import InputComparison
+from acg_numpy.checks.numeric.verdicts import InputComparison
+from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.report.report import GradientMismatch, GradientReport
 
 
 def compared(name, analytic, numeric, *, wrong=(), undecided=(), zero=(), scale=4.0, **more):

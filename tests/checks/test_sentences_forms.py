@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.conduct import drifting
+from acg_numpy.checks.contract.side_effects import drifting
 
 X = 2 * np.random.default_rng(0).normal(size=(3, 5))
 

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from acg_numpy import passes
-from acg_numpy.checks.everything import names_of_pairs
+from acg_numpy.checks.all_passes import names_of_pairs
 from acg_numpy.checks.mistakes import CATALOGUE, Mistake
 from acg_numpy.cli import main
 from acg_numpy.cli.handouts import inputs

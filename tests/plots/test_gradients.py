@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.numeric import best_step
+from acg_numpy.checks.numeric.differences import best_step
 from acg_numpy.plots import gradient_error, save, v_curve
 
 

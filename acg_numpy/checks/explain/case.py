@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.arguments import Argument, copied
-from acg_numpy.checks.numeric import Differences
+from acg_numpy.checks.contract.checked_inputs import Argument, copied
+from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.checks.tracing import Graph, Line, trace
 from acg_numpy.shapes import Array
 

@@ -11,18 +11,18 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from acg_numpy.checks.diagnosis import Diagnosis
-from acg_numpy.checks.explain.broadcasts import unsummed
+from acg_numpy.checks.explain.broadcast_sums import unsummed
 from acg_numpy.checks.explain.case import Case, Explanation
-from acg_numpy.checks.explain.cuts import factors, outputs_left_out
-from acg_numpy.checks.explain.edges import OutOfTimeError, Search
-from acg_numpy.checks.explain.forms import from_forms
-from acg_numpy.checks.explain.loops import groups, one_use_kept, opened
-from acg_numpy.checks.explain.masks import without_masks
-from acg_numpy.checks.explain.twofold import two_at_once
-from acg_numpy.checks.explain.unfit import unfit_shapes
-from acg_numpy.checks.explain.whole import from_the_whole
-from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.explain.cut_edges import factors, outputs_left_out
+from acg_numpy.checks.explain.edge_search import OutOfTimeError, Search
+from acg_numpy.checks.explain.formulas import from_forms
+from acg_numpy.checks.explain.missing_masks import without_masks
+from acg_numpy.checks.explain.repeated_lines import groups, one_use_kept, opened
+from acg_numpy.checks.explain.two_corruptions import two_at_once
+from acg_numpy.checks.explain.whole_gradient import from_the_whole
+from acg_numpy.checks.explain.wrong_shapes import unfit_shapes
+from acg_numpy.checks.report.diagnosis import Diagnosis
+from acg_numpy.checks.report.mistake_names import MISTAKES
 
 SECONDS = 4.0  # of computing, whatever else the machine does meanwhile
 ALONE = 0.3  # for a mistake that shows in fewer gradients than it would from where it is found

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.everything import KEEP, dropout_factors
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
+from acg_numpy.checks.random_inputs import KEEP, dropout_factors
 from acg_numpy.passes.dropout import DropoutCache, dropout_backward, dropout_forward
 from acg_numpy.shapes import Array
 

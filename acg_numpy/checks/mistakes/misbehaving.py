@@ -1,47 +1,40 @@
 """Backwards that misbehave: write into what they are given, keep what they should not, draw dice, ignore the gradient.
 
-Many of these are right at the first call.
+Many of these are right at the first call.  Where the fault sits in the forward, no backward could be right, so the
+backward of the entry is the right one.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.everything import dropout_factors
-from acg_numpy.checks.mistakes import (
-    dropout,
-    layer_norm,
-    layouts,
-    linear,
-    lookups,
-    probabilities,
-    rows,
-    targets,
-)
-from acg_numpy.checks.mistakes.operations import Grads
+from acg_numpy.checks.mistakes import dropout, embedding, heads, layer_norm, linear, losses, similarity, softmax
+from acg_numpy.checks.mistakes.operations import Grads, Mistake
+from acg_numpy.checks.random_inputs import dropout_factors
 from acg_numpy.passes.directions import DiversityCache
-from acg_numpy.passes.dropout import DropoutCache
+from acg_numpy.passes.dropout import DropoutCache, dropout_backward, dropout_forward
 from acg_numpy.passes.embedding import EmbeddingCache
 from acg_numpy.passes.heads import MergeHeadsCache
 from acg_numpy.passes.layer_norm import LayerNormCache
 from acg_numpy.passes.linear import LinearCache
 from acg_numpy.passes.losses import CrossEntropyCache, MseCache
-from acg_numpy.passes.softmax import LogSoftmaxCache, SoftmaxCache
+from acg_numpy.passes.softmax import LogSoftmaxCache, SoftmaxCache, softmax_backward
 from acg_numpy.shapes import Array
 
 OPERATIONS = tuple(
     replace(operation, mistakes=[])
     for operation in (
-        lookups.EMBEDDING,
+        embedding.EMBEDDING,
         linear.ROWS,
-        probabilities.SOFTMAX,
+        softmax.SOFTMAX,
         dropout.DROPOUT,
         layer_norm.LAYER_NORM,
-        targets.MSE,
-        targets.CROSS_ENTROPY,
-        rows.DIVERSITY,
-        probabilities.LOG_SOFTMAX,
-        layouts.MERGE,
+        losses.MSE,
+        losses.CROSS_ENTROPY,
+        similarity.DIVERSITY,
+        softmax.LOG_SOFTMAX,
+        heads.MERGE,
     )
 )
 EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY, LOG_SOFTMAX, MERGE = OPERATIONS
@@ -101,7 +94,7 @@ def diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
     """dC is C times a number, so C becomes it, and the second backward starts from there."""
     U, length, dC = cache
     dC *= 2 * grad_out / (U[..., 0].size * (U.shape[-2] - 1))
-    return (rows.across(2 * (dC @ U), U, length),)
+    return (similarity.across(2 * (dC @ U), U, length),)
 
 
 @LINEAR.mistake("clipped", "nonlinear-in-grad")
@@ -214,3 +207,41 @@ def layer_norm_with_momentum(grad_out: Array, cache: LayerNormCache) -> Grads:
     dw, db = layer_norm.of_parameters(dy, n)
     MOMENTUM[dw.shape] = 0.9 * MOMENTUM.get(dw.shape, 0.0) + dw
     return layer_norm.of_rows(dy * w, n, r), MOMENTUM[dw.shape], db
+
+
+def dropout_drawing(x: Array, dropout_mask: Array) -> tuple[Array, DropoutCache]:
+    """Drop with a mask drawn here, of the shape of the one that is given."""
+    return dropout_forward(x, dropout_factors(np.random.default_rng(), *dropout_mask.shape))
+
+
+def softmax_shifting(scores: Array) -> tuple[Array, SoftmaxCache]:
+    """Softmax of scores from which their maximum is taken off in place."""
+    scores -= np.max(scores, axis=-1, keepdims=True)
+    E = np.exp(scores)
+    P = E / np.sum(E, axis=-1, keepdims=True)
+    return P, SoftmaxCache(P)
+
+
+def forward_mistake(name: str, expected: str, story: str, forward: Any, right: Any, draw: Any) -> Mistake:
+    """An entry whose forward is the wrong one of the two."""
+    return Mistake(name, name.partition(":")[0], expected, story, forward, right, right, draw)
+
+
+MISTAKES = (
+    forward_mistake(
+        "dropout: a mask drawn in the forward",
+        "random-forward",
+        "A dropout layer draws its own mask as a rule; then no two calls agree, and nothing can be compared.",
+        dropout_drawing,
+        dropout_backward,
+        dropout.draw_dropout,
+    ),
+    forward_mistake(
+        "softmax: the maximum taken off the caller's scores",
+        "mutated-input",
+        "The trick against overflow is written as `-=`, which shifts the scores of whoever called.",
+        softmax_shifting,
+        softmax_backward,
+        softmax.draw_scores,
+    ),
+)

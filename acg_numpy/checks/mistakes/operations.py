@@ -5,17 +5,33 @@ A wrong backward is a plain function as somebody would write it; its docstring i
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
-
-from acg_numpy.checks.mistakes.mistake import Mistake
 
 Grads: TypeAlias = tuple[Any, ...]
 Backward = TypeVar("Backward", bound=Callable[..., Any])
 
 # None is a product, a square, a root or twice another, nor a constant of a formula: a factor tells where it is from.
 DIFFERENT = (3, 5, 7, 8, 11)
+
+
+class Mistake(NamedTuple):
+    """A wrong backward, the right one, and what a good teacher would call the difference."""
+
+    name: str
+    """Unique: "softmax: the diagonal of the Jacobian only"."""
+    operation: str
+    """As in `acg_numpy.passes`: "softmax"."""
+    expected: str
+    """A key of `acg_numpy.checks.report.mistake_names.MISTAKES`."""
+    story: str
+    """How people come to make it, in a sentence."""
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    right: Callable[..., Any]
+    draw: Callable[[np.random.Generator, bool], tuple[Any, ...]]
+    """`draw(rng, distinct)`: inputs at which the mistake shows; distinct: with axes that no size confuses."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from acg_numpy import passes
-from acg_numpy.checks.everything import names_of_pairs
+from acg_numpy.checks.all_passes import names_of_pairs
 
 Definition: TypeAlias = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 WIDTH = 120
@@ -23,7 +23,7 @@ def student_file(name: str, *, solved: bool = False) -> str:
     Parameters
     ----------
     name : str
-        One of `acg_numpy.checks.everything.names_of_pairs()`.
+        One of `acg_numpy.checks.all_passes.names_of_pairs()`.
     solved : bool
         Leave the body where it is.
 

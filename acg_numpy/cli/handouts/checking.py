@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from acg_numpy import passes
-from acg_numpy.checks.arguments import copied
-from acg_numpy.checks.breakage import LearnerError, Place
-from acg_numpy.checks.learner import Learner, check_learner, load_learner, run_file, telling
+from acg_numpy.checks.contract.checked_inputs import copied
+from acg_numpy.checks.learner.errors import LearnerError, Place
+from acg_numpy.checks.learner.loading import Learner, check_learner, load_learner, run_file, telling
 from acg_numpy.cli.telling import as_json, as_told, error_as_json, error_as_told
 
 Result = dict[str, Any]

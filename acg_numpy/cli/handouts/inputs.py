@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy import passes
-from acg_numpy.checks.everything import KEEP
+from acg_numpy.checks.backward_pass import check_backward
 from acg_numpy.checks.mistakes import CATALOGUE, Mistake
-from acg_numpy.checks.pairs import check_backward
+from acg_numpy.checks.random_inputs import KEEP
 from acg_numpy.shapes import Array
 
 TRIED = 300  # draws from which the smallest are taken
@@ -82,7 +82,7 @@ def inputs_file(name: str, seed: int = 0) -> str:
     Parameters
     ----------
     name : str
-        One of `acg_numpy.checks.everything.names_of_pairs()`.
+        One of `acg_numpy.checks.all_passes.names_of_pairs()`.
     seed : int
         Draws them; another seed draws others.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from acg_numpy.checks.naming import MISTAKES
+from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.cli.handouts.blanks import student_file
 from acg_numpy.cli.handouts.inputs import Form, forms_of, inputs_file
 
@@ -148,7 +148,7 @@ def files_of(name: str, *, seed: int = 0, solution: bool = False) -> dict[str, s
     Parameters
     ----------
     name : str
-        One of `acg_numpy.checks.everything.names_of_pairs()`.
+        One of `acg_numpy.checks.all_passes.names_of_pairs()`.
     seed : int
         Draws the inputs.
     solution : bool

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from acg_numpy.checks import GradientReport, check_backward
-from acg_numpy.checks.arguments import names_from_signature
+from acg_numpy.checks.contract.checked_inputs import names_from_signature
 from acg_numpy.testing.properties.comparing import Difference
 from acg_numpy.testing.properties.running import Effort, Example, Property, run_all
 

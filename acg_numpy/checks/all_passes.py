@@ -1,0 +1,112 @@
+"""Is every pair of the classroom right?  Inputs for each, and one check of them all.
+
+The inputs are such that mistakes show: axes of different sizes, masks with something to leave out, ids that repeat,
+gradients that no symmetry makes equal.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from acg_numpy import passes
+from acg_numpy.checks.backward_pass import check_backward
+from acg_numpy.checks.random_inputs import distributions, dropout_factors, keeping, repeating
+from acg_numpy.checks.report.report import GradientReport
+
+
+class Call(NamedTuple):
+    """Positional inputs and options of one call of a forward."""
+
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+class Checked(NamedTuple):
+    """One check among many: of what, what came out, and how long it took."""
+
+    name: str
+    report: GradientReport
+    seconds: float
+
+
+def timed(name: str, check: Callable[[], GradientReport]) -> Checked:
+    """Run a check by the clock."""
+    start = time.perf_counter()
+    report = check()
+    return Checked(name, report, time.perf_counter() - start)
+
+
+def names_of_pairs() -> list[str]:
+    """The operations of `acg_numpy.passes`, in the order of the alphabet.
+
+    Examples
+    --------
+    >>> names_of_pairs()[:3]
+    ['bpr', 'cosine', 'cross_entropy']
+    """
+    return [name.removesuffix("_forward") for name in passes.__all__ if name.endswith("_forward")]
+
+
+def check_pairs(*, method: str = "central", seed: int = 0) -> Iterator[Checked]:
+    """Check every pair of `acg_numpy.passes`, one after the other.
+
+    Parameters
+    ----------
+    method : str
+        As for `check_backward`.
+    seed : int
+        Draws the inputs, and the gradients of the outputs.
+
+    Yields
+    ------
+    Checked
+    """
+    for name in names_of_pairs():
+        inputs, options = CALLS[name](np.random.default_rng(seed))
+        forward = partial(getattr(passes, f"{name}_forward"), **options)
+        backward = getattr(passes, f"{name}_backward")
+        check = partial(check_backward, forward, backward, *inputs, method=method, seed=seed, raise_on_failure=False)
+        yield timed(name, check)
+
+
+def heads_call(rng: np.random.Generator) -> Call:
+    """Attention with all that it can be given: a batch, biases, a mask, dropout."""
+    wide, context, heads, out = 5, 7, 2, 3
+    inner, inner_value = heads * 2, heads * 3
+    shapes = [
+        *((wide, inner), (inner,), (context, inner), (inner,)),
+        *((context, inner_value), (inner_value,), (inner_value, out), (out,)),
+    ]
+    weights = [rng.normal(size=shape) for shape in shapes]
+    masks = keeping(rng, 3, 4), dropout_factors(rng, 2, heads, 3, 4)
+    inputs = (rng.normal(size=(2, 3, wide)), rng.normal(size=(2, 4, context)), *weights, *masks)
+    return Call(inputs, {"num_heads": heads})
+
+
+CALLS: dict[str, Callable[[np.random.Generator], Call]] = {
+    "embedding": lambda rng: Call((rng.normal(size=(5, 3)), repeating(rng, 5, 2, 4)), {}),
+    "linear": lambda rng: Call((rng.normal(size=(2, 3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)), {}),
+    "split_heads": lambda rng: Call((rng.normal(size=(3, 4, 10)),), {"num_heads": 5}),
+    "merge_heads": lambda rng: Call((rng.normal(size=(3, 5, 4, 2)),), {}),
+    "softmax": lambda rng: Call((2 * rng.normal(size=(2, 3, 5)),), {}),
+    "log_softmax": lambda rng: Call((2 * rng.normal(size=(2, 3, 5)),), {}),
+    "scaled_dot_product": lambda rng: Call(
+        (
+            *(rng.normal(size=shape) for shape in [(2, 3, 4), (2, 5, 4), (2, 5, 6)]),
+            keeping(rng, 3, 5),
+            dropout_factors(rng, 2, 3, 5),
+        ),
+        {},
+    ),
+    "multi_head_attention": heads_call,
+    "dropout": lambda rng: Call((rng.normal(size=(2, 3, 5)), dropout_factors(rng, 3, 5)), {}),
+    "layer_norm": lambda rng: Call((rng.normal(size=(2, 3, 5)), rng.normal(size=5), rng.normal(size=5)), {}),
+    "mse": lambda rng: Call((rng.normal(size=(3, 5)), rng.normal(size=(3, 5))), {}),
+    "cross_entropy": lambda rng: Call((2 * rng.normal(size=(3, 5)), distributions(rng, 3, 5), keeping(rng, 3, 5)), {}),
+    "cosine": lambda rng: Call((rng.normal(size=(3, 5)), rng.normal(size=(3, 5))), {}),
+    "bpr": lambda rng: Call((rng.normal(size=(3, 1)), rng.normal(size=(3, 5))), {}),
+    "diversity": lambda rng: Call((rng.normal(size=(2, 3, 5)),), {}),
+}

@@ -1,0 +1,175 @@
+"""Did the forward and the backward return what they promise, in form?
+
+    out, cache = forward(*inputs)             out: one array or a tuple of them
+    grads      = backward(grad_out, cache)    one entry an input, None for those that are not floating
+
+Trailing Nones may be left out, or stand for optional inputs that were not given, and one array stands for a tuple of
+one.  What the forward returns is raised about, as without it nothing can be said; what the backward returns is the
+subject of the check, so its faults of form go into the report.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from acg_numpy.checks.contract.checked_inputs import Argument, Outputs
+from acg_numpy.shapes import Array
+
+
+class Split(NamedTuple):
+    """What a function returned: its arrays, and whether it was a single one."""
+
+    arrays: tuple[Array, ...]
+    single: bool
+
+    @property
+    def floating(self) -> Outputs:
+        """The outputs that have a derivative."""
+        return tuple(self.floats_of(self.arrays))
+
+    def floats_of(self, values: Sequence[Any]) -> list[Any]:
+        """Of one value for each output, those that stand for floating ones."""
+        return [value for value, array in zip(values, self.arrays, strict=True) if is_floating(array)]
+
+    def among(self, grad_outs: Sequence[Any]) -> list[Any]:
+        """The gradients of the floating outputs in their places, None in the others."""
+        given = iter(grad_outs)
+        return [next(given) if is_floating(array) else None for array in self.arrays]
+
+    def like(self, values: Sequence[Any]) -> Any:
+        """One value for each output, in the form that the outputs came in."""
+        return values[0] if self.single else tuple(values)
+
+
+def is_floating(array: Array) -> bool:
+    """Whether a derivative by or of this array makes sense."""
+    return np.issubdtype(array.dtype, np.floating)
+
+
+def read_pair(returned: Any) -> tuple[Any, Any]:
+    """Take `out, cache` apart, or say why it cannot be done."""
+    if isinstance(returned, tuple) and len(returned) == 2:
+        return returned[0], returned[1]
+    was = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
+    raise TypeError(f"forward should return (out, cache), two things; it returned {was}")
+
+
+def read_outputs(out: Any) -> Split:
+    """Look at what came out: one array or a tuple of them, none of it complex, some of it floating."""
+    single = not isinstance(out, (tuple, list))
+    arrays = tuple(np.asarray(array) for array in ([out] if single else out))
+    split = Split(arrays, single)
+    kinds = ", ".join(str(array.dtype) for array in arrays) or "nothing"
+    if any(array.dtype.kind not in "fiub" for array in arrays):
+        raise TypeError(f"the output should be a real array or a tuple of real arrays; it holds {kinds}")
+    if not split.floating:
+        raise ValueError(f"the output is not floating ({kinds}), so it has no derivative")
+    return split
+
+
+def refuse_nan(split: Split) -> None:
+    """Say where the output is NaN: a derivative there means nothing."""
+    for number, array in enumerate(split.arrays):
+        if np.any(np.isnan(array)):
+            where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
+            raise ValueError(
+                f"the output{'' if split.single else f' {number}'} is NaN at {where}, "
+                "so nothing can be compared here; check at inputs for which it is finite"
+            )
+
+
+def random_grad_outs(split: Split, rng: np.random.Generator) -> Outputs:
+    """A gradient for each floating output.
+
+    Random and never constant: all rows of a softmax sum to 1, so a constant gradient does nothing behind it and would
+    call every backward right.  Sizes lie between 1/2 and 3/2, as an entry close to zero would look at nothing.
+    """
+    return tuple(random_like(output, rng) for output in split.floating)
+
+
+def random_like(output: Array, rng: np.random.Generator) -> Array:
+    """One such gradient, in the output's shape and dtype."""
+    signs = rng.choice([-1.0, 1.0], size=output.shape)
+    return np.asarray(signs * rng.uniform(0.5, 1.5, size=output.shape), dtype=output.dtype)
+
+
+def entries_of(returned: Any) -> list[Any]:
+    """What a backward returned, as a list; one array stands for a tuple of one."""
+    return list(returned) if isinstance(returned, (tuple, list)) else [returned]
+
+
+def not_gradients(returned: Any) -> str | None:
+    """A sentence where what a backward returned is no gradients at all: nothing, or a dict."""
+    if returned is None:
+        return "backward returned None; is its return statement missing?"
+    if isinstance(returned, (dict, set, str)):
+        kind = type(returned).__name__
+        return f"backward returned a {kind}; expected a tuple of gradients, one for each input in the order of forward"
+    return None
+
+
+def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[Array | str | None], str | None]:
+    """Sort what the backward returned by argument.
+
+    Returns
+    -------
+    gradients : list, one entry an argument
+        The gradient as a float64 array, or a sentence on what is wrong with its form, or None for arguments held fixed.
+    fault : str or None
+        What is wrong with the count, in which case no gradient can be told from another and all are held back.
+    """
+    nothing = not_gradients(returned)
+    if nothing is not None:
+        return [None] * len(arguments), nothing
+    entries = entries_of(returned)
+    while len(entries) > len(arguments) and entries[-1] is None:
+        entries.pop()  # of optional inputs that were not given
+    names = ", ".join(argument.name for argument in arguments)
+    needed = max(number for number, argument in enumerate(arguments, start=1) if argument.checked)
+    if not needed <= len(entries) <= len(arguments):
+        wanted = f"{len(arguments)}" if needed == len(arguments) else f"{needed} to {len(arguments)}"
+        fault = (
+            f"backward returned {len(entries)} gradient{'s' * (len(entries) != 1)} for {len(arguments)} "
+            f"input{'s' * (len(arguments) != 1)} ({names}); expected {wanted}: one for each input in order, "
+            "None for integers and booleans, of which trailing ones may be left out"
+        )
+        return [None] * len(arguments), fault
+    entries += [None] * (len(arguments) - len(entries))
+    return [read_gradient(entry, argument) for entry, argument in zip(entries, arguments, strict=True)], None
+
+
+def read_gradient(entry: Any, argument: Argument) -> Array | str | None:
+    """One gradient as a float64 array of the argument's shape, or what is wrong with it."""
+    name, shape = argument.name, argument.shape
+    if argument.held is not None:
+        if entry is None:
+            return None
+        return f"{name} is held fixed ({argument.held}) and has no gradient: expected None, got {describe(entry)}"
+    if entry is None:
+        return f"the gradient of {name} is None, but {name} is floating: expected an array of shape {shape}"
+    array = np.asarray(entry)
+    if array.shape != shape:
+        hint = shape_hint(array.shape, shape)
+        return f"the gradient of {name} has shape {array.shape}: expected {shape}, that of {name}{hint}"
+    if array.dtype != np.float64:
+        return f"the gradient of {name} has dtype {array.dtype}: expected float64, the dtype that {name} was given in"
+    return array.copy()
+
+
+def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """The likely mend for a gradient of the wrong shape, in words, or nothing."""
+    if sorted(got) == sorted(expected):
+        return "; are two axes exchanged?"
+    try:
+        broadcast = np.broadcast_shapes(got, expected) == got
+    except ValueError:
+        return ""
+    return "; sum over the axes along which it was broadcast" if broadcast else ""
+
+
+def describe(entry: Any) -> str:
+    """An array by shape and dtype, anything else by its type."""
+    if isinstance(entry, np.ndarray):
+        return f"an array of shape {entry.shape} and dtype {entry.dtype}"
+    return f"{type(entry).__name__}"

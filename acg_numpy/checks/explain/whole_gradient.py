@@ -1,0 +1,220 @@
+"""What can be seen from the gradients alone: factors, exchanges, axes, sums left out, targets left in."""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, permutations
+
+import numpy as np
+
+from acg_numpy.checks.explain.case import Case, Explanation, largest
+from acg_numpy.checks.explain.named_constants import UNKNOWN, names_of_factor
+from acg_numpy.shapes import Array
+
+MOST_AXES = 5  # beyond these, only exchanges of two axes are tried
+
+
+def from_the_whole(case: Case) -> Iterator[Explanation]:
+    """Explanations by one change of the gradients as a whole."""
+    for family in (nothing_arrives, exchanged_inputs, one_factor, moved_axes, shape_left_over, target_left_in):
+        yield from family(case)
+
+
+def named(case: Case, which: tuple[int, ...]) -> str:
+    """The inputs by name: x; x and y; x, y and z."""
+    names = [case.names[i] for i in which]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def nothing_arrives(case: Case) -> Iterator[Explanation]:
+    """Zeros, or None."""
+    if all(case.submitted[i] is None or not np.any(case.submitted[i]) for i in case.wrong):
+        yield Explanation("zero-gradient", 0.5, 0.0, f"the gradient of {named(case, case.wrong)} is zero throughout")
+
+
+def exchanged_inputs(case: Case) -> Iterator[Explanation]:
+    """The gradient of every wrong input is the right one of another."""
+    if len(case.wrong) < 2:
+        return
+    takes = {}
+    for i in case.wrong:
+        mine = case.submitted[i]
+        takes[i] = [j for j in case.wrong if j != i and mine is not None and case.close(mine, case.right[j])]
+    if all(takes.values()) and {j for found in takes.values() for j in found} == set(case.wrong):
+        message = f"the gradients of {named(case, case.wrong)} stand in each other's place"
+        yield Explanation("swapped-inputs", 0.65, 0.0, message)  # where both are it, a sign is simpler
+
+
+def one_factor(case: Case) -> Iterator[Explanation]:
+    """One constant times the right gradient, for all that are wrong."""
+    if not all(case.fits(i) for i in case.wrong):
+        return
+    submitted = np.concatenate([np.ravel(np.asarray(case.submitted[i])) for i in case.wrong])
+    right = np.concatenate([np.ravel(case.right[i]) for i in case.wrong])
+    factor = fitted(submitted, right)
+    if factor is None or abs(factor) < 1e-9:
+        return
+
+    def left_by(factor: float) -> float:
+        return case.residual([factor * right if i in case.wrong else right for i, right in enumerate(case.right)])
+
+    residual = left_by(factor)
+    if residual > case.tolerance:
+        return
+    whose = f"the gradient of {named(case, case.wrong)}"
+    support = int(np.count_nonzero(right)) - 1
+    if abs(factor + 1) <= case.known_to:
+        yield Explanation("wrong-sign", 0.6, left_by(-1.0), f"{whose} is minus the right one", support=support + 1)
+        return
+    for named_factor in names_of_factor(factor, case):
+        text = f"{whose} is off by {named_factor.text}"
+        known = named_factor.cost < UNKNOWN
+        yield Explanation(named_factor.mistake, named_factor.cost, residual, text, support=support + known)
+
+
+def fitted(target: Array, direction: Array) -> float | None:
+    """The factor of `direction` that comes closest to `target`; None where there is nothing to fit."""
+    square = float(np.vdot(direction, direction))
+    with np.errstate(invalid="ignore", over="ignore"):
+        factor = float(np.vdot(direction, target)) / square if square > 0 else np.nan
+    return factor if np.isfinite(factor) else None
+
+
+def orders(ndim: int) -> Iterator[tuple[int, ...]]:
+    """Orders of axes other than the one they have."""
+    if ndim <= MOST_AXES:
+        yield from (order for order in permutations(range(ndim)) if order != tuple(range(ndim)))
+        return
+    for i, j in combinations(range(ndim), 2):
+        order = list(range(ndim))
+        order[i], order[j] = j, i
+        yield tuple(order)
+
+
+def moved_axes(case: Case) -> Iterator[Explanation]:
+    """Axes exchanged, with the shape or under a shape that hides it."""
+    exchanged, reshaped = [], []
+    for i in case.wrong:
+        mine, right = case.submitted[i], case.right[i]
+        if mine is None or mine.size != right.size or right.ndim < 2:
+            return
+        moved = [np.transpose(right, order) for order in orders(right.ndim)]
+        exchanged.append(any(case.close(mine, other) for other in moved))
+        back = [np.transpose(mine, order) for order in orders(mine.ndim)]
+        flat = [other.reshape(mine.shape) for other in moved]
+        reshaped.append(
+            any(case.close(mine, other) for other in flat)
+            or any(case.close(other.reshape(right.shape), right) for other in back)
+        )
+    whose = f"the gradient of {named(case, case.wrong)}"
+    if all(exchanged):
+        yield Explanation("transposed", 0.8, 0.0, f"{whose} has its axes exchanged")
+    elif all(e or r for e, r in zip(exchanged, reshaped, strict=True)):
+        message = f"{whose} has its numbers in the order of other axes: reshaped where axes had to be exchanged"
+        yield Explanation("reshaped-not-transposed", 0.9, 0.0, message)
+
+
+def shape_left_over(case: Case) -> Iterator[Explanation]:
+    """A shape too large that sums to the right gradient, too small a one that is its sum, or the same numbers."""
+    for i in case.wrong:
+        mine, right = case.submitted[i], case.right[i]
+        if mine is None or mine.shape == right.shape:
+            return
+    found = [sum_left_out(case, i) for i in case.wrong]
+    told = [f for f in found if f is not None]
+    if len(told) == len(found) and len({mistake for mistake, _ in told}) == 1:
+        texts = dict.fromkeys(text for _, text in told)
+        yield Explanation(told[0][0], 0.8, 0.0, f"the gradient of {named(case, case.wrong)} {' and '.join(texts)}")
+
+
+def sum_left_out(case: Case, which: int) -> tuple[str, str] | None:
+    """How a gradient of the wrong shape comes from the right one, if by sums alone."""
+    mine, right = np.asarray(case.submitted[which]), case.right[which]
+    if mine.size == right.size:
+        if case.close(mine.reshape(right.shape), right):
+            return "wrong-shape", f"holds the right numbers in shape {mine.shape} for {right.shape}"
+        return None
+    for count in range(1, mine.ndim + 1):
+        for axes in combinations(range(mine.ndim), count):
+            total = np.sum(mine, axis=axes)
+            if total.size == right.size and case.close(total.reshape(right.shape), right):
+                text = f"is not summed over {axes_text(axes)}, along which the input was broadcast"
+                return "missing-broadcast-sum", text
+    for count in range(1, right.ndim + 1):
+        for axes in combinations(range(right.ndim), count):
+            for reduced in (np.sum(right, axis=axes), np.sum(right, axis=axes, keepdims=True)):
+                if case.close(mine, reduced):
+                    return "wrong-axis", f"is summed over {axes_text(axes)} of the input as well"
+    return None
+
+
+def axes_text(axes: tuple[int, ...]) -> str:
+    """Axis 0; axes 0 and 2."""
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {' and '.join(map(str, axes))}"
+
+
+def target_left_in(case: Case) -> Iterator[Explanation]:
+    """The error is another input, or a one where an integer input points, and nothing else."""
+    if not all(case.fits(i) for i in case.wrong):
+        return
+    differences = [np.asarray(case.submitted[i]) - case.right[i] for i in case.wrong]
+    for name, target in targets(case):
+        shaped = [t for t in target(differences) if t is not None]
+        if len(shaped) < len(differences):
+            continue
+        off = np.concatenate([np.ravel(d) for d in differences])
+        flat = np.concatenate([np.ravel(t) for t in shaped])
+        factor = fitted(off, flat)
+        if factor is None:
+            continue
+        miss = largest(off - factor * flat) / max(
+            max(largest(np.asarray(case.submitted[i])) for i in case.wrong), 1e-300
+        )
+        if miss <= case.tolerance:
+            message = (
+                f"the gradient of {named(case, case.wrong)} is off by {factor:.4g} times {name} and by nothing else: "
+                f"{name} is not subtracted"
+            )
+            yield Explanation("target-not-subtracted", 0.9, miss, message, support=int(np.count_nonzero(flat)) - 1)
+
+
+def targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]], list[Array | None]]]]:
+    """What may be a target: a floating input as it is, an integer one as ones where it points."""
+
+    def as_it_is(value: Array) -> Callable[[list[Array]], list[Array | None]]:
+        return lambda gradients: [value if g.shape == value.shape else None for g in gradients]
+
+    def as_ones(ids: Array) -> Callable[[list[Array]], list[Array | None]]:
+        return lambda gradients: [pointed_at(ids, g.shape) for g in gradients]
+
+    for i, name in enumerate(case.names):
+        if i not in case.wrong and case.values[i].size > 1:
+            yield name, as_it_is(case.values[i])
+    for name, value in case.others.items():
+        if value.dtype.kind in "iu" and value.size:
+            yield name, as_ones(value)
+        elif value.dtype == bool:
+            yield name, as_it_is(value.astype(float))
+
+
+def pointed_at(ids: Array, shape: tuple[int, ...]) -> Array | None:
+    """Ones where the ids point along an axis that the rest of the shape has too many for them."""
+    for axis in range(len(shape)):
+        rest = shape[:axis] + shape[axis + 1 :]
+        if rest == ids.shape and np.all((ids >= 0) & (ids < shape[axis])):
+            ones = np.zeros(shape)
+            np.put_along_axis(ones, np.expand_dims(ids, axis), 1.0, axis)
+            return ones
+    return None
+
+
+def is_target(gradient: Array, case: Case) -> bool:
+    """Whether a gradient is an input that is not wrong, times a number, but for zeros where a mask was."""
+    if np.count_nonzero(gradient) < 2:
+        return False
+    for i, value in enumerate(case.values):
+        if i in case.wrong or value.size < 3 or value.shape != gradient.shape or np.all(value == value.flat[0]):
+            continue
+        kept = np.where(gradient != 0, value, 0.0)
+        factor = fitted(gradient, kept)
+        if factor and largest(gradient - factor * kept) <= 1e-9 * largest(gradient):
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Numeric derivatives, their errors, and the verdict on an analytic gradient: right, wrong or undecided."""

@@ -1,0 +1,405 @@
+"""What is the derivative, when all that can be done is to call the function?
+
+Central differences.  A step h to both sides of one element, the outputs contracted with fixed weights g:
+
+    D(h) = <g, y(x + h) - y(x - h)> / 2h  =  <g, y'> + h^2/6 <g, y'''> + ...  +  rounding / h
+
+The even terms of the Taylor series cancel, so truncation falls with h^2, while the rounding of y, about eps |g| |y|, is
+divided by a smaller and smaller h.  Their sum is least where the two are of a size: h^3 ~ eps, so
+
+    h = eps^(1/3) * max(|x|, 1)
+
+with eps that of the dtype that the outputs come in.  It grows with |x| because x itself is only held to eps |x|, and
+does not shrink below |x| = 1 because most functions change over distances of about 1 there, however small x may be.
+At best this knows a derivative to eps^(2/3), 4e-11 in float64, of |g| |y| / max(|x|, 1).
+
+Where that is not good enough, or an element is in dispute, the same difference is taken at a ladder of steps.  A step
+at which neither neighbour says otherwise is one where neither truncation (from above) nor rounding (from below) is at
+work, so the disagreement with its neighbours is its error, measured and not assumed.
+
+Richardson's extrapolation.  Halve the step: the leading error falls to a quarter, so (4 D(h/2) - D(h)) / 3 is without
+it, and the next combination, with 16, without the one after.  Larger steps can then be taken, at which rounding is
+smaller, and eps^(4/5) and better is reached.  The error is how far an entry of the tableau is from the two that it was
+made of (Ridders 1982), or what rounding alone makes of it, if that is more.
+
+Complex step.  For a function that is analytic, y(x + ih) = y(x) + ih y'(x) + O(h^2): the imaginary part over h is the
+derivative, nothing is subtracted, and h can be so small that the rest is nothing (Squire and Trapp 1998).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from acg_numpy.checks.contract.checked_inputs import Evaluate, Outputs
+from acg_numpy.checks.numeric.perturbations import Surroundings
+from acg_numpy.shapes import Array
+
+Index: TypeAlias = tuple[int, ...]
+
+RATIO = 3.7  # of two steps of a ladder; with a power of 2, the lattice that a cast to float32 leaves looks smooth
+NEIGHBOURS = tuple(RATIO**power for power in (-1, 0, 1))  # a step and one either side
+LADDER = tuple(RATIO**power for power in range(-4, 5))  # h / 187 to 187 h
+FINE = tuple(RATIO**power for power in range(-9, -3))  # below the ladder, for a last look
+LEVELS = 6  # of Richardson's tableau
+FIRST = 2.0**-6  # its largest step, in units of max(|x|, 1)
+TINY = 2.0**-200  # the complex step, in the same units
+
+
+class Difference(NamedTuple):
+    """A derivative with what it may be off by."""
+
+    derivative: float
+    error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """Derivatives with what they may be off by, element by element."""
+
+    derivative: Array
+    error: Array
+
+    def at(self, chosen: Any) -> "Differences":
+        """Those of some elements."""
+        return Differences(self.derivative[chosen], self.error[chosen])
+
+    def replaced(self, chosen: Any, others: "Differences") -> "Differences":
+        """With other ones for some elements."""
+        derivative, error = self.derivative.copy(), self.error.copy()
+        derivative[chosen], error[chosen] = others.derivative, others.error
+        return Differences(derivative, error)
+
+
+Slope: TypeAlias = Callable[[Array, Array, Array], Differences]
+"""From the numbers of some lines through the point, and how far up and down each to go, to the difference quotients."""
+
+
+def best_step(x: Any, eps: float) -> Any:
+    """Where truncation and rounding of a central difference balance: eps^(1/3) * max(|x|, 1).
+
+    Examples
+    --------
+    >>> round(best_step(0.0, 2.0**-52), 8), round(best_step(-1000.0, 2.0**-52), 5)
+    (6.06e-06, 0.00606)
+    """
+    step = eps ** (1 / 3) * np.maximum(np.abs(x), 1.0)
+    return float(step) if np.ndim(step) == 0 else step
+
+
+def resolution_of(outputs: Outputs) -> float:
+    """The machine epsilon of the coarsest dtype among the outputs."""
+    return max(float(np.finfo(output.dtype).eps) for output in outputs)
+
+
+def slopes(here: Surroundings, which: int, flats: Array, ups: Array, downs: Array) -> Differences:
+    """(<g, y(x + up)> - <g, y(x - down)>) / (up + down), for n elements of one input at once.
+
+    Outputs that did not move at all add neither to the derivative nor to its error; differences are taken output by
+    output, before they are weighed and summed, so what large outputs round off does not drown what small ones do.
+
+    Parameters
+    ----------
+    here : Surroundings
+    which : int
+        The input.
+    flats : int array, shape (n,)
+        Which of its elements, in C order.
+    ups, downs : arrays, shape (n,)
+
+    Returns
+    -------
+    Differences, shape (n,)
+        The error is that of rounding alone: one unit in the last place of every output that moved, and if none did,
+        of the largest.
+    """
+    x = np.ravel(here.values[which])[flats]
+    widths = (x + ups) - (x - downs)  # as the two floats really stand apart
+    if np.any(downs):
+        both = here.moved(which, np.concatenate([flats, flats]), np.concatenate([ups, -downs]))
+    else:  # the point itself, which is one and the same for all
+        above, point = here.moved(which, flats, ups), here.evaluate(here.values)
+        both = tuple(np.concatenate([a, np.broadcast_to(p, a.shape)]) for a, p in zip(above, point, strict=True))
+    return quotients(both, here.grad_outs, widths)
+
+
+def quotients(both: Outputs, grad_outs: Outputs, widths: Array) -> Differences:
+    """Difference quotients, from the outputs at n points above and then at n points below."""
+    n = len(widths)
+    change, noise, loudest = np.zeros(n), np.zeros(n), np.zeros(n)
+    for values, weight in zip(both, grad_outs, strict=True):
+        above, below = values[:n], values[n:]
+        axes = tuple(range(1, above.ndim))
+        moved = above != below  # also keeps inf - inf out
+        with np.errstate(invalid="ignore", over="ignore"):
+            size = np.maximum(np.abs(above), np.abs(below)) * np.abs(weight) * float(np.finfo(above.dtype).eps)
+            apart = weight * (above.astype(np.float64) - below)
+        change += np.sum(apart, axis=axes, where=moved)
+        noise += np.sum(size, axis=axes, where=moved)
+        loudest = np.maximum(loudest, np.max(size, axis=axes, initial=0.0, where=np.isfinite(size)))
+    return Differences(change / widths, np.where(noise > 0, noise, loudest) / np.abs(widths))
+
+
+def central(here: Surroundings, which: int, flats: Array, steps: Array) -> Differences:
+    """Central differences of n elements of one input, each with its step."""
+    return slopes(here, which, flats, steps, steps)
+
+
+def central_difference(
+    evaluate: Evaluate, inputs: Sequence[Any], which: int, index: Index, grad_outs: Outputs, step: float
+) -> Difference:
+    """Move one element of one input by `step` to both sides, and see what <grad_outs, outputs> does.
+
+    Parameters
+    ----------
+    evaluate : callable
+        Takes the list of inputs, returns a tuple of floating arrays.  It must not change what it is given.
+    inputs : sequence
+        The point; `inputs[which]` is a float64 array.
+    which, index : int, tuple of int
+        The input and its element.
+    grad_outs : tuple of arrays
+        Weights, one array of its shape for each output.
+    step : float
+
+    Returns
+    -------
+    Difference
+        The error is that of rounding alone.
+
+    Examples
+    --------
+    >>> square = lambda inputs: (inputs[0] ** 2,)
+    >>> x, g = np.array([3.0, 4.0]), np.array([1.0, 10.0])
+    >>> round(central_difference(square, [x], 0, (1,), (g,), step=1e-5).derivative, 6)  # 10 * 2 * 4
+    80.0
+    """
+    flat = np.ravel_multi_index(index, np.shape(inputs[which])) if index else 0
+    found = central(Surroundings(evaluate, inputs, grad_outs), which, np.array([flat]), np.array([step]))
+    return Difference(float(found.derivative[0]), float(found.error[0]))
+
+
+def agreed(found: Differences) -> Differences:
+    """Of differences at ascending steps, along a last axis, the one that its neighbours agree with best.
+
+    The outermost two serve as neighbours only.  Its error is its rounding plus the distance to the farther of its two
+    neighbours; inf where nothing finite was found.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        gaps = np.abs(np.diff(found.derivative, axis=-1))
+        errors = found.error[..., 1:-1] + np.maximum(gaps[..., :-1], gaps[..., 1:])
+    errors = np.where(np.isfinite(errors), errors, np.inf)
+    best = np.argmin(errors, axis=-1, keepdims=True)
+    return Differences(
+        np.take_along_axis(found.derivative[..., 1:-1], best, axis=-1)[..., 0],
+        np.take_along_axis(errors, best, axis=-1)[..., 0],
+    )
+
+
+def agreed_difference(
+    difference_at: Callable[[float], Difference], step: float, ladder: Sequence[float] = LADDER
+) -> Difference:
+    """Take the difference at each step of a ladder, and return the one its neighbours agree with best.
+
+    Parameters
+    ----------
+    difference_at : callable
+        From a step to the difference there.
+    step : float
+    ladder : sequence of float, at least three
+        Multiples of `step`, ascending.
+
+    Returns
+    -------
+    Difference
+        As `agreed` gives it.
+
+    Examples
+    --------
+    >>> def wave(step):  # d/dx of sin(1000 x) at 0, whose default step is too long
+    ...     return Difference(float(np.sin(1000 * step) / step), 2e-16 / step)
+    >>> round(wave(6e-6).derivative, 3), round(agreed_difference(wave, 6e-6).derivative, 3)
+    (999.994, 1000.0)
+    """
+    derivatives, roundings = np.array([difference_at(step * multiple) for multiple in ladder]).T
+    found = agreed(Differences(derivatives, roundings))
+    return Difference(float(found.derivative), float(found.error))
+
+
+def by_elements(here: Surroundings, which: int, flats: Array) -> Slope:
+    """Difference quotients along some elements of an input."""
+    return lambda lines, ups, downs: slopes(here, which, flats[lines], ups, downs)
+
+
+def by_directions(here: Surroundings, which: int, directions: Array) -> Slope:
+    """Difference quotients along directions of an input, an array of its shape each."""
+
+    def slope(lines: Array, ups: Array, downs: Array) -> Differences:
+        both = here.along(which, directions[np.concatenate([lines, lines])], np.concatenate([ups, -downs]))
+        return quotients(both, here.grad_outs, ups + downs)
+
+    return slope
+
+
+def on_ladder(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array | None = None) -> Differences:
+    """For n lines the agreed differences on a ladder of multiples of each one's step.
+
+    `noise`, where given, is what <g, y> is uncertain by near the point; over the step it adds to a rung's error.
+    """
+    rungs = steps[:, None] * np.asarray(ladder)
+    each = np.ravel(rungs)
+    found = slope(np.repeat(np.arange(len(steps)), len(ladder)), each, each)
+    error = found.error.reshape(rungs.shape)
+    if noise is not None:
+        error = error + noise[:, None] / rungs
+    return agreed(Differences(found.derivative.reshape(rungs.shape), error))
+
+
+def noise_near(slope: Slope, steps: Array) -> Array:
+    """How far <g, y> is from smooth over a few tiny steps, along n lines.
+
+    A parabola is fitted to the values at nine points, so close together that any smooth function is one; what it
+    misses is rounding, all of it, also what is hidden inside the function.
+    """
+    offsets = np.array([-4.1, -2.7, -1.9, -0.83, 0.71, 1.6, 3.1, 4.4])
+    shifts = steps[:, None] / 16 * offsets
+    ups = np.ravel(shifts)
+    found = slope(np.repeat(np.arange(len(steps)), len(offsets)), ups, np.zeros(ups.size))
+    changes = found.derivative.reshape(shifts.shape) * shifts
+    basis = np.stack([offsets, offsets**2], axis=1)
+    with np.errstate(invalid="ignore"):
+        missed = changes - changes @ np.linalg.pinv(basis).T @ basis.T
+    noise = np.max(np.abs(missed), axis=1)
+    return np.where(np.isfinite(noise), noise, np.inf)
+
+
+def one_sided(slope: Slope, steps: Array) -> tuple[Differences, Differences]:
+    """The differences along n lines from the point to a step above it, and from a step below."""
+    lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
+    return slope(lines, steps, nothing), slope(lines, nothing, steps)
+
+
+def at_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
+    """On which of n lines left and right derivatives differ, with the analytic value between them.
+
+    At a kink the two stay apart however small the step; elsewhere they come together with it.  `sides` are the
+    differences at the steps themselves.
+    """
+    (right, left), (right_, left_) = sides, one_sided(slope, steps / 16)
+    with np.errstate(invalid="ignore"):
+        far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
+        size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))
+        stays = (near > 0.5 * far) & (near > 1e-4 * size) & (near > 100 * (right_.error + left_.error))
+        low = np.minimum(right_.derivative, left_.derivative) - 1e-3 * near
+        high = np.maximum(right_.derivative, left_.derivative) + 1e-3 * near
+        found: Array = stays & (low <= analytic) & (analytic <= high)
+    return found
+
+
+def beside_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
+    """Which of n lines have a kink within a step on one side, and for analytic value the slope on this side of it.
+
+    Closer to the point than the ladder reaches, and all along the other side, the slope is one; across the kink it is
+    another.  Such a kink is between the rungs: most of them mix the two slopes, and agree with each other on that.
+    Most lines have no kink: on them the two sides are alike, and no finer step is taken.
+    """
+    right, left = sides
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(right.derivative - left.derivative)
+        size = np.maximum(np.abs(right.derivative), np.abs(left.derivative))
+        found: Array = (apart > 1e-4 * size) & (apart > 100 * (right.error + left.error))
+        broken = np.flatnonzero(found)
+        if broken.size:
+            fine = on_ladder(lambda lines, *steps: slope(broken[lines], *steps), steps[broken], FINE).derivative
+            off = np.minimum(np.abs(right.derivative[broken] - fine), np.abs(left.derivative[broken] - fine))
+            give = 1e-3 * apart[broken]
+            found[broken] = (off <= give) & (np.abs(analytic[broken] - fine) <= give)
+    return found
+
+
+def richardson(here: Surroundings, which: int, flats: Array, eps: float, first: float | None = None) -> Differences:
+    """Extrapolated central differences of n elements, each from the entry of its tableau that is known best.
+
+    `first` is the largest step, if it is not to be chosen.
+
+    Examples
+    --------
+    >>> here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
+    >>> found = richardson(here, 0, np.array([0, 1]), 2.0**-52)
+    >>> bool(np.all(np.abs(found.derivative - [1.0, np.e]) < 1e-12)), bool(np.all(found.error < 1e-10))
+    (True, True)
+    """
+    x = np.ravel(here.values[which])[flats]
+    balance = (eps / 2.0**-52) ** (1 / (2 * LEVELS + 1))  # h^(2 LEVELS) of truncation is left, and eps / h of rounding
+    longest = FIRST * np.maximum(np.abs(x), 1.0) * balance
+    steps = longest if first is None else np.full(len(flats), first)
+    halves = 0.5 ** np.arange(LEVELS)
+    found = central(here, which, np.repeat(flats, LEVELS), np.ravel(steps[:, None] * halves))
+    tableau = found.derivative.reshape(len(flats), LEVELS)
+    rounding = found.error.reshape(len(flats), LEVELS)
+    best, error = np.full(len(flats), np.nan), np.full(len(flats), np.inf)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for order in range(1, LEVELS):
+            weight = 4.0**order
+            refined = (weight * tableau[:, 1:] - tableau[:, :-1]) / (weight - 1)
+            rounding = (weight * rounding[:, 1:] + rounding[:, :-1]) / (weight - 1)
+            gap = np.maximum(np.abs(refined - tableau[:, 1:]), np.abs(refined - tableau[:, :-1])) + rounding
+            gap = np.where(np.isfinite(gap), gap, np.inf)
+            column = np.argmin(gap, axis=1)
+            rows = np.arange(len(flats))
+            better = gap[rows, column] < error
+            best = np.where(better, refined[rows, column], best)
+            error = np.where(better, gap[rows, column], error)
+            tableau = refined
+    anchor = central(here, which, flats, np.atleast_1d(best_step(x, eps)))  # a wave longer steps would have jumped over
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(best - anchor.derivative) - 10 * anchor.error - 1e-7 * np.abs(best)
+    return Differences(best, np.where(apart > 0, np.maximum(error, apart), error))
+
+
+def complex_step(here: Surroundings, which: int, flats: Array) -> Differences | None:
+    """Im y(x + ih) / h for n elements, h tiny; None where the function has no use for complex numbers.
+
+    Examples
+    --------
+    >>> here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
+    >>> complex_step(here, 0, np.array([0, 1])).derivative.round(15)
+    array([1.        , 2.71828183])
+    """
+    x = np.ravel(here.values[which])[flats]
+    steps = TINY * np.maximum(np.abs(x), 1.0)
+    try:
+        with np.errstate(all="ignore"):
+            found = here.moved(which, flats, 1j * steps)
+    except Exception:  # whatever a function says to complex numbers
+        return None
+    derivative, error = np.zeros(len(flats)), np.zeros(len(flats))
+    for values, weight in zip(found, here.grad_outs, strict=True):
+        if values.dtype.kind != "c" or values.shape[1:] != weight.shape:
+            return None
+        axes = tuple(range(1, values.ndim))
+        each = weight * (values.imag / np.reshape(steps, (-1,) + (1,) * (values.ndim - 1)))
+        derivative += np.sum(each, axis=axes)
+        error += 8 * float(np.finfo(values.dtype).eps) * np.sum(np.abs(each), axis=axes)
+    return Differences(derivative, error)
+
+
+def direction_steps(x: Array, directions: Array, eps: float) -> Array:
+    """The step along each of n directions of an input, by which an element moves about as far as it would alone."""
+    usual = best_step(np.sqrt(np.mean(x * x)) if x.size else 0.0, eps)
+    squares = np.reshape(directions, (len(directions), -1)) ** 2
+    return np.asarray(usual / np.sqrt(np.mean(squares, axis=1)) if x.size else np.full(len(directions), usual))
+
+
+def directional(here: Surroundings, which: int, directions: Array, eps: float, ladder: Sequence[float]) -> Differences:
+    """Derivatives of <g, y> along n directions of one input, agreed on a ladder of steps.
+
+    Examples
+    --------
+    >>> here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
+    >>> directional(here, 0, np.array([[1.0, 0.0], [1.0, 1.0]]), 2.0**-52, NEIGHBOURS).derivative.round(7)
+    array([1.       , 3.7182818])
+    """
+    steps = direction_steps(here.values[which], directions, eps)
+    return on_ladder(by_directions(here, which, directions), steps, ladder)

@@ -1,0 +1,113 @@
+"""Holding a gradient against derivatives along random directions: the cost does not depend on its size.
+
+A direction v in which every element takes part turns a gradient into one number, sum(v * gradient), and so does a
+difference of the function along v.  One wrong element shows in all of them; which element it is does not.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.checks.contract.checked_inputs import Argument
+from acg_numpy.checks.numeric.differences import (
+    FINE,
+    LADDER,
+    NEIGHBOURS,
+    Differences,
+    Slope,
+    at_kinks,
+    by_directions,
+    direction_steps,
+    noise_near,
+    on_ladder,
+    one_sided,
+)
+from acg_numpy.checks.numeric.perturbations import Surroundings
+from acg_numpy.checks.numeric.verdicts import MARGIN, InputComparison, Tolerance, Verdict, verdicts_on
+from acg_numpy.shapes import Array
+
+DIRECTIONS = 4  # for each input
+
+
+class Along(NamedTuple):
+    """Derivatives along some directions of one input, and how to take better ones.
+
+    Attributes
+    ----------
+    argument : Argument
+    directions : array, shape (n, *argument.shape)
+    slope, steps : Slope, array of shape (n,)
+    numeric : Differences
+    eps : float
+        The resolution of the outputs.
+    """
+
+    argument: Argument
+    directions: Array
+    slope: Slope
+    steps: Array
+    numeric: Differences
+    eps: float
+
+
+def taken_along(here: Surroundings, which: int, argument: Argument, eps: float, rng: np.random.Generator) -> Along:
+    """Draw directions of an input, in each of which every element takes part, and take derivatives along them."""
+    shape = (DIRECTIONS, *argument.shape)
+    directions = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
+    slope, steps = by_directions(here, which, directions), direction_steps(argument.value, directions, eps)
+    return Along(argument, directions, slope, steps, on_ladder(slope, steps, NEIGHBOURS), eps)
+
+
+def settled(along: Along, gradient: Array, largest: float, least: float, tolerance: Tolerance) -> InputComparison:
+    """Compare one input: a ladder of steps where the first three leave doubt, and a look for kinks and for noise
+    before anything is called wrong.
+
+    Parameters
+    ----------
+    along : Along
+    gradient : array
+    largest : float
+        The largest derivative along any direction of any input.
+    least : float
+        What rounding may do to one element of a right gradient, over a margin.
+    tolerance : Tolerance
+    """
+    argument, directions, slope, steps, numeric, eps = along
+    each = np.reshape(directions * gradient, (len(directions), -1))
+    with np.errstate(invalid="ignore"):
+        analytic = np.sum(each, axis=1)
+        scale = np.maximum(np.sum(np.abs(each), axis=1), largest)
+    loud = slope(np.arange(len(steps)), steps, steps).error * eps ** (-2 / 3)  # about |g| |y| / max(|x|, 1)
+    scale = np.maximum(np.where(np.isfinite(scale), scale, largest), loud)
+
+    def judged(numeric: Differences) -> Array:
+        return verdicts_on(analytic, numeric, scale, eps, tolerance)
+
+    verdicts, kink = judged(numeric), np.zeros(len(steps), dtype=bool)
+    if np.any((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED)):
+        numeric = on_ladder(slope, steps, LADDER)
+        verdicts = judged(numeric)
+    if np.any(verdicts == Verdict.WRONG):
+        kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic, one_sided(slope, steps))
+        noise = np.maximum(noise_near(slope, steps), least / MARGIN)
+        numeric = on_ladder(slope, steps, LADDER, noise)
+        fine = on_ladder(slope, steps, FINE)  # a kink may lie between the steps of the ladder
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(fine.derivative - numeric.derivative)
+            contradict = apart > MARGIN * (fine.error + numeric.error)
+        error = np.where(contradict, apart, np.maximum(numeric.error, least * np.sqrt(gradient.size)))
+        numeric = Differences(numeric.derivative, error)
+        verdicts = np.where(kink, Verdict.UNDECIDED, judged(numeric))
+    return InputComparison(
+        argument.name,
+        argument.shape,
+        analytic=analytic,
+        numeric=numeric.derivative,
+        error=numeric.error,
+        wrong=verdicts == Verdict.WRONG,
+        undecided=verdicts == Verdict.UNDECIDED,
+        zero=verdicts == Verdict.ZERO,
+        scale=largest,
+        kink=kink,
+        directions=directions,
+    )

@@ -1,0 +1,221 @@
+"""How does a report read, in a terminal and in a notebook?"""
+
+import textwrap
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acg_numpy.checks.numeric.verdicts import InputComparison
+from acg_numpy.shapes import Array
+from acg_numpy.text import count, name_list, wrapped
+
+if TYPE_CHECKING:
+    from acg_numpy.checks.report.report import GradientReport, WorstElement
+
+HEADINGS = ("", "input", "shape", "right", "wrong", "undecided", "largest", "relative error")
+INDENT = " " * 11
+MOST_OTHERS = 3  # explanations shown beside the likeliest
+CONTEXT = 6  # how much of a row is shown around its worst element
+
+
+def verdict_line(report: "GradientReport") -> str:
+    """One sentence: what was checked and how it came out."""
+    undecided = f"; {count(report.undecided, 'element')} undecided" if report.undecided else ""
+    if report.passed:
+        return f"{report.title}: passed{undecided}"
+    reasons = [f"{name_list(wrong)} wrong" for wrong in [wrong_inputs(report)] if wrong]
+    if report.faults:
+        reasons.append("not in the form expected")
+    if report.nothing_decided:
+        reasons.append("nothing could be decided, the numeric derivative is too coarse here")
+    if not reasons:
+        wrong = wrong_inputs(report.second_order) if report.second_order else []
+        reasons.append(f"at second order {name_list(wrong)} wrong" if wrong else "at second order")
+    return f"{report.title}: FAILED, {' and '.join(reasons)}{undecided}"
+
+
+def wrong_inputs(report: "GradientReport") -> list[str]:
+    """The names of inputs with a wrong element."""
+    return [comparison.name for comparison in report.comparisons if comparison.num_wrong]
+
+
+def table_rows(report: "GradientReport") -> list[tuple[str, ...]]:
+    """One row of cells an input, under `HEADINGS`; where nothing was compared, the fourth and last cell says why."""
+    return [table_row(comparison) for comparison in report.comparisons]
+
+
+def table_row(comparison: InputComparison) -> tuple[str, ...]:
+    """The cells of one input."""
+    mark = "" if comparison.passed else "x"
+    shape = "" if comparison.held == "None" else str(comparison.shape)
+    if comparison.directions is not None:
+        shape += f", {len(comparison.directions)} directions"
+    head = (mark, comparison.name, shape)
+    analytic, numeric = comparison.analytic, comparison.numeric
+    if comparison.fault is not None:
+        return (*head, "not compared, see below")
+    if analytic is None or numeric is None or comparison.undecided is None:
+        return (*head, f"held fixed ({comparison.held})" if comparison.held else "not compared")
+    decided = ~comparison.undecided
+    largest = f"{np.max(np.abs(analytic)):.3g}" if analytic.size else ""
+    off = f"{np.max(comparison.relative_error[decided]):.1e}" if np.any(decided) else ""
+    counts = (comparison.num_right, comparison.num_wrong, comparison.num_undecided)
+    return (*head, *(f"{number or '.'}" for number in counts), largest, off)
+
+
+def worst_lines(report: "GradientReport", worst: "WorstElement") -> list[str]:
+    """The worst element: where it sits, both values, and the row it stands in."""
+    source = report if worst.order == report.order or report.second_order is None else report.second_order
+    comparison = source.per_input[worst.input]
+    analytic, numeric, error = comparison.analytic, comparison.numeric, comparison.error
+    if analytic is None or numeric is None or error is None:
+        return []
+    of_order = " at second order" if worst.order == 2 else ""
+    at = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
+    where = f"worst element: {worst.input}{at}{of_order}"
+    if comparison.directions is not None:
+        where = f"worst direction of {worst.input}: number {worst.index[0]}{of_order}"
+    lines = [
+        where,
+        f"    your gradient       {worst.analytic: .8g}",
+        f"    numeric derivative  {worst.numeric: .8g}  (give or take {error[worst.index]:.1g})",
+        f"    absolute error {worst.absolute_error:.2g}, relative error {worst.relative_error:.2g}",
+    ]
+    if worst.index and comparison.directions is None and comparison.shape[-1] > 1:
+        start = max(0, min(worst.index[-1] - CONTEXT // 2, comparison.shape[-1] - CONTEXT))
+        part = slice(start, start + CONTEXT)
+        stop = min(start + CONTEXT, comparison.shape[-1])
+        columns = ":" if stop - start == comparison.shape[-1] else f"{start}:{stop}"
+        row = ", ".join([*map(str, worst.index[:-1]), columns])
+        lines += [
+            f"  its row, {worst.input}[{row}]",
+            f"    your gradient       {numbers(analytic[worst.index[:-1]][part])}",
+            f"    numeric derivative  {numbers(numeric[worst.index[:-1]][part])}",
+        ]
+    return lines
+
+
+def as_text(report: "GradientReport") -> str:
+    """The report for a terminal."""
+    lines = [verdict_line(report), f"({report.settings})", ""]
+    lines += text_table(table_rows(report))
+    if report.second_order is not None:
+        lines += ["", "gradient of the gradient, <grads, random>, with respect to:"]
+        lines += text_table(table_rows(report.second_order))
+    for fault in all_faults(report):
+        lines += ["", *wrapped(fault, "fault: ")]
+    worst = report.worst
+    if worst is not None and not report.passed:
+        lines += ["", *worst_lines(report, worst)]
+    lines += diagnosis_lines(report)
+    for note in all_notes(report):
+        lines += ["", *wrapped(note, "note: ")]
+    lines += blind_spot_lines(report)
+    return "\n".join(lines)
+
+
+def diagnosis_lines(report: "GradientReport") -> list[str]:
+    """The likeliest mistake in full, the others in a line each."""
+    if not report.diagnoses:
+        return []
+    best, *others = report.diagnoses
+    lines = ["", *wrapped(f"{best.mistake} (confidence {best.confidence:.2f})", "diagnosis: ")]
+    lines += [*wrapped(f"{best.message}.", INDENT), *wrapped(f"Evidence: {best.evidence}.", INDENT)]
+    for other in others[:MOST_OTHERS]:
+        lines += wrapped(f"{other.mistake} ({other.confidence:.2f}): {other.message}; {other.evidence}", "       or: ")
+    if len(others) > MOST_OTHERS:
+        lines.append(f"{INDENT}and {count(len(others) - MOST_OTHERS, 'less likely explanation')}")
+    return lines
+
+
+def blind_spot_lines(report: "GradientReport") -> list[str]:
+    """What a passed check could not have seen."""
+    if not report.blind_spots:
+        return []
+    lines = ["", "blind spots, mistakes that would have passed at these inputs:"]
+    for spot in report.blind_spots:
+        lines += textwrap.wrap(
+            f"{spot.mistake}: {spot.message}; {spot.remedy}", width=100, initial_indent="  - ", subsequent_indent="    "
+        )
+    return lines
+
+
+def findings_html(report: "GradientReport") -> list[str]:
+    """Diagnoses and blind spots for a notebook."""
+    parts = []
+    if report.diagnoses:
+        items = [
+            f"<li><strong>{escape(d.mistake)}</strong> (confidence {d.confidence:.2f}): {escape(d.message)}. "
+            f"<small>Evidence: {escape(d.evidence)}.</small></li>"
+            for d in report.diagnoses[: MOST_OTHERS + 1]
+        ]
+        parts.append(f"<p><strong>diagnosis</strong></p><ol>{''.join(items)}</ol>")
+    if report.blind_spots:
+        items = [
+            f"<li><strong>{escape(s.mistake)}</strong>: {escape(s.message)}; {escape(s.remedy)}</li>"
+            for s in report.blind_spots
+        ]
+        parts.append(f"<p>blind spots, mistakes that would have passed at these inputs</p><ul>{''.join(items)}</ul>")
+    return parts
+
+
+def as_html(report: "GradientReport") -> str:
+    """The report for a notebook; everything that came from outside is escaped."""
+    parts = [f"<p><strong>{escape(verdict_line(report))}</strong><br><small>{escape(report.settings)}</small></p>"]
+    parts.append(html_table(table_rows(report)))
+    if report.second_order is not None:
+        parts.append("<p>gradient of the gradient, with respect to:</p>")
+        parts.append(html_table(table_rows(report.second_order)))
+    parts += [f"<p><strong>fault:</strong> {escape(fault)}</p>" for fault in all_faults(report)]
+    worst = report.worst
+    if worst is not None and not report.passed:
+        parts.append(f"<pre>{escape(chr(10).join(worst_lines(report, worst)))}</pre>")
+    parts += [f"<p><em>note:</em> {escape(note)}</p>" for note in all_notes(report)]
+    parts += findings_html(report)
+    return f"<div class='acg-gradient-report'>{''.join(parts)}</div>"
+
+
+def text_table(rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns padded to their widest full cell; numbers to the right, a lone reason left as it is."""
+    full = [HEADINGS, *(row for row in rows if len(row) == len(HEADINGS))]
+    widths = [max(len(row[column]) for row in full) for column in range(len(HEADINGS))]
+    widths[:3] = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(3)]
+
+    def line(row: tuple[str, ...]) -> str:
+        left = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
+        short = len(row) < len(HEADINGS)
+        right = [row[3]] if short else [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
+        return "  ".join([*left, *right]).rstrip()
+
+    return [line(HEADINGS), *map(line, rows)]
+
+
+def html_table(rows: list[tuple[str, ...]]) -> str:
+    """The same cells as a table element."""
+
+    def line(row: tuple[str, ...], tag: str) -> str:
+        spans = ["" for _ in row]
+        if len(row) < len(HEADINGS):
+            spans[-1] = f" colspan='{len(HEADINGS) - len(row) + 1}'"
+        cells = (f"<{tag}{span}>{escape(cell)}</{tag}>" for cell, span in zip(row, spans, strict=True))
+        return f"<tr>{''.join(cells)}</tr>"
+
+    marked = [("✗" if row[0] else "", *row[1:]) for row in rows]  # beside an input called x, an x is no mark
+    body = "".join(line(row, "td") for row in marked)
+    return f"<table><thead>{line(HEADINGS, 'th')}</thead><tbody>{body}</tbody></table>"
+
+
+def all_faults(report: "GradientReport") -> tuple[str, ...]:
+    """Faults of form at both orders."""
+    return report.faults + (report.second_order.faults if report.second_order else ())
+
+
+def all_notes(report: "GradientReport") -> tuple[str, ...]:
+    """Notes at both orders."""
+    return report.notes + (report.second_order.notes if report.second_order else ())
+
+
+def numbers(row: Array) -> str:
+    """A row of numbers in columns."""
+    return " ".join(f"{value:>11.4g}" for value in row)

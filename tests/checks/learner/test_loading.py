@@ -1,0 +1,276 @@
+"""A learner's file is run and checked, and whatever breaks in it is told by place."""
+
+import textwrap
+
+import numpy as np
+import pytest
+
+from acg_numpy.checks.learner.errors import LearnerError, Place, described, nearest
+from acg_numpy.checks.learner.loading import check_learner, draw_own_inputs, load_learner
+from acg_numpy.checks.learner.loading import loading as learners
+
+SQUARE = """
+import numpy as np
+
+def forward(x):
+    return x * x, x
+
+def backward(grad_out, x):
+    return 2 * x * grad_out
+"""
+
+
+def written(folder, source, name="mine.py"):
+    path = folder / name
+    path.write_text(textwrap.dedent(source), encoding="utf-8")
+    return path
+
+
+def test_a_pair_in_a_file_is_checked(tmp_path):
+    learner = load_learner(written(tmp_path, SQUARE))
+    report = check_learner(learner, (np.array([1.0, -2.0]),))
+    assert report.passed
+    assert list(report.per_input) == ["x"]
+
+
+def test_functions_have_the_names_that_are_asked_for(tmp_path):
+    path = written(tmp_path, SQUARE.replace("def forward", "def up").replace("def backward", "def down"))
+    assert load_learner(path, "up", "down").forward.__name__ == "up"
+    with pytest.raises(LearnerError, match="there is no forward; its functions are up, down"):
+        load_learner(path)
+
+
+def test_a_file_with_one_function_lacks_the_other_and_with_two_it_may_be_said_which(tmp_path):
+    def mend(source):
+        with pytest.raises(LearnerError) as caught:
+            load_learner(written(tmp_path, source), "up", "down")
+        return caught.value.mend
+
+    assert mend("def ahead(x):\n    return x, x\n") == "define up"
+    assert mend(SQUARE) == f"say which to check: {tmp_path / 'mine.py'}:FORWARD,BACKWARD"
+
+
+@pytest.mark.parametrize("source", ["def forward(x:\n", "x = 1\0"], ids=["a bracket left open", "a null byte"])
+def test_what_is_not_python_is_told_with_its_file(tmp_path, source):
+    path = written(tmp_path, source)
+    with pytest.raises(LearnerError) as caught:
+        load_learner(path)
+    assert caught.value.place.file == path
+
+
+def test_files_beside_it_can_be_imported_and_are_told_by_their_own_line(tmp_path):
+    written(tmp_path, "def twice(x):\n    return x[5] * 2\n", "beside_it.py")
+    path = written(
+        tmp_path, SQUARE.replace("import numpy as np", "from beside_it import twice").replace("2 * x", "twice(x)")
+    )
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(path), (np.ones(3),))
+    assert caught.value.place.file == tmp_path / "beside_it.py"
+    assert caught.value.place.line == 2
+    assert caught.value.what.startswith("in twice: IndexError")
+
+
+def test_a_file_beside_it_that_is_not_python_is_told_with_its_own_line(tmp_path):
+    written(tmp_path, "x = 1\ny = (\n", "beside_broken.py")
+    with pytest.raises(LearnerError) as caught:
+        load_learner(written(tmp_path, "import beside_broken\n"))
+    assert str(caught.value) == (
+        f"{tmp_path / 'beside_broken.py'}:2: SyntaxError: '(' was never closed\n"
+        "    y = (\n"
+        "Mend: look at this line, and at the end of the one above"
+    )
+
+
+def test_what_is_imported_and_no_text_at_all_is_told_with_the_line_that_imports_it(tmp_path):
+    written(tmp_path, "x = 1\0", "beside_no_text.py")
+    path = written(tmp_path, "import beside_no_text\n")
+    with pytest.raises(LearnerError) as caught:
+        load_learner(path)
+    told, source = str(caught.value).splitlines()
+    assert told.startswith(f"{path}:1: while the file was run: ")
+    assert "null bytes" in told
+    assert source == "    import beside_no_text"
+
+
+EVALUATED = {
+    "not Python": (
+        'eval("x * (x")',
+        "SyntaxError: '(' was never closed (<string>, line 1)",
+        "Mend: at this line x is (2,) float64",
+    ),
+    "no literal": (
+        'ast.literal_eval("(1")',
+        "SyntaxError: '(' was never closed (<unknown>, line 1)",
+        "Mend: at this line x is (2,) float64",
+    ),
+    "an unknown name": (
+        'eval("scale * 2")',
+        "NameError: name 'scale' is not defined",
+        "Mend: define it above, or import it",
+    ),
+}
+
+
+@pytest.mark.parametrize("formula", EVALUATED)
+def test_what_breaks_in_a_string_that_is_evaluated_is_told_with_the_line_that_evaluates_it(
+    tmp_path, monkeypatch, formula
+):
+    expression, what, mend = EVALUATED[formula]
+    path = written(tmp_path, SQUARE.replace("numpy as np", "ast").replace("x * x, x", f"{expression}, x"))
+    monkeypatch.chdir(tmp_path)  # a string is in no folder, not even in the one that the check is run in
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(path), (np.ones(2),))
+    assert str(caught.value).splitlines() == [
+        f"{path}:5: in forward: {what}",
+        f"    return {expression}, x",
+        mend,
+    ]
+
+
+def test_a_syntax_error_that_a_function_raises_itself_is_told_with_its_line(tmp_path):
+    path = written(tmp_path, SQUARE.replace("return 2 * x * grad_out", 'raise SyntaxError("no formula")'))
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(path), (np.ones(2),))
+    assert str(caught.value) == f'{path}:8: in backward: SyntaxError: no formula\n    raise SyntaxError("no formula")'
+
+
+def test_what_a_forward_imports_and_what_is_missing_there_is_told(tmp_path):
+    written(tmp_path, "import no_such_library\n", "beside_lacking.py")
+    source = SQUARE.replace("return x * x, x", "import beside_lacking\n    return x * x, x")
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(written(tmp_path, source)), (np.ones(2),))
+    assert str(caught.value) == (
+        f"{tmp_path / 'beside_lacking.py'}:1: ModuleNotFoundError: No module named 'no_such_library'\n"
+        "    import no_such_library\n"
+        "Mend: a check needs NumPy alone: do without it, or install it"
+    )
+
+
+def test_what_only_a_program_does_is_not_done(tmp_path):
+    source = SQUARE + "\nif __name__ == '__main__':\n    raise SystemExit('done')\n"
+    assert load_learner(written(tmp_path, source)).file.name == "mine.py"
+
+
+def test_a_file_may_define_dataclasses(tmp_path):
+    source = """
+    from __future__ import annotations
+    from dataclasses import dataclass
+    import numpy as np
+
+    @dataclass
+    class Cache:
+        x: np.ndarray
+
+    def forward(x):
+        return x * x, Cache(x)
+
+    def backward(grad_out, cache):
+        return 2 * cache.x * grad_out
+    """
+    assert check_learner(load_learner(written(tmp_path, source)), (np.ones(2),)).passed
+
+
+def test_a_method_will_do_for_a_function(tmp_path):
+    source = """
+    class Square:
+        def forward(self, x):
+            return x * x, x
+
+        def backward(self, grad_out, x):
+            return 2 * x * grad_out
+
+    forward, backward = Square().forward, Square().backward
+    """
+    assert check_learner(load_learner(written(tmp_path, source)), (np.ones(2),)).passed
+
+
+@pytest.mark.parametrize(
+    ("body", "drawn"),
+    [("return rng.normal(size=3)", 1), ("return [rng.normal(size=3), 2]", 2), ("return 1.0, None, True", 3)],
+)
+def test_inputs_of_the_files_own_are_a_tuple(tmp_path, body, drawn):
+    learner = load_learner(written(tmp_path, SQUARE + f"\ndef inputs(rng):\n    {body}\n"))
+    assert len(draw_own_inputs(learner, np.random.default_rng(0))) == drawn
+
+
+@pytest.mark.parametrize("body", ["pass", "return {'x': 1.0}"])
+def test_inputs_that_are_no_tuple_are_refused_with_the_line(tmp_path, body):
+    learner = load_learner(written(tmp_path, SQUARE + f"\ndef inputs(rng):\n    {body}\n"))
+    with pytest.raises(LearnerError, match=r"inputs\(rng\) returned a (NoneType|dict)") as caught:
+        draw_own_inputs(learner, np.random.default_rng(0))
+    assert caught.value.place.source == "def inputs(rng):"
+    assert "return a tuple" in caught.value.mend
+
+
+def test_a_function_inputs_that_takes_no_generator_is_told(tmp_path):
+    learner = load_learner(written(tmp_path, SQUARE + "\ndef inputs():\n    return 1.0\n"))
+    with pytest.raises(LearnerError, match=r"inputs is defined as inputs\(\), but is called with") as caught:
+        draw_own_inputs(learner, np.random.default_rng(0))
+    assert caught.value.mend == "define inputs(rng)"
+
+
+def test_inputs_that_are_too_many_are_told_by_their_shapes_with_the_line(tmp_path):
+    learner = load_learner(written(tmp_path, SQUARE))
+    with pytest.raises(LearnerError, match=r"is given 3 inputs \(\(2,\), None, \(\)\)") as caught:
+        check_learner(learner, (np.ones(2), None, 1.0))
+    assert caught.value.place.source == "def forward(x):"
+    assert caught.value.mend == "give one input for each parameter, in order"
+
+
+def test_a_file_that_is_not_there_is_told_by_its_name(tmp_path):
+    with pytest.raises(LearnerError, match="it cannot be read: no such file or directory") as caught:
+        load_learner(tmp_path / "none.py")
+    assert caught.value.place == Place(tmp_path / "none.py")
+
+
+def test_of_a_function_that_is_defined_elsewhere_the_file_alone_is_told(tmp_path):
+    file = written(tmp_path, SQUARE)
+    assert Place.of(len, file) == Place.of(written, file) == Place(file)
+    assert Place.of(load_learner(file).backward, file) == Place(file, 7, "def backward(grad_out, x):")
+
+
+def test_an_input_of_a_kind_that_has_no_gradient_is_told(tmp_path):
+    with pytest.raises(LearnerError, match="input 'x' has dtype complex128"):
+        check_learner(load_learner(written(tmp_path, SQUARE)), (np.ones(2, complex),))
+
+
+def test_an_error_of_the_packages_own_is_not_blamed_on_the_learner(tmp_path, monkeypatch):
+    def at_fault(*_, **__):
+        raise TypeError("no such thing")
+
+    learner = load_learner(written(tmp_path, SQUARE))
+    monkeypatch.setattr(learners, "check_backward", at_fault)
+    with pytest.raises(TypeError, match="no such thing"):
+        check_learner(learner, (np.ones(2),))
+
+
+MENDS = {
+    "mat @ mat": ("return x @ np.ones(7), x", "x is (2, 3) float64"),
+    "a name nearly right": ("scores = np.exp(x)\n    return score + x, x", "did you mean scores?"),
+    "an attribute nearly right": ("return x.sume(), x", "did you mean .sum?"),
+    "a value not given on every way": (
+        "if x.size > 99:\n        y = x\n    return y, x",
+        "give it a value on every way",
+    ),
+    "numbers and tuples": ("n, s = 3, (x, 1)\n    return x[n], s[n]", "x is (2, 3) float64, n is 3"),
+}
+
+
+@pytest.mark.parametrize("name", MENDS)
+def test_the_mend_says_what_the_line_worked_on_or_what_was_meant(tmp_path, name):
+    body, mend = MENDS[name]
+    source = f"import numpy as np\n\ndef forward(x):\n    {body}\n\ndef backward(g, x):\n    return g\n"
+    with pytest.raises(LearnerError) as caught:
+        check_learner(load_learner(written(tmp_path, source)), (np.ones((2, 3)),))
+    assert mend in caught.value.mend
+    assert str(caught.value).endswith(f"Mend: {caught.value.mend}")
+
+
+def test_values_are_described_briefly():
+    assert described(np.ones((2, 3))) == "(2, 3) float64"
+    assert described((np.ones(2), 1, "x")) == "a tuple of 3: ((2,) float64, 1, str)"
+    assert described(list(range(100))).endswith("5, ...)")
+
+
+def test_a_name_that_is_far_from_all_others_has_no_nearest():
+    assert nearest("gradient", ["x", "cache"]) is None
