@@ -17,7 +17,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from acg_numpy.cli import (
+from acg_numpy.cli.commands import (
     bench,
     condition,
     demo,
@@ -30,7 +30,7 @@ from acg_numpy.cli import (
     train,
     tutorials,
 )
-from acg_numpy.cli.parsing import Parser, Subcommands
+from acg_numpy.cli.options import Parser, Subcommands
 from acg_numpy.text import printable, suggestion
 
 COMMANDS: dict[str, ModuleType] = {

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from acg_numpy.cli import bench
-from acg_numpy.cli.benching import ours
-from acg_numpy.cli.benching.cases import Case, draw_batch, draw_parameters
-from acg_numpy.cli.benching.peers import OURS, PEERS
+from acg_numpy.cli.benchmarks import acg
+from acg_numpy.cli.benchmarks.cases import Case, draw_batch, draw_parameters
+from acg_numpy.cli.benchmarks.peers import OURS, PEERS
+from acg_numpy.cli.commands import bench
 
 MIDDLE = Case(8192, 64, 4, 8, 8)
 SIZES = {
@@ -39,7 +39,7 @@ MIB = 1 << 20
 
 def peak_of_a_step(name: str, case: Case) -> int:
     """What a step adds at its peak, in bytes; for a process of its own."""
-    make = ours.conditioner if name == OURS else PEERS[name].make
+    make = acg.conditioner if name == OURS else PEERS[name].make
     rng = np.random.default_rng(0)
     small = Case(4, case.heads, case.heads, 2, 2)
     once(make(small, draw_parameters(small, rng)), draw_batch(small, rng))

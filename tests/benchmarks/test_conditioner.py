@@ -2,18 +2,18 @@
 
     pytest tests/benchmarks/test_conditioner.py --benchmark-only -s
 
-What is measured, and how, is in `acg_numpy.cli.benching`; `acg bench` prints the same for a user.  Every peer that is
+What is measured, and how, is in `acg_numpy.cli.benchmarks`; `acg bench` prints the same for a user.  Every peer that is
 installed gives the same numbers before it is timed, and has a process with ours, in turns with it.
 """
 
 import numpy as np
 import pytest
 
-from acg_numpy.cli import bench
-from acg_numpy.cli.benching import ours
-from acg_numpy.cli.benching.cases import CASES, draw_batch, draw_parameters
-from acg_numpy.cli.benching.measure import SERVED, geometric_mean
-from acg_numpy.cli.benching.peers import PEERS, PRODUCTS, SERVING
+from acg_numpy.cli.benchmarks import acg
+from acg_numpy.cli.benchmarks.cases import CASES, draw_batch, draw_parameters
+from acg_numpy.cli.benchmarks.peers import PEERS, PRODUCTS, SERVING
+from acg_numpy.cli.benchmarks.timing import SERVED, geometric_mean
+from acg_numpy.cli.commands import bench
 
 ROUNDS = 11
 BARS = {  # of the geometric mean: what has to be reached, and what one would like to reach
@@ -45,5 +45,5 @@ def test_ratio_to(benchmark, name):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_time_of_a_step(benchmark, case):
     rng = np.random.default_rng(0)
-    step = ours.conditioner(case, draw_parameters(case, rng)).step
+    step = acg.conditioner(case, draw_parameters(case, rng)).step
     benchmark.pedantic(step, setup=lambda: (tuple(draw_batch(case, rng)), {}), rounds=5, warmup_rounds=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from acg_numpy.cli import job, pictures
+from acg_numpy.cli import pictures, training_job
 from acg_numpy.data import make_world, read_interactions, taste_agreement
 from acg_numpy.plots.entropy import entropy
 from acg_numpy.training import Result, fit, report
@@ -28,17 +28,17 @@ def result(world) -> Result:
 @pytest.fixture(scope="module")
 def folder(result: Result, world, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("drawn")
-    job.draw(result, out, world)
+    training_job.draw(result, out, world)
     return out
 
 
 def test_every_picture_stands_in_the_page_and_beside_it_with_words(folder: Path) -> None:
     files = {path.name for path in folder.iterdir()}
-    assert files == {"report.html", "report.md", *job.PICTURES}
+    assert files == {"report.html", "report.md", *training_job.PICTURES}
     html, markdown = ((folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     alts = [unescape(alt) for alt in re.findall(r'<img [^>]*? alt="(.*?)"', html)]
     linked = re.findall(r"!\[(.*?[^\\])\]\((.*?)\)", markdown)
-    shown = [name for name in job.PICTURES if name != "baselines.png"]  # attention was trained alone
+    shown = [name for name in training_job.PICTURES if name != "baselines.png"]  # attention was trained alone
     assert sorted(file for _, file in linked) == sorted(shown)
     assert [alt.replace("\\", "") for alt, _ in linked] == alts
     assert all(len(alt) > 60 for alt in alts)
@@ -162,7 +162,7 @@ def test_names_that_are_markup_are_shown_as_names_and_a_single_token_is_said(tmp
     data = read_interactions(path)
     for stale in ("taste_map.png", "attention_through_training.png"):
         (tmp_path / stale).touch()
-    job.draw(fit(data, epochs=1, emb_dim=8, heads=2, tokens_per_domain=1, baselines=False), tmp_path)
+    training_job.draw(fit(data, epochs=1, emb_dim=8, heads=2, tokens_per_domain=1, baselines=False), tmp_path)
     html, markdown = ((tmp_path / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     for tag in ("<script", "<b>", "<i>", "<u>"):
         assert tag not in html
@@ -180,5 +180,5 @@ def test_of_very_many_tokens_those_are_named_that_get_most_attention(world, tmp_
     drawing = pictures.token_items(result)
     assert len(drawing.data) == len(drawing.options["token_labels"]) == pictures.TOKENS_DRAWN
     assert "of 30, that get most attention" in drawing.picture.caption
-    job.draw(result, tmp_path, make_world("linear", seed=0))
+    training_job.draw(result, tmp_path, make_world("linear", seed=0))
     assert not (tmp_path / "taste_map.png").exists()

@@ -86,7 +86,7 @@ def acg(*arguments: str) -> "subprocess.Popen[str]":
 def test_asking_for_help_waits_for_nothing_that_only_the_work_needs() -> None:
     program = "import sys; from acg_numpy.cli import main; main(['train', '--help']); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "acg_numpy.cli.train" in loaded
+    assert "acg_numpy.cli.commands.train" in loaded
     for heavy in ("scipy", "matplotlib", "tqdm"):
         assert heavy not in loaded
 

@@ -19,7 +19,7 @@ from acg_numpy import passes
 from acg_numpy.checks.contract.checked_inputs import copied
 from acg_numpy.checks.learner.errors import LearnerError, Place
 from acg_numpy.checks.learner.loading import Learner, check_learner, load_learner, run_file, telling
-from acg_numpy.cli.telling import as_json, as_told, error_as_json, error_as_told
+from acg_numpy.cli.gradcheck_output import as_json, as_told, error_as_json, error_as_told
 
 Result = dict[str, Any]
 OTHER_FORWARD = "the forward no longer computes what it did, and without it a backward says nothing: take it as it was"

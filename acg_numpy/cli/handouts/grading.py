@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from acg_numpy.checks.learner.errors import LearnerError, Place
+from acg_numpy.cli.gradcheck_output import HINTS
 from acg_numpy.cli.handouts.checking import OTHER_FORWARD, Result, broken, inputs_of, unending, without_points
-from acg_numpy.cli.parsing import Parser, positive
-from acg_numpy.cli.telling import HINTS
+from acg_numpy.cli.options import Parser, positive
 from acg_numpy.text import table
 
 SECONDS = 60.0

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from acg_numpy.checks.report.mistake_names import MISTAKES
-from acg_numpy.cli.handouts.blanks import student_file
-from acg_numpy.cli.handouts.inputs import Form, forms_of, inputs_file
+from acg_numpy.cli.handouts.revealing_inputs import Form, forms_of, inputs_file
+from acg_numpy.cli.handouts.student_file import student_file
 
 TESTS = '''\
 """Is {name}_backward right?  pytest test_{name}.py

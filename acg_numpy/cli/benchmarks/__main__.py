@@ -14,8 +14,8 @@ def main() -> None:
     """Answer the request."""
     request = json.loads(sys.argv[1])
     pin(request["threads"])
-    from acg_numpy.cli.benching.cases import Case  # not before there are fewer processors to see
-    from acg_numpy.cli.benching.measure import measure, measure_serving
+    from acg_numpy.cli.benchmarks.cases import Case  # not before there are fewer processors to see
+    from acg_numpy.cli.benchmarks.timing import measure, measure_serving
 
     if "torch" in request["packages"]:
         import_torch(request["threads"])

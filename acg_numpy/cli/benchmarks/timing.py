@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from acg_numpy.cli.benching import ours
-from acg_numpy.cli.benching.cases import Batch, Case, Gradients, draw_batch, draw_domains, draw_parameters
-from acg_numpy.cli.benching.peers import OURS, PEERS, SERVING, Peer
-from acg_numpy.cli.benching.running import Running
+from acg_numpy.cli.benchmarks import acg
+from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients, draw_batch, draw_domains, draw_parameters
+from acg_numpy.cli.benchmarks.peers import OURS, PEERS, SERVING, Peer
+from acg_numpy.cli.benchmarks.step import Running
 from acg_numpy.shapes import Array
 
 TOLERANCE = 3e-5  # of the largest element
@@ -34,12 +34,12 @@ class Measured(NamedTuple):
 def measure(case: Case, names: Sequence[str], rounds: int, *, seed: int = 0) -> Measured:
     """Time a step of training: ours and the named peers'."""
     peers = {name: PEERS[name] for name in names if case.users >= PEERS[name].least * case.domains}
-    return side_by_side(case, ours.conditioner, peers, rounds, seed)
+    return side_by_side(case, acg.conditioner, peers, rounds, seed)
 
 
 def measure_serving(names: Sequence[str], rounds: int, *, case: Case = SERVED, seed: int = 0) -> Measured:
     """Time the condition vectors of every user in every domain, in eval."""
-    return side_by_side(case, ours.serving, {name: SERVING[name] for name in names}, rounds, seed)
+    return side_by_side(case, acg.serving, {name: SERVING[name] for name in names}, rounds, seed)
 
 
 def side_by_side(case: Case, mine: Any, peers: Mapping[str, Peer], rounds: int, seed: int) -> Measured:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from acg_numpy.cli.notebooks import to_notebook
-from acg_numpy.cli.parsing import Parser, Subcommands, whole
-from acg_numpy.cli.placing import changed, place, refused
+from acg_numpy.cli.options import Parser, Subcommands, whole
+from acg_numpy.cli.output_files import changed, place, refused
 from acg_numpy.text import table
 
 DESCRIPTION = """\

@@ -4,8 +4,8 @@ import math
 from importlib import import_module
 from typing import Any
 
-from acg_numpy.cli.benching.cases import Batch, Case, Gradients
-from acg_numpy.cli.benching.running import Running
+from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients
+from acg_numpy.cli.benchmarks.step import Running
 from acg_numpy.shapes import Array
 
 PARTS = ("query", "key", "value", "output")

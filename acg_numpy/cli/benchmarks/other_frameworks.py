@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.cli.benching.cases import Batch, Case, Gradients
-from acg_numpy.cli.benching.running import Running
+from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients
+from acg_numpy.cli.benchmarks.step import Running
 from acg_numpy.shapes import Array
 
 

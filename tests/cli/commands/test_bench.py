@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from acg_numpy import AttentionConditioner
-from acg_numpy.cli import bench, main
-from acg_numpy.cli.benching import measure, ours, peers
-from acg_numpy.cli.benching.arrays import condition
-from acg_numpy.cli.benching.cases import CASES, QUICK, Case, draw_batch, draw_parameters
-from acg_numpy.cli.benching.measure import Disagreement, Measured, check, geometric_mean, side_by_side
-from acg_numpy.cli.benching.peers import OURS, PEERS, SERVING, Peer
+from acg_numpy.cli import main
+from acg_numpy.cli.benchmarks import acg, peers, timing
+from acg_numpy.cli.benchmarks.cases import CASES, QUICK, Case, draw_batch, draw_parameters
+from acg_numpy.cli.benchmarks.other_frameworks import condition
+from acg_numpy.cli.benchmarks.peers import OURS, PEERS, SERVING, Peer
+from acg_numpy.cli.benchmarks.timing import Disagreement, Measured, check, geometric_mean, side_by_side
+from acg_numpy.cli.commands import bench
 
 Captured = pytest.CaptureFixture[str]
 SMALL = Case(40, 8, 2, 3, 4)
@@ -86,10 +87,10 @@ def test_a_peer_that_gives_other_numbers_is_named_not_timed_and_the_exit_code_is
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(case: Case, parameters: dict) -> object:
-        return ours.conditioner(case, {**parameters, "attention.value.bias": parameters["attention.value.bias"] + 1})
+        return acg.conditioner(case, {**parameters, "attention.value.bias": parameters["attention.value.bias"] + 1})
 
     found = side_by_side(
-        SMALL, ours.conditioner, {"classroom": PEERS["classroom"]._replace(make=wrong)}, rounds=1, seed=0
+        SMALL, acg.conditioner, {"classroom": PEERS["classroom"]._replace(make=wrong)}, rounds=1, seed=0
     )
     assert list(found.seconds) == [OURS]
     monkeypatch.setattr(bench, "measured", lambda request: iter([found]))
@@ -102,7 +103,7 @@ def test_a_peer_that_breaks_does_not_stop_the_others() -> None:
         raise RuntimeError("no such\nattribute")
 
     these = {"broken": Peer("broken", "", None, broken), "classroom": PEERS["classroom"]}
-    found = side_by_side(SMALL, ours.conditioner, these, rounds=1, seed=0)
+    found = side_by_side(SMALL, acg.conditioner, these, rounds=1, seed=0)
     assert found.failed == {"broken": "RuntimeError: no such"}
     assert not found.disagreed
     assert list(found.seconds) == [OURS, "classroom"]
@@ -148,7 +149,7 @@ def test_the_domains_are_others_in_every_round_and_in_no_order() -> None:
     seen = []
 
     def watching(case: Case, parameters: dict) -> object:
-        running = ours.conditioner(case, parameters)
+        running = acg.conditioner(case, parameters)
         return running._replace(step=lambda *batch: (seen.append(batch[1].copy()), running.step(*batch))[1])
 
     side_by_side(SMALL, watching, {}, rounds=4, seed=0)
@@ -158,9 +159,9 @@ def test_the_domains_are_others_in_every_round_and_in_no_order() -> None:
 
 
 def test_all_users_in_all_domains_is_a_condition_for_each() -> None:
-    found = measure.measure_serving([], 1, case=SMALL)
+    found = timing.measure_serving([], 1, case=SMALL)
     rng = np.random.default_rng(0)
-    running = ours.serving(SMALL, draw_parameters(SMALL, rng))
+    running = acg.serving(SMALL, draw_parameters(SMALL, rng))
     assert running.read(running.step(*draw_batch(SMALL, rng)))[0].shape == (SMALL.users, SMALL.domains, SMALL.dim)
     assert found.seconds[OURS].shape == (1,)
 
@@ -181,7 +182,7 @@ def test_ratios_are_taken_round_by_round_and_averaged_as_ratios() -> None:
 
 
 def test_what_goes_from_domain_to_domain_is_left_out_where_domains_have_few_users() -> None:
-    found = [measure.measure(Case(users, 8, 2, 3, 4), ["products"], 1) for users in (191, 192)]
+    found = [timing.measure(Case(users, 8, 2, 3, 4), ["products"], 1) for users in (191, 192)]
     assert ["products" in one.seconds for one in found] == [False, True]
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from acg_numpy.cli import main
-from acg_numpy.cli.demo import introduction
+from acg_numpy.cli.commands.demo import introduction
 from acg_numpy.data import make_world
-from tests.cli.test_train import FILES
+from tests.cli.commands.test_train import FILES
 
 
 def test_it_tells_what_the_world_is_what_came_out_and_what_to_open(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from acg_numpy.cli.benching.cases import Batch, Gradients
+from acg_numpy.cli.benchmarks.cases import Batch, Gradients
 from acg_numpy.shapes import Array
 
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.cli.parsing import Parser, Subcommands, whole
+from acg_numpy.cli.options import Parser, Subcommands, whole
 from acg_numpy.text import listed, paragraph, table
 
 if TYPE_CHECKING:
-    from acg_numpy.cli.benching.cases import Case
-    from acg_numpy.cli.benching.measure import Measured
+    from acg_numpy.cli.benchmarks.cases import Case
+    from acg_numpy.cli.benchmarks.timing import Measured
     from acg_numpy.shapes import Array
 
 DESCRIPTION = """\
@@ -69,7 +69,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def sizes(text: str) -> "Case":
     """Read B,D,H,N,T."""
-    from acg_numpy.cli.benching.cases import Case
+    from acg_numpy.cli.benchmarks.cases import Case
 
     try:
         case = Case(*(int(piece) for piece in text.split(",")))
@@ -84,9 +84,9 @@ def sizes(text: str) -> "Case":
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print, and return the exit code."""
-    from acg_numpy.cli.benching.cases import CASES, QUICK
-    from acg_numpy.cli.benching.measure import SERVED
-    from acg_numpy.cli.benching.peers import PEERS, SERVING
+    from acg_numpy.cli.benchmarks.cases import CASES, QUICK
+    from acg_numpy.cli.benchmarks.peers import PEERS, SERVING
+    from acg_numpy.cli.benchmarks.timing import SERVED
 
     parser: Parser = arguments.parser
     if arguments.quick and arguments.case:
@@ -116,7 +116,7 @@ def ask(
     chosen: Sequence[str], cases: "Sequence[Case]", served: "Case | None", rounds: int, threads: int = 2
 ) -> dict[str, Any]:
     """What the measuring process is told: of those chosen whoever is installed."""
-    from acg_numpy.cli.benching.peers import PEERS, SERVING
+    from acg_numpy.cli.benchmarks.peers import PEERS, SERVING
 
     known = {**PEERS, **SERVING}
     peers, serving = ([name for name in chosen if name in kind and kind[name].installed] for kind in (PEERS, SERVING))
@@ -136,12 +136,12 @@ def measured(request: dict[str, Any]) -> "Iterator[Measured]":
     """Measure in a process of its own, since libraries count their threads when they are loaded."""
     import numpy as np
 
-    from acg_numpy.cli.benching.cases import Case
-    from acg_numpy.cli.benching.measure import Measured
+    from acg_numpy.cli.benchmarks.cases import Case
+    from acg_numpy.cli.benchmarks.timing import Measured
 
     counts = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     environment = {**os.environ, **dict.fromkeys(counts, str(request["threads"])), "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "acg_numpy.cli.benching", json.dumps(request)]
+    command = [sys.executable, "-m", "acg_numpy.cli.benchmarks", json.dumps(request)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -164,7 +164,7 @@ def ratio(one: "Measured", name: str) -> float | None:
 
 def sides(one: "Measured", name: str) -> "tuple[Array, Array]":
     """Seconds of ours and theirs, in exchanged places for the products: a peer's time and a floor are read alike."""
-    from acg_numpy.cli.benching.peers import OURS, PRODUCTS
+    from acg_numpy.cli.benchmarks.peers import OURS, PRODUCTS
 
     ours, theirs = one.seconds[OURS], one.seconds[name]
     return (theirs, ours) if name == PRODUCTS else (ours, theirs)
@@ -172,7 +172,7 @@ def sides(one: "Measured", name: str) -> "tuple[Array, Array]":
 
 def means(found: "Sequence[Measured]", names: Sequence[str]) -> dict[str, float]:
     """The geometric mean of each peer over the cases in which it was measured."""
-    from acg_numpy.cli.benching.measure import geometric_mean
+    from acg_numpy.cli.benchmarks.timing import geometric_mean
 
     columns = {name: [r for one in found if (r := ratio(one, name)) is not None] for name in names}
     return {name: geometric_mean(column) for name, column in columns.items() if column}
@@ -182,7 +182,7 @@ def as_json(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
     """What was measured, for a program."""
     import numpy as np
 
-    from acg_numpy.cli.benching.peers import OURS, PEERS, SERVING
+    from acg_numpy.cli.benchmarks.peers import OURS, PEERS, SERVING
 
     known = {**PEERS, **SERVING}
     rows = []
@@ -213,14 +213,14 @@ def as_json(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
 
 def is_serving(one: "Measured") -> bool:
     """Whether this is the row of all users in all domains."""
-    from acg_numpy.cli.benching.peers import SERVING
+    from acg_numpy.cli.benchmarks.peers import SERVING
 
     return any(name in SERVING for name in (*one.seconds, *one.failed))
 
 
 def as_told(found: "Sequence[Measured]", missing: Sequence[str], request: dict[str, Any]) -> Iterator[str]:
     """The table, what the columns are, how to read it, and who is not there."""
-    from acg_numpy.cli.benching.peers import PEERS, SERVING
+    from acg_numpy.cli.benchmarks.peers import PEERS, SERVING
 
     known = {**PEERS, **SERVING}
     training = [one for one in found if not is_serving(one)]

@@ -5,7 +5,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.parsing import Subcommands, add_json, add_quiet, add_run_options, given
+from acg_numpy.cli.options import Subcommands, add_json, add_quiet, add_run_options, given
 
 if TYPE_CHECKING:
     from acg_numpy.data import World
@@ -68,7 +68,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the world, train, write, and tell the story."""
-    from acg_numpy.cli import job, pictures
+    from acg_numpy.cli import pictures, training_job
     from acg_numpy.data import make_world
     from acg_numpy.training import report
 
@@ -77,11 +77,11 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.quiet and not arguments.json:
         _say("The world", introduction(world))
     fit_options = given(arguments, ("seed", "seeds", "epochs"))
-    result = job.run(world.interactions, arguments.out, arguments, fit_options, world)
+    result = training_job.run(world.interactions, arguments.out, arguments, fit_options, world)
     if arguments.json:
-        print(job.as_json(result))
+        print(training_job.as_json(result))
         return
-    print(job.for_terminal(report.markdown(result.metrics)))
+    print(training_job.for_terminal(report.markdown(result.metrics)))
     if arguments.quiet:
         return
     print()

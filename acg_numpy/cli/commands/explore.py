@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Subcommands, whole
-from acg_numpy.cli.reading import EXIT_CODES, prepare
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, prepare, whole
 
 DESCRIPTION = """\
 Make a page that shows where attention went: one HTML file, which needs no network, for any browser.

@@ -3,8 +3,19 @@
 import argparse
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Parser, Subcommands, add_json, add_quiet, add_run_options, given, positive, whole
-from acg_numpy.cli.reading import add_reading_options, read, tell
+from acg_numpy.cli.options import (
+    Parser,
+    Subcommands,
+    add_json,
+    add_quiet,
+    add_reading_options,
+    add_run_options,
+    given,
+    positive,
+    read,
+    tell,
+    whole,
+)
 
 FIT_OPTIONS = (
     *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
@@ -107,7 +118,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"--emb-dim {arguments.emb_dim} cannot be shared out among --heads {arguments.heads}: take a divisor"
         )
 
-    from acg_numpy.cli import job
+    from acg_numpy.cli import training_job
     from acg_numpy.data import read_split, read_vectors
     from acg_numpy.training import report
 
@@ -120,11 +131,11 @@ def run(arguments: argparse.Namespace) -> None:
     for name in ("user_vectors", "item_vectors"):
         if (path := getattr(arguments, name)) is not None:
             fit_options[name] = read_vectors(path)
-    result = job.run(interactions, arguments.out, arguments, fit_options)
+    result = training_job.run(interactions, arguments.out, arguments, fit_options)
 
     if arguments.json:
-        print(job.as_json(result))
+        print(training_job.as_json(result))
         return
-    print(job.for_terminal(report.markdown(result.metrics)))
+    print(training_job.for_terminal(report.markdown(result.metrics)))
     print()
     print(f"Everything is in {arguments.out}; begin with report.html, or report.md in a terminal.")

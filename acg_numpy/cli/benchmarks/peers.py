@@ -5,8 +5,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import NamedTuple
 
-from acg_numpy.cli.benching import arrays, ours, pytorch
-from acg_numpy.cli.benching.running import Running
+from acg_numpy.cli.benchmarks import acg, other_frameworks, pytorch
+from acg_numpy.cli.benchmarks.step import Running
 
 
 class Peer(NamedTuple):
@@ -60,19 +60,29 @@ PEERS = {
             partial(pytorch.same_brackets, tokens_first=True),
             least=16,
         ),
-        Peer("JAX", "JAX, jitted, tokens looked up and then projected", "jax", partial(arrays.jax, tables=False)),
-        Peer("JAX tables", "JAX, jitted, projected once and then looked up", "jax", partial(arrays.jax, tables=True)),
-        Peer("autograd", "HIPS autograd, projected once and then looked up", "autograd", arrays.autograd),
-        Peer("MyGrad", "MyGrad, projected once and then looked up", "mygrad", arrays.mygrad),
         Peer(
-            "classroom", "acg_numpy itself with kernel='classroom'", None, partial(ours.conditioner, kernel="classroom")
+            "JAX",
+            "JAX, jitted, tokens looked up and then projected",
+            "jax",
+            partial(other_frameworks.jax, tables=False),
+        ),
+        Peer(
+            "JAX tables",
+            "JAX, jitted, projected once and then looked up",
+            "jax",
+            partial(other_frameworks.jax, tables=True),
+        ),
+        Peer("autograd", "HIPS autograd, projected once and then looked up", "autograd", other_frameworks.autograd),
+        Peer("MyGrad", "MyGrad, projected once and then looked up", "mygrad", other_frameworks.mygrad),
+        Peer(
+            "classroom", "acg_numpy itself with kernel='classroom'", None, partial(acg.conditioner, kernel="classroom")
         ),
         Peer(
             PRODUCTS,
             "the six bare matrix products of the absorbed form in NumPy, into arrays that are there: no softmax, no "
             "sorting; where domains have 64 users and more",
             None,
-            ours.bare_products,
+            acg.bare_products,
             least=64,
         ),
     )

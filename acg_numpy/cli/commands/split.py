@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Subcommands, add_quiet, whole
-from acg_numpy.cli.reading import EXIT_CODES, add_reading_options, prepare, read, tell
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_quiet, add_reading_options, prepare, read, tell, whole
 
 DESCRIPTION = """\
 Draw which pairs of a user and a domain are for training, validation and test, and write them to a file.

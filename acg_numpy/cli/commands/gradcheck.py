@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.cli.catalogue import check_catalogue
-from acg_numpy.cli.parsing import Parser, Subcommands, whole
+from acg_numpy.cli.gradcheck_catalogue import check_catalogue
+from acg_numpy.cli.options import Parser, Subcommands, whole
 
 if TYPE_CHECKING:
     from acg_numpy.checks.all_passes import Checked
@@ -93,7 +93,7 @@ def check_file(arguments: argparse.Namespace, parser: Parser) -> int:
     """Check a learner's file."""
     from acg_numpy.checks.learner.errors import LearnerError
     from acg_numpy.checks.learner.loading import check_learner, load_learner
-    from acg_numpy.cli.telling import as_json, as_told, error_as_json, error_as_told
+    from acg_numpy.cli.gradcheck_output import as_json, as_told, error_as_json, error_as_told
 
     file, functions = read_target(arguments.target, parser)
     hints = 2 if arguments.hints is None else arguments.hints
@@ -161,7 +161,7 @@ def told_by_line() -> Iterator[None]:
 def check_everything(arguments: argparse.Namespace) -> int:
     """Check all pairs of the classroom and the whole conditioner."""
     from acg_numpy.checks.all_passes import check_pairs
-    from acg_numpy.cli.telling import as_json
+    from acg_numpy.cli.gradcheck_output import as_json
 
     checked = [*check_pairs(method=arguments.method, seed=arguments.seed), *check_conditioners(arguments)]
     if arguments.json:
@@ -201,7 +201,7 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
 
 def lines_on(checked: "list[Checked]") -> Iterator[str]:
     """A table, then what is worth knowing, then the whole report on whatever failed."""
-    from acg_numpy.cli.telling import verdict
+    from acg_numpy.cli.gradcheck_output import verdict
     from acg_numpy.text import listed, table
 
     rows: list[tuple[str, ...]] = [

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from acg_numpy.cli import main, tutorials
+from acg_numpy.cli import main
+from acg_numpy.cli.commands import tutorials
 
 Captured = pytest.CaptureFixture[str]
 

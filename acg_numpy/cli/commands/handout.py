@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Parser, Subcommands, whole
-from acg_numpy.cli.placing import changed, place, refused
+from acg_numpy.cli.options import Parser, Subcommands, whole
+from acg_numpy.cli.output_files import changed, place, refused
 from acg_numpy.text import paragraph, suggestion
 
 DESCRIPTION = """\
@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
     if name not in names_of_pairs():
         parser.error(f"there is no pass {name!r} among {_listed()}{suggestion(name, names_of_pairs())}")
 
-    from acg_numpy.cli.handouts.inputs import NoInputsError
-    from acg_numpy.cli.handouts.texts import files_of
+    from acg_numpy.cli.handouts.files import files_of
+    from acg_numpy.cli.handouts.revealing_inputs import NoInputsError
 
     if sys.stderr.isatty():
         print("trying inputs on every known mistake; this takes some seconds", file=sys.stderr)

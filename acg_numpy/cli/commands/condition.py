@@ -5,8 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from acg_numpy.cli.parsing import Subcommands, add_quiet, real
-from acg_numpy.cli.reading import EXIT_CODES, add_columns, columns, prepare, tell
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_columns, add_quiet, columns, prepare, real, tell
 
 DESCRIPTION = """\
 Make condition vectors with a trained conditioner, from new users' interactions or from user vectors of your own.

@@ -16,11 +16,11 @@ from acg_numpy import passes
 from acg_numpy.checks.all_passes import names_of_pairs
 from acg_numpy.checks.mistakes import CATALOGUE, Mistake
 from acg_numpy.cli import main
-from acg_numpy.cli.handouts import inputs
-from acg_numpy.cli.handouts.blanks import student_file
+from acg_numpy.cli.handouts import revealing_inputs
 from acg_numpy.cli.handouts.checking import checked, inputs_of
-from acg_numpy.cli.handouts.texts import files_of
-from acg_numpy.cli.placing import place
+from acg_numpy.cli.handouts.files import files_of
+from acg_numpy.cli.handouts.student_file import student_file
+from acg_numpy.cli.output_files import place
 from tests.thoroughness import one_in
 
 Captured = pytest.CaptureFixture[str]
@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     def make(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inputs, "unseen", lambda mistake, values: "")
+            patch.setattr(revealing_inputs, "unseen", lambda mistake, values: "")
             place(folder, files_of(name))
         return folder
 
@@ -125,7 +125,7 @@ def test_the_package_s_own_body_passes_all_tests_and_examples(
 def test_every_known_mistake_fails_and_is_named(made: Made, tmp_path: Path, mistake: Mistake) -> None:
     name = mistake.operation
     cases, options = inputs_of(made(name) / f"{name}_inputs.py")
-    form = next(form for form in inputs.forms_of(name) if form.draw is mistake.draw)
+    form = next(form for form in revealing_inputs.forms_of(name) if form.draw is mistake.draw)
     file = tmp_path / "answer.py"
     file.write_text(mistaken(mistake), encoding="utf-8")
     (told,) = checked(file, name, {form.name: cases[form.name]}, options)
@@ -272,8 +272,8 @@ def test_inputs_that_hide_a_mistake_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Captured
 ) -> None:
     [found] = [one for one in CATALOGUE if one.name == "mse: t - p"]
-    monkeypatch.setattr(inputs, "TRIED", 3)
-    monkeypatch.setattr(inputs, "CATALOGUE", (found._replace(backward=found.right),))
+    monkeypatch.setattr(revealing_inputs, "TRIED", 3)
+    monkeypatch.setattr(revealing_inputs, "CATALOGUE", (found._replace(backward=found.right),))
     assert main(["handout", "mse", "--to", str(tmp_path / "mse")]) == 1
     assert "'mse: t - p' was not seen" in capsys.readouterr().err
     assert not (tmp_path / "mse").exists()
@@ -309,9 +309,9 @@ def test_a_file_that_somebody_has_worked_on_is_not_replaced(tmp_path: Path, caps
 
 def test_another_seed_draws_other_numbers() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inputs, "unseen", lambda mistake, values: "")
-        assert inputs.inputs_file("softmax", seed=1) != inputs.inputs_file("softmax", seed=0)
-        assert inputs.inputs_file("softmax", seed=1) == inputs.inputs_file("softmax", seed=1)
+        patch.setattr(revealing_inputs, "unseen", lambda mistake, values: "")
+        assert revealing_inputs.inputs_file("softmax", seed=1) != revealing_inputs.inputs_file("softmax", seed=0)
+        assert revealing_inputs.inputs_file("softmax", seed=1) == revealing_inputs.inputs_file("softmax", seed=1)
 
 
 def test_a_wrong_name_gets_the_list_and_the_nearest(tmp_path: Path, capsys: Captured) -> None:

@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.parsing import Subcommands, whole
-from acg_numpy.cli.reading import EXIT_CODES
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, whole
 
 if TYPE_CHECKING:
     from acg_numpy.shapes import Array

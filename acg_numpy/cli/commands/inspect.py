@@ -5,8 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.parsing import Subcommands
-from acg_numpy.cli.reading import EXIT_CODES, add_reading_options, read
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, read
 
 if TYPE_CHECKING:
     from acg_numpy.data import Interactions

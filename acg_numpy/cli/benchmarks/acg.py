@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd import no_grad, tensor
-from acg_numpy.cli.benching.cases import Batch, Case, Gradients
-from acg_numpy.cli.benching.running import Running
+from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients
+from acg_numpy.cli.benchmarks.step import Running
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.shapes import Array
 
