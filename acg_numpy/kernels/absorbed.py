@@ -26,9 +26,9 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.kernels.grouping import Groups, Part
+from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place, softmax_in_place
+from acg_numpy.kernels.projections import Projections, Tables, UserGrads, tables_backward
 from acg_numpy.kernels.scratch import Lease, lent, scratch
-from acg_numpy.kernels.tables import Projections, TableGrads, Tables, tables_backward
-from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
 from acg_numpy.shapes import Array
 
 
@@ -56,16 +56,6 @@ class Absorbed(NamedTuple):
     dropped: list[Array] | None
     parts: list[Part]
     leases: tuple[Lease, ...]
-
-
-class UserGrads(NamedTuple):
-    """Gradients of all that a kernel is given, users sorted by domain."""
-
-    users: Array
-    query_weight: Array
-    query_bias: Array
-    output_weight: Array
-    tables: TableGrads
 
 
 def absorb(tables: Tables, weights: Projections, num_heads: int) -> tuple[Array, Array]:

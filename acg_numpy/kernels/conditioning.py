@@ -13,8 +13,8 @@ from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import state
 from acg_numpy.kernels import absorbed, classroom, gathered, grouped
 from acg_numpy.kernels.grouping import Groups, every_domain, group
+from acg_numpy.kernels.projections import Projections, Tables, is_all, joined, make_tables, split_tokens
 from acg_numpy.kernels.scratch import scratch
-from acg_numpy.kernels.tables import Projections, Tables, is_all, joined, make_tables, split_tokens
 from acg_numpy.shapes import Array
 
 

@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.kernels.absorbed import UserGrads
 from acg_numpy.kernels.grouping import Groups
-from acg_numpy.kernels.tables import Projections, Tables, make_output, make_queries, tables_backward
+from acg_numpy.kernels.projections import Projections, Tables, UserGrads, make_output, make_queries, tables_backward
 from acg_numpy.shapes import Array
 
 

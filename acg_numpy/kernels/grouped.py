@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.kernels.absorbed import UserGrads
 from acg_numpy.kernels.grouping import Batch, Groups
+from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place, softmax_in_place
+from acg_numpy.kernels.projections import Projections, Tables, UserGrads, make_output, make_queries, tables_backward
 from acg_numpy.kernels.scratch import scratch
-from acg_numpy.kernels.tables import Projections, Tables, make_output, make_queries, tables_backward
-from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
 from acg_numpy.shapes import Array
 
 

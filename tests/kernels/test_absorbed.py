@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from acg_numpy.kernels import absorbed
 from acg_numpy.kernels.grouping import CHUNK, every_domain
-from acg_numpy.kernels.tables import Projections, make_tables
+from acg_numpy.kernels.projections import Projections, make_tables
 
 sides = st.integers(1, 3)
 

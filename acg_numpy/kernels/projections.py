@@ -111,3 +111,13 @@ def split_tokens(grad: Array, tokens: Array, global_tokens: Array | None) -> tup
     own = tokens.shape[1]
     shared = None if global_tokens is None else np.sum(grad[:, own:], axis=0)
     return np.ascontiguousarray(grad[:, :own]), shared
+
+
+class UserGrads(NamedTuple):
+    """Gradients of all that a kernel is given, users sorted by domain."""
+
+    users: Array
+    query_weight: Array
+    query_bias: Array
+    output_weight: Array
+    tables: TableGrads

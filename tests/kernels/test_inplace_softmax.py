@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from acg_numpy.kernels.weights import softmax_backward_in_place, softmax_in_place
+from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place, softmax_in_place
 from acg_numpy.passes import softmax_backward, softmax_forward
 from acg_numpy.passes.softmax import SoftmaxCache
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.kernels.tables import (
+from acg_numpy.kernels.projections import (
     Projections,
     by_heads,
     by_rows,
