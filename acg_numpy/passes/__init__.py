@@ -12,7 +12,6 @@ from acg_numpy.passes.attention import (
     scaled_dot_product_backward,
     scaled_dot_product_forward,
 )
-from acg_numpy.passes.directions import cosine_backward, cosine_forward, diversity_backward, diversity_forward
 from acg_numpy.passes.dropout import dropout_backward, dropout_forward
 from acg_numpy.passes.embedding import embedding_backward, embedding_forward
 from acg_numpy.passes.heads import (
@@ -32,6 +31,7 @@ from acg_numpy.passes.losses import (
     mse_forward,
 )
 from acg_numpy.passes.scatter import scatter_add
+from acg_numpy.passes.similarity import cosine_backward, cosine_forward, diversity_backward, diversity_forward
 from acg_numpy.passes.softmax import (
     log_softmax_backward,
     log_softmax_forward,

@@ -12,13 +12,13 @@ import numpy as np
 from acg_numpy.checks.mistakes import dropout, embedding, heads, layer_norm, linear, losses, similarity, softmax
 from acg_numpy.checks.mistakes.operations import Grads, Mistake
 from acg_numpy.checks.random_inputs import dropout_factors
-from acg_numpy.passes.directions import DiversityCache
 from acg_numpy.passes.dropout import DropoutCache, dropout_backward, dropout_forward
 from acg_numpy.passes.embedding import EmbeddingCache
 from acg_numpy.passes.heads import MergeHeadsCache
 from acg_numpy.passes.layer_norm import LayerNormCache
 from acg_numpy.passes.linear import LinearCache
 from acg_numpy.passes.losses import CrossEntropyCache, MseCache
+from acg_numpy.passes.similarity import DiversityCache
 from acg_numpy.passes.softmax import LogSoftmaxCache, SoftmaxCache, softmax_backward
 from acg_numpy.shapes import Array
 

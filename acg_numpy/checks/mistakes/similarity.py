@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
-from acg_numpy.passes.directions import (
+from acg_numpy.passes.similarity import (
     CosineCache,
     DiversityCache,
     cosine_backward,
