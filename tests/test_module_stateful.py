@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from acg_numpy import AttentionConditioner, DomainEmbedding, Module, MultiHeadCrossAttention
-from acg_numpy.training import SGD, AdamW
+from acg_numpy.optim import SGD, AdamW
 
 Shapes = dict[str, tuple[int, ...]]
 D, N, USERS = 4, 3, 5  # features, domains, users of a batch

@@ -6,8 +6,8 @@ Run it:  python tutorials/simple_usage.py
 import numpy as np
 
 from acg_numpy import AttentionConditioner, from_passes, no_grad
+from acg_numpy.optim import AdamW
 from acg_numpy.passes import mse_backward, mse_forward
-from acg_numpy.training import AdamW
 
 USERS, DOMAINS, TASTES, EMB_DIM = 300, 3, 4, 16
 

@@ -16,7 +16,6 @@ from acg_numpy.training.inspection import inspect_file
 from acg_numpy.training.keeping import Interrupted
 from acg_numpy.training.loop import EpochReport, Progress
 from acg_numpy.training.metrics import ndcg_at_k, recall_at_k, top_k
-from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
 from acg_numpy.training.recommending import Recommendation, Recommender
 from acg_numpy.training.references import REFERENCES
 from acg_numpy.training.result import Result
@@ -24,9 +23,7 @@ from acg_numpy.training.serving import Trained
 
 __all__ = [
     "REFERENCES",
-    "SGD",
     "TRAINED",
-    "AdamW",
     "Checkpoint",
     "CheckpointError",
     "EpochReport",
@@ -37,7 +34,6 @@ __all__ = [
     "Recommender",
     "Result",
     "Trained",
-    "clip_gradients",
     "fit",
     "fold_interactions",
     "fold_vectors",

@@ -12,15 +12,15 @@ import numpy.typing as npt
 
 from acg_numpy import __version__
 from acg_numpy.data import Interactions, Split, Vectors
+from acg_numpy.optim.optimisers import check_limit
+from acg_numpy.optim.schedules import SCHEDULES
 from acg_numpy.shapes import Array
 from acg_numpy.training.baselines import TRAINED, make_model
 from acg_numpy.training.given import Given
 from acg_numpy.training.keeping import Keeper, fingerprint
 from acg_numpy.training.loop import Progress
-from acg_numpy.training.optimisers import check_limit
 from acg_numpy.training.references import REFERENCES
 from acg_numpy.training.result import Result, Run
-from acg_numpy.training.schedules import SCHEDULES
 from acg_numpy.training.task import Task
 
 

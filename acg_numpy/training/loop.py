@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy.autograd import no_grad
+from acg_numpy.optim.optimisers import AdamW, clip_gradients
+from acg_numpy.optim.schedules import SCHEDULES
 from acg_numpy.shapes import Array
 from acg_numpy.training.checkpoints import Checkpoint
-from acg_numpy.training.optimisers import AdamW, clip_gradients
 from acg_numpy.training.pairs import Ids, Pairs, drawn_candidates
 from acg_numpy.training.ranking import Ranker, Score, evaluate
-from acg_numpy.training.schedules import SCHEDULES
 from acg_numpy.training.snapshots import Watched, is_kept, snapshot
 
 BATCH = 256  # pairs

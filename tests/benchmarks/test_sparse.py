@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from acg_numpy import DomainEmbedding
-from acg_numpy.training.optimisers import AdamW, clip_gradients
+from acg_numpy.optim.optimisers import AdamW, clip_gradients
 from tests.benchmarks.side_by_side import median_ratio, seconds_side_by_side
 
 LOOKED_UP, WIDTH = 1024, 32

@@ -132,7 +132,7 @@ def stopped(task, name, after, path, **options):
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.05, "schedule": "cosine"}, {"schedule": "plateau"}])
 @pytest.mark.parametrize("name", ["attention", "film"])
 def test_training_that_was_stopped_after_any_epoch_ends_in_the_same_numbers(task, name, options, tmp_path, monkeypatch):
-    monkeypatch.setattr("acg_numpy.training.schedules.PLATEAU", 1)
+    monkeypatch.setattr("acg_numpy.optim.schedules.PLATEAU", 1)
     monkeypatch.setattr(loop, "LEARNING_RATE", 0.1)  # so that some looks are worse than the best
     whole = ranker_of(task, name)
     expected = train(whole, task[0], task[1], task[2], epochs=9, seed=0, **options)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.training.schedules import PLATEAU, SCHEDULES, constant, cosine, plateau
+from acg_numpy.optim.schedules import PLATEAU, SCHEDULES, constant, cosine, plateau
 
 looks = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), max_size=40)
 

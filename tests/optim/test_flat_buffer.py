@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.training import line
-from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
-from tests.training.test_optimisers import Leaf
+from acg_numpy.optim import flat_buffer
+from acg_numpy.optim.optimisers import SGD, AdamW, clip_gradients
+from tests.optim.test_optimisers import Leaf
 
 OPTIMISERS = {
     "adamw": lambda leaves: AdamW(leaves, lr=0.1, weight_decay=0.1),
@@ -36,7 +36,7 @@ def laid_out(array, layout):
 def test_parameters_moved_together_move_as_each_would_alone(make, made, data):
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line, "BLOCK", data.draw(st.sampled_from([1, 8, 20, 1000])))
+        patch.setattr(flat_buffer, "BLOCK", data.draw(st.sampled_from([1, 8, 20, 1000])))
         leaves = [Leaf(laid_out(rng.normal(size=shape).astype(dtype), layout)) for shape, dtype, layout, _ in made]
         alone = [Leaf(leaf.data.copy()) for leaf in leaves]
         together, apart = make(leaves), [make([leaf]) for leaf in alone]
@@ -71,7 +71,7 @@ def test_a_step_allocates_nothing_of_a_parameters_size(make, order):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    copies = line.BLOCK * 4 if order == "F" else 0  # such a parameter is moved in copies, of a block each
+    copies = flat_buffer.BLOCK * 4 if order == "F" else 0  # such a parameter is moved in copies, of a block each
     assert peak - before < 2 * copies + 40_000 < leaves[0].data.nbytes
 
 
@@ -94,7 +94,7 @@ def test_a_stored_state_does_not_tell_how_parameters_were_moved(monkeypatch):
         return optimiser.state_dict()
 
     together = state()
-    monkeypatch.setattr(line, "BLOCK", 2)
+    monkeypatch.setattr(flat_buffer, "BLOCK", 2)
     by_blocks = state()
     assert list(together) == ["steps", "mean.0", "mean.1", "square.0", "square.1"]
     for name, array in together.items():

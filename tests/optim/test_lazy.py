@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.autograd.row_sparse import RowSparseGradient
-from acg_numpy.training import line
-from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
-from tests.training.test_line import every_optimiser
-from tests.training.test_optimisers import Leaf
+from acg_numpy.optim import flat_buffer
+from acg_numpy.optim.optimisers import SGD, AdamW, clip_gradients
+from tests.optim.test_flat_buffer import every_optimiser
+from tests.optim.test_optimisers import Leaf
 
 ROWS = 5
 shapes = st.sampled_from([(ROWS,), (ROWS, 3), (ROWS, 2, 4)])
@@ -33,7 +33,7 @@ def test_every_row_moves_as_a_parameter_of_its_own_that_takes_part_now_and_then(
     rows = [Leaf(row.copy()) for row in table.data.reshape(ROWS, -1)]
     whole, apart = make([table]), make(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(line, "BLOCK", block)
+        patch.setattr(flat_buffer, "BLOCK", block)
         for ids in steps:
             table.grad = drawn(rng, ids, shape, dtype)
             dense = np.asarray(table.grad).reshape(ROWS, -1)

@@ -24,8 +24,8 @@ from acg_numpy.shapes import Array
 BLOCK = 1 << 17  # numbers that are updated together
 SMALL = 1 << 14  # numbers of a parameter for which it is worth while to copy its gradient, to be updated with others
 
-Follow = Callable[[Array, Sequence[Array], Any, Array], None]
-"""`follow(grad, averages, t, out)`: move the averages after the gradient, in place, and leave in `out` what step number
+UpdateRule = Callable[[Array, Sequence[Array], Any, Array], None]
+"""`update_rule(grad, averages, t, out)`: move the averages after the gradient, in place, and leave in `out` what step number
 t takes away from the parameter; all of one shape.  For rows of a table t may be an array, a number for each row."""
 
 
@@ -41,7 +41,7 @@ class HasGradient(Protocol):
     it is left alone."""
 
 
-class Line:
+class FlatBuffer:
     """The running averages of all parameters, and the space that their updates need.
 
     Parameters
@@ -75,23 +75,23 @@ class Line:
             for p, (start, stop) in zip(parameters, self._spans, strict=True)
         ]
 
-    def update(self, grads: Sequence[Any], steps: Sequence[Any], keep: float, follow: Follow) -> None:
-        """Set p <- keep p - (what `follow` says) for every parameter p that has a gradient; `steps` are their t."""
+    def update(self, grads: Sequence[Any], steps: Sequence[Any], keep: float, update_rule: UpdateRule) -> None:
+        """Set p <- keep p - (what `update_rule` says) for every parameter p that has a gradient; `steps` are their t."""
         for run in self._runs(grads, steps):
             if len(run) > 1:
-                self._together(run, grads, steps[run[0]], keep, follow)
+                self._together(run, grads, steps[run[0]], keep, update_rule)
                 continue
             (i,) = run
             if isinstance(grads[i], RowSparseGradient):
-                self._by_rows(i, grads[i], steps[i], keep, follow)
+                self._by_rows(i, grads[i], steps[i], keep, update_rule)
                 continue
             for value, grad, *averages in blocks(self.parameters[i].data, grads[i], *self.averages[i], size=BLOCK):
                 step = self._space[value.dtype][0, : value.size].reshape(value.shape)
-                follow(grad, averages, steps[i], step)
+                update_rule(grad, averages, steps[i], step)
                 value *= keep
                 value -= step
 
-    def _by_rows(self, i: int, grad: RowSparseGradient, t: Any, keep: float, follow: Follow) -> None:
+    def _by_rows(self, i: int, grad: RowSparseGradient, t: Any, keep: float, update_rule: UpdateRule) -> None:
         """Update the rows of a table that its gradient holds, and no others."""
         values = self.parameters[i].data
         at_once = max(1, BLOCK // max(1, math.prod(grad.shape[1:])))
@@ -100,18 +100,18 @@ class Line:
             rows = grad.rows[here]
             averages, value = [average[rows] for average in self.averages[i]], values[rows]
             step = np.empty_like(value)
-            follow(grad.values[here], averages, t if np.ndim(t) == 0 else t[here], step)
+            update_rule(grad.values[here], averages, t if np.ndim(t) == 0 else t[here], step)
             value *= keep
             value -= step
             for whole, part in zip((*self.averages[i], values), (*averages, value), strict=True):
                 whole[rows] = part
 
-    def _together(self, run: list[int], grads: Sequence[Any], t: int, keep: float, follow: Follow) -> None:
+    def _together(self, run: list[int], grads: Sequence[Any], t: int, keep: float, update_rule: UpdateRule) -> None:
         """Update several neighbours as one stretch of the line."""
         dtype, start, stop = self.parameters[run[0]].data.dtype, self._spans[run[0]][0], self._spans[run[-1]][1]
         step, grad = self._space[dtype][:, : stop - start]
         np.concatenate([grads[i] for i in run], axis=None, out=grad)
-        follow(grad, self._lines[dtype][:, start:stop], t, step)  # type: ignore[arg-type]  # rows are a sequence
+        update_rule(grad, self._lines[dtype][:, start:stop], t, step)  # type: ignore[arg-type]  # rows are a sequence
         for i in run:
             value, (begin, end) = self.parameters[i].data, self._spans[i]
             value *= keep

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.training.optimisers import SGD, AdamW, clip_gradients
+from acg_numpy.optim.optimisers import SGD, AdamW, clip_gradients
 
 
 @dataclass(eq=False)

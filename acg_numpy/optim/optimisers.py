@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.row_sparse import RowSparseGradient
+from acg_numpy.optim.flat_buffer import FlatBuffer, HasGradient, blocks
 from acg_numpy.shapes import Array
-from acg_numpy.training.line import HasGradient, Line, blocks
 
 WIDENED = 1 << 13  # numbers whose squares are added up together, in double precision
 
@@ -79,7 +79,7 @@ class SGD:
         _check_rates(lr, weight_decay)
         self.parameters = _distinct(parameters)
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self._line = Line(self.parameters, 1)
+        self._buffer = FlatBuffer(self.parameters, 1)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -89,7 +89,7 @@ class SGD:
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         grads = [p.grad for p in self.parameters]
-        self._line.update(grads, [0] * len(grads), 1.0 - self.lr * self.weight_decay, self._follow)
+        self._buffer.update(grads, [0] * len(grads), 1.0 - self.lr * self.weight_decay, self._follow)
 
     def _follow(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
         (velocity,) = averages
@@ -109,7 +109,7 @@ class SGD:
         _load(self._state(), state)
 
     def _state(self) -> dict[str, Array]:
-        return {f"velocity.{i}": velocity for i, (velocity,) in enumerate(self._line.averages)}
+        return {f"velocity.{i}": velocity for i, (velocity,) in enumerate(self._buffer.averages)}
 
 
 class AdamW:
@@ -176,7 +176,7 @@ class AdamW:
         self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
         self._steps = np.zeros(len(self.parameters), np.int64)
         self._row_steps: dict[int, Array] = {}  # of tables that have met a row-sparse gradient, for each row
-        self._line = Line(self.parameters, 2)  # the mean gradient, and the mean square
+        self._buffer = FlatBuffer(self.parameters, 2)  # the mean gradient, and the mean square
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -196,7 +196,7 @@ class AdamW:
                 t = int(self._steps[i]) + 1
             self._steps[i] += grad is not None
             steps.append(t)
-        self._line.update(grads, steps, 1.0 - self.lr * self.weight_decay, self._follow)
+        self._buffer.update(grads, steps, 1.0 - self.lr * self.weight_decay, self._follow)
 
     def _count_rows(self, i: int, grad: Any) -> tuple[RowSparseGradient, Array]:
         """Count a step for each row that a table's gradient holds: all of them, if it is dense."""
@@ -243,8 +243,8 @@ class AdamW:
 
     def _state(self) -> dict[str, Array]:
         rows = {f"row_steps.{i}": steps for i, steps in self._row_steps.items()}
-        mean = {f"mean.{i}": m for i, (m, _) in enumerate(self._line.averages)}
-        square = {f"square.{i}": v for i, (_, v) in enumerate(self._line.averages)}
+        mean = {f"mean.{i}": m for i, (m, _) in enumerate(self._buffer.averages)}
+        square = {f"square.{i}": v for i, (_, v) in enumerate(self._buffer.averages)}
         return {"steps": self._steps, **mean, **square, **rows}
 
 
