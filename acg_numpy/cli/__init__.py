@@ -98,8 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from acg_numpy.data import DataError  # here and not above, so that --help need not wait for SciPy
-    from acg_numpy.training import CheckpointError, Interrupted
+    from acg_numpy.recommender.data import (
+        CheckpointError,
+        DataError,  # here and not above, so that --help need not wait for SciPy
+    )
+    from acg_numpy.recommender.training import Interrupted
 
     try:
         with _plain_warnings():

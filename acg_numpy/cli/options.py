@@ -107,7 +107,7 @@ def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]
 
 
 if TYPE_CHECKING:
-    from acg_numpy.data import Interactions
+    from acg_numpy.recommender.data import Interactions
 
 
 COLUMNS = {
@@ -155,7 +155,7 @@ def columns(arguments: argparse.Namespace, roles: Sequence[str] = tuple(COLUMNS)
 
 def read(arguments: argparse.Namespace, path: Path) -> "Interactions":
     """Read interactions as the options say."""
-    from acg_numpy.data import read_interactions
+    from acg_numpy.recommender.data import read_interactions
 
     choice = given(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
     return read_interactions(path, **columns(arguments), **choice)
@@ -168,7 +168,7 @@ def tell(path: Path, what: object, notes: Sequence[str]) -> None:
 
 def prepare(out: Path, *inputs: Path | None) -> None:
     """See that a file can be written, before the work: it is no folder and none of the inputs; its folder is made."""
-    from acg_numpy.data import DataError
+    from acg_numpy.recommender.data import DataError
 
     if out.is_dir():
         raise DataError(f"{out} is a folder: --out is the name of a file")

@@ -7,7 +7,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from acg_numpy.training import EpochReport
+from acg_numpy.recommender.training import EpochReport
 
 LINE_EVERY = 10.0  # seconds, in a pipe; and a line at the end of each model
 

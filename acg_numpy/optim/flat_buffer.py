@@ -25,8 +25,8 @@ BLOCK = 1 << 17  # numbers that are updated together
 SMALL = 1 << 14  # numbers of a parameter for which it is worth while to copy its gradient, to be updated with others
 
 UpdateRule = Callable[[Array, Sequence[Array], Any, Array], None]
-"""`update_rule(grad, averages, t, out)`: move the averages after the gradient, in place, and leave in `out` what step number
-t takes away from the parameter; all of one shape.  For rows of a table t may be an array, a number for each row."""
+"""`update_rule(grad, averages, t, out)`: update the averages in place, and leave in `out` what step number t
+takes away from the parameter; all of one shape.  For rows of a table t may be an array, a number for each row."""
 
 
 class HasGradient(Protocol):
@@ -76,7 +76,7 @@ class FlatBuffer:
         ]
 
     def update(self, grads: Sequence[Any], steps: Sequence[Any], keep: float, update_rule: UpdateRule) -> None:
-        """Set p <- keep p - (what `update_rule` says) for every parameter p that has a gradient; `steps` are their t."""
+        """Set p <- keep p - (what `update_rule` gives) for each parameter p with a gradient; `steps` are their t."""
         for run in self._runs(grads, steps):
             if len(run) > 1:
                 self._together(run, grads, steps[run[0]], keep, update_rule)

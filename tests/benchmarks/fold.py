@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from acg_numpy.data import make_world
-from acg_numpy.training import Trained, fit
+from acg_numpy.recommender.data import make_world
+from acg_numpy.recommender.serving import Trained
+from acg_numpy.recommender.training import fit
 
 DOMAINS, DIM = 8, 64
 USERS = (10_000, 100_000, 1_000_000)

@@ -28,8 +28,8 @@ from pathlib import Path
 
 import numpy as np
 
-from acg_numpy.data import read_interactions
-from acg_numpy.training import EpochReport, fit
+from acg_numpy.recommender.data import read_interactions
+from acg_numpy.recommender.training import EpochReport, fit
 
 SIZES = (625_000, 1_250_000, 2_500_000, 5_000_000, 10_000_000)  # interactions
 PER_USER, ITEMS = 100, 20_000

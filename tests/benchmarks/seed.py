@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.data import draw_split, factorise, read_interactions
-from acg_numpy.training import loop
-from acg_numpy.training.baselines import make_model
-from acg_numpy.training.pairs import Catalogue, Pairs
-from acg_numpy.training.ranking import Ranker
+from acg_numpy.recommender.data import draw_split, factorise, read_interactions
+from acg_numpy.recommender.data.pairs import Catalogue, Pairs
+from acg_numpy.recommender.models.baselines import make_model
+from acg_numpy.recommender.training import loop
+from acg_numpy.recommender.training.ranker import Ranker
 
 DIM, HEADS, TOKENS, BATCH = 32, 4, 8, 256
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.cli import main
-from acg_numpy.data import draw_split, read_interactions
+from acg_numpy.recommender.data import draw_split, read_interactions
 
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3", "--no-baselines")
 

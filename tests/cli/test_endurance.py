@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.cli import main
-from acg_numpy.training import load_checkpoint
+from acg_numpy.recommender.data import load_checkpoint
 from tests.thoroughness import THOROUGH
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
@@ -32,7 +32,7 @@ SMALL = (
 OFTEN = """
 import signal, sys
 from acg_numpy.cli import main
-from acg_numpy.training import keeping
+from acg_numpy.recommender.training import resume as keeping
 signal.signal(signal.SIGINT, signal.default_int_handler)
 keeping.EVERY = keeping.SHARE = 0.0
 sys.exit(main())

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from acg_numpy.cli.progress import Shown
-from acg_numpy.training import EpochReport
+from acg_numpy.recommender.training import EpochReport
 
 
 class Terminal(io.StringIO):

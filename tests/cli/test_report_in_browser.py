@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from acg_numpy.cli import training_job
-from acg_numpy.data import make_world, read_interactions
-from acg_numpy.training import fit
+from acg_numpy.recommender.data import make_world, read_interactions
+from acg_numpy.recommender.reporting import write
+from acg_numpy.recommender.training import fit
 from tests.browsing import READABLE, contrast, luminance, opened, overflow, style
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ def report(request: pytest.FixtureRequest, taken: Path, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("report")
     if request.param == "made up":
         world = make_world(seed=0)
-        training_job.draw(fit(world.interactions, epochs=2), out, world)
+        write.draw(fit(world.interactions, epochs=2), out, world)
     else:
-        training_job.draw(fit(read_interactions(taken), epochs=2, emb_dim=8, heads=2), out)
+        write.draw(fit(read_interactions(taken), epochs=2, emb_dim=8, heads=2), out)
     return out / "report.html"
 
 

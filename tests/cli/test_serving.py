@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.cli import main
-from acg_numpy.training import Recommender, Trained
+from acg_numpy.recommender.serving import Recommender, Trained
 
 Captured = pytest.CaptureFixture[str]
 
@@ -150,8 +150,8 @@ def test_outputs_do_not_overwrite_what_is_read_nor_folders_nor_devices(
 
 
 def test_memory_does_not_grow_with_the_users(tmp_path: Path) -> None:
-    from acg_numpy.data import make_world
-    from acg_numpy.training import fit
+    from acg_numpy.recommender.data import make_world
+    from acg_numpy.recommender.training import fit
 
     fit(make_world().interactions, epochs=1, baselines=False, emb_dim=64).trained.save(tmp_path / "c.npz")
     peak = {}

@@ -10,15 +10,15 @@ DOCS = Path(__file__).parents[2] / "docs"
 PUBLIC = [
     "acg_numpy",
     "acg_numpy.checks",
-    "acg_numpy.data",
-    "acg_numpy.exploring",
+    "acg_numpy.recommender.data",
+    "acg_numpy.recommender.exploring",
     "acg_numpy.passes",
     "acg_numpy.plots",
     "acg_numpy.reading",
     "acg_numpy.testing",
     "acg_numpy.testing.properties",
     "acg_numpy.testing.strategies",
-    "acg_numpy.training",
+    "acg_numpy.recommender.training",
 ]
 SUBJECTS = {"properties", "strategies"}  # modules, whose functions are listed
 SAID = {"REFERENCES", "TRAINED", "Progress"}  # names of models and of a type, said where they are taken
@@ -40,7 +40,7 @@ def found(path):
 
 @pytest.mark.parametrize("module", PUBLIC)
 def test_every_public_name_is_in_the_reference(module):
-    if module == "acg_numpy.exploring":
+    if module == "acg_numpy.recommender.exploring":
         pytest.importorskip("plotly")
     shown = [found(path) for path in listed()]
     public = importlib.import_module(module)

@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from acg_numpy.data import read_newcomers
-    from acg_numpy.training import Trained, fold_interactions, fold_vectors, replacing
+    from acg_numpy.recommender.data import read_newcomers, replacing
+    from acg_numpy.recommender.serving import Trained, fold_interactions, fold_vectors
 
     prepare(arguments.out, arguments.checkpoint, arguments.interactions, arguments.users)
     trained = Trained.load(arguments.checkpoint)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from acg_numpy.cli.options import Subcommands, add_json, add_quiet, add_run_options, given
 
 if TYPE_CHECKING:
-    from acg_numpy.data import World
+    from acg_numpy.recommender.data import World
 
 DESCRIPTION = """\
 Make a small world of users, domains and items, train a conditioner in it, compare it with simpler models, and say what
@@ -68,9 +68,9 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Make the world, train, write, and tell the story."""
-    from acg_numpy.cli import pictures, training_job
-    from acg_numpy.data import make_world
-    from acg_numpy.training import report
+    from acg_numpy.cli import training_job
+    from acg_numpy.recommender.data import make_world
+    from acg_numpy.recommender.reporting import pictures, words
 
     del arguments.command
     world = make_world(arguments.world, seed=arguments.seed)
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(training_job.as_json(result))
         return
-    print(training_job.for_terminal(report.markdown(result.metrics)))
+    print(training_job.for_terminal(words.markdown(result.metrics)))
     if arguments.quiet:
         return
     print()

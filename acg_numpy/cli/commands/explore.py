@@ -44,8 +44,8 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the folder, compute, and write the page."""
-    from acg_numpy.exploring import gather, write_page
-    from acg_numpy.training import Recommender
+    from acg_numpy.recommender.exploring import gather, write_page
+    from acg_numpy.recommender.serving import Recommender
 
     recommender = Recommender.load(arguments.folder)
     out = arguments.folder / "explore.html" if arguments.out is None else arguments.out

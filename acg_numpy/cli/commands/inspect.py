@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, read
 
 if TYPE_CHECKING:
-    from acg_numpy.data import Interactions
+    from acg_numpy.recommender.data import Interactions
 
 DESCRIPTION = """\
 Describe a file: interactions before anything is trained, a checkpoint, conditions or vectors after.
@@ -45,8 +45,8 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Look, and print what was found."""
+    from acg_numpy.recommender.serving import inspect_file
     from acg_numpy.text import listed, paragraph, table
-    from acg_numpy.training import inspect_file
 
     def reader(path: str | os.PathLike[str]) -> "Interactions":
         return read(arguments, Path(path))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from acg_numpy.cli.options import EXIT_CODES, Subcommands, whole
 
 if TYPE_CHECKING:
+    from acg_numpy.recommender.serving import Recommendation
     from acg_numpy.shapes import Array
-    from acg_numpy.training import Recommendation
 
 DESCRIPTION = """\
 Rank the items of a domain for a user, by what the user took in other domains; without those that were taken already.
@@ -49,8 +49,8 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the folder, rank, and print."""
+    from acg_numpy.recommender.serving import Recommender
     from acg_numpy.text import printable
-    from acg_numpy.training import Recommender
 
     recommender = Recommender.load(arguments.folder)
     found = recommender.recommend(arguments.user, domain=arguments.domain, top=arguments.top)

@@ -42,8 +42,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, draw, write, and say how many."""
-    from acg_numpy.data import draw_split
-    from acg_numpy.training import replacing
+    from acg_numpy.recommender.data import draw_split, replacing
 
     prepare(arguments.out, arguments.interactions, arguments.items)
     interactions = read(arguments, arguments.interactions)

@@ -7,7 +7,7 @@ import pytest
 
 from acg_numpy.cli import main
 from acg_numpy.cli.commands.demo import introduction
-from acg_numpy.data import make_world
+from acg_numpy.recommender.data import make_world
 from tests.cli.commands.test_train import FILES
 
 

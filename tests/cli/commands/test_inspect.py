@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.cli import main
-from acg_numpy.data import draw_split, read_interactions, read_split
+from acg_numpy.recommender.data import draw_split, read_interactions, read_split
 
 Captured = pytest.CaptureFixture[str]
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.cli import main
-from acg_numpy.data import read_interactions, read_split
-from acg_numpy.training import load_checkpoint
+from acg_numpy.recommender.data import load_checkpoint, read_interactions, read_split
 
 FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),

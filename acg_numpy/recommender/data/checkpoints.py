@@ -1,0 +1,212 @@
+"""How are results kept so that what is read is what was written?
+
+A checkpoint is an .npz file: named arrays, and one entry more that holds a JSON text with the format's name, its
+version, a SHA-256 over all the arrays, and whatever the writer wants to say (`about`).  No pickle is written and none
+is read, so that a file from a stranger is data, never a program.
+
+Every file is written to a temporary name in the same folder, brought to the disk, and moved into place in one step
+(`replacing`): a reader, or a crash at any moment, meets the old file or the new one, never half of one.
+"""
+
+import contextlib
+import glob
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from acg_numpy.recommender.data.npz_files import Archive, UnreadableError, damage_is_unreadable
+from acg_numpy.shapes import Array
+
+FORMAT = "acg_numpy checkpoint"
+VERSION = 1
+ABOUT = "__about__"
+
+
+class CheckpointError(ValueError):
+    """A file that is not a whole checkpoint of a version that this package reads."""
+
+
+class Checkpoint(NamedTuple):
+    """What `load_checkpoint` returns."""
+
+    arrays: dict[str, Array]
+    about: dict[str, Any]
+
+
+def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    """Write named arrays and a description to one .npz file, all or nothing.
+
+    Parameters
+    ----------
+    path : path
+        Replaced if it exists, and only once the new file is whole.
+    arrays : mapping of str to array
+        Numbers, booleans or strings of any shape; object arrays are refused.
+    about : mapping
+        Anything that JSON can hold.
+
+    Raises
+    ------
+    ValueError
+        If an array holds Python objects, which only a pickle could keep, or uses the reserved name.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint(f"{folder}/c.npz", {"weight": np.eye(2)}, {"epoch": 3})
+    ...     load_checkpoint(f"{folder}/c.npz").about
+    {'epoch': 3}
+    """
+    kept = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in kept.items():
+        if name == ABOUT:
+            raise ValueError(f"arrays may not hold the name {ABOUT!r}, which is the description's own")
+        if array.dtype.hasobject:
+            raise ValueError(
+                f"arrays[{name!r}] has dtype {array.dtype}, which only a pickle could keep; store numbers or strings"
+            )
+    head = {"format": FORMAT, "version": VERSION, "sha256": _digest(kept), "about": dict(about)}
+    text = json.dumps(head, allow_nan=False)
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in {ABOUT: np.array(text), **kept}.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # without the date, so that equal contents make equal files
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read a file of `save_checkpoint`, and check that it is whole and as it was written.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Checkpoint
+        `arrays`, a dict, and `about`, the description.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CheckpointError
+        If it is truncated or damaged, is something else, or was written by a later version.
+
+    Examples
+    --------
+    See `save_checkpoint`.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder, not a checkpoint; its checkpoint may be {path / 'checkpoint.npz'}")
+    with open(path, "rb") as file:
+        try:
+            head, arrays = _read(file)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path} {error}") from None
+        except UnreadableError as error:
+            raise CheckpointError(
+                f"{path} is truncated or damaged, and cannot be read ({error}); use an older copy, or train again"
+            ) from error
+    about = head.get("about", {})
+    if _digest(arrays) != head.get("sha256") or not isinstance(about, dict):
+        raise CheckpointError(f"{path} is damaged: its contents do not have the checksum that was written with them")
+    return Checkpoint(arrays, about)
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside `path` to write to, and move it into place when the block ends well.
+
+    What a process that was killed left half written of the same file is removed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(f"{folder}/users.txt") as temporary:
+    ...         _ = temporary.write_text("ada\\n")
+    ...     sorted(os.listdir(folder))
+    ['users.txt']
+    """
+    path = Path(path)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if not _runs(left.suffixes[-2].removeprefix(".")):
+            left.unlink(missing_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is not None and str(error.filename) == str(temporary):
+            error.filename = str(path)  # what was asked for, and what a message had better speak of
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _runs(process: str) -> bool:
+    """Is there a process of that number?  Where that cannot be told without harm, yes."""
+    if os.name != "posix" or not process.isdecimal():
+        return True
+    try:
+        os.kill(int(process), 0)  # asks, and does nothing
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
+
+
+def _read(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]]:
+    if file.read(4) != b"PK\x03\x04":
+        raise CheckpointError("is not a checkpoint: an .npz file was expected, and this is none")
+    file.seek(0)
+    archive = Archive(file)
+    if ABOUT not in archive.names:
+        raise CheckpointError(f"is an .npz file, but no checkpoint of this package (it has no entry {ABOUT!r})")
+    with damage_is_unreadable():
+        head = json.loads(str(archive[ABOUT][()]))
+    if not isinstance(head, dict) or head.get("format") != FORMAT:
+        raise CheckpointError("is an .npz file, but its description is not a checkpoint's")
+    version = head.get("version")
+    if version != VERSION:  # before the arrays are touched: what they mean is for that version to say
+        raise CheckpointError(
+            f"has checkpoint version {version!r}, and this acg_numpy reads version {VERSION}: "
+            "use the acg_numpy that wrote it, or a newer one"
+        )
+    return head, {name: archive[name] for name in archive.names if name != ABOUT}
+
+
+def _digest(arrays: Mapping[str, Array]) -> str:
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name}\0{array.dtype.str}\0{arrays[name].shape}\0".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def fingerprint(*arrays: Array) -> str:
+    """Condense arrays to 16 letters, which other values, shapes or dtypes would make others.
+
+    Examples
+    --------
+    >>> fingerprint(np.zeros(3)) == fingerprint(np.zeros(3)), fingerprint(np.zeros(3)) == fingerprint(np.zeros((3, 1)))
+    (True, False)
+    """
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(f"{array.dtype.str}{array.shape}".encode())
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()[:16]

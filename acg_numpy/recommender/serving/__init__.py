@@ -1,0 +1,16 @@
+"""Serving: a trained conditioner for users that it has never met, and recommendations with where attention went."""
+
+from acg_numpy.recommender.serving.describe_file import inspect_file
+from acg_numpy.recommender.serving.fold_in import Folded, fold_interactions, fold_vectors
+from acg_numpy.recommender.serving.recommender import Recommendation, Recommender
+from acg_numpy.recommender.serving.trained import Trained
+
+__all__ = [
+    "Folded",
+    "Recommendation",
+    "Recommender",
+    "Trained",
+    "fold_interactions",
+    "fold_vectors",
+    "inspect_file",
+]

@@ -1,0 +1,162 @@
+"""How are new users folded in, when there may be more of them than fit into memory?
+
+A block of users at a time: their vectors are made or read, conditioned, and written to where the block belongs in the
+output file.  Of a file in memory's place only the window of the block is mapped, so that memory does not grow with the
+users, whatever the system does with pages it no longer needs.  The output has its full size on the disk before the
+first block is computed (a full disk is known at once), a temporary name while it is written, and its own at the end.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from acg_numpy.recommender.data import DataError
+from acg_numpy.recommender.data.checkpoints import replacing
+from acg_numpy.recommender.data.npy_files import npy_layout, reserve, row_blocks
+from acg_numpy.recommender.serving.trained import Trained
+from acg_numpy.shapes import Array
+
+Told = Callable[[int], object]
+"""Called after each block with how many users it had."""
+
+
+class Folded(NamedTuple):
+    """What was written: an array (users, domains, dim), float32, in which `zeros` places (user, domain) are zeros."""
+
+    users: int
+    domains: int
+    dim: int
+    zeros: int
+
+
+def fold_interactions(
+    trained: Trained, matrix: sp.csr_array, out: str | os.PathLike[str], *, progress: Told | None = None
+) -> Folded:
+    """Write condition vectors for every row of interactions, in every domain, to an .npy file.
+
+    Parameters
+    ----------
+    trained : Trained
+    matrix : sparse array (CSR), shape (U, items)
+        As `acg_numpy.recommender.data.read_newcomers` gives it.
+    out : path
+        Gets an array (U, domains, D), float32; zeros where a user took nothing outside the domain.
+    progress : callable, optional
+
+    Returns
+    -------
+    Folded
+
+    Raises
+    ------
+    ValueError
+        If `matrix` does not have a column for each item.
+    OSError
+        If the file cannot be written; there is then no part of it.
+    """
+    trained.require_factors()
+
+    def vectors(users: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        return trained.factors.user_vectors(matrix[users]), trained.reachable(matrix[users])
+
+    return _fold(trained, matrix.shape[0], vectors, Path(out), progress)
+
+
+def fold_vectors(
+    trained: Trained, path: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Told | None = None
+) -> Folded:
+    """Write condition vectors in every domain for user vectors that are in an .npy file, both of any length.
+
+    Parameters
+    ----------
+    trained : Trained
+    path : path
+        An array (U, D), a vector for each user, or (U, domains, D), one for each user and target domain, of float16,
+        float32 or float64.  A vector of zeros means that nothing is known of the user.
+    out : path
+        Gets an array (U, domains, D), float32; zeros where the user vector is zeros.
+    progress : callable, optional
+
+    Returns
+    -------
+    Folded
+
+    Raises
+    ------
+    DataError
+        If the file is not such an array, holds NaN or infinity, or is to be overwritten itself.
+    OSError
+        If a file cannot be read or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from acg_numpy.recommender.data import make_world
+    >>> from acg_numpy.recommender.training import fit
+    >>> trained = fit(make_world(seed=0).interactions, epochs=1, baselines=False).trained
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/users.npy", np.random.default_rng(0).standard_normal((1000, 32), np.float32))
+    ...     print(fold_vectors(trained, f"{folder}/users.npy", f"{folder}/conditions.npy"))
+    ...     np.load(f"{folder}/conditions.npy", mmap_mode="r").shape
+    Folded(users=1000, domains=5, dim=32, zeros=0)
+    (1000, 5, 32)
+    """
+    path, out = Path(path), Path(out)
+    layout = npy_layout(path)
+    domains, dim = len(trained.domains), trained.conditioner.attention.emb_dim
+    users, *rest = layout.shape or (0,)
+    if rest not in ([dim], [domains, dim]) or layout.dtype.kind != "f":
+        raise DataError(
+            f"{path} holds an array of shape {layout.shape} and dtype {layout.dtype}; expected floating numbers of "
+            f"shape (users, {dim}) or (users, {domains}, {dim}): the conditioner has {domains} domains and {dim} "
+            "dimensions"
+        )
+    if out.exists() and out.samefile(path):
+        raise DataError(f"{out} is the file of user vectors itself: give another name for the conditions")
+
+    scale = trained.own_scale or 1.0
+
+    def vectors(block: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        with np.errstate(over="ignore"):  # what is too large becomes infinity, and is refused
+            window = (layout.window(block) / scale).astype(np.float32)
+        finite = np.isfinite(window).reshape(len(window), -1).all(axis=1)
+        if not finite.all():
+            row = block.start + int(np.argmin(finite))
+            raise DataError(f"{path}: row {row} (counted from 0) holds NaN or infinity, or is too large for float32")
+        spread = np.broadcast_to(window.reshape(len(window), -1, dim), (len(window), domains, dim))
+        return spread, np.asarray(spread.any(axis=-1))
+
+    return _fold(trained, users, vectors, out, progress)
+
+
+def _fold(
+    trained: Trained,
+    users: int,
+    vectors: Callable[[slice], tuple[Array, npt.NDArray[np.bool_]]],
+    out: Path,
+    progress: Told | None,
+) -> Folded:
+    shape = (users, len(trained.domains), trained.conditioner.attention.emb_dim)
+    if out.is_dir():
+        raise DataError(f"{out} is a folder: give the name of a file, as in {out / 'conditions.npy'}")
+    zeros = 0
+    with replacing(out) as temporary:
+        layout = reserve(temporary, shape)
+        for block in row_blocks(users, shape[1] * shape[2]):
+            user_vectors, reachable = vectors(block)
+            conditions = trained.condition(user_vectors, reachable)
+            if not np.isfinite(conditions).all():
+                raise FloatingPointError(
+                    f"the conditions of users {block.start} to {block.stop - 1} (counted from 0) are not finite: are "
+                    "their vectors of the scale that the conditioner was trained with?"
+                )
+            layout.window(block, "r+")[...] = conditions
+            zeros += int(np.sum(~reachable))
+            if progress is not None:
+                progress(block.stop - block.start)
+    return Folded(*shape, zeros)

@@ -1,0 +1,231 @@
+"""What is left of a training run that new users, and new recommendations, need?
+
+A conditioner, the item vectors and biases it was trained with, and V, w and scale, which turn anybody's interactions
+into user vectors (see `acg_numpy.recommender.data.factors`).  All of it is in one checkpoint, without the users it
+came from.
+"""
+
+import math
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from acg_numpy.autograd import no_grad
+from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
+from acg_numpy.recommender.data import DataError, Factors
+from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from acg_numpy.recommender.data.pairs import SHARPNESS
+from acg_numpy.shapes import Array
+
+FACTORS = ("components", "item_weight", "item_vectors", "popularity", "elsewhere")
+ITEMS = ("item_bias", "items", "item_domain", "domains")
+CONDITIONER = "conditioner."
+KINDS = {"f": "floating numbers", "b": "booleans", "iu": "whole numbers"}
+OWN_SCALE = "own user vectors divided by"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trained:
+    """A trained conditioner, with what it takes to condition and rank for users it has never met.
+
+    Attributes
+    ----------
+    conditioner : AttentionConditioner
+        In evaluation mode.
+    factors : Factors
+        From interactions to user vectors, and the vectors of the items.
+    item_bias : array, shape (items,), float32
+    items : array of str, shape (items,)
+        The id of each column; an item of several domains is named once for each.
+    item_domain : array of int, shape (items,)
+    domains : array of str, shape (domains,)
+    about : dict
+        "seed" of the run, and "data", the SHA-256 of what it was trained on; for a conditioner of user vectors that
+        were given to the training, `OWN_SCALE`, what they were divided by.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from acg_numpy.recommender.data import make_world
+    >>> from acg_numpy.recommender.training import fit
+    >>> taken = make_world(seed=0).interactions
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fit(taken, epochs=1, baselines=False).write(folder)
+    ...     trained = Trained.load(f"{folder}/checkpoint.npz")
+    >>> trained
+    <Trained: 32 dimensions, 4 heads, 8 tokens per domain, 5 domains, 500 items>
+    >>> trained.conditions(taken.matrix[:3]).shape  # anybody's interactions with these items
+    (3, 5, 32)
+    """
+
+    conditioner: AttentionConditioner
+    factors: Factors
+    item_bias: Array
+    items: npt.NDArray[np.str_]
+    item_domain: npt.NDArray[np.int64]
+    domains: npt.NDArray[np.str_]
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def conditions(self, matrix: sp.csr_array) -> Array:
+        """Make condition vectors for every row of interactions, in every domain.
+
+        Parameters
+        ----------
+        matrix : sparse array (CSR), shape (U, items)
+            1 where a user took an item; `acg_numpy.recommender.data.read_newcomers` makes it from a file.
+
+        Returns
+        -------
+        array, shape (U, domains, D), float32
+            Zeros where a user took nothing outside the domain.
+
+        Raises
+        ------
+        DataError
+            If the conditioner was trained with user vectors that do not come from interactions.
+        """
+        self.require_factors()
+        return self.condition(self.factors.user_vectors(matrix), self.reachable(matrix))
+
+    def condition(self, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
+        """Condition user vectors (U, domains, D); zeros where `reachable` (U, domains) is False."""
+        return condition_all(self.conditioner, user_vectors, reachable)
+
+    def reachable(self, matrix: sp.csr_array) -> npt.NDArray[np.bool_]:
+        """Tell for which domains a row of interactions says anything, shape (U, domains): something taken elsewhere."""
+        seen: Array = matrix @ self.factors.elsewhere.T.astype(np.float32)
+        return seen > 0
+
+    @property
+    def own_scale(self) -> float | None:
+        """What user vectors are divided by before they are conditioned, if they were given to the training."""
+        scale = self.about.get(OWN_SCALE)
+        return None if scale is None else float(scale)
+
+    def require_factors(self) -> None:
+        """Raise DataError if interactions cannot be turned into vectors that the conditioner knows."""
+        if self.own_scale is not None:
+            raise DataError(
+                "the conditioner was trained with user vectors of your own, which cannot be made from interactions: "
+                "give such vectors (--users FILE.npy) for new users"
+            )
+
+    def columns(self, domain: int) -> npt.NDArray[np.int64]:
+        """Find the columns of a domain's items, in order."""
+        return np.flatnonzero(self.item_domain == domain)
+
+    def scores(self, condition: Array, domain: int) -> Array:
+        """Score the items of a domain, (..., items of the domain), for conditions (..., D): 3 c . v / sqrt(D) + b."""
+        columns = self.columns(domain)
+        vectors = self.factors.item_vectors[columns]
+        scores: Array = condition @ vectors.T * (SHARPNESS / math.sqrt(vectors.shape[1])) + self.item_bias[columns]
+        return scores
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it all to a checkpoint."""
+        arrays = {
+            **{f"{CONDITIONER}{name}": value for name, value in self.conditioner.state_dict().items()},
+            **{name: getattr(self.factors, name) for name in FACTORS},
+            **{name: getattr(self, name) for name in ITEMS},
+            "scale": np.array(self.factors.scale),
+        }
+        attention, embedding = self.conditioner.attention, self.conditioner.domain_embedding
+        options = {
+            "emb_dim": attention.emb_dim,
+            "num_heads": attention.num_heads,
+            "num_domains": embedding.num_domains,
+            "dropout": attention.dropout,
+            "tokens_per_domain": embedding.tokens_per_domain,
+            "num_global_tokens": embedding.num_global_tokens,
+        }
+        save_checkpoint(path, arrays, {"conditioner": options, **self.about})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read it from a checkpoint that `acg train`, `Result.write` or `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        CheckpointError
+            If the file is damaged, or not the checkpoint of a trained conditioner.
+        """
+        arrays, about = load_checkpoint(path)
+        options = about.pop("conditioner", None)
+        missing = [name for name in (*FACTORS, *ITEMS, "scale") if name not in arrays]
+        if not isinstance(options, Mapping) or missing:
+            more = ", ..." if len(missing) > 3 else ""
+            lacks = ", ".join(missing[:3]) + more if missing else "its conditioner's options"
+            raise CheckpointError(
+                f"{path} is a checkpoint, but not one of a trained conditioner (it lacks {lacks}); "
+                "checkpoint.npz in a folder that 'acg train' wrote is one"
+            )
+        rest = {name: arrays[name] for name in ITEMS}
+        state = {n.removeprefix(CONDITIONER): a for n, a in arrays.items() if n.startswith(CONDITIONER)}
+        try:
+            factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
+            trained = cls(_conditioner(options, state, rest["domains"]), factors, about=about, **rest)
+            trained._check_parts()
+        except (TypeError, ValueError, KeyError, IndexError) as error:
+            raise CheckpointError(
+                f"{path} is the checkpoint of a conditioner whose parts do not fit: {error}"
+            ) from error
+        return trained
+
+    def _check_parts(self) -> None:
+        items, domains, dim = len(self.items), len(self.domains), self.conditioner.attention.emb_dim
+        expected = {
+            "components": (self.factors, (items, dim), "f"),
+            "item_vectors": (self.factors, (items, dim), "f"),
+            "item_weight": (self.factors, (items,), "f"),
+            "elsewhere": (self.factors, (domains, items), "b"),
+            "item_bias": (self, (items,), "f"),
+            "item_domain": (self, (items,), "iu"),
+        }
+        for name, (holder, shape, kinds) in expected.items():
+            array = getattr(holder, name)
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}, expected {shape}")
+            if array.dtype.kind not in kinds:
+                raise TypeError(f"{name} has dtype {array.dtype}, expected {KINDS[kinds]}")
+        if items and not 0 <= self.item_domain.min() <= self.item_domain.max() < domains:
+            raise ValueError(f"item_domain does not run from 0 to {domains - 1}, the last of {domains} domains")
+        if not 0 < self.factors.scale < math.inf:
+            raise ValueError(f"scale is {self.factors.scale}, expected a number above 0")
+
+    def __repr__(self) -> str:
+        attention, tokens = self.conditioner.attention, self.conditioner.domain_embedding
+        shared = f" and {tokens.num_global_tokens} shared" if tokens.num_global_tokens else ""
+        return (
+            f"<Trained: {attention.emb_dim} dimensions, {attention.num_heads} heads, {tokens.tokens_per_domain} tokens "
+            f"per domain{shared}, {len(self.domains)} domains, {len(self.items):,} items>"
+        )
+
+
+CONDITIONED = 4096  # users whose conditions are made together
+
+
+def condition_all(conditioner: AttentionConditioner, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
+    """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
+    conditions = np.zeros_like(user_vectors)
+    for start in range(0, len(user_vectors), CONDITIONED):
+        users = slice(start, start + CONDITIONED)
+        with no_grad():
+            made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
+        conditions[users] = np.where(reachable[users, :, None], made, 0.0)
+    return conditions
+
+
+def _conditioner(options: Mapping[str, Any], state: Mapping[str, Array], domains: Array) -> AttentionConditioner:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OneKeyWarning)  # whoever trained it was warned
+        conditioner = AttentionConditioner(**options, domain_names=domains.tolist())
+    conditioner.load_state_dict(state)
+    return conditioner.eval()

@@ -1,0 +1,16 @@
+"""Training: `fit` trains every model on every split, and can be stopped and resumed.
+
+>>> from acg_numpy.recommender.data import make_world
+>>> from acg_numpy.recommender.training import fit
+>>> taken = make_world(seed=0).interactions
+>>> result = fit(taken, epochs=1, baselines=False)
+>>> result.conditions.shape == (len(taken.users), len(taken.domains), 32)  # every user in every domain
+True
+"""
+
+from acg_numpy.recommender.training.experiment import fit
+from acg_numpy.recommender.training.loop import EpochReport, Progress
+from acg_numpy.recommender.training.result import Result
+from acg_numpy.recommender.training.resume import Interrupted
+
+__all__ = ["EpochReport", "Interrupted", "Progress", "Result", "fit"]

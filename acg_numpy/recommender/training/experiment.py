@@ -1,0 +1,177 @@
+"""Does it help here?  Train attention and the other models on the same pairs, test all on the same pairs, and compare.
+
+The protocol: some (user, domain) pairs are hidden before anything is computed; a user's vector for a domain comes from
+what the user did elsewhere; a model maps it into the domain's own space, where the domain's items are ranked (see
+`ranking`).  Each run draws split, initial values, dropout and batches from its own seed.
+"""
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy import __version__
+from acg_numpy.optim.optimisers import check_limit
+from acg_numpy.optim.schedules import SCHEDULES
+from acg_numpy.recommender.data import Interactions, Split, Vectors
+from acg_numpy.recommender.data.checkpoints import fingerprint
+from acg_numpy.recommender.models.baselines import TRAINED, make_model
+from acg_numpy.recommender.models.item_recommenders import REFERENCES
+from acg_numpy.recommender.training.loop import Progress
+from acg_numpy.recommender.training.provided import Given
+from acg_numpy.recommender.training.result import Result, Run
+from acg_numpy.recommender.training.resume import Keeper
+from acg_numpy.recommender.training.run import Task
+from acg_numpy.shapes import Array
+
+
+def fit(
+    interactions: Interactions,
+    *,
+    seed: int = 0,
+    seeds: int = 1,
+    epochs: int = 60,
+    emb_dim: int = 32,
+    heads: int = 4,
+    tokens_per_domain: int = 8,
+    num_global_tokens: int = 0,
+    baselines: bool = True,
+    clip_norm: float | None = None,
+    schedule: str = "constant",
+    split: Split | None = None,
+    user_vectors: Vectors | None = None,
+    item_vectors: Vectors | None = None,
+    check_finite: bool = True,
+    progress: Progress | None = None,
+    state: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+) -> Result:
+    """Train the conditioner on interactions, compare it with other models, and make every user's condition vectors.
+
+    Parameters
+    ----------
+    interactions : Interactions
+        From `acg_numpy.recommender.data.read_interactions` or `make_world`.
+    seed : int, default 0
+        Of the first run; the others count up from it.
+    seeds : int, default 1
+        How many runs.
+    epochs : int, default 60
+        At most; the epoch that validates best is kept, and 30 epochs without a better one end a model's training.
+    emb_dim : int, default 32
+        D, of user vectors, item vectors and conditions.
+    heads, tokens_per_domain, num_global_tokens : int
+        Of the attention.
+    baselines : bool, default True
+        Whether to train and test the other models, and the reference lines, too.
+    clip_norm : float, optional
+        The largest global norm of a step's gradients; longer ones are shortened to it.
+    schedule : str, default "constant"
+        Of the learning rate: "constant"; "cosine", down to nearly 0 at `epochs`; or "plateau", halved after every 10
+        epochs without a better one.
+    split : Split, optional
+        The pairs to train, validate and test on, in every run; by default each run draws its own.
+    user_vectors, item_vectors : Vectors, optional
+        In place of those made from the interactions; see `acg_numpy.recommender.data.vectors`.
+        Without `split` they may have seen what the test asks for, and the report says so.
+    check_finite : bool, default True
+        Refuse NaN and infinity in the user vectors before training.
+    progress : callable, optional
+        Called with an `EpochReport` after each epoch of each model; of what is resumed, first with the last one.
+    state : path, optional
+        A file that keeps what is done, renewed every few seconds, at the end, and at Ctrl-C.
+    resume : bool, default False
+        Go on from `state`, if it is there.  What comes out is what would have without a stop.
+
+    Returns
+    -------
+    Result
+        Metrics, history, the first run's conditioner, and the conditions; `result.write(folder)` writes them all.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range, the data leaves nothing to train or test on, a user vector is not finite, or
+        vectors do not fit the interactions.
+    CheckpointError
+        If `state` is not a whole state, or one of other arguments or other interactions, which it names.
+    Interrupted
+        At Ctrl-C, a KeyboardInterrupt, once `state` is written.
+
+    Notes
+    -----
+    Where a domain has more than 5,000 items, a batch compares those taken with a sample of 1,000 others (see
+    `acg_numpy.recommender.training.in_domain`); metrics and report say so, and all rankings are over all items.
+
+    Examples
+    --------
+    >>> from acg_numpy.recommender.data import make_world
+    >>> result = fit(make_world(seed=0).interactions, epochs=1, baselines=False)
+    >>> sorted(result.metrics["test"])
+    ['attention']
+    """
+    arguments = {
+        "seed": seed,
+        "seeds": seeds,
+        "epochs": epochs,
+        "emb_dim": emb_dim,
+        "heads": heads,
+        "tokens_per_domain": tokens_per_domain,
+        "num_global_tokens": num_global_tokens,
+        "baselines": baselines,
+        "clip_norm": clip_norm,
+        "schedule": schedule,
+    }
+    for name, number, least in (("seed", seed, 0), ("seeds", seeds, 1), ("epochs", epochs, 1)):
+        if number < least:
+            raise ValueError(f"{name} must be at least {least}, but it is {number}")
+    if clip_norm is not None:
+        check_limit("clip_norm", clip_norm)
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, but it is {schedule!r}")
+    if resume and state is None:
+        raise ValueError("resume is True, but there is no state to go on from: say with state= which file it is")
+    attention = {"heads": heads, "tokens_per_domain": tokens_per_domain, "num_global_tokens": num_global_tokens}
+    domains = interactions.domains.tolist()
+    make_model(
+        "attention", emb_dim=emb_dim, domain_names=domains, **attention
+    )  # refuses now what it would refuse later
+    given = Given.of(interactions, emb_dim, split, user_vectors, item_vectors)
+    terms = {**arguments, **given.terms, "interactions": _described(interactions), "acg_numpy": __version__}
+    training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
+    runs = []
+    with Keeper(state, terms, resume=resume) as keeper:
+        for number in range(1, seeds + 1):
+            task = Task.draw(interactions, seed + number - 1, emb_dim, given)
+            if check_finite:
+                require_finite(task.user_vectors, interactions.users)
+            outcomes = {}
+            for name in ("popularity", *TRAINED, *REFERENCES) if baselines else ("attention",):
+                outcomes[name] = task.outcome(name, attention, training, (number, seeds), progress, keeper)
+            runs.append(Run(task.seed, task.sizes(), task.split, task.factors, outcomes))
+    return Result.of(interactions, runs, arguments, given)
+
+
+def _described(interactions: Interactions) -> str:
+    """Say in words and figures which interactions these are: what was read, and what came of it."""
+    matrix = interactions.matrix
+    contents = fingerprint(
+        interactions.users,
+        interactions.items,
+        interactions.domains,
+        interactions.item_domain,
+        interactions.same_item,
+        *(matrix.indptr, matrix.indices, matrix.data),
+    )
+    return f"{interactions}, {contents} from a file {interactions.sha256[:16]}"
+
+
+def require_finite(user_vectors: Array, users: npt.NDArray[np.str_]) -> None:
+    """Raise ValueError, naming the first user, if `user_vectors` (U, ..., D) hold NaN or infinity."""
+    finite = np.isfinite(user_vectors).all(axis=tuple(range(1, user_vectors.ndim)))
+    if not finite.all():
+        first = int(np.flatnonzero(~finite)[0])
+        raise ValueError(
+            f"the vector of user {str(users[first])!r} holds NaN or infinity (so do those of {np.sum(~finite) - 1} "
+            "others): look for such values where the vectors come from (check_finite=False lets them through)"
+        )

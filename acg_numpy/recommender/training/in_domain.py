@@ -1,0 +1,123 @@
+"""The loss: softmax over a domain's items, against those that the user took.
+
+Forward.  A pair p of a user and a domain has a condition c, a row of C; the domain's items have fixed vectors, the rows
+of V (which carry the factor 3 / sqrt(D)), and biases b.  With y the 0/1 row that marks the n_p items taken, and n the
+number of all items taken in the batch:
+
+    S_p = V c + b                                 a score for each of the domain's items
+    L_p = log softmax(S_p)
+    loss = -1/n sum_p <y_p, L_p>
+
+This is the cross-entropy against the uniform distribution over the items taken, averaged over interactions: a pair with
+n_p of them counts n_p times.
+
+Backward.  dL_p = -y_p / n goes through the log-softmax, dS = dL - P sum(dL) (see `acg_numpy.passes.softmax`):
+
+    dS_p = (n_p P_p - y_p) / n                    what is expected, less what was taken
+    dc   = V^T dS_p
+    db_i = sum_p dS_pi                            over the pairs of the domain that i is in
+
+Many items.  Where a domain has M > 5,000 items, the sum in the softmax's denominator is estimated.  The pair's own n_p
+items enter it as they are; of the M - n_p others, those m_p enter that are among 1,000 of the domain's items drawn
+uniformly, without replacement and anew for each batch, and they stand for the rest:
+
+    Z_p = sum_{i taken} e^S_pi  +  (M - n_p) / m_p  sum_{i drawn, not taken} e^S_pi
+
+Given how many they are, every set of m_p of the others is as likely as any, so the second sum's expectation is the sum
+over all of them, and Z_p is right on average; where all items are drawn, exactly right.  (log Z_p is low on average, by
+about half the relative variance of Z_p, which falls as 1 / m_p.)  Weights are exponentials of numbers added to scores,
+
+    S_pi + log w_pi      w_pi = 1 if p took i,  (M - n_p) / m_p if i was drawn,  0 if it is another pair's item alone
+
+and constants do not change derivatives: forward and backward stay as they are, over fewer columns.
+
+References
+----------
+Jean et al., "On using very large target vocabulary for neural machine translation", 2015, section 3.1, where the
+positives too are weighed as if they had been drawn; here they are in for certain, so their weight is 1.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.autograd import from_passes
+from acg_numpy.passes import log_softmax_forward, scatter_add
+from acg_numpy.recommender.data.pairs import Catalogue, Group, Pairs
+from acg_numpy.shapes import Array
+
+
+class InDomainCache(NamedTuple):
+    """What the backward needs."""
+
+    item_bias: Array  # (I,)
+    groups: list[tuple[Group, Array]]  # with each group's L, (pairs, candidates)
+    taken: int  # n
+    catalogue: Catalogue
+
+
+class InDomainGrads(NamedTuple):
+    """One gradient an input of `in_domain_forward`."""
+
+    condition: Array  # (B, D)
+    item_bias: Array  # (I,)
+
+
+def in_domain_forward(
+    condition: Array, item_bias: Array, *, batch: Pairs, catalogue: Catalogue
+) -> tuple[Array, InDomainCache]:
+    """Compute the loss of a batch.
+
+    Parameters
+    ----------
+    condition : array, shape (B, D), floating
+        One for each pair.
+    item_bias : array, shape (I,), floating
+    batch : Pairs
+        Sorted by domain, as `Pairs.take` leaves them; B of them.  With `draw_candidates`, the loss is the estimate.
+    catalogue : Catalogue
+
+    Returns
+    -------
+    loss : array, shape ()
+    cache : InDomainCache
+    """
+    groups = []
+    taken = len(batch.positives)
+    loss = condition.dtype.type(0)
+    for group in batch.groups():
+        vectors, items = catalogue.of_group(group)
+        S = condition[group.rows] @ vectors.T + item_bias[items]
+        if group.log_weight is not None:
+            S = S + group.log_weight
+        L, _ = log_softmax_forward(S)
+        loss = loss - np.sum(np.where(group.positive, L, 0)) / taken  # 0 * -inf would not be 0
+        groups.append((group, L))
+    return loss, InDomainCache(item_bias, groups, taken, catalogue)
+
+
+def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
+    """Carry dL/dloss back to conditions and item biases.
+
+    Parameters
+    ----------
+    grad_out : array, shape ()
+    cache : InDomainCache
+
+    Returns
+    -------
+    InDomainGrads
+    """
+    dC, db, ids = [], [], []
+    for group, L in cache.groups:
+        n_p = np.sum(group.positive, axis=1, keepdims=True, dtype=L.dtype)
+        dS = (np.exp(L) * n_p - group.positive) * (grad_out / cache.taken)
+        vectors, items = cache.catalogue.of_group(group)
+        dC.append(dS @ vectors)  # (b, C) @ (C, D) -> (b, D)
+        db.append(np.sum(dS, axis=0))
+        ids.append(items)
+    db_all = scatter_add(np.concatenate(db), np.concatenate(ids), len(cache.item_bias))
+    return InDomainGrads(np.concatenate(dC), db_all)
+
+
+in_domain_loss = from_passes(in_domain_forward, in_domain_backward)

@@ -1,0 +1,54 @@
+"""How is a user's condition turned into a ranking of a domain's items?
+
+From the user's vector for the domain, made of what the user did elsewhere, a model makes a condition vector c; every
+item i of the domain is scored against it:
+
+    score_i = 3 c . v_i / sqrt(D) + b_i
+
+The item vectors v are given and stay as they are; the model and the item biases b are trained, by the loss of
+`in_domain`; where a domain has very many items, on a sample of them, but the ranking is judged against all.
+"""
+
+from typing import Any
+
+from acg_numpy.autograd import Tensor
+from acg_numpy.module import Module, Parameter
+from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
+from acg_numpy.recommender.training.in_domain import in_domain_loss
+from acg_numpy.shapes import Array
+
+"""Scores of users (b,) for the items of one domain: (b, items of the domain), floating."""
+
+
+class Ranker(Module):
+    """A model of condition vectors, and the item biases that are trained with it.
+
+    Parameters
+    ----------
+    model : Module
+        Called with user vectors (B, D) and domain ids (B,), it returns conditions (B, D), as the conditioner does.
+    catalogue : Catalogue
+    item_bias : array, shape (I,)
+        Where the biases start.
+    """
+
+    def __init__(self, model: Module, catalogue: Catalogue, item_bias: Array) -> None:
+        super().__init__()
+        self.model = model
+        self.item_bias = Parameter(item_bias)
+        self.catalogue = catalogue
+
+    def __call__(self, user_vectors: Array, domain_id: Ids | int) -> Tensor:
+        """Make conditions (B, D) from user vectors (B, D)."""
+        condition: Tensor = self.model(user_vectors, domain_id)
+        return condition
+
+    def score(self, condition: Any, domain: int) -> Any:
+        """Score conditions (b, D) against the items of one domain: (b, I_d)."""
+        return condition @ self.catalogue.vectors[domain].T + self.item_bias[self.catalogue.items[domain]]
+
+    def loss(self, user_vectors: Array, batch: Pairs) -> Tensor:
+        """Compute the in-domain softmax loss of a batch sorted by domain; `user_vectors` (B, D) belong to its pairs."""
+        condition = self(user_vectors, batch.domains)
+        loss: Tensor = in_domain_loss(condition, self.item_bias, batch=batch, catalogue=self.catalogue)
+        return loss

@@ -1,0 +1,181 @@
+"""What is one run made of?  One split, what may be seen of it, and the outcome of each model on it."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.recommender.data import Factors, Interactions, Split, draw_split, factorise
+from acg_numpy.recommender.data.checkpoints import Checkpoint
+from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
+from acg_numpy.recommender.evaluation.ablation import dependence
+from acg_numpy.recommender.evaluation.attention_history import watched
+from acg_numpy.recommender.evaluation.protocol import Score, evaluate
+from acg_numpy.recommender.models.baselines import TRAINED, make_model
+from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
+from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, scores_of, train
+from acg_numpy.recommender.training.provided import Given
+from acg_numpy.recommender.training.ranker import Ranker
+from acg_numpy.recommender.training.result import Outcome
+from acg_numpy.recommender.training.resume import Keeper
+from acg_numpy.shapes import Array
+
+BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One run's data: what may be seen, and the pairs to train, validate and test on."""
+
+    seed: int
+    interactions: Interactions
+    split: Split
+    visible: sp.csr_array  # (U, I)
+    factors: Factors
+    user_vectors: Array  # (U, N, D)
+    catalogue: Catalogue
+    training: Pairs
+    validation: Pairs
+    test: Pairs
+
+    @classmethod
+    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, given: Given) -> "Task":
+        split = given.split or draw_split(interactions, seed)
+        visible = split.visible(interactions)
+        factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
+        if given.items is not None:
+            factors = replace(factors, item_vectors=given.items.vectors)
+        catalogue = Catalogue.of(interactions, factors.item_vectors)
+
+        def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
+            return Pairs.of(pairs, matrix, interactions.item_domain, catalogue)
+
+        return cls(
+            seed,
+            interactions,
+            split,
+            visible,
+            factors,
+            factors.user_vectors(visible) if given.users is None else given.users.vectors,
+            catalogue,
+            training=pairs_of(split.train, visible),
+            validation=pairs_of(split.validation, interactions.matrix),
+            test=pairs_of(split.test, interactions.matrix),
+        )
+
+    def sizes(self) -> dict[str, int]:
+        return {"train": len(self.training), "validation": len(self.validation), "test": len(self.test)}
+
+    def outcome(
+        self,
+        name: str,
+        attention: dict[str, int],
+        training: dict[str, Any],
+        run: tuple[int, int],
+        progress: Progress | None,
+        keeper: Keeper,
+    ) -> Outcome:
+        """Train one model, and test it; or go on with it, or take what is finished."""
+        key = f"{run[0]}/{name}"
+        ranker = self.ranker(name, attention) if name in TRAINED else None
+
+        def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
+            if progress is not None:
+                progress(EpochReport(name, *run, epoch, training["epochs"], loss, validation, seconds))
+
+        finished, under_way = keeper.finished(key), keeper.under_way(key)
+        if (kept := finished or under_way) is not None and (history := kept.about["history"]) is not None:
+            validation = history["validation_ndcg"][-1] if history["validation_ndcg"] else None
+            report(history["epoch"][-1], history["loss"][-1], validation, kept.about["seconds"])
+        if finished is not None:
+            return taken_up(finished, ranker)
+
+        began = time.perf_counter()
+        if name in REFERENCES:
+            ndcg, recall, strength, size = self.reference(name)
+            outcome = Outcome(None, ndcg, recall, size, time.perf_counter() - began, None, None, strength)
+        elif ranker is None:
+            ndcg, recall = evaluate(self.popularity(), self.test)
+            outcome = Outcome(None, ndcg, recall, 0, time.perf_counter() - began, None, None)
+        else:
+            trained = train(
+                ranker,
+                self.training,
+                self.validation,
+                self.user_vectors,
+                seed=self.seed,
+                report=report,
+                written=under_way,
+                keep=lambda course: keeper.keep(key, course),
+                watched=watched(self.split.validation),
+                **training,
+            )
+            ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)
+            size = ranker.model.num_parameters()
+            outcome = Outcome(ranker, ndcg, recall, size, trained.seconds, trained.best_epoch, trained.history)
+            if isinstance(ranker.model, AttentionConditioner):
+                names, draw = self.interactions.domains.tolist(), child_seed(self.seed, "dependence")
+                outcome = outcome._replace(
+                    dependence=dependence(ranker, self.user_vectors, self.test, names, seed=draw)
+                )
+        keeper.finish(key, written(outcome))
+        return outcome
+
+    def ranker(self, name: str, attention: dict[str, int]) -> Ranker:
+        """Make the untrained ranker of a model."""
+        model = make_model(
+            name,
+            emb_dim=self.user_vectors.shape[-1],
+            domain_names=self.interactions.domains.tolist(),
+            seed=child_seed(self.seed, f"{name}/init"),
+            **attention,
+        )
+        return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
+
+    def reference(self, name: str) -> Reference:
+        """Fit and test a reference line."""
+        return make_reference(
+            name,
+            visible=self.visible,
+            interactions=self.interactions,
+            train=self.split.train,
+            validation=self.validation,
+            test=self.test,
+            seed=child_seed(self.seed, name),
+        )
+
+    def popularity(self) -> Score:
+        """Score items by the share of users who took them, whoever the user is."""
+
+        def score(users: Ids, domain: int) -> Array:
+            share = self.factors.popularity[self.catalogue.items[domain]]
+            return np.broadcast_to(share, (len(users), len(share)))
+
+        return score
+
+
+def written(outcome: Outcome) -> Checkpoint:
+    """Write an outcome down: the ranker's values, the other arrays, and what JSON can hold."""
+    arrays, about = {}, {}
+    for name, value in outcome._asdict().items():
+        if isinstance(value, Ranker):
+            arrays.update({f"ranker/{key}": array for key, array in value.state_dict().items()})
+        elif isinstance(value, np.ndarray):
+            arrays[name] = value
+        elif name != "ranker":
+            about[name] = value
+    return Checkpoint(arrays, about)
+
+
+def taken_up(kept: Checkpoint, ranker: Ranker | None) -> Outcome:
+    """Make the outcome again that was written down; the ranker, if it has one, gets its values."""
+    state = {name.removeprefix("ranker/"): array for name, array in kept.arrays.items() if name.startswith("ranker/")}
+    if ranker is not None:
+        ranker.load_state_dict(state)
+        ranker.eval()
+    arrays = {name: array for name, array in kept.arrays.items() if not name.startswith("ranker/")}
+    fields: dict[str, Any] = {**arrays, **kept.about}
+    return Outcome(ranker, **fields)

@@ -1,0 +1,58 @@
+"""What new users did, in the columns of the items that are known."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.recommender.data import DataError, read_interactions, read_newcomers
+
+ITEMS = np.array(["Alien", "Dune", "Dune", "Emma", "Heat"])  # Dune stands in two domains
+
+
+def write(tmp_path, text, name="new.csv"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_every_column_of_a_taken_item_is_filled_and_twice_is_once(tmp_path):
+    new = read_newcomers(write(tmp_path, "user,item\nzoe,Dune\nann,Heat\nzoe,Dune\nzoe,Alien\n"), ITEMS)
+    assert new.users.tolist() == ["ann", "zoe"]
+    np.testing.assert_array_equal(new.matrix.toarray(), [[0, 0, 0, 0, 1], [1, 1, 1, 0, 0]])
+    assert new.matrix.dtype == np.float32
+    assert new.notes == ()
+
+
+def test_unknown_items_are_counted_and_their_users_kept(tmp_path):
+    new = read_newcomers(write(tmp_path, "user,item\nann,Heat\nbob,Jaws\nbob,Jaws\nbob,Psycho\n"), ITEMS)
+    assert new.users.tolist() == ["ann", "bob"]
+    assert new.matrix.nnz == 1
+    assert new.notes == ("items that are not known, left out: 2 (the first: 'Jaws'), in rows: 3",)
+
+
+def test_a_file_without_a_known_item_is_refused_and_shows_what_ids_look_like(tmp_path):
+    with pytest.raises(DataError, match=r"none of its 1 items is known \(it begins with '12', .* with 'Alien'\)"):
+        read_newcomers(write(tmp_path, "user,item\nann,12\n"), ITEMS)
+
+
+def test_columns_are_named_and_ratings_looked_at_as_in_training(tmp_path):
+    path = write(tmp_path, "who\twhat\tstars\nann\tHeat\t5\nann\tEmma\t1\n")
+    new = read_newcomers(path, ITEMS, user="who", item="what", rating="stars", min_rating=4)
+    assert new.matrix.indices.tolist() == [4]
+    assert new.notes == ("rows with a rating below 4, which do not count: 1",)
+    typed = write(tmp_path, "user_id:token\titem_id:token\nann\tHeat\n", "new.inter")
+    assert read_newcomers(typed, ITEMS).users.tolist() == ["ann"]
+    with pytest.raises(DataError, match="has no column 'user' for the user; it has 'who'"):
+        read_newcomers(path, ITEMS)
+
+
+@given(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=20))
+def test_the_users_of_the_training_file_come_back_as_they_were(tmp_path_factory, pairs):
+    folder = tmp_path_factory.mktemp("again")
+    rows = "".join(f"user {u},item {i},{'xy'[i % 2]}\n" for u, i in sorted(pairs))
+    path = write(folder, "user,item,domain\n" + rows)
+    taken = read_interactions(path, min_items=1)
+    new = read_newcomers(path, taken.items)
+    assert new.users.tolist() == taken.users.tolist()
+    np.testing.assert_array_equal(new.matrix.toarray(), taken.matrix.toarray())

@@ -1,0 +1,119 @@
+"""Pairs keep their positives, however they are picked and grouped."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.recommender.data import pairs as pairs_module
+from acg_numpy.recommender.data.pairs import Catalogue
+from tests.recommender.problems import problem
+
+seeds = st.integers(0, 10_000)
+
+
+def with_candidates(seed, monkeypatch, many=4, drawn=3):
+    """A batch in a world where 5 items are many, and 3 are drawn of them."""
+    monkeypatch.setattr(pairs_module, "MANY", many)
+    monkeypatch.setattr(pairs_module, "DRAWN", drawn)
+    interactions, catalogue, pairs, rng = problem(seed)
+    return interactions, catalogue, pairs.take(rng.permutation(len(pairs))), rng
+
+
+@given(seeds)
+def test_groups_hold_every_pair_once_with_its_positives(seed):
+    interactions, catalogue, pairs, rng = problem(seed)
+    index = rng.permutation(len(pairs))[: len(pairs) // 2 + 1]
+    batch = pairs.take(index)
+    assert sorted(zip(batch.users, batch.domains, strict=True)) == sorted(
+        zip(pairs.users[index], pairs.domains[index], strict=True)
+    )
+    X, seen = interactions.matrix.toarray() > 0, []
+    for domain, rows, _, positive, _ in batch.groups():
+        assert set(batch.domains[rows]) == {domain}
+        np.testing.assert_array_equal(positive, X[batch.users[rows]][:, catalogue.items[domain]])
+        seen.extend(range(rows.start, rows.stop))
+    assert seen == list(range(len(batch)))
+
+
+@given(seeds)
+def test_large_groups_are_cut_and_nothing_is_lost(seed):
+    _, _, pairs, _ = problem(seed, users=12)
+    batch = pairs.take(np.arange(len(pairs)))
+    whole = {group.domain: group.positive for group in batch.groups()}
+    size, pairs_module.GROUP = pairs_module.GROUP, 4
+    try:
+        cut = list(batch.groups())
+    finally:
+        pairs_module.GROUP = size
+    assert max(len(group.positive) for group in cut) <= 4
+    for domain, positive in whole.items():
+        np.testing.assert_array_equal(np.concatenate([g.positive for g in cut if g.domain == domain]), positive)
+
+
+@given(seeds)
+def test_a_catalogue_holds_every_item_once_in_its_place(seed):
+    interactions, catalogue, _, rng = problem(seed)
+    vectors = rng.normal(size=(13, 4))
+    catalogue = Catalogue.of(interactions, vectors)
+    assert sorted(np.concatenate(catalogue.items)) == list(range(13))
+    for domain, (items, scaled) in enumerate(zip(catalogue.items, catalogue.vectors, strict=True)):
+        np.testing.assert_array_equal(interactions.item_domain[items], domain)
+        np.testing.assert_array_equal(catalogue.position[items], np.arange(len(items)))
+        np.testing.assert_allclose(scaled, 3 * vectors[items] / np.sqrt(4))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_candidates_are_the_items_taken_and_those_drawn(seed, monkeypatch):
+    interactions, catalogue, batch, rng = with_candidates(seed, monkeypatch)
+    X, sizes = interactions.matrix.toarray() > 0, batch.sizes
+    drawn = batch.draw_candidates(rng)
+    assert set(drawn.drawn) == set(np.flatnonzero(sizes > 4))
+    for group in drawn.groups():
+        items = catalogue.items[group.domain]
+        _, chosen = catalogue.of_group(group)
+        np.testing.assert_array_equal(group.positive, X[drawn.users[group.rows]][:, chosen])
+        if group.domain not in drawn.drawn:
+            assert group.log_weight is None
+            np.testing.assert_array_equal(chosen, items)
+            continue
+        sample = items[drawn.drawn[group.domain]]
+        assert len(set(sample)) == 3
+        assert set(chosen) == set(sample) | set(chosen[group.positive.any(axis=0)])
+        for taken, log_weight in zip(group.positive, group.log_weight, strict=True):
+            others = ~taken & np.isin(chosen, sample)
+            np.testing.assert_array_equal(log_weight[taken], 0)
+            np.testing.assert_array_equal(log_weight[~taken & ~others], -np.inf)
+            if others.any():  # those drawn stand for all that were not taken
+                assert np.exp(log_weight[others]).sum() == pytest.approx(len(items) - taken.sum(), rel=1e-5)
+
+
+def test_every_item_of_a_domain_is_drawn_as_often(monkeypatch):
+    _, _, batch, rng = with_candidates(0, monkeypatch)
+    domain = int(np.argmax(batch.sizes))
+    drawn = np.concatenate([batch.draw_candidates(rng).drawn[domain] for _ in range(2000)])
+    share = np.bincount(drawn, minlength=batch.sizes[domain]) / 2000
+    expected = 3 / batch.sizes[domain]
+    np.testing.assert_allclose(share, expected, atol=4 * np.sqrt(expected / 2000))
+
+
+def test_nothing_is_drawn_and_no_random_number_is_used_where_domains_are_small():
+    _, _, pairs, rng = problem(0)
+    before = rng.bit_generator.state
+    batch = pairs.take(np.arange(len(pairs))).draw_candidates(rng)
+    assert rng.bit_generator.state == before
+    assert not batch.drawn
+    assert all(group.log_weight is None for group in batch.groups())
+
+
+@given(seeds)
+def test_only_a_few_scores_are_held_at_once_where_domains_are_large(seed):
+    _, _, pairs, _ = problem(seed, users=12)
+    batch = pairs.take(np.arange(len(pairs)))
+    held, pairs_module.SCORES = pairs_module.SCORES, 16
+    try:
+        groups = list(batch.groups())
+    finally:
+        pairs_module.SCORES = held
+    assert all(group.positive.size <= 16 or len(group.positive) == 1 for group in groups)
+    assert sum(len(group.positive) for group in groups) == len(batch)

@@ -1,0 +1,292 @@
+"""What a file of interactions says is what is read, and what cannot be read is said."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from acg_numpy.recommender.data import DataError, Interactions, read_interactions
+
+in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+#: Any string that can be an id: not empty, without line breaks and NUL.
+IDS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r\0"), min_size=1, max_size=8)
+
+
+def triples(taken: Interactions) -> set[tuple[str, str, str]]:
+    users, items = taken.matrix.nonzero()
+    return {
+        (str(taken.users[u]), str(taken.items[i]), str(taken.domains[taken.item_domain[i]]))
+        for u, i in zip(users, items, strict=True)
+    }
+
+
+def write(path: Path, *lines: str) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def as_table(rows: list[tuple[str, ...]], delimiter: str) -> str:
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+@given(
+    pairs=st.lists(st.tuples(IDS, IDS), min_size=2, max_size=30),
+    delimiter=st.sampled_from([",", "\t", ";"]),
+    data=st.data(),
+)
+@in_tmp_path
+def test_every_interaction_is_read_whatever_the_ids(
+    tmp_path: Path, pairs: list[tuple[str, str]], delimiter: str, data: st.DataObject
+) -> None:
+    items = sorted({item for _, item in pairs})
+    domain = {item: ("left", "right")[n % 2] for n, item in enumerate(items)}
+    rows = [(user, item, domain[item]) for user, item in pairs]
+    path = tmp_path / "taken.txt"
+    path.write_text(as_table([("user", "item", "domain"), *rows], delimiter), encoding="utf-8", newline="")
+    if len(items) < 2:
+        with pytest.raises(DataError, match="only one domain"):
+            read_interactions(path, min_items=1)
+        return
+    taken = read_interactions(path, min_items=1)
+    assert triples(taken) == set(rows)
+    assert set(taken.matrix.data.tolist()) == {1.0}  # rows that stand twice are one interaction
+    assert taken.users.tolist() == sorted({user for user, _ in pairs})
+    assert taken.notes == ()
+
+    shuffled = data.draw(st.permutations(rows))
+    path.write_text(as_table([("user", "item", "domain"), *shuffled], delimiter), encoding="utf-8", newline="")
+    again = read_interactions(path, min_items=1)
+    np.testing.assert_array_equal(again.matrix.toarray(), taken.matrix.toarray())  # the order of rows does not matter
+    np.testing.assert_array_equal(again.items, taken.items)
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_any_bytes_are_refused_or_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "anything"
+    for header in (b"", b"user,item,domain\n", b"user_id:token\titem_id:token\tdomain:token_seq\n"):
+        path.write_bytes(header + content)
+        try:
+            taken = read_interactions(path, min_items=1)
+        except DataError:
+            continue
+        assert taken.matrix.nnz > 0
+        assert len(taken.domains) >= 2
+
+
+RECBOLE = (
+    (
+        "user_id:token\titem_id:token\trating:float\ttimestamp:float",
+        "7\ta\t5.0\t1",
+        "7\tb\t3.0\t2",
+        "8\tb\t4\t3",
+        "8\tc\t4.5\t4",
+    ),
+    (
+        "item_id:token\tmovie_title:token_seq\tclass:token_seq",
+        'a\tThe "Burbs\tDrama War',
+        "b\tO Brother\tComedy",
+        "c\tHeat\tCrime Drama",
+        "d\tNobody Saw It\tWestern",
+    ),
+)
+
+
+def recbole(folder: Path) -> Path:
+    write(folder / "films.item", *RECBOLE[1])
+    return write(folder / "films.inter", *RECBOLE[0])
+
+
+def test_recbole_files_are_read_with_the_items_beside_them(tmp_path: Path) -> None:
+    taken = read_interactions(recbole(tmp_path), domain="class", min_items=1)
+    assert triples(taken) == {("7", "a", "Drama"), ("7", "b", "Comedy"), ("8", "b", "Comedy"), ("8", "c", "Crime")}
+    assert taken.domains.tolist() == ["Comedy", "Crime", "Drama"]
+    same = read_interactions(recbole(tmp_path), domain="class:token_seq", user="user_id:token", min_items=1)
+    assert triples(same) == triples(taken)
+
+
+def test_low_ratings_do_not_count(tmp_path: Path) -> None:
+    taken = read_interactions(recbole(tmp_path), domain="class", min_rating=4, min_items=1)
+    assert triples(taken) == {("7", "a", "Drama"), ("8", "b", "Comedy"), ("8", "c", "Crime")}
+    assert taken.notes == ("rows with a rating below 4, which do not count: 1",)
+
+
+def test_an_item_of_all_its_domains_is_a_column_in_each(tmp_path: Path) -> None:
+    taken = read_interactions(recbole(tmp_path), domain="class", domain_of="all", min_items=1)
+    expected = {("7", "a", "Drama"), ("7", "a", "War"), ("7", "b", "Comedy"), ("8", "b", "Comedy"), ("8", "c", "Crime")}
+    assert triples(taken) == expected | {("8", "c", "Drama")}
+    assert taken.domains.tolist() == ["Drama", "Comedy", "Crime", "War"]  # most items first
+    by_name = {}
+    for name, number in zip(taken.items.tolist(), taken.same_item.tolist(), strict=True):
+        assert by_name.setdefault(name, number) == number
+    assert len(set(by_name.values())) == 3
+
+
+def test_a_bar_separates_domains_where_there_are_no_types(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "user,item,domain", "u,1,Action|Sci-Fi", "u,2,Home & Garden", "v,3,|Sci-Fi|")
+    first = read_interactions(path, min_items=1)
+    assert set(first.domains.tolist()) == {"Action", "Home & Garden", "Sci-Fi"}
+    assert read_interactions(path, min_items=1, domain_of="all").domains.tolist()[0] == "Sci-Fi"
+
+
+def test_domains_may_come_from_a_table_of_their_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "taken.tsv", "who\twhat\tstars", "ann\tDune\t5", "ann\tAlien\t4", "bob\tSolaris\t5")
+    items = write(tmp_path / "items.csv", "what,kind", '"Dune",book', "Alien,film", "Unseen,song")
+    taken = read_interactions(path, items=items, user="who", item="what", domain="kind", min_items=1)
+    assert triples(taken) == {("ann", "Dune", "book"), ("ann", "Alien", "film")}
+    assert taken.notes == ("items without a domain: 1 (the first: 'Solaris'); rows with them, which do not count: 1",)
+
+
+def test_the_domains_with_most_items_are_kept(tmp_path: Path) -> None:
+    sizes = {"a": 2, "b": 5, "c": 3, "d": 3, "e": 1}
+    rows = [f"u,{name}{n},{name}" for name, size in sizes.items() for n in range(size)]
+    path = write(tmp_path / "a.csv", "user,item,domain", *rows)
+    assert read_interactions(path, min_items=1).domains.tolist() == ["b", "c", "d", "a", "e"]
+    assert read_interactions(path).domains.tolist() == ["b", "c", "d"]
+    taken = read_interactions(path, min_items=2, max_domains=2)
+    assert taken.domains.tolist() == ["b", "c"]
+    assert taken.notes == (
+        "domains with fewer than 2 items, left out: 1 ('e')",
+        "domains beyond the 2 with most items, left out: 2 ('d', 'a')",
+    )
+
+
+def test_malformed_rows_are_counted_and_the_first_told_by_line(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        "user,item,domain,rating",
+        "u,1,a,5",
+        '"two\nlines",1,a,5',  # lines 3 and 4
+        "u,2,b",
+        "",
+        ",2,b,4",
+        "u,2,b,many",
+        "u,2,b,nan",
+        "u,2,b,4",
+        "u,3,b,5,5",
+        f"{'x' * 1001},3,b,5",
+    )
+    taken = read_interactions(path, min_rating=1, min_items=1)
+    assert triples(taken) == {("u", "1", "a"), ("u", "2", "b")}
+    assert taken.notes == (
+        "a.csv: 7 of 9 rows malformed and left out ("
+        "line 3: the user 'two\\nlines' holds a line break or a null character; "
+        "line 5: 3 fields, where the header has 4; "
+        "line 7: the user is empty; "
+        "line 8: the rating 'many' is not a number; "
+        "line 9: the rating 'nan' is not a number; ...)",
+    )
+
+
+def test_malformed_rows_are_told_by_line_beyond_the_first_block(tmp_path: Path) -> None:
+    rows = [f"u{n % 50},{n % 7},{'ab'[n % 7 % 2]}" for n in range(3000)]
+    rows[2500] = "short"
+    taken = read_interactions(write(tmp_path / "a.csv", "user,item,domain", *rows))
+    assert taken.notes == (
+        "a.csv: 1 of 3,000 rows malformed and left out (line 2502: 1 field, where the header has 3)",
+    )
+
+
+def test_an_item_with_different_domains_in_different_rows_is_noted(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "user,item,domain", "u,12,books", "v,12,films", "v,13,films", "u,14,books")
+    taken = read_interactions(path, min_items=1)
+    assert triples(taken) == {("u", "12", "books"), ("v", "12", "books"), ("v", "13", "films"), ("u", "14", "books")}
+    assert (
+        "items with different domains in different rows: 1 (the first: '12'); the first row decides" in taken.notes[0]
+    )
+    both = read_interactions(path, min_items=1, domain_of="all")
+    assert ("u", "12", "films") in triples(both)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("user,item,domain\r\nu,1,a\r\nu,2,b\r\n", encoding="utf-8-sig", newline="")
+    assert triples(read_interactions(path, min_items=1)) == {("u", "1", "a"), ("u", "2", "b")}
+
+
+def test_the_hash_is_of_all_that_was_read(tmp_path: Path) -> None:
+    path = recbole(tmp_path)
+    before = read_interactions(path, domain="class", min_items=1).sha256
+    assert read_interactions(path, domain="class", min_items=1).sha256 == before
+    write(tmp_path / "films.item", *RECBOLE[1], "e\tNew\tWestern")
+    assert read_interactions(path, domain="class", min_items=1).sha256 != before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n\n", "the first line of .* is blank"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", r"is not UTF-8 text \(a byte 0x89"),
+        (b"PK\x03\x04\x14\x00\x00\x00", "is not a text file"),
+        ("user,item,domain\nu,caf\xe9,a\n".encode("latin-1"), r"is not UTF-8 text \(a byte 0xe9"),
+        (b"user,item,domain\n", "has no interactions below its header"),
+        (
+            b"user,item\nu,1\n",
+            r"has no column 'domain' for the domain; it has 'user', 'item' \(domain or --domain-column names it",
+        ),
+        (b"person,item,domain\nu,1,a\n", "has no column 'user' for the user; it has 'person', 'item', 'domain'"),
+        (b"user,item,domain,item\nu,1,a,1\n", "has 2 columns 'item' for the item"),
+        (b"user,item,domain\nu,1,a\nu,2,a\nu,3,a\n", "only one domain is left, 'a', but two at least are needed"),
+        (b"user,item,domain\nu,1,a\nu,2,b\n", r"no domain is left.*fewer than 3 items, left out: 2 \('a', 'b'\)"),
+        (
+            b"user,item,domain\nu,1\n,,\n",
+            r"no interactions below its header \(.*line 2: 2 fields.*line 3: the user is empty",
+        ),
+        (b'user,item,domain\nu,1,"a' + b"x" * 200_000, "line .*field larger than field limit.*is a quote opened"),
+    ],
+)
+def test_a_file_that_will_not_do_is_refused_with_the_reason(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "taken.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        read_interactions(path)
+
+
+def test_files_that_are_not_there_or_no_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: no such file"):
+        read_interactions(tmp_path / "nowhere.csv")
+    with pytest.raises(DataError, match="cannot be read: is a directory"):
+        read_interactions(tmp_path)
+    with pytest.raises(DataError, match=r"nowhere\.item cannot be read"):
+        read_interactions(recbole(tmp_path), items=tmp_path / "nowhere.item")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"min_rating": 3.0, "rating": "stars"},
+            "has no column 'stars' for the rating; it has 'user_id', 'item_id', 'rating'",
+        ),
+        ({"timestamp": "when"}, "has no column 'when' for the timestamp"),
+        (
+            {"domain": "genre"},
+            r"films\.item has no column 'genre' for the domain; it has 'item_id', 'movie_title', 'class'",
+        ),
+    ],
+)
+def test_a_missing_column_is_told_with_those_there_are(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_interactions(recbole(tmp_path), **{"domain": "class", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"domain_of": "last"}, "domain_of must be 'first' or 'all', but it is 'last'"),
+        ({"max_domains": 0}, "max_domains must be at least 1"),
+        ({"min_items": 0}, "min_items must be at least 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_interactions(recbole(tmp_path), domain="class", **options)

@@ -1,0 +1,126 @@
+"""The words say what the figures say, and no more."""
+
+import numpy as np
+import pytest
+
+from acg_numpy.recommender.reporting.words import markdown
+from acg_numpy.recommender.training.result import Outcome, Run, paired_difference, summarise
+
+
+def run_of(rng, users, **ndcg):
+    outcomes = {name.replace("_", "-"): Outcome(None, x, x, 1, 0.5, 2, None) for name, x in ndcg.items()}
+    split = type("Pairs", (), {"test": np.stack([users, np.zeros_like(users)], axis=1)})
+    return Run(3, {"train": 9, "validation": 2, "test": len(users)}, split, None, outcomes)
+
+
+def paired_with(**differences):
+    rng = np.random.default_rng(0)
+    attention = rng.random(200)
+    return run_of(
+        rng,
+        np.arange(200),
+        attention=attention,
+        **{name: attention - shift + rng.normal(size=200) * 0.01 for name, shift in differences.items()},
+    )
+
+
+def report_of(run, **more):
+    metrics = {
+        **summarise([run]),
+        "runs": [{"seed": 3, "pairs": run.sizes}],
+        "users": 5,
+        "items": 6,
+        "domains": ["a", "b"],
+        **more,
+    }
+    return markdown(metrics)
+
+
+def test_a_pair_per_user_gives_the_textbooks_standard_error():
+    run = paired_with(film=0.1)
+    x = run.outcomes["attention"].ndcg - run.outcomes["film"].ndcg
+    comparison = paired_difference([run], "film")
+    assert comparison["difference"] == pytest.approx(np.mean(x))
+    assert comparison["se"] == pytest.approx(np.std(x, ddof=1) / np.sqrt(200))
+
+
+def test_the_same_pairs_twice_are_no_more_certain_than_once():
+    run = paired_with(film=0.1)
+    once, twice = paired_difference([run], "film"), paired_difference([run, run], "film")
+    assert twice == pytest.approx(once)
+
+
+def test_the_words_put_every_model_on_its_side():
+    text = report_of(paired_with(popularity=0.3, film=0.0, concat_mlp=-0.2, user=0.1))
+    assert "Attention leads `popularity` and `user` by more than two standard errors." in text
+    assert "Between attention and `film` these pairs do not decide" in text
+    assert "Attention is led by `concat-mlp`" in text
+    order = [text.index(f"| {name} |") for name in ("popularity", "user", "film", "concat-mlp")]
+    assert order[0] < order[1] < order[3]
+    assert "one key" not in text
+
+
+def test_attention_alone_claims_nothing():
+    text = report_of(paired_with())
+    assert "nothing is said about whether attention helps here" in text
+
+
+def test_reference_lines_are_no_models_that_attention_could_be_led_by():
+    run = paired_with(popularity=0.3, item_ridge=-0.2, user_knn=0.0)
+    for name, strength in (("item-ridge", 10.0), ("user-knn", 80.0)):
+        run.outcomes[name] = run.outcomes[name]._replace(strength=strength)
+    text = report_of(run)
+    assert "Attention leads `popularity` by more than two standard errors." in text
+    assert "does not help here" not in text
+    assert "`item-ridge` and `user-knn` are reference lines, not conditioners." in text
+    assert "chosen on the validation pairs: `item-ridge` 10; `user-knn` 80." in text
+    assert "Attention stays behind `item-ridge` by more than two standard errors" in text
+    assert "Attention comes up to `user-knn`, within two standard errors" in text
+
+
+def test_one_key_is_set_beside_popularity():
+    text = report_of(paired_with(popularity=0.1, one_key=0.1))
+    assert "as popularity does (0." in text
+
+
+def depending(largest, tokens=None, **differences):
+    """What a model depends on, with standard errors of 0.01."""
+    changes = {name.replace("_", " "): difference for name, difference in differences.items()}
+    return {
+        "pairs": [100],
+        "ndcg@10": {
+            "unchanged": {"mean": 0.5, "std": 0.0, "values": [0.5]},
+            **{name: {"mean": 0.5 + x, "std": 0.0, "values": [0.5 + x]} for name, x in changes.items()},
+        },
+        "paired": {name: {"difference": x, "se": 0.01 if x else 0.0} for name, x in changes.items()},
+        "largest change": largest,
+        "tokens": tokens or {},
+    }
+
+
+def test_the_report_says_what_the_condition_depends_on_and_what_not():
+    tokens = {
+        "books": {"pairs": 40, "unchanged": 0.5, "without": [0.499, 0.3]},
+        "films": {"pairs": 60, "unchanged": 0.5, "without": [0.45, 0.51]},
+    }
+    attention = depending(1.0, tokens, users_permuted=-0.1, domains_permuted=-0.015, uniform_attention=-0.2)
+    one_key = depending(0.0, users_permuted=0.0, domains_permuted=-0.1, uniform_attention=0.0)
+    text = report_of(paired_with(one_key=0.1), dependence={"one-key": one_key, "attention": attention})
+    assert "| NDCG@10 | attention | one-key |" in text
+    assert "| users exchanged within the domain | 0.4000 (-0.1000 ± 0.0100) | 0.5000 (exactly the same) |" in text
+    assert "falls by more than two standard errors without the user and which tokens are attended to" in text
+    assert "do not show that anything is lost without the domain" in text
+    assert "`one-key`: when users are exchanged, no number of any condition changes at all" in text
+    assert "books 1 is missed most: without it NDCG@10 on that domain's 40 pairs is 0.3000, not 0.5000" in text
+    assert "less than 0.01 in 1 of 4 cases" in text
+    assert "Weights are not causes" in text
+
+
+def test_vectors_without_a_split_are_warned_of_and_with_one_not():
+    run = paired_with()
+    assert "given" not in report_of(run, given={"split": None, "user_vectors": None, "item_vectors": None})
+    warned = report_of(run, given={"split": None, "user_vectors": "a", "item_vectors": "b"})
+    assert "The user vectors and item vectors were given. **They may have seen the test pairs**" in warned
+    trusted = report_of(run, given={"split": "c", "user_vectors": "a", "item_vectors": None})
+    assert "The split was given, and is the same in every run. The user vectors were given." in trusted
+    assert "may have seen" not in trusted

@@ -1,0 +1,277 @@
+"""The whole comparison on a small set, and the files it leaves."""
+
+import json
+
+import numpy as np
+import pytest
+
+from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.recommender.data import CheckpointError, DataError, Vectors, draw_split, load_checkpoint, read_split
+from acg_numpy.recommender.serving.fold_in import fold_interactions, fold_vectors
+from acg_numpy.recommender.serving.recommender import Recommender
+from acg_numpy.recommender.training import fit
+from acg_numpy.recommender.training.experiment import require_finite
+
+SMALL = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3}
+REFERENCES = {"item-ridge", "user-knn"}
+MODELS = {
+    *REFERENCES,
+    "popularity",
+    "user",
+    "user+domain",
+    "one-key",
+    "concat-linear",
+    "domain-linear",
+    "film",
+    "concat-mlp",
+    "attention",
+}
+
+
+@pytest.fixture(scope="module")
+def result(interactions):
+    return fit(interactions, seeds=2, seed=5, **SMALL)
+
+
+@pytest.fixture(scope="module")
+def folder(result, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out") / "made" / "on the way"
+    result.write(folder)
+    return folder
+
+
+def without_seconds(metrics):
+    return {name: {k: v for k, v in row.items() if k != "seconds"} for name, row in metrics["test"].items()}
+
+
+def test_metrics_have_every_model_and_the_fixed_keys(result):
+    test, paired = result.metrics["test"], result.metrics["paired"]
+    assert set(test) == MODELS
+    assert set(paired) == MODELS - {"attention"}
+    for row in test.values():
+        assert {"ndcg@10", "recall@10", "parameters", "seconds"} <= set(row)
+        for measure in ("ndcg@10", "recall@10"):
+            values = row[measure]["values"]
+            assert len(values) == 2
+            assert row[measure]["mean"] == pytest.approx(np.mean(values))
+            assert row[measure]["std"] == pytest.approx(np.std(values))
+            assert 0 < row[measure]["mean"] <= 1
+    for name, comparison in paired.items():
+        means = (test[n]["ndcg@10"]["mean"] for n in ("attention", name))
+        assert comparison["difference"] == pytest.approx(np.subtract(*means))
+        assert comparison["se"] > 0
+    assert test["popularity"]["parameters"] == 0
+    assert test["attention"]["parameters"] == result.conditioner.num_parameters()
+
+
+def test_the_same_seed_gives_the_same_figures_whatever_is_trained_beside(result, interactions):
+    again = fit(interactions, seeds=1, seed=6, baselines=False, **SMALL)  # the second run of `result`, attention alone
+    assert set(again.metrics["test"]) == {"attention"}
+    for measure in ("ndcg@10", "recall@10"):
+        assert (
+            again.metrics["test"]["attention"][measure]["values"]
+            == result.metrics["test"]["attention"][measure]["values"][1:]
+        )
+
+
+def test_all_is_the_same_again(result, interactions):
+    again = fit(interactions, seeds=2, seed=5, **SMALL)
+    assert without_seconds(again.metrics) == without_seconds(result.metrics)
+    assert again.metrics["paired"] == result.metrics["paired"]
+    np.testing.assert_array_equal(again.conditions, result.conditions)
+
+
+def test_progress_tells_of_every_epoch_of_every_model(interactions):
+    told = []
+    fit(interactions, seeds=2, progress=told.append, **SMALL)
+    assert len(told) == 2 * 8 * 2  # runs, trained models, epochs
+    assert {(t.run, t.runs, t.epochs) for t in told} == {(1, 2, 2), (2, 2, 2)}
+    assert {t.model for t in told} == MODELS - REFERENCES - {"popularity"}
+
+
+def test_conditions_come_from_all_interactions_and_are_zero_where_there_is_nothing_elsewhere(result, interactions):
+    vectors = result.factors.user_vectors(interactions.matrix)
+    np.testing.assert_array_equal(result.user_vectors, vectors)
+    reachable = interactions.counts_elsewhere > 0
+    assert not reachable[0, 0]
+    assert result.without_elsewhere == np.sum(~reachable) == result.metrics["without_elsewhere"]
+    assert not result.conditions[~reachable].any()
+    assert result.conditions.dtype == np.float32
+    for user, domain in np.argwhere(reachable)[::17]:
+        alone = result.conditioner(vectors[user, domain], int(domain)).numpy()
+        np.testing.assert_allclose(result.conditions[user, domain], alone, rtol=1e-5, atol=1e-6)
+
+
+def test_every_file_is_there_with_its_shape(folder, result, interactions):
+    assert {p.name for p in folder.iterdir()} == {
+        "metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
+        "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz",
+        "run.json",
+    }  # fmt: skip
+    conditions = np.load(folder / "conditions.npy", allow_pickle=False)
+    assert conditions.shape == (80, 3, 8)
+    assert conditions.dtype == np.float32
+    np.testing.assert_array_equal(conditions, result.conditions)
+    assert np.load(folder / "item_vectors.npy").shape == (36, 8)
+    assert np.load(folder / "item_bias.npy").shape == (36,)
+    for name, ids in (("users", interactions.users), ("domains", interactions.domains), ("items", interactions.items)):
+        assert (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines() == ids.tolist()
+    of_items = interactions.domains[interactions.item_domain].tolist()
+    assert (folder / "item_domains.txt").read_text().splitlines() == of_items
+
+
+def test_the_split_can_be_read_back(folder, result, interactions):
+    split = read_split(folder / "split.tsv", interactions)
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(split, part), getattr(result.split, part))
+
+
+def test_metrics_and_provenance_are_plain_json(folder, result):
+    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == result.metrics
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert run["seed"] == 5
+    assert run["data"]["sha256"] == "0" * 64
+    asked = {"seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True, "clip_norm": None}
+    assert run["arguments"] == {**SMALL, **asked, "schedule": "constant"}
+    assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
+
+
+def test_new_users_can_be_folded_in_from_the_checkpoint_alone(folder, result, interactions):
+    arrays, about = load_checkpoint(folder / "checkpoint.npz")
+    state = {name.removeprefix("conditioner."): a for name, a in arrays.items() if name.startswith("conditioner.")}
+    conditioner = AttentionConditioner(**about["conditioner"]).eval()
+    conditioner.load_state_dict(state)
+
+    X, domain = interactions.matrix.toarray(), 2
+    outside = np.where(arrays["elsewhere"][domain], X * arrays["item_weight"], 0)
+    vectors = (outside @ arrays["components"] / arrays["scale"]).astype(np.float32)
+    made = conditioner(vectors, domain).numpy()
+    has = interactions.counts_elsewhere[:, domain] > 0
+    np.testing.assert_allclose(made[has], result.conditions[has, domain], rtol=1e-4, atol=1e-5)
+
+    c, items = made[7], arrays["item_domain"] == domain
+    scores = 3 * arrays["item_vectors"][items] @ c / np.sqrt(8) + arrays["item_bias"][items]
+    assert arrays["items"][items][np.argmax(scores)] in interactions.items[24:]
+
+
+def test_the_report_has_a_row_for_every_model_and_says_who_leads(folder):
+    text = (folder / "metrics.md").read_text(encoding="utf-8")
+    for name in MODELS - {"attention"}:
+        assert f"| {name} |" in text
+    assert "| **attention** |" in text
+    assert "two standard errors" in text
+    assert "every user gets the same condition" in text
+
+
+def test_a_result_introduces_itself_in_a_line_and_shows_its_table_in_a_notebook(result, folder):
+    ndcg = result.metrics["test"]["attention"]["ndcg@10"]["mean"]
+    assert repr(result).startswith(f"<Result: attention ndcg@10 {ndcg:.4f}, recall@10 ")
+    assert result._repr_markdown_() == (folder / "metrics.md").read_text(encoding="utf-8")
+
+
+def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
+    vectors = np.zeros((3, 2, 4))
+    vectors[1, 0, 2], vectors[2, 1, 1] = np.nan, np.inf
+    with pytest.raises(
+        ValueError, match=r"user 'b' holds NaN or infinity .so do those of 1 others.*check_finite=False"
+    ):
+        require_finite(vectors, np.array(["a", "b", "c"]))
+    require_finite(np.zeros((2, 3, 4)), np.array(["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    "name", ["seed", "epochs", "seeds", "heads", "emb_dim", "tokens_per_domain", "num_global_tokens"]
+)
+def test_arguments_out_of_range_are_named_before_anything_is_trained(interactions, name):
+    told = []
+    with pytest.raises(ValueError, match=f"{name}.* -1"):
+        fit(interactions, **{**SMALL, name: -1}, progress=told.append)
+    with pytest.raises(ValueError, match="does not divide emb_dim"):
+        fit(interactions, **{**SMALL, "heads": 3}, progress=told.append)
+    assert not told
+
+
+def test_reference_lines_tell_their_strength_and_what_attentions_depend_on_is_kept(result):
+    for name in REFERENCES:
+        assert len(result.metrics["test"][name]["strength"]) == 2
+    found = result.metrics["dependence"]
+    assert set(found) == {"attention", "one-key"}
+    assert found["one-key"]["largest change"] == 0 < found["attention"]["largest change"]
+    assert found["one-key"]["paired"]["users permuted"] == {"difference": 0.0, "se": 0.0}
+    for name, row in found.items():
+        values = row["ndcg@10"]["unchanged"]["values"]
+        assert values == pytest.approx(result.metrics["test"][name]["ndcg@10"]["values"])
+    assert len(found["attention"]["tokens"]["domain 0"]["without"]) == 3
+
+
+def test_a_given_split_is_used_in_every_run(interactions):
+    split = draw_split(interactions, 77)
+    result = fit(interactions, seeds=2, split=split, **SMALL)
+    assert result.split is split
+    assert {run["pairs"]["test"] for run in result.metrics["runs"]} == {len(split.test)}
+    popular = result.metrics["test"]["popularity"]["ndcg@10"]["values"]
+    assert popular[0] == popular[1]  # nothing but the split decides them
+    assert result.metrics["given"]["split"]
+
+
+@pytest.fixture(scope="module")
+def own(interactions):
+    rng = np.random.default_rng(0)
+    kind = np.arange(80) % 2 * 2 - 1
+    users = np.outer(kind, rng.normal(size=8)) * 50 + rng.normal(size=(80, 8))
+    users[3] = 0
+    item_kind = np.arange(36) % 2 * 2 - 1
+    items = np.outer(item_kind, rng.normal(size=8)) + rng.normal(size=(36, 8)) / 10
+    return {
+        "user_vectors": Vectors(interactions.users, users),
+        "item_vectors": Vectors(interactions.items, items),
+    }
+
+
+@pytest.fixture(scope="module")
+def trained_on_own(interactions, own):
+    return fit(interactions, baselines=False, **own, **{**SMALL, "epochs": 20})
+
+
+def test_own_vectors_are_used_scaled(trained_on_own, own):
+    scale = own["user_vectors"].vectors.std()
+    np.testing.assert_allclose(
+        trained_on_own.user_vectors[:, 1], own["user_vectors"].vectors / scale, rtol=1e-4, atol=1e-6
+    )
+    assert trained_on_own.own_scale == pytest.approx(scale)
+    assert trained_on_own.factors.item_vectors.std() == pytest.approx(1, rel=1e-4)
+    assert trained_on_own.metrics["test"]["attention"]["ndcg@10"]["mean"] > 0.75
+    assert trained_on_own.metrics["given"] == {**trained_on_own.metrics["given"], "split": None}
+    assert "**They may have seen the test pairs**" in trained_on_own._repr_markdown_()
+
+
+def test_a_user_of_zeros_is_unknown_everywhere_and_nobody_else_is(trained_on_own):
+    assert trained_on_own.without_elsewhere == 3
+    assert not trained_on_own.conditions[3].any()
+    assert trained_on_own.conditions[0, 0].any()  # this one did nothing elsewhere, but has a vector
+
+
+def test_new_users_need_vectors_and_get_the_same_conditions(trained_on_own, own, interactions, tmp_path):
+    np.save(tmp_path / "users.npy", own["user_vectors"].vectors)
+    fold_vectors(trained_on_own.trained, tmp_path / "users.npy", tmp_path / "conditions.npy")
+    np.testing.assert_allclose(np.load(tmp_path / "conditions.npy"), trained_on_own.conditions, rtol=1e-4, atol=1e-5)
+    with pytest.raises(DataError, match="trained with user vectors of your own"):
+        trained_on_own.trained.conditions(interactions.matrix)
+    with pytest.raises(DataError, match="trained with user vectors of your own"):
+        fold_interactions(trained_on_own.trained, interactions.matrix, tmp_path / "no.npy")
+
+
+def test_known_users_get_recommendations_from_their_vectors(trained_on_own, interactions, tmp_path):
+    trained_on_own.write(tmp_path)
+    [found] = Recommender.load(tmp_path).recommend("user 10", domain="domain 1", top=4)
+    fresh = (interactions.item_domain == 1) & (interactions.matrix.toarray()[10] == 0)
+    vectors, bias = trained_on_own.factors.item_vectors[fresh], trained_on_own.item_bias[fresh]
+    scores = 3 * vectors @ trained_on_own.conditions[10, 1] / np.sqrt(8) + bias
+    assert found.items.tolist() == interactions.items[fresh][np.argsort(-scores)[:4]].tolist()
+
+
+def test_other_vectors_than_before_do_not_go_on_from_a_state(interactions, own, tmp_path):
+    state = tmp_path / "last.npz"
+    fit(interactions, baselines=False, state=state, **own, **SMALL)
+    with pytest.raises(CheckpointError, match="user_vectors was '"):
+        fit(interactions, baselines=False, state=state, resume=True, item_vectors=own["item_vectors"], **SMALL)
