@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.recommender.training.conftest import small_interactions
+from tests.recommender.conftest import small_interactions
 
 from acg_numpy.recommender.data import Interactions, draw_split, factorise
 from acg_numpy.recommender.data import pairs as pairs_module
