@@ -1,12 +1,65 @@
-"""How does text look on a terminal?  Tables in columns, paragraphs wrapped, and no id that plays tricks with it."""
+"""Text of messages: names, counts, tables and lists as a reader wants them, and no id that steers a terminal."""
 
 import difflib
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
 from unicodedata import category, combining, east_asian_width
 
 WIDTH = 100  # columns of text on standard output
 LONGEST_CELL = 40
+NEAR = 0.75  # likeness of two names, from 0 to 1, from which one may be meant for the other
+
+
+def joined(names: Sequence[str], last: str = "and") -> str:
+    """Join names as a sentence does.
+
+    Examples
+    --------
+    >>> joined(["key"]), joined(["query", "key", "value"]), joined(["int", "str"], "or")
+    ('key', 'query, key and value', 'int or str')
+    """
+    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "element"), counted(1200, "element")
+    ('1 element', '1,200 elements')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def first_few(names: Iterable[object], most: int = 5) -> str:
+    """Quote the first few of many names, and count the others.
+
+    Examples
+    --------
+    >>> first_few(["ann", "bob"])
+    "'ann', 'bob'"
+    >>> first_few(range(1200), most=3)
+    '0, 1, 2 and 1,197 more'
+    """
+    every = list(names)
+    shown = ", ".join(str(name) if isinstance(name, int) else repr(str(name)) for name in every[:most])
+    return shown if len(every) <= most else f"{shown} and {len(every) - most:,} more"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, head: str = "") -> str:
+    """Ask for the nearest of the known names, after a head, or say something else where none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("trian", ["demo", "train"])
+    "did you mean 'train'?"
+    >>> did_you_mean("xyz", ["demo", "train"], "known are demo and train")
+    'known are demo and train'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=NEAR)
+    return f"{head}did you mean {near[0]!r}?" if near else otherwise
 
 
 def printable(text: str) -> str:
@@ -20,12 +73,12 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-def width(text: str) -> int:
+def display_width(text: str) -> int:
     """Count the places that text takes on a terminal: two for a wide letter, none for an accent.
 
     Examples
     --------
-    >>> width("日本"), width("e\u0301"), width("plain")
+    >>> display_width("日本"), display_width("e\u0301"), display_width("plain")
     (4, 1, 5)
     """
     return sum(
@@ -34,27 +87,15 @@ def width(text: str) -> int:
     )
 
 
-def table(rows: Sequence[Sequence[str]], *, longest: int | None = LONGEST_CELL) -> Iterator[str]:
-    """Lay a table out, its first row as a header; columns of numbers end below each other, longer cells are cut.
+def wrapped(sentence: str, head: str = "") -> list[str]:
+    """Wrap a sentence under a head: the lines that follow start where the sentence did.
 
     Examples
     --------
-    >>> print("\\n".join(table([("domain", "items"), ("books", "1,200"), ("日本", "30")])))
-    domain  items
-    ------  -----
-    books   1,200
-    日本       30
+    >>> wrapped("a " * 60, "note: ")[1]
+    '      a a a a a a a a a a a a a'
     """
-    shown = [[_short(printable(cell), longest) for cell in row] for row in rows]
-    columns = list(zip(*shown, strict=True))
-    widths = [max(map(width, column)) for column in columns]
-    numbers = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]
-    for n, row in enumerate([shown[0], ["-" * places for places in widths], *shown[1:]]):
-        cells = [
-            " " * (places - width(cell)) + cell if right and n != 1 else cell + " " * (places - width(cell))
-            for cell, places, right in zip(row, widths, numbers, strict=True)
-        ]
-        yield "  ".join(cells).rstrip()
+    return textwrap.wrap(sentence, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def paragraph(text: str) -> str:
@@ -62,7 +103,7 @@ def paragraph(text: str) -> str:
     return textwrap.fill(printable(text), WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
-def listed(title: str, points: Sequence[str]) -> Iterator[str]:
+def text_list(title: str, points: Sequence[str]) -> Iterator[str]:
     """Lay points out under a title, or nothing where there are none."""
     if points:
         yield from ("", title)
@@ -72,54 +113,69 @@ def listed(title: str, points: Sequence[str]) -> Iterator[str]:
         )
 
 
+def text_table(rows: Sequence[Sequence[str]], *, longest: int | None = LONGEST_CELL) -> Iterator[str]:
+    """Lay a table out, its first row as a header; columns of numbers end below each other, longer cells are cut.
+
+    Examples
+    --------
+    >>> print("\\n".join(text_table([("domain", "items"), ("books", "1,200"), ("日本", "30")])))
+    domain  items
+    ------  -----
+    books   1,200
+    日本       30
+    """
+    shown = [[_short(printable(cell), longest) for cell in row] for row in rows]
+    columns = list(zip(*shown, strict=True))
+    widths = [max(map(display_width, column)) for column in columns]
+    numbers = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]
+    for n, row in enumerate([shown[0], ["-" * places for places in widths], *shown[1:]]):
+        cells = [
+            _padded(cell, places, right=right and n != 1)
+            for cell, places, right in zip(row, widths, numbers, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def html_table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", cell: Callable[[str], str] = escape
+) -> str:
+    """Write a table as HTML; the first cell of each row names the row.
+
+    Parameters
+    ----------
+    header : sequence of str
+    rows : iterable of sequences of str
+        A row that is shorter than the header ends in a cell that is as wide as what is missing.
+    caption : str
+    cell : callable
+        Makes HTML of a cell; escapes it by default.
+
+    Examples
+    --------
+    >>> html_table(["name", "shape"], [["<x>", "(3,)"]])
+    '<table><thead><tr><th>name</th><th>shape</th></tr></thead><tbody><tr><th>&lt;x&gt;</th><td>(3,)</td></tr></tbody></table>'
+    """
+    head = "".join(f"<th>{cell(name)}</th>" for name in header)
+    lines = []
+    for row in rows:
+        spans = [""] * len(row)
+        if len(row) < len(header):
+            spans[-1] = f" colspan='{len(header) - len(row) + 1}'"
+        tags = ["th", *["td"] * (len(row) - 1)]
+        cells = (f"<{tag}{span}>{cell(one)}</{tag}>" for tag, span, one in zip(tags, spans, row, strict=True))
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+
+
+def _padded(cell: str, places: int, *, right: bool) -> str:
+    space = " " * (places - display_width(cell))
+    return space + cell if right else cell + space
+
+
 def _short(cell: str, longest: int | None) -> str:
     return cell if longest is None or len(cell) <= longest else cell[: longest - 1] + "…"
 
 
 def _is_number(cell: str) -> bool:
     return cell.replace(",", "").replace(".", "").removeprefix("-").removesuffix("%").isdecimal()
-
-
-def wrapped(sentence: str, head: str) -> list[str]:
-    """A sentence under a head, at most 100 wide."""
-    return textwrap.wrap(sentence, width=100, initial_indent=head, subsequent_indent=" " * len(head))
-
-
-def name_list(names: list[str]) -> str:
-    """One is wrong; two and three are wrong.
-
-    Examples
-    --------
-    >>> name_list(["key"]), name_list(["query", "key", "value"])
-    ('key is', 'query, key and value are')
-    """
-    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"
-
-
-def count(number: int, noun: str) -> str:
-    """A number with its noun.
-
-    Examples
-    --------
-    >>> count(1, "element"), count(3, "element")
-    ('1 element', '3 elements')
-    """
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Suggest the nearest of the known names, as the end of a sentence.
-
-    Examples
-    --------
-    >>> suggestion("trian", ["demo", "train"])
-    "; did you mean 'train'?"
-    >>> suggestion("xyz", ["demo", "train"])
-    ''
-    """
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

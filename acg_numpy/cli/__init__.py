@@ -31,7 +31,7 @@ from acg_numpy.cli.commands import (
     tutorials,
 )
 from acg_numpy.cli.options import Parser, Subcommands
-from acg_numpy.text import printable, suggestion
+from acg_numpy.text import did_you_mean, printable
 
 COMMANDS: dict[str, ModuleType] = {
     "demo": demo,
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-            parser.error(f"there is no command {arguments[0]!r}{suggestion(arguments[0], COMMANDS)}")
+            parser.error(f"there is no command {arguments[0]!r}{did_you_mean(arguments[0], COMMANDS, head='; ')}")
         return _run(parser.parse_args(arguments), arguments)
     except SystemExit as stop:  # argparse has said all there is to say
         return int(stop.code or 0)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.text import table
+from acg_numpy.text import text_table
 
 if TYPE_CHECKING:
     from acg_numpy.checks.confusion import Confusion
@@ -63,4 +63,4 @@ def lines_on(found: "dict[str, Confusion]", number: int) -> Iterator[str]:
         ]
         if rows:
             yield ""
-            yield from table([("mistake", "should be called", "is called", "cases"), *rows], longest=60)
+            yield from text_table([("mistake", "should be called", "is called", "cases"), *rows], longest=60)

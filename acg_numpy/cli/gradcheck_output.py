@@ -8,7 +8,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.text import listed, paragraph, printable, table
+from acg_numpy.text import paragraph, printable, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.checks.learner.errors import LearnerError
@@ -31,11 +31,11 @@ def as_told(report: "GradientReport", hints: int) -> str:
     head = f"{report.title}: {'passed' if report.passed else 'FAILED'}"
     headings = ("input", "shape", "verdict") if hints == 0 else ("input", "shape", "verdict", "wrong", "undecided")
     rows = [row(comparison)[: len(headings)] for comparison in report.comparisons]
-    lines = [head, "", *table([headings, *rows])]
+    lines = [head, "", *text_table([headings, *rows])]
     if hints == 1 and not report.passed:
         lines += ["", paragraph(f"Hint: {hint_of(report)}")]
     if hints == 1 and report.passed:
-        lines += listed("Not seen at these inputs", [spot.message for spot in report.blind_spots])
+        lines += text_list("Not seen at these inputs", [spot.message for spot in report.blind_spots])
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from acg_numpy.text import suggestion
+from acg_numpy.text import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):
@@ -22,7 +22,11 @@ class Parser(argparse.ArgumentParser):
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             options = [name for name in self._option_string_actions if name.startswith("--")]
-            told = [f"{name}{suggestion(name.split('=')[0], options)}" for name in unknown if name.startswith("-")]
+            told = [
+                f"{name}{did_you_mean(name.split('=')[0], options, head='; ')}"
+                for name in unknown
+                if name.startswith("-")
+            ]
             self.error(f"unknown {'option' if told else 'argument'} {'; '.join(told or unknown)}")
         return parsed, unknown
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.shapes import Array
-from acg_numpy.text import count, name_list, wrapped
+from acg_numpy.text import counted, joined, wrapped
 
 if TYPE_CHECKING:
     from acg_numpy.checks.report.report import GradientReport, WorstElement
@@ -21,17 +21,17 @@ CONTEXT = 6  # how much of a row is shown around its worst element
 
 def verdict_line(report: "GradientReport") -> str:
     """One sentence: what was checked and how it came out."""
-    undecided = f"; {count(report.undecided, 'element')} undecided" if report.undecided else ""
+    undecided = f"; {counted(report.undecided, 'element')} undecided" if report.undecided else ""
     if report.passed:
         return f"{report.title}: passed{undecided}"
-    reasons = [f"{name_list(wrong)} wrong" for wrong in [wrong_inputs(report)] if wrong]
+    reasons = [f"{_subject(wrong)} wrong" for wrong in [wrong_inputs(report)] if wrong]
     if report.faults:
         reasons.append("not in the form expected")
     if report.nothing_decided:
         reasons.append("nothing could be decided, the numeric derivative is too coarse here")
     if not reasons:
         wrong = wrong_inputs(report.second_order) if report.second_order else []
-        reasons.append(f"at second order {name_list(wrong)} wrong" if wrong else "at second order")
+        reasons.append(f"at second order {_subject(wrong)} wrong" if wrong else "at second order")
     return f"{report.title}: FAILED, {' and '.join(reasons)}{undecided}"
 
 
@@ -125,7 +125,7 @@ def diagnosis_lines(report: "GradientReport") -> list[str]:
     for other in others[:MOST_OTHERS]:
         lines += wrapped(f"{other.mistake} ({other.confidence:.2f}): {other.message}; {other.evidence}", "       or: ")
     if len(others) > MOST_OTHERS:
-        lines.append(f"{INDENT}and {count(len(others) - MOST_OTHERS, 'less likely explanation')}")
+        lines.append(f"{INDENT}and {counted(len(others) - MOST_OTHERS, 'less likely explanation')}")
     return lines
 
 
@@ -214,6 +214,10 @@ def all_faults(report: "GradientReport") -> tuple[str, ...]:
 def all_notes(report: "GradientReport") -> tuple[str, ...]:
     """Notes at both orders."""
     return report.notes + (report.second_order.notes if report.second_order else ())
+
+
+def _subject(names: list[str]) -> str:
+    return f"{joined(names)} {'is' if len(names) == 1 else 'are'}"
 
 
 def numbers(row: Array) -> str:

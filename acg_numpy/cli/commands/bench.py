@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from acg_numpy.cli.options import Parser, Subcommands, whole
-from acg_numpy.text import listed, paragraph, table
+from acg_numpy.text import paragraph, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.cli.benchmarks.cases import Case
@@ -232,7 +232,7 @@ def as_told(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
     yield ""
     names = request["peers"]
     mean = means(training, names)
-    yield from table(
+    yield from text_table(
         [
             ("users", "D", "H", "domains", "tokens", *names),
             *((*map("{:,}".format, one.case), *(shown(ratio(one, name)) for name in names)) for one in training),
@@ -246,17 +246,17 @@ def as_told(found: "Sequence[Measured]", missing: Sequence[str], request: dict[s
             yield paragraph(f"The conditions of {users:,} users in {domains} domains, D = {dim}, in eval:")
             yield from (f"  {name}  {shown(ratio(one, name))}" for name in request["serving"])
     shown_names = [*names, *(request["serving"] if request["served"] else [])]
-    yield from listed("How to read it", READING)
+    yield from text_list("How to read it", READING)
     if request["load"] > BUSY:
-        yield from listed(
+        yield from text_list(
             "Doubt",
             [
                 f"In the minute before, other programs kept {request['load']:.1f} processors busy. Libraries whose "
                 "threads wait for one another suffer most from that; measure again when the machine rests."
             ],
         )
-    yield from listed("Who is who", [f"{name}: {known[name].meaning}" for name in shown_names])
-    yield from listed(
+    yield from text_list("Who is who", [f"{name}: {known[name].meaning}" for name in shown_names])
+    yield from text_list(
         "Not measured",
         [
             *(

@@ -202,7 +202,7 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
 def lines_on(checked: "list[Checked]") -> Iterator[str]:
     """A table, then what is worth knowing, then the whole report on whatever failed."""
     from acg_numpy.cli.gradcheck_output import verdict
-    from acg_numpy.text import listed, table
+    from acg_numpy.text import text_list, text_table
 
     rows: list[tuple[str, ...]] = [
         ("checked", "verdict", "inputs", "elements", "wrong", "undecided", "relative error", "seconds")
@@ -222,11 +222,11 @@ def lines_on(checked: "list[Checked]") -> Iterator[str]:
                 f"{seconds:.2f}",
             )
         )
-    yield from table(rows)
+    yield from text_table(rows)
     passed = sum(one.report.passed for one in checked)
     total = sum(one.seconds for one in checked)
     yield f"\n{passed} of {len(checked)} are right; {total:.1f} seconds."
-    yield from listed("Worth knowing", [f"{one.name}: {note}" for one in checked for note in one.report.notes])
+    yield from text_list("Worth knowing", [f"{one.name}: {note}" for one in checked for note in one.report.notes])
     for one in checked:
         if not one.report.passed:
             yield f"\n{one.report}"

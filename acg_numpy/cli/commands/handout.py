@@ -6,7 +6,7 @@ from pathlib import Path
 
 from acg_numpy.cli.options import Parser, Subcommands, whole
 from acg_numpy.cli.output_files import changed, place, refused
-from acg_numpy.text import paragraph, suggestion
+from acg_numpy.text import did_you_mean, paragraph
 
 DESCRIPTION = """\
 Make a hand-out for a class: a pass of this package with its derivation, the body of its backward left to be written,
@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     parser: Parser = arguments.parser
     name: str = arguments.name.removesuffix("_backward").removesuffix("_forward")
     if name not in names_of_pairs():
-        parser.error(f"there is no pass {name!r} among {_listed()}{suggestion(name, names_of_pairs())}")
+        parser.error(f"there is no pass {name!r} among {_listed()}{did_you_mean(name, names_of_pairs(), head='; ')}")
 
     from acg_numpy.cli.handouts.files import files_of
     from acg_numpy.cli.handouts.revealing_inputs import NoInputsError

@@ -46,7 +46,7 @@ def add_parser(commands: Subcommands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Look, and print what was found."""
     from acg_numpy.recommender.serving import inspect_file
-    from acg_numpy.text import listed, paragraph, table
+    from acg_numpy.text import paragraph, text_list, text_table
 
     def reader(path: str | os.PathLike[str]) -> "Interactions":
         return read(arguments, Path(path))
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = inspect_file(arguments.file, reader)
     print(paragraph(f"{arguments.file}: {found.what}"))
     for rows in found.tables:
-        print("\n" + "\n".join(table(rows)))
+        print("\n" + "\n".join(text_table(rows)))
     for title, points in (("Worth knowing", found.oddities), ("Advice", found.advice)):
-        for line in listed(title, points):
+        for line in text_list(title, points):
             print(line)

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _lines(found: "Recommendation", own_tokens: int) -> list[str]:
-    from acg_numpy.text import printable, table
+    from acg_numpy.text import printable, text_table
 
     taken = f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, left out"
     lines = [f"{printable(found.domain)}  ({taken})"]
@@ -71,7 +71,7 @@ def _lines(found: "Recommendation", own_tokens: int) -> list[str]:
     if not len(found.items):
         return [*lines, "  Nothing is left to recommend."]
     rows = [(f"{n}", f"{score:.3f}", item) for n, (item, score) in enumerate(zip(*found[1:3], strict=True), start=1)]
-    lines += [f"  {line}" for line in table([("rank", "score", "item"), *rows], longest=None)]
+    lines += [f"  {line}" for line in text_table([("rank", "score", "item"), *rows], longest=None)]
     if found.informed:
         lines += ["", *(f"  head {h}: {_attended(head, own_tokens)}" for h, head in enumerate(found.attention))]
     return lines

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from acg_numpy.cli.notebooks import to_notebook
 from acg_numpy.cli.options import Parser, Subcommands, whole
 from acg_numpy.cli.output_files import changed, place, refused
-from acg_numpy.text import table
+from acg_numpy.text import text_table
 
 DESCRIPTION = """\
 Write the chapters of the book as Jupyter notebooks, to be run and worked in.
@@ -92,7 +92,9 @@ def run(arguments: argparse.Namespace) -> int:
             parser.error(f"there is no chapter {number}; they go from {numbers[0]} to {numbers[-1]}")
     chosen = [chapter for chapter in chapters if not arguments.chapters or chapter.number in arguments.chapters]
     if arguments.to is None:
-        print("\n".join(table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None)))
+        print(
+            "\n".join(text_table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None))
+        )
         print("\nacg tutorials --to DIR writes them as notebooks.")
         return 0
     if chosen[0].file.suffix == ".md" and find_spec("jupytext") is None:

@@ -11,7 +11,7 @@ from acg_numpy.checks.learner.errors import LearnerError, Place
 from acg_numpy.cli.gradcheck_output import HINTS
 from acg_numpy.cli.handouts.checking import OTHER_FORWARD, Result, broken, inputs_of, unending, without_points
 from acg_numpy.cli.options import Parser, positive
-from acg_numpy.text import table
+from acg_numpy.text import text_table
 
 SECONDS = 60.0
 GRACE = 10.0  # for the process to start, and to say where it was when time was up
@@ -101,7 +101,7 @@ def lines_on(found: Result, told: list[str], hints: int) -> list[str]:
             if entry["points"] is not None:
                 rows.append((case["case"], entry["name"], entry["verdict"], str(entry["points"])))
         rows.append((case["case"], "(the whole)", "right" if case["passed"] else "amiss", str(case["whole"]["points"])))
-    lines = [*table(rows), "", f"{found['points']} of {found['out_of']} points"]
+    lines = [*text_table(rows), "", f"{found['points']} of {found['out_of']} points"]
     broke = {
         case["error"]["message"]: text
         for case, text in reversed([*zip(found["cases"], told, strict=True)])

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from html import escape, unescape
 from typing import Any, NamedTuple
 
-from acg_numpy.text import WIDTH, table
+from acg_numpy.text import WIDTH, text_table
 
 # behind a backslash, in a text that is escaped already: a sign that stands for itself, as in Markdown
 PUNCTUATION = re.compile(r"\\(&(?:amp|lt|gt|quot|#x27);|[!-/:-@\[-`{-~])")
@@ -287,7 +287,7 @@ def for_terminal(markdown: str) -> str:
             if not line.startswith("|---"):
                 rows.append([cell.strip() for cell in line.strip("|").split("|")])
             continue
-        lines += table(rows) if rows else []
+        lines += text_table(rows) if rows else []
         rows = []
         indent = "  " if line.startswith("- ") else ""
         lines += textwrap.wrap(line.lstrip("# "), WIDTH, subsequent_indent=indent, break_on_hyphens=False) or [""]

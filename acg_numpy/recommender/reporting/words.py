@@ -9,7 +9,7 @@ from typing import Any
 from acg_numpy.recommender.evaluation.ablation import DOMAINS, TOKEN, UNIFORM, USERS
 from acg_numpy.recommender.evaluation.significance import verdict
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
-from acg_numpy.text import _listed
+from acg_numpy.text import joined
 
 MEANING = {
     "popularity": "the share of users who took an item",
@@ -103,13 +103,13 @@ def _words(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -
     words = []
     leads, undecided, led = _sides(models)
     if leads:
-        words.append(f"Attention leads {_listed(leads)} by more than two standard errors.")
+        words.append(f"Attention leads {joined(leads)} by more than two standard errors.")
     if undecided:
         words.append(
-            f"Between attention and {_listed(undecided)} these pairs do not decide: two standard errors or less."
+            f"Between attention and {joined(undecided)} these pairs do not decide: two standard errors or less."
         )
     if led:
-        words.append(f"Attention is led by {_listed(led)} by more than two standard errors: it does not help here.")
+        words.append(f"Attention is led by {joined(led)} by more than two standard errors: it does not help here.")
     references = {name: comparison for name, comparison in paired.items() if name in REFERENCES}
     if references:
         words += ["", _on_references(test, references)]
@@ -133,7 +133,7 @@ def _on_references(test: Mapping[str, Any], references: Mapping[str, Mapping[str
         f"`{name}` {', '.join(f'{strength:g}' for strength in test[name].get('strength', []))}" for name in references
     ]
     words = [
-        f"{_listed([f'`{name}`' for name in references])} are reference lines, not conditioners.",
+        f"{joined([f'`{name}`' for name in references])} are reference lines, not conditioners.",
         "They go straight from the items that users took elsewhere to the items of the domain, have a weight for every "
         "pair of items or ask every user, and give no vector that another system could use; they show what these "
         "interactions allow.",
@@ -141,12 +141,12 @@ def _on_references(test: Mapping[str, Any], references: Mapping[str, Mapping[str
     ]
     leads, undecided, led = _sides(references)
     if leads:
-        words.append(f"Attention is ahead of {_listed(leads)} by more than two standard errors.")
+        words.append(f"Attention is ahead of {joined(leads)} by more than two standard errors.")
     if undecided:
-        words.append(f"Attention comes up to {_listed(undecided)}, within two standard errors.")
+        words.append(f"Attention comes up to {joined(undecided)}, within two standard errors.")
     if led:
         words.append(
-            f"Attention stays behind {_listed(led)} by more than two standard errors: who may fit the items directly "
+            f"Attention stays behind {joined(led)} by more than two standard errors: who may fit the items directly "
             "and needs no vector is better served so."
         )
     return " ".join(words)
@@ -156,7 +156,7 @@ def _drawn(drawn: Mapping[str, Mapping[str, int]]) -> list[str]:
     """Say where training did not look at every item."""
     if not drawn:
         return []
-    domains = _listed([f"{name} ({of['items']:,} items)" for name, of in drawn.items()])
+    domains = joined([f"{name} ({of['items']:,} items)" for name, of in drawn.items()])
     number = next(iter(drawn.values()))["drawn"]
     return [
         "",
@@ -257,9 +257,9 @@ def _depends(name: str, found: Mapping[str, Any]) -> str:
             (does if verdict(found["paired"][change]) < 0 else does_not).append(on)
     words = []
     if does:
-        words.append(f"NDCG@10 falls by more than two standard errors without {_listed(does)}: it depends on that.")
+        words.append(f"NDCG@10 falls by more than two standard errors without {joined(does)}: it depends on that.")
     if does_not:
-        words.append(f"These pairs do not show that anything is lost without {_listed(does_not)}.")
+        words.append(f"These pairs do not show that anything is lost without {joined(does_not)}.")
     return f"{subject} {' '.join(words)}"
 
 

@@ -5,9 +5,9 @@ import textwrap
 import numpy as np
 import pytest
 
+from acg_numpy.checks.learner import loading as learners
 from acg_numpy.checks.learner.errors import LearnerError, Place, described, nearest
 from acg_numpy.checks.learner.loading import check_learner, draw_own_inputs, load_learner
-from acg_numpy.checks.learner import loading as learners
 
 SQUARE = """
 import numpy as np

@@ -5,7 +5,6 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from tests.recommender.conftest import small_interactions
 
 from acg_numpy.recommender.data import Interactions, draw_split, factorise
 from acg_numpy.recommender.data import pairs as pairs_module
@@ -13,6 +12,7 @@ from acg_numpy.recommender.data.pairs import Catalogue, Pairs
 from acg_numpy.recommender.evaluation.protocol import evaluate
 from acg_numpy.recommender.reporting.words import markdown
 from acg_numpy.recommender.training import fit, loop
+from tests.recommender.conftest import small_interactions
 
 OPTIONS = {"epochs": 3, "emb_dim": 8, "heads": 2, "tokens_per_domain": 2, "baselines": False}
 
