@@ -68,3 +68,10 @@ def test_the_english_is_plain(path: Path) -> None:
     assert re.findall(rf"\b(?:{UNCOMMON})\b", text, re.IGNORECASE) == []
     summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     assert summary.endswith(".")
+
+
+def test_the_walks_of_contributing_lead_through_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    paths = set(re.findall(r"`((?:acg_numpy|tests|tutorials|docs)/[\w./-]*)`", text))
+    assert len(paths) > 40
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
