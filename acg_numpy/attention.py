@@ -1,7 +1,7 @@
 """MultiHeadCrossAttention: queries from one source attend over keys and values from another."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from acg_numpy.autograd import from_passes
 from acg_numpy.kernels import tiled
 from acg_numpy.kernels.planning import CONTEXT_KERNELS, Plan, plan_for_context
 from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
-from acg_numpy.module import Module
+from acg_numpy.module import Module, replaced_module
 from acg_numpy.passes import (
     linear_backward,
     linear_forward,
@@ -19,33 +19,60 @@ from acg_numpy.passes import (
     merge_heads_forward,
     multi_head_attention_backward,
     multi_head_attention_forward,
+    scaled_dot_product_backward,
+    scaled_dot_product_forward,
     split_heads_backward,
     split_heads_forward,
 )
 from acg_numpy.shapes import Array, check_broadcast, check_mask
 
+PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value", "output"), Linear)
 
-def _forward_with_weights(*inputs: Any, num_heads: int) -> tuple[tuple[Array, Array], Any]:
+
+def _heads_forward(*inputs: Any) -> tuple[tuple[Array, Array], Any]:
+    """Run `scaled_dot_product_forward`, with the weights as a second output."""
+    out, cache = scaled_dot_product_forward(*inputs)
+    return (out, cache.weights), cache
+
+
+def _heads_backward(grads: tuple[Array, Array], cache: Any) -> Any:
+    grad_out, grad_weights = grads
+    return scaled_dot_product_backward(grad_out, cache, grad_weights)
+
+
+def _attend_forward(*inputs: Any, num_heads: int) -> tuple[tuple[Array, Array], Any]:
+    """Run `multi_head_attention_forward`, with the weights as a second output."""
     out, cache = multi_head_attention_forward(*inputs, num_heads=num_heads)
     return (out, cache.weights), cache
 
 
-def _backward_with_weights(grads: tuple[Array, Array], cache: Any) -> Any:
+def _attend_backward(grads: tuple[Array, Array], cache: Any) -> Any:
     grad_out, grad_weights = grads
-    return multi_head_attention_backward(grad_out, cache, grad_weights=grad_weights)
+    return multi_head_attention_backward(grad_out, cache, grad_weights)
 
 
 def _key_backward(grad_out: Array, cache: Any) -> Any:
-    """Of the key's projection: its bias changes nothing, and its gradient is exactly zero, not what rounding leaves."""
+    """Carry back as `linear_backward` does, but to a zero for the key's bias, which rounding would leave as noise."""
     dx, dW, _ = linear_backward(grad_out, cache)
     return dx, dW, None if cache.bias is None else np.zeros_like(cache.bias)
 
 
-attend = from_passes(multi_head_attention_forward, multi_head_attention_backward)
-attend_with_weights = from_passes(_forward_with_weights, _backward_with_weights)
-project_keys = from_passes(linear_forward, _key_backward)
 split_heads = from_passes(split_heads_forward, split_heads_backward)
 merge_heads = from_passes(merge_heads_forward, merge_heads_backward)
+project_keys = from_passes(linear_forward, _key_backward)
+average_values = from_passes(_heads_forward, _heads_backward)
+attend = from_passes(multi_head_attention_forward, multi_head_attention_backward)
+attend_with_weights = from_passes(_attend_forward, _attend_backward)
+
+
+class _Call(NamedTuple):
+    """Arguments of a call, checked and in the module's dtype, and how they are computed."""
+
+    query: Any  # (..., L, D)
+    context: Any  # (..., S, D)
+    mask: Array | None  # (..., L, S)
+    scores: tuple[int, ...]  # shape (..., H, L, S)
+    plan: Plan
 
 
 class MultiHeadCrossAttention(Module):
@@ -67,9 +94,9 @@ class MultiHeadCrossAttention(Module):
     kernel : str
         How it is computed, with the same numbers.  "classroom" is the composition of `acg_numpy.passes`, which keeps
         all weights.  "tiled" keeps none of them: it goes over blocks of queries and keys, and computes their weights
-        once more for the backward pass.  "auto" takes what it predicts to be quicker (see `plan`), which is tiles where
-        there are many scores.  Where weights are asked for or dropped out, and in second derivatives, it is the
-        classroom in any case.
+        once more for the backward pass.  "auto" takes what it predicts to be quicker (see `plan`), which is tiles if
+        there are many scores.  If weights are asked for or dropped out, and in second derivatives, it is the classroom
+        in any case.
     dtype : floating dtype
         Of the parameters, of the computation, and of the output.
     seed : int, numpy.random.SeedSequence or None
@@ -79,6 +106,10 @@ class MultiHeadCrossAttention(Module):
     -----
     The key's bias adds the same number to all scores of a row, so it changes nothing and its gradient is exactly zero.
     It is kept because the standard formulation has it.
+
+    `query`, `key`, `value` and `output` are modules that may be replaced, by a subclass of `Linear` or by any callable
+    of rows; they are then called one after the other.  As long as all four are the `Linear` that the constructor made,
+    a call is a single node of the graph, with the same numbers.
 
     Examples
     --------
@@ -116,7 +147,7 @@ class MultiHeadCrossAttention(Module):
         self._dropout_rng = np.random.default_rng(drops)
 
     def __call__(self, query: Any, context: Any, *, mask: Array | None = None, return_attention: bool = False) -> Any:
-        """Attend.
+        """Let queries attend over a context.
 
         Parameters
         ----------
@@ -133,24 +164,48 @@ class MultiHeadCrossAttention(Module):
         -------
         out : Tensor, shape (..., L, D)
         attention : Tensor, shape (..., H, L, S)
-            Where `return_attention`: the weights of each head before dropout, never averaged.
+            If `return_attention`: the weights of each head before dropout, never averaged.
         """
-        query, context, mask, batch, scores = self._checked(query, context, mask)
-        if self._plan(batch, scores, return_attention).kernel == "tiled":
-            return self._by_tiles(query, context, mask)
-        dropped = None
-        if self.training and self.dropout > 0:
-            dropped = dropout_mask(self._dropout_rng, (*batch, self.num_heads, *scores), self.dropout, self.dtype)
-        projections = (
-            p for layer in (self.query, self.key, self.value, self.output) for p in (layer.weight, layer.bias)
-        )
-        run = attend_with_weights if return_attention else attend
-        return run(query, context, *projections, mask, dropped, num_heads=self.num_heads)
+        call = self._prepare(query, context, mask, return_attention)
+        dropout_mask = self.draw_dropout_mask(call.scores)
+        replaced = replaced_module(self, PROJECTIONS)
+        if call.plan.kernel == "classroom" and replaced is None:  # the same numbers for less: one node for all steps
+            run = attend_with_weights if return_attention else attend
+            return run(*call[:2], *self.projections(), call.mask, dropout_mask, num_heads=self.num_heads)
+
+        Q = self.query(call.query)  # (..., L, D)
+        K = self._project_keys(call.context)  # (..., S, D)
+        V = self.value(call.context)  # (..., S, D)
+        Q, K, V = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, D/H)
+        mask = None if call.mask is None else np.expand_dims(call.mask, -3)  # (..., 1, L, S), for all heads
+        if call.plan.kernel == "tiled":
+            Z, weights = tiled.attend(Q, K, V, mask), None  # (..., H, L, D/H)
+        else:
+            Z, weights = average_values(Q, K, V, mask, dropout_mask)  # (..., H, L, D/H), (..., H, L, S)
+        out = self.output(merge_heads(Z))  # (..., L, D)
+        return (out, weights) if return_attention else out
+
+    def _project_keys(self, context: Any) -> Any:
+        """Return `self.key(context)`; if that is a `Linear`, its bias gets an exact zero as its gradient."""
+        if replaced_module(self, {"key": Linear}) is None:
+            return project_keys(context, self.key.weight, self.key.bias)
+        return self.key(context)
+
+    def projections(self) -> tuple[Any, ...]:
+        """Return weight and bias of query, key, value and output, in the order in which the passes take them."""
+        layers = (self.query, self.key, self.value, self.output)
+        return tuple(parameter for layer in layers for parameter in (layer.weight, layer.bias))
+
+    def draw_dropout_mask(self, shape: tuple[int, ...]) -> Array | None:
+        """Draw the factors that drop weights of this shape, (..., H, L, S); None if nothing is dropped."""
+        if not self.training or self.dropout == 0:
+            return None
+        return dropout_mask(self._dropout_rng, shape, self.dropout, self.dtype)
 
     def plan(self, query: Any, context: Any, *, mask: Array | None = None, return_attention: bool = False) -> Plan:
-        """Which kernel a call with these arguments uses, and why: `print(attention.plan(query, context))`.
+        """Return which kernel a call with these arguments uses, and why: `print(attention.plan(query, context))`.
 
-        Takes what a call takes.  Nothing is computed; the predicted times are those of a forward and a backward pass,
+        Nothing is computed; the predicted times are those of a forward and a backward pass,
         and only their ratios mean something on another machine.
 
         Examples
@@ -160,39 +215,24 @@ class MultiHeadCrossAttention(Module):
         >>> attention.plan(few, few).kernel, attention.plan(many, many).kernel
         ('classroom', 'tiled')
         """
-        _, _, _, batch, scores = self._checked(query, context, mask)
-        return self._plan(batch, scores, return_attention)
+        return self._prepare(query, context, mask, return_attention).plan
 
-    def _plan(self, batch: tuple[int, ...], scores: tuple[int, int], return_attention: bool) -> Plan:
-        plan = plan_for_context(batch, self.num_heads, scores, self.emb_dim, self.dtype.itemsize, self.kernel)
-        if return_attention or (self.training and self.dropout > 0):
-            wish = "asked for" if return_attention else "dropped out"
-            return replace(plan, kernel="classroom", why=f"attention weights are {wish}, so all of them are needed")
-        return plan
-
-    def _checked(
-        self, query: Any, context: Any, mask: Array | None
-    ) -> tuple[Any, Any, Array | None, tuple[int, ...], tuple[int, int]]:
-        """The arguments of a call, in the module's dtype, with the shapes of its batch and of its scores."""
+    def _prepare(self, query: Any, context: Any, mask: Array | None, return_attention: bool) -> _Call:
+        """Check the arguments of a call, and plan it."""
         query = check_input(query, "query", self.dtype, self.emb_dim, min_ndim=2)
         context = check_input(context, "context", self.dtype, self.emb_dim, min_ndim=2)
         batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
-        scores = (query.shape[-2], context.shape[-2])
+        pairs = (query.shape[-2], context.shape[-2])
         if mask is not None:
             mask = np.asarray(mask)
-            check_mask(mask, (*batch, *scores))
+            check_mask(mask, (*batch, *pairs))
             batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
-        return query, context, mask, batch, scores
-
-    def _by_tiles(self, query: Any, context: Any, mask: Array | None) -> Any:
-        """`multi_head_attention_forward`, each step a node of its own."""
-        Q = self.query(query)  # (..., L, D)
-        K = project_keys(context, self.key.weight, self.key.bias)  # (..., S, D)
-        V = self.value(context)  # (..., S, D)
-        heads = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, D/H)
-        Z = tiled.attend(*heads, None if mask is None else np.expand_dims(mask, -3))  # (..., H, L, D/H)
-        return self.output(merge_heads(Z))
+        plan = plan_for_context(batch, self.num_heads, pairs, self.emb_dim, self.dtype.itemsize, self.kernel)
+        if return_attention or (self.training and self.dropout > 0):
+            reason = "asked for" if return_attention else "dropped out"
+            plan = replace(plan, kernel="classroom", why=f"attention weights are {reason}, so all of them are needed")
+        return _Call(query, context, mask, (*batch, self.num_heads, *pairs), plan)
 
     def extra_repr(self) -> str:
-        """Sizes and options."""
+        """Return the sizes and options."""
         return f"emb_dim={self.emb_dim}, num_heads={self.num_heads}, dropout={self.dropout}, kernel={self.kernel!r}"

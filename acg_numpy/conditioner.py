@@ -1,28 +1,48 @@
-"""AttentionConditioner: a user, a domain, and out comes the user as that domain should see them."""
+"""AttentionConditioner: the condition of a user for a domain, by cross-attention over the domain's tokens."""
 
 import math
 import warnings
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.arguments import check_choice, check_input, check_names, domain_ids
-from acg_numpy.attention import MultiHeadCrossAttention
+from acg_numpy.arguments import check_choice, check_dtype, check_input, check_names, domain_ids
+from acg_numpy.attention import PROJECTIONS, MultiHeadCrossAttention
 from acg_numpy.domain_embedding import DomainEmbedding
-from acg_numpy.kernels.conditioning import condition, groups_for
+from acg_numpy.kernels.conditioning import condition
+from acg_numpy.kernels.grouping import Groups, every_domain, group
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
-from acg_numpy.layers import LayerNorm, Seed, dropout_mask, spawn
-from acg_numpy.module import Module
+from acg_numpy.layers import LayerNorm, Seed, spawn
+from acg_numpy.module import Module, replaced_module
 from acg_numpy.shapes import Array, check_mask
+from acg_numpy.text import html_table
 
 MOST_NAMES = 12  # of domains, in a display
 
+# The modules that a kernel computes at once, and so only as long as each of them is what the constructor made.
+MODULES: dict[str, type[Module]] = {
+    "domain_embedding": DomainEmbedding,
+    "attention": MultiHeadCrossAttention,
+    **{f"attention.{name}": cls for name, cls in PROJECTIONS.items()},
+}
+
 
 class OneKeyWarning(UserWarning):
-    """Attention over a single key: its one weight is always 1, so the condition does not depend on the user."""
+    """Warning that attention is over a single key: its weight is always 1, so the condition ignores the user."""
+
+
+class _Call(NamedTuple):
+    """Arguments of a call, checked, with the batch that they make, and how they are computed."""
+
+    user_emb: Any  # (..., D), in the conditioner's dtype
+    ids: Array  # (...)
+    mask: Array | None  # (..., K)
+    batch: tuple[int, ...]  # what the leading axes of these broadcast to
+    groups: Groups | None  # of the ids; None if the modules are called
+    plan: Plan
 
 
 class AttentionConditioner(Module):
@@ -30,7 +50,8 @@ class AttentionConditioner(Module):
 
     The user's embedding is the query; the tokens of the domain, and those that all domains share, are keys and values:
 
-        condition = attention(query=user_emb, context=tokens[domain_id])
+        context = domain_embedding(domain_id)
+        condition = attention(user_emb, context)
 
     Parameters
     ----------
@@ -54,13 +75,21 @@ class AttentionConditioner(Module):
     domain_names : sequence of str, optional
         One for each domain; `domain_id` may then be given by name.
     kernel : str
-        How it is computed, with the same numbers: "auto" takes what costs least for the shapes at hand, see `plan`;
-        "absorbed", "grouped" and "gathered" are the ways to share work among the users of a domain, and "classroom" is
-        the composition of `acg_numpy.passes`.
+        How the condition is computed, with the same numbers: "auto" takes what costs least for the shapes at hand, see
+        `plan`; "absorbed", "grouped" and "gathered" are the ways to share work among the users of a domain, and
+        "classroom" calls the modules.
     dtype : floating dtype
         Of the parameters, of the computation, and of the condition.
     seed : int, numpy.random.SeedSequence or None
         Where parameters and dropout masks are drawn from: the same seed gives the same numbers.
+
+    Notes
+    -----
+    `domain_embedding`, `attention` and the four projections of `attention` may be replaced, by modules of your own
+    that are called as these are.  A kernel stands in for them only while all six are what the constructor made: exactly
+    of its classes (an instance of a subclass is a replacement), whose `__call__` is the one that they were defined
+    with, and with no attribute of the instance in the place of a method.  Otherwise the modules themselves are called,
+    whatever `kernel` says, and `plan` says so.
 
     Examples
     --------
@@ -96,6 +125,7 @@ class AttentionConditioner(Module):
     ) -> None:
         super().__init__()
         self.kernel = check_choice(kernel, "kernel", KERNELS)
+        self.dtype = check_dtype(dtype)
         for_tokens, for_attention = spawn(seed, 2)
         self.domain_embedding = DomainEmbedding(
             num_domains, emb_dim, tokens_per_domain, num_global_tokens, dtype=dtype, seed=for_tokens
@@ -103,6 +133,7 @@ class AttentionConditioner(Module):
         self.attention = MultiHeadCrossAttention(
             emb_dim, num_heads, dropout, bias=bias, dtype=dtype, seed=for_attention
         )
+        self.emb_dim = self.attention.emb_dim
         self.norm = LayerNorm(emb_dim, dtype=dtype) if layer_norm else None
         self.residual = bool(residual)
         self.domain_names = check_names(domain_names, num_domains)
@@ -135,87 +166,108 @@ class AttentionConditioner(Module):
         -------
         condition : Tensor, shape (..., D)
         attention : Tensor, shape (..., H, K)
-            Where `return_attention`: the weights of each head over the domain's own tokens and then the shared ones,
+            If `return_attention`: the weights of each head over the domain's own tokens and then the shared ones,
             before dropout. Rows sum to 1. `acg_numpy.plots.attention_map` draws them.
 
         Raises
         ------
         IndexError
-            Where a domain's number is not from 0 to `num_domains` - 1.
+            If a domain's number is not from 0 to `num_domains` - 1.
         TypeError
-            Where `user_emb` is not floating, or `domain_id` neither integers nor names.
+            If `user_emb` is not floating, or `domain_id` neither integers nor names.
         ValueError
-            Where the last axis of `user_emb` is not `emb_dim`, the shapes do not broadcast, or a name is not known.
+            If the last axis of `user_emb` is not `emb_dim`, the shapes do not broadcast, or a name is not known.
         """
-        user_emb = check_input(user_emb, "user_emb", self.attention.dtype, self.attention.emb_dim)
-        ids = domain_ids(domain_id, self.domain_embedding.num_domains, self.domain_names)
-        self._check_batch(user_emb, ids)
-
-        out, weights = self._attend(user_emb, ids, mask, return_attention)
+        call = self._prepare(user_emb, domain_id, mask)
+        if call.groups is None or call.plan.kernel == "classroom":
+            context = self.domain_embedding(call.ids)  # (..., K, D)
+            query = call.user_emb[..., None, :]  # (..., 1, D): each user asks once
+            mask = None if call.mask is None else call.mask[..., None, :]  # (..., 1, K)
+            out = self.attention(query, context, mask=mask, return_attention=return_attention)  # (..., 1, D)
+            out, weights = (x[..., 0, :] for x in out) if return_attention else (out[..., 0, :], None)
+        else:
+            out, weights = self._condition_by_kernel(call, call.groups, return_attention)
         if self.residual:
-            out = out + user_emb
+            out = out + call.user_emb
         if self.norm is not None:
             out = self.norm(out)
         return (out, weights) if return_attention else out
 
-    def _attend(self, user_emb: Any, ids: Array, mask: Array | None, return_attention: bool) -> tuple[Any, Any]:
-        """Attention of users over tokens, whatever axes they come in, by the kernel that is planned."""
-        users, D = user_emb.shape[:-1], user_emb.shape[-1]
-        batch = np.broadcast_shapes(users, ids.shape)
-        own, attention = self.domain_embedding, self.attention
-        num_tokens = own.tokens_per_domain + own.num_global_tokens
+    def _prepare(self, user_emb: Any, domain_id: Any, mask: Array | None = None) -> _Call:
+        """Check the arguments of a call, group the users by domain, and plan."""
+        user_emb = check_input(user_emb, "user_emb", self.dtype, self.emb_dim)
+        num_domains = getattr(self.domain_embedding, "num_domains", np.iinfo(np.intp).max)  # a replacement may know
+        ids = domain_ids(domain_id, num_domains, self.domain_names)
+        users = user_emb.shape[:-1]
+        batch = _broadcast(user_emb.shape, ids.shape)
         if mask is not None:
             mask = np.asarray(mask)
-            check_mask(np.expand_dims(mask, -2), (*batch, 1, num_tokens))  # a row a query, of which a user is one
+            if mask.ndim == 0:
+                raise ValueError(f"mask is {mask}; expected shape (..., tokens), True where a token may be attended to")
+        replaced = self._replaced_module()
+        if replaced is not None:
+            why = f"{replaced} is not as the constructor made it, so the modules themselves are called"
+            return _Call(user_emb, ids, mask, batch, None, Plan("classroom", why, {}, {"results": math.prod(batch)}))
+        num_tokens = self.domain_embedding.tokens_per_domain + self.domain_embedding.num_global_tokens
+        if mask is not None:
+            check_mask(mask[..., None, :], (*batch, 1, num_tokens))  # one row for each query, of which a user is one
             batch = np.broadcast_shapes(batch, mask.shape[:-1])
-            if mask.all():
-                mask = None
-        every = self._every(users, ids, batch)
-        if not every and users != batch:
-            user_emb = np.broadcast_to(user_emb, (*batch, D))
+        # whether every user meets every one of a row of domains, as with user_emb[:, None]
+        every = (
+            ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
+        )
+        if every:
+            groups = every_domain(ids, math.prod(users))
+        else:
+            groups = group(np.broadcast_to(ids, batch).reshape(-1), num_domains)
+        plan = make_plan(groups, num_tokens, self.emb_dim, self.attention.num_heads, self.kernel)
+        return _Call(user_emb, ids, mask, batch, groups, plan)
+
+    def _replaced_module(self) -> str | None:
+        """Return the name of the first module that the kernels do not stand in for, or None."""
+        name = replaced_module(self, MODULES)
+        if name is None:
+            square = (self.emb_dim, self.emb_dim)
+            resized = (f"attention.{n}" for n in PROJECTIONS if getattr(self.attention, n).weight.shape != square)
+            name = next(resized, None)
+        return name
+
+    def _condition_by_kernel(self, call: _Call, groups: Groups, with_weights: bool) -> tuple[Any, Any]:
+        """Return what the modules return, computed by the kernel that is planned: the same numbers for less."""
+        user_emb, ids, mask, batch, _, plan = call
+        attention, D, H, K = self.attention, self.emb_dim, self.attention.num_heads, plan.shapes["tokens"]
+        if not groups.every:
+            ids = np.broadcast_to(ids, batch).reshape(-1)
+            if user_emb.shape[:-1] != batch:
+                user_emb = np.broadcast_to(user_emb, (*batch, D))
         if len(user_emb.shape) != 2:
             user_emb = np.reshape(user_emb, (math.prod(user_emb.shape[:-1]), D))
-        flat = ids if every else np.broadcast_to(ids, batch).reshape(-1)
-        rows = (len(user_emb), len(flat)) if every else (len(flat),)
-        masked = None if mask is None else np.broadcast_to(mask, (*batch, num_tokens)).reshape(*rows, num_tokens)
-        dropped = None
-        if self.training and attention.dropout > 0:
-            shape = (*batch, attention.num_heads, 1, num_tokens)
-            dropped = dropout_mask(attention._dropout_rng, shape, attention.dropout, attention.dtype)
-            dropped = dropped.reshape(*rows, attention.num_heads, num_tokens)
-        groups = groups_for(flat, own.num_domains, rows[0], every)
-        plan = make_plan(groups, num_tokens, D, attention.num_heads, self.kernel)
-        found = condition(
+        rows = (len(user_emb), len(ids)) if groups.every else (len(ids),)  # (U, M), or (U,)
+        if mask is not None:
+            mask = None if mask.all() else np.broadcast_to(mask, (*batch, K)).reshape(*rows, K)
+        dropout_mask = attention.draw_dropout_mask((*batch, H, 1, K))
+        outputs = condition(
             user_emb,
-            own.tokens,
-            own.global_tokens,
-            *(
-                parameter
-                for layer in (attention.query, attention.key, attention.value, attention.output)
-                for parameter in (layer.weight, layer.bias)
-            ),
-            flat,
-            masked,
-            dropped,
-            num_heads=attention.num_heads,
+            self.domain_embedding.tokens,
+            self.domain_embedding.global_tokens,
+            *attention.projections(),
+            ids,
+            mask,
+            None if dropout_mask is None else dropout_mask.reshape(*rows, H, K),
+            num_heads=H,
             kernel=plan.kernel,
             groups=groups,
-            with_weights=return_attention,
-            sparse_grad=own.sparse_grad,
+            with_weights=with_weights,
+            sparse_grad=self.domain_embedding.sparse_grad,
         )
-        out, weights = found if return_attention else (found, None)
+        out, weights = outputs if with_weights else (outputs, None)
         if batch != out.shape[:-1]:
             out = np.reshape(out, (*batch, D))
-            weights = None if weights is None else np.reshape(weights, (*batch, *weights.shape[-2:]))
+            weights = None if weights is None else np.reshape(weights, (*batch, H, K))
         return out, weights
 
-    @staticmethod
-    def _every(users: tuple[int, ...], ids: Array, batch: tuple[int, ...]) -> bool:
-        """Whether every user meets every one of a row of domains, as with user_emb[:, None]."""
-        return ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
-
     def plan(self, user_emb: Any, domain_id: Any) -> Plan:
-        """Which kernel is used for these users and domains, why, and what each would cost.
+        """Return which kernel is used for these users and domains, why, and what each would cost.
 
         Parameters
         ----------
@@ -234,37 +286,15 @@ class AttentionConditioner(Module):
         >>> conditioner.plan(user_emb, np.arange(8192) % 8).kernel
         'absorbed'
         """
-        user_emb = check_input(user_emb, "user_emb", self.attention.dtype, self.attention.emb_dim)
-        ids = domain_ids(domain_id, self.domain_embedding.num_domains, self.domain_names)
-        self._check_batch(user_emb, ids)
-        users = user_emb.shape[:-1]
-        batch = np.broadcast_shapes(users, ids.shape)
-        every = self._every(users, ids, batch)
-        flat = ids if every else np.broadcast_to(ids, batch).reshape(-1)
-        own = self.domain_embedding
-        groups = groups_for(flat, own.num_domains, math.prod(users), every)
-        num_tokens = own.tokens_per_domain + own.num_global_tokens
-        return make_plan(groups, num_tokens, user_emb.shape[-1], self.attention.num_heads, self.kernel)
-
-    @staticmethod
-    def _check_batch(user_emb: Any, ids: Array) -> None:
-        users = user_emb.shape[:-1]
-        try:
-            np.broadcast_shapes(users, ids.shape)
-        except ValueError:
-            raise ValueError(
-                f"user_emb has shape {user_emb.shape} and domain_id {ids.shape}: {users} and {ids.shape} do not "
-                "broadcast; give one domain for all users, one for each, or user_emb[:, None] for each user in every "
-                "domain"
-            ) from None
+        return self._prepare(user_emb, domain_id).plan
 
     def extra_repr(self) -> str:
-        """Options and number of parameters."""
+        """Return the options and the number of parameters."""
         names = f", domain_names={list(self.domain_names)}" if self.domain_names else ""
         return f"residual={self.residual}{names}, {self.num_parameters():,} parameters"
 
     def _repr_html_(self) -> str:
-        """Options and parameters for a notebook; the names of domains are escaped.
+        """Return options and parameters as HTML for a notebook; the names of domains are escaped.
 
         Examples
         --------
@@ -272,28 +302,37 @@ class AttentionConditioner(Module):
         >>> "books, R&amp;B" in conditioner._repr_html_()
         True
         """
-        own, attention = self.domain_embedding, self.attention
         names = ", ".join(self.domain_names[:MOST_NAMES]) if self.domain_names else ""
         more = ", ..." if self.domain_names and len(self.domain_names) > MOST_NAMES else ""
-        options = {
-            "emb_dim": attention.emb_dim,
-            "num_heads": attention.num_heads,
-            "num_domains": f"{own.num_domains:,}" + (f" ({names}{more})" if names else ""),
-            "tokens_per_domain": own.tokens_per_domain,
-            "num_global_tokens": own.num_global_tokens,
-            "dropout": f"{attention.dropout:g} ({'in' if self.training else 'off, not in'} training mode)",
+        made = {**vars(self.domain_embedding), **vars(self.attention)}  # a replacement may lack some of these
+        options = {"emb_dim": self.emb_dim, "num_heads": made.get("num_heads")}
+        if "num_domains" in made:
+            options["num_domains"] = f"{made['num_domains']:,}" + (f" ({names}{more})" if names else "")
+        options |= {name: made.get(name) for name in ("tokens_per_domain", "num_global_tokens")}
+        if "dropout" in made:
+            options["dropout"] = f"{made['dropout']:g} ({'in' if self.training else 'off, not in'} training mode)"
+        options |= {
             "residual": self.residual,
             "layer_norm": self.norm is not None,
-            "bias": attention.query.bias is not None,
+            "bias": any(name == "attention.query.bias" for name, _ in self.named_parameters()),
             "kernel": self.kernel,
-            "dtype": attention.dtype,
+            "dtype": self.dtype,
         }
-        told = escape(", ".join(f"{name}={value}" for name, value in options.items()))
-        rows = "".join(
-            f"<tr><td>{name}</td><td>{parameter.shape}</td><td>{math.prod(parameter.shape):,}</td></tr>"
-            for name, parameter in self.named_parameters()
+        shown = escape(", ".join(f"{name}={value}" for name, value in options.items() if value is not None))
+        table = html_table(
+            ["parameter", "shape", "numbers"],
+            [(name, str(p.shape), f"{math.prod(p.shape):,}") for name, p in self.named_parameters()],
         )
-        head = "<thead><tr><th>parameter</th><th>shape</th><th>numbers</th></tr></thead>"
         title = f"<strong>{escape(type(self).__name__)}</strong>, {self.num_parameters():,} parameters"
-        table = f"<table>{head}<tbody>{rows}</tbody></table>"
-        return f"<div class='acg-conditioner'><p>{title}<br><small>{told}</small></p>{table}</div>"
+        return f"<div class='acg-conditioner'><p>{title}<br><small>{shown}</small></p>{table}</div>"
+
+
+def _broadcast(users: tuple[int, ...], ids: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the batch that users (..., D) and domains make."""
+    try:
+        return np.broadcast_shapes(users[:-1], ids)
+    except ValueError:
+        raise ValueError(
+            f"user_emb has shape {users} and domain_id {ids}: {users[:-1]} and {ids} do not broadcast; give one domain "
+            "for all users, one for each, or user_emb[:, None] for each user in every domain"
+        ) from None

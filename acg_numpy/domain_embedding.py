@@ -1,4 +1,4 @@
-"""DomainEmbedding: the learnable tokens that stand for each domain, and those that all domains share."""
+"""DomainEmbedding: the learnable tokens of each domain, and those that all domains share."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from acg_numpy.passes.embedding import EmbeddingCache
 
 
 def _row_sparse_backward(grad_out: Any, cache: EmbeddingCache) -> Any:
-    """`embedding_backward` in fewer numbers: dE by the rows that were looked up.
+    """Carry dO back as `embedding_backward` does, but as a row-sparse dE, of the rows that were looked up.
 
-    Where the pass is itself recorded, dE is a Tensor, and dense.
+    If the backward pass is itself recorded, dE is a Tensor, and dense.
     """
     if isinstance(grad_out, Tensor):
         return embedding_backward(grad_out, cache)  # type: ignore[arg-type]  # Tensors go where arrays go
@@ -27,13 +27,12 @@ def _row_sparse_backward(grad_out: Any, cache: EmbeddingCache) -> Any:
 embedding = from_passes(embedding_forward, embedding_backward)
 row_sparse_embedding = from_passes(embedding_forward, _row_sparse_backward)
 
-TOKEN_DEVIATION = (
-    0.3  # scores of unit users begin near 0, so attention begins nearly even and every token gets gradient
-)
+# Scores of users with unit deviation begin near 0, so attention begins nearly even and every token gets a gradient.
+TOKEN_DEVIATION = 0.3
 
 
 class DomainEmbedding(Module):
-    """Tokens of each domain: the context that users attend over.
+    """Learnable tokens of each domain: the context that users attend over.
 
     Parameters
     ----------
@@ -41,17 +40,17 @@ class DomainEmbedding(Module):
     emb_dim : int
         Features of a token.
     tokens_per_domain : int
-        How many tokens a domain has of its own.
+        How many tokens each domain has of its own.
     num_global_tokens : int
         How many tokens all domains share; they come after the domain's own.
     sparse_grad : bool
-        Whether `tokens.grad` holds only the domains that were looked up, as a `RowSparseGradient`, so that a step costs
-        by these and not by `num_domains`: for tables of very many.  It is dense all the same where other uses of the
-        tokens add a dense gradient, and at second order.  What an optimiser then does to the domains that were not
-        looked up is for it to say (`AdamW`, "lazy").
+        Whether `tokens.grad` holds only the domains that were looked up, as a `RowSparseGradient`, so that the cost of
+        a step depends on these and not on `num_domains`: for tables of very many domains.  It is dense nevertheless if
+        other uses of the tokens add a dense gradient, and at second order.  What happens to the domains that were not
+        looked up is documented by the optimiser (`AdamW`, "lazy").
     dtype : floating dtype
     seed : int, numpy.random.SeedSequence or None
-        Where the tokens are drawn from: normal, of deviation 0.3.
+        Seed of the tokens, which are normal with deviation 0.3.
 
     Examples
     --------
@@ -94,7 +93,7 @@ class DomainEmbedding(Module):
         self.global_tokens = draw(shared, num_global_tokens) if num_global_tokens else None
 
     def __call__(self, domain_id: Any) -> Tensor:
-        """Look up.
+        """Look up the tokens of domains, the shared ones after each domain's own.
 
         Parameters
         ----------
@@ -109,11 +108,11 @@ class DomainEmbedding(Module):
         if self.global_tokens is None:
             return context
         shared: Any = np.broadcast_to(self.global_tokens, (*context.shape[:-2], *self.global_tokens.shape))
-        joined: Any = np.concatenate([context, shared], axis=-2)
-        return joined  # type: ignore[no-any-return]
+        tokens: Any = np.concatenate([context, shared], axis=-2)
+        return tokens  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes."""
         own, shared = self.tokens_per_domain, self.num_global_tokens
         sparse = ", sparse_grad=True" if self.sparse_grad else ""
         return f"num_domains={self.num_domains}, tokens_per_domain={own}, num_global_tokens={shared}{sparse}"

@@ -1,4 +1,4 @@
-"""Layers that more than one model is made of: parameters, and the hand-derived pass that uses them."""
+"""Linear and LayerNorm: layers with parameters, each computed by its hand-derived pass."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ Seed = int | np.random.SeedSequence | None
 
 
 def xavier_uniform(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: npt.DTypeLike) -> Array:
-    """A weight (fan_in, fan_out) whose products keep their variance forward and, as nearly, backward.
+    """Draw a weight (fan_in, fan_out) whose products keep their variance forward and, as nearly, backward.
 
     Uniform in +-sqrt(6 / (fan_in + fan_out)); Glorot and Bengio, 2010, equation 16.
     """
@@ -27,14 +27,14 @@ def xavier_uniform(rng: np.random.Generator, fan_in: int, fan_out: int, dtype: n
 
 
 class Linear(Module):
-    """y = x @ weight + bias.
+    """Linear map with a bias, y = x @ weight + bias.
 
     Parameters
     ----------
     in_dim, out_dim : int
         Features in and out.
     bias : bool
-        Whether there is one; it begins at 0.
+        Whether a bias is added; it begins at 0.
     dtype : floating dtype
     rng : numpy.random.Generator, optional
         Where the weight is drawn from, Xavier uniform.
@@ -60,12 +60,12 @@ class Linear(Module):
         self.bias = Parameter(np.zeros(out_dim, dtype)) if bias else None
 
     def __call__(self, x: Any) -> Tensor:
-        """x (..., in_dim) -> (..., out_dim)."""
+        """Return x @ weight + bias: (..., in_dim) -> (..., out_dim)."""
         return linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
 
 class LayerNorm(Module):
-    """Every row brought to mean 0 and variance 1, then scaled and shifted by what is learned.
+    """Layer norm: each row is brought to mean 0 and variance 1, then scaled and shifted by learned numbers.
 
     Parameters
     ----------
@@ -80,18 +80,18 @@ class LayerNorm(Module):
         self.bias = Parameter(np.zeros(dim, dtype))
 
     def __call__(self, x: Any) -> Tensor:
-        """x (..., dim) -> (..., dim)."""
+        """Return x normed, scaled and shifted: (..., dim) -> (..., dim)."""
         return layer_norm(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
 
 def dropout_mask(rng: np.random.Generator, shape: tuple[int, ...], rate: float, dtype: npt.DTypeLike) -> Array:
-    """Factors that drop each element with probability `rate` and keep the mean: 0, or 1 / (1 - rate)."""
+    """Draw factors that drop each element with probability `rate` and keep the mean: 0, or 1 / (1 - rate)."""
     keep = 1.0 - rate
     return (rng.random(shape, np.float32) < keep).astype(dtype) / np.asarray(keep, dtype)  # type: ignore[no-any-return]
 
 
 def spawn(seed: Seed, n: int) -> list[np.random.SeedSequence]:
-    """So many independent seeds of one; the seed itself is left as it was."""
+    """Return n independent seeds made from one, which is not changed."""
     try:
         sequence = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     except (TypeError, ValueError):

@@ -1,8 +1,9 @@
-"""Module and Parameter: what a model is made of, and what its parts are called."""
+"""Module and Parameter, which models are made of, and the names of their parts."""
 
 import copy
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from operator import attrgetter
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +11,11 @@ import numpy.typing as npt
 from acg_numpy.autograd import Tensor
 from acg_numpy.autograd.tensors import plain_tensor
 from acg_numpy.shapes import Array
+from acg_numpy.text import joined
 
 
 class Parameter(Tensor):
-    """A Tensor that is learned: a leaf that requires a gradient.
+    """Tensor that is learned: a leaf that requires a gradient.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ class Parameter(Tensor):
 
 
 class Module:
-    """Base of everything that holds parameters.
+    """Base class of everything that holds parameters.
 
     A subclass assigns Parameters and other Modules to attributes and says in `__call__` what it computes.  The
     attributes' names, joined by dots, are the parameters' names.  A new Module is in training mode.
@@ -62,20 +64,28 @@ class Module:
     tensor([2., 6.], requires_grad=True)
     """
 
+    _defined_call: ClassVar[Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Remember the `__call__` that the class is defined with, so that a later replacement can be noticed."""
+        super().__init_subclass__(**kwargs)
+        cls._defined_call = cls.__call__
+
     def __init__(self) -> None:
         self.training = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute what the module computes; a subclass defines it."""
         raise TypeError(f"{type(self).__name__} does not say what it computes; define its __call__")
 
     def children(self) -> Iterator[tuple[str, "Module"]]:
-        """Name and Module of every direct part, in the order of assignment."""
+        """Yield the name and the Module of every direct part, in the order of assignment."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Name and Parameter of all parameters, its own first, then those of its parts; a shared one comes once."""
+        """Yield name and Parameter of all parameters, the module's own first; a shared one comes once."""
         seen: set[int] = set()
         for name, parameter in self._all_parameters(prefix):
             if id(parameter) not in seen:
@@ -90,11 +100,11 @@ class Module:
             yield from child._all_parameters(f"{prefix}{name}.")
 
     def parameters(self) -> list[Parameter]:
-        """All parameters, in the order of `named_parameters`."""
+        """Return all parameters, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def num_parameters(self) -> int:
-        """How many numbers are learned."""
+        """Return how many numbers are learned."""
         return sum(parameter.size for parameter in self.parameters())
 
     def zero_grad(self) -> None:
@@ -103,22 +113,22 @@ class Module:
             parameter.grad = None
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training mode, in which dropout drops; returns the module."""
+        """Switch to training mode, in which dropout drops, and return the module."""
         self.training = mode
         for _, child in self.children():
             child.train(mode)
         return self
 
     def eval(self) -> Self:
-        """Switch to evaluation mode, in which nothing is random; returns the module."""
+        """Switch to evaluation mode, in which nothing is random, and return the module."""
         return self.train(False)
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters' arrays, by name."""
+        """Return copies of all parameters' arrays, by name."""
         return {name: parameter.numpy() for name, parameter in self.named_parameters()}
 
     def load_state_dict(self, state: Mapping[str, npt.ArrayLike]) -> None:
-        """Copy arrays into the parameters: all of them, or, where anything does not fit, none.
+        """Copy arrays into the parameters: all of them or, if anything does not fit, none.
 
         Parameters
         ----------
@@ -128,17 +138,16 @@ class Module:
         Raises
         ------
         KeyError
-            Where a name is missing or unknown.
+            If a name is missing or unknown.
         ValueError, TypeError
-            Where an array has another shape, or is not floating.
+            If an array has another shape, or is not floating.
         """
         own = dict(self.named_parameters())
         missing, unknown = [k for k in own if k not in state], [k for k in state if k not in own]
         if missing or unknown:
-            parts = [f"misses {', '.join(missing)}"] * bool(missing) + [f"holds unknown {', '.join(unknown)}"] * bool(
-                unknown
-            )
-            raise KeyError(f"state {' and '.join(parts)}; it must be of a module made with the same options")
+            problems = {"misses": missing, "holds unknown": unknown}
+            parts = [f"{what} {joined(names)}" for what, names in problems.items() if names]
+            raise KeyError(f"state {joined(parts)}; it must be of a module made with the same options")
         arrays = {}
         for name, parameter in own.items():
             array = np.asarray(state[name])
@@ -151,7 +160,7 @@ class Module:
             parameter.data[...] = arrays[name]
 
     def random_state(self) -> dict[str, dict[str, Any]]:
-        """Where every generator of random numbers stands, by name: what dropout will draw next depends on it.
+        """Return the state of every generator of random numbers, by name: what dropout draws next depends on it.
 
         Returns
         -------
@@ -179,7 +188,7 @@ class Module:
         return {name: generator.bit_generator.state for name, generator in self._generators("")}  # type: ignore[misc]
 
     def load_random_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
-        """Set every generator to where it stood: all of them, or, where anything does not fit, none.
+        """Set every generator to a state: all of them or, if anything does not fit, none.
 
         Parameters
         ----------
@@ -189,15 +198,15 @@ class Module:
         Raises
         ------
         KeyError
-            Where a name is missing or unknown.
+            If a name is missing or unknown.
         ValueError
-            Where a state is of another kind of bit generator.
+            If a state is of another kind of bit generator.
         """
         own = dict(self._generators(""))
         if set(own) != set(state):
             raise KeyError(
-                f"state names the generators {', '.join(state) or 'none'}, but the module's are "
-                f"{', '.join(own) or 'none'}; it must be of a module made with the same options"
+                f"state names the generators {joined(list(state)) or 'none'}, but the module's are "
+                f"{joined(list(own)) or 'none'}; it must be of a module made with the same options"
             )
         for name, generator in own.items():
             kind = type(generator.bit_generator).__name__
@@ -214,7 +223,7 @@ class Module:
             yield from child._generators(f"{prefix}{name}.")
 
     def extra_repr(self) -> str:
-        """What to say of the module itself, in the parentheses of its repr."""
+        """Return what the repr says of the module itself, in its parentheses."""
         return ""
 
     def __repr__(self) -> str:
@@ -228,7 +237,7 @@ class Module:
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """Call a module with other values in the place of its parameters; the module is not changed.
 
-    So its output is a function of `params`, which transforms can differentiate: a model's loss has a Hessian.
+    Its output is then a function of `params`, which transforms can differentiate: a model's loss has a Hessian.
 
     Parameters
     ----------
@@ -240,14 +249,15 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
 
     Returns
     -------
-    What the module returns.
+    object
+        What the module returns.
 
     Raises
     ------
     KeyError
-        Where a name is not of a parameter.
+        If a name is not that of a parameter.
     ValueError
-        Where a value has another shape than the parameter.
+        If a value has another shape than the parameter.
 
     Examples
     --------
@@ -263,19 +273,56 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
     own = dict(module._all_parameters(""))
     for name, value in params.items():
         if name not in own:
-            raise KeyError(f"params holds {name!r}, but the parameters are {', '.join(own)}")
+            raise KeyError(f"params holds {name!r}, but the parameters are {joined(list(own))}")
         if np.shape(value) != own[name].shape:
             raise ValueError(f"params[{name!r}] has shape {np.shape(value)}, the parameter has {own[name].shape}")
     return _with_values(module, params, "")(*args, **kwargs)
 
 
 def _with_values(module: Module, params: Mapping[str, Any], prefix: str) -> Module:
-    """A copy of the tree of modules that shares everything with it but the parameters that are named."""
+    """Return a copy of the tree of modules that shares everything with it but the parameters that are named."""
     other = copy.copy(module)
     for name, value in vars(module).items():
         if isinstance(value, Module):
             setattr(other, name, _with_values(value, params, f"{prefix}{name}."))
         elif isinstance(value, Parameter) and prefix + name in params:
-            given = params[prefix + name]
-            setattr(other, name, given if isinstance(given, Tensor) else plain_tensor(np.asarray(given)))
+            replacement = params[prefix + name]
+            is_tensor = isinstance(replacement, Tensor)
+            setattr(other, name, replacement if is_tensor else plain_tensor(np.asarray(replacement)))
     return other
+
+
+def replaced_module(module: Module, classes: Mapping[str, type[Module]]) -> str | None:
+    """Return the name of the first part of a module that may compute something else than what its class says.
+
+    A part may do so if it is not exactly of the class (another module, a function, or one of a subclass), if the class
+    got another `__call__` after it was defined, or if an attribute of the instance hides a method of the class.
+
+    Parameters
+    ----------
+    module : Module
+    classes : mapping of name to class
+        What each part is expected to be, a part before its own parts; names may have dots.
+
+    Returns
+    -------
+    str or None
+        None if every part computes what its class says.
+
+    Examples
+    --------
+    >>> from acg_numpy import MultiHeadCrossAttention
+    >>> from acg_numpy.layers import Linear
+    >>> attention = MultiHeadCrossAttention(8, 2)
+    >>> replaced_module(attention, {"query": Linear, "key": Linear})
+    >>> attention.key = lambda context: 2 * context
+    >>> replaced_module(attention, {"query": Linear, "key": Linear})
+    'key'
+    """
+    for name, cls in classes.items():
+        part = attrgetter(name)(module)
+        if type(part) is not cls or cls.__call__ is not cls._defined_call:
+            return name
+        if not vars(part).keys().isdisjoint(vars(cls)):
+            return name
+    return None

@@ -140,7 +140,7 @@ class TestRandomState:
     @pytest.mark.parametrize(
         ("change", "error", "message"),
         [
-            (lambda s: s.pop("rng"), KeyError, r"inner\._dropout_rng, but the module's are rng, inner"),
+            (lambda s: s.pop("rng"), KeyError, r"inner\._dropout_rng, but the module's are rng and inner"),
             (lambda s: s.update(more=s["rng"]), KeyError, "more"),
             (
                 lambda s: s.update({"inner._dropout_rng": np.random.Philox(0).state}),

@@ -1,4 +1,4 @@
-"""The absorbed kernel: keys and values multiplied into what they meet, once a domain.
+"""The absorbed kernel: keys and values multiplied into the projections that they meet, once for each domain.
 
 Move the brackets.  Of head h, with u a user's row, W_q,h the columns of W_q and W_o,h the rows of W_o that are its own:
 
@@ -12,7 +12,7 @@ Backward, of all users U of a domain, with g the gradient of their outputs:
 
     dP_h = g C_h'    dC_h = P_h' g    dS = softmax's    dA_h = U' dS_h    da_h = sum dS_h    dU = sum_h dS_h A_h'
 
-and once a domain, from A_h = W_q,h K_h' / sqrt(d) and C_h = V_h W_o,h,
+and once for each domain, from A_h = W_q,h K_h' / sqrt(d) and C_h = V_h W_o,h,
 
     dK_h = (dA_h' W_q,h + da_h b_q,h) / sqrt(d)    dW_q,h = dA_h K_h / sqrt(d)    db_q,h = da_h K_h / sqrt(d)
     dV_h = dC_h W_o,h'                             dW_o,h = V_h' dC_h
@@ -28,7 +28,7 @@ import numpy as np
 from acg_numpy.kernels.grouping import Groups, Part
 from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place, softmax_in_place
 from acg_numpy.kernels.projections import Projections, Tables, UserGrads, tables_backward
-from acg_numpy.kernels.scratch import Lease, lent, scratch
+from acg_numpy.kernels.scratch import Lease, buffer_pool, scratch
 from acg_numpy.shapes import Array
 
 
@@ -41,7 +41,7 @@ class Absorbed(NamedTuple):
         Sorted by domain, with a column of ones.
     A, C : arrays, shapes (N, H K, D + 1) and (N, H K, D)
     weights : list of arrays, shapes (H, K, users of the part)
-        P, one a part.
+        P, one for each part.
     dropped : list of arrays like `weights`, or None
         P * M, where M is a dropout mask.
     parts : list of Part
@@ -59,7 +59,7 @@ class Absorbed(NamedTuple):
 
 
 def absorb(tables: Tables, weights: Projections, num_heads: int) -> tuple[Array, Array]:
-    """A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain."""
+    """Return A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain."""
     N, K, D = tables.tokens.shape
     H, d = num_heads, D // num_heads
     scale = tables.tokens.dtype.type(1 / math.sqrt(d))
@@ -98,9 +98,9 @@ def forward(
     weights : Projections
     groups : Groups
     mask : bool array, shape (rows, K), or None
-        Sorted by domain, a row a result.
+        Sorted by domain, one row for each result.
     dropout_mask : array, shape (rows, H, K), or None
-        The same.
+        Sorted by domain as well.
     num_heads : int
     keep : bool
         Whether weights are kept, for a backward or to be looked at.
@@ -116,7 +116,8 @@ def forward(
     rows = int(np.sum(groups.counts))
     parts = groups.parts()
     largest = max(part.target.stop - part.target.start for part in parts)
-    leases = lent.take((len(user_emb), D + 1), dtype), lent.take(((rows if keep else largest) * H * K,), dtype)
+    columns = rows if keep else largest
+    leases = buffer_pool.lend((len(user_emb), D + 1), dtype), buffer_pool.lend((columns * H * K,), dtype)
     users, room = leases[0].array, leases[1].array
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
     users[:, D] = 1.0
@@ -124,8 +125,8 @@ def forward(
     if groups.every:
         out = np.empty((len(user_emb), len(groups.present), D), dtype)
     else:
-        out = passing("out", (rows, D), dtype, groups)
-    found: list[Array] = []
+        out = _room("out", (rows, D), dtype, groups)
+    kept: list[Array] = []
     dropped: list[Array] | None = None if dropout_mask is None else []
     for n, source, target in parts:
         start, number = target.start if keep else 0, target.stop - target.start
@@ -136,17 +137,17 @@ def forward(
         if dropped is not None and dropout_mask is not None:
             M = P * dropout_mask[target].transpose(1, 2, 0)
         if keep:
-            found.append(P)
+            kept.append(P)
             if dropped is not None:
                 dropped.append(M)
         np.matmul(M.reshape(H * K, number).T, C[n], out=out[source, n] if groups.every else out[target])
     if weights.output_bias is not None:
         out += weights.output_bias
-    return out, Absorbed(users, A, C, found, dropped, parts, leases)
+    return out, Absorbed(users, A, C, kept, dropped, parts, leases)
 
 
-def passing(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], groups: Groups) -> Array:
-    """Room for what is sorted, and copied when it is put in order; where it is in order already, nobody copies it."""
+def _room(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], groups: Groups) -> Array:
+    """Return room for sorted rows: scratch where they are copied when put in order, new memory where they are not."""
     return np.empty(shape, dtype) if groups.order is None else scratch.get(name, shape, dtype)
 
 
@@ -162,16 +163,16 @@ def backward(
 ) -> UserGrads:
     """Carry the gradient of the output, (rows, D), sorted, back to everything; the users' comes back sorted as well.
 
-    `grad_weights`, (rows, H, K), is what the loss adds to dP; the gradient of the dropout mask is not wanted.
+    `grad_weights`, (rows, H, K), is what the loss adds to dP; no gradient of the dropout mask is computed.
     """
-    users, A, C, found, dropped, parts, _ = cache
+    users, A, C, kept, dropped, parts, _ = cache
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, users.dtype
     dA, dC = np.zeros_like(A), np.zeros_like(C)
-    du = passing("du", (len(users), D), dtype, groups)
+    du = _room("du", (len(users), D), dtype, groups)
     met = np.zeros(len(users), bool)
     for number, (n, source, target) in enumerate(parts):
-        P, g = found[number], grad_out[target]
+        P, g = kept[number], grad_out[target]
         M = P if dropped is None else dropped[number]
         shape = P.shape
         dP = scratch.get("dP", (H * K, shape[2]), dtype)
@@ -189,11 +190,13 @@ def backward(
         else:
             np.matmul(dS.T, A[n][:, :D], out=du[source])
             met[source] = True
-    return chained(du, dA, dC, tables, weights, num_heads)
+    return _carry_to_weights(du, dA, dC, tables, weights, num_heads)
 
 
-def chained(du: Array, dA: Array, dC: Array, tables: Tables, weights: Projections, num_heads: int) -> UserGrads:
-    """From A and C back to the weights and the tokens, at the cost of the domains and not of the users."""
+def _carry_to_weights(
+    du: Array, dA: Array, dC: Array, tables: Tables, weights: Projections, num_heads: int
+) -> UserGrads:
+    """Carry dA and dC back to the weights and the tokens, at the cost of the domains and not of the users."""
     N, K, D = tables.tokens.shape
     H, d = num_heads, D // num_heads
     scale = dA.dtype.type(1 / math.sqrt(d))
@@ -213,10 +216,10 @@ def chained(du: Array, dA: Array, dC: Array, tables: Tables, weights: Projection
     return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, dV, tables, weights))
 
 
-def weights_of(cache: Absorbed, groups: Groups) -> Array:
-    """The attention weights, (rows, H, K), sorted."""
+def attention_weights(cache: Absorbed, groups: Groups) -> Array:
+    """Return the attention weights, (rows, H, K), sorted."""
     H, K, _ = cache.weights[0].shape
-    found = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
+    weights = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
     for P, part in zip(cache.weights, cache.parts, strict=True):
-        found[part.target] = P.transpose(2, 0, 1)
-    return found
+        weights[part.target] = P.transpose(2, 0, 1)
+    return weights

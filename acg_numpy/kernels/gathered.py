@@ -1,9 +1,9 @@
-"""The gathered kernel: tables projected once a domain, and each user's rows of them gathered.
+"""The gathered kernel: tables projected once for each domain, and each user's rows of them gathered.
 
     S_bh = q_bh K_h[n_b]' / sqrt(d)    P = softmax(S)    O_bh = P_bh V_h[n_b]    out = O W_o + b_o
 
-Every user has a copy of keys and values, which is much to move, but there is nothing to sort or to pad on the way
-forward: for a handful of users it is the shortest way.  Backward, dK and dV are added up over the users of each domain,
+Every user has a copy of keys and values, which is much to move, but the forward has nothing to sort or to pad: for a
+handful of users it is the shortest way.  Backward, dK and dV are added up over the users of each domain,
 in order of domain, so that each sum is one `np.add.reduceat`.
 """
 
@@ -37,7 +37,7 @@ def forward(
     dropout_mask: Array | None,
     num_heads: int,
 ) -> tuple[Array, Gathered]:
-    """As `absorbed.forward`."""
+    """Condition the users, with the arguments of `absorbed.forward`."""
     N, K, D = tables.tokens.shape
     H, d, dtype = num_heads, D // num_heads, user_emb.dtype
     q = make_queries(groups.sort(user_emb), weights, H).reshape(-1, H, d)
@@ -67,7 +67,7 @@ def backward(
     grad_weights: Array | None,
     num_heads: int,
 ) -> UserGrads:
-    """As `grouped.backward`."""
+    """Carry the gradient back, with the arguments and the results of `grouped.backward`."""
     q, keys, values, P, M, mixed = cache
     N, K, D = tables.tokens.shape
     H, d, dtype = num_heads, D // num_heads, user_emb.dtype
@@ -94,6 +94,6 @@ def backward(
     )
 
 
-def weights_of(cache: Gathered, groups: Groups) -> Array:
-    """The attention weights, (rows, H, K), sorted."""
+def attention_weights(cache: Gathered, groups: Groups) -> Array:
+    """Return the attention weights, (rows, H, K), sorted."""
     return cache.weights

@@ -1,4 +1,4 @@
-"""The grouped kernel: tables projected once a domain, users of a domain side by side, all domains in one product.
+"""The grouped kernel: tables projected once for each domain, its users side by side, all domains in one product.
 
 The brackets stay where the classroom has them, (u W_q + b_q) K_h' / sqrt(d), but K_h and V_h are those of the domain's
 tokens and not of each user's copy of them.  Where there are many domains with few users each, or more scores a user
@@ -26,7 +26,7 @@ from acg_numpy.shapes import Array
 
 
 class Grouped(NamedTuple):
-    """What the backward needs: projected queries, sorted; a batch's padded ones, weights and what was dropped."""
+    """What the backward needs: projected queries, sorted; of each batch the padded queries and the weights."""
 
     queries: Array  # (B, D), scaled
     batches: list[Batch]
@@ -36,29 +36,29 @@ class Grouped(NamedTuple):
     mixed: Array  # (rows, D): O
 
 
-def table_of(flat: Array, domains: Array, shape: tuple[int, int]) -> Array:
-    """Keys or values (H, N K, d) of some domains as (n, H, K, d)."""
+def _domain_tables(flat: Array, domains: Array, shape: tuple[int, int]) -> Array:
+    """Return the keys or values (H, N K, d) of some domains as (n, H, K, d)."""
     (N, K), (H, _, d) = shape, flat.shape
     return np.ascontiguousarray(flat.reshape(H, N, K, d)[:, domains].swapaxes(0, 1))
 
 
-def padded(rows: Array, batch: Batch, num_heads: int) -> Array:
-    """Sorted rows (rows, D) of a batch as (n, H, m, d), zeros where a group is smaller."""
+def pad(rows: Array, batch: Batch, num_heads: int) -> Array:
+    """Return the sorted rows (rows, D) of a batch as (n, H, m, d), zeros where a group is smaller."""
     n, D = len(batch.domains), rows.shape[1]
     wide = np.zeros((n, batch.width, D), rows.dtype)
     wide[batch.row, batch.column] = rows[batch.target]
     return wide.reshape(n, batch.width, num_heads, -1).swapaxes(1, 2)
 
 
-def unpadded(wide: Array, batch: Batch, out: Array) -> None:
-    """The opposite: (n, H, m, d) into the batch's rows of (rows, D)."""
+def unpad(wide: Array, batch: Batch, out: Array) -> None:
+    """Write (n, H, m, d) into the batch's rows of (rows, D): the opposite of `pad`."""
     n, H, m, d = wide.shape
     flat = np.ascontiguousarray(wide.swapaxes(1, 2)).reshape(n, m, H * d)
     out[batch.target] = flat[batch.row, batch.column]
 
 
-def spread(values: Array, batch: Batch, fill: float) -> Array:
-    """Sorted (rows, ...) as (n, ..., m): masks, with `fill` where a group is smaller."""
+def pad_last(values: Array, batch: Batch, fill: float) -> Array:
+    """Return sorted (rows, ...), masks for example, as (n, ..., m), with `fill` where a group is smaller."""
     n, m = len(batch.domains), batch.width
     wide = np.full((n, m, *values.shape[1:]), fill, values.dtype)
     wide[batch.row, batch.column] = values[batch.target]
@@ -74,26 +74,26 @@ def forward(
     dropout_mask: Array | None,
     num_heads: int,
 ) -> tuple[Array, Grouped]:
-    """As `absorbed.forward`."""
+    """Condition the users, with the arguments of `absorbed.forward`."""
     N, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
     queries = groups.sort(make_queries(user_emb, weights, H))
-    batches, wide, found = groups.batches, [], []
+    batches, wide, kept = groups.batches, [], []
     dropped: list[Array] | None = None if dropout_mask is None else []
     mixed = np.empty((len(queries), D), dtype)
     for batch in batches:
-        q = padded(queries, batch, H)
-        S = table_of(tables.keys, batch.domains, (N, K)) @ q.swapaxes(-1, -2)  # (n, H, K, m)
-        allowed = None if mask is None else spread(mask, batch, True)[:, None]  # (n, 1, K, m)
+        q = pad(queries, batch, H)
+        S = _domain_tables(tables.keys, batch.domains, (N, K)) @ q.swapaxes(-1, -2)  # (n, H, K, m)
+        allowed = None if mask is None else pad_last(mask, batch, True)[:, None]  # (n, 1, K, m)
         P = softmax_in_place(S, allowed)
         M = P
         if dropped is not None and dropout_mask is not None:
-            M = P * spread(dropout_mask, batch, 0.0)  # (n, H, K, m)
+            M = P * pad_last(dropout_mask, batch, 0.0)  # (n, H, K, m)
             dropped.append(M)
-        unpadded(M.swapaxes(-1, -2) @ table_of(tables.values, batch.domains, (N, K)), batch, mixed)
+        unpad(M.swapaxes(-1, -2) @ _domain_tables(tables.values, batch.domains, (N, K)), batch, mixed)
         wide.append(q)
-        found.append(P)
-    return make_output(mixed, weights), Grouped(queries, batches, wide, found, dropped, mixed)
+        kept.append(P)
+    return make_output(mixed, weights), Grouped(queries, batches, wide, kept, dropped, mixed)
 
 
 def backward(
@@ -107,7 +107,7 @@ def backward(
     grad_weights: Array | None,
     num_heads: int,
 ) -> UserGrads:
-    """As `absorbed.backward`; the users' gradient comes in the order in which the users came."""
+    """Carry the gradient back, as `absorbed.backward` does; that of the users comes in the order in which they came."""
     N, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
     shape = (H, N, K, D // H)
@@ -117,16 +117,16 @@ def backward(
     for number, batch in enumerate(cache.batches):
         P, q = cache.weights[number], cache.padded[number]
         M = P if cache.dropped is None else cache.dropped[number]
-        dO = padded(d_mixed, batch, H)  # (n, H, m, d)
+        dO = pad(d_mixed, batch, H)  # (n, H, m, d)
         dV[:, batch.domains] = (M @ dO).swapaxes(0, 1)
-        dP = table_of(tables.values, batch.domains, (N, K)) @ dO.swapaxes(-1, -2)  # (n, H, K, m)
+        dP = _domain_tables(tables.values, batch.domains, (N, K)) @ dO.swapaxes(-1, -2)  # (n, H, K, m)
         if dropout_mask is not None:
-            dP *= spread(dropout_mask, batch, 0.0)
+            dP *= pad_last(dropout_mask, batch, 0.0)
         if grad_weights is not None:
-            dP += spread(grad_weights, batch, 0.0)
+            dP += pad_last(grad_weights, batch, 0.0)
         dS = softmax_backward_in_place(dP, P, scratch.get("P dP", P.shape, dtype))
         dK[:, batch.domains] = (dS @ q).swapaxes(0, 1)
-        unpadded(dS.swapaxes(-1, -2) @ table_of(tables.keys, batch.domains, (N, K)), batch, dq)
+        unpad(dS.swapaxes(-1, -2) @ _domain_tables(tables.keys, batch.domains, (N, K)), batch, dq)
     dq *= dtype.type(1 / math.sqrt(D // H))
     dq = groups.unsort(dq) if groups.order is not None else dq
     flat = (H, N * K, D // H)
@@ -140,10 +140,10 @@ def backward(
     )
 
 
-def weights_of(cache: Grouped, groups: Groups) -> Array:
-    """The attention weights, (rows, H, K), sorted."""
+def attention_weights(cache: Grouped, groups: Groups) -> Array:
+    """Return the attention weights, (rows, H, K), sorted."""
     _, H, K, _ = cache.weights[0].shape
-    found = np.empty((int(np.sum(groups.counts)), H, K), cache.queries.dtype)
+    weights = np.empty((int(np.sum(groups.counts)), H, K), cache.queries.dtype)
     for P, batch in zip(cache.weights, cache.batches, strict=True):
-        found[batch.target] = np.moveaxis(P, -1, 1)[batch.row, batch.column]
-    return found
+        weights[batch.target] = np.moveaxis(P, -1, 1)[batch.row, batch.column]
+    return weights

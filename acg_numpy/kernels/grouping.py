@@ -1,6 +1,6 @@
 """Users sorted by domain, so that what belongs to one domain lies together.
 
-Which users: either each of B users has a domain of their own, or every one of U users meets every one of N domains.
+There are two forms: each of B users has a domain of its own, or every one of U users meets every one of N domains.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ class Part(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Domains whose groups are of like sizes, and their users padded to the largest."""
+    """Domains whose groups have similar sizes, and their users padded to the largest group."""
 
     domains: Array  # (n,) among those that occur
-    row: Array  # (users,) which domain of the batch
-    column: Array  # (users,) which place in its group
+    row: Array  # (users,) the domain's place in the batch
+    column: Array  # (users,) the user's place in its group
     target: Array  # (users,) rows among the sorted results
     width: int  # m
 
@@ -43,7 +43,7 @@ class Groups:
     counts : int array, shape (N,)
         Users in each.
     order : int array, shape (B,), or None
-        Which user comes where when sorted; None where they are already.
+        The users' places, sorted by domain; None if they are sorted already.
     every : bool
         Whether every user meets every domain.
     """
@@ -55,22 +55,22 @@ class Groups:
 
     @cached_property
     def starts(self) -> Array:
-        """Where each domain's users begin."""
+        """First row of each domain's users."""
         return np.concatenate([[0], np.cumsum(self.counts)[:-1]]) if len(self.counts) else self.counts
 
     def parts(self, chunk: int = CHUNK) -> list[Part]:
-        """The work, cut into pieces that fit in cache."""
-        found = []
+        """Cut the work into pieces that fit in cache."""
+        parts = []
         for domain, (start, count) in enumerate(zip(self.starts.tolist(), self.counts.tolist(), strict=True)):
             for first in range(0, count, chunk):
                 last = min(first + chunk, count)
                 target = slice(start + first, start + last)
-                found.append(Part(domain, slice(first, last) if self.every else target, target))
-        return found
+                parts.append(Part(domain, slice(first, last) if self.every else target, target))
+        return parts
 
     @cached_property
     def inverse(self) -> Array:
-        """Where each user stands when sorted."""
+        """Place of each user among the sorted ones."""
         assert self.order is not None  # asked for only where there is one
         inverse = np.empty_like(self.order)
         inverse[self.order] = np.arange(len(self.order))
@@ -79,25 +79,25 @@ class Groups:
     @cached_property
     def batches(self) -> list[Batch]:
         """Domains by the size of their groups, halving from the largest."""
-        found = []
+        batches = []
         left = np.argsort(-self.counts, kind="stable")
         while left.size:
             width = int(self.counts[left[0]])
             number = int(np.searchsorted(-self.counts[left], -(width // 2), side="left")) if width > 1 else left.size
             domains = left[: max(1, number)]
-            of = self.counts[domains]
-            row = np.repeat(np.arange(len(domains)), of)
-            column = np.arange(len(row)) - np.repeat(np.cumsum(of) - of, of)
-            found.append(Batch(domains, row, column, np.repeat(self.starts[domains], of) + column, width))
+            counts = self.counts[domains]
+            row = np.repeat(np.arange(len(domains)), counts)
+            column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+            batches.append(Batch(domains, row, column, np.repeat(self.starts[domains], counts) + column, width))
             left = left[len(domains) :]
-        return found
+        return batches
 
     def sort(self, rows: Array, out: Array | None = None) -> Array:
-        """Rows in order of domain."""
+        """Return rows in the order of their domains."""
         return rows if self.order is None else np.take(rows, self.order, axis=0, out=out, mode="clip")
 
     def unsort(self, rows: Array) -> Array:
-        """The opposite of `sort`, in a new array."""
+        """Return sorted rows in the order in which they came, in a new array: the opposite of `sort`."""
         if self.order is None:
             return rows.copy()
         return np.take(rows, self.inverse, axis=0, mode="clip")  # reading anywhere is cheaper than writing anywhere
@@ -115,5 +115,5 @@ def group(ids: Array, num_domains: int) -> Groups:
 
 
 def every_domain(ids: Array, num_users: int) -> Groups:
-    """Every user in every one of these domains."""
+    """Group every user under every one of these domains."""
     return Groups(ids, np.full(len(ids), num_users), None, every=True)

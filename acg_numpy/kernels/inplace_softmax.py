@@ -1,4 +1,4 @@
-"""Softmax in place, over tokens that lie along the last axis but one, and its backward.
+"""Softmax in place, over tokens along the last axis but one, and its backward.
 
 Scores are held tokens-major, (..., K, users): the sum over tokens then adds rows that are contiguous, a user a column.
 

@@ -1,9 +1,9 @@
-"""The tables of the domains: what is the same for all users of a domain is computed once a domain.
+"""Keys and values of each domain, projected once for all of its users.
 
-    E    (N, K, D)    the tokens of the domains that occur, those that all share after each one's own
+    E    (N, K, D)    the tokens of the domains that occur, the shared ones after each domain's own
     K_h = E W_k,h + b_k,h    V_h = E W_v,h + b_v,h        (H, N K, d)
 
-Backward, as everywhere: dE = sum_h dK_h W_k,h' + dV_h W_v,h',  dW_k,h = E' dK_h,  db_v,h = sum dV_h, and db_k = 0: the
+Backward: dE = sum_h dK_h W_k,h' + dV_h W_v,h',  dW_k,h = E' dK_h,  db_v,h = sum dV_h, and db_k = 0: the
 key's bias adds one number to all scores of a row.
 """
 
@@ -16,7 +16,7 @@ from acg_numpy.shapes import Array
 
 
 class Projections(NamedTuple):
-    """The weights (D, D) and biases (D,), or None, of the four projections."""
+    """Weights (D, D) and biases (D,), or None, of the four projections."""
 
     query_weight: Array
     query_bias: Array | None
@@ -37,7 +37,7 @@ class Tables(NamedTuple):
 
 
 class TableGrads(NamedTuple):
-    """Gradients of what tables are made of."""
+    """Gradients of the tokens and weights that the tables are made of."""
 
     tokens: Array
     key_weight: Array
@@ -46,12 +46,12 @@ class TableGrads(NamedTuple):
 
 
 def is_all(present: Array, num_domains: int) -> bool:
-    """Whether all domains occur, in order."""
+    """Return whether all domains occur, in order."""
     return len(present) == num_domains and bool((present == np.arange(num_domains)).all())
 
 
-def joined(tokens: Array, global_tokens: Array | None, present: Array) -> Array:
-    """The context of each domain that occurs: its own tokens, then the shared ones."""
+def join_tokens(tokens: Array, global_tokens: Array | None, present: Array) -> Array:
+    """Return the context of each of some domains: its own tokens, then the shared ones."""
     own = tokens if is_all(present, len(tokens)) else tokens[present]
     if global_tokens is None:
         return own
@@ -59,13 +59,13 @@ def joined(tokens: Array, global_tokens: Array | None, present: Array) -> Array:
     return np.concatenate([own, shared], axis=1)
 
 
-def by_heads(x: Array, num_heads: int) -> Array:
-    """(rows, D) -> (H, rows, d), contiguous."""
+def cut_heads(x: Array, num_heads: int) -> Array:
+    """Cut rows (rows, D) into heads (H, rows, d), contiguous."""
     return np.ascontiguousarray(x.reshape(len(x), num_heads, -1).swapaxes(0, 1))
 
 
-def by_rows(x: Array) -> Array:
-    """(H, rows, d) -> (rows, D)."""
+def join_heads(x: Array) -> Array:
+    """Put heads (H, rows, d) side by side again, (rows, D)."""
     return np.ascontiguousarray(x.swapaxes(0, 1)).reshape(x.shape[1], -1)
 
 
@@ -77,11 +77,11 @@ def make_tables(tokens: Array, weights: Projections, num_heads: int) -> Tables:
         keys += weights.key_bias
     if weights.value_bias is not None:
         values += weights.value_bias
-    return Tables(tokens, by_heads(keys, num_heads), by_heads(values, num_heads))
+    return Tables(tokens, cut_heads(keys, num_heads), cut_heads(values, num_heads))
 
 
 def make_queries(user_emb: Array, weights: Projections, num_heads: int) -> Array:
-    """The users' queries, (B, D), divided by sqrt(d) already, as scores are to be."""
+    """Return the users' queries, (B, D), already divided by sqrt(d), so that their products with keys are scores."""
     queries = user_emb @ weights.query_weight
     if weights.query_bias is not None:
         queries += weights.query_bias
@@ -90,7 +90,7 @@ def make_queries(user_emb: Array, weights: Projections, num_heads: int) -> Array
 
 
 def make_output(mixed: Array, weights: Projections) -> Array:
-    """What the heads give, (rows, D), through the output projection."""
+    """Return what the heads give, (rows, D), through the output projection."""
     out = mixed @ weights.output_weight
     if weights.output_bias is not None:
         out += weights.output_bias
@@ -100,21 +100,21 @@ def make_output(mixed: Array, weights: Projections) -> Array:
 def tables_backward(grad_keys: Array, grad_values: Array, tables: Tables, weights: Projections) -> TableGrads:
     """Carry gradients of keys and values, both (H, N K, d), back to tokens and weights."""
     flat = tables.tokens.reshape(-1, tables.tokens.shape[-1])
-    dK, dV = by_rows(grad_keys), by_rows(grad_values)
+    dK, dV = join_heads(grad_keys), join_heads(grad_values)
     dE = dK @ weights.key_weight.T
     dE += dV @ weights.value_weight.T
     return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, np.sum(dV, axis=0))
 
 
 def split_tokens(grad: Array, tokens: Array, global_tokens: Array | None) -> tuple[Array, Array | None]:
-    """The gradient of the context, (N, K, D), in that of the domains' own tokens and that of the shared ones."""
+    """Split the gradient of a context, (N, K, D), into that of the domains' own tokens and that of the shared ones."""
     own = tokens.shape[1]
     shared = None if global_tokens is None else np.sum(grad[:, own:], axis=0)
-    return np.ascontiguousarray(grad[:, :own]), shared
+    return grad[:, :own], shared
 
 
 class UserGrads(NamedTuple):
-    """Gradients of all that a kernel is given, users sorted by domain."""
+    """Gradients of all inputs of a kernel."""
 
     users: Array
     query_weight: Array

@@ -1,5 +1,7 @@
-"""Arrays that are written and read within one call and then needed no more: kept for the next, since memory that is
-new costs more to touch than a product costs to compute.
+"""Scratch memory that is kept from call to call, because new memory costs more to touch than a product to compute.
+
+`scratch` holds arrays that are written and read within one call; `buffer_pool` lends those that live from a forward to
+its backward.
 """
 
 import math
@@ -9,19 +11,20 @@ import numpy as np
 
 from acg_numpy.shapes import Array
 
-MOST = 2**26  # bytes that scratch space may hold on to
+MOST_BYTES = 2**26  # that scratch memory may hold on to
+MOST_FREE = 8  # buffers of the pool
 
 
 class Scratch(threading.local):
-    """One growing buffer for each name, each thread its own."""
+    """One growing buffer for each name; each thread has its own."""
 
     def __init__(self) -> None:
         self.buffers: dict[tuple[str, np.dtype[np.generic]], Array] = {}
 
     def get(self, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Array:
-        """An array of that shape with whatever was left in it; it is good until the name is asked for again."""
+        """Return an array of that shape, not cleared; it is valid until the name is asked for again."""
         size = math.prod(shape)
-        if size * dtype.itemsize > MOST:
+        if size * dtype.itemsize > MOST_BYTES:
             return np.empty(shape, dtype)
         buffer = self.buffers.get((name, dtype))
         if buffer is None or buffer.size < size:
@@ -33,27 +36,27 @@ scratch = Scratch()
 
 
 class Lease:
-    """An array that is kept from a forward to its backward, and then lent to the next forward.
+    """Array that is held from a forward to its backward, and then lent to the next forward.
 
-    It goes back when nobody holds the lease any more, so whoever holds views of `array` has to hold the lease as well.
+    It goes back when the last reference to the lease is gone, so a holder of views of `array` must hold the lease too.
     """
 
     def __init__(self, array: Array, buffer: Array) -> None:
         self.array, self.buffer = array, buffer
 
     def __del__(self) -> None:
-        if lent is not None:  # as it is when the interpreter ends
-            lent.give_back(self.buffer)
+        if buffer_pool is not None:  # it is None when the interpreter ends
+            buffer_pool.give_back(self.buffer)
 
 
-class Lent(threading.local):
-    """Buffers that are not on loan at the moment, each thread its own, the one that came back last on top."""
+class BufferPool(threading.local):
+    """Buffers that are not on loan at the moment, the one that came back last on top; each thread has its own."""
 
     def __init__(self) -> None:
         self.free: list[Array] = []
 
-    def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Lease:
-        """An array of that shape, with whatever was left in it."""
+    def lend(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> Lease:
+        """Return a lease of an array of that shape, not cleared."""
         size = math.prod(shape) * dtype.itemsize
         for place in range(len(self.free) - 1, -1, -1):
             if size <= self.free[place].size <= 2 * size + 4096:
@@ -64,11 +67,10 @@ class Lent(threading.local):
         return Lease(buffer[:size].view(dtype).reshape(shape), buffer)
 
     def give_back(self, buffer: Array) -> None:
-        """Keep a buffer for the next, and no more of them than a few."""
+        """Keep a buffer for the next call, and only a few of them."""
         self.free.append(buffer)
-        while len(self.free) > MOST_FREE or sum(b.size for b in self.free) > MOST:
+        while len(self.free) > MOST_FREE or sum(b.size for b in self.free) > MOST_BYTES:
             self.free.pop(0)
 
 
-MOST_FREE = 8
-lent = Lent()
+buffer_pool = BufferPool()

@@ -1,4 +1,9 @@
-"""Every kernel is the classroom composition: the same output, the same weights, the same gradient of everything."""
+"""Every kernel is the composition of the modules: the same output, weights, and gradient of everything.
+
+First the conditioner with each kernel, then the pair that the kernels are behind, called by itself.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -7,9 +12,19 @@ from hypothesis import strategies as st
 
 from acg_numpy import AttentionConditioner, gradcheck, tensor
 from acg_numpy.autograd import grad
+from acg_numpy.autograd.row_sparse import RowSparseGradient
+from acg_numpy.kernels.conditioning import (
+    composition_backward,
+    composition_forward,
+    condition_backward,
+    condition_forward,
+)
+from acg_numpy.kernels.grouping import every_domain, group
+from acg_numpy.kernels.projections import Projections
 
 KERNELS = ("absorbed", "grouped", "gathered", "auto")
 kernels = pytest.mark.parametrize("kernel", KERNELS)
+each_kernel = pytest.mark.parametrize("kernel", KERNELS[:3])
 
 
 @st.composite
@@ -174,3 +189,130 @@ def test_a_table_with_row_sparse_gradients_gets_one_of_the_domains_that_occur(ke
         grads[sparse] = conditioner.domain_embedding.tokens.grad
     assert list(grads[True].rows) == [3, 40, 90]
     np.testing.assert_allclose(np.asarray(grads[True]), grads[False], rtol=1e-12)
+
+
+class Call(NamedTuple):
+    """Eleven arrays that have gradients (None where there is none), three that have none, and options."""
+
+    arrays: tuple[Any, ...]
+    others: tuple[Any, ...]
+    options: dict[str, Any]
+
+
+@st.composite
+def calls(draw: st.DrawFn, dtype: Any = np.float64) -> Call:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    N, T, G, H = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(0, 2)), draw(st.integers(1, 3))
+    D, K, users = H * draw(st.integers(1, 3)), T + G, draw(st.integers(1, 9))
+    every = draw(st.booleans())
+    ids = rng.permutation(N)[: draw(st.integers(1, N))] if every else rng.integers(0, N, users)
+    rows = (users, len(ids)) if every else (users,)
+    biased = draw(st.lists(st.booleans(), min_size=4, max_size=4))
+    projections = [(rng.normal(size=(D, D)), rng.normal(size=D) if bias else None) for bias in biased]
+    arrays = (
+        rng.normal(size=(users, D)),
+        rng.normal(size=(N, T, D)),
+        rng.normal(size=(G, D)) if G else None,
+        *(array for projection in projections for array in projection),
+    )
+    mask = rng.random((*rows, K)) < 0.6 if draw(st.booleans()) else None
+    dropped = (rng.random((*rows, H, K)) < 0.7).astype(dtype) / dtype(0.7) if draw(st.booleans()) else None
+    options = {
+        "num_heads": H,
+        "groups": every_domain(ids, users) if every else group(ids, N),
+        "with_weights": draw(st.booleans()),
+        "sparse_grad": draw(st.booleans()),
+    }
+    return Call(tuple(x if x is None else x.astype(dtype) for x in arrays), (ids, mask, dropped), options)
+
+
+def forward(call: Call, kernel: str) -> tuple[tuple[Any, ...], Any]:
+    """Return the output, the weights if they are wanted, and the cache."""
+    outputs, cache = condition_forward(*call.arrays, *call.others, **call.options, kernel=kernel)
+    return outputs if call.options["with_weights"] else (outputs,), cache
+
+
+def gradients_of_outputs(outputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    rng = np.random.default_rng(0)
+    return tuple(rng.normal(size=out.shape).astype(out.dtype) for out in outputs)
+
+
+def backward(outputs: tuple[Any, ...], cache: Any) -> list[Any]:
+    """Return the gradients, from random ones of the outputs, as arrays."""
+    grads_out = gradients_of_outputs(outputs)
+    grads = condition_backward(grads_out if len(outputs) > 1 else grads_out[0], cache)
+    return [grad if grad is None else np.asarray(grad) for grad in grads]
+
+
+@each_kernel
+@given(st.data())
+def test_outputs_and_gradients_have_the_dtype_and_shape_of_their_inputs(kernel: str, data: st.DataObject) -> None:
+    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
+    call = data.draw(calls(dtype))
+    outputs, cache = forward(call, kernel)
+    ids, groups = call.others[0], call.options["groups"]
+    users, D = call.arrays[0].shape
+    rows = (users, len(ids)) if groups.every else (users,)
+    K = call.arrays[1].shape[1] + (0 if call.arrays[2] is None else len(call.arrays[2]))
+    assert outputs[0].shape == (*rows, D)
+    assert all(out.shape == (*rows, call.options["num_heads"], K) for out in outputs[1:])
+    assert all(out.dtype == dtype for out in outputs)
+    for x, grad in zip(call.arrays, backward(outputs, cache), strict=True):
+        assert (grad is None) == (x is None)
+        if x is not None:
+            assert grad.shape == x.shape
+            assert grad.dtype == dtype
+
+
+@each_kernel
+@given(st.data())
+def test_each_kernel_gives_the_numbers_of_the_composition(kernel: str, data: st.DataObject) -> None:
+    call = data.draw(calls())
+    ids, mask, dropout_mask = call.others
+    groups, with_weights = call.options["groups"], call.options["with_weights"]
+    expected, kept = composition_forward(
+        *call.arrays[:3],
+        Projections(*call.arrays[3:]),
+        ids,
+        mask,
+        dropout_mask,
+        call.options["num_heads"],
+        groups.every,
+        with_weights,
+    )
+    expected = expected if with_weights else (expected,)
+    outputs, cache = forward(call, kernel)
+    for output, known in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(output, known, rtol=1e-9, atol=1e-10)
+    grad_out, grad_weights = (*gradients_of_outputs(expected), None)[:2]
+    known_grads = composition_backward(grad_out, grad_weights, kept)
+    for output, known in zip(backward(outputs, cache), known_grads, strict=True):
+        if known is not None:
+            np.testing.assert_allclose(output, known, rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@each_kernel
+@given(calls())
+def test_the_gradient_of_the_tokens_is_row_sparse_only_if_wanted(kernel: str, sparse: bool, call: Call) -> None:
+    call.options["sparse_grad"] = sparse
+    outputs, cache = forward(call, kernel)
+    grads = condition_backward(outputs if call.options["with_weights"] else outputs[0], cache)
+    assert isinstance(grads[1], RowSparseGradient if sparse else np.ndarray)
+
+
+@each_kernel
+@given(st.data())
+def test_calls_between_a_forward_and_its_backward_do_not_disturb_it(kernel: str, data: st.DataObject) -> None:
+    call, other = data.draw(calls()), data.draw(calls())
+    for x in (*call.arrays, *call.others):
+        if x is not None:
+            x.setflags(write=False)
+    outputs, cache = forward(call, kernel)
+    alone = [np.copy(x) for x in (*outputs, *filter(lambda grad: grad is not None, backward(outputs, cache)))]
+    outputs, cache = forward(call, kernel)
+    other_outputs, other_cache = forward(other, kernel)
+    backward(other_outputs, other_cache)
+    disturbed = (*outputs, *filter(lambda grad: grad is not None, backward(outputs, cache)))
+    for one, two in zip(alone, disturbed, strict=True):
+        np.testing.assert_array_equal(one, two)

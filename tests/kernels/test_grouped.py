@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.kernels.grouped import padded, spread, unpadded
+from acg_numpy.kernels.grouped import pad, pad_last, unpad
 from acg_numpy.kernels.grouping import group
 
 dtypes = st.sampled_from([np.float32, np.float64])
@@ -25,7 +25,7 @@ def test_padded_rows_are_cut_into_heads_each_in_its_group_and_place_and_the_rest
 ) -> None:
     groups, rows = group(ids, 5), rows_for(ids, dtype, 2 * heads)
     for batch in groups.batches:
-        wide = padded(rows, batch, heads)
+        wide = pad(rows, batch, heads)
         assert wide.shape == (len(batch.domains), heads, batch.width, 2)
         assert wide.dtype == dtype
         for n, domain in enumerate(batch.domains):
@@ -40,7 +40,7 @@ def test_unpadding_all_batches_undoes_padding(ids: Any, heads: int, dtype: Any) 
     groups, rows = group(ids, 5), rows_for(ids, dtype, 2 * heads)
     out = np.zeros_like(rows)
     for batch in groups.batches:
-        unpadded(padded(rows, batch, heads), batch, out)
+        unpad(pad(rows, batch, heads), batch, out)
     np.testing.assert_array_equal(out, rows)
 
 
@@ -51,7 +51,7 @@ def test_what_belongs_to_a_result_is_spread_to_its_place_and_the_rest_is_filled(
 ) -> None:
     groups, rows = group(ids, 5), rows_for(ids, dtype, 3, 2)
     for batch in groups.batches:
-        wide = spread(rows, batch, fill)
+        wide = pad_last(rows, batch, fill)
         assert wide.shape == (len(batch.domains), 3, 2, batch.width)
         assert wide.dtype == dtype
         taken = np.zeros((len(batch.domains), batch.width), bool)

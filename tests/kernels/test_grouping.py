@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from acg_numpy.kernels.conditioning import from_rows, to_rows
+from acg_numpy.kernels.conditioning import unsort_results, sort_results
 from acg_numpy.kernels.grouping import every_domain, group
 
 N = 6
@@ -101,13 +101,13 @@ def test_rows_go_to_their_domains_and_come_back(ids: Any, every: bool) -> None:
     rng = np.random.default_rng(0)
     if every:
         groups, values = every_domain(np.arange(3), len(ids)), rng.normal(size=(len(ids), 3, 2, 4))
-        rows = to_rows(values, groups)
+        rows = sort_results(values, groups)
         assert rows.shape == (3 * len(ids), 2, 4)
         for domain in range(3):
             np.testing.assert_array_equal(rows[domain * len(ids) : (domain + 1) * len(ids)], values[:, domain])
     else:
         groups, values = group(ids, N), rng.normal(size=(len(ids), 2, 4))
-        rows = to_rows(values, groups)
+        rows = sort_results(values, groups)
     if len(ids):
-        np.testing.assert_array_equal(from_rows(rows, groups), values)
-    assert to_rows(None, groups) is None
+        np.testing.assert_array_equal(unsort_results(rows, groups), values)
+    assert sort_results(None, groups) is None

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from acg_numpy.kernels.projections import (
     Projections,
-    by_heads,
-    by_rows,
+    cut_heads,
+    join_heads,
     is_all,
-    joined,
+    join_tokens,
     make_queries,
     make_tables,
     split_tokens,
@@ -56,7 +56,7 @@ def test_gradients_of_keys_and_values_go_back_through_their_projections(
     _, key_cache = linear_forward(tokens, weights.key_weight, weights.key_bias)
     _, value_cache = linear_forward(tokens, weights.value_weight, weights.value_bias)
     of_keys, of_values = (
-        linear_backward(by_rows(grad).reshape(tokens.shape), cache)
+        linear_backward(join_heads(grad).reshape(tokens.shape), cache)
         for grad, cache in ((dK, key_cache), (dV, value_cache))
     )
     np.testing.assert_allclose(grads.tokens, of_keys.x + of_values.x, rtol=1e-10, atol=1e-12)
@@ -70,10 +70,10 @@ def test_cutting_rows_into_heads_is_undone_by_putting_them_together(
     rng: np.random.Generator, rows: int, H: int, d: int
 ) -> None:
     x = rng.normal(size=(rows, H * d))
-    heads = by_heads(x, H)
+    heads = cut_heads(x, H)
     np.testing.assert_array_equal(heads, split_heads_forward(x, num_heads=H)[0])
     assert heads.flags.c_contiguous
-    np.testing.assert_array_equal(by_rows(heads), x)
+    np.testing.assert_array_equal(join_heads(heads), x)
 
 
 @given(generators, sides, sides, st.integers(0, 2))
@@ -82,7 +82,7 @@ def test_a_domain_s_context_is_its_own_tokens_and_then_the_shared_ones_whose_gra
 ) -> None:
     tokens, shared = rng.normal(size=(N, T, 2)), rng.normal(size=(G, 2)) if G else None
     present = np.sort(rng.permutation(N)[: rng.integers(1, N + 1)])
-    context = joined(tokens, shared, present)
+    context = join_tokens(tokens, shared, present)
     np.testing.assert_array_equal(context[:, :T], tokens[present])
     for domain in range(len(present)):
         np.testing.assert_array_equal(context[domain, T:], np.zeros((0, 2)) if shared is None else shared)

@@ -80,7 +80,7 @@ def test_of_many_tokens_each_head_names_those_that_get_most():
 def test_a_conditioner_shows_each_parameter_once_with_its_shape_and_size(layer_norm):
     conditioner = AttentionConditioner(8, 2, 3, 0.1, num_global_tokens=1, layer_norm=layer_norm, seed=0)
     html = conditioner._repr_html_()
-    rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", html)
+    rows = re.findall(r"<tr><th>([\w.]+)</th><td>(.*?)</td><td>(.*?)</td></tr>", html)
     named = dict(conditioner.named_parameters())
     assert [name for name, _, _ in rows] == list(named)
     assert [shape for _, shape, _ in rows] == [str(parameter.shape) for parameter in named.values()]
