@@ -1,6 +1,7 @@
 """AttentionConditioner: the condition of a user for a domain, by cross-attention over the domain's tokens."""
 
 import math
+import sys
 import warnings
 from collections.abc import Sequence
 from html import escape
@@ -196,7 +197,7 @@ class AttentionConditioner(Module):
     def _prepare(self, user_emb: Any, domain_id: Any, mask: Array | None = None) -> _Call:
         """Check the arguments of a call, group the users by domain, and plan."""
         user_emb = check_input(user_emb, "user_emb", self.dtype, self.emb_dim)
-        num_domains = getattr(self.domain_embedding, "num_domains", np.iinfo(np.intp).max)  # a replacement may know
+        num_domains = getattr(self.domain_embedding, "num_domains", sys.maxsize)  # a replacement may not say how many
         ids = domain_ids(domain_id, num_domains, self.domain_names)
         users = user_emb.shape[:-1]
         batch = _broadcast(user_emb.shape, ids.shape)
@@ -219,7 +220,7 @@ class AttentionConditioner(Module):
         if every:
             groups = every_domain(ids, math.prod(users))
         else:
-            groups = group(np.broadcast_to(ids, batch).reshape(-1), num_domains)
+            groups = group(_flat(ids, batch), num_domains)
         plan = make_plan(groups, num_tokens, self.emb_dim, self.attention.num_heads, self.kernel)
         return _Call(user_emb, ids, mask, batch, groups, plan)
 
@@ -228,8 +229,9 @@ class AttentionConditioner(Module):
         name = replaced_module(self, MODULES)
         if name is None:
             square = (self.emb_dim, self.emb_dim)
-            resized = (f"attention.{n}" for n in PROJECTIONS if getattr(self.attention, n).weight.shape != square)
-            name = next(resized, None)
+            for projection, weight in zip(PROJECTIONS, self.attention.projections()[::2], strict=True):
+                if weight.shape != square:
+                    return f"attention.{projection}"
         return name
 
     def _condition_by_kernel(self, call: _Call, groups: Groups, with_weights: bool) -> tuple[Any, Any]:
@@ -237,7 +239,7 @@ class AttentionConditioner(Module):
         user_emb, ids, mask, batch, _, plan = call
         attention, D, H, K = self.attention, self.emb_dim, self.attention.num_heads, plan.shapes["tokens"]
         if not groups.every:
-            ids = np.broadcast_to(ids, batch).reshape(-1)
+            ids = _flat(ids, batch)
             if user_emb.shape[:-1] != batch:
                 user_emb = np.broadcast_to(user_emb, (*batch, D))
         if len(user_emb.shape) != 2:
@@ -336,3 +338,8 @@ def _broadcast(users: tuple[int, ...], ids: tuple[int, ...]) -> tuple[int, ...]:
             f"user_emb has shape {users} and domain_id {ids}: {users[:-1]} and {ids} do not broadcast; give one domain "
             "for all users, one for each, or user_emb[:, None] for each user in every domain"
         ) from None
+
+
+def _flat(ids: Array, batch: tuple[int, ...]) -> Array:
+    """Return one id for each element of the batch."""
+    return (ids if ids.shape == batch else np.broadcast_to(ids, batch)).reshape(-1)

@@ -1,6 +1,7 @@
 """Module and Parameter, which models are made of, and the names of their parts."""
 
 import copy
+import functools
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar, Self
@@ -12,6 +13,8 @@ from acg_numpy.autograd import Tensor
 from acg_numpy.autograd.tensors import plain_tensor
 from acg_numpy.shapes import Array
 from acg_numpy.text import joined
+
+_getter = functools.cache(attrgetter)
 
 
 class Parameter(Tensor):
@@ -65,11 +68,12 @@ class Module:
     """
 
     _defined_call: ClassVar[Any]
+    _defined_names: ClassVar[frozenset[str]]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Remember the `__call__` that the class is defined with, so that a later replacement can be noticed."""
+        """Remember what the class is defined with, so that `replaced_module` can notice a replacement."""
         super().__init_subclass__(**kwargs)
-        cls._defined_call = cls.__call__
+        cls._defined_call, cls._defined_names = cls.__call__, frozenset(vars(cls))
 
     def __init__(self) -> None:
         self.training = True
@@ -320,9 +324,11 @@ def replaced_module(module: Module, classes: Mapping[str, type[Module]]) -> str 
     'key'
     """
     for name, cls in classes.items():
-        part = attrgetter(name)(module)
-        if type(part) is not cls or cls.__call__ is not cls._defined_call:
-            return name
-        if not vars(part).keys().isdisjoint(vars(cls)):
+        part = _getter(name)(module)
+        if (
+            type(part) is not cls
+            or cls.__call__ is not cls._defined_call
+            or not cls._defined_names.isdisjoint(part.__dict__)
+        ):
             return name
     return None

@@ -8,7 +8,23 @@ import warnings
 import numpy as np
 import pytest
 
-from acg_numpy import AttentionConditioner, OneKeyWarning, Parameter, functional_call, grad, hessian, tensor
+from acg_numpy import (
+    AttentionConditioner,
+    DomainEmbedding,
+    Module,
+    MultiHeadCrossAttention,
+    OneKeyWarning,
+    Parameter,
+    functional_call,
+    grad,
+    gradcheck,
+    hessian,
+    tensor,
+)
+from acg_numpy import conditioner as conditioner_module
+from acg_numpy.conditioner import MODULES
+from acg_numpy.kernels.planning import KERNELS
+from acg_numpy.layers import Linear
 
 D, H, N = 8, 2, 3
 OPTIONS = [
@@ -244,6 +260,154 @@ class TestOneKey:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             AttentionConditioner(D, H, N, tokens_per_domain=1, num_global_tokens=1)
+
+
+class CalledError(Exception):
+    """Raised by what stands in the place of a module, to show that it was called."""
+
+
+def refuse(*args, **kwargs):
+    raise CalledError
+
+
+class LowRank(Module):
+    """A linear map and an update of low rank beside it, as in LoRA."""
+
+    def __init__(self, inner, rank=2):
+        super().__init__()
+        rng = np.random.default_rng(5)
+        self.inner = inner
+        self.down = Parameter(rng.standard_normal((inner.weight.shape[0], rank)))
+        self.up = Parameter(rng.standard_normal((rank, inner.weight.shape[1])))
+
+    def __call__(self, x):
+        return self.inner(x) + x @ self.down @ self.up
+
+
+def part(conditioner, name):
+    """The module of a dotted name, the one that holds it, and the last name."""
+    *path, last = name.split(".")
+    for attribute in path:
+        conditioner = getattr(conditioner, attribute)
+    return getattr(conditioner, last), conditioner, last
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+class TestReplacedModules:
+    """Whatever stands in the place of a module is called, whatever the kernel."""
+
+    @pytest.mark.parametrize("name", MODULES)
+    def test_a_subclass_that_raises_raises(self, users, kernel, name):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, seed=0)
+        module, _, _ = part(conditioner, name)
+        module.__class__ = type("Refusing", (type(module),), {"__call__": refuse})
+        with pytest.raises(CalledError):
+            conditioner(users, 1)
+
+    @pytest.mark.parametrize("name", MODULES)
+    def test_a_function_in_the_place_of_a_module_is_called(self, users, kernel, name):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, seed=0)
+        _, holder, last = part(conditioner, name)
+        setattr(holder, last, refuse)
+        with pytest.raises(CalledError):
+            conditioner(users, 1)
+
+    @pytest.mark.parametrize("cls", set(MODULES.values()))
+    def test_a_class_that_got_another_call_is_called(self, users, kernel, cls, monkeypatch):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, seed=0)
+        monkeypatch.setattr(cls, "__call__", refuse)
+        with pytest.raises(CalledError):
+            conditioner(users, 1)
+
+    def test_an_attribute_in_the_place_of_a_method_counts_too(self, users, kernel):
+        conditioner = AttentionConditioner(D, H, N, dropout=0.5, kernel=kernel, seed=0)
+        conditioner.attention.draw_dropout_mask = refuse
+        with pytest.raises(CalledError):
+            conditioner(users, 1)
+
+    @pytest.mark.parametrize("name", MODULES)
+    def test_the_plan_names_the_first_module_that_was_replaced(self, users, kernel, name):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, seed=0)
+        module, _, _ = part(conditioner, name)
+        module.__class__ = type("Same", (type(module),), {})
+        plan = conditioner.plan(users, 1)
+        assert plan.kernel == "classroom"
+        assert plan.why == f"{name} is not as the constructor made it, so the modules themselves are called"
+        assert " ".join(str(plan).split()) == f"kernel classroom: {plan.why} (5 results)"
+
+    def test_a_subclass_of_the_same_numbers_gives_the_same_numbers(self, users, kernel):
+        options = {"dropout": 0.4, "num_global_tokens": 1, "dtype": np.float64, "seed": 0, "kernel": kernel}
+        own, other = (AttentionConditioner(D, H, N, **options) for _ in range(2))
+        other.attention.key.__class__ = type("Same", (Linear,), {})
+        mask = np.random.default_rng(1).random((5, N, 9)) < 0.7
+        outputs = [c(users[:, None], np.arange(N), mask=mask, return_attention=True) for c in (own, other)]
+        for found, expected in zip(*outputs, strict=True):
+            np.testing.assert_allclose(found.data, expected.data, rtol=1e-10, atol=1e-12)
+        for condition, attention in outputs:
+            (np.sum(condition**2) + np.sum(attention**2)).backward()
+        for (name, p), q in zip(own.named_parameters(), other.parameters(), strict=True):
+            np.testing.assert_allclose(q.grad, p.grad, rtol=1e-9, atol=1e-11, err_msg=name)
+
+    def test_a_wrapped_projection_gives_the_merged_condition_and_learns(self, users, kernel):
+        wrapped, merged = (AttentionConditioner(D, H, N, kernel=kernel, dtype=np.float64, seed=0) for _ in range(2))
+        low_rank = wrapped.attention.query = LowRank(wrapped.attention.query)
+        merged.attention.query.weight.data += low_rank.down.data @ low_rank.up.data
+        condition = wrapped(users, np.arange(5) % N)
+        np.testing.assert_allclose(condition.data, merged(users, np.arange(5) % N).data, rtol=1e-10, atol=1e-12)
+        np.sum(condition**2).backward()
+        for p in (low_rank.down, low_rank.up, low_rank.inner.weight, wrapped.domain_embedding.tokens):
+            assert np.any(p.grad)
+        assert "attention.query.down" in wrapped.state_dict()
+        assert "attention.query.down" in wrapped._repr_html_()
+
+    def test_a_wrapped_projection_has_second_derivatives(self, users, kernel):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, dtype=np.float64, seed=0)
+        conditioner.attention.value = LowRank(conditioner.attention.value)
+
+        def loss(x, up):
+            return np.sum(np.tanh(functional_call(conditioner, {"attention.value.up": up}, x, 1)) ** 2)
+
+        assert gradcheck(loss, users[:2], conditioner.attention.value.up.numpy(), second_order=True).passed
+
+    def test_a_domain_embedding_of_ones_own_needs_nothing_but_a_call(self, users, kernel):
+        conditioner = AttentionConditioner(D, H, N, residual=True, kernel=kernel, dtype=np.float64, seed=0)
+        tokens = Parameter(np.random.default_rng(0).standard_normal((7, 4, D)))
+        conditioner.domain_embedding = lambda ids: tokens[ids]
+        mask = np.array([True, True, False, True])
+        condition, attention = conditioner(users, np.array([6, 0, 1, 2, 6]), mask=mask, return_attention=True)
+        assert attention.shape == (5, H, 4)
+        assert not attention.data[..., 2].any()
+        np.sum(condition).backward()
+        assert np.any(tokens.grad[6])
+        assert "emb_dim=8" in conditioner._repr_html_()
+
+    def test_projections_of_another_width_are_called(self, users, kernel):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, dtype=np.float64, seed=0)
+        attention, rng = conditioner.attention, np.random.default_rng(0)
+        attention.query, attention.key = (Linear(D, 3 * D, dtype=np.float64, rng=rng) for _ in range(2))
+        expected = attention(users[:, None], conditioner.domain_embedding(1))
+        np.testing.assert_allclose(conditioner(users, 1).data, expected.data[:, 0], rtol=1e-12)
+        assert "attention.query" in conditioner.plan(users, 1).why
+
+    def test_only_another_kernel_than_the_classroom_stands_in_for_the_modules(self, users, kernel, monkeypatch):
+        conditioner = AttentionConditioner(D, H, N, kernel=kernel, seed=0)
+        monkeypatch.setattr(conditioner_module, "condition", refuse)
+        if kernel == "classroom":
+            context = conditioner.domain_embedding(1)
+            expected = conditioner.attention(users[:, None].astype(np.float32), context)
+            np.testing.assert_array_equal(conditioner(users, 1).data, expected.data[:, 0])
+        else:
+            with pytest.raises(CalledError):
+                conditioner(users, 1)
+
+
+def test_a_new_module_of_the_constructor_s_class_is_no_replacement(users):
+    conditioner = AttentionConditioner(D, H, N, kernel="grouped", seed=0)
+    conditioner.domain_embedding = DomainEmbedding(N + 1, D, 3, seed=1)
+    conditioner.attention = MultiHeadCrossAttention(D, 4, seed=1)
+    assert conditioner.plan(users, N).kernel == "grouped"
+    _, attention = conditioner(users, N, return_attention=True)
+    assert attention.shape == (5, 4, 3)
 
 
 class TestRefusals:

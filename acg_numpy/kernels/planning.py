@@ -56,8 +56,8 @@ class Plan:
     def __str__(self) -> str:
         counted = ", ".join(f"{number:,} {name}" for name, number in self.shapes.items())
         chosen, counted = (fill(line, 80) for line in (f"kernel {self.kernel}: {self.why}", f"({counted})"))
-        lines = [chosen, counted, ""]
-        best = min(self.costs.values())
+        lines = [chosen, counted, *[""] * bool(self.costs)]
+        best = min(self.costs.values(), default=0.0)
         for kernel, cost in sorted(self.costs.items(), key=lambda item: item[1]):
             mark = ">" if kernel == self.kernel else " "
             lines.append(f"{mark} {kernel:<9}  {cost:10.3g} ms predicted  {cost / (best or 1.0):6.2f} x the cheapest")
