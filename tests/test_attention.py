@@ -41,7 +41,7 @@ def test_true_is_where_attention_is_allowed(attention, rng):
     np.testing.assert_array_equal(weights.data > 0, np.broadcast_to(mask, (H, 2, 3)))
 
 
-def test_a_query_that_may_attend_to_nothing_gets_the_bias_of_the_output(attention, rng):
+def test_a_query_that_may_attend_to_nothing_gets_the_output_bias(attention, rng):
     attention.output.bias.data[...] = 3.0
     x = tensor(rng.normal(size=(2, D)), requires_grad=True)
     out = attention(x, rng.normal(size=(3, D)), mask=np.array([[True] * 3, [False] * 3]))

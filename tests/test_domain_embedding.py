@@ -53,7 +53,7 @@ def test_row_sparse_gradients_are_the_dense_ones_over_several_lookups_and_backwa
 
 @pytest.mark.parametrize("lookup_first", [True, False])
 @given(ids, st.booleans())
-def test_another_use_of_the_tokens_makes_the_gradient_dense_and_leaves_it_right(lookup_first, domain_id, at_once):
+def test_another_use_of_the_tokens_makes_the_right_gradient_dense(lookup_first, domain_id, at_once):
     both = pair()
     for tokens in both:
         parts = [contracted(tokens(domain_id), 0), np.sum(tokens.tokens**2)]

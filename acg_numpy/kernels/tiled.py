@@ -1,6 +1,6 @@
 """Attention in tiles: the scores of many queries over many keys, without ever holding them all.
 
-The classroom (`passes.attention`) keeps P, a number for each pair of a query and a key: for 16,384 of each, 1 GiB, and
+The classroom (`passes.scaled_dot_product`) keeps P, a number for each pair of a query and a key: for 16,384 of each, 1 GiB, and
 several times that while it is made.  Here a block of queries meets a block of keys, and what is kept of each query is
 three things: its output so far, the largest score so far, and the sum of the exponentials so far.
 

@@ -3,15 +3,10 @@
     out, cache = softmax_forward(scores)
     grads      = softmax_backward(grad_out, cache)    # a NamedTuple, one field a positional argument
 
-Read `softmax` first, then `attention`.  Nothing is changed in place, nothing is random, and leading axes are free.
+Read `softmax` first, then `scaled_dot_product`, then `multi_head_attention`.  Nothing is changed in place, nothing is
+random, and any number of leading axes is allowed.
 """
 
-from acg_numpy.passes.attention import (
-    multi_head_attention_backward,
-    multi_head_attention_forward,
-    scaled_dot_product_backward,
-    scaled_dot_product_forward,
-)
 from acg_numpy.passes.dropout import dropout_backward, dropout_forward
 from acg_numpy.passes.embedding import embedding_backward, embedding_forward
 from acg_numpy.passes.heads import (
@@ -30,6 +25,8 @@ from acg_numpy.passes.losses import (
     mse_backward,
     mse_forward,
 )
+from acg_numpy.passes.multi_head_attention import multi_head_attention_backward, multi_head_attention_forward
+from acg_numpy.passes.scaled_dot_product import scaled_dot_product_backward, scaled_dot_product_forward
 from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.passes.similarity import cosine_backward, cosine_forward, diversity_backward, diversity_forward
 from acg_numpy.passes.softmax import (

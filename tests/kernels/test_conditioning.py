@@ -178,7 +178,7 @@ def test_a_plan_says_what_is_used_and_why():
 
 
 @kernels
-def test_a_table_with_row_sparse_gradients_gets_one_of_the_domains_that_occur(kernel):
+def test_a_row_sparse_gradient_holds_the_domains_that_occur(kernel):
     rng = np.random.default_rng(0)
     users, ids = rng.normal(size=(7, 6)), np.array([40, 3, 40, 3, 3, 90, 40])
     grads = {}

@@ -20,7 +20,7 @@ def rows_for(ids: Any, dtype: Any, *rest: int) -> Any:
 
 
 @given(ids_of_users, st.integers(1, 3), dtypes)
-def test_padded_rows_are_cut_into_heads_each_in_its_group_and_place_and_the_rest_is_zero(
+def test_padded_rows_lie_by_head_in_group_and_place_with_zeros_elsewhere(
     ids: Any, heads: int, dtype: Any
 ) -> None:
     groups, rows = group(ids, 5), rows_for(ids, dtype, 2 * heads)
@@ -46,7 +46,7 @@ def test_unpadding_all_batches_undoes_padding(ids: Any, heads: int, dtype: Any) 
 
 @pytest.mark.parametrize("fill", [0.0, 7.0])
 @given(ids_of_users, dtypes)
-def test_what_belongs_to_a_result_is_spread_to_its_place_and_the_rest_is_filled(
+def test_padding_puts_values_in_their_places_and_fills_the_rest(
     fill: float, ids: Any, dtype: Any
 ) -> None:
     groups, rows = group(ids, 5), rows_for(ids, dtype, 3, 2)

@@ -81,7 +81,7 @@ def test_parts_hold_every_row_once_and_no_more_than_fit_in_cache(ids: Any, chunk
 @given(ids_of_users)
 @example(np.repeat(np.arange(N), [1, 2, 4, 4, 5, 8]))
 @example(np.repeat(np.arange(3), [1, 1, 1]))
-def test_batches_hold_every_user_once_and_are_less_than_twice_as_wide_as_their_smallest_group(ids: Any) -> None:
+def test_batches_hold_every_user_once_and_less_than_half_is_padding(ids: Any) -> None:
     groups = group(ids, N)
     domains = [int(domain) for batch in groups.batches for domain in batch.domains]
     assert sorted(domains) == list(range(len(groups.present)))

@@ -89,7 +89,7 @@ def test_each_kind_of_work_is_counted_as_the_page_says(of: Any, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("of", COUNTED_OVER_A_CONTEXT, ids=" ".join)
-def test_each_kind_of_work_over_a_context_is_counted_as_the_page_says(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_kind_of_work_over_a_context_is_counted_as_documented(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, table, weight = of
     only(monkeypatch, table, weight)
     for itemsize in (4, 8):  # numbers of twice the size take twice as long
@@ -97,7 +97,7 @@ def test_each_kind_of_work_over_a_context_is_counted_as_the_page_says(of: Any, m
         assert costs[kernel] * 1e6 == pytest.approx(COUNTED_OVER_A_CONTEXT[of] * itemsize / 4, rel=1e-12)
 
 
-def test_what_was_counted_is_told() -> None:
+def test_a_plan_shows_what_was_counted() -> None:
     assert predicted(group(IDS, N), K, D, H)[1] == {
         "results": B,
         "domains": N,
@@ -116,7 +116,7 @@ def test_what_was_counted_is_told() -> None:
     }
 
 
-def test_a_part_of_a_domain_is_as_many_users_as_fit_in_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_of_a_domain_is_a_chunk_that_fits_in_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "ABSORBED", "part")
     for users, parts in [(1, 1), (CHUNK, 1), (CHUNK + 1, 2), (2 * CHUNK, 2)]:
         assert predicted(every_domain(np.arange(3), users), K, D, H)[0]["absorbed"] * 1e6 == pytest.approx(3 * parts)
@@ -164,13 +164,13 @@ def test_left_to_itself_a_plan_is_the_cheapest_and_says_why(
     assert (plan.costs, plan.shapes) == predicted(groups, tokens, heads * width, heads)
 
 
-def test_left_to_itself_a_plan_for_a_context_is_the_cheapest_and_says_why() -> None:
+def test_a_plan_for_a_context_is_the_cheapest_and_says_why() -> None:
     for length, kernel in [(16, "classroom"), (16_384, "tiled")]:
         plan = plan_for_context((), 1, (length, length), 64, 4)
         assert (plan.kernel, plan.why) == (kernel, planning.CONTEXT_REASONS[kernel])
 
 
-def test_over_a_single_token_users_are_put_side_by_side_for_then_conditions_are_equal_to_the_last_digit() -> None:
+def test_over_a_single_token_the_plan_is_grouped_for_bitwise_equal_conditions() -> None:
     plan = make_plan(group(IDS, N), 1, D, H)
     assert plan.kernel == "grouped"
     assert plan.why == "a single key has weight 1, so the condition is the domain's, whoever asks"
@@ -178,7 +178,7 @@ def test_over_a_single_token_users_are_put_side_by_side_for_then_conditions_are_
     assert make_plan(group(IDS, N), 2, D, H).kernel == "absorbed"
 
 
-def test_a_plan_is_printed_with_what_was_counted_and_every_kernel_the_cheapest_first() -> None:
+def test_a_plan_prints_the_counts_and_every_kernel_the_cheapest_first() -> None:
     plan = planning.Plan("b", "asked for", {"a": 4.0, "b": 6.0, "c": 2.0}, {"results": 12_345, "heads": 2})
     assert str(plan) == repr(plan)
     assert str(plan).splitlines() == [
@@ -196,7 +196,7 @@ def test_beside_what_costs_nothing_a_plan_prints_milliseconds_alone() -> None:
     assert str(plan).splitlines()[-1] == "> b                   3 ms predicted    3.00 x the cheapest"
 
 
-def test_nobody_is_conditioned_by_the_classroom_for_nothing() -> None:
+def test_an_empty_batch_is_planned_for_the_classroom_and_costs_nothing() -> None:
     for kernel, groups in itertools.product(("auto", "grouped"), (group(IDS[:0], N), every_domain(np.arange(3), 0))):
         plan = make_plan(groups, K, D, H, kernel)
         assert str(plan).splitlines() == [

@@ -77,7 +77,7 @@ def test_cutting_rows_into_heads_is_undone_by_putting_them_together(
 
 
 @given(generators, sides, sides, st.integers(0, 2))
-def test_a_domain_s_context_is_its_own_tokens_and_then_the_shared_ones_whose_gradient_is_a_sum_over_domains(
+def test_a_context_ends_in_shared_tokens_whose_gradient_sums_over_domains(
     rng: np.random.Generator, N: int, T: int, G: int
 ) -> None:
     tokens, shared = rng.normal(size=(N, T, 2)), rng.normal(size=(G, 2)) if G else None

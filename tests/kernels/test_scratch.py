@@ -37,7 +37,7 @@ class TestScratch:
                 assert found.shape == shape
                 assert found.dtype == dtype
 
-    def test_one_name_is_one_piece_of_memory_and_another_name_or_dtype_another(self, scratch: Scratch) -> None:
+    def test_each_name_and_dtype_has_one_piece_of_memory(self, scratch: Scratch) -> None:
         first = scratch.get("a", (4,), double)
         assert np.shares_memory(first, scratch.get("a", (2, 2), double))
         assert not np.shares_memory(first, scratch.get("b", (4,), double))
@@ -68,7 +68,7 @@ class TestScratch:
 
 
 class TestLent:
-    def test_a_lease_is_an_array_of_the_shape_and_dtype_that_were_asked_for(self, buffer_pool: BufferPool) -> None:
+    def test_a_lease_is_an_array_of_the_requested_shape_and_dtype(self, buffer_pool: BufferPool) -> None:
         for dtype in (single, double):
             lease = buffer_pool.lend((3, 4), dtype)
             assert lease.array.shape == (3, 4)
@@ -87,7 +87,7 @@ class TestLent:
         assert [address(once_more.array), address(again.array)] == places
         assert buffer_pool.free == []
 
-    def test_one_that_is_too_small_is_passed_over_for_one_that_is_not(self, buffer_pool: BufferPool) -> None:
+    def test_a_buffer_that_is_too_small_is_passed_over(self, buffer_pool: BufferPool) -> None:
         small, large = np.empty(64, np.uint8), np.empty(72, np.uint8)
         for order in ([small, large], [large, small]):
             buffer_pool.free = list(order)
@@ -97,7 +97,7 @@ class TestLent:
             del lease
 
     @pytest.mark.parametrize(("size", "taken"), [(79, False), (80, True), (2 * 80 + 4096, True), (4257, False)])
-    def test_it_lends_what_is_large_enough_and_not_more_than_twice_and_a_page_too_large(
+    def test_it_lends_buffers_of_at_most_twice_the_size_and_a_page(
         self, buffer_pool: BufferPool, size: int, taken: bool
     ) -> None:
         buffer = np.empty(size, np.uint8)

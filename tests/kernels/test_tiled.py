@@ -92,7 +92,7 @@ def test_the_size_of_the_blocks_changes_nothing(problem: tuple[Any, ...], data: 
 
 
 @given(problems())
-def test_where_no_score_can_overflow_the_maximum_is_left_out_and_changes_nothing(problem: tuple[Any, ...]) -> None:
+def test_leaving_the_maximum_out_where_nothing_can_overflow_changes_nothing(problem: tuple[Any, ...]) -> None:
     query, *others = problem
     runs = []
     for bound in (1.0, np.inf):
@@ -129,7 +129,7 @@ def test_huge_scores_overflow_nowhere_in_whatever_order_they_come(size: float, d
     assert all(np.isfinite(grad).all() for grad in tiled.backward(np.ones_like(out), cache)[:3])
 
 
-def test_a_query_with_small_scores_keeps_its_weights_beside_one_with_huge_ones() -> None:
+def test_small_scores_keep_their_weights_beside_a_query_with_huge_ones() -> None:
     query, key = np.array([[1.0], [1e4]]), np.array([[-1.0], [0.0], [1.0]])
     out, _ = tiled.forward(query, key, key)
     np.testing.assert_allclose(out, scaled_dot_product_forward(query, key, key)[0], rtol=1e-12)
@@ -220,7 +220,7 @@ def twins(kernel: str = "tiled", **options: Any) -> tuple[MultiHeadCrossAttentio
     st.sampled_from(list(TOLERANCES)),
     st.integers(0, 2**32 - 1),
 )
-def test_behind_the_module_too_output_and_every_gradient_are_those_of_the_classroom(
+def test_the_module_s_output_and_gradients_are_those_of_the_classroom(
     batches: Any, rows: int, keys: int, masked: bool, bias: bool, dtype: str, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)

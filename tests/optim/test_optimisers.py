@@ -101,7 +101,7 @@ def test_weights_decay_apart_from_the_gradient(make):
 
 
 @pytest.mark.parametrize("make", [AdamW, lambda p: SGD(p, 0.1, momentum=0.9)])
-def test_an_optimiser_that_was_stored_goes_on_as_if_it_had_not_been(make):
+def test_a_stored_optimiser_goes_on_as_if_it_were_the_same(make):
     steps = gradients(3, 6, (4,))
     whole, halves = Leaf(np.ones(4)), Leaf(np.ones(4))
     uninterrupted, first = make([whole]), make([halves])
@@ -167,7 +167,7 @@ shapes = st.lists(st.sampled_from([(), (3,), (2, 4), (0,), (5, 1, 2)]), min_size
 
 
 @given(shapes, st.floats(1e-3, 1e3), st.floats(1e-3, 1e3), st.integers(0, 99))
-def test_clipped_gradients_are_no_longer_than_the_limit_and_point_where_they_did(shapes, limit, scale, seed):
+def test_clipped_gradients_keep_their_direction_and_stay_within_the_limit(shapes, limit, scale, seed):
     before = [scale * gradients(seed + i, 1, shape)[0] for i, shape in enumerate(shapes)]
     leaves = [Leaf(np.zeros(g.shape), g.copy()) for g in before]
     norm = clip_gradients(leaves, limit)

@@ -11,7 +11,7 @@ looks = st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4]), max_size=40)
 
 
 @given(st.integers(1, 100), looks)
-def test_every_schedule_begins_at_the_base_rate_and_never_rises_above_it_or_to_nothing(epochs, looks):
+def test_a_schedule_begins_at_the_base_rate_and_stays_in_bounds(epochs, looks):
     for schedule in SCHEDULES.values():
         assert schedule(1, epochs, []) == 1.0
         assert all(0 < schedule(epoch, epochs, looks) <= 1 for epoch in range(1, epochs + 1))
@@ -26,7 +26,7 @@ def test_the_cosine_falls_all_the_way_and_mirrors_itself(epochs):
 
 
 @given(looks)
-def test_a_plateau_halves_the_rate_once_for_every_so_many_looks_that_were_no_better(looks):
+def test_a_plateau_halves_the_rate_after_enough_looks_without_progress(looks):
     rates = [plateau(0, 60, looks[:n]) for n in range(len(looks) + 1)]
     for n in range(1, len(rates)):
         assert rates[n] in (rates[n - 1], rates[n - 1] / 2)

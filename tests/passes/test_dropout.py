@@ -7,7 +7,7 @@ from acg_numpy.passes import dropout_backward, dropout_forward
 from tests.passes.pairs import Call, dropout_calls, generators
 
 
-def test_what_was_dropped_gets_no_gradient_and_what_was_kept_is_scaled_both_ways() -> None:
+def test_dropped_elements_get_no_gradient_and_the_others_are_scaled_both_ways() -> None:
     mask = np.array([2.0, 0.0, 2.0])
     y, cache = dropout_forward(np.array([1.0, 5.0, 3.0]), mask)
     np.testing.assert_array_equal(y, [2.0, 0.0, 6.0])

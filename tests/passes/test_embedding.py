@@ -11,7 +11,7 @@ from tests.passes.pairs import Call, embedding_calls
 
 
 @pytest.mark.parametrize("ids", [1, np.int32(1), np.array(1), np.array([1, 0]), np.array([[1], [0]], np.uint8)])
-def test_the_output_is_a_copy_of_the_rows_whatever_kind_of_integer_the_ids_are(ids: Any) -> None:
+def test_the_output_is_a_copy_of_the_rows_for_any_integer_dtype(ids: Any) -> None:
     table = np.arange(6.0).reshape(3, 2)
     out, _ = embedding_forward(table, ids)
     np.testing.assert_array_equal(out, table[ids])

@@ -45,7 +45,7 @@ def test_without_eps_stretching_a_row_changes_nothing(rng: np.random.Generator, 
 
 
 @given(generators, widths)
-def test_without_eps_the_gradient_has_no_mean_and_no_part_along_the_row(rng: np.random.Generator, D: int) -> None:
+def test_without_eps_the_gradient_has_no_mean_and_none_along_the_row(rng: np.random.Generator, D: int) -> None:
     x = rng.normal(size=(3, D))
     _, cache = normalised(x, eps=0.0)
     dx = layer_norm_backward(rng.normal(size=x.shape), cache).x
@@ -68,7 +68,7 @@ def test_an_empty_batch_works() -> None:
 
 
 @given(generators, widths)
-def test_without_eps_norming_what_is_normed_changes_nothing_and_turning_it_round_turns_it_round(
+def test_without_eps_norming_twice_changes_nothing_and_negating_negates(
     rng: np.random.Generator, D: int
 ) -> None:
     x = rng.normal(size=(3, D))

@@ -42,7 +42,7 @@ def test_an_empty_batch_gives_zero_weight_gradients() -> None:
 
 
 @given(linear_calls(), generators)
-def test_without_a_bias_a_sum_of_rows_becomes_the_sum_of_what_they_become(call: Call, rng: np.random.Generator) -> None:
+def test_without_a_bias_the_map_of_a_sum_is_the_sum(call: Call, rng: np.random.Generator) -> None:
     x, weight, _ = call.args
     other = rng.normal(size=x.shape)
     ys = [linear_forward(rows, weight)[0] for rows in (x, other, 2 * x - 3 * other)]

@@ -33,7 +33,7 @@ def test_the_slope_of_the_squared_error_is_twice_the_mean_difference(
 
 
 @given(generators, st.integers(1, 3), st.integers(1, 5))
-def test_the_slope_of_cross_entropy_is_what_was_predicted_less_what_is_true(
+def test_the_slope_of_cross_entropy_is_the_prediction_minus_the_target(
     rng: np.random.Generator, rows: int, K: int
 ) -> None:
     logits, target = rng.normal(size=(rows, K)), distributions(rng, (rows, K))
@@ -71,7 +71,7 @@ def test_the_logits_of_a_row_are_pushed_against_each_other(call: Call) -> None:
     np.testing.assert_allclose(np.sum(cross_entropy_backward(1.0, cache).logits, axis=-1), 0, atol=1e-12)
 
 
-def test_a_row_with_all_candidates_masked_counts_as_zero_and_gets_no_gradient() -> None:
+def test_a_wholly_masked_row_counts_as_zero_and_gets_no_gradient() -> None:
     logits, target = np.zeros((2, 2)), np.array([[1.0, 0.0], [0.5, 0.5]])
     mask = np.array([[True, True], [False, False]])
     loss, cache = cross_entropy_forward(logits, target, mask)
@@ -126,7 +126,7 @@ def test_one_positive_may_stand_against_several_negatives() -> None:
 
 
 @pytest.mark.parametrize("ahead", [-2.0, 0.0, 2.0])
-def test_the_curvature_of_bpr_is_that_of_a_sigmoid_a_quarter_where_undecided(ahead: float) -> None:
+def test_the_curvature_of_bpr_is_a_sigmoid_s_a_quarter_at_zero(ahead: float) -> None:
     def slope(negative: Any) -> Any:
         return bpr_backward(1.0, bpr_forward(np.zeros(1), negative)[1]).negative[0]
 

@@ -64,7 +64,7 @@ def test_gradients_of_diversity_are_at_right_angles_to_their_rows(call: Call) ->
     np.testing.assert_allclose(np.sum(grads.x * x, axis=-1), 0, atol=1e-12)
 
 
-def test_rows_at_right_angles_are_as_diverse_as_can_be_and_parallel_ones_as_little() -> None:
+def test_orthogonal_rows_are_the_most_diverse_and_parallel_ones_the_least() -> None:
     loss, cache = diversity_forward(3 * np.eye(3))
     assert loss == 0
     np.testing.assert_array_equal(diversity_backward(1.0, cache).x, np.zeros((3, 3)))
@@ -91,7 +91,7 @@ def test_the_cosine_is_symmetric_and_between_zero_and_two(call: Call) -> None:
 
 
 @given(diversity_calls(), generators, st.floats(0.1, 100))
-def test_diversity_notices_neither_the_order_nor_the_lengths_nor_the_signs_of_rows(
+def test_diversity_ignores_the_order_the_lengths_and_the_signs_of_rows(
     call: Call, rng: np.random.Generator, by: float
 ) -> None:
     (x,) = call.args

@@ -66,7 +66,7 @@ def test_a_score_of_minus_infinity_has_probability_zero_and_gets_no_gradient() -
     assert softmax_backward(np.array([1.0, 5.0, 2.0]), cache).scores[1] == 0
 
 
-def test_a_row_of_nothing_but_minus_infinity_is_zero_and_so_is_its_gradient() -> None:
+def test_a_row_of_minus_infinities_is_zero_and_so_is_its_gradient() -> None:
     P, cache = softmax_forward(np.array([[-np.inf, -np.inf], [0.0, 0.0]]))
     np.testing.assert_array_equal(P, [[0.0, 0.0], [0.5, 0.5]])
     np.testing.assert_array_equal(softmax_backward(np.array([[1.0, 2.0], [0.0, 0.0]]), cache).scores, np.zeros((2, 2)))
@@ -99,6 +99,6 @@ def test_a_higher_score_never_has_a_lower_probability(S: Any) -> None:
 
 
 @given(scores)
-def test_odds_of_two_are_the_exponential_of_how_far_their_scores_are_apart(S: Any) -> None:
+def test_the_odds_of_two_are_the_exponential_of_their_score_difference(S: Any) -> None:
     P, _ = softmax_forward(S)
     np.testing.assert_allclose(P / P[..., :1], np.exp(S - S[..., :1]), rtol=1e-10)

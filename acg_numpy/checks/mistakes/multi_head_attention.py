@@ -8,13 +8,13 @@ import numpy as np
 
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
 from acg_numpy.checks.random_inputs import dropout_factors
-from acg_numpy.passes.attention import (
+from acg_numpy.passes.heads import merge_heads_forward, split_heads_forward
+from acg_numpy.passes.multi_head_attention import (
     MultiHeadAttentionCache,
     multi_head_attention_backward,
     multi_head_attention_forward,
-    scaled_dot_product_backward,
 )
-from acg_numpy.passes.heads import merge_heads_forward, split_heads_forward
+from acg_numpy.passes.scaled_dot_product import scaled_dot_product_backward
 from acg_numpy.shapes import Array
 
 HEADS = 2  # no more: these are the largest arrays of the catalogue, and its checks take the longest as it is

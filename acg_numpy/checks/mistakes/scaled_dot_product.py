@@ -7,7 +7,7 @@ import numpy as np
 
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
 from acg_numpy.checks.random_inputs import dropout_factors, keeping
-from acg_numpy.passes.attention import (
+from acg_numpy.passes.scaled_dot_product import (
     ScaledDotProductCache,
     scaled_dot_product_backward,
     scaled_dot_product_forward,

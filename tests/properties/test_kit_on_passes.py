@@ -1,10 +1,11 @@
-"""The properties that `acg_numpy.testing` states for anybody's implementation hold for the classroom's."""
+"""The properties that `acg_numpy.testing` states for any implementation hold for the passes, and for the tiles."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 
+from acg_numpy.kernels import tiled
 from acg_numpy.passes import (
     embedding_forward,
     layer_norm_forward,
@@ -46,3 +47,10 @@ def test_the_backward_of_attention_is_its_derivative_wherever_it_is_tried() -> N
 def test_the_backward_of_softmax_is_its_derivative_wherever_it_is_tried() -> None:
     scores = strategies.arrays(strategies.shapes(min_dims=1, max_side=3), magnitude=2.0).map(lambda S: (S,))
     properties.check_backward_pair(softmax_forward, softmax_backward, scores, max_examples=20)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_attention_in_tiles_is_attention(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiled, "BLOCK_ROWS", 2)
+    monkeypatch.setattr(tiled, "BLOCK_BYTES", 64)
+    properties.check_attention(lambda *inputs: tiled.forward(*inputs)[0], dtype=dtype, max_examples=20)

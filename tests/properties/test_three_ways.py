@@ -149,7 +149,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize("edge", EDGES)
-def test_where_a_convention_had_to_be_chosen_the_engine_follows_it_and_all_is_finite_twice(edge: str) -> None:
+def test_the_engine_follows_each_convention_and_is_finite_at_both_orders(edge: str) -> None:
     pair, call = PAIRS[edge], EDGES[edge]
     grad_out = gradient_output(pair, call)
     by_hand = pair.backward(grad_out, pair.forward(*call.args, **call.options)[1])

@@ -27,7 +27,7 @@ def drawn(rng, ids, shape, dtype):
 
 @every_optimiser
 @given(lookups, shapes, dtypes, st.sampled_from([1, 6, 1000]), st.integers(0, 99))
-def test_every_row_moves_as_a_parameter_of_its_own_that_takes_part_now_and_then(make, steps, shape, dtype, block, seed):
+def test_every_row_moves_like_a_parameter_of_its_own(make, steps, shape, dtype, block, seed):
     rng = np.random.default_rng(seed)
     table = Leaf(rng.normal(size=shape).astype(dtype))
     rows = [Leaf(row.copy()) for row in table.data.reshape(ROWS, -1)]
@@ -88,7 +88,7 @@ def test_clipping_shortens_row_sparse_gradients_as_dense_ones(steps, shape, dtyp
         assert one.grad.dtype == dtype
 
 
-def test_rows_that_were_not_looked_up_stay_as_they_are_to_the_last_bit():
+def test_rows_that_were_not_looked_up_keep_every_bit():
     table = Leaf(np.full((4, 2), 3.0))
     optimiser = AdamW([table], weight_decay=0.5)
     for ids in ([0, 2], [2], [2, 0, 0]):
@@ -130,7 +130,7 @@ def test_a_stored_optimiser_goes_on_with_the_rows_own_steps(make):
     np.testing.assert_array_equal(whole.data, halves.data)
 
 
-def test_a_state_without_row_steps_is_taken_up_and_one_that_does_not_fit_changes_nothing():
+def test_a_state_may_lack_row_steps_and_a_misfit_changes_nothing():
     table = Leaf(np.ones((3, 2)), RowSparseGradient([1], np.ones((1, 2)), (3, 2)))
     optimiser, fresh = AdamW([table]), AdamW([table]).state_dict()
     optimiser.step()

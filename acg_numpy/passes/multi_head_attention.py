@@ -1,29 +1,7 @@
-"""Attention: each query gets an average of the values, weighted by how well their keys answer it.
+"""Multi-head attention: several heads attend over a context, each on features of its own.
 
-One head.  L queries Q, rows of d features, meet S keys K and their values V (Vaswani et al. 2017, equation 1):
-
-    S = Q K^T / sqrt(d)      (..., L, S)    one score a pair; 1 / sqrt(d) keeps a sum of d products at the size of one
-    P = softmax(S)           (..., L, S)    over the keys: the weights.  A masked pair has S = -inf, and so P = 0
-    A = P * M                (..., L, S)    dropout: M is 0 where dropped, 1 / keep rate elsewhere (no M: A = P)
-    O = A V                  (..., L, Dv)
-
-Backward, from the last line to the first.  O_ie = sum_j A_ij V_je, so A_ij meets dO_ie through V_je, for every e, and
-V_je meets it through A_ij, for every i; likewise Q and K in the scores:
-
-    dA = dO V^T                dV = A^T dO
-    dP = dA * M                dM = dA * P        (dA where there is no M)
-    dS = P * (dP - <P, dP>)    the row's average under P, taken off: softmax's backward
-    dQ = dS K / sqrt(d)        dK = dS^T Q / sqrt(d)
-
-Where something was broadcast it was used several times, and the gradient is the sum over its uses: `unbroadcast`.
-
-The mask is not in these lines, and need not be: where a pair is masked P is 0, so dS is 0.  A query with all keys
-masked has P = 0 throughout; its output is 0 and no gradient passes.  And each row of dS sums to zero, for softmax does
-not notice a number added to all scores of a row.  With a single key that is the end of it: P = 1, dS = 0, and query and
-key get no gradient at all, whatever they are.
-
-Several heads.  Queries, keys and values are projections of x (`query`) and c (`context`), cut into H heads of D / H
-features that attend independently, put together again and projected once more:
+Forward.  Queries, keys and values are projections of x (`query`) and c (`context`), cut into H heads of D / H features
+that attend independently (`scaled_dot_product`), put together again and projected once more:
 
     Q = x W_q + b_q    K = c W_k + b_k    V = c W_v + b_v        (..., L, D), (..., S, D), (..., S, D)
     Q, K, V = heads of Q, K, V                                   (..., H, L, D/H), (..., H, S, D/H) twice
@@ -44,7 +22,6 @@ rounding noise, and an optimiser that divides a gradient by its usual size would
 backward below returns the exact zero.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -58,128 +35,12 @@ from acg_numpy.passes.heads import (
     split_heads_forward,
 )
 from acg_numpy.passes.linear import LinearCache, linear_backward, linear_forward
-from acg_numpy.passes.softmax import SoftmaxCache, softmax_backward, softmax_forward
-from acg_numpy.shapes import Array, check_attention, check_multi_head, unbroadcast
-
-
-class ScaledDotProductCache(NamedTuple):
-    """What the backward needs; `weights` is P, from before dropout."""
-
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
-    weights: Array  # (..., L, S)
-    dropout_mask: Array | None  # (..., L, S)
-
-
-class ScaledDotProductGrads(NamedTuple):
-    """One gradient an input of `scaled_dot_product_forward`."""
-
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
-    mask: None = None
-    dropout_mask: Array | None = None  # (..., L, S)
-
-
-def scaled_dot_product_forward(
-    query: Array, key: Array, value: Array, mask: Array | None = None, dropout_mask: Array | None = None
-) -> tuple[Array, ScaledDotProductCache]:
-    """Average the values for each query, by softmax of its dot products with the keys.
-
-    Leading axes broadcast between all arguments.
-
-    Parameters
-    ----------
-    query : array, shape (..., L, d), floating
-    key : array, shape (..., S, d), floating
-    value : array, shape (..., S, Dv), floating
-    mask : bool array, shape (..., L, S), optional
-        True where the query may attend to the key.
-    dropout_mask : array, shape (..., L, S), floating, optional
-        What the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
-
-    Returns
-    -------
-    out : array, shape (..., L, Dv)
-        Zero for a query with all keys masked.
-    cache : ScaledDotProductCache
-        With the weights, (..., L, S), from before dropout.
-
-    Raises
-    ------
-    TypeError
-        For an argument that is not floating, or a mask that is not boolean.
-    ValueError
-        For shapes that do not fit together.
-
-    References
-    ----------
-    Vaswani et al., "Attention is all you need", 2017, equation 1.
-
-    Examples
-    --------
-    >>> query = np.array([[4.0, 0.0]])
-    >>> key = np.array([[0.0, 4.0], [4.0, 0.0]])  # the second one answers
-    >>> out, cache = scaled_dot_product_forward(query, key, np.array([[10.0], [20.0]]))
-    >>> out.round(3), cache.weights.round(3)
-    (array([[20.]]), array([[0., 1.]]))
-    """
-    check_attention(query, key, value, mask, dropout_mask)
-    scale = 1 / math.sqrt(query.shape[-1])
-    S = query @ np.swapaxes(key, -1, -2) * scale  # (..., L, d) @ (..., d, S) -> (..., L, S)
-    if mask is not None:
-        S = np.where(mask, S, -np.inf)
-    P, _ = softmax_forward(S)
-    A = P if dropout_mask is None else P * dropout_mask
-    out = A @ value  # (..., L, S) @ (..., S, Dv) -> (..., L, Dv)
-    return out, ScaledDotProductCache(query, key, value, P, dropout_mask)
-
-
-def scaled_dot_product_backward(
-    grad_out: Array, cache: ScaledDotProductCache, grad_weights: Array | None = None
-) -> ScaledDotProductGrads:
-    """Carry dL/dO back to queries, keys and values.
-
-    Parameters
-    ----------
-    grad_out : array, shape (..., L, Dv)
-        dO, the gradient of the loss with respect to the output.
-    cache : ScaledDotProductCache
-    grad_weights : array, shape (..., L, S), optional
-        What the loss adds to dP where it looks at the weights themselves.
-
-    Returns
-    -------
-    ScaledDotProductGrads
-        Each of the shape of its input, summed over the axes along which that was broadcast.
-
-    Examples
-    --------
-    >>> one_key = scaled_dot_product_forward(np.ones((3, 2)), np.ones((1, 2)), np.ones((1, 2)))[1]
-    >>> grads = scaled_dot_product_backward(np.ones((3, 2)), one_key)
-    >>> grads.value  # the one value is all that three queries get
-    array([[3., 3.]])
-    >>> grads.query.any()  # and there is nothing to choose
-    np.False_
-    """
-    dO, (Q, K, V, P, M) = grad_out, cache
-    scale = 1 / math.sqrt(Q.shape[-1])
-    A = P if M is None else P * M
-
-    dA = dO @ np.swapaxes(V, -1, -2)  # (..., L, Dv) @ (..., Dv, S) -> (..., L, S)
-    dV = np.swapaxes(A, -1, -2) @ dO  # (..., S, L) @ (..., L, Dv) -> (..., S, Dv)
-
-    dP = unbroadcast(dA if M is None else dA * M, P)
-    dM = None if M is None else unbroadcast(dA * P, M)
-    if grad_weights is not None:
-        dP = dP + grad_weights
-
-    dS = softmax_backward(dP, SoftmaxCache(P)).scores
-    dQ = dS @ K * scale  # (..., L, S) @ (..., S, d) -> (..., L, d)
-    dK = np.swapaxes(dS, -1, -2) @ Q * scale  # (..., S, L) @ (..., L, d) -> (..., S, d)
-
-    return ScaledDotProductGrads(unbroadcast(dQ, Q), unbroadcast(dK, K), unbroadcast(dV, V), None, dM)
+from acg_numpy.passes.scaled_dot_product import (
+    ScaledDotProductCache,
+    scaled_dot_product_backward,
+    scaled_dot_product_forward,
+)
+from acg_numpy.shapes import Array, check_multi_head
 
 
 class MultiHeadAttentionCache(NamedTuple):

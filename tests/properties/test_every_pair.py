@@ -54,7 +54,7 @@ def test_the_backward_is_the_complex_step_of_the_forward(pair: Pair, data: st.Da
 
 
 @given(st.data())
-def test_there_is_one_gradient_an_argument_of_its_shape_and_none_where_there_is_nothing_to_move(
+def test_floating_arguments_get_a_gradient_of_their_shape_others_get_none(
     pair: Pair, data: st.DataObject
 ) -> None:
     call = data.draw(pair.calls)
@@ -80,7 +80,7 @@ def test_float32_stays_float32(pair: Pair, data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_nothing_that_was_given_is_changed_and_a_second_call_gives_the_same(pair: Pair, data: st.DataObject) -> None:
+def test_inputs_are_not_changed_and_a_second_call_repeats_the_first(pair: Pair, data: st.DataObject) -> None:
     call = data.draw(pair.calls)
     for argument in call.args:
         if isinstance(argument, np.ndarray):
@@ -121,7 +121,7 @@ def test_the_backward_is_linear_in_the_gradient_that_arrives(pair: Pair, data: s
 
 
 @given(st.data())
-def test_whichever_argument_is_not_floating_is_refused_by_its_name(pair: Pair, data: st.DataObject) -> None:
+def test_an_argument_that_is_not_floating_is_refused_by_its_name(pair: Pair, data: st.DataObject) -> None:
     call = data.draw(pair.calls)
     names = list(inspect.signature(pair.forward).parameters)
     for which in filter(lambda i: is_floating(call.args[i]), range(len(call.args))):

@@ -87,7 +87,7 @@ def test_exchanging_the_tokens_of_domains_exchanges_weights_and_changes_no_condi
 
 
 @given(cases(residual=False))
-def test_a_condition_is_the_average_of_values_by_the_weights_that_are_returned(case: Case) -> None:
+def test_a_condition_is_the_average_of_values_by_the_returned_weights(case: Case) -> None:
     conditioner, users, ids, _ = case
     attention = conditioner.attention
     condition, weights = numbers(conditioner(users, ids, return_attention=True))
@@ -99,7 +99,7 @@ def test_a_condition_is_the_average_of_values_by_the_weights_that_are_returned(c
 
 
 @given(cases())
-def test_domains_that_nobody_asked_for_do_not_matter_and_get_no_gradient(case: Case) -> None:
+def test_other_domains_do_not_matter_and_get_no_gradient(case: Case) -> None:
     conditioner, users, ids, rng = case
     tokens = conditioner.domain_embedding.tokens
     condition = conditioner(users, ids)
@@ -127,7 +127,7 @@ def test_a_residual_adds_the_user_and_its_gradient(case: Case) -> None:
 
 
 @given(strategies.conditioner_calls())
-def test_every_kernel_says_the_same_of_arrays_of_every_layout_and_leaves_them_as_they_were(
+def test_every_kernel_takes_arrays_of_every_layout_and_changes_none(
     call: strategies.ConditionerCall,
 ) -> None:
     conditioner, user_emb, ids = call
