@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from acg_numpy import DomainEmbedding, MultiHeadCrossAttention, tensor
+from acg_numpy.attention import PROJECTIONS
+from acg_numpy.kernels.planning import CONTEXT_KERNELS
+from acg_numpy.layers import Linear
 
 D, H = 8, 2
 
@@ -89,6 +92,42 @@ def test_shapes_that_do_not_fit_are_named(attention, query, context, mask, messa
 def test_a_mask_must_be_boolean(attention):
     with pytest.raises(TypeError, match="mask has dtype float64"):
         attention(np.ones((3, D)), np.ones((2, D)), mask=np.ones((3, 2)))
+
+
+class TestReplacedProjections:
+    """The four projections are called wherever one of them is not as the constructor made it."""
+
+    @pytest.mark.parametrize("kernel", CONTEXT_KERNELS)
+    @pytest.mark.parametrize("name", PROJECTIONS)
+    def test_a_projection_that_raises_raises(self, name, kernel):
+        attention = MultiHeadCrossAttention(D, H, kernel=kernel, seed=0)
+
+        def refuse(x):
+            raise RuntimeError("called")
+
+        setattr(attention, name, refuse)
+        with pytest.raises(RuntimeError, match="called"):
+            attention(np.ones((3, D)), np.ones((2, D)))
+
+    @pytest.mark.parametrize("kernel", CONTEXT_KERNELS)
+    @pytest.mark.parametrize("dropout", [0.0, 0.4])
+    @pytest.mark.parametrize("with_weights", [False, True])
+    @pytest.mark.parametrize("name", PROJECTIONS)
+    def test_step_by_step_the_numbers_are_those_of_the_one_node(self, rng, name, with_weights, dropout, kernel):
+        own, other = (MultiHeadCrossAttention(D, H, dropout, dtype=np.float64, seed=0) for _ in range(2))
+        other.kernel = kernel
+        getattr(other, name).__class__ = type("Same", (Linear,), {})
+        query, context, mask = rng.normal(size=(5, 3, D)), rng.normal(size=(4, D)), rng.random((5, 3, 4)) < 0.6
+        results = []
+        for attention in (own, other):
+            x, c = (tensor(a, requires_grad=True) for a in (query, context))
+            outputs = attention(x, c, mask=mask, return_attention=with_weights)
+            outputs = outputs if with_weights else (outputs,)
+            sum(np.sum(output**2) for output in outputs).backward()
+            grads = [x.grad, c.grad, *(p.grad for p in attention.parameters())]
+            results.append([*(output.data for output in outputs), *grads])
+        for expected, found in zip(*results, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
 
 
 class TestDomainEmbedding:

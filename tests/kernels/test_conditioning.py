@@ -123,6 +123,39 @@ def test_second_derivatives_are_those_of_the_classroom(kernel, form):
     )
 
 
+@kernels
+@given(configurations())
+def test_second_derivatives_of_all_options_are_those_of_the_modules(kernel, configuration):
+    """Of users and parameters, through condition and weights, with masks, dropout and every form of users."""
+    options, users, ids, masked, with_weights, rng = configuration
+    tokens = options["tokens_per_domain"] + options["num_global_tokens"]
+    batch, seeds = np.broadcast_shapes(users, np.shape(ids)), rng.bit_generator.seed_seq
+
+    def gradients(kernel):
+        rng = np.random.default_rng(seeds)
+        conditioner = AttentionConditioner(**options, kernel=kernel, dtype=np.float64, seed=0)
+        for parameter in conditioner.parameters():
+            parameter.data = rng.normal(size=parameter.shape) / 2
+        user_emb = tensor(rng.normal(size=(*users, options["emb_dim"])), requires_grad=True)
+        mask = rng.random((*batch, tokens)) < 0.6 if masked else None
+        found = conditioner(user_emb, ids, mask=mask, return_attention=with_weights)
+        leaves = {"user_emb": user_emb, **dict(conditioner.named_parameters())}
+        sum(np.sum(output**2) for output in (found if with_weights else (found,))).backward(create_graph=True)
+        slopes = [x.grad for x in leaves.values()]
+        for x in leaves.values():
+            x.grad = None
+        sum(np.sum(slope * rng.normal(size=slope.shape)) for slope in slopes if slope is not None).backward()
+        return {name: x.grad for name, x in leaves.items()}
+
+    expected = gradients("classroom")
+    for name, found in gradients(kernel).items():
+        if expected[name] is None:
+            assert found is None
+        else:
+            scale = np.max(np.abs(expected[name]), initial=1.0)
+            np.testing.assert_allclose(found, expected[name], rtol=1e-8, atol=1e-9 * scale, err_msg=name)
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_scores_far_out_of_range_are_as_safe_as_in_the_classroom(seed):
     users = 20 * np.random.default_rng(seed).normal(size=(9, 4)).astype(np.float32)
