@@ -113,26 +113,48 @@ def text_list(title: str, points: Sequence[str]) -> Iterator[str]:
         )
 
 
-def text_table(rows: Sequence[Sequence[str]], *, longest: int | None = LONGEST_CELL) -> Iterator[str]:
-    """Lay a table out, its first row as a header; columns of numbers end below each other, longer cells are cut.
+def text_table(
+    rows: Sequence[Sequence[str]], *, longest: int | None = LONGEST_CELL, rule: bool = True
+) -> Iterator[str]:
+    r"""Lay a table out, its first row as a header; columns of numbers end below each other, longer cells are cut.
+
+    Parameters
+    ----------
+    rows : sequence of sequences of str
+        A row that is shorter than the header ends in a cell that runs on over the columns that are missing.
+    longest : int, optional
+        The length at which a cell is cut; None: nowhere.
+    rule : bool
+        Whether a line is drawn below the header.
 
     Examples
     --------
-    >>> print("\\n".join(text_table([("domain", "items"), ("books", "1,200"), ("日本", "30")])))
+    >>> print("\n".join(text_table([("domain", "items"), ("books", "1,200"), ("日本", "30")])))
     domain  items
     ------  -----
     books   1,200
     日本       30
+    >>> rows = [("input", "right", "error"), ("x", "3", "1.5e-11"), ("ids", "held fixed (int64)")]
+    >>> print("\n".join(text_table(rows, rule=False)))
+    input  right    error
+    x          3  1.5e-11
+    ids    held fixed (int64)
     """
     shown = [[_short(printable(cell), longest) for cell in row] for row in rows]
-    columns = list(zip(*shown, strict=True))
+    columns: list[list[str]] = [[] for _ in shown[0]]
+    for row in shown:
+        for column, cell in zip(columns, row if len(row) == len(columns) else row[:-1], strict=False):
+            column.append(cell)
     widths = [max(map(display_width, column)) for column in columns]
-    numbers = [len(column) > 1 and all(map(_is_number, column[1:])) for column in columns]
-    for n, row in enumerate([shown[0], ["-" * places for places in widths], *shown[1:]]):
+    numeric = [_are_numbers(column[1:]) for column in columns]
+    line = ["-" * places for places in widths]
+    for row in [shown[0], line, *shown[1:]] if rule else shown:
         cells = [
-            _padded(cell, places, right=right and n != 1)
-            for cell, places, right in zip(row, widths, numbers, strict=True)
+            _padded(cell, places, right=right and row is not line)
+            for cell, places, right in zip(row, widths, numeric, strict=False)
         ]
+        if len(row) < len(columns):
+            cells[-1] = row[-1]
         yield "  ".join(cells).rstrip()
 
 
@@ -177,5 +199,13 @@ def _short(cell: str, longest: int | None) -> str:
     return cell if longest is None or len(cell) <= longest else cell[: longest - 1] + "…"
 
 
+def _are_numbers(cells: Sequence[str]) -> bool:
+    """Check whether a column holds numbers, a point for 0 among them; some may be left out."""
+    written = [cell for cell in cells if cell]
+    return bool(written) and all(cell == "." or _is_number(cell) for cell in written)
+
+
 def _is_number(cell: str) -> bool:
-    return cell.replace(",", "").replace(".", "").removeprefix("-").removesuffix("%").isdecimal()
+    mantissa, _, exponent = cell.removesuffix("%").partition("e")
+    digits = mantissa.replace(",", "").replace(".", "").removeprefix("-")
+    return cell in ("nan", "inf") or ((digits + exponent.lstrip("+-")).isdecimal() and digits.isdecimal())

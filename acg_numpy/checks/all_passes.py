@@ -1,4 +1,4 @@
-"""Is every pair of the classroom right?  Inputs for each, and one check of them all.
+"""Check of every pair in `acg_numpy.passes`, with inputs for each.
 
 The inputs are such that mistakes show: axes of different sizes, masks with something to leave out, ids that repeat,
 gradients that no symmetry makes equal.
@@ -13,7 +13,7 @@ import numpy as np
 
 from acg_numpy import passes
 from acg_numpy.checks.backward_pass import check_backward
-from acg_numpy.checks.random_inputs import distributions, dropout_factors, keeping, repeating
+from acg_numpy.checks.random_inputs import distributions, dropout_factors, random_mask, repeated_ids
 from acg_numpy.checks.report.report import GradientReport
 
 
@@ -24,23 +24,23 @@ class Call(NamedTuple):
     options: dict[str, Any]
 
 
-class Checked(NamedTuple):
-    """One check among many: of what, what came out, and how long it took."""
+class TimedCheck(NamedTuple):
+    """One check among many: its subject, its report, and how long it took."""
 
     name: str
     report: GradientReport
     seconds: float
 
 
-def timed(name: str, check: Callable[[], GradientReport]) -> Checked:
-    """Run a check by the clock."""
+def run_timed(name: str, check: Callable[[], GradientReport]) -> TimedCheck:
+    """Run a check and measure how long it takes."""
     start = time.perf_counter()
     report = check()
-    return Checked(name, report, time.perf_counter() - start)
+    return TimedCheck(name, report, time.perf_counter() - start)
 
 
 def names_of_pairs() -> list[str]:
-    """The operations of `acg_numpy.passes`, in the order of the alphabet.
+    """Return the names of the operations of `acg_numpy.passes`, in alphabetical order.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def names_of_pairs() -> list[str]:
     return [name.removesuffix("_forward") for name in passes.__all__ if name.endswith("_forward")]
 
 
-def check_pairs(*, method: str = "central", seed: int = 0) -> Iterator[Checked]:
+def check_pairs(*, method: str = "central", seed: int = 0) -> Iterator[TimedCheck]:
     """Check every pair of `acg_numpy.passes`, one after the other.
 
     Parameters
@@ -62,18 +62,18 @@ def check_pairs(*, method: str = "central", seed: int = 0) -> Iterator[Checked]:
 
     Yields
     ------
-    Checked
+    TimedCheck
     """
     for name in names_of_pairs():
         inputs, options = CALLS[name](np.random.default_rng(seed))
         forward = partial(getattr(passes, f"{name}_forward"), **options)
         backward = getattr(passes, f"{name}_backward")
         check = partial(check_backward, forward, backward, *inputs, method=method, seed=seed, raise_on_failure=False)
-        yield timed(name, check)
+        yield run_timed(name, check)
 
 
-def heads_call(rng: np.random.Generator) -> Call:
-    """Attention with all that it can be given: a batch, biases, a mask, dropout."""
+def _multi_head_attention_call(rng: np.random.Generator) -> Call:
+    """Draw a call of attention with all its inputs: a batch, biases, a mask, dropout."""
     wide, context, heads, out = 5, 7, 2, 3
     inner, inner_value = heads * 2, heads * 3
     shapes = [
@@ -81,13 +81,13 @@ def heads_call(rng: np.random.Generator) -> Call:
         *((context, inner_value), (inner_value,), (inner_value, out), (out,)),
     ]
     weights = [rng.normal(size=shape) for shape in shapes]
-    masks = keeping(rng, 3, 4), dropout_factors(rng, 2, heads, 3, 4)
+    masks = random_mask(rng, 3, 4), dropout_factors(rng, 2, heads, 3, 4)
     inputs = (rng.normal(size=(2, 3, wide)), rng.normal(size=(2, 4, context)), *weights, *masks)
     return Call(inputs, {"num_heads": heads})
 
 
 CALLS: dict[str, Callable[[np.random.Generator], Call]] = {
-    "embedding": lambda rng: Call((rng.normal(size=(5, 3)), repeating(rng, 5, 2, 4)), {}),
+    "embedding": lambda rng: Call((rng.normal(size=(5, 3)), repeated_ids(rng, 5, 2, 4)), {}),
     "linear": lambda rng: Call((rng.normal(size=(2, 3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)), {}),
     "split_heads": lambda rng: Call((rng.normal(size=(3, 4, 10)),), {"num_heads": 5}),
     "merge_heads": lambda rng: Call((rng.normal(size=(3, 5, 4, 2)),), {}),
@@ -96,16 +96,18 @@ CALLS: dict[str, Callable[[np.random.Generator], Call]] = {
     "scaled_dot_product": lambda rng: Call(
         (
             *(rng.normal(size=shape) for shape in [(2, 3, 4), (2, 5, 4), (2, 5, 6)]),
-            keeping(rng, 3, 5),
+            random_mask(rng, 3, 5),
             dropout_factors(rng, 2, 3, 5),
         ),
         {},
     ),
-    "multi_head_attention": heads_call,
+    "multi_head_attention": _multi_head_attention_call,
     "dropout": lambda rng: Call((rng.normal(size=(2, 3, 5)), dropout_factors(rng, 3, 5)), {}),
     "layer_norm": lambda rng: Call((rng.normal(size=(2, 3, 5)), rng.normal(size=5), rng.normal(size=5)), {}),
     "mse": lambda rng: Call((rng.normal(size=(3, 5)), rng.normal(size=(3, 5))), {}),
-    "cross_entropy": lambda rng: Call((2 * rng.normal(size=(3, 5)), distributions(rng, 3, 5), keeping(rng, 3, 5)), {}),
+    "cross_entropy": lambda rng: Call(
+        (2 * rng.normal(size=(3, 5)), distributions(rng, 3, 5), random_mask(rng, 3, 5)), {}
+    ),
     "cosine": lambda rng: Call((rng.normal(size=(3, 5)), rng.normal(size=(3, 5))), {}),
     "bpr": lambda rng: Call((rng.normal(size=(3, 1)), rng.normal(size=(3, 5))), {}),
     "diversity": lambda rng: Call((rng.normal(size=(2, 3, 5)),), {}),

@@ -1,4 +1,4 @@
-"""Is a hand-written backward pass the derivative of its forward?"""
+"""`check_backward`, the comparison of a hand-written backward pass with numeric derivatives of its forward."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd import from_passes
-from acg_numpy.checks.build_report import examine
-from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copied, name_of, read_arguments
+from acg_numpy.checks.build_report import build_report
+from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, name_of, read_arguments
 from acg_numpy.checks.contract.returned import (
-    Split,
+    FunctionOutputs,
     entries_of,
-    not_gradients,
     random_grad_outs,
     read_gradients,
     read_outputs,
     read_pair,
     refuse_nan,
+    return_fault,
 )
-from acg_numpy.checks.contract.side_effects import misconduct
-from acg_numpy.checks.findings import Subject, with_findings
+from acg_numpy.checks.contract.side_effects import find_side_effects
+from acg_numpy.checks.findings import Subject, add_findings
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second_order import second_order_report
 from acg_numpy.checks.settings import Settings, read_settings
@@ -106,63 +106,63 @@ def check_backward(
     __tracebackhide__ = True  # pytest shows the report, and not this function
     settings = read_settings(method, rtol, atol, step, seed)
     arguments = read_arguments(forward, inputs, names)
-    report = pair_report(forward, backward, arguments, settings, second_order)
+    report = _pair_report(forward, backward, arguments, settings, second_order)
     if raise_on_failure and not report.passed:
         raise GradientMismatch(report)
     return report
 
 
-def pair_report(
+def _pair_report(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
     arguments: Sequence[Argument],
     settings: Settings,
-    deeper: bool,
+    second_order: bool,
 ) -> GradientReport:
-    """The report on a pair, at first order and if asked at second."""
+    """Make the report on a pair, at first order and, where asked for, at second."""
 
-    def run(point: Sequence[Any]) -> tuple[Split, Any]:
-        out, cache = read_pair(forward(*copied(point)))
+    def run(point: Sequence[Any]) -> tuple[FunctionOutputs, Any]:
+        out, cache = read_pair(forward(*copy_arrays(point)))
         return read_outputs(out), cache
 
     def evaluate(point: Sequence[Any]) -> Outputs:
         return run(point)[0].floating
 
     def evaluate_complex(point: Sequence[Any]) -> Outputs:
-        out, _ = read_pair(forward(*copied(point)))
-        return tuple(map(np.asarray, split.floats_of([out] if split.single else out)))
+        out, _ = read_pair(forward(*copy_arrays(point)))
+        return tuple(map(np.asarray, result.select_floating([out] if result.single else out)))
 
     def pull(point: Sequence[Any], grad_outs: Sequence[Any]) -> Any:
-        split, cache = run(point)
-        returned = backward(split.like(split.among(copied(grad_outs))), cache)
-        return returned if not_gradients(returned) else copied(entries_of(returned))
+        result, cache = run(point)
+        returned = backward(result.as_returned(result.place_gradients(copy_arrays(grad_outs))), cache)
+        return returned if return_fault(returned) else copy_arrays(entries_of(returned))
 
     def outputs(*point: Any) -> Any:
         out, _ = read_pair(forward(*point))
-        return tuple(split.floats_of([out] if split.single else out))
+        return tuple(result.select_floating([out] if result.single else out))
 
     values = [argument.value for argument in arguments]
-    split, _ = run(values)
-    refuse_nan(split)
-    grad_outs = random_grad_outs(split, settings.rng)
+    result, _ = run(values)
+    refuse_nan(result)
+    grad_outs = random_grad_outs(result, settings.rng)
     returned = pull(values, grad_outs)
     gradients, fault = read_gradients(returned, arguments)
     entries = entries_of(returned)
     title = f"check_backward of {name_of(backward)}"
-    report = examine(
+    report = build_report(
         title, settings, arguments, evaluate, grad_outs, gradients, fault=fault, evaluate_complex=evaluate_complex
     )
-    conduct = misconduct(forward, backward, arguments, grad_outs, np.random.default_rng(settings.seed))
-    subject = Subject(arguments, outputs, evaluate, grad_outs, entries, miscount=fault is not None)
-    report = with_findings(report, subject, settings, conduct)
-    if not deeper or report.faults:
+    side_effects = find_side_effects(forward, backward, arguments, grad_outs, np.random.default_rng(settings.seed))
+    subject = Subject(arguments, outputs, evaluate, grad_outs, entries, wrong_count=fault is not None)
+    report = add_findings(report, subject, settings, side_effects)
+    if not second_order or report.faults:
         return report
 
     pair = from_passes(forward, backward)
 
     def floating_outputs(*point: Any) -> Any:
         out = pair(*point)
-        return tuple(split.floats_of([out] if split.single else out))
+        return tuple(result.select_floating([out] if result.single else out))
 
     def first_gradients(point: Sequence[Any], grad_outs: Sequence[Any]) -> Outputs:
         read, _ = read_gradients(pull(point, grad_outs), arguments)

@@ -1,8 +1,8 @@
-"""Which mistakes would have passed here?  A check that passes can be one that could not have failed.
+"""Blind spots of a check: mistakes that would have passed at its inputs.
 
-At these inputs some corruptions of the right backward change nothing: assigning instead of adding where no id repeats,
-forgetting a mask that is all True.  They are found as everything is found here, by trying: the corrupted contribution
-is the right one.
+A check that passes can be one that could not have failed.  At its inputs some corruptions of the right backward change
+nothing: assigning instead of adding where no id repeats, forgetting a mask that is all True.  They are found by trying:
+the corrupted contribution equals the right one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +15,11 @@ from acg_numpy.checks.explain.corruptions import assigned, flattened, is_ids, un
 from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.tracing import Graph, Operation
 from acg_numpy.shapes import Array
+from acg_numpy.text import joined
 
 
 def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> tuple[BlindSpot, ...]:
-    """Every mistake that the inputs hide, one of a kind and remedy.
+    """Find every mistake that the inputs hide, one for each kind and remedy.
 
     Parameters
     ----------
@@ -28,20 +29,20 @@ def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Arr
     grads : sequence
         The right gradient of every result.
     """
-    found = [*in_masks(arguments), *in_values(arguments, graph, grads)]
+    found = [*_in_masks(arguments), *_in_values(arguments, graph, grads)]
     for place, operation in enumerate(graph.operations):
         g = grads[place]
         if operation.entry is not None and g is not None:
-            found += [*in_ids(operation, g), *in_axes(operation), *in_constants(operation)]
-    found += in_equal_sizes(arguments)
+            found += [*_in_ids(operation, g), *_in_axes(operation), *_in_constants(operation)]
+    found += _in_equal_sizes(arguments)
     first: dict[tuple[str, str], BlindSpot] = {}
     for spot in found:
-        first.setdefault((spot.mistake, spot.remedy), spot)  # one of a kind: what shows one shows the others
+        first.setdefault((spot.mistake, spot.remedy), spot)  # one of a kind, because what shows one shows the others
     return tuple(first.values())
 
 
-def in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
-    """Masks that mask nothing."""
+def _in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+    """Find masks that mask nothing."""
     for argument in arguments:
         value = argument.value
         if isinstance(value, np.ndarray) and value.dtype == bool and value.size and np.all(value):
@@ -58,8 +59,8 @@ def in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
             )
 
 
-def in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> Iterator[BlindSpot]:
-    """Gradients that are zero throughout: minus zero is zero."""
+def _in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> Iterator[BlindSpot]:
+    """Find gradients that are zero throughout: minus zero is zero."""
     gradients = graph.at_inputs(grads)
     scale = max(map(largest, gradients), default=0.0)
     names = [argument.name for argument in arguments if argument.checked]
@@ -67,26 +68,26 @@ def in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array
     if zero:
         yield BlindSpot(
             "constant-factor",
-            f"the gradient of {' and '.join(zero)} is zero, as is any multiple of it: no sign or factor can be seen",
+            f"the gradient of {joined(zero)} is zero, as is any multiple of it: no sign or factor can be seen",
             "if it is not zero by the mathematics, use inputs at which it is not",
         )
 
 
-def in_ids(operation: Operation, g: Array) -> Iterator[BlindSpot]:
-    """Ids without repeats."""
+def _in_ids(operation: Operation, g: Array) -> Iterator[BlindSpot]:
+    """Find ids without repeats."""
     for position, _ in operation.links():
         if any(is_ids(value) for value in flattened((*operation.values, *(operation.options or {}).values()))):
             sent = uncalled(assigned, operation, position, g)
             if sent is not None and np.array_equal(sent, operation.contribution(position, g)):
                 yield BlindSpot(
                     "overwritten-rows",
-                    f"the ids in {operation.line} hold no repeats: to assign in the place of adding would look right",
+                    f"the ids in {operation.line} hold no repeats: assigning instead of adding would look right",
                     "use ids of which some repeat",
                 )
 
 
-def in_axes(operation: Operation) -> Iterator[BlindSpot]:
-    """Axes of length one, over which a sum, a mean, the first and the last are the same."""
+def _in_axes(operation: Operation) -> Iterator[BlindSpot]:
+    """Find axes of length one, over which a sum, a mean, the first and the last are the same."""
     for position, _ in operation.links():
         given = operation.values[position]
         if not isinstance(given, np.ndarray):
@@ -94,7 +95,7 @@ def in_axes(operation: Operation) -> Iterator[BlindSpot]:
         axis = (operation.options or {}).get("axis")
         if axis is not None and given.ndim and given.size == operation.value.size:
             axes = axis if isinstance(axis, tuple) else (axis,)
-            if all(isinstance(a, (int, np.integer)) and given.shape[a] == 1 for a in axes) and reduces(
+            if all(isinstance(a, (int, np.integer)) and given.shape[a] == 1 for a in axes) and _reduces(
                 operation, given
             ):
                 yield BlindSpot(
@@ -115,16 +116,16 @@ def in_axes(operation: Operation) -> Iterator[BlindSpot]:
             )
 
 
-def reduces(operation: Operation, given: Array) -> bool:
-    """Whether an operation reduces its axis, as it would show if that axis were longer."""
+def _reduces(operation: Operation, given: Array) -> bool:
+    """Check whether an operation reduces its axis, by making that axis longer."""
     axis = (operation.options or {})["axis"]
     a = axis[0] if isinstance(axis, tuple) else axis
     longer = uncalled(operation.again, [np.repeat(given, 2, axis=a), *operation.values[1:]])
     return longer is not None and longer.size == operation.value.size
 
 
-def in_constants(operation: Operation) -> Iterator[BlindSpot]:
-    """Factors that happen to be one, as 1 / sqrt(d) is for d = 1."""
+def _in_constants(operation: Operation) -> Iterator[BlindSpot]:
+    """Find factors that happen to be one, as 1 / sqrt(d) is for d = 1."""
     others = [v for v, arg in zip(operation.values, operation.args, strict=True) if v is arg]
     linked = [position for position, _ in operation.links()]
     if len(linked) != 1 or len(others) != 1 or not isinstance(others[0], (int, float)) or others[0] != 1:
@@ -139,8 +140,8 @@ def in_constants(operation: Operation) -> Iterator[BlindSpot]:
         )
 
 
-def in_equal_sizes(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
-    """Axes of one length, which a shape cannot tell apart."""
+def _in_equal_sizes(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+    """Find axes of equal length, which a shape cannot distinguish."""
     for argument in arguments:
         if not argument.checked or argument.value.ndim < 2:
             continue

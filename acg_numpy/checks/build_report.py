@@ -1,4 +1,4 @@
-"""From a function that can be evaluated and the gradients claimed for it to a report."""
+"""The report on the gradients of a function that can be evaluated: faults, comparisons and notes."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,15 @@ from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.checks.report.report import GradientReport
 from acg_numpy.checks.settings import Settings
 from acg_numpy.shapes import Array
+from acg_numpy.text import counted, joined
+
+NOT_REPEATABLE = (
+    "called twice at the same inputs, the function gives different outputs, and so has no derivative; draw random "
+    "numbers outside and pass them in"
+)
 
 
-def examine(
+def build_report(
     title: str,
     settings: Settings,
     arguments: Sequence[Argument],
@@ -24,7 +30,7 @@ def examine(
     order: int = 1,
     evaluate_complex: Evaluate | None = None,
 ) -> GradientReport:
-    """Compare what can be compared, and collect what there is to say.
+    """Compare what can be compared, and collect faults and notes.
 
     Parameters
     ----------
@@ -49,10 +55,7 @@ def examine(
     outputs, again = evaluate(values), evaluate(values)
     faults = [fault] if fault else []
     if not all(np.array_equal(one, other, equal_nan=True) for one, other in zip(outputs, again, strict=True)):
-        faults.append(
-            "called twice at the same inputs, the function gives different outputs, and so has no derivative; "
-            "draw random numbers outside and pass them in"
-        )
+        faults.append(NOT_REPEATABLE)
         gradients = [None] * len(arguments)
     comparisons = compare(
         evaluate,
@@ -66,35 +69,35 @@ def examine(
         seed=settings.seed,
     )
     faults += [comparison.fault for comparison in comparisons if comparison.fault is not None]
-    notes = notes_on(outputs, comparisons, order)
+    notes = _notes(outputs, comparisons, order)
     return GradientReport(title, str(settings), comparisons, tuple(faults), tuple(notes), order=order)
 
 
-def notes_on(outputs: Outputs, comparisons: Sequence[InputComparison], order: int) -> list[str]:
-    """What is worth knowing about a check beside its verdict."""
+def _notes(outputs: Outputs, comparisons: Sequence[InputComparison], order: int) -> list[str]:
+    """Write what is worth knowing about a check beside its verdict."""
     notes = []
     if resolution_of(outputs) > np.finfo(np.float64).eps:
-        dtypes = ", ".join(sorted({str(output.dtype) for output in outputs}))
+        dtypes = joined(sorted({str(output.dtype) for output in outputs}))
         notes.append(
             f"inputs were given in float64, and outputs came back in {dtypes}: something on the way casts them down, "
             "and numeric derivatives are too coarse to check much; look for astype and dtype="
         )
-    in_vain = [c.name for c in comparisons if c.not_analytic]
-    if in_vain:
+    not_analytic = [c.name for c in comparisons if c.not_analytic]
+    if not_analytic:
         notes.append(
-            f"{', '.join(in_vain)}: for {sum(c.not_analytic for c in comparisons)} elements complex steps and central "
-            "differences disagree, or the function takes no complex numbers: it is not complex-analytic there (abs, "
-            "maximum and casts are not), and central differences were used"
+            f"{joined(not_analytic)}: for {counted(sum(c.not_analytic for c in comparisons), 'element')} complex steps "
+            "and central differences disagree, or the function takes no complex numbers: it is not complex-analytic "
+            "there (abs, maximum and casts are not), and central differences were used"
         )
     dead = [comparison.name for comparison in comparisons if comparison.dead]
     if dead and order == 1:
         notes.append(
-            f"{', '.join(dead)}: the gradient is right, and identically zero: "
+            f"{joined(dead)}: the gradient is right, and identically zero: "
             f"{'these inputs' if len(dead) > 1 else 'this input'} cannot learn"
         )
     for comparison in comparisons:
         if comparison.undecided is None or comparison.error is None or comparison.step_fault is not None:
-            continue  # a step that is to blame has a diagnosis of its own
+            continue  # a step that is at fault has a diagnosis of its own
         coarse = comparison.undecided if comparison.kink is None else comparison.undecided & ~comparison.kink
         if not np.any(coarse):
             continue

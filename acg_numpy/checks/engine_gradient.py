@@ -1,4 +1,4 @@
-"""Is the gradient that the engine gives for a function the derivative of that function?"""
+"""`gradcheck`, the comparison of the engine's gradient of a function with numeric derivatives of it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd import Tensor, no_grad, tensor
-from acg_numpy.checks.build_report import examine
-from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copied, name_of, read_arguments
-from acg_numpy.checks.contract.returned import Split, is_floating, random_grad_outs, read_outputs, refuse_nan
-from acg_numpy.checks.findings import Subject, with_findings
+from acg_numpy.checks.build_report import build_report
+from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, name_of, read_arguments
+from acg_numpy.checks.contract.returned import FunctionOutputs, is_floating, random_grad_outs, read_outputs, refuse_nan
+from acg_numpy.checks.findings import Subject, add_findings
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second_order import engine_gradients, second_order_report
 from acg_numpy.checks.settings import Settings, read_settings
@@ -70,50 +70,50 @@ def gradcheck(
     __tracebackhide__ = True  # pytest shows the report, and not this function
     settings = read_settings(method, rtol, atol, step, seed)
     arguments = read_arguments(function, inputs, names)
-    report = function_report(function, arguments, settings, second_order)
+    report = _function_report(function, arguments, settings, second_order)
     if raise_on_failure and not report.passed:
         raise GradientMismatch(report)
     return report
 
 
-def function_report(
-    function: Callable[..., Any], arguments: Sequence[Argument], settings: Settings, deeper: bool
+def _function_report(
+    function: Callable[..., Any], arguments: Sequence[Argument], settings: Settings, second_order: bool
 ) -> GradientReport:
-    """The report on a function, at first order and if asked at second."""
+    """Make the report on a function, at first order and, where asked for, at second."""
 
-    def run(point: Sequence[Any]) -> Split:
+    def run(point: Sequence[Any]) -> FunctionOutputs:
         with no_grad():
-            given = zip(arguments, copied(point), strict=True)
+            given = zip(arguments, copy_arrays(point), strict=True)
             out = function(*(tensor(value) if argument.checked else value for argument, value in given))
         single = not isinstance(out, (tuple, list))
-        plain = [o.numpy() if isinstance(o, Tensor) else o for o in ([out] if single else out)]
-        return read_outputs(plain[0] if single else tuple(plain))
+        arrays = [o.numpy() if isinstance(o, Tensor) else o for o in ([out] if single else out)]
+        return read_outputs(arrays[0] if single else tuple(arrays))
 
     def outputs(*point: Any) -> Any:
         out = function(*point)
         return tuple(o for o in (out if isinstance(out, (tuple, list)) else [out]) if is_floating(o))
 
     def first_gradients(point: Sequence[Any], grad_outs: Sequence[Any]) -> Outputs:
-        found = engine_gradients(outputs, copied(point), arguments, copied(grad_outs))
+        found = engine_gradients(outputs, copy_arrays(point), arguments, copy_arrays(grad_outs))
         return tuple(gradient for gradient in found if gradient is not None)
 
     values = [argument.value for argument in arguments]
-    split = run(values)
-    refuse_nan(split)
-    grad_outs = random_grad_outs(split, settings.rng)
+    result = run(values)
+    refuse_nan(result)
+    grad_outs = random_grad_outs(result, settings.rng)
     title = f"gradcheck of {name_of(function)}"
-    gradients = engine_gradients(outputs, copied(values), arguments, copied(grad_outs))
+    gradients = engine_gradients(outputs, copy_arrays(values), arguments, copy_arrays(grad_outs))
 
     def evaluate(point: Sequence[Any]) -> Outputs:
         return run(point).floating
 
     def evaluate_complex(point: Sequence[Any]) -> Outputs:
-        out = function(*copied(point))  # Tensors are real, and what works on them works on arrays as a rule
-        return tuple(map(np.asarray, split.floats_of([out] if split.single else out)))
+        out = function(*copy_arrays(point))  # Tensors are real, and what works on them works on arrays as a rule
+        return tuple(map(np.asarray, result.select_floating([out] if result.single else out)))
 
-    report = examine(title, settings, arguments, evaluate, grad_outs, gradients, evaluate_complex=evaluate_complex)
-    report = with_findings(report, Subject(arguments, outputs, evaluate, grad_outs, gradients), settings)
-    if not deeper or report.faults:
+    report = build_report(title, settings, arguments, evaluate, grad_outs, gradients, evaluate_complex=evaluate_complex)
+    report = add_findings(report, Subject(arguments, outputs, evaluate, grad_outs, gradients), settings)
+    if not second_order or report.faults:
         return report
     second = second_order_report(title, settings, arguments, grad_outs, outputs, first_gradients)
     return replace(report, second_order=second)

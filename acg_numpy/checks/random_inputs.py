@@ -7,12 +7,12 @@ from acg_numpy.shapes import Array
 KEEP = 0.7
 
 
-def keeping(rng: np.random.Generator, *shape: int) -> Array:
-    """A mask with both answers in every row: True at about two places of three.
+def random_mask(rng: np.random.Generator, *shape: int) -> Array:
+    """Draw a mask with both answers in every row: True at about two places of three.
 
     Examples
     --------
-    >>> mask = keeping(np.random.default_rng(0), 100, 3)
+    >>> mask = random_mask(np.random.default_rng(0), 100, 3)
     >>> bool(np.all(np.any(mask, axis=-1) & ~np.all(mask, axis=-1)))
     True
     """
@@ -23,12 +23,12 @@ def keeping(rng: np.random.Generator, *shape: int) -> Array:
     return mask
 
 
-def repeating(rng: np.random.Generator, below: int, *shape: int) -> Array:
-    """Ids from 0 to below - 1 of which one comes twice, if there is room for two.
+def repeated_ids(rng: np.random.Generator, below: int, *shape: int) -> Array:
+    """Draw ids from 0 to below - 1 of which one comes twice, if there is room for two.
 
     Examples
     --------
-    >>> ids = repeating(np.random.default_rng(0), 1000, 2, 3)
+    >>> ids = repeated_ids(np.random.default_rng(0), 1000, 2, 3)
     >>> ids.shape, len(np.unique(ids)) < 6
     ((2, 3), True)
     """
@@ -40,12 +40,12 @@ def repeating(rng: np.random.Generator, below: int, *shape: int) -> Array:
 
 
 def dropout_factors(rng: np.random.Generator, *shape: int) -> Array:
-    """What dropout multiplies by: 0, or 1 over the keep rate."""
-    return keeping(rng, *shape) / KEEP
+    """Draw what dropout multiplies by: 0, or 1 over the keep rate."""
+    return random_mask(rng, *shape) / KEEP
 
 
 def distributions(rng: np.random.Generator, *shape: int) -> Array:
-    """Rows that sum to 1."""
+    """Draw rows of positive numbers that sum to 1."""
     weights = rng.uniform(0.1, 1.0, shape)
     rows: Array = weights / np.sum(weights, axis=-1, keepdims=True)
     return rows

@@ -1,4 +1,4 @@
-"""Is the gradient of the gradient right as well?
+"""Check of the gradient of the gradient, which is the derivative of what a backward computes.
 
 Let G(x, g) be the gradients of the inputs x for a gradient g of the outputs: what a backward pass computes.  It is a
 function like any other, and is checked like any other, at random r:
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from acg_numpy.autograd import vjp
-from acg_numpy.checks.build_report import examine
+from acg_numpy.checks.build_report import build_report
 from acg_numpy.checks.contract.checked_inputs import Argument, Outputs
 from acg_numpy.checks.contract.returned import random_like
 from acg_numpy.checks.report.report import GradientReport
@@ -20,21 +20,21 @@ from acg_numpy.checks.settings import Settings
 def engine_gradients(
     outputs: Callable[..., Any], point: Sequence[Any], arguments: Sequence[Argument], grad_outs: Sequence[Any]
 ) -> list[Any]:
-    """The engine's gradient by every checked argument, None for the others.
+    """Compute the engine's gradient by every checked argument, None for the others.
 
     Parameters
     ----------
     outputs : callable
         Takes one value an argument, returns a tuple of the floating outputs.
     point, arguments, grad_outs : sequences
-        Where to take it, which arguments are checked, and a gradient for each output.
+        Where to compute it, which arguments are checked, and a gradient for each output.
     """
 
-    def of_checked(*checked: Any) -> Any:
+    def outputs_of_checked(*checked: Any) -> Any:
         given = iter(checked)
         return outputs(*(next(given) if a.checked else value for a, value in zip(arguments, point, strict=True)))
 
-    _, pull = vjp(of_checked, *(value for a, value in zip(arguments, point, strict=True) if a.checked))
+    _, pull = vjp(outputs_of_checked, *(value for a, value in zip(arguments, point, strict=True) if a.checked))
     found = iter(pull(tuple(grad_outs)))
     return [next(found) if argument.checked else None for argument in arguments]
 
@@ -47,7 +47,7 @@ def second_order_report(
     outputs: Callable[..., Any],
     first_gradients: Callable[[Sequence[Any], Sequence[Any]], Outputs],
 ) -> GradientReport:
-    """The report on the gradient of the gradient.
+    """Make the report on the gradient of the gradient.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def second_order_report(
     outputs : callable
         Takes one value an argument, Tensors among them, returns a tuple of the floating outputs.
     first_gradients : callable
-        Takes a point and gradients of the outputs, all plain, returns the plain gradients of the checked arguments.
+        Takes a point and gradients of the outputs, all arrays, returns the gradients of the checked arguments.
     """
     number = len(arguments)
     names = ["grad_out"] if len(grad_outs) == 1 else [f"grad_out[{place}]" for place in range(len(grad_outs))]
@@ -70,7 +70,7 @@ def second_order_report(
         found = engine_gradients(outputs, point[:number], arguments, point[number:])
         return tuple(gradient for gradient in found if gradient is not None)
 
-    return examine(
+    return build_report(
         title,
         settings,
         everything,

@@ -1,10 +1,11 @@
-"""What can be asked of a check, and what is refused?"""
+"""Settings of a check, with the messages for those that make no sense."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from acg_numpy.checks.numeric.verdicts import Tolerance
+from acg_numpy.text import did_you_mean, joined
 
 METHODS = {
     "central": "central differences",
@@ -15,7 +16,7 @@ METHODS = {
 
 
 class Settings(NamedTuple):
-    """How to check: shared by `check_backward` and `gradcheck`, and said in every report."""
+    """Settings that `check_backward` and `gradcheck` share, and that every report states."""
 
     method: str
     rtol: float
@@ -25,12 +26,12 @@ class Settings(NamedTuple):
 
     @property
     def tolerance(self) -> Tolerance:
-        """What counts as equal."""
+        """The tolerances within which two values are equal."""
         return Tolerance(self.rtol, self.atol, self.step)
 
     @property
     def rng(self) -> np.random.Generator:
-        """A fresh generator, so that two calls with one seed are the same check."""
+        """A new generator, so that two calls with one seed are the same check."""
         return np.random.default_rng(self.seed)
 
     def __str__(self) -> str:
@@ -40,7 +41,7 @@ class Settings(NamedTuple):
 
 
 def read_settings(method: str, rtol: float, atol: float, step: float | None, seed: int) -> Settings:
-    """Refuse what is not there or makes no sense.
+    """Check the settings, and refuse those that are not known or make no sense.
 
     Examples
     --------
@@ -49,14 +50,15 @@ def read_settings(method: str, rtol: float, atol: float, step: float | None, see
     >>> read_settings("forward", rtol=1e-5, atol=0.0, step=None, seed=0)
     Traceback (most recent call last):
     ...
-    ValueError: method='forward' is not there; there is: 'central', 'richardson', 'complex', 'directional'
+    ValueError: method='forward' is not known; expected 'central', 'richardson', 'complex' or 'directional'
     """
     if method not in METHODS:
-        raise ValueError(f"method={method!r} is not there; there is: {', '.join(map(repr, METHODS))}")
-    if not rtol > 0:
-        raise ValueError(f"rtol={rtol} should be positive: no numeric derivative is exact")
-    if not atol >= 0:
-        raise ValueError(f"atol={atol} should be zero or positive")
+        known = joined([repr(name) for name in METHODS], "or")
+        raise ValueError(f"method={method!r} is not known; {did_you_mean(str(method), METHODS, f'expected {known}')}")
+    if not 0 < rtol < np.inf:
+        raise ValueError(f"rtol={rtol} should be positive and finite: no numeric derivative is exact")
+    if not 0 <= atol < np.inf:
+        raise ValueError(f"atol={atol} should be zero or positive, and finite")
     if step is not None and not 0 < step < np.inf:
         raise ValueError(f"step={step} should be positive and finite, or None to choose it for each element")
     return Settings(method, rtol, atol, step, seed)

@@ -1,8 +1,8 @@
-"""What does a forward do, operation by operation, and what happens to a gradient on its way back?
+"""The graph of a forward, operation by operation, and gradients carried back through it.
 
 The forward is plain NumPy, so it runs on Tensors, and what they record is its graph.  A `Graph` keeps it as a list in
 order of time and carries gradients back through it, where the engine's own pass keeps nothing: here every gradient on
-the way is wanted, and any contribution may be put in the place of the right one.
+the way is needed, and any contribution may be replaced by another one.
 
     grads[n]            the gradient of the result of operation n
     edge (n, i)         operation n uses the result m of an earlier one as its argument i, and sends back a contribution
@@ -23,44 +23,47 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from acg_numpy import autograd
 from acg_numpy.autograd import Tensor, tensor
 from acg_numpy.autograd.nodes import next_order
 from acg_numpy.autograd.state import recording
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.shapes import Array
 
-ENGINE = str(Path(__file__).parent.parent / "autograd")  # its lines are nobody's forward
+# A frame is traced or hidden by its file: nothing else distinguishes the lines of a forward from those of NumPy and the
+# engine.  Both are found from their modules, wherever these lie.
+ENGINE = str(Path(autograd.__file__).parent)
 NUMPY = str(Path(np.__file__).parent)
 
 
 class Line(NamedTuple):
-    """A line of somebody's forward."""
+    """Line of a forward."""
 
     file: str
     number: int
 
     @property
     def text(self) -> str:
-        """The source of the line, as far as it can be found, without its comment."""
+        """The source of the line, where it can be found, without its comment."""
         return linecache.getline(self.file, self.number).partition("  #")[0].strip()
 
     def __str__(self) -> str:
         if not self.text:
             return f"line {self.number}"
-        # a cell of a notebook has its source and no file, only a number that means nothing to its reader
+        # a cell of a notebook has its source but no file, only a number that means nothing to its reader
         where = f"{Path(self.file).name}:" if Path(self.file).is_file() else "line "
         return f"{where}{self.number}: {self.text}"
 
 
 class Link(NamedTuple):
-    """An argument that is the result of an operation of the graph."""
+    """Argument that is the result of an operation of the graph."""
 
     place: int
 
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One step of the forward: what it was given, and what came out.
+    """One step of the forward, with its arguments and its result.
 
     Attributes
     ----------
@@ -76,7 +79,7 @@ class Operation:
     line : Line or None
         Where in the forward it was called.
     visit : int
-        The how-manieth line it was to be run; in a loop one line has many visits.
+        The number of lines that had run before; in a loop one line has many visits.
     """
 
     value: Array
@@ -89,17 +92,17 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """The NumPy function, "np.exp" say, or "input"."""
+        """The name of the NumPy function, "np.exp" say, or "input"."""
         return "input" if self.entry is None else self.entry.name
 
     def links(self) -> Iterator[tuple[int, int]]:
-        """(position of the argument, place in the graph) of every argument that gets a gradient."""
+        """Iterate over (position, place in the graph) of every argument that gets a gradient."""
         for position, arg in enumerate(self.args):
             if isinstance(arg, Link):
                 yield position, arg.place
 
     def contribution(self, position: int, g: Array, *, values: Sequence[Any] | None = None, ans: Any = None) -> Array:
-        """What goes back to one argument, for a gradient g of the result; other values may stand for the right ones."""
+        """Compute what goes back to one argument for a gradient g of the result, from its own or from other values."""
         assert self.entry is not None  # an input has no arguments
         rule: Callable[..., Any] = self.entry.rules[position]  # type: ignore[assignment]
         given = self.values if values is None else values
@@ -107,13 +110,13 @@ class Operation:
         return sent
 
     def again(self, values: Sequence[Any]) -> Array:
-        """The result for other arguments."""
+        """Compute the result for other arguments."""
         assert self.entry is not None
         return np.asarray(self.entry.function(*values, **(self.options or {})))
 
 
 class Edge(NamedTuple):
-    """The use of one result by a later operation."""
+    """Use of one result by a later operation."""
 
     operation: int
     position: int
@@ -121,7 +124,7 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """The forward as a list of operations, inputs first.
+    """Forward as a list of operations, inputs first.
 
     Attributes
     ----------
@@ -137,29 +140,29 @@ class Graph:
     outputs: tuple[int | None, ...]
 
     def edges(self) -> Iterator[tuple[Edge, int]]:
-        """Every edge, with the place of the result that is used."""
+        """Iterate over the edges, each with the place of the result that is used."""
         for place, operation in enumerate(self.operations):
             for position, parent in operation.links():
                 yield Edge(place, position), parent
 
     def gradients(self, grad_outs: Sequence[Array], instead: dict[Edge, Any] | None = None) -> list[Array | None]:
-        """The gradient of every result; `instead` has functions of (operation, position, g) for some edges."""
+        """Compute the gradient of every result; `instead` has functions of (operation, position, g) for some edges."""
         grads: list[Array | None] = [None] * len(self.operations)
         for place, grad in zip(self.outputs, grad_outs, strict=True):
             if place is not None:
-                add(grads, place, grad)
+                _add(grads, place, grad)
         self.carry(grads, instead)
         return grads
 
     def pull(self, place: int, gradient: Array, instead: dict[Edge, Any] | None = None) -> list[Array]:
-        """What a gradient of one result comes to at the inputs."""
+        """Carry a gradient of one result back to the inputs."""
         grads: list[Array | None] = [None] * len(self.operations)
         grads[place] = gradient
         self.carry(grads, instead)
         return self.at_inputs(grads)
 
     def carry(self, grads: list[Array | None], instead: dict[Edge, Any] | None = None, *, stop: int = -1) -> None:
-        """Fill in the gradients of everything older than what has one, back to the result at `stop`."""
+        """Fill in the gradients of all results older than those that have one, back to the result at `stop`."""
         with np.errstate(all="ignore"):
             for place in range(len(grads) - 1, stop, -1):
                 g, operation = grads[place], self.operations[place]
@@ -169,10 +172,10 @@ class Graph:
                     changed = instead.get(Edge(place, position)) if instead else None
                     sent = changed(operation, position, g) if changed else operation.contribution(position, g)
                     if sent is not None:
-                        add(grads, parent, sent)
+                        _add(grads, parent, sent)
 
     def at_inputs(self, grads: Sequence[Array | None]) -> list[Array]:
-        """The gradients of the inputs among those of all results, zeros where nothing arrived."""
+        """Select the gradients of the inputs among those of all results, zeros where nothing arrived."""
         found = [grads[place] for place in self.inputs]
         return [
             np.zeros_like(self.operations[place].value) if grad is None else grad
@@ -180,12 +183,12 @@ class Graph:
         ]
 
     def behind(self, place: int) -> set[int]:
-        """Which inputs (by number) a result depends on."""
+        """Return the numbers of the inputs that a result depends on."""
         return self.reached[place]
 
     @property
     def reached(self) -> list[set[int]]:
-        """For each result, the inputs that it depends on."""
+        """The numbers of the inputs that each result depends on."""
         sets: list[set[int]] = []
         for place, operation in enumerate(self.operations):
             own = {self.inputs.index(place)} if place in self.inputs else set()
@@ -193,14 +196,14 @@ class Graph:
         return sets
 
 
-def add(grads: list[Array | None], place: int, sent: Array) -> None:
+def _add(grads: list[Array | None], place: int, sent: Array) -> None:
     """Add one contribution to the gradient of a result."""
     before = grads[place]
     grads[place] = sent if before is None else before + sent
 
 
 def trace(function: Callable[..., Any], values: Sequence[Any], checked: Sequence[bool]) -> Graph:
-    """Run a function on Tensors and take down what it does.
+    """Run a function on Tensors and record what it does.
 
     Parameters
     ----------
@@ -218,20 +221,22 @@ def trace(function: Callable[..., Any], values: Sequence[Any], checked: Sequence
     """
     pairs = list(zip(values, checked, strict=True))
     leaves = [tensor(value, requires_grad=True) if check else value for value, check in pairs]
-    with np.errstate(all="ignore"), recording(True, expand=True), noting_lines() as lines:
+    with np.errstate(all="ignore"), recording(True, expand=True), _line_log() as lines:
         outputs = function(*leaves)
     inputs = [leaf for leaf, check in zip(leaves, checked, strict=True) if check]
-    tensors = sorted(recorded([*inputs, *(o for o in outputs if isinstance(o, Tensor))]), key=lambda t: t._order)
+    tensors = sorted(
+        _recorded_tensors([*inputs, *(o for o in outputs if isinstance(o, Tensor))]), key=lambda t: t._order
+    )
     place = {t._order: number for number, t in enumerate(tensors)}
     return Graph(
-        tuple(taken_down(t, place, lines) for t in tensors),
+        tuple(_as_operation(t, place, lines) for t in tensors),
         tuple(place[t._order] for t in inputs),
         tuple(place.get(o._order) if isinstance(o, Tensor) else None for o in outputs),
     )
 
 
-def recorded(roots: Sequence[Tensor]) -> list[Tensor]:
-    """The given Tensors and all that they were made from, without those that no gradient is carried to."""
+def _recorded_tensors(roots: Sequence[Tensor]) -> list[Tensor]:
+    """Find the given Tensors and all that they were made from, without those that no gradient is carried to."""
     found: dict[int, Tensor] = {}
     stack = list(roots)
     while stack:
@@ -243,59 +248,60 @@ def recorded(roots: Sequence[Tensor]) -> list[Tensor]:
     return list(found.values())
 
 
-def taken_down(t: Tensor, place: dict[int, int], lines: "Lines") -> Operation:
-    """One recorded Tensor as an Operation."""
+def _as_operation(t: Tensor, place: dict[int, int], lines: "_LineLog") -> Operation:
+    """Return a recorded Tensor as an Operation."""
     if t._record is None:
         return Operation(t._data)
     entry, args, options, _ = t._record
     if not isinstance(entry, Primitive):
         raise TypeError(f"{entry.name} is one node with a gradient of its own and cannot be looked into")
-    linked = tuple(Link(place[a._order]) if isinstance(a, Tensor) and a._needs else plain(a) for a in args)
-    values = tuple(plain(a) for a in args)
+    linked = tuple(Link(place[a._order]) if isinstance(a, Tensor) and a._needs else _array_of(a) for a in args)
+    values = tuple(_array_of(a) for a in args)
     return Operation(t._data, entry, linked, values, options, *lines.at(t._order))
 
 
-def plain(value: Any) -> Any:
-    """The array in a Tensor, anything else as it is."""
+def _array_of(value: Any) -> Any:
+    """Return the array in a Tensor, anything else as it is."""
     return value._data if isinstance(value, Tensor) else value
 
 
-class Lines:
-    """Which line was running when?  Time is told by the order in which Tensors are made."""
+class _LineLog:
+    """Log of the lines that ran; the time of each is its place in the order in which Tensors are made."""
 
     def __init__(self) -> None:
         self.times: list[int] = []
         self.lines: list[Line] = []
 
     def note(self, frame: FrameType) -> None:
-        """This line runs from now on."""
+        """Log that the line of a frame runs from now on."""
         self.times.append(next_order())
         self.lines.append(Line(frame.f_code.co_filename, frame.f_lineno))
 
     def at(self, order: int) -> tuple[Line | None, int]:
-        """The line that was running when the Tensor of this order was made, and its number among all that ran."""
+        """Return the line that ran when the Tensor of this order was made, and its number among all that ran."""
         number = bisect.bisect(self.times, order) - 1
         return (self.lines[number] if number >= 0 else None), number
 
 
 @contextmanager
-def noting_lines() -> Iterator[Lines]:
-    """Take down which line of which file is running, in every function outside NumPy and the engine."""
-    lines = Lines()
+def _line_log() -> Iterator[_LineLog]:
+    """Log which line of which file is running, in every function outside NumPy and the engine."""
+    lines = _LineLog()
 
     def on_event(frame: FrameType, event: str, _: Any) -> Any:
         if event == "line":
             lines.note(frame)
         elif event == "return":
             caller = frame.f_back
-            while caller is not None and hidden(caller):  # a pair's forward, or what the garbage collector calls
+            # the caller of a pair's forward is the engine, that of a finaliser the garbage collector
+            while caller is not None and _is_hidden(caller):
                 caller = caller.f_back
             if caller is not None:
                 lines.note(caller)
         return on_event
 
     def on_call(frame: FrameType, event: str, _: Any) -> Any:
-        return None if hidden(frame) else on_event
+        return None if _is_hidden(frame) else on_event
 
     before = sys.gettrace()
     sys.settrace(on_call)
@@ -305,7 +311,7 @@ def noting_lines() -> Iterator[Lines]:
         sys.settrace(before)
 
 
-def hidden(frame: FrameType) -> bool:
-    """Whether a frame is NumPy's, the engine's or this module's own."""
+def _is_hidden(frame: FrameType) -> bool:
+    """Check whether a frame is NumPy's, the engine's or this module's own."""
     file = frame.f_code.co_filename
     return file.startswith((ENGINE, NUMPY, "<")) or file == __file__

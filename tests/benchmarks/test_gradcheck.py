@@ -4,7 +4,7 @@
 
 Every element of every input is moved, in float64, on one thread.  PyTorch compares the whole Jacobian, an output at a
 time; here the outputs are contracted with random gradients first, so that one backward pass does.  What is timed is
-what a user waits for: for a right gradient that includes looking for blind spots and for misconduct, for "comparison"
+what a user waits for: for a right gradient that includes looking for blind spots and for find_side_effects, for "comparison"
 only the numeric derivatives and what is made of them.
 """
 

@@ -5,30 +5,30 @@ import pytest
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.contract.checked_inputs import read_argument
-from acg_numpy.checks.numeric.comparison import Judge, compare, finite_maximum, reconciled
+from acg_numpy.checks.numeric.comparison import Comparator, compare, finite_maximum, reconcile
 from acg_numpy.checks.numeric.differences import (
     LADDER,
     NEIGHBOURS,
     Differences,
-    agreed,
-    at_kinks,
-    beside_kinks,
+    best_agreeing,
+    is_at_kink,
+    is_beside_kink,
     best_step,
-    by_directions,
-    by_elements,
+    direction_slope,
+    element_slope,
     central_difference,
     complex_step,
     direction_steps,
-    noise_near,
-    on_ladder,
-    one_sided,
+    noise_level,
+    ladder_differences,
+    one_sided_differences,
     quotients,
     resolution_of,
     richardson,
     slopes,
 )
-from acg_numpy.checks.numeric.directional import taken_along
-from acg_numpy.checks.numeric.perturbations import Surroundings, same
+from acg_numpy.checks.numeric.directional import directional_derivatives
+from acg_numpy.checks.numeric.perturbations import PerturbedFunction, same
 from acg_numpy.checks.numeric.verdicts import Tolerance, Verdict, allowed, verdicts_on
 
 EPS = 2.0**-52
@@ -113,7 +113,7 @@ def test_several_outputs_add_up_each_with_its_own_resolution():
 
 def square_near(x, weights=1.0):
     x = np.asarray(x, float)
-    return Surroundings(lambda inputs: (inputs[0] ** 2,), [x], (np.full(x.shape, weights),))
+    return PerturbedFunction(lambda inputs: (inputs[0] ** 2,), [x], (np.full(x.shape, weights),))
 
 
 def test_one_sided_differences_start_at_the_point():
@@ -123,7 +123,7 @@ def test_one_sided_differences_start_at_the_point():
     assert np.allclose(slopes(here, 0, lines, zero, steps).derivative, [1.5, 5.75])
     assert np.allclose(slopes(here, 0, lines, steps, steps).derivative, [2.0, 6.0])
     assert np.allclose(slopes(here, 0, lines[1:], steps[:1], steps[1:]).derivative, [6.25])
-    slope = by_elements(here, 0, np.array([1]))
+    slope = element_slope(here, 0, np.array([1]))
     assert np.allclose(slope(np.array([0, 0]), steps, zero).derivative, [6.5, 6.25])
 
 
@@ -138,7 +138,7 @@ def test_an_element_is_told_by_its_index():
 
 def test_along_a_direction_the_quotient_is_of_the_step():
     here = square_near([1.0, 3.0])
-    slope = by_directions(here, 0, np.array([[1.0, 1.0], [2.0, -1.0]]))
+    slope = direction_slope(here, 0, np.array([[1.0, 1.0], [2.0, -1.0]]))
     assert np.allclose(slope(np.array([1, 0]), np.array([0.5, 0.5]), np.array([0.5, 0.0])).derivative, [-2.0, 9.0])
 
 
@@ -152,7 +152,7 @@ def test_a_direction_moves_an_element_about_as_far_as_it_would_move_alone(shape)
 
 def test_directions_move_every_element_by_one_half_to_three_halves():
     argument = read_argument("x", np.linspace(-1, 1, 200))
-    along = taken_along(square_near(argument.value), 0, argument, EPS, np.random.default_rng(0))
+    along = directional_derivatives(square_near(argument.value), 0, argument, EPS, np.random.default_rng(0))
     assert along.directions.shape == (4, 200)
     assert np.all((np.abs(along.directions) >= 0.5) & (np.abs(along.directions) <= 1.5))
     assert abs(np.mean(along.directions)) < 0.2
@@ -164,40 +164,40 @@ def test_directions_move_every_element_by_one_half_to_three_halves():
 
 
 def test_of_a_ladder_the_rung_is_taken_that_its_neighbours_agree_with_best():
-    found = agreed(Differences(np.array([[5.0, 3.0, 2.0, 2.5, 9.0]]), np.array([[9.0, 0.5, 0.25, 0.125, 9.0]])))
+    found = best_agreeing(Differences(np.array([[5.0, 3.0, 2.0, 2.5, 9.0]]), np.array([[9.0, 0.5, 0.25, 0.125, 9.0]])))
     assert np.array_equal(found.derivative, [2.0])
     assert np.array_equal(found.error, [1.25])  # its own 0.25, and the 1 to the farther neighbour
-    quiet = agreed(Differences(np.array([1.0, 1.0, 1.0, 1.0]), np.array([0.0, 0.5, 0.25, 0.0])))
+    quiet = best_agreeing(Differences(np.array([1.0, 1.0, 1.0, 1.0]), np.array([0.0, 0.5, 0.25, 0.0])))
     assert (quiet.derivative, quiet.error) == (1.0, 0.25)
 
 
 def test_noise_near_a_point_counts_less_the_longer_the_step():
     here = square_near([1.0])
-    slope, steps = by_elements(here, 0, np.array([0])), np.array([1e-3])
-    plain, noisy = on_ladder(slope, steps, LADDER), on_ladder(slope, steps, LADDER, np.array([1e-6]))
+    slope, steps = element_slope(here, 0, np.array([0])), np.array([1e-3])
+    plain, noisy = ladder_differences(slope, steps, LADDER), ladder_differences(slope, steps, LADDER, np.array([1e-6]))
     assert noisy.error > plain.error
     assert noisy.error == pytest.approx(1e-6 / (1e-3 * LADDER[-2]), rel=0.05)
-    assert on_ladder(slope, steps, NEIGHBOURS).derivative == pytest.approx(2.0)
+    assert ladder_differences(slope, steps, NEIGHBOURS).derivative == pytest.approx(2.0)
 
 
 def test_noise_is_what_a_parabola_misses():
-    rough = Surroundings(
+    rough = PerturbedFunction(
         lambda inputs: (inputs[0] ** 2 + 1e-4 * np.sign(np.sin(1e9 * inputs[0])),), [np.ones(1)], (np.ones(1),)
     )
-    smooth = noise_near(by_elements(square_near([1.0]), 0, np.array([0])), np.array([1e-2]))
-    noise = noise_near(by_elements(rough, 0, np.array([0])), np.array([1e-2]))
+    smooth = noise_level(element_slope(square_near([1.0]), 0, np.array([0])), np.array([1e-2]))
+    noise = noise_level(element_slope(rough, 0, np.array([0])), np.array([1e-2]))
     assert smooth < 1e-14
     assert 1e-5 < noise < 1e-3
-    endless = Surroundings(lambda inputs: (inputs[0] / 0.0,), [np.ones(1)], (np.ones(1),))
+    endless = PerturbedFunction(lambda inputs: (inputs[0] / 0.0,), [np.ones(1)], (np.ones(1),))
     with np.errstate(divide="ignore", invalid="ignore"):
-        assert noise_near(by_elements(endless, 0, np.array([0])), np.array([1e-2])) in (np.inf, 0.0)
+        assert noise_level(element_slope(endless, 0, np.array([0])), np.array([1e-2])) in (np.inf, 0.0)
 
 
 @pytest.mark.parametrize("side", [-1, 1])
 def test_noise_is_looked_for_as_far_below_a_point_as_above(side):
     """The tiny steps are sixteenths of a step, and reach about four of them to either side."""
-    rough = Surroundings(lambda inputs: (1e-4 * (side * inputs[0] > 3.5),), [np.zeros(1)], (np.ones(1),))
-    assert noise_near(by_elements(rough, 0, np.array([0])), np.array([16.0])) > 1e-6
+    rough = PerturbedFunction(lambda inputs: (1e-4 * (side * inputs[0] > 3.5),), [np.zeros(1)], (np.ones(1),))
+    assert noise_level(element_slope(rough, 0, np.array([0])), np.array([16.0])) > 1e-6
 
 
 def bent_at(place, left, right):
@@ -207,7 +207,7 @@ def bent_at(place, left, right):
         off = inputs[0] - place
         return (np.where(off > 0, right * off, left * off),)
 
-    return by_elements(Surroundings(evaluate, [np.zeros(1)], (np.ones(1),)), 0, np.array([0]))
+    return element_slope(PerturbedFunction(evaluate, [np.zeros(1)], (np.ones(1),)), 0, np.array([0]))
 
 
 STEP = np.array([1e-3])
@@ -216,24 +216,24 @@ STEP = np.array([1e-3])
 @pytest.mark.parametrize(("value", "between"), [(-1.0, True), (0.0, True), (2.0, True), (-1.01, False), (2.01, False)])
 def test_at_a_kink_any_value_between_the_slopes_will_do(value, between):
     for slope in (bent_at(0.0, -1.0, 2.0), bent_at(0.0, 2.0, -1.0)):
-        assert at_kinks(slope, STEP, np.array([value]), one_sided(slope, STEP)) == between
+        assert is_at_kink(slope, STEP, np.array([value]), one_sided_differences(slope, STEP)) == between
 
 
 @pytest.mark.parametrize("place", [-1e-4, 1e-4])
 def test_beside_a_kink_the_slope_on_this_side_will_do(place):
     slope, here = bent_at(place, -1.0, 2.0), 2.0 if place < 0 else -1.0
-    sides = one_sided(slope, STEP)
+    sides = one_sided_differences(slope, STEP)
     for value in (here, 0.0, 1.0 - here):
-        assert beside_kinks(slope, STEP, np.array([value]), sides) == (value == here)
-        assert not at_kinks(slope, STEP, np.array([value]), sides)
+        assert is_beside_kink(slope, STEP, np.array([value]), sides) == (value == here)
+        assert not is_at_kink(slope, STEP, np.array([value]), sides)
 
 
 def test_where_nothing_bends_there_is_no_kink():
-    smooth, bent = by_elements(square_near([1.0]), 0, np.array([0])), bent_at(0.5, -1.0, 2.0)
+    smooth, bent = element_slope(square_near([1.0]), 0, np.array([0])), bent_at(0.5, -1.0, 2.0)
     for value in (2.0, 1.0, 3.0):
-        assert not at_kinks(smooth, STEP, np.array([value]), one_sided(smooth, STEP))
-        assert not beside_kinks(smooth, STEP, np.array([value]), one_sided(smooth, STEP))
-    assert not beside_kinks(bent, STEP, np.array([-1.0]), one_sided(bent, STEP))
+        assert not is_at_kink(smooth, STEP, np.array([value]), one_sided_differences(smooth, STEP))
+        assert not is_beside_kink(smooth, STEP, np.array([value]), one_sided_differences(smooth, STEP))
+    assert not is_beside_kink(bent, STEP, np.array([-1.0]), one_sided_differences(bent, STEP))
 
 
 def test_of_many_lines_those_beside_a_kink_are_found_and_they_alone_are_tried_closer():
@@ -243,14 +243,14 @@ def test_of_many_lines_those_beside_a_kink_are_found_and_they_alone_are_tried_cl
         off = inputs[0] - places
         return (np.where(off > 0, 2.0 * off, -off),)
 
-    slope = by_elements(Surroundings(evaluate, [np.zeros(5)], (np.ones(5),)), 0, np.arange(5))
+    slope = element_slope(PerturbedFunction(evaluate, [np.zeros(5)], (np.ones(5),)), 0, np.arange(5))
 
     def watched(lines, ups, downs):
         np.minimum.at(closest, lines, np.maximum(ups, downs))
         return slope(lines, ups, downs)
 
     steps = np.repeat(STEP, 5)
-    found = beside_kinks(watched, steps, np.array([-1.0, -1.0, 2.0, 2.0, 0.0]), one_sided(watched, steps))
+    found = is_beside_kink(watched, steps, np.array([-1.0, -1.0, 2.0, 2.0, 0.0]), one_sided_differences(watched, steps))
     assert np.array_equal(found, [False, True, False, True, False])
     assert np.array_equal(closest < steps / 100, found)
 
@@ -260,7 +260,7 @@ def test_of_two_derivatives_the_better_known_counts_unless_they_contradict():
         return Differences(np.array([d]), np.array([e]))
 
     def both(first, second, measured):
-        found = reconciled(one(*first), one(*second), np.array([measured]))
+        found = reconcile(one(*first), one(*second), np.array([measured]))
         return float(found.derivative[0]), float(found.error[0])
 
     assert both((1.0, 0.1), (1.5, 0.2), True) == (1.0, 0.1)
@@ -280,7 +280,7 @@ def test_the_largest_is_finite_and_taken_without_its_sign():
 def judge(x, *, step=None, method="central", outputs=(1.0,), weights=(1.0,)):
     arguments = [read_argument("x", np.asarray(x, float))]
     pair = tuple(np.array(y) for y in outputs), tuple(np.array(g) for g in weights)
-    return Judge(lambda inputs: (inputs[0],), None, arguments, *pair, Tolerance(1e-5, 0.0, step), method)
+    return Comparator(lambda inputs: (inputs[0],), None, arguments, *pair, Tolerance(1e-5, 0.0, step), method)
 
 
 def test_steps_are_those_asked_for_or_the_best():
@@ -293,7 +293,7 @@ def waves(step=None):
     """sin(1000 x), for which the best step of a slow function is far too long."""
     arguments = [read_argument("x", np.array([[0.0, 0.4], [1.0, -2.0]]))]
     ones = (np.ones((2, 2)),)
-    return Judge(
+    return Comparator(
         lambda inputs: (np.sin(1000 * inputs[0]),), None, arguments, ones, ones, Tolerance(1e-5, 0.0, step), "central"
     )
 
@@ -361,10 +361,10 @@ def test_outputs_are_the_same_but_for_rounding():
 
 def test_a_move_of_one_element_leaves_the_others():
     here = square_near([[1.0, 2.0], [3.0, 4.0]])
-    (found,) = here.one_by_one(0, np.array([0, 3]), np.array([1.0, -4.0]))
+    (found,) = here.evaluate_one_by_one(0, np.array([0, 3]), np.array([1.0, -4.0]))
     assert np.array_equal(found, [[[4, 4], [9, 16]], [[1, 4], [9, 0]]])
-    assert here.moved(0, np.zeros(0, int), np.zeros(0))[0].shape == (0, 2, 2)
-    (many,) = here.moved(0, np.resize(np.arange(4), 9), np.full(9, 0.5))
+    assert here.evaluate_shifted(0, np.zeros(0, int), np.zeros(0))[0].shape == (0, 2, 2)
+    (many,) = here.evaluate_shifted(0, np.resize(np.arange(4), 9), np.full(9, 0.5))
     assert many.shape == (9, 2, 2)
     assert many[8, 0, 0] == 2.25
     assert here.layouts == {0: ()}
@@ -377,7 +377,7 @@ def test_extrapolation_starts_at_the_step_that_is_given():
         seen.append(float(inputs[0][0]))
         return (inputs[0] ** 2,)
 
-    found = richardson(Surroundings(evaluate, [np.ones(1)], (np.ones(1),)), 0, np.array([0]), EPS, 0.5)
+    found = richardson(PerturbedFunction(evaluate, [np.ones(1)], (np.ones(1),)), 0, np.array([0]), EPS, 0.5)
     assert found.derivative == pytest.approx(2.0, rel=1e-13)
     assert max(seen) == 1.5
     assert {1.25, 1.125} <= set(seen)
@@ -393,7 +393,7 @@ def test_extrapolation_starts_where_what_it_leaves_of_truncation_is_as_large_as_
             seen.append(abs(float(inputs[0][0]) - x))
             return (inputs[0] ** 2,)
 
-        richardson(Surroundings(evaluate, [np.array([x])], (np.ones(1),)), 0, np.array([0]), eps)
+        richardson(PerturbedFunction(evaluate, [np.array([x])], (np.ones(1),)), 0, np.array([0]), eps)
         return max(seen)
 
     assert longest(0.0, EPS) == 2.0**-6
@@ -405,7 +405,7 @@ def test_extrapolation_starts_where_what_it_leaves_of_truncation_is_as_large_as_
 def test_extrapolation_over_whole_waves_is_no_better_known_than_it_is_far_from_a_short_step():
     """At steps of whole waves there and back is level, at each of them: they agree, and all are wrong."""
     slope = 2.0**12 * np.pi
-    here = Surroundings(lambda inputs: (np.sin(slope * inputs[0]),), [np.zeros(1)], (np.ones(1),))
+    here = PerturbedFunction(lambda inputs: (np.sin(slope * inputs[0]),), [np.zeros(1)], (np.ones(1),))
     found = richardson(here, 0, np.array([0]), EPS)
     assert abs(found.derivative) < 1e-9 * slope
     assert found.error == pytest.approx(slope, rel=1e-2)
@@ -417,7 +417,7 @@ def test_a_function_without_use_for_complex_numbers_has_no_complex_step():
         lambda inputs: (np.concatenate([inputs[0], inputs[0]]),),
         lambda inputs: (inputs[0].astype(float, casting="safe"),),
     ):
-        assert complex_step(Surroundings(evaluate, [np.ones(1)], (np.ones(1),)), 0, np.array([0])) is None
+        assert complex_step(PerturbedFunction(evaluate, [np.ones(1)], (np.ones(1),)), 0, np.array([0])) is None
 
 
 def test_an_undecided_element_is_no_failure_and_a_step_too_long_is_named():

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from acg_numpy import passes
 from acg_numpy.checks import check_backward, gradcheck
-from acg_numpy.checks.numeric.differences import LADDER, Differences, agreed, complex_step, directional, richardson
-from acg_numpy.checks.numeric.perturbations import Surroundings
+from acg_numpy.checks.numeric.differences import LADDER, Differences, best_agreeing, complex_step, directional, richardson
+from acg_numpy.checks.numeric.perturbations import PerturbedFunction
 from acg_numpy.checks.settings import METHODS
 
 EPS = 2.0**-52
@@ -86,7 +86,7 @@ def test_extrapolation_knows_its_error(name, x):
     function, derivative = FUNCTIONS[name]
     if name == "magnitude" and abs(x) < 1:
         return
-    here = Surroundings(lambda inputs: (function(inputs[0]),), [np.array([x])], (np.ones(1),))
+    here = PerturbedFunction(lambda inputs: (function(inputs[0]),), [np.array([x])], (np.ones(1),))
     found = richardson(here, 0, np.array([0]), EPS)
     scale = abs(derivative(x)) + abs(function(x)) + 1
     assert abs(found.derivative[0] - derivative(x)) <= 10 * found.error[0] + 1e-13 * scale
@@ -94,13 +94,13 @@ def test_extrapolation_knows_its_error(name, x):
 
 def test_extrapolation_is_far_better_than_a_central_difference():
     x = np.linspace(-1, 1, 9)
-    here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [x], (np.ones(9),))
+    here = PerturbedFunction(lambda inputs: (np.exp(inputs[0]),), [x], (np.ones(9),))
     assert np.all(np.abs(richardson(here, 0, np.arange(9), EPS).derivative - np.exp(x)) < 1e-12 * np.exp(x))
 
 
 def test_a_complex_step_is_exact():
     x = np.linspace(-2, 2, 9)
-    here = Surroundings(lambda inputs: (np.sin(inputs[0]) * np.exp(inputs[0]),), [x], (np.ones(9),))
+    here = PerturbedFunction(lambda inputs: (np.sin(inputs[0]) * np.exp(inputs[0]),), [x], (np.ones(9),))
     exact = (np.sin(x) + np.cos(x)) * np.exp(x)
     np.testing.assert_allclose(complex_step(here, 0, np.arange(9)).derivative, exact, rtol=1e-14)
 
@@ -158,7 +158,7 @@ def test_one_wrong_element_shows_in_random_directions():
 
 
 def test_directions_are_those_asked_for():
-    here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.zeros(3)], (np.arange(3.0),))
+    here = PerturbedFunction(lambda inputs: (np.exp(inputs[0]),), [np.zeros(3)], (np.arange(3.0),))
     v = np.eye(3)
     np.testing.assert_allclose(directional(here, 0, v, EPS, LADDER).derivative, [0, 1, 2], atol=1e-8)
 
@@ -229,9 +229,9 @@ WITH_AN_AXIS = {
 def test_a_function_that_does_something_else_with_a_leading_axis_is_called_once_an_element(name):
     forward, backward = WITH_AN_AXIS[name]
     x = np.random.default_rng(1).normal(size=(4, 5))
-    here = Surroundings(lambda inputs: (forward(inputs[0])[0],), [x], (np.ones(np.shape(forward(x)[0])),))
+    here = PerturbedFunction(lambda inputs: (forward(inputs[0])[0],), [x], (np.ones(np.shape(forward(x)[0])),))
     flats, shifts = np.arange(20), np.full(20, 0.1)
-    (many,), (single,) = here.moved(0, flats, shifts), here.one_by_one(0, flats, shifts)
+    (many,), (single,) = here.evaluate_shifted(0, flats, shifts), here.evaluate_one_by_one(0, flats, shifts)
     np.testing.assert_allclose(many, single, rtol=1e-12)
     if backward is not None:
         assert check_backward(forward, backward, x).passed
@@ -242,11 +242,11 @@ def test_many_calls_in_one_are_the_calls_one_by_one(seed, queries, keys, width):
     rng = np.random.default_rng(seed)
     inputs = [rng.normal(size=(queries, width)), rng.normal(size=(keys, width)), rng.normal(size=(keys, 3))]
     grad_outs = (np.ones((queries, 3)),)
-    here = Surroundings(lambda point: (passes.scaled_dot_product_forward(*point)[0],), inputs, grad_outs)
+    here = PerturbedFunction(lambda point: (passes.scaled_dot_product_forward(*point)[0],), inputs, grad_outs)
     for which, x in enumerate(inputs):
         flats = np.resize(np.arange(x.size), 12)
         shifts = rng.normal(size=12)
-        (many,), (single,) = here.moved(which, flats, shifts), here.one_by_one(which, flats, shifts)
+        (many,), (single,) = here.evaluate_shifted(which, flats, shifts), here.evaluate_one_by_one(which, flats, shifts)
         np.testing.assert_allclose(many, single, rtol=1e-10, atol=1e-12)
         assert here.layouts[which] is not None
 
@@ -312,12 +312,12 @@ def test_what_complex_steps_alone_resolve_can_be_wrong(factor):
 
 def test_derivatives_too_far_apart_for_their_distance_to_be_written_do_not_agree_and_do_no_harm():
     """1e308 and -1e308 are numbers, and their difference is none: warnings are errors here."""
-    found = agreed(Differences(np.array([1e308, -1e308, 2.0, 2.0, 2.0]), np.zeros(5)))
+    found = best_agreeing(Differences(np.array([1e308, -1e308, 2.0, 2.0, 2.0]), np.zeros(5)))
     assert (found.derivative, found.error) == (2.0, 0.0)
 
 
 def test_what_nothing_finite_is_known_of_is_never_agreed():
-    found = agreed(Differences(np.full((2, 5), np.nan), np.zeros((2, 5))))
+    found = best_agreeing(Differences(np.full((2, 5), np.nan), np.zeros((2, 5))))
     assert np.all(found.error == np.inf)
 
 

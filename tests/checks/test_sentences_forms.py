@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.contract.side_effects import drifting
+from acg_numpy.checks.contract.side_effects import classify_drift
 
 X = 2 * np.random.default_rng(0).normal(size=(3, 5))
 
@@ -131,5 +131,5 @@ def test_a_target_that_ids_point_at_is_missed_along_either_axis(axis):
 
 def test_of_single_numbers_a_swing_is_told_from_chance():
     one, other = [np.array([1.0])], [np.array([3.0])]
-    assert drifting("backward", [one, other, one, other]).mistake == "carries-over"
-    assert drifting("backward", [one, other, one, [np.array([7.0])]]).mistake == "random-backward"
+    assert classify_drift("backward", [one, other, one, other]).mistake == "carries-over"
+    assert classify_drift("backward", [one, other, one, [np.array([7.0])]]).mistake == "random-backward"

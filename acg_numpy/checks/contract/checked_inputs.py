@@ -1,4 +1,4 @@
-"""Which inputs are checked, which are held fixed, and what are they called?"""
+"""Inputs of a check: which are checked and which are held fixed, their names, and the error where one is unusable."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -8,18 +8,36 @@ import numpy as np
 
 from acg_numpy.autograd import Tensor
 from acg_numpy.shapes import Array
+from acg_numpy.text import counted
 
 Outputs: TypeAlias = tuple[Array, ...]
 Evaluate: TypeAlias = Callable[[Sequence[Any]], Outputs]
 
 
+class ContractError(Exception):
+    """Inputs, or what a function returned, with which a check cannot work.
+
+    The message is about the function as its author wrote it, so that whoever runs the check for the author can pass it
+    on.  Each such error is also a TypeError or a ValueError.
+    """
+
+
+class ContractTypeError(ContractError, TypeError):
+    """Contract error on the type of a value."""
+
+
+class ContractValueError(ContractError, ValueError):
+    """Contract error on a value of the right type."""
+
+
 class Argument(NamedTuple):
-    """One input: a float64 copy to be moved about, or a value held fixed."""
+    """Input of a check: a float64 copy to be shifted, or a value held fixed."""
 
     name: str
     value: Any
     shape: tuple[int, ...]
-    held: str | None  # why it is held fixed; None: it is checked
+    held: str | None
+    """Why it is held fixed; None where it is checked."""
 
     @property
     def checked(self) -> bool:
@@ -28,33 +46,49 @@ class Argument(NamedTuple):
 
 
 def read_argument(name: str, value: Any) -> Argument:
-    """Sort one input: floating ones are checked, in float64; integers, booleans and None are held fixed."""
+    """Read one input: floating ones are checked, in float64; integers, booleans and None are held fixed."""
     if isinstance(value, Tensor):
         value = value.numpy()
     if value is None:
         return Argument(name, None, (), "None")
-    array = np.asarray(value)
+    array = read_array(value, f"input {name!r}")
     if np.issubdtype(array.dtype, np.floating):
         return Argument(name, np.array(array, dtype=np.float64), array.shape, None)
     if np.issubdtype(array.dtype, np.integer) or array.dtype == bool:
         kept = value if np.isscalar(value) else array.copy()
         return Argument(name, kept, array.shape, str(array.dtype))
-    raise TypeError(
+    raise ContractTypeError(
         f"input {name!r} has dtype {array.dtype}; floating inputs are checked, integers, booleans and None are held "
         "fixed. Bind anything else beforehand: functools.partial(forward, option=...)"
     )
 
 
+def read_array(value: Any, what: str) -> Array:
+    """Read a value as an array.
+
+    Examples
+    --------
+    >>> read_array([[1.0, 2.0], [3.0]], "the output")
+    Traceback (most recent call last):
+    ...
+    acg_numpy.checks.contract.checked_inputs.ContractValueError: the output is a list that makes no array
+    """
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # rows of different lengths
+        raise ContractValueError(f"{what} is a {type(value).__name__} that makes no array") from error
+
+
 def read_arguments(
     function: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str] | None
 ) -> tuple[Argument, ...]:
-    """Name the inputs and sort them into those checked and those held fixed.
+    """Name the inputs and find which are checked and which are held fixed.
 
     Raises
     ------
-    TypeError
+    ContractTypeError
         For an input that is neither numeric nor None.
-    ValueError
+    ContractValueError
         Where `names` does not fit the inputs, or no input is floating.
 
     Examples
@@ -66,16 +100,20 @@ def read_arguments(
     if names is None:
         names = names_from_signature(function, len(inputs))
     elif len(names) != len(inputs) or len(set(names)) != len(names):
-        raise ValueError(f"names={list(names)} should hold one name of its own for each of the {len(inputs)} inputs")
+        raise ContractValueError(
+            f"names={list(names)} should hold a different name for each of the {counted(len(inputs), 'input')}"
+        )
     arguments = tuple(map(read_argument, names, inputs))
     if not any(argument.checked for argument in arguments):
         given = ", ".join(f"{argument.name}: {argument.held}" for argument in arguments) or "no inputs at all"
-        raise ValueError(f"no input is floating ({given}), so there is no gradient to check; pass 1.0 and not 1")
+        raise ContractValueError(
+            f"no input is floating ({given}), so there is no gradient to check; pass 1.0 and not 1"
+        )
     return arguments
 
 
 def names_from_signature(function: Callable[..., Any], count: int) -> list[str]:
-    """The names of a function's first `count` positional parameters.
+    """Return the names of a function's first `count` positional parameters.
 
     Examples
     --------
@@ -84,7 +122,7 @@ def names_from_signature(function: Callable[..., Any], count: int) -> list[str]:
     """
     try:
         parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # a builtin that does not tell
+    except (TypeError, ValueError):  # a builtin without a signature
         parameters = []
     names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][:count]
     rest = range(count - len(names))
@@ -95,7 +133,7 @@ def names_from_signature(function: Callable[..., Any], count: int) -> list[str]:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """What a function is called, also where it is a partial or an object.
+    """Return the name of a function, also of a partial or of an object that can be called.
 
     Examples
     --------
@@ -107,6 +145,6 @@ def name_of(function: Callable[..., Any]) -> str:
     return str(getattr(inner, "__name__", type(inner).__name__))
 
 
-def copied(values: Sequence[Any]) -> list[Any]:
-    """Copies of the arrays among the values, so that nothing that a function does to them is felt outside."""
+def copy_arrays(values: Sequence[Any]) -> list[Any]:
+    """Copy the arrays among the values, so that a function that changes them changes nothing outside."""
     return [value.copy() if isinstance(value, np.ndarray) else value for value in values]

@@ -1,11 +1,11 @@
-"""Did the forward and the backward return what they promise, in form?
+"""What the forward and the backward returned, read and checked for its form.
 
     out, cache = forward(*inputs)             out: one array or a tuple of them
     grads      = backward(grad_out, cache)    one entry an input, None for those that are not floating
 
 Trailing Nones may be left out, or stand for optional inputs that were not given, and one array stands for a tuple of
-one.  What the forward returns is raised about, as without it nothing can be said; what the backward returns is the
-subject of the check, so its faults of form go into the report.
+one.  A fault in what the forward returns is raised, because without it nothing can be checked; what the backward
+returns is the subject of the check, so its faults of form go into the report.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.contract.checked_inputs import Argument, Outputs
+from acg_numpy.checks.contract.checked_inputs import (
+    Argument,
+    ContractError,
+    ContractTypeError,
+    ContractValueError,
+    Outputs,
+    read_array,
+)
 from acg_numpy.shapes import Array
+from acg_numpy.text import counted
 
 
-class Split(NamedTuple):
-    """What a function returned: its arrays, and whether it was a single one."""
+class FunctionOutputs(NamedTuple):
+    """Outputs of a function: its arrays, and whether it returned a single one."""
 
     arrays: tuple[Array, ...]
     single: bool
@@ -26,81 +34,99 @@ class Split(NamedTuple):
     @property
     def floating(self) -> Outputs:
         """The outputs that have a derivative."""
-        return tuple(self.floats_of(self.arrays))
+        return tuple(self.select_floating(self.arrays))
 
-    def floats_of(self, values: Sequence[Any]) -> list[Any]:
-        """Of one value for each output, those that stand for floating ones."""
+    def select_floating(self, values: Sequence[Any]) -> list[Any]:
+        """Return, of one value for each output, those of the floating outputs."""
         return [value for value, array in zip(values, self.arrays, strict=True) if is_floating(array)]
 
-    def among(self, grad_outs: Sequence[Any]) -> list[Any]:
-        """The gradients of the floating outputs in their places, None in the others."""
+    def place_gradients(self, grad_outs: Sequence[Any]) -> list[Any]:
+        """Return the gradients of the floating outputs in their places, None in the others."""
         given = iter(grad_outs)
         return [next(given) if is_floating(array) else None for array in self.arrays]
 
-    def like(self, values: Sequence[Any]) -> Any:
-        """One value for each output, in the form that the outputs came in."""
+    def as_returned(self, values: Sequence[Any]) -> Any:
+        """Return one value for each output, in the form that the outputs came in."""
         return values[0] if self.single else tuple(values)
 
 
 def is_floating(array: Array) -> bool:
-    """Whether a derivative by or of this array makes sense."""
+    """Check whether a derivative by or of this array makes sense."""
     return np.issubdtype(array.dtype, np.floating)
 
 
 def read_pair(returned: Any) -> tuple[Any, Any]:
-    """Take `out, cache` apart, or say why it cannot be done."""
+    """Unpack `out, cache`.
+
+    Raises
+    ------
+    ContractTypeError
+        Where that is not what was returned.
+    """
     if isinstance(returned, tuple) and len(returned) == 2:
         return returned[0], returned[1]
     was = f"a tuple of {len(returned)}" if isinstance(returned, tuple) else type(returned).__name__
-    raise TypeError(f"forward should return (out, cache), two things; it returned {was}")
+    raise ContractTypeError(f"forward should return (out, cache), two things; it returned {was}")
 
 
-def read_outputs(out: Any) -> Split:
-    """Look at what came out: one array or a tuple of them, none of it complex, some of it floating."""
+def read_outputs(out: Any) -> FunctionOutputs:
+    """Read what came out: one array or a tuple of them, none of it complex, some of it floating.
+
+    Raises
+    ------
+    ContractTypeError, ContractValueError
+        Where it is something else.
+    """
     single = not isinstance(out, (tuple, list))
-    arrays = tuple(np.asarray(array) for array in ([out] if single else out))
-    split = Split(arrays, single)
+    arrays = tuple(read_array(array, "the output") for array in ([out] if single else out))
+    result = FunctionOutputs(arrays, single)
     kinds = ", ".join(str(array.dtype) for array in arrays) or "nothing"
     if any(array.dtype.kind not in "fiub" for array in arrays):
-        raise TypeError(f"the output should be a real array or a tuple of real arrays; it holds {kinds}")
-    if not split.floating:
-        raise ValueError(f"the output is not floating ({kinds}), so it has no derivative")
-    return split
+        raise ContractTypeError(f"the output should be a real array or a tuple of real arrays; it holds {kinds}")
+    if not result.floating:
+        raise ContractValueError(f"the output is not floating ({kinds}), so it has no derivative")
+    return result
 
 
-def refuse_nan(split: Split) -> None:
-    """Say where the output is NaN: a derivative there means nothing."""
-    for number, array in enumerate(split.arrays):
+def refuse_nan(result: FunctionOutputs) -> None:
+    """Refuse an output that holds NaN, because a derivative there means nothing.
+
+    Raises
+    ------
+    ContractValueError
+        With the first place that is NaN.
+    """
+    for number, array in enumerate(result.arrays):
         if np.any(np.isnan(array)):
             where = tuple(int(i) for i in np.argwhere(np.isnan(array))[0])
-            raise ValueError(
-                f"the output{'' if split.single else f' {number}'} is NaN at {where}, "
+            raise ContractValueError(
+                f"the output{'' if result.single else f' {number}'} is NaN at {where}, "
                 "so nothing can be compared here; check at inputs for which it is finite"
             )
 
 
-def random_grad_outs(split: Split, rng: np.random.Generator) -> Outputs:
-    """A gradient for each floating output.
+def random_grad_outs(result: FunctionOutputs, rng: np.random.Generator) -> Outputs:
+    """Draw a gradient for each floating output.
 
     Random and never constant: all rows of a softmax sum to 1, so a constant gradient does nothing behind it and would
     call every backward right.  Sizes lie between 1/2 and 3/2, as an entry close to zero would look at nothing.
     """
-    return tuple(random_like(output, rng) for output in split.floating)
+    return tuple(random_like(output, rng) for output in result.floating)
 
 
 def random_like(output: Array, rng: np.random.Generator) -> Array:
-    """One such gradient, in the output's shape and dtype."""
+    """Draw one such gradient, in the output's shape and dtype."""
     signs = rng.choice([-1.0, 1.0], size=output.shape)
     return np.asarray(signs * rng.uniform(0.5, 1.5, size=output.shape), dtype=output.dtype)
 
 
 def entries_of(returned: Any) -> list[Any]:
-    """What a backward returned, as a list; one array stands for a tuple of one."""
+    """Return what a backward returned as a list; one array stands for a tuple of one."""
     return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
 
-def not_gradients(returned: Any) -> str | None:
-    """A sentence where what a backward returned is no gradients at all: nothing, or a dict."""
+def return_fault(returned: Any) -> str | None:
+    """Describe what a backward returned where it is no gradients at all: None, or a dict."""
     if returned is None:
         return "backward returned None; is its return statement missing?"
     if isinstance(returned, (dict, set, str)):
@@ -110,16 +136,16 @@ def not_gradients(returned: Any) -> str | None:
 
 
 def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[Array | str | None], str | None]:
-    """Sort what the backward returned by argument.
+    """Read what the backward returned, one entry for each argument.
 
     Returns
     -------
     gradients : list, one entry an argument
         The gradient as a float64 array, or a sentence on what is wrong with its form, or None for arguments held fixed.
     fault : str or None
-        What is wrong with the count, in which case no gradient can be told from another and all are held back.
+        What is wrong with their number; then it is not known which gradient is whose, and none is compared.
     """
-    nothing = not_gradients(returned)
+    nothing = return_fault(returned)
     if nothing is not None:
         return [None] * len(arguments), nothing
     entries = entries_of(returned)
@@ -130,8 +156,8 @@ def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[A
     if not needed <= len(entries) <= len(arguments):
         wanted = f"{len(arguments)}" if needed == len(arguments) else f"{needed} to {len(arguments)}"
         fault = (
-            f"backward returned {len(entries)} gradient{'s' * (len(entries) != 1)} for {len(arguments)} "
-            f"input{'s' * (len(arguments) != 1)} ({names}); expected {wanted}: one for each input in order, "
+            f"backward returned {counted(len(entries), 'gradient')} for {counted(len(arguments), 'input')} ({names}); "
+            f"expected {wanted}: one for each input in order, "
             "None for integers and booleans, of which trailing ones may be left out"
         )
         return [None] * len(arguments), fault
@@ -140,15 +166,18 @@ def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[A
 
 
 def read_gradient(entry: Any, argument: Argument) -> Array | str | None:
-    """One gradient as a float64 array of the argument's shape, or what is wrong with it."""
+    """Read one gradient as a float64 array of the argument's shape, or describe what is wrong with it."""
     name, shape = argument.name, argument.shape
     if argument.held is not None:
         if entry is None:
             return None
-        return f"{name} is held fixed ({argument.held}) and has no gradient: expected None, got {describe(entry)}"
+        return f"{name} is held fixed ({argument.held}) and has no gradient: expected None, got {_summary(entry)}"
     if entry is None:
         return f"the gradient of {name} is None, but {name} is floating: expected an array of shape {shape}"
-    array = np.asarray(entry)
+    try:
+        array = read_array(entry, f"the gradient of {name}")
+    except ContractError as error:
+        return f"{error}: expected one of shape {shape}"
     if array.shape != shape:
         hint = shape_hint(array.shape, shape)
         return f"the gradient of {name} has shape {array.shape}: expected {shape}, that of {name}{hint}"
@@ -158,7 +187,7 @@ def read_gradient(entry: Any, argument: Argument) -> Array | str | None:
 
 
 def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """The likely mend for a gradient of the wrong shape, in words, or nothing."""
+    """Return the likely fix for a gradient of the wrong shape, or an empty text."""
     if sorted(got) == sorted(expected):
         return "; are two axes exchanged?"
     try:
@@ -168,8 +197,7 @@ def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     return "; sum over the axes along which it was broadcast" if broadcast else ""
 
 
-def describe(entry: Any) -> str:
-    """An array by shape and dtype, anything else by its type."""
+def _summary(entry: Any) -> str:
     if isinstance(entry, np.ndarray):
         return f"an array of shape {entry.shape} and dtype {entry.dtype}"
     return f"{type(entry).__name__}"

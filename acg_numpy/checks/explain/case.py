@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.contract.checked_inputs import Argument, copied
+from acg_numpy.checks.contract.checked_inputs import Argument, copy_arrays
 from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.checks.tracing import Graph, Line, trace
 from acg_numpy.shapes import Array
@@ -171,7 +171,7 @@ def make_case(
 
     def replay(changed: dict[str, Any]) -> Graph:
         given = [changed.get(argument.name, argument.value) for argument in arguments]
-        return trace(outputs, copied(given), [argument.checked for argument in arguments])
+        return trace(outputs, copy_arrays(given), [argument.checked for argument in arguments])
 
     graph, grads = None, []
     try:

@@ -1,1 +1,1 @@
-"""A learner's own file: its functions, its inputs by description, and its errors told at their line."""
+"""A learner's own file: its functions, its inputs by description, and its errors with their lines."""

@@ -1,21 +1,26 @@
-"""Where did somebody's code break, on what, and what is likely to mend it?"""
+"""Errors of a learner's code: where it broke, on which values, and the likely fix.
+
+Which line broke is found by the file of the frames that an exception passed: any exception may come from a learner's
+code, so no type could tell.  What is wrong by our own contract has a type of its own, `ContractError`.
+"""
 
 import builtins
-import difflib
 import inspect
 import linecache
 import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
+from acg_numpy.text import did_you_mean, joined
+
 
 class Place(NamedTuple):
-    """A line of a file, as far as it is known."""
+    """Place in a file, with its line where that is known."""
 
     file: Path
     line: int | None = None
@@ -23,7 +28,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, function: Callable[..., Any], file: Path) -> "Place":
-        """Where a function is defined, if that can be told."""
+        """Return where a function is defined, as far as that is known."""
         code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
         if code is None or Path(code.co_filename) != file:
             return cls(file)
@@ -31,7 +36,7 @@ class Place(NamedTuple):
 
     @classmethod
     def at(cls, file: Path, line: int) -> "Place":
-        """A line of a file, with its source."""
+        """Return the place of a line, with its source."""
         return cls(file, line, linecache.getline(str(file), line).strip())
 
     def __str__(self) -> str:
@@ -39,28 +44,28 @@ class Place(NamedTuple):
 
 
 class LearnerError(Exception):
-    """What is wrong with somebody's code: what, where, and the likely mend.
+    """Error in a learner's code: what is wrong, where, and the likely fix.
 
     Attributes
     ----------
     what : str
     place : Place
-    mend : str
-        Empty where nobody knows.
+    fix : str
+        Empty where none is known.
     """
 
-    def __init__(self, what: str, place: Place, mend: str = "") -> None:
-        super().__init__(what, place, mend)
-        self.what, self.place, self.mend = what, place, mend
+    def __init__(self, what: str, place: Place, fix: str = "") -> None:
+        super().__init__(what, place, fix)
+        self.what, self.place, self.fix = what, place, fix
 
     def __str__(self) -> str:
         source = [f"    {self.place.source}"] if self.place.source else []
-        mend = [f"Mend: {self.mend}"] if self.mend else []
-        return "\n".join([f"{self.place}: {self.what}", *source, *mend])
+        fix = [f"Fix: {self.fix}"] if self.fix else []
+        return "\n".join([f"{self.place}: {self.what}", *source, *fix])
 
 
-def broken(error: BaseException, file: Path, during: str = "") -> LearnerError | None:
-    """Tell an exception by the innermost line of the learner's own code that it passed; None where it passed none.
+def error_at_line(error: BaseException, file: Path, during: str = "") -> LearnerError | None:
+    """Describe an exception by the innermost line of the learner's own code that it passed; None where it passed none.
 
     Parameters
     ----------
@@ -74,7 +79,7 @@ def broken(error: BaseException, file: Path, during: str = "") -> LearnerError |
     frames = [
         (frame, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if in_a_file(frame.f_code.co_filename) and Path(frame.f_code.co_filename).resolve().parent == folder
+        if _is_file_name(frame.f_code.co_filename) and Path(frame.f_code.co_filename).resolve().parent == folder
     ]
     if not frames:
         return None
@@ -85,90 +90,76 @@ def broken(error: BaseException, file: Path, during: str = "") -> LearnerError |
     if isinstance(error, SystemExit):
         message = "the file ends the program (sys.exit)"
         return LearnerError(message, place, 'put what only the program needs under if __name__ == "__main__":')
-    if isinstance(error, SyntaxError) and in_a_file(error.filename):  # in a module that the learner's file imports
-        return of_syntax(error, Path(error.filename))
-    text = message_of(error) or "no message"
+    if isinstance(error, SyntaxError) and _is_file_name(error.filename):  # in a module that the learner's file imports
+        return syntax_error(error, Path(error.filename))
+    text = _message_of(error) or "no message"
     what = f"{where + ': ' if where else ''}{type(error).__name__}: {' '.join(text.split())}"
-    return LearnerError(what, place, mend_of(error, frame, place.source))
+    return LearnerError(what, place, _likely_fix(error, frame, place.source))
 
 
-def in_a_file(name: str | None) -> TypeGuard[str]:
-    """Whether a code's file name is that of a file: what eval and exec are given has <string> for it."""
+def _is_file_name(name: str | None) -> TypeGuard[str]:
+    """Check whether a code's file name is that of a file: eval and exec use <string> instead."""
     return name is not None and not name.startswith("<")
 
 
-def message_of(error: BaseException) -> str:
-    """The message of an exception, whose own way of telling it may be broken too."""
+def _message_of(error: BaseException) -> str:
+    """Return the message of an exception, or nothing where its `__str__` fails as well."""
     try:
         return str(error)
     except Exception:
         return ""
 
 
-def of_syntax(error: SyntaxError | ValueError, file: Path) -> LearnerError:
-    """Tell a file that is not Python."""
+def syntax_error(error: SyntaxError | ValueError, file: Path) -> LearnerError:
+    """Describe a file that is not Python."""
     if not isinstance(error, SyntaxError) or error.lineno is None:  # null bytes, an unknown encoding
         return LearnerError(f"it is not Python: {error}", Place(file), "is this the right file?")
     source = (error.text or "").strip()
-    mends = {
+    fixes = {
         "TabError": "indent with spaces only, or with tabs only",
         "IndentationError": "indent all lines of a block alike",
     }
-    mend = mends.get(type(error).__name__, "look at this line, and at the end of the one above")
-    return LearnerError(f"{type(error).__name__}: {error.msg}", Place(file, error.lineno, source), mend)
+    fix = fixes.get(type(error).__name__, "look at this line, and at the end of the one above")
+    return LearnerError(f"{type(error).__name__}: {error.msg}", Place(file, error.lineno, source), fix)
 
 
-def mend_of(error: BaseException, frame: FrameType, source: str) -> str:
-    """What is likely to help, from the kind of exception and what was around."""
+def _likely_fix(error: BaseException, frame: FrameType, source: str) -> str:
+    """Return the likely fix, from the kind of exception and the values at its line."""
     if isinstance(error, ImportError):
-        return "a check needs NumPy alone: do without it, or install it"
+        return "a check needs NumPy alone: remove the import, or install the package"
     if isinstance(error, UnboundLocalError):
-        return "give it a value on every way that leads to this line"
+        return "give it a value on every path that leads to this line"
     if isinstance(error, NameError):
         known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
-        near = nearest(getattr(error, "name", None) or "", known)
-        return f"did you mean {near}?" if near else "define it above, or import it"
+        return did_you_mean(getattr(error, "name", None) or "", sorted(known), "define it above, or import it")
     if isinstance(error, AttributeError):
         there = [name for name in dir(error.obj) if not name.startswith("_")]
-        near = nearest(error.name or "", there)
-        return f"did you mean .{near}?" if near else around(frame, source)
+        return did_you_mean(error.name or "", there, _values_at(frame, source))
     if isinstance(error, RecursionError):
-        return "the function calls itself without end"
-    if "matmul" in message_of(error):
-        return f"A @ B sums the last axis of A with the last but one of B; {around(frame, source)}"
-    return around(frame, source)
+        return "the function calls itself endlessly"
+    if "matmul" in _message_of(error):
+        return f"A @ B sums the last axis of A with the last but one of B; {_values_at(frame, source)}"
+    return _values_at(frame, source)
 
 
-def around(frame: FrameType, source: str) -> str:
-    """The values that the line works on: arrays by shape, others as they are where that is short."""
+def _values_at(frame: FrameType, source: str) -> str:
+    """Describe the values that the line works on: arrays by shape, others as they are."""
     values = {**frame.f_globals, **frame.f_locals}
     names = dict.fromkeys(re.findall(r"\b[A-Za-z_]\w*\b", source))
-    told = [f"{name} is {described(values[name])}" for name in names if name in values and tellable(values[name])]
-    return f"at this line {', '.join(told)}" if told else ""
+    shown = [f"{name} is {_summary(values[name])}" for name in names if name in values and _is_shown(values[name])]
+    return f"at this line {joined(shown)}" if shown else ""
 
 
-def tellable(value: Any) -> bool:
-    """Whether a value is worth showing beside a line that broke."""
+def _is_shown(value: Any) -> bool:
+    """Check whether a value helps beside a line that broke."""
     return value is None or isinstance(value, (np.ndarray, np.generic, int, float, tuple, list))
 
 
-def described(value: Any) -> str:
-    """An array by shape and dtype, a number as it is, a collection by what is in it."""
+def _summary(value: Any) -> str:
+    """Describe an array by shape and dtype, a number as it is, a collection by what is in it."""
     if isinstance(value, np.ndarray):
         return f"{value.shape} {value.dtype}"
     if isinstance(value, (tuple, list)):
-        inner = ", ".join(described(v) if tellable(v) else type(v).__name__ for v in value[:6])
+        inner = ", ".join(_summary(v) if _is_shown(v) else type(v).__name__ for v in value[:6])
         return f"a {type(value).__name__} of {len(value)}: ({inner}{', ...' if len(value) > 6 else ''})"
     return repr(value)
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is nearly this one.
-
-    Examples
-    --------
-    >>> nearest("grad_ouy", ["grad_out", "cache"])
-    'grad_out'
-    """
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
-    return near[0] if near else None

@@ -1,27 +1,28 @@
-"""Somebody's own forward and backward, in a file: load it, check it, and say where it breaks.
+"""A learner's own forward and backward, loaded from a file and checked.
 
-Whatever goes wrong inside the file becomes a `LearnerError`: the place, what happened there, the shapes that met, and
-what is likely to mend it.  The file is run, as `python FILE.py` would run it, with the rights of whoever checks it.
+Anything that goes wrong inside the file becomes a `LearnerError`: the place, what happened there, the shapes that met,
+and the likely fix.  The file is run, as `python FILE.py` would run it, with the rights of the user who checks it.
 """
 
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from acg_numpy.checks.backward_pass import check_backward
-from acg_numpy.checks.learner.errors import LearnerError, Place, broken, nearest, of_syntax
+from acg_numpy.checks.contract.checked_inputs import ContractError
+from acg_numpy.checks.learner.errors import LearnerError, Place, error_at_line, syntax_error
 from acg_numpy.checks.report.report import GradientReport
+from acg_numpy.text import counted, did_you_mean, joined
 
 
 class Learner(NamedTuple):
-    """What a file gives: a forward, its backward, and maybe inputs to check them at."""
+    """Functions of a file: a forward, its backward, and maybe inputs to check them at."""
 
     file: Path
     forward: Callable[..., Any]
@@ -47,14 +48,14 @@ def load_learner(file: Path, forward: str = "forward", backward: str = "backward
     inputs = getattr(module, "inputs", None)
     return Learner(
         file,
-        function_named(forward, module, file),
-        function_named(backward, module, file),
+        _find_function(forward, module, file),
+        _find_function(backward, module, file),
         inputs if callable(inputs) else None,
     )
 
 
 def run_file(file: Path) -> ModuleType:
-    """The file as a module, which is not called __main__; modules beside it can be imported."""
+    """Run a file as a module, which is not called __main__; modules beside it can be imported."""
     try:
         source = file.read_bytes()
     except OSError as error:
@@ -66,40 +67,46 @@ def run_file(file: Path) -> ModuleType:
     try:
         code = compile(source, str(file), "exec")
     except (SyntaxError, ValueError) as error:  # the latter for null bytes
-        raise of_syntax(error, file) from None
+        raise syntax_error(error, file) from None
     module = ModuleType(f"learner_{file.stem}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # where dataclasses and pickle look
     folder = str(file.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    with telling(file, "while the file was run"):
+    with report_errors(file, "while the file was run"):
         exec(code, module.__dict__)
     return module
 
 
-def function_named(name: str, module: ModuleType, file: Path) -> Callable[..., Any]:
-    """A function of the module, or the names of those that there are."""
+def _find_function(name: str, module: ModuleType, file: Path) -> Callable[..., Any]:
+    """Return a function of the module.
+
+    Raises
+    ------
+    LearnerError
+        Where there is none of that name; the message has the names that there are.
+    """
     found: Callable[..., Any] | None = getattr(module, name, None)
     if callable(found):
         return found
     if found is not None:
-        raise LearnerError(f"{name} is no function but of type {type(found).__name__}", Place(file))
+        raise LearnerError(f"{name} is not a function but of type {type(found).__name__}", Place(file))
     own = [
         key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
-    there = f"its functions are {', '.join(own)}" if own else "it defines no function"
-    near = nearest(name, own)
-    mend = f"say which to check: {file}:FORWARD,BACKWARD" if len(own) > 1 else f"define {name}"
-    raise LearnerError(f"there is no {name}; {there}", Place(file), f"did you mean {near}?  {mend}" if near else mend)
+    there = f"its functions are {joined(own)}" if own else "it defines no function"
+    fix = f"say which to check: {file}:FORWARD,BACKWARD" if len(own) > 1 else f"define {name}"
+    near = did_you_mean(name, own)
+    raise LearnerError(f"there is no {name}; {there}", Place(file), f"{near}  {fix}" if near else fix)
 
 
 def draw_own_inputs(learner: Learner, rng: np.random.Generator) -> tuple[Any, ...]:
-    """What the file's own `inputs(rng)` gives."""
+    """Draw inputs with the file's own `inputs(rng)`."""
     if learner.inputs is None:
         raise ValueError("the file has no function inputs(rng)")
-    refuse_call(learner.inputs, (rng,), learner.file, "but is called with a random generator", "define inputs(rng)")
-    with telling(learner.file, "in inputs"):
+    _refuse_call(learner.inputs, (rng,), learner.file, "but is called with a random generator", "define inputs(rng)")
+    with report_errors(learner.file, "in inputs"):
         drawn = learner.inputs(rng)
     if isinstance(drawn, (tuple, list)):
         return tuple(drawn)
@@ -129,62 +136,53 @@ def check_learner(learner: Learner, inputs: Sequence[Any], *, method: str = "cen
         Where forward or backward raise, or do not keep to `out, cache = forward(*inputs)` and
         `grads = backward(grad_out, cache)`.
     """
-    refuse_other_inputs(learner, inputs)
-    with telling(learner.file, "", learner.forward):
+    _refuse_inputs(learner, inputs)
+    with report_errors(learner.file, "", learner.forward):
         return check_backward(
             learner.forward, learner.backward, *inputs, method=method, seed=seed, raise_on_failure=False
         )
 
 
-def refuse_other_inputs(learner: Learner, inputs: Sequence[Any]) -> None:
-    """Say so where the functions cannot be called with what they will get."""
+def _refuse_inputs(learner: Learner, inputs: Sequence[Any]) -> None:
+    """Refuse functions that cannot be called with what a check gives them."""
     shapes = ", ".join("None" if value is None else str(np.shape(value)) for value in inputs)
-    given = f"{len(inputs)} input{'s' * (len(inputs) != 1)} ({shapes})"
-    mend = "give one input for each parameter, in order"
-    refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", mend)
-    mend = "define backward(grad_out, cache)"
-    refuse_call(learner.backward, (None, None), learner.file, "but is called with grad_out and cache", mend)
+    given = f"{counted(len(inputs), 'input')} ({shapes})"
+    fix = "give one input for each parameter, in order"
+    _refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", fix)
+    fix = "define backward(grad_out, cache)"
+    _refuse_call(learner.backward, (None, None), learner.file, "but is called with grad_out and cache", fix)
 
 
-def refuse_call(function: Callable[..., Any], arguments: Sequence[Any], file: Path, sentence: str, mend: str) -> None:
-    """Say so where a function cannot be called with these arguments."""
+def _refuse_call(function: Callable[..., Any], arguments: Sequence[Any], file: Path, sentence: str, fix: str) -> None:
+    """Refuse a function that cannot be called with these arguments."""
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # a builtin that does not tell
+    except (TypeError, ValueError):  # a builtin without a signature
         return
     try:
         signature.bind(*arguments)
     except TypeError:
         name = getattr(function, "__name__", "the function")
         message = f"{name} is defined as {name}{signature}, {sentence}"
-        raise LearnerError(message, Place.of(function, file), mend) from None
+        raise LearnerError(message, Place.of(function, file), fix) from None
 
 
 @contextmanager
-def telling(file: Path, during: str, function: Callable[..., Any] | None = None) -> Iterator[None]:
-    """Turn whatever the learner's code raises into a `LearnerError`; errors of the package's own are let through."""
+def report_errors(file: Path, during: str, function: Callable[..., Any] | None = None) -> Iterator[None]:
+    """Turn an error of the learner's code into a `LearnerError`.
+
+    A `ContractError` of the check is reported at `function`, the forward that is checked; any other exception at the
+    innermost line of the learner's own that it passed.  An exception that passed none is the package's own, and is
+    raised as it is.
+    """
     try:
         yield
     except LearnerError:
         raise
     except (Exception, SystemExit) as error:
-        told = broken(error, file, during) or unkept(error, file, function)
-        if told is None:
+        if isinstance(error, ContractError) and function is not None:
+            raise LearnerError(str(error), Place.of(function, file)) from None
+        located = error_at_line(error, file, during)
+        if located is None:
             raise
-        raise told from None
-
-
-def unkept(error: BaseException, file: Path, function: Callable[..., Any] | None) -> LearnerError | None:
-    """What a check says of a forward that does not keep to the form, with the place of the forward."""
-    asked = {"acg_numpy.checks.contract.returned", "acg_numpy.checks.contract.checked_inputs"}
-    last = last_module(error.__traceback__)
-    if last not in asked or not isinstance(error, (TypeError, ValueError)):
-        return None
-    place = Place.of(function, file) if function is not None else Place(file)
-    return LearnerError(str(error), place)
-
-
-def last_module(trace: TracebackType | None) -> str:
-    """The name of the module in which an exception was raised."""
-    frames = [frame for frame, _ in traceback.walk_tb(trace)]
-    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+        raise located from None

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
-from acg_numpy.checks.random_inputs import repeating
+from acg_numpy.checks.random_inputs import repeated_ids
 from acg_numpy.passes.embedding import EmbeddingCache, embedding_backward, embedding_forward
 from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.shapes import Array
@@ -14,7 +14,7 @@ from acg_numpy.shapes import Array
 def draw_embedding(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
     """A table of N rows, and (B, T) ids that repeat within a sequence and between two."""
     N, D, B, T = sizes(rng, distinct, 4)
-    ids = repeating(rng, N, B, T)
+    ids = repeated_ids(rng, N, B, T)
     ids[-1, -1] = ids[0, 0]
     return rng.normal(size=(N, D)), ids
 

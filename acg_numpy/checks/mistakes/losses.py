@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
-from acg_numpy.checks.random_inputs import distributions, keeping
+from acg_numpy.checks.random_inputs import distributions, random_mask
 from acg_numpy.passes.losses import (
     BprCache,
     CrossEntropyCache,
@@ -35,7 +35,7 @@ def draw_cross_entropy(rng: np.random.Generator, distinct: bool) -> tuple[Any, .
 def draw_candidates(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
     """The same with a mask that leaves out some to which the target gives something."""
     logits, target, _ = draw_cross_entropy(rng, distinct)
-    return logits, target, keeping(rng, *logits.shape)
+    return logits, target, random_mask(rng, *logits.shape)
 
 
 def draw_bpr(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.mistakes.operations import Grads, Operation, sizes
-from acg_numpy.checks.random_inputs import dropout_factors, keeping
+from acg_numpy.checks.random_inputs import dropout_factors, random_mask
 from acg_numpy.passes.scaled_dot_product import (
     ScaledDotProductCache,
     scaled_dot_product_backward,
@@ -25,7 +25,7 @@ def draw_attention(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
 def draw_masked(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
     """With a mask that leaves something out of every row."""
     query, key, value, *_ = draw_attention(rng, distinct)
-    return query, key, value, keeping(rng, len(query), len(key)), None
+    return query, key, value, random_mask(rng, len(query), len(key)), None
 
 
 def draw_dropped(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:

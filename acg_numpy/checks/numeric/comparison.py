@@ -1,8 +1,8 @@
-"""Holding gradients against numeric derivatives: one derivative for everything, better ones for what is in dispute.
+"""Comparison of gradients with numeric derivatives: one derivative of each element, better ones where in doubt.
 
-The first is by the method that was asked for.  What it leaves undecided, or would call wrong, is settled by better,
-from cheap to dear, see `Judge.settle`: so a check of a right gradient costs two calls an element, or fewer where many
-fit in one call.
+The first derivative is by the method that was asked for.  What it leaves undecided, or would call wrong, is decided by
+better derivatives, from cheap to expensive, see `Comparator.compare`: so a check of a right gradient costs two calls an
+element, or fewer where many fit in one call.
 """
 
 from collections.abc import Sequence
@@ -15,51 +15,51 @@ from acg_numpy.checks.numeric.differences import (
     LADDER,
     NEIGHBOURS,
     Differences,
-    at_kinks,
-    beside_kinks,
     best_step,
-    by_elements,
-    central,
+    central_differences,
     complex_step,
-    noise_near,
-    on_ladder,
-    one_sided,
+    element_slope,
+    is_at_kink,
+    is_beside_kink,
+    ladder_differences,
+    noise_level,
+    one_sided_differences,
     resolution_of,
     richardson,
 )
-from acg_numpy.checks.numeric.directional import settled, taken_along
-from acg_numpy.checks.numeric.perturbations import Surroundings
+from acg_numpy.checks.numeric.directional import compare_directional, directional_derivatives
+from acg_numpy.checks.numeric.perturbations import PerturbedFunction
 from acg_numpy.checks.numeric.verdicts import MARGIN, ZERO, InputComparison, Tolerance, Verdict, allowed, verdicts_on
 from acg_numpy.shapes import Array
 
-SAMPLE = 16  # wrong elements of which the noise is measured, before it is of all
-COARSE = 1000  # in units of the rounding that the outputs show: an error above it comes from rounding that they hide
+SAMPLE = 16  # wrong elements whose noise is measured before that of all
+COARSE = 1000  # in units of the rounding of the outputs: a larger error comes from rounding inside the function
 
 
-class First(NamedTuple):
-    """A first derivative of every element of an input.
+class FirstDerivative(NamedTuple):
+    """First derivatives of every element of an input, before any refinement.
 
     Attributes
     ----------
     numeric, base : Differences
         By the method asked for; by central differences.
     measured : boolean array
-        Of which elements the error is measured, and not that of rounding alone.
+        For which elements the error is measured, and is not that of rounding alone.
     stepped : boolean array
         Which were taken by complex steps.
-    in_vain : int
-        For how many that was tried, and given up.
+    not_analytic : int
+        For how many elements complex steps were tried and could not be used.
     """
 
     numeric: Differences
     base: Differences
     measured: Array
     stepped: Array
-    in_vain: int = 0
+    not_analytic: int = 0
 
 
-class Judge:
-    """Holds the gradient of one input after the other against numeric derivatives.
+class Comparator:
+    """Comparator of the gradients of one input after the other with numeric derivatives.
 
     Parameters
     ----------
@@ -87,43 +87,49 @@ class Judge:
         values = [argument.value for argument in arguments]
         self.arguments, self.tolerance, self.method = arguments, tolerance, method
         self.eps = resolution_of(outputs)
-        # What rounding does to a gradient behind outputs that no longer move, being saturated at about 1.
+        # what rounding does to a gradient behind outputs that no longer move, because they are saturated at about 1
         loud = [np.sum(np.abs(g) * np.fmin(np.abs(y), 1.0)) for g, y in zip(grad_outs, outputs, strict=True)]
         self.least = MARGIN * self.eps * float(sum(loud))
-        self.here = Surroundings(evaluate, values, grad_outs)
-        self.analytic = None if evaluate_complex is None else Surroundings(evaluate_complex, values, grad_outs)
+        self.function = PerturbedFunction(evaluate, values, grad_outs)
+        self.complex_function = (
+            None if evaluate_complex is None else PerturbedFunction(evaluate_complex, values, grad_outs)
+        )
 
-    # A first derivative of everything.
+    # First derivatives
 
-    def steps(self, which: int) -> Array:
-        """The step for each element of an input."""
-        x = np.ravel(self.here.values[which])
+    def _steps(self, which: int) -> Array:
+        """Return the step for each element of an input."""
+        x = np.ravel(self.function.values[which])
         return np.full(x.size, self.tolerance.step) if self.tolerance.step else np.atleast_1d(best_step(x, self.eps))
 
-    def first(self, which: int) -> First:
-        """By the method asked for, and by central differences."""
-        flats = np.arange(np.size(self.here.values[which]))
-        base = central(self.here, which, flats, self.steps(which))
+    def first_derivative(self, which: int) -> FirstDerivative:
+        """Return derivatives by the method asked for, and by central differences."""
+        flats = np.arange(np.size(self.function.values[which]))
+        base = central_differences(self.function, which, flats, self._steps(which))
         none = np.zeros(flats.size, dtype=bool)
         if self.method == "richardson":
-            return First(richardson(self.here, which, flats, self.eps, self.tolerance.step), base, ~none, none)
+            return FirstDerivative(
+                richardson(self.function, which, flats, self.eps, self.tolerance.step), base, ~none, none
+            )
         if self.method != "complex":
-            return First(base, base, none, none)
-        found = self.by_complex_step(which, flats, base)
+            return FirstDerivative(base, base, none, none)
+        found = self._by_complex_step(which, flats, base)
         if found is None:
-            return First(base, base, none, none, in_vain=flats.size)
+            return FirstDerivative(base, base, none, none, not_analytic=flats.size)
         numeric, agrees = found
-        doubtful = np.flatnonzero(~agrees)  # or is it the one central difference that is bad?
+        doubtful = np.flatnonzero(~agrees)  # it may be the one central difference that is bad
         if doubtful.size:
-            better = on_ladder(by_elements(self.here, which, doubtful), self.steps(which)[doubtful], LADDER)
-            again = self.by_complex_step(which, doubtful, better)
+            better = ladder_differences(
+                element_slope(self.function, which, doubtful), self._steps(which)[doubtful], LADDER
+            )
+            again = self._by_complex_step(which, doubtful, better)
             if again is not None:
                 numeric, agrees[doubtful] = numeric.replaced(doubtful, again[0]), again[1]
-        return First(numeric, base, ~none, agrees, in_vain=int(np.sum(~agrees)))
+        return FirstDerivative(numeric, base, ~none, agrees, not_analytic=int(np.sum(~agrees)))
 
-    def by_complex_step(self, which: int, flats: Array, base: Differences) -> tuple[Differences, Array] | None:
-        """Complex steps where they agree with other differences, those elsewhere; and where they do."""
-        found = None if self.analytic is None else complex_step(self.analytic, which, flats)
+    def _by_complex_step(self, which: int, flats: Array, base: Differences) -> tuple[Differences, Array] | None:
+        """Return complex steps where they agree with other differences, those elsewhere; and where they agree."""
+        found = None if self.complex_function is None else complex_step(self.complex_function, which, flats)
         if found is None:
             return None
         with np.errstate(invalid="ignore"):
@@ -137,13 +143,13 @@ class Judge:
             np.where(agrees, found.derivative, base.derivative), np.where(agrees, found.error, base.error)
         ), agrees
 
-    def refined(self, which: int, a: Array, first: First, doubtful: Array) -> Differences:
-        """The first derivative; for doubtful elements the best of three, and if that is not enough of a ladder."""
-        numeric, steps = first.numeric, self.steps(which)
+    def _refine(self, which: int, a: Array, first: FirstDerivative, doubtful: Array) -> Differences:
+        """Return the first derivative, for doubtful elements the best of three, or of a ladder where needed."""
+        numeric, steps = first.numeric, self._steps(which)
         for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
             if doubtful.size:
-                better = on_ladder(by_elements(self.here, which, doubtful), steps[doubtful], ladder)
-                both = reconciled(numeric.at(doubtful), better, first.measured[doubtful])
+                better = ladder_differences(element_slope(self.function, which, doubtful), steps[doubtful], ladder)
+                both = reconcile(numeric.at(doubtful), better, first.measured[doubtful])
                 numeric = numeric.replaced(doubtful, both)
                 with np.errstate(invalid="ignore"):
                     resolved = numeric.error[doubtful] <= allowed(a, numeric.derivative, self.tolerance)[doubtful]
@@ -151,51 +157,51 @@ class Judge:
         return numeric
 
     def derivative(self, which: int) -> Differences:
-        """The derivative by one input, in its shape, where there is no gradient to hold against it."""
-        shape, first = self.arguments[which].shape, self.first(which)
+        """Return the derivative by one input, in its shape, where there is no gradient to compare it with."""
+        shape, first = self.arguments[which].shape, self.first_derivative(which)
         size = first.numeric.derivative.size
-        found = self.refined(which, np.zeros(size), first, np.arange(size))
+        found = self._refine(which, np.zeros(size), first, np.arange(size))
         return Differences(found.derivative.reshape(shape), found.error.reshape(shape))
 
-    # What is left in dispute.
+    # Comparison and refinement
 
-    def settle(self, which: int, gradient: Array, largest: float, first: First) -> InputComparison:
+    def compare(self, which: int, gradient: Array, largest: float, first: FirstDerivative) -> InputComparison:
         """Compare one input.
 
         One difference where it suffices; three where there is doubt, and a ladder where doubt remains; a complex step
-        where the ladder resolves too little; and before anything is called wrong, one-sided differences, as at a kink
-        all others agree with each other on what is no derivative.
+        where the ladder resolves too little; and before an element is called wrong, one-sided differences, because at
+        a kink all others agree with each other on a value that is no derivative.
         """
         argument = self.arguments[which]
-        x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
-        numeric, base, _, stepped, in_vain = first
+        x, steps, a = np.ravel(argument.value), self._steps(which), np.ravel(gradient)
+        numeric, base, _, stepped, not_analytic = first
         reach = steps / np.maximum(np.abs(x), 1.0)
         scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
 
-        def judged(numeric: Differences) -> Array:
+        def decide(numeric: Differences) -> Array:
             return verdicts_on(a, numeric, scale, self.eps, self.tolerance)
 
-        verdicts = judged(numeric)
+        verdicts = decide(numeric)
         sure = (verdicts == Verdict.RIGHT) | ((verdicts == Verdict.ZERO) & (numeric.derivative == 0))
-        numeric = self.refined(which, a, first, np.flatnonzero(~sure))
-        verdicts = judged(numeric)
+        numeric = self._refine(which, a, first, np.flatnonzero(~sure))
+        verdicts = decide(numeric)
         step_fault = None
         if self.tolerance.step:
-            numeric, verdicts, step_fault = self.at_the_best_step(which, a, scale, numeric, verdicts)
-        numeric, again = self.retried(which, numeric, verdicts == Verdict.UNDECIDED)
+            numeric, verdicts, step_fault = self._retry_at_best_step(which, a, scale, numeric, verdicts)
+        numeric, again = self._retry_by_complex_step(which, numeric, verdicts == Verdict.UNDECIDED)
         stepped = stepped | again
         if step_fault is None:
-            verdicts = judged(numeric)
-        kink = self.kinks(which, a, verdicts)
+            verdicts = decide(numeric)
+        kink = self._kinks(which, a, verdicts)
         verdicts[kink] = Verdict.UNDECIDED
         if step_fault is None:
             wrong = np.flatnonzero(verdicts == Verdict.WRONG)
-            numeric = self.with_noise(which, numeric, wrong[~stepped[wrong]])
-            numeric = self.with_noise_of_gradients(which, numeric, wrong[stepped[wrong]], base, largest, scale)
+            numeric = self._add_noise(which, numeric, wrong[~stepped[wrong]])
+            numeric = self._add_gradient_rounding(which, numeric, wrong[stepped[wrong]], base, largest, scale)
             error = np.maximum(numeric.error[wrong], self.least)
             numeric = numeric.replaced(wrong, Differences(numeric.derivative[wrong], error))
-            verdicts[wrong] = judged(numeric)[wrong]
-        coarse = self.rounds_too_much(numeric, base, verdicts, kink)
+            verdicts[wrong] = decide(numeric)[wrong]
+        coarse = self._is_too_coarse(numeric, base, verdicts, kink)
         shape = argument.shape
 
         def shaped(array: Array) -> Array:
@@ -214,19 +220,19 @@ class Judge:
             kink=shaped(kink),
             step_fault=step_fault,
             coarse=coarse,
-            not_analytic=in_vain,
+            not_analytic=not_analytic,
         )
 
-    def at_the_best_step(
+    def _retry_at_best_step(
         self, which: int, a: Array, scale: Array, numeric: Differences, verdicts: Array
     ) -> tuple[Differences, Array, str | None]:
-        """Whether a given step is to blame: at the best one, the elements that it calls wrong are right."""
+        """Find elements that are right at the best step, and for which the given step is therefore at fault."""
         off = np.flatnonzero((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED))
         if not off.size:
             return numeric, verdicts, None
-        x = np.ravel(self.here.values[which])[off]
+        x = np.ravel(self.function.values[which])[off]
         best = np.atleast_1d(best_step(x, self.eps))
-        better = on_ladder(by_elements(self.here, which, off), best, LADDER)
+        better = ladder_differences(element_slope(self.function, which, off), best, LADDER)
         again = verdicts_on(a[off], better, scale[off], self.eps, self.tolerance)
         right = (again == Verdict.RIGHT) | (again == Verdict.ZERO)
         if not np.any(right):
@@ -236,33 +242,34 @@ class Judge:
         too_large = float(self.tolerance.step or 0.0) > float(np.median(best[right]))
         return numeric, verdicts, "step-too-large" if too_large else "step-too-small"
 
-    def rounds_too_much(self, numeric: Differences, base: Differences, verdicts: Array, kink: Array) -> bool:
-        """Whether what is undecided is so because differences are far noisier than the outputs' last places."""
+    def _is_too_coarse(self, numeric: Differences, base: Differences, verdicts: Array, kink: Array) -> bool:
+        """Check whether elements are undecided because differences are far noisier than the outputs' last places."""
         open_ones = (verdicts == Verdict.UNDECIDED) & ~kink
         with np.errstate(invalid="ignore"):
             noisy = open_ones & (numeric.error > COARSE * base.error) & np.isfinite(numeric.error)
         return bool(np.any(noisy)) and int(np.sum(noisy)) * 2 >= int(np.sum(open_ones))
 
-    def retried(self, which: int, numeric: Differences, undecided: Array) -> tuple[Differences, Array]:
-        """What is undecided, by complex step where that agrees with what is known; and where that is."""
+    def _retry_by_complex_step(self, which: int, numeric: Differences, undecided: Array) -> tuple[Differences, Array]:
+        """Return undecided elements by complex steps where these agree with what is known; and where that is."""
         flats, stepped = np.flatnonzero(undecided), np.zeros(undecided.shape, dtype=bool)
-        found = self.by_complex_step(which, flats, numeric.at(flats)) if flats.size else None
+        found = self._by_complex_step(which, flats, numeric.at(flats)) if flats.size else None
         if found is None:
             return numeric, stepped
         stepped[flats] = found[1]
         return numeric.replaced(flats, found[0]), stepped
 
-    def with_noise(self, which: int, numeric: Differences, wrong: Array) -> Differences:
-        """What is to be called wrong, on a ladder whose rungs know the noise that the function really has.
+    def _add_noise(self, which: int, numeric: Differences, wrong: Array) -> Differences:
+        """Return wrong elements on a ladder whose errors include the measured noise of the function.
 
         Some elements are tried first, and the others only if these are noisy.
         """
         for tried in (wrong[:: max(1, len(wrong) // SAMPLE)], wrong):
             if not tried.size or self.tolerance.step:
                 return numeric
-            slope, steps = by_elements(self.here, which, tried), self.steps(which)[tried]
-            noise = np.maximum(noise_near(slope, steps), self.least / MARGIN)  # half a last place may not show
-            better = on_ladder(slope, steps, LADDER, noise)
+            slope, steps = element_slope(self.function, which, tried), self._steps(which)[tried]
+            # half a last place may not show in the outputs, so the noise is never taken as less than that
+            noise = np.maximum(noise_level(slope, steps), self.least / MARGIN)
+            better = ladder_differences(slope, steps, LADDER, noise)
             worse = better.error > np.maximum(
                 MARGIN * numeric.error[tried], self.tolerance.rtol * np.abs(better.derivative)
             )
@@ -270,41 +277,41 @@ class Judge:
                 return numeric
         return numeric.replaced(wrong[worse], better.at(worse))
 
-    def with_noise_of_gradients(
+    def _add_gradient_rounding(
         self, which: int, numeric: Differences, wrong: Array, base: Differences, largest: float, scale: Array
     ) -> Differences:
-        """What is to be called wrong by a complex step, with what rounding may have done to a right gradient.
+        """Return elements wrong by a complex step with an error that allows for the rounding of a right gradient.
 
         A complex step may know an element better than any backward can compute it: 1 - y * y where y is almost 1.  So
-        a gradient is granted what its largest elements, and the outputs, round off, at the precision that the function
-        really has.
+        a gradient is allowed the rounding of its largest elements, and of the outputs, at the precision that the
+        function really has.
         """
         if not wrong.size:
             return numeric
-        steps = self.steps(which)[wrong]
+        steps = self._steps(which)[wrong]
         size = base.error[wrong] * 2 * steps / self.eps  # |g| |y|
         with np.errstate(divide="ignore", invalid="ignore"):
-            precision = np.maximum(noise_near(by_elements(self.here, which, wrong), steps) / size, self.eps)
+            precision = np.maximum(noise_level(element_slope(self.function, which, wrong), steps) / size, self.eps)
         precision = np.where(np.isnan(precision), self.eps, precision)
-        granted = precision * (ZERO * largest / MARGIN + MARGIN * scale[wrong])
+        rounding = precision * (ZERO * largest / MARGIN + MARGIN * scale[wrong])
         return numeric.replaced(
-            wrong, Differences(numeric.derivative[wrong], np.maximum(numeric.error[wrong], granted))
+            wrong, Differences(numeric.derivative[wrong], np.maximum(numeric.error[wrong], rounding))
         )
 
-    def kinks(self, which: int, a: Array, verdicts: Array) -> Array:
-        """Which wrong elements sit at a kink, or so close to one that the ladder steps across it."""
+    def _kinks(self, which: int, a: Array, verdicts: Array) -> Array:
+        """Find wrong elements that lie at a kink, or so close to one that the ladder steps across it."""
         found = np.zeros(a.shape, dtype=bool)
         off = np.flatnonzero(verdicts == Verdict.WRONG)
         if off.size:
-            steps = np.atleast_1d(best_step(np.ravel(self.here.values[which])[off], self.eps))
-            slope = by_elements(self.here, which, off)
-            sides = one_sided(slope, steps)
-            found[off] = at_kinks(slope, steps, a[off], sides) | beside_kinks(slope, steps, a[off], sides)
+            steps = np.atleast_1d(best_step(np.ravel(self.function.values[which])[off], self.eps))
+            slope = element_slope(self.function, which, off)
+            sides = one_sided_differences(slope, steps)
+            found[off] = is_at_kink(slope, steps, a[off], sides) | is_beside_kink(slope, steps, a[off], sides)
         return found
 
 
-def reconciled(one: Differences, other: Differences, measured: Array) -> Differences:
-    """Of two derivatives the one that is known better; where they contradict each other, that is the error.
+def reconcile(one: Differences, other: Differences, measured: Array) -> Differences:
+    """Return the better known of two derivatives; where they contradict each other, their distance is the error.
 
     Where the error of the first was not measured, the other replaces it.
     """
@@ -330,7 +337,7 @@ def compare(
     evaluate_complex: Evaluate | None = None,
     seed: int = 0,
 ) -> tuple[InputComparison, ...]:
-    """Hold the gradient of every checked argument against numeric derivatives.
+    """Compare the gradient of every checked argument with numeric derivatives.
 
     Parameters
     ----------
@@ -349,33 +356,37 @@ def compare(
     seed : int
         Draws the directions.
     """
-    judge = Judge(evaluate, evaluate_complex, arguments, outputs, grad_outs, tolerance, method)
+    comparator = Comparator(evaluate, evaluate_complex, arguments, outputs, grad_outs, tolerance, method)
     comparable = [which for which, gradient in enumerate(gradients) if isinstance(gradient, np.ndarray)]
     rng = np.random.default_rng(seed)
     found: dict[int, InputComparison] = {}
     if method == "directional":
         checked = {which: arguments[which] for which in comparable}
-        taken = {which: taken_along(judge.here, which, argument, judge.eps, rng) for which, argument in checked.items()}
-        largest = max((finite_maximum(along.numeric.derivative) for along in taken.values()), default=0.0)
-        for which, along in taken.items():
-            found[which] = settled(along, np.asarray(gradients[which]), largest, judge.least, tolerance)
+        derivatives = {
+            which: directional_derivatives(comparator.function, which, argument, comparator.eps, rng)
+            for which, argument in checked.items()
+        }
+        largest = max((finite_maximum(one.numeric.derivative) for one in derivatives.values()), default=0.0)
+        for which, one in derivatives.items():
+            gradient = np.asarray(gradients[which])
+            found[which] = compare_directional(one, gradient, largest, comparator.least, tolerance)
     else:
-        first = {which: judge.first(which) for which in comparable}
+        first = {which: comparator.first_derivative(which) for which in comparable}
         largest = max((finite_maximum(numeric.derivative) for numeric, *_ in first.values()), default=0.0)
         for which in comparable:
-            found[which] = judge.settle(which, np.asarray(gradients[which]), largest, first[which])
+            found[which] = comparator.compare(which, np.asarray(gradients[which]), largest, first[which])
     return tuple(
-        found[which] if which in found else left_out(argument, gradient)
+        found[which] if which in found else _uncompared(argument, gradient)
         for which, (argument, gradient) in enumerate(zip(arguments, gradients, strict=True))
     )
 
 
-def left_out(argument: Argument, gradient: Array | str | None) -> InputComparison:
-    """The entry of an input that is not compared."""
+def _uncompared(argument: Argument, gradient: Array | str | None) -> InputComparison:
+    """Return the entry of an input that is not compared."""
     fault = gradient if isinstance(gradient, str) else None
     return InputComparison(argument.name, argument.shape, held=argument.held, fault=fault)
 
 
 def finite_maximum(array: Array) -> float:
-    """The largest finite absolute value."""
+    """Return the largest finite absolute value."""
     return float(np.max(np.abs(array), initial=0.0, where=np.isfinite(array)))

@@ -1,11 +1,11 @@
-"""What is the derivative, when all that can be done is to call the function?
+"""Numeric derivatives of a function that can only be called: differences and complex steps, each with its error.
 
 Central differences.  A step h to both sides of one element, the outputs contracted with fixed weights g:
 
     D(h) = <g, y(x + h) - y(x - h)> / 2h  =  <g, y'> + h^2/6 <g, y'''> + ...  +  rounding / h
 
 The even terms of the Taylor series cancel, so truncation falls with h^2, while the rounding of y, about eps |g| |y|, is
-divided by a smaller and smaller h.  Their sum is least where the two are of a size: h^3 ~ eps, so
+divided by a smaller and smaller h.  Their sum is least where the two are about equal: h^3 ~ eps, so
 
     h = eps^(1/3) * max(|x|, 1)
 
@@ -13,9 +13,9 @@ with eps that of the dtype that the outputs come in.  It grows with |x| because 
 does not shrink below |x| = 1 because most functions change over distances of about 1 there, however small x may be.
 At best this knows a derivative to eps^(2/3), 4e-11 in float64, of |g| |y| / max(|x|, 1).
 
-Where that is not good enough, or an element is in dispute, the same difference is taken at a ladder of steps.  A step
-at which neither neighbour says otherwise is one where neither truncation (from above) nor rounding (from below) is at
-work, so the disagreement with its neighbours is its error, measured and not assumed.
+Where that is not precise enough, or an element may be wrong, the same difference is taken at a ladder of steps.  At a
+step at which both neighbours agree, neither truncation (from above) nor rounding (from below) matters, so the
+disagreement with the neighbours is the error, measured and not assumed.
 
 Richardson's extrapolation.  Halve the step: the leading error falls to a quarter, so (4 D(h/2) - D(h)) / 3 is without
 it, and the next combination, with 16, without the one after.  Larger steps can then be taken, at which rounding is
@@ -28,15 +28,13 @@ derivative, nothing is subtracted, and h can be so small that the rest is nothin
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from acg_numpy.checks.contract.checked_inputs import Evaluate, Outputs
-from acg_numpy.checks.numeric.perturbations import Surroundings
+from acg_numpy.checks.contract.checked_inputs import Outputs
+from acg_numpy.checks.numeric.perturbations import PerturbedFunction
 from acg_numpy.shapes import Array
-
-Index: TypeAlias = tuple[int, ...]
 
 RATIO = 3.7  # of two steps of a ladder; with a power of 2, the lattice that a cast to float32 leaves looks smooth
 NEIGHBOURS = tuple(RATIO**power for power in (-1, 0, 1))  # a step and one either side
@@ -47,26 +45,19 @@ FIRST = 2.0**-6  # its largest step, in units of max(|x|, 1)
 TINY = 2.0**-200  # the complex step, in the same units
 
 
-class Difference(NamedTuple):
-    """A derivative with what it may be off by."""
-
-    derivative: float
-    error: float
-
-
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """Derivatives with what they may be off by, element by element."""
+    """Derivatives with their possible errors, element by element."""
 
     derivative: Array
     error: Array
 
     def at(self, chosen: Any) -> "Differences":
-        """Those of some elements."""
+        """Return those of some elements."""
         return Differences(self.derivative[chosen], self.error[chosen])
 
     def replaced(self, chosen: Any, others: "Differences") -> "Differences":
-        """With other ones for some elements."""
+        """Return a copy with other ones for some elements."""
         derivative, error = self.derivative.copy(), self.error.copy()
         derivative[chosen], error[chosen] = others.derivative, others.error
         return Differences(derivative, error)
@@ -77,7 +68,7 @@ Slope: TypeAlias = Callable[[Array, Array, Array], Differences]
 
 
 def best_step(x: Any, eps: float) -> Any:
-    """Where truncation and rounding of a central difference balance: eps^(1/3) * max(|x|, 1).
+    """Return the step at which truncation and rounding of a central difference balance: eps^(1/3) * max(|x|, 1).
 
     Examples
     --------
@@ -89,19 +80,19 @@ def best_step(x: Any, eps: float) -> Any:
 
 
 def resolution_of(outputs: Outputs) -> float:
-    """The machine epsilon of the coarsest dtype among the outputs."""
+    """Return the machine epsilon of the coarsest dtype among the outputs."""
     return max(float(np.finfo(output.dtype).eps) for output in outputs)
 
 
-def slopes(here: Surroundings, which: int, flats: Array, ups: Array, downs: Array) -> Differences:
-    """(<g, y(x + up)> - <g, y(x - down)>) / (up + down), for n elements of one input at once.
+def slopes(function: PerturbedFunction, which: int, flats: Array, ups: Array, downs: Array) -> Differences:
+    """Return (<g, y(x + up)> - <g, y(x - down)>) / (up + down), for n elements of one input at once.
 
     Outputs that did not move at all add neither to the derivative nor to its error; differences are taken output by
-    output, before they are weighed and summed, so what large outputs round off does not drown what small ones do.
+    output, before they are weighted and summed, so that the rounding of large outputs does not hide small ones.
 
     Parameters
     ----------
-    here : Surroundings
+    function : PerturbedFunction
     which : int
         The input.
     flats : int array, shape (n,)
@@ -111,21 +102,21 @@ def slopes(here: Surroundings, which: int, flats: Array, ups: Array, downs: Arra
     Returns
     -------
     Differences, shape (n,)
-        The error is that of rounding alone: one unit in the last place of every output that moved, and if none did,
-        of the largest.
+        The error is that of rounding alone: one unit in the last place of every output that moved, or of the largest
+        where none did.
     """
-    x = np.ravel(here.values[which])[flats]
+    x = np.ravel(function.values[which])[flats]
     widths = (x + ups) - (x - downs)  # as the two floats really stand apart
     if np.any(downs):
-        both = here.moved(which, np.concatenate([flats, flats]), np.concatenate([ups, -downs]))
+        both = function.evaluate_shifted(which, np.concatenate([flats, flats]), np.concatenate([ups, -downs]))
     else:  # the point itself, which is one and the same for all
-        above, point = here.moved(which, flats, ups), here.evaluate(here.values)
+        above, point = function.evaluate_shifted(which, flats, ups), function.evaluate(function.values)
         both = tuple(np.concatenate([a, np.broadcast_to(p, a.shape)]) for a, p in zip(above, point, strict=True))
-    return quotients(both, here.grad_outs, widths)
+    return quotients(both, function.grad_outs, widths)
 
 
 def quotients(both: Outputs, grad_outs: Outputs, widths: Array) -> Differences:
-    """Difference quotients, from the outputs at n points above and then at n points below."""
+    """Return difference quotients, from the outputs at n points above and then at n points below."""
     n = len(widths)
     change, noise, loudest = np.zeros(n), np.zeros(n), np.zeros(n)
     for values, weight in zip(both, grad_outs, strict=True):
@@ -141,50 +132,23 @@ def quotients(both: Outputs, grad_outs: Outputs, widths: Array) -> Differences:
     return Differences(change / widths, np.where(noise > 0, noise, loudest) / np.abs(widths))
 
 
-def central(here: Surroundings, which: int, flats: Array, steps: Array) -> Differences:
-    """Central differences of n elements of one input, each with its step."""
-    return slopes(here, which, flats, steps, steps)
+def central_differences(function: PerturbedFunction, which: int, flats: Array, steps: Array) -> Differences:
+    """Return central differences of n elements of one input, each with its step."""
+    return slopes(function, which, flats, steps, steps)
 
 
-def central_difference(
-    evaluate: Evaluate, inputs: Sequence[Any], which: int, index: Index, grad_outs: Outputs, step: float
-) -> Difference:
-    """Move one element of one input by `step` to both sides, and see what <grad_outs, outputs> does.
-
-    Parameters
-    ----------
-    evaluate : callable
-        Takes the list of inputs, returns a tuple of floating arrays.  It must not change what it is given.
-    inputs : sequence
-        The point; `inputs[which]` is a float64 array.
-    which, index : int, tuple of int
-        The input and its element.
-    grad_outs : tuple of arrays
-        Weights, one array of its shape for each output.
-    step : float
-
-    Returns
-    -------
-    Difference
-        The error is that of rounding alone.
-
-    Examples
-    --------
-    >>> square = lambda inputs: (inputs[0] ** 2,)
-    >>> x, g = np.array([3.0, 4.0]), np.array([1.0, 10.0])
-    >>> round(central_difference(square, [x], 0, (1,), (g,), step=1e-5).derivative, 6)  # 10 * 2 * 4
-    80.0
-    """
-    flat = np.ravel_multi_index(index, np.shape(inputs[which])) if index else 0
-    found = central(Surroundings(evaluate, inputs, grad_outs), which, np.array([flat]), np.array([step]))
-    return Difference(float(found.derivative[0]), float(found.error[0]))
-
-
-def agreed(found: Differences) -> Differences:
-    """Of differences at ascending steps, along a last axis, the one that its neighbours agree with best.
+def best_agreeing(found: Differences) -> Differences:
+    """Return, of differences at ascending steps along the last axis, the one that its neighbours agree with best.
 
     The outermost two serve as neighbours only.  Its error is its rounding plus the distance to the farther of its two
     neighbours; inf where nothing finite was found.
+
+    Examples
+    --------
+    >>> steps = 6e-6 * np.asarray(LADDER)  # the derivative of sin(1000 x) at 0: the usual step is too long
+    >>> found = best_agreeing(Differences(np.sin(1000 * steps) / steps, 2e-16 / steps))
+    >>> round(float(found.derivative), 3)
+    1000.0
     """
     with np.errstate(invalid="ignore", over="ignore"):
         gaps = np.abs(np.diff(found.derivative, axis=-1))
@@ -197,55 +161,28 @@ def agreed(found: Differences) -> Differences:
     )
 
 
-def agreed_difference(
-    difference_at: Callable[[float], Difference], step: float, ladder: Sequence[float] = LADDER
-) -> Difference:
-    """Take the difference at each step of a ladder, and return the one its neighbours agree with best.
-
-    Parameters
-    ----------
-    difference_at : callable
-        From a step to the difference there.
-    step : float
-    ladder : sequence of float, at least three
-        Multiples of `step`, ascending.
-
-    Returns
-    -------
-    Difference
-        As `agreed` gives it.
-
-    Examples
-    --------
-    >>> def wave(step):  # d/dx of sin(1000 x) at 0, whose default step is too long
-    ...     return Difference(float(np.sin(1000 * step) / step), 2e-16 / step)
-    >>> round(wave(6e-6).derivative, 3), round(agreed_difference(wave, 6e-6).derivative, 3)
-    (999.994, 1000.0)
-    """
-    derivatives, roundings = np.array([difference_at(step * multiple) for multiple in ladder]).T
-    found = agreed(Differences(derivatives, roundings))
-    return Difference(float(found.derivative), float(found.error))
+def element_slope(function: PerturbedFunction, which: int, flats: Array) -> Slope:
+    """Return the difference quotients along some elements of an input, as a function of the steps."""
+    return lambda lines, ups, downs: slopes(function, which, flats[lines], ups, downs)
 
 
-def by_elements(here: Surroundings, which: int, flats: Array) -> Slope:
-    """Difference quotients along some elements of an input."""
-    return lambda lines, ups, downs: slopes(here, which, flats[lines], ups, downs)
-
-
-def by_directions(here: Surroundings, which: int, directions: Array) -> Slope:
-    """Difference quotients along directions of an input, an array of its shape each."""
+def direction_slope(function: PerturbedFunction, which: int, directions: Array) -> Slope:
+    """Return the difference quotients along directions of an input, as a function of the steps."""
 
     def slope(lines: Array, ups: Array, downs: Array) -> Differences:
-        both = here.along(which, directions[np.concatenate([lines, lines])], np.concatenate([ups, -downs]))
-        return quotients(both, here.grad_outs, ups + downs)
+        both = function.evaluate_directions(
+            which, directions[np.concatenate([lines, lines])], np.concatenate([ups, -downs])
+        )
+        return quotients(both, function.grad_outs, ups + downs)
 
     return slope
 
 
-def on_ladder(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array | None = None) -> Differences:
-    """For n lines the agreed differences on a ladder of multiples of each one's step.
+def ladder_differences(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array | None = None) -> Differences:
+    """Return for each of n lines the difference that agrees best with its neighbours on a ladder of steps.
 
-    `noise`, where given, is what <g, y> is uncertain by near the point; over the step it adds to a rung's error.
+    The ladder holds multiples of the line's step.  `noise`, where given, is the uncertainty of <g, y> near the point;
+    divided by the step it adds to a rung's error.
     """
     rungs = steps[:, None] * np.asarray(ladder)
     each = np.ravel(rungs)
@@ -253,14 +190,14 @@ def on_ladder(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array 
     error = found.error.reshape(rungs.shape)
     if noise is not None:
         error = error + noise[:, None] / rungs
-    return agreed(Differences(found.derivative.reshape(rungs.shape), error))
+    return best_agreeing(Differences(found.derivative.reshape(rungs.shape), error))
 
 
-def noise_near(slope: Slope, steps: Array) -> Array:
-    """How far <g, y> is from smooth over a few tiny steps, along n lines.
+def noise_level(slope: Slope, steps: Array) -> Array:
+    """Return how far <g, y> is from smooth over a few tiny steps, along n lines.
 
-    A parabola is fitted to the values at nine points, so close together that any smooth function is one; what it
-    misses is rounding, all of it, also what is hidden inside the function.
+    A parabola is fitted to the values at nine points, so close together that any smooth function is one; the residual
+    is rounding, all of it, also the rounding inside the function.
     """
     offsets = np.array([-4.1, -2.7, -1.9, -0.83, 0.71, 1.6, 3.1, 4.4])
     shifts = steps[:, None] / 16 * offsets
@@ -274,19 +211,19 @@ def noise_near(slope: Slope, steps: Array) -> Array:
     return np.where(np.isfinite(noise), noise, np.inf)
 
 
-def one_sided(slope: Slope, steps: Array) -> tuple[Differences, Differences]:
-    """The differences along n lines from the point to a step above it, and from a step below."""
+def one_sided_differences(slope: Slope, steps: Array) -> tuple[Differences, Differences]:
+    """Return the differences along n lines from the point to a step above it, and from a step below."""
     lines, nothing = np.arange(len(steps)), np.zeros(len(steps))
     return slope(lines, steps, nothing), slope(lines, nothing, steps)
 
 
-def at_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
-    """On which of n lines left and right derivatives differ, with the analytic value between them.
+def is_at_kink(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
+    """Find on which of n lines left and right derivatives differ, with the analytic value between them.
 
     At a kink the two stay apart however small the step; elsewhere they come together with it.  `sides` are the
     differences at the steps themselves.
     """
-    (right, left), (right_, left_) = sides, one_sided(slope, steps / 16)
+    (right, left), (right_, left_) = sides, one_sided_differences(slope, steps / 16)
     with np.errstate(invalid="ignore"):
         far, near = np.abs(right.derivative - left.derivative), np.abs(right_.derivative - left_.derivative)
         size = np.maximum(np.abs(right_.derivative), np.abs(left_.derivative))
@@ -297,12 +234,12 @@ def at_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differenc
     return found
 
 
-def beside_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
-    """Which of n lines have a kink within a step on one side, and for analytic value the slope on this side of it.
+def is_beside_kink(slope: Slope, steps: Array, analytic: Array, sides: tuple[Differences, Differences]) -> Array:
+    """Find which of n lines have a kink within a step, and as analytic value the slope on this side of the kink.
 
-    Closer to the point than the ladder reaches, and all along the other side, the slope is one; across the kink it is
-    another.  Such a kink is between the rungs: most of them mix the two slopes, and agree with each other on that.
-    Most lines have no kink: on them the two sides are alike, and no finer step is taken.
+    Closer to the point than the ladder reaches, and on the whole other side, the slope has one value; beyond the kink
+    it has another.  Such a kink lies between the rungs: most of them mix the two slopes, and agree with each other.
+    Most lines have no kink: on them the two sides agree, and no finer step is taken.
     """
     right, left = sides
     with np.errstate(invalid="ignore"):
@@ -311,31 +248,36 @@ def beside_kinks(slope: Slope, steps: Array, analytic: Array, sides: tuple[Diffe
         found: Array = (apart > 1e-4 * size) & (apart > 100 * (right.error + left.error))
         broken = np.flatnonzero(found)
         if broken.size:
-            fine = on_ladder(lambda lines, *steps: slope(broken[lines], *steps), steps[broken], FINE).derivative
+            fine = ladder_differences(
+                lambda lines, *steps: slope(broken[lines], *steps), steps[broken], FINE
+            ).derivative
             off = np.minimum(np.abs(right.derivative[broken] - fine), np.abs(left.derivative[broken] - fine))
             give = 1e-3 * apart[broken]
             found[broken] = (off <= give) & (np.abs(analytic[broken] - fine) <= give)
     return found
 
 
-def richardson(here: Surroundings, which: int, flats: Array, eps: float, first: float | None = None) -> Differences:
-    """Extrapolated central differences of n elements, each from the entry of its tableau that is known best.
+def richardson(
+    function: PerturbedFunction, which: int, flats: Array, eps: float, first: float | None = None
+) -> Differences:
+    """Return extrapolated central differences of n elements, each from the best known entry of its tableau.
 
-    `first` is the largest step, if it is not to be chosen.
+    `first` is the largest step; where it is None, the step is chosen for each element.
 
     Examples
     --------
-    >>> here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
-    >>> found = richardson(here, 0, np.array([0, 1]), 2.0**-52)
+    >>> function = PerturbedFunction(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
+    >>> found = richardson(function, 0, np.array([0, 1]), 2.0**-52)
     >>> bool(np.all(np.abs(found.derivative - [1.0, np.e]) < 1e-12)), bool(np.all(found.error < 1e-10))
     (True, True)
     """
-    x = np.ravel(here.values[which])[flats]
-    balance = (eps / 2.0**-52) ** (1 / (2 * LEVELS + 1))  # h^(2 LEVELS) of truncation is left, and eps / h of rounding
+    x = np.ravel(function.values[which])[flats]
+    # h^(2 LEVELS) of truncation is left, and eps / h of rounding
+    balance = (eps / 2.0**-52) ** (1 / (2 * LEVELS + 1))
     longest = FIRST * np.maximum(np.abs(x), 1.0) * balance
     steps = longest if first is None else np.full(len(flats), first)
     halves = 0.5 ** np.arange(LEVELS)
-    found = central(here, which, np.repeat(flats, LEVELS), np.ravel(steps[:, None] * halves))
+    found = central_differences(function, which, np.repeat(flats, LEVELS), np.ravel(steps[:, None] * halves))
     tableau = found.derivative.reshape(len(flats), LEVELS)
     rounding = found.error.reshape(len(flats), LEVELS)
     best, error = np.full(len(flats), np.nan), np.full(len(flats), np.inf)
@@ -352,30 +294,31 @@ def richardson(here: Surroundings, which: int, flats: Array, eps: float, first: 
             best = np.where(better, refined[rows, column], best)
             error = np.where(better, gap[rows, column], error)
             tableau = refined
-    anchor = central(here, which, flats, np.atleast_1d(best_step(x, eps)))  # a wave longer steps would have jumped over
+    # a central difference shows an oscillation that all the longer steps would have jumped over
+    anchor = central_differences(function, which, flats, np.atleast_1d(best_step(x, eps)))
     with np.errstate(invalid="ignore"):
         apart = np.abs(best - anchor.derivative) - 10 * anchor.error - 1e-7 * np.abs(best)
     return Differences(best, np.where(apart > 0, np.maximum(error, apart), error))
 
 
-def complex_step(here: Surroundings, which: int, flats: Array) -> Differences | None:
-    """Im y(x + ih) / h for n elements, h tiny; None where the function has no use for complex numbers.
+def complex_step(function: PerturbedFunction, which: int, flats: Array) -> Differences | None:
+    """Return Im y(x + ih) / h for n elements, h tiny; None where the function does not take complex numbers.
 
     Examples
     --------
-    >>> here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
-    >>> complex_step(here, 0, np.array([0, 1])).derivative.round(15)
+    >>> function = PerturbedFunction(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
+    >>> complex_step(function, 0, np.array([0, 1])).derivative.round(15)
     array([1.        , 2.71828183])
     """
-    x = np.ravel(here.values[which])[flats]
+    x = np.ravel(function.values[which])[flats]
     steps = TINY * np.maximum(np.abs(x), 1.0)
     try:
         with np.errstate(all="ignore"):
-            found = here.moved(which, flats, 1j * steps)
-    except Exception:  # whatever a function says to complex numbers
+            found = function.evaluate_shifted(which, flats, 1j * steps)
+    except Exception:  # anything that a function may raise at complex numbers
         return None
     derivative, error = np.zeros(len(flats)), np.zeros(len(flats))
-    for values, weight in zip(found, here.grad_outs, strict=True):
+    for values, weight in zip(found, function.grad_outs, strict=True):
         if values.dtype.kind != "c" or values.shape[1:] != weight.shape:
             return None
         axes = tuple(range(1, values.ndim))
@@ -386,20 +329,7 @@ def complex_step(here: Surroundings, which: int, flats: Array) -> Differences | 
 
 
 def direction_steps(x: Array, directions: Array, eps: float) -> Array:
-    """The step along each of n directions of an input, by which an element moves about as far as it would alone."""
+    """Return the step along each of n directions by which elements move about as far as they would alone."""
     usual = best_step(np.sqrt(np.mean(x * x)) if x.size else 0.0, eps)
     squares = np.reshape(directions, (len(directions), -1)) ** 2
     return np.asarray(usual / np.sqrt(np.mean(squares, axis=1)) if x.size else np.full(len(directions), usual))
-
-
-def directional(here: Surroundings, which: int, directions: Array, eps: float, ladder: Sequence[float]) -> Differences:
-    """Derivatives of <g, y> along n directions of one input, agreed on a ladder of steps.
-
-    Examples
-    --------
-    >>> here = Surroundings(lambda inputs: (np.exp(inputs[0]),), [np.array([0.0, 1.0])], (np.ones(2),))
-    >>> directional(here, 0, np.array([[1.0, 0.0], [1.0, 1.0]]), 2.0**-52, NEIGHBOURS).derivative.round(7)
-    array([1.       , 3.7182818])
-    """
-    steps = direction_steps(here.values[which], directions, eps)
-    return on_ladder(by_directions(here, which, directions), steps, ladder)

@@ -1,4 +1,4 @@
-"""Holding a gradient against derivatives along random directions: the cost does not depend on its size.
+"""Comparison of a gradient with derivatives along random directions, at a cost that does not depend on its size.
 
 A direction v in which every element takes part turns a gradient into one number, sum(v * gradient), and so does a
 difference of the function along v.  One wrong element shows in all of them; which element it is does not.
@@ -15,22 +15,22 @@ from acg_numpy.checks.numeric.differences import (
     NEIGHBOURS,
     Differences,
     Slope,
-    at_kinks,
-    by_directions,
+    direction_slope,
     direction_steps,
-    noise_near,
-    on_ladder,
-    one_sided,
+    is_at_kink,
+    ladder_differences,
+    noise_level,
+    one_sided_differences,
 )
-from acg_numpy.checks.numeric.perturbations import Surroundings
+from acg_numpy.checks.numeric.perturbations import PerturbedFunction
 from acg_numpy.checks.numeric.verdicts import MARGIN, InputComparison, Tolerance, Verdict, verdicts_on
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # for each input
 
 
-class Along(NamedTuple):
-    """Derivatives along some directions of one input, and how to take better ones.
+class DirectionalDerivatives(NamedTuple):
+    """Derivatives along some directions of one input, and what is needed to take better ones.
 
     Attributes
     ----------
@@ -50,29 +50,35 @@ class Along(NamedTuple):
     eps: float
 
 
-def taken_along(here: Surroundings, which: int, argument: Argument, eps: float, rng: np.random.Generator) -> Along:
+def directional_derivatives(
+    function: PerturbedFunction, which: int, argument: Argument, eps: float, rng: np.random.Generator
+) -> DirectionalDerivatives:
     """Draw directions of an input, in each of which every element takes part, and take derivatives along them."""
     shape = (DIRECTIONS, *argument.shape)
     directions = rng.choice([-1.0, 1.0], shape) * rng.uniform(0.5, 1.5, shape)
-    slope, steps = by_directions(here, which, directions), direction_steps(argument.value, directions, eps)
-    return Along(argument, directions, slope, steps, on_ladder(slope, steps, NEIGHBOURS), eps)
+    slope, steps = direction_slope(function, which, directions), direction_steps(argument.value, directions, eps)
+    return DirectionalDerivatives(argument, directions, slope, steps, ladder_differences(slope, steps, NEIGHBOURS), eps)
 
 
-def settled(along: Along, gradient: Array, largest: float, least: float, tolerance: Tolerance) -> InputComparison:
-    """Compare one input: a ladder of steps where the first three leave doubt, and a look for kinks and for noise
-    before anything is called wrong.
+def compare_directional(
+    derivatives: DirectionalDerivatives, gradient: Array, largest: float, least: float, tolerance: Tolerance
+) -> InputComparison:
+    """Compare the gradient of one input with its directional derivatives.
+
+    A ladder of steps is used where the first three leave doubt, and kinks and noise are looked for before anything is
+    called wrong.
 
     Parameters
     ----------
-    along : Along
+    derivatives : DirectionalDerivatives
     gradient : array
     largest : float
         The largest derivative along any direction of any input.
     least : float
-        What rounding may do to one element of a right gradient, over a margin.
+        The error that rounding may make in one element of a right gradient, times a margin.
     tolerance : Tolerance
     """
-    argument, directions, slope, steps, numeric, eps = along
+    argument, directions, slope, steps, numeric, eps = derivatives
     each = np.reshape(directions * gradient, (len(directions), -1))
     with np.errstate(invalid="ignore"):
         analytic = np.sum(each, axis=1)
@@ -80,24 +86,24 @@ def settled(along: Along, gradient: Array, largest: float, least: float, toleran
     loud = slope(np.arange(len(steps)), steps, steps).error * eps ** (-2 / 3)  # about |g| |y| / max(|x|, 1)
     scale = np.maximum(np.where(np.isfinite(scale), scale, largest), loud)
 
-    def judged(numeric: Differences) -> Array:
+    def decide(numeric: Differences) -> Array:
         return verdicts_on(analytic, numeric, scale, eps, tolerance)
 
-    verdicts, kink = judged(numeric), np.zeros(len(steps), dtype=bool)
+    verdicts, kink = decide(numeric), np.zeros(len(steps), dtype=bool)
     if np.any((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED)):
-        numeric = on_ladder(slope, steps, LADDER)
-        verdicts = judged(numeric)
+        numeric = ladder_differences(slope, steps, LADDER)
+        verdicts = decide(numeric)
     if np.any(verdicts == Verdict.WRONG):
-        kink = (verdicts == Verdict.WRONG) & at_kinks(slope, steps, analytic, one_sided(slope, steps))
-        noise = np.maximum(noise_near(slope, steps), least / MARGIN)
-        numeric = on_ladder(slope, steps, LADDER, noise)
-        fine = on_ladder(slope, steps, FINE)  # a kink may lie between the steps of the ladder
+        kink = (verdicts == Verdict.WRONG) & is_at_kink(slope, steps, analytic, one_sided_differences(slope, steps))
+        noise = np.maximum(noise_level(slope, steps), least / MARGIN)
+        numeric = ladder_differences(slope, steps, LADDER, noise)
+        fine = ladder_differences(slope, steps, FINE)  # a kink may lie between the steps of the ladder
         with np.errstate(invalid="ignore"):
             apart = np.abs(fine.derivative - numeric.derivative)
             contradict = apart > MARGIN * (fine.error + numeric.error)
         error = np.where(contradict, apart, np.maximum(numeric.error, least * np.sqrt(gradient.size)))
         numeric = Differences(numeric.derivative, error)
-        verdicts = np.where(kink, Verdict.UNDECIDED, judged(numeric))
+        verdicts = np.where(kink, Verdict.UNDECIDED, decide(numeric))
     return InputComparison(
         argument.name,
         argument.shape,

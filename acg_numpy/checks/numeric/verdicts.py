@@ -1,4 +1,4 @@
-"""Is this element right, wrong, or is the numeric derivative too coarse to say?
+"""Verdicts on the elements of a gradient: right, wrong, or undecided where the numeric derivative is too coarse.
 
 For an analytic value a and a numeric one n that may be off by e, with tolerance t = atol + rtol max(|a|, |n|):
 
@@ -7,9 +7,9 @@ For an analytic value a and a numeric one n that may be off by e, with tolerance
     undecided  otherwise
 
 One case needs another measure.  A gradient that is exactly zero because terms cancel (an attention's key bias is the
-classic: each row of dS sums to zero) comes out as rounding noise on both sides, and the relative error of two noises
-means nothing.  So a value that is zero at the scale of the gradient, |a| <= 1000 eps * scale, is right where n is zero
-to within e, provided that e itself is small against that scale.
+classic: each row of dS sums to zero) comes out as rounding noise on both sides, and the relative error of two such
+values means nothing.  So a value that is zero at the scale of the gradient, |a| <= 1000 eps * scale, is right where n
+is zero to within e, provided that e itself is small against that scale.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.shapes import Array
 
 ZERO = 1000  # in units of eps * scale: what a long sum whose terms cancel leaves behind
-MARGIN = 10  # numeric errors are estimates; a verdict of wrong has to stand this many of them clear
+MARGIN = 10  # numeric errors are estimates: an element is wrong only where it is off by this many of them
 
 
 class Verdict(IntEnum):
-    """What can be said of one element."""
+    """Verdict on one element."""
 
     RIGHT = 0
     ZERO = 1  # right, as zero at the scale of the gradient
@@ -35,7 +35,7 @@ class Verdict(IntEnum):
 
 
 class Tolerance(NamedTuple):
-    """What counts as equal, and the step that was asked for (None: chosen for each element)."""
+    """Tolerances within which two values are equal, and the step asked for (None: chosen for each element)."""
 
     rtol: float
     atol: float
@@ -44,7 +44,7 @@ class Tolerance(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class InputComparison:
-    """Analytic against numeric gradient of one input.
+    """Comparison of the analytic with the numeric gradient of one input.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class InputComparison:
     fault : str or None
         What is wrong with the form of the gradient, where it could not be compared at all.
     analytic, numeric : array of `shape`, or None
-        Along random directions: arrays with one number a direction, and so are all that follow.
+        DirectionalDerivatives random directions: arrays with one number a direction, and so are all that follow.
     error : array of `shape`, or None
         What the numeric derivative may be off by.
     wrong, undecided, zero : boolean array of `shape`, or None
@@ -70,7 +70,7 @@ class InputComparison:
     coarse : bool
         Whether elements are undecided because the function rounds by more than its outputs show.
     not_analytic : int
-        How many elements a complex step was tried for in vain.
+        For how many elements a complex step was tried and could not be used.
     directions : array, shape (n, *shape), or None
         The directions, where derivatives were taken along some.
     """
@@ -94,27 +94,27 @@ class InputComparison:
 
     @property
     def num_wrong(self) -> int:
-        """How many elements are wrong."""
+        """The number of wrong elements."""
         return 0 if self.wrong is None else int(np.sum(self.wrong))
 
     @property
     def num_undecided(self) -> int:
-        """How many elements could not be decided."""
+        """The number of elements that could not be decided."""
         return 0 if self.undecided is None else int(np.sum(self.undecided))
 
     @property
     def num_right(self) -> int:
-        """How many elements agree."""
+        """The number of elements that agree."""
         return 0 if self.analytic is None else self.analytic.size - self.num_wrong - self.num_undecided
 
     @property
     def num_kinks(self) -> int:
-        """How many of the undecided elements sit at a kink."""
+        """The number of undecided elements that lie at a kink."""
         return 0 if self.kink is None else int(np.sum(self.kink))
 
     @property
     def relative_error(self) -> Array:
-        """|a - n| / max(|a|, |n|), at most 2; empty where nothing was compared.
+        """The relative error, |a - n| / max(|a|, |n|), at most 2; empty where nothing was compared.
 
         For elements that are zero but for rounding it is |a - n| over the gradient's scale.
         """
@@ -137,7 +137,7 @@ class InputComparison:
 
 
 def allowed(analytic: Array, numeric: Array, tolerance: Tolerance) -> Array:
-    """How far apart two values may be: atol + rtol max(|a|, |n|)."""
+    """Return how far apart two values may be: atol + rtol max(|a|, |n|)."""
     with np.errstate(invalid="ignore"):
         return np.asarray(tolerance.atol + tolerance.rtol * np.maximum(np.abs(analytic), np.abs(numeric)))
 
@@ -153,7 +153,7 @@ def verdicts_on(analytic: Array, numeric: Differences, scale: Array, eps: float,
     ...     return Verdict(int(verdicts_on(analytic * one, found, one, eps, usual)[0])).name
     >>> verdict(1.000001, 1.0, error=1e-9), verdict(1.01, 1.0, error=1e-9)
     ('RIGHT', 'WRONG')
-    >>> verdict(1e-9, 1.2e-9, error=1e-9)  # who knows
+    >>> verdict(1e-9, 1.2e-9, error=1e-9)  # the error is as large as the values
     'UNDECIDED'
     >>> verdict(3e-17, 2e-11, error=3e-11)  # a key bias: zero, both of them
     'ZERO'

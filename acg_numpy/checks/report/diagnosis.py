@@ -1,11 +1,11 @@
-"""What a check says beyond right and wrong: which mistake it was, and which it could not have seen."""
+"""Diagnoses and blind spots: which mistake a wrong gradient makes, and which mistakes a check could not have seen."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One explanation of a wrong gradient.
+    """Explanation of a wrong gradient.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class BlindSpot:
-    """A mistake that would have passed at these inputs.
+    """Mistake that would have passed at the inputs of a check.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class BlindSpot:
     message : str
         Why it could not be seen.
     remedy : str
-        An input that would tell.
+        Inputs that would show it.
     """
 
     mistake: str

@@ -1,10 +1,10 @@
-"""The mistakes that can be named, each with a sentence that says it and a nudge that does not give it away."""
+"""The mistakes that can be named, each with its meaning and a hint that does not give it away."""
 
 from typing import NamedTuple
 
 
 class Naming(NamedTuple):
-    """How one mistake is talked about."""
+    """Meaning of a mistake, and a hint."""
 
     meaning: str
     hint: str

@@ -1,6 +1,6 @@
-"""How does a report read, in a terminal and in a notebook?"""
+"""Text of a report for a terminal, and its HTML for a notebook."""
 
-import textwrap
+from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.shapes import Array
-from acg_numpy.text import counted, joined, wrapped
+from acg_numpy.text import counted, html_table, joined, printable, text_table, wrapped
 
 if TYPE_CHECKING:
     from acg_numpy.checks.report.report import GradientReport, WorstElement
@@ -19,34 +19,39 @@ MOST_OTHERS = 3  # explanations shown beside the likeliest
 CONTEXT = 6  # how much of a row is shown around its worst element
 
 
-def verdict_line(report: "GradientReport") -> str:
-    """One sentence: what was checked and how it came out."""
+def _verdict_line(report: "GradientReport") -> str:
+    """Write in one sentence what was checked and with what result."""
     undecided = f"; {counted(report.undecided, 'element')} undecided" if report.undecided else ""
     if report.passed:
         return f"{report.title}: passed{undecided}"
-    reasons = [f"{_subject(wrong)} wrong" for wrong in [wrong_inputs(report)] if wrong]
+    reasons = [f"{_subject(wrong)} wrong" for wrong in [_wrong_inputs(report)] if wrong]
     if report.faults:
         reasons.append("not in the form expected")
     if report.nothing_decided:
         reasons.append("nothing could be decided, the numeric derivative is too coarse here")
     if not reasons:
-        wrong = wrong_inputs(report.second_order) if report.second_order else []
+        wrong = _wrong_inputs(report.second_order) if report.second_order else []
         reasons.append(f"at second order {_subject(wrong)} wrong" if wrong else "at second order")
     return f"{report.title}: FAILED, {' and '.join(reasons)}{undecided}"
 
 
-def wrong_inputs(report: "GradientReport") -> list[str]:
-    """The names of inputs with a wrong element."""
+def _wrong_inputs(report: "GradientReport") -> list[str]:
+    """Return the names of the inputs with a wrong element."""
     return [comparison.name for comparison in report.comparisons if comparison.num_wrong]
 
 
-def table_rows(report: "GradientReport") -> list[tuple[str, ...]]:
-    """One row of cells an input, under `HEADINGS`; where nothing was compared, the fourth and last cell says why."""
-    return [table_row(comparison) for comparison in report.comparisons]
+def _worst_wrong(report: "GradientReport") -> "WorstElement | None":
+    """Return the worst element where one is wrong: under a fault alone, a right one would be misleading."""
+    return report.worst if any(map(_wrong_inputs, filter(None, (report, report.second_order)))) else None
 
 
-def table_row(comparison: InputComparison) -> tuple[str, ...]:
-    """The cells of one input."""
+def _table_rows(report: "GradientReport") -> list[tuple[str, ...]]:
+    """Return a row of cells for each input, under `HEADINGS`; a fourth and last cell says why nothing was compared."""
+    return [_table_row(comparison) for comparison in report.comparisons]
+
+
+def _table_row(comparison: InputComparison) -> tuple[str, ...]:
+    """Return the cells of one input."""
     mark = "" if comparison.passed else "x"
     shape = "" if comparison.held == "None" else str(comparison.shape)
     if comparison.directions is not None:
@@ -64,8 +69,8 @@ def table_row(comparison: InputComparison) -> tuple[str, ...]:
     return (*head, *(f"{number or '.'}" for number in counts), largest, off)
 
 
-def worst_lines(report: "GradientReport", worst: "WorstElement") -> list[str]:
-    """The worst element: where it sits, both values, and the row it stands in."""
+def _worst_lines(report: "GradientReport", worst: "WorstElement") -> list[str]:
+    """Write the worst element: its place, both values, and the row around it."""
     source = report if worst.order == report.order or report.second_order is None else report.second_order
     comparison = source.per_input[worst.input]
     analytic, numeric, error = comparison.analytic, comparison.numeric, comparison.error
@@ -90,33 +95,33 @@ def worst_lines(report: "GradientReport", worst: "WorstElement") -> list[str]:
         row = ", ".join([*map(str, worst.index[:-1]), columns])
         lines += [
             f"  its row, {worst.input}[{row}]",
-            f"    your gradient       {numbers(analytic[worst.index[:-1]][part])}",
-            f"    numeric derivative  {numbers(numeric[worst.index[:-1]][part])}",
+            f"    your gradient       {_number_row(analytic[worst.index[:-1]][part])}",
+            f"    numeric derivative  {_number_row(numeric[worst.index[:-1]][part])}",
         ]
     return lines
 
 
 def as_text(report: "GradientReport") -> str:
-    """The report for a terminal."""
-    lines = [verdict_line(report), f"({report.settings})", ""]
-    lines += text_table(table_rows(report))
+    """Write the report for a terminal."""
+    lines = [_verdict_line(report), f"({report.settings})", ""]
+    lines += _text_table(report)
     if report.second_order is not None:
         lines += ["", "gradient of the gradient, <grads, random>, with respect to:"]
-        lines += text_table(table_rows(report.second_order))
-    for fault in all_faults(report):
+        lines += _text_table(report.second_order)
+    for fault in _all_faults(report):
         lines += ["", *wrapped(fault, "fault: ")]
-    worst = report.worst
-    if worst is not None and not report.passed:
-        lines += ["", *worst_lines(report, worst)]
-    lines += diagnosis_lines(report)
-    for note in all_notes(report):
+    worst = _worst_wrong(report)
+    if worst is not None:
+        lines += ["", *_worst_lines(report, worst)]
+    lines += _diagnosis_lines(report)
+    for note in _all_notes(report):
         lines += ["", *wrapped(note, "note: ")]
-    lines += blind_spot_lines(report)
-    return "\n".join(lines)
+    lines += _blind_spot_lines(report)
+    return "\n".join(map(printable, lines))
 
 
-def diagnosis_lines(report: "GradientReport") -> list[str]:
-    """The likeliest mistake in full, the others in a line each."""
+def _diagnosis_lines(report: "GradientReport") -> list[str]:
+    """Write the likeliest mistake in full, the others in a line each."""
     if not report.diagnoses:
         return []
     best, *others = report.diagnoses
@@ -129,20 +134,18 @@ def diagnosis_lines(report: "GradientReport") -> list[str]:
     return lines
 
 
-def blind_spot_lines(report: "GradientReport") -> list[str]:
-    """What a passed check could not have seen."""
+def _blind_spot_lines(report: "GradientReport") -> list[str]:
+    """Write what a passed check could not have seen."""
     if not report.blind_spots:
         return []
     lines = ["", "blind spots, mistakes that would have passed at these inputs:"]
     for spot in report.blind_spots:
-        lines += textwrap.wrap(
-            f"{spot.mistake}: {spot.message}; {spot.remedy}", width=100, initial_indent="  - ", subsequent_indent="    "
-        )
+        lines += wrapped(str(spot), "  - ")
     return lines
 
 
-def findings_html(report: "GradientReport") -> list[str]:
-    """Diagnoses and blind spots for a notebook."""
+def _findings_html(report: "GradientReport") -> list[str]:
+    """Write diagnoses and blind spots for a notebook."""
     parts = []
     if report.diagnoses:
         items = [
@@ -161,65 +164,45 @@ def findings_html(report: "GradientReport") -> list[str]:
 
 
 def as_html(report: "GradientReport") -> str:
-    """The report for a notebook; everything that came from outside is escaped."""
-    parts = [f"<p><strong>{escape(verdict_line(report))}</strong><br><small>{escape(report.settings)}</small></p>"]
-    parts.append(html_table(table_rows(report)))
+    """Write the report for a notebook; everything that came from outside is escaped."""
+    parts = [f"<p><strong>{escape(_verdict_line(report))}</strong><br><small>{escape(report.settings)}</small></p>"]
+    parts.append(_html_table(report))
     if report.second_order is not None:
         parts.append("<p>gradient of the gradient, with respect to:</p>")
-        parts.append(html_table(table_rows(report.second_order)))
-    parts += [f"<p><strong>fault:</strong> {escape(fault)}</p>" for fault in all_faults(report)]
-    worst = report.worst
-    if worst is not None and not report.passed:
-        parts.append(f"<pre>{escape(chr(10).join(worst_lines(report, worst)))}</pre>")
-    parts += [f"<p><em>note:</em> {escape(note)}</p>" for note in all_notes(report)]
-    parts += findings_html(report)
+        parts.append(_html_table(report.second_order))
+    parts += [f"<p><strong>fault:</strong> {escape(fault)}</p>" for fault in _all_faults(report)]
+    worst = _worst_wrong(report)
+    if worst is not None:
+        parts.append(f"<pre>{escape(chr(10).join(_worst_lines(report, worst)))}</pre>")
+    parts += [f"<p><em>note:</em> {escape(note)}</p>" for note in _all_notes(report)]
+    parts += _findings_html(report)
     return f"<div class='acg-gradient-report'>{''.join(parts)}</div>"
 
 
-def text_table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Columns padded to their widest full cell; numbers to the right, a lone reason left as it is."""
-    full = [HEADINGS, *(row for row in rows if len(row) == len(HEADINGS))]
-    widths = [max(len(row[column]) for row in full) for column in range(len(HEADINGS))]
-    widths[:3] = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(3)]
-
-    def line(row: tuple[str, ...]) -> str:
-        left = [cell.ljust(width) for cell, width in zip(row[:3], widths[:3], strict=True)]
-        short = len(row) < len(HEADINGS)
-        right = [row[3]] if short else [cell.rjust(width) for cell, width in zip(row[3:], widths[3:], strict=True)]
-        return "  ".join([*left, *right]).rstrip()
-
-    return [line(HEADINGS), *map(line, rows)]
+def _text_table(report: "GradientReport") -> Iterator[str]:
+    return text_table([HEADINGS, *_table_rows(report)], longest=None, rule=False)
 
 
-def html_table(rows: list[tuple[str, ...]]) -> str:
-    """The same cells as a table element."""
-
-    def line(row: tuple[str, ...], tag: str) -> str:
-        spans = ["" for _ in row]
-        if len(row) < len(HEADINGS):
-            spans[-1] = f" colspan='{len(HEADINGS) - len(row) + 1}'"
-        cells = (f"<{tag}{span}>{escape(cell)}</{tag}>" for cell, span in zip(row, spans, strict=True))
-        return f"<tr>{''.join(cells)}</tr>"
-
-    marked = [("✗" if row[0] else "", *row[1:]) for row in rows]  # beside an input called x, an x is no mark
-    body = "".join(line(row, "td") for row in marked)
-    return f"<table><thead>{line(HEADINGS, 'th')}</thead><tbody>{body}</tbody></table>"
+def _html_table(report: "GradientReport") -> str:
+    """Write the same cells as HTML; the name of an input names its row, so the mark stands beside it."""
+    # ✗, because beside an input called x an x would be no mark
+    rows = [(f"✗ {name}" if mark else name, *cells) for mark, name, *cells in _table_rows(report)]
+    return html_table(HEADINGS[1:], rows)
 
 
-def all_faults(report: "GradientReport") -> tuple[str, ...]:
-    """Faults of form at both orders."""
+def _all_faults(report: "GradientReport") -> tuple[str, ...]:
+    """Return the faults at both orders."""
     return report.faults + (report.second_order.faults if report.second_order else ())
 
 
-def all_notes(report: "GradientReport") -> tuple[str, ...]:
-    """Notes at both orders."""
+def _all_notes(report: "GradientReport") -> tuple[str, ...]:
+    """Return the notes at both orders."""
     return report.notes + (report.second_order.notes if report.second_order else ())
+
+
+def _number_row(row: Array) -> str:
+    return " ".join(f"{value:>11.4g}" for value in row)
 
 
 def _subject(names: list[str]) -> str:
     return f"{joined(names)} {'is' if len(names) == 1 else 'are'}"
-
-
-def numbers(row: Array) -> str:
-    """A row of numbers in columns."""
-    return " ".join(f"{value:>11.4g}" for value in row)

@@ -1,4 +1,4 @@
-"""What a gradient check found: a report to be read, printed or asked."""
+"""The report of a gradient check, and the error that carries it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from acg_numpy.checks.report.rendering import as_html, as_text
 
 @dataclass(frozen=True)
 class WorstElement:
-    """The element that is furthest off.
+    """Element with the largest error.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class WorstElement:
 
 @dataclass(frozen=True, eq=False)
 class GradientReport:
-    """The outcome of `check_backward` or `gradcheck`; `print(report)` is made to be read.
+    """Result of `check_backward` or `gradcheck`; `print(report)` shows it.
 
     Attributes
     ----------
@@ -76,12 +76,12 @@ class GradientReport:
 
     @property
     def per_input(self) -> Mapping[str, InputComparison]:
-        """Each input's comparison, by name."""
+        """The comparison of each input, by name."""
         return {comparison.name: comparison for comparison in self.comparisons}
 
     @property
     def undecided(self) -> int:
-        """How many elements were below what the numeric derivative can resolve."""
+        """The number of elements that the numeric derivative could not decide."""
         deeper = 0 if self.second_order is None else self.second_order.undecided
         return sum(comparison.num_undecided for comparison in self.comparisons) + deeper
 
@@ -93,20 +93,20 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether all that was compared is right, and the check was able to compare something."""
+        """Whether everything that was compared is right, and something could be decided."""
         first = not self.faults and not self.nothing_decided and all(c.passed for c in self.comparisons)
         return first and (self.second_order is None or self.second_order.passed)
 
     @property
     def worst(self) -> WorstElement | None:
         """The wrong element furthest off for its input's size; if none is wrong, that of the largest relative error."""
-        ranked = self.ranked()
+        ranked = self._ranked()
         return max(ranked, key=lambda rank: rank[:-1])[-1] if ranked else None
 
-    def ranked(self) -> list[tuple[bool, int, float, WorstElement]]:
-        """The worst element of every input behind its rank: wrong before right, first order before second, by error."""
-        ranks = [rank for comparison in self.comparisons if (rank := worst_of(comparison, self.order)) is not None]
-        return ranks + (self.second_order.ranked() if self.second_order else [])
+    def _ranked(self) -> list[tuple[bool, int, float, WorstElement]]:
+        """Return the worst element of every input with its rank: wrong first, then first order, then by error."""
+        ranks = [rank for comparison in self.comparisons if (rank := _worst_of(comparison, self.order)) is not None]
+        return ranks + (self.second_order._ranked() if self.second_order else [])
 
     def __str__(self) -> str:
         return as_text(self)
@@ -117,8 +117,8 @@ class GradientReport:
         return as_html(self)
 
 
-def worst_of(comparison: InputComparison, order: int) -> tuple[bool, int, float, WorstElement] | None:
-    """The worst element of one input, behind what it is ranked by; None where nothing was decided."""
+def _worst_of(comparison: InputComparison, order: int) -> tuple[bool, int, float, WorstElement] | None:
+    """Return the worst element of one input behind its rank; None where nothing was decided."""
     analytic, numeric = comparison.analytic, comparison.numeric
     wrong, undecided = comparison.wrong, comparison.undecided
     if analytic is None or numeric is None or wrong is None or undecided is None or np.all(undecided):
@@ -136,7 +136,7 @@ def worst_of(comparison: InputComparison, order: int) -> tuple[bool, int, float,
 
 
 class GradientMismatch(AssertionError):
-    """A gradient is not what the numeric derivative says; `.report` has the whole story, and so has the message."""
+    """Error for a gradient that differs from the numeric derivative; `.report` is the report, and so is the message."""
 
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))

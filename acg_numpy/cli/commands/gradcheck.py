@@ -14,7 +14,7 @@ from acg_numpy.cli.gradcheck_catalogue import check_catalogue
 from acg_numpy.cli.options import Parser, Subcommands, whole
 
 if TYPE_CHECKING:
-    from acg_numpy.checks.all_passes import Checked
+    from acg_numpy.checks.all_passes import TimedCheck
     from acg_numpy.checks.learner.loading import Learner
 
 DESCRIPTION = """\
@@ -172,12 +172,12 @@ def check_everything(arguments: argparse.Namespace) -> int:
     return 0 if all(one.report.passed for one in checked) else 1
 
 
-def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
+def check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]":
     """Check the engine's gradient of a condition by the user and by every parameter, plain and with every option."""
     import numpy as np
 
     from acg_numpy import AttentionConditioner, gradcheck
-    from acg_numpy.checks.all_passes import timed
+    from acg_numpy.checks.all_passes import run_timed
     from acg_numpy.module import functional_call
 
     plain: dict[str, Any] = {}
@@ -196,10 +196,10 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[Checked]":
         inputs = (rng.normal(size=(5, 6)), np.array([0, 2, 2, 1, 0]), *parameters.values())
         options_of_check = {"method": arguments.method, "seed": arguments.seed, "raise_on_failure": False}
         names = ("user_emb", "domain_id", *parameters)
-        yield timed(name, partial(gradcheck, condition, *inputs, names=names, **options_of_check))
+        yield run_timed(name, partial(gradcheck, condition, *inputs, names=names, **options_of_check))
 
 
-def lines_on(checked: "list[Checked]") -> Iterator[str]:
+def lines_on(checked: "list[TimedCheck]") -> Iterator[str]:
     """A table, then what is worth knowing, then the whole report on whatever failed."""
     from acg_numpy.cli.gradcheck_output import verdict
     from acg_numpy.text import text_list, text_table

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from acg_numpy import passes
-from acg_numpy.checks.contract.checked_inputs import copied
+from acg_numpy.checks.contract.checked_inputs import copy_arrays
 from acg_numpy.checks.learner.errors import LearnerError, Place
-from acg_numpy.checks.learner.loading import Learner, check_learner, load_learner, run_file, telling
+from acg_numpy.checks.learner.loading import Learner, check_learner, load_learner, report_errors, run_file
 from acg_numpy.cli.gradcheck_output import as_json, as_told, error_as_json, error_as_told
 
 Result = dict[str, Any]
@@ -94,9 +94,9 @@ def checked(
 
 def same_output(learner: Learner, package: Callable[..., Any], values: list[Any]) -> bool:
     """Whether the student's forward gives what that of the package gives."""
-    with telling(learner.file, "", learner.forward):
-        out, _ = learner.forward(*copied(values))
-    expected, _ = package(*copied(values))
+    with report_errors(learner.file, "", learner.forward):
+        out, _ = learner.forward(*copy_arrays(values))
+    expected, _ = package(*copy_arrays(values))
     return np.array_equal(out, expected)
 
 

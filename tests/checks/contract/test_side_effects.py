@@ -17,10 +17,10 @@ from acg_numpy.checks.contract.side_effects import (
     arrays_in,
     close,
     differs,
-    drifting,
+    classify_drift,
     goes_one_way,
     listed,
-    misconduct,
+    find_side_effects,
     repeats,
     settles,
 )
@@ -39,7 +39,7 @@ def pulled(g, cache):
 
 def conduct_of(forward, backward):
     arguments = [read_argument("x", A), read_argument("y", B)]
-    found = misconduct(forward, backward, arguments, (np.array([1.5, -0.75, 0.5]),), np.random.default_rng(0))
+    found = find_side_effects(forward, backward, arguments, (np.array([1.5, -0.75, 0.5]),), np.random.default_rng(0))
     return [tuple(one) for one in found]
 
 
@@ -348,11 +348,11 @@ def test_a_forward_that_multiplies_by_what_it_has_kept_carries_over(kept):
 
 def test_drift_is_told_from_chance():
     walk = [[A], [A + 1], [A + 2], [A + 3]]
-    assert drifting("forward", walk).mistake == "carries-over"
-    assert drifting("forward", [[A], [B], [A], [B]]).mistake == "carries-over"
-    assert drifting("forward", [[A], [B], [drawn(0)]]).mistake == "random-forward"
-    assert drifting("backward", [[drawn(i)] for i in range(4)]).mistake == "random-backward"
-    assert drifting("backward", [[A], [B], [B]]).mistake == "carries-over"
+    assert classify_drift("forward", walk).mistake == "carries-over"
+    assert classify_drift("forward", [[A], [B], [A], [B]]).mistake == "carries-over"
+    assert classify_drift("forward", [[A], [B], [drawn(0)]]).mistake == "random-forward"
+    assert classify_drift("backward", [[drawn(i)] for i in range(4)]).mistake == "random-backward"
+    assert classify_drift("backward", [[A], [B], [B]]).mistake == "carries-over"
 
 
 def test_names_are_listed_once_and_in_order():

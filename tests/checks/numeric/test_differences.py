@@ -6,7 +6,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.numeric.differences import Difference, agreed_difference, best_step, central_difference
+from acg_numpy.checks.numeric.differences import Difference, best_agreeing_difference, best_step, central_difference
 
 FUNCTIONS = {
     "exp": (np.exp, np.exp),
@@ -26,7 +26,7 @@ def test_the_true_derivative_lies_within_ten_times_the_error(name, x):
     def at(step):
         return central_difference(lambda inputs: (function(inputs[0]),), [np.array(x)], 0, (), (np.array(1.0),), step)
 
-    found = agreed_difference(at, best_step(x, 2.0**-52))
+    found = best_agreeing_difference(at, best_step(x, 2.0**-52))
     scale = abs(derivative(x)) + abs(function(x)) + 1
     assert abs(found.derivative - derivative(x)) <= 10 * found.error + 1e-13 * scale
     assert found.error <= 1e-6 * scale
@@ -77,7 +77,7 @@ def test_infinite_outputs_that_stay_have_no_slope():
 
 
 def test_nothing_finite_on_the_ladder_is_an_infinite_error():
-    assert agreed_difference(lambda step: Difference(np.nan, 0.0), 1e-5).error == np.inf
+    assert best_agreeing_difference(lambda step: Difference(np.nan, 0.0), 1e-5).error == np.inf
 
 
 def test_elements_below_resolution_are_undecided_and_a_check_of_nothing_else_does_not_pass():
