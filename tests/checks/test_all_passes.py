@@ -1,11 +1,10 @@
-"""The inputs of the check of everything are such that mistakes show."""
+"""The inputs of the check of every pair are such that mistakes show."""
 
 import numpy as np
 import pytest
 
 from acg_numpy import passes
 from acg_numpy.checks.all_passes import CALLS, check_pairs, names_of_pairs
-from acg_numpy.checks.random_inputs import distributions, random_mask
 
 
 def test_every_pair_has_inputs():
@@ -40,10 +39,3 @@ def test_masks_keep_something_and_leave_something_out_and_ids_repeat(name):
             assert not value.all()
         if np.issubdtype(value.dtype, np.integer):
             assert len(np.unique(value)) < value.size
-
-
-def test_rows_are_distributions_and_masks_have_both_answers_in_every_row():
-    rng = np.random.default_rng(0)
-    np.testing.assert_allclose(np.sum(distributions(rng, 4, 3, 5), axis=-1), 1.0)
-    mask = random_mask(rng, 50, 4, 3)
-    assert np.all(np.any(mask, axis=-1) & ~np.all(mask, axis=-1))

@@ -89,7 +89,7 @@ def test_what_the_garbage_collector_calls_meanwhile_is_nobodys_forward():
     assert all(Path(operation.line.file).name == "softmax.py" for operation in graph.operations[1:])
 
 
-def test_a_line_of_a_notebook_is_told_without_the_name_of_a_file_that_does_not_exist(monkeypatch):
+def test_a_line_of_a_notebook_has_no_file_name(monkeypatch):
     cell = "/tmp/ipykernel_7/123456789.py"
     monkeypatch.setitem(linecache.cache, cell, (20, None, ["x = 1\n", "y = np.exp(x)\n"], cell))
     assert str(Line(cell, 2)) == "line 2: y = np.exp(x)"

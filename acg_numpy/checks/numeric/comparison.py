@@ -97,7 +97,7 @@ class Comparator:
 
     # First derivatives
 
-    def _steps(self, which: int) -> Array:
+    def steps(self, which: int) -> Array:
         """Return the step for each element of an input."""
         x = np.ravel(self.function.values[which])
         return np.full(x.size, self.tolerance.step) if self.tolerance.step else np.atleast_1d(best_step(x, self.eps))
@@ -105,7 +105,7 @@ class Comparator:
     def first_derivative(self, which: int) -> FirstDerivative:
         """Return derivatives by the method asked for, and by central differences."""
         flats = np.arange(np.size(self.function.values[which]))
-        base = central_differences(self.function, which, flats, self._steps(which))
+        base = central_differences(self.function, which, flats, self.steps(which))
         none = np.zeros(flats.size, dtype=bool)
         if self.method == "richardson":
             return FirstDerivative(
@@ -120,7 +120,7 @@ class Comparator:
         doubtful = np.flatnonzero(~agrees)  # it may be the one central difference that is bad
         if doubtful.size:
             better = ladder_differences(
-                element_slope(self.function, which, doubtful), self._steps(which)[doubtful], LADDER
+                element_slope(self.function, which, doubtful), self.steps(which)[doubtful], LADDER
             )
             again = self._by_complex_step(which, doubtful, better)
             if again is not None:
@@ -143,9 +143,9 @@ class Comparator:
             np.where(agrees, found.derivative, base.derivative), np.where(agrees, found.error, base.error)
         ), agrees
 
-    def _refine(self, which: int, a: Array, first: FirstDerivative, doubtful: Array) -> Differences:
+    def refine(self, which: int, a: Array, first: FirstDerivative, doubtful: Array) -> Differences:
         """Return the first derivative, for doubtful elements the best of three, or of a ladder where needed."""
-        numeric, steps = first.numeric, self._steps(which)
+        numeric, steps = first.numeric, self.steps(which)
         for ladder in (NEIGHBOURS,) if self.tolerance.step else (NEIGHBOURS, LADDER):
             if doubtful.size:
                 better = ladder_differences(element_slope(self.function, which, doubtful), steps[doubtful], ladder)
@@ -160,7 +160,7 @@ class Comparator:
         """Return the derivative by one input, in its shape, where there is no gradient to compare it with."""
         shape, first = self.arguments[which].shape, self.first_derivative(which)
         size = first.numeric.derivative.size
-        found = self._refine(which, np.zeros(size), first, np.arange(size))
+        found = self.refine(which, np.zeros(size), first, np.arange(size))
         return Differences(found.derivative.reshape(shape), found.error.reshape(shape))
 
     # Comparison and refinement
@@ -173,7 +173,7 @@ class Comparator:
         a kink all others agree with each other on a value that is no derivative.
         """
         argument = self.arguments[which]
-        x, steps, a = np.ravel(argument.value), self._steps(which), np.ravel(gradient)
+        x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
         numeric, base, _, stepped, not_analytic = first
         reach = steps / np.maximum(np.abs(x), 1.0)
         scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
@@ -183,7 +183,7 @@ class Comparator:
 
         verdicts = decide(numeric)
         sure = (verdicts == Verdict.RIGHT) | ((verdicts == Verdict.ZERO) & (numeric.derivative == 0))
-        numeric = self._refine(which, a, first, np.flatnonzero(~sure))
+        numeric = self.refine(which, a, first, np.flatnonzero(~sure))
         verdicts = decide(numeric)
         step_fault = None
         if self.tolerance.step:
@@ -266,7 +266,7 @@ class Comparator:
         for tried in (wrong[:: max(1, len(wrong) // SAMPLE)], wrong):
             if not tried.size or self.tolerance.step:
                 return numeric
-            slope, steps = element_slope(self.function, which, tried), self._steps(which)[tried]
+            slope, steps = element_slope(self.function, which, tried), self.steps(which)[tried]
             # half a last place may not show in the outputs, so the noise is never taken as less than that
             noise = np.maximum(noise_level(slope, steps), self.least / MARGIN)
             better = ladder_differences(slope, steps, LADDER, noise)
@@ -288,7 +288,7 @@ class Comparator:
         """
         if not wrong.size:
             return numeric
-        steps = self._steps(which)[wrong]
+        steps = self.steps(which)[wrong]
         size = base.error[wrong] * 2 * steps / self.eps  # |g| |y|
         with np.errstate(divide="ignore", invalid="ignore"):
             precision = np.maximum(noise_level(element_slope(self.function, which, wrong), steps) / size, self.eps)

@@ -1,4 +1,4 @@
-"""Two passes that do not behave are told so, in a sentence that names what they did."""
+"""Side effects of two passes are reported, each in a sentence that names what they did."""
 
 import dataclasses
 import itertools
@@ -15,12 +15,11 @@ from acg_numpy.checks.contract.checked_inputs import read_argument
 from acg_numpy.checks.contract.side_effects import (
     alike,
     arrays_in,
+    classify_drift,
     close,
     differs,
-    classify_drift,
-    goes_one_way,
-    listed,
     find_side_effects,
+    goes_one_way,
     repeats,
     settles,
 )
@@ -83,12 +82,15 @@ def drawn(call):
 
 
 KEEPS = "gives another result when it is called again: it keeps something"
+
+
 DRAWS = "gives another result at every call; draw random numbers outside and pass them in"
 
-MISCONDUCT = {
+
+SIDE_EFFECTS = {
     "an input": (doubling(0), pulled, [("mutated-input", "forward changes x in place")]),
     "the other input": (doubling(1), pulled, [("mutated-input", "forward changes y in place")]),
-    "both inputs": (doubling(0, 1), pulled, [("mutated-input", "forward changes x, y in place")]),
+    "both inputs": (doubling(0, 1), pulled, [("mutated-input", "forward changes x and y in place")]),
     "grad_out": (product, writing("g"), [("mutated-input", "backward changes grad_out in place")]),
     "the cache": (
         lambda x, y: (x * y, (x.copy(), y.copy())),
@@ -149,14 +151,21 @@ MISCONDUCT = {
         lambda g, cache: pulled(np.abs(g), cache),
         [("nonlinear-in-grad", "backward(a + b) is not backward(a) + backward(b)")],
     ),
+    "NaN throughout": (product, lambda g, cache: (g * np.nan, g * np.nan), []),
+    "infinities throughout": (product, lambda g, cache: (np.abs(g) * np.inf, np.abs(g) * np.inf), []),
+    "two arrays of the cache": (
+        lambda x, y: (x * y, (x.copy(), y[:, None].copy())),
+        lambda g, cache: [(array.__imul__(2), g)[1] for array in cache],
+        [("mutated-cache", "backward changes the arrays of shapes (3,) and (3, 1) in the cache")],
+    ),
     "nothing": (product, pulled, []),
     "zeros": (product, lambda g, cache: (0 * g, 0 * g), []),
 }
 
 
-@pytest.mark.parametrize("name", MISCONDUCT)
-def test_misconduct_is_told_in_a_sentence(name):
-    forward, backward, expected = MISCONDUCT[name]
+@pytest.mark.parametrize("name", SIDE_EFFECTS)
+def test_a_side_effect_is_reported_in_a_sentence(name):
+    forward, backward, expected = SIDE_EFFECTS[name]
     assert conduct_of(forward, backward) == expected
 
 
@@ -221,7 +230,7 @@ def test_a_cache_may_be_an_object_of_any_kind_and_is_watched(cache):
     assert conduct_of(forward, backward) == [("mutated-cache", "backward changes the array of shape (3,) in the cache")]
 
 
-def test_what_a_function_in_the_cache_counts_for_itself_is_its_own_affair():
+def test_what_a_function_in_the_cache_keeps_is_no_side_effect():
     def activation(x):
         return x
 
@@ -286,7 +295,7 @@ def test_an_array_differs_where_one_element_does():
     assert differs(3, 4) is False
 
 
-def test_what_grows_or_fades_goes_one_way_whatever_the_lengths_of_its_steps():
+def test_what_grows_or_fades_goes_one_way_at_any_steps():
     assert goes_one_way([[A + step * B] for step in range(8)])
     assert goes_one_way([[A + step**2 * B] for step in range(8)])
     assert goes_one_way([[A * 0.01**step, B * 0.01**step] for step in range(8)])
@@ -355,5 +364,7 @@ def test_drift_is_told_from_chance():
     assert classify_drift("backward", [[A], [B], [B]]).mistake == "carries-over"
 
 
-def test_names_are_listed_once_and_in_order():
-    assert listed(["y", "x", "y"]) == "y, x"
+def test_of_single_numbers_a_swing_is_told_from_chance():
+    one, other = [np.array([1.0])], [np.array([3.0])]
+    assert classify_drift("backward", [one, other, one, other]).mistake == "carries-over"
+    assert classify_drift("backward", [one, other, one, [np.array([7.0])]]).mistake == "random-backward"

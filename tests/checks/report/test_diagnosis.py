@@ -251,7 +251,7 @@ def test_the_same_mistake_in_every_turn_of_a_loop_is_one_mistake(name):
 @pytest.mark.parametrize(
     ("factor", "mistake"), [(-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "constant-factor")]
 )
-def test_a_sign_a_cut_and_a_factor_in_every_turn_of_a_loop_are_one_mistake(factor, mistake):
+def test_one_corruption_in_every_turn_of_a_loop_is_one_mistake(factor, mistake):
     """Of h = tanh(h w) + h the first part, in each of three turns."""
 
     def forward(x, w):
@@ -327,7 +327,7 @@ def test_a_transposed_factor_and_a_sign_elsewhere_are_named_together():
     assert all(diagnosis.evidence.startswith(evidence) for diagnosis in report.diagnoses)
 
 
-def test_a_target_that_is_no_input_is_told_by_where_the_gradient_of_the_logarithms_points():
+def test_a_target_that_is_no_input_is_named():
     labels = np.array([1, 0, 4])
 
     def forward(x):
@@ -342,7 +342,7 @@ def test_a_target_that_is_no_input_is_told_by_where_the_gradient_of_the_logarith
     )
 
 
-def test_a_wrong_slope_is_named_also_where_the_right_one_is_no_number_and_nothing_comes_back():
+def test_a_wrong_slope_is_named_where_the_right_one_is_nan():
     """The root of what is positive, for which what is not is replaced by -1 before, and by 0 after."""
 
     def forward(x):
@@ -357,7 +357,7 @@ def test_a_wrong_slope_is_named_also_where_the_right_one_is_no_number_and_nothin
 
 
 @pytest.mark.parametrize("dtype", [bool, int, np.uint8, float])
-def test_a_mask_that_the_backward_forgets_is_named_whether_of_truths_or_of_zeros_and_ones(dtype):
+def test_a_mask_that_the_backward_forgets_is_named(dtype):
     def forward(scores, mask):
         return softmax_forward(np.where(mask == 1, scores, -1e9))[0], (scores, mask)
 

@@ -1,75 +1,102 @@
-"""A report reads well in a terminal and in a notebook."""
+"""What a report answers when it is asked: its worst element, and its way to another process."""
+
+import concurrent.futures
+import multiprocessing
+import pickle
 
 import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from tests.checks.pairs_to_check import attention_backward, attention_forward, attention_inputs, square_forward
+from acg_numpy.checks.numeric.verdicts import InputComparison
+from acg_numpy.checks.report.diagnosis import Diagnosis
+from acg_numpy.checks.report.report import GradientMismatch, GradientReport
+from tests.checks.reports import compared, passed
+
+WIDE = np.arange(20.0).reshape(2, 10)
 
 
-@pytest.fixture(scope="module")
-def failed():
-    def wrong_backward(grad_out, cache):
-        dQ, dK, dV, db = attention_backward(grad_out, cache)
-        return dQ, -dK, dV, db[:3]
-
-    inputs = (*attention_inputs(np.random.default_rng(0)), np.array([True, True, False, True, True]))
-    return check_backward(attention_forward, wrong_backward, *inputs, raise_on_failure=False)
+OFF = WIDE + np.where(WIDE == 17, 0.5, 0.0)
 
 
-def test_the_first_line_says_what_is_wrong(failed):
-    assert str(failed).splitlines()[0] == (
-        "check_backward of wrong_backward: FAILED, key is wrong and not in the form expected"
+FAILED = GradientReport(
+    "check_backward of <b>",
+    "central differences in float64, rtol 1e-05, seed 0",
+    (
+        compared("x", OFF, WIDE, wrong=[(1, 7)], undecided=[(0, 0)]),
+        InputComparison("w", (3,), fault="the gradient of w has shape (2,): expected (3,), that of w"),
+        InputComparison("ids", (4,), held="int64"),
+        InputComparison("mask", (), held="None"),
+        compared("b", [1.0, 2.0], [1.0, 4.0], wrong=[1]),
+        compared("dead", [0.0], [1e-17], zero=[0]),
+        InputComparison("skipped", (2,)),
+    ),
+    faults=("the gradient of w has shape (2,): expected (3,), that of w",),
+    notes=("the first note",),
+    diagnoses=(
+        Diagnosis("wrong-sign", 0.9, "minus for plus in line 3", "all agree", "turn it round"),
+        *(Diagnosis(f"other-{i}", 0.5 - i / 10, f"message {i}", f"evidence {i}", f"hint {i}") for i in range(5)),
+    ),
+    second_order=GradientReport(
+        "second",
+        "the same",
+        (compared("x", [[1.0, 2.0]], [[1.0, 2.0]]),),
+        faults=("a second fault",),
+        notes=("a second note",),
+        order=2,
+    ),
+)
+
+
+def test_the_worst_is_furthest_off_for_the_size_of_its_input():
+    worst = FAILED.worst
+    assert (worst.input, worst.index, worst.analytic, worst.numeric, worst.order) == ("b", (1,), 2.0, 4.0, 1)
+    assert (worst.absolute_error, worst.relative_error) == (2.0, 0.5)
+
+
+def test_of_right_elements_the_worst_has_the_largest_relative_error():
+    report = passed(compared("x", [1.0, 10.0, 5.0], [1.1, 10.5, 50.0], undecided=[2]), compared("w", [4.0], [4.1]))
+    assert report.passed
+    assert (report.worst.input, report.worst.index) == ("x", (0,))
+    assert report.worst.relative_error == pytest.approx(0.1 / 1.1)
+    assert report.worst.absolute_error == pytest.approx(0.1)
+    assert passed(compared("x", [1.0], [2.0], undecided=[0])).worst is None
+    assert passed(InputComparison("x", (1,), held="int64")).worst is None
+
+
+def test_a_wrong_element_goes_before_a_right_one_however_far_off():
+    report = passed(
+        compared("x", [0.0], [1e-17], zero=[0], scale=1e-17), compared("w", [1.0, np.nan], [1.1, 1.0], wrong=[0, 1])
     )
-    assert "central differences in float64, rtol 1e-05, seed 0" in str(failed)
+    assert report.worst.input == "w"
+    assert report.worst.index == (1,)
 
 
-def test_every_input_has_a_line_in_the_table(failed):
-    lines = str(failed).splitlines()
-    (heading,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["input", "shape"]]
-    cells = [line.split() for line in lines[heading + 1 : heading + 6]]
-    assert cells[0][:6] == ["query", "(2,", "3,", "4)", "24", "."]
-    assert cells[1][:6] == ["x", "key", "(2,", "5,", "4)", "8"]  # the eight elements behind the masked key are 0 = -0
-    assert lines[heading + 4].endswith("not compared, see below")
-    assert lines[heading + 5].endswith("held fixed (bool)")
+def square_forward(x):
+    return x * x, x
 
 
-def test_the_worst_element_stands_in_its_row(failed):
-    text, worst = str(failed), failed.worst
-    i, j, k = worst.index
-    assert f"worst element: key[{i}, {j}, {k}]" in text
-    assert f"its row, key[{i}, {j}, :]" in text
-    assert f"{worst.numeric: .8g}" in text
+def halved(grad_out, x):
+    return x * grad_out
 
 
-def test_a_long_row_is_cut_around_its_worst_element():
-    def wrong_backward(grad_out, x):
-        grad = 2 * grad_out * x
-        grad[0, 70] = 0.0
-        return grad
-
-    report = check_backward(square_forward, wrong_backward, np.ones((2, 100)), raise_on_failure=False)
-    assert "its row, x[0, 67:73]" in str(report)
-    assert max(map(len, str(report).splitlines())) <= 100
+def fail(x):
+    check_backward(square_forward, halved, x)
 
 
-def test_repr_and_str_are_the_same(failed):
-    assert repr(failed) == str(failed)
+def test_a_mismatch_survives_pickling_with_its_report():
+    with pytest.raises(GradientMismatch) as caught:
+        fail(np.array([1.0, -2.0]))
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert type(copy) is GradientMismatch
+    assert str(copy) == str(caught.value)
+    assert str(copy.report) == str(caught.value.report)
+    np.testing.assert_array_equal(copy.report.per_input["x"].analytic, caught.value.report.per_input["x"].analytic)
 
 
-def test_html_has_a_row_an_input_and_escapes_names():
-    report = check_backward(
-        square_forward, lambda grad_out, x: grad_out, np.ones(2), names=["<x>"], raise_on_failure=False
-    )
-    page = report._repr_html_()
-    assert "<td>&lt;x&gt;</td>" in page
-    assert "<x>" not in page
-    assert page.count("<tr>") == 2
-    assert "check_backward of &lt;lambda&gt;" in page
-
-
-def test_html_shows_second_order_and_notes():
-    inputs = attention_inputs(np.random.default_rng(0))
-    page = check_backward(attention_forward, attention_backward, *inputs, second_order=True)._repr_html_()
-    assert page.count("<table>") == 2
-    assert "cannot learn" in page
+def test_a_mismatch_comes_back_from_another_process():
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as pool:
+        error = pool.submit(fail, np.array([1.0, -2.0])).exception(timeout=120)
+    assert isinstance(error, GradientMismatch)
+    assert error.report.worst.input == "x"

@@ -104,7 +104,7 @@ def test_a_constant_gradient_of_the_output_is_never_used():
     assert np.ptp(seen[0]) > 0.01
 
 
-def test_integers_booleans_and_none_are_held_fixed_and_trailing_nones_may_be_left_out():
+def test_integers_booleans_and_none_are_held_fixed():
     rng = np.random.default_rng(1)
     ids = np.array([0, 2, 2, 1])
     report = check_backward(embedding_forward, embedding_backward, rng.normal(size=(4, 3)), ids)
@@ -150,7 +150,7 @@ def test_float32_inputs_are_checked_in_float64():
     assert set(seen) == {np.dtype(np.float64)}
 
 
-def test_inputs_are_never_changed_not_even_by_a_forward_that_writes_into_them():
+def test_inputs_stay_even_where_a_forward_writes_into_them():
     def forward(x):
         x *= x
         return x + 0.0, None

@@ -1,39 +1,22 @@
 """A report as it is printed, whole: of results made up for it, so that every number is known."""
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from acg_numpy.checks.confusion import Confusion
+from acg_numpy.checks import check_backward
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
-
-
-def compared(name, analytic, numeric, *, wrong=(), undecided=(), zero=(), scale=4.0, **more):
-    analytic, numeric = np.asarray(analytic, float), np.asarray(numeric, float)
-    marks = {"wrong": wrong, "undecided": undecided, "zero": zero}
-    flags = {key: np.zeros(analytic.shape, bool) for key in marks}
-    for key, places in marks.items():
-        for place in places:
-            flags[key][place] = True
-    shape = more.pop("shape", analytic.shape)
-    return InputComparison(
-        name,
-        shape,
-        analytic=analytic,
-        numeric=numeric,
-        error=np.full(analytic.shape, 1e-9),
-        scale=scale,
-        **flags,
-        **more,
-    )
-
+from tests.checks.pairs_to_check import attention_backward, attention_forward, attention_inputs, square_forward
+from tests.checks.reports import compared, passed
 
 WIDE = np.arange(20.0).reshape(2, 10)
+
+
 OFF = WIDE + np.where(WIDE == 17, 0.5, 0.0)
+
 
 FAILED = GradientReport(
     "check_backward of <b>",
@@ -62,6 +45,7 @@ FAILED = GradientReport(
         order=2,
     ),
 )
+
 
 TEXT = """\
 check_backward of <b>: FAILED, x and b are wrong and not in the form expected; 1 element undecided
@@ -104,16 +88,21 @@ note: the first note
 
 note: a second note"""
 
+
 HEAD = "".join(
-    f"<th>{cell}</th>" for cell in ("", "input", "shape", "right", "wrong", "undecided", "largest", "relative error")
+    f"<th>{cell}</th>" for cell in ("input", "shape", "right", "wrong", "undecided", "largest", "relative error")
 )
 
 
 def table(*rows):
-    """Rows of full cells, or of three and a reason that takes the place of five."""
+    """Rows of full cells, or of two and a reason that takes the place of five; the first cell names its row."""
     lines = [
         "".join(
-            f"<td colspan='5'>{cell}</td>" if len(row) == 4 and i == 3 else f"<td>{cell}</td>"
+            f"<td colspan='5'>{cell}</td>"
+            if len(row) == 3 and i == 2
+            else f"<td>{cell}</td>"
+            if i
+            else f"<th>{cell}</th>"
             for i, cell in enumerate(row)
         )
         for row in rows
@@ -127,16 +116,16 @@ PAGE = [
     "form expected; 1 element undecided</strong><br>"
     "<small>central differences in float64, rtol 1e-05, seed 0</small></p>",
     table(
-        ("✗", "x", "(2, 10)", "18", "1", "1", "19", "2.9e-02"),
-        ("✗", "w", "(3,)", "not compared, see below"),
-        ("", "ids", "(4,)", "held fixed (int64)"),
-        ("", "mask", "", "held fixed (None)"),
-        ("✗", "b", "(2,)", "1", "1", ".", "2", "5.0e-01"),
-        ("", "dead", "(1,)", "1", ".", ".", "0", "2.5e-18"),
-        ("", "skipped", "(2,)", "not compared"),
+        ("✗ x", "(2, 10)", "18", "1", "1", "19", "2.9e-02"),
+        ("✗ w", "(3,)", "not compared, see below"),
+        ("ids", "(4,)", "held fixed (int64)"),
+        ("mask", "", "held fixed (None)"),
+        ("✗ b", "(2,)", "1", "1", ".", "2", "5.0e-01"),
+        ("dead", "(1,)", "1", ".", ".", "0", "2.5e-18"),
+        ("skipped", "(2,)", "not compared"),
     ),
     "<p>gradient of the gradient, with respect to:</p>",
-    table(("", "x", "(1, 2)", "2", ".", ".", "2", "0.0e+00")),
+    table(("x", "(1, 2)", "2", ".", ".", "2", "0.0e+00")),
     "<p><strong>fault:</strong> the gradient of w has shape (2,): expected (3,), that of w</p>",
     "<p><strong>fault:</strong> a second fault</p>",
     f"<pre>{TEXT[TEXT.index('worst element') : TEXT.index(chr(10) * 2 + 'diagnosis')]}</pre>",
@@ -159,18 +148,8 @@ def test_a_report_that_failed_reads_so():
     assert str(GradientMismatch(FAILED)) == TEXT
 
 
-def test_the_worst_is_the_wrong_one_that_is_furthest_off_for_its_inputs_size():
-    worst = FAILED.worst
-    assert (worst.input, worst.index, worst.analytic, worst.numeric, worst.order) == ("b", (1,), 2.0, 4.0, 1)
-    assert (worst.absolute_error, worst.relative_error) == (2.0, 0.5)
-
-
 def test_a_notebook_shows_the_same():
     assert FAILED._repr_html_() == "".join(PAGE)
-
-
-def passed(*comparisons, **more):
-    return GradientReport("check_backward of f", "central", comparisons, **more)
 
 
 def test_a_report_that_passed_says_what_it_could_not_have_seen():
@@ -245,52 +224,69 @@ def test_a_row_is_shown_around_its_worst_element(place, columns):
     assert [float(n) for n in shown[2].split()[2:]] == list(WIDE[1, start : start + 6])
 
 
-def test_of_right_elements_the_worst_is_that_of_the_largest_relative_error_and_undecided_ones_do_not_count():
-    report = passed(compared("x", [1.0, 10.0, 5.0], [1.1, 10.5, 50.0], undecided=[2]), compared("w", [4.0], [4.1]))
-    assert report.passed
-    assert (report.worst.input, report.worst.index) == ("x", (0,))
-    assert report.worst.relative_error == pytest.approx(0.1 / 1.1)
-    assert report.worst.absolute_error == pytest.approx(0.1)
-    assert passed(compared("x", [1.0], [2.0], undecided=[0])).worst is None
-    assert passed(InputComparison("x", (1,), held="int64")).worst is None
+@pytest.fixture(scope="module")
+def failed():
+    def wrong_backward(grad_out, cache):
+        dQ, dK, dV, db = attention_backward(grad_out, cache)
+        return dQ, -dK, dV, db[:3]
+
+    inputs = (*attention_inputs(np.random.default_rng(0)), np.array([True, True, False, True, True]))
+    return check_backward(attention_forward, wrong_backward, *inputs, raise_on_failure=False)
 
 
-def test_a_wrong_element_goes_before_a_right_one_however_far_off():
-    report = passed(
-        compared("x", [0.0], [1e-17], zero=[0], scale=1e-17), compared("w", [1.0, np.nan], [1.1, 1.0], wrong=[0, 1])
+def test_the_first_line_says_what_is_wrong(failed):
+    assert str(failed).splitlines()[0] == (
+        "check_backward of wrong_backward: FAILED, key is wrong and not in the form expected"
     )
-    assert report.worst.input == "w"
-    assert report.worst.index == (1,)
+    assert "central differences in float64, rtol 1e-05, seed 0" in str(failed)
 
 
-def test_counts_are_those_of_the_elements():
-    mixed = compared("x", np.ones(6), np.ones(6), wrong=[0], undecided=[1, 2], zero=[3])
-    assert (mixed.num_right, mixed.num_wrong, mixed.num_undecided, mixed.num_kinks) == (3, 1, 2, 0)
-    assert not mixed.dead
-    assert not mixed.passed
-    nothing = InputComparison("x", (6,))
-    assert (nothing.num_right, nothing.num_wrong, nothing.num_undecided, nothing.num_kinks) == (0, 0, 0, 0)
-    assert nothing.relative_error.size == 0
-    assert nothing.passed
-    assert not nothing.dead
-    assert compared("x", [0.0], [1e-17], zero=[0]).dead
-    report = passed(mixed, second_order=passed(mixed, order=2))
-    assert report.undecided == 4
-    assert not report.nothing_decided
-    assert passed(compared("x", [1.0], [1.0], undecided=[0])).nothing_decided
-    assert not passed(nothing).nothing_decided
-    assert list(report.per_input) == ["x"]
+def test_every_input_has_a_line_in_the_table(failed):
+    lines = str(failed).splitlines()
+    (heading,) = [number for number, line in enumerate(lines) if line.split()[:2] == ["input", "shape"]]
+    cells = [line.split() for line in lines[heading + 1 : heading + 6]]
+    assert cells[0][:6] == ["query", "(2,", "3,", "4)", "24", "."]
+    assert cells[1][:6] == ["x", "key", "(2,", "5,", "4)", "8"]  # the eight elements behind the masked key are 0 = -0
+    assert lines[heading + 4].endswith("not compared, see below")
+    assert lines[heading + 5].endswith("held fixed (bool)")
 
 
-def test_a_confusion_table_has_a_line_for_every_expected_mistake():
-    cases = [("a", "wrong-sign", "wrong-sign")] * 3 + [("b", "wrong-sign", None), ("c", "last-only", "wrong-sign")] * 2
-    confusion = Confusion(Counter(cases))
-    assert str(confusion).splitlines() == [
-        "expected    cases  right  named otherwise",
-        "last-only       2      0  wrong-sign 2",
-        "wrong-sign      5      3  (nothing) 2",
-        "all             7      3  recall 42.9%, precision 60.0%",
-    ]
-    assert confusion.confused == [("b", "wrong-sign", None, 2), ("c", "last-only", "wrong-sign", 2)]
-    assert (confusion.cases, confusion.named, confusion.rightly) == (7, 5, 3)
-    assert (Confusion(Counter()).recall, Confusion(Counter()).precision) == (1.0, 1.0)
+def test_the_worst_element_stands_in_its_row(failed):
+    text, worst = str(failed), failed.worst
+    i, j, k = worst.index
+    assert f"worst element: key[{i}, {j}, {k}]" in text
+    assert f"its row, key[{i}, {j}, :]" in text
+    assert f"{worst.numeric: .8g}" in text
+
+
+def test_a_long_row_is_cut_around_its_worst_element():
+    def wrong_backward(grad_out, x):
+        grad = 2 * grad_out * x
+        grad[0, 70] = 0.0
+        return grad
+
+    report = check_backward(square_forward, wrong_backward, np.ones((2, 100)), raise_on_failure=False)
+    assert "its row, x[0, 67:73]" in str(report)
+    assert max(map(len, str(report).splitlines())) <= 100
+
+
+def test_repr_and_str_are_the_same(failed):
+    assert repr(failed) == str(failed)
+
+
+def test_html_has_a_row_an_input_and_escapes_names():
+    report = check_backward(
+        square_forward, lambda grad_out, x: grad_out, np.ones(2), names=["<x>"], raise_on_failure=False
+    )
+    page = report._repr_html_()
+    assert "<th>✗ &lt;x&gt;</th>" in page
+    assert "<x>" not in page
+    assert page.count("<tr>") == 2
+    assert "check_backward of &lt;lambda&gt;" in page
+
+
+def test_html_shows_second_order_and_notes():
+    inputs = attention_inputs(np.random.default_rng(0))
+    page = check_backward(attention_forward, attention_backward, *inputs, second_order=True)._repr_html_()
+    assert page.count("<table>") == 2
+    assert "cannot learn" in page

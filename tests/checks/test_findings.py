@@ -1,14 +1,23 @@
-"""What a diagnosis says of a wrong backward: the mistake by name, and the evidence in words and numbers."""
+"""What a report says of a wrong backward, or of the check itself: the mistake by name, and its evidence."""
 
 import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
+from tests.checks.functions import pair
 
 RNG = np.random.default_rng(0)
+
+
 X, Y, W, B = (RNG.normal(size=shape) for shape in [(3, 4), (3, 4), (4, 5), (5,)])
+
+
 S, T = RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
+
+
 TABLE, IDS = RNG.normal(size=(4, 3)), np.array([0, 2, 0, 3])
+
+
 MASK = np.array([[True, False, True, True], [True, True, False, True], [False, True, True, False]])
 
 
@@ -110,7 +119,6 @@ def average(grad, ids, g):
     grad /= np.maximum(np.bincount(ids, minlength=len(grad)), 1)[:, None]
 
 
-# The case, the mistake, and the first part of the evidence.
 SAID = {
     "inputs exchanged": (
         (product, lambda g, c: (c[0].T @ g, g @ c[1].T), S, T),
@@ -290,7 +298,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("name", SAID)
-def test_a_mistake_is_told_with_its_evidence(name):
+def test_a_mistake_is_named_with_its_evidence(name):
     (forward, backward, *inputs), mistake, sentence = SAID[name]
     best = check_backward(forward, backward, *inputs, raise_on_failure=False).diagnoses[0]
     assert best.mistake == mistake
@@ -309,7 +317,7 @@ def test_an_output_left_out_is_told_with_the_line_that_makes_it():
         return grad_outs[1] * Y * (1 - p * p)  # and not (grad_outs[0] + grad_outs[1] * Y)
 
     (found,) = check_backward(forward, backward, X, raise_on_failure=False).diagnoses
-    line = f"test_sentences.py:{forward.__code__.co_firstlineno + 1}: p = np.tanh(x)"
+    line = f"test_findings.py:{forward.__code__.co_firstlineno + 1}: p = np.tanh(x)"
     assert found.mistake == "missing-path"
     assert found.message == f"one use of the value is left out, on the way back through {line}"
     assert found.evidence.startswith(
@@ -318,7 +326,7 @@ def test_an_output_left_out_is_told_with_the_line_that_makes_it():
     )
 
 
-def test_a_product_with_itself_that_is_an_output_is_one_use_of_the_input_and_no_statistic_of_it():
+def test_a_product_with_itself_is_one_use_of_the_input_and_no_statistic():
     def forward(x):
         return (x @ x, np.sin(x)), x
 
@@ -330,7 +338,7 @@ def test_a_product_with_itself_that_is_an_output_is_one_use_of_the_input_and_no_
     assert found.evidence.startswith("what comes back from there, one use of the input, is left out; ")
 
 
-def test_what_every_run_of_a_line_would_explain_is_told_too_as_somewhat_less_likely_than_what_one_run_does():
+def test_what_every_run_of_a_line_explains_is_less_likely_than_one_run():
     def halves(x):
         return np.reshape(x, (2, -1))
 
@@ -351,7 +359,7 @@ def test_what_every_run_of_a_line_would_explain_is_told_too_as_somewhat_less_lik
     assert first.confidence > second.confidence > 0.05
 
 
-def test_a_target_of_yes_and_no_is_told_by_name_where_it_is_not_subtracted():
+def test_a_boolean_target_that_is_not_subtracted_is_named():
     def forward(x, bought):
         return np.mean(np.logaddexp(0, x) - bought * x), (x, bought)
 
@@ -366,7 +374,7 @@ def test_a_target_of_yes_and_no_is_told_by_name_where_it_is_not_subtracted():
     assert said.endswith(" times bought and by nothing else: bought is not subtracted")
 
 
-def test_a_value_in_the_place_of_another_is_told_with_the_line_that_makes_it():
+def test_a_value_in_the_place_of_another_is_named_with_its_line():
     def forward(x, y):
         u = np.sin(x)
         gate = np.tanh(u)
@@ -377,7 +385,7 @@ def test_a_value_in_the_place_of_another_is_told_with_the_line_that_makes_it():
         return g * y * (1 - gate * gate) * np.cos(x), g * u  # and not g * gate
 
     (found,) = check_backward(forward, backward, X, Y, raise_on_failure=False).diagnoses
-    line = f"test_sentences.py:{forward.__code__.co_firstlineno + 1}: u = np.sin(x)"
+    line = f"test_findings.py:{forward.__code__.co_firstlineno + 1}: u = np.sin(x)"
     assert found.mistake == "stale-value"
     assert found.evidence.startswith(f"the value of {line} used; the gradient of the traced forward, changed like this")
 
@@ -394,7 +402,7 @@ def at_places(*places):
     return backward
 
 
-NOTHING = "no corruption of one or two places in the backward gives these gradients; right: x, b; w is wrong "
+NOTHING = "no corruption of one or two places in the backward gives these gradients; right: x and b; w is wrong "
 
 
 @pytest.mark.parametrize(
@@ -407,7 +415,56 @@ NOTHING = "no corruption of one or two places in the backward gives these gradie
         ([slice(None)], "everywhere"),
     ],
 )
-def test_where_no_mistake_fits_it_is_told_where_the_errors_sit(places, where):
+def test_where_no_mistake_fits_the_places_of_errors_are_reported(places, where):
     report = check_backward(linear, at_places(*places), X, W, B, raise_on_failure=False)
     assert report.diagnoses == ()
     assert report.notes[-1].startswith(NOTHING + where)
+
+
+def test_at_a_kink_the_gradient_cannot_be_judged_and_that_is_said():
+    x = np.array([0.0, 1.0, -2.0])
+    report = check_backward(lambda x: (np.maximum(x, 0.0), x), lambda g, x: g * (x > 0), x)
+    assert report.undecided == 1
+    assert list(report.per_input["x"].kink) == [True, False, False]
+    assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["kink"]
+
+
+@pytest.mark.parametrize(("step", "mistake"), [(0.5, "step-too-large"), (1e-14, "step-too-small")])
+def test_a_step_that_is_to_blame_is_blamed(step, mistake):
+    x = np.array([0.3, 1.0, 2.0])
+    report = check_backward(*pair("fast sin"), x, step=step, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 0
+    assert report.diagnoses[0].mistake == mistake
+    assert not report.notes  # on how uncertain the derivative is: at a better step it is not
+
+
+def test_a_forward_that_computes_in_too_few_digits_is_told_so():
+    def forward(x):
+        return np.sin(x.astype(np.float32)).astype(np.float64), x
+
+    report = check_backward(forward, lambda g, x: g * np.cos(x), np.array([0.3, 0.9]), raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 0
+    assert report.diagnoses[0].mistake == "low-precision"
+
+
+def test_an_undecided_element_is_no_failure_and_a_long_step_is_named():
+    report = check_backward(
+        lambda x: (np.sin(50 * x), x),
+        lambda g, x: 50 * g * np.cos(50 * x),
+        np.array([0.3]),
+        step=0.1,
+        raise_on_failure=False,
+    )
+    assert report.per_input["x"].step_fault == "step-too-large"
+    assert report.diagnoses[0].message.endswith("step 0.1 for x: a smaller one decides them; leave step out")
+
+
+def test_a_gradient_that_holds_nan_is_reported_as_such():
+    def backward(g, cache):
+        grads = linear_right(g, cache)
+        grads[1][:2] = np.nan
+        return grads
+
+    report = check_backward(linear, backward, X, W, B, raise_on_failure=False)
+    assert report.diagnoses == ()
+    assert "right: x and b; w holds NaN at 10 of 20 elements" in report.notes[-1]

@@ -10,7 +10,7 @@ from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.checks.settings import METHODS
 from acg_numpy.cli import main
 
-PAGE = (Path(__file__).parents[1] / "docs" / "gradcheck.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "gradcheck.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
 PAIR, INPUTS, REPORT, TESTS = BLOCKS
 

@@ -1,0 +1,186 @@
+"""A gradient compared with numeric derivatives, and what is done before an element is called wrong."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from acg_numpy.checks import check_backward
+from acg_numpy.checks.contract.checked_inputs import read_argument
+from acg_numpy.checks.numeric.comparison import Comparator, compare, finite_maximum, reconcile
+from acg_numpy.checks.numeric.differences import (
+    Differences,
+    best_step,
+)
+from acg_numpy.checks.numeric.verdicts import Tolerance
+from tests.checks.functions import EPS, pair
+
+
+def test_of_two_derivatives_the_better_known_counts_unless_they_contradict():
+    def one(d, e):
+        return Differences(np.array([d]), np.array([e]))
+
+    def both(first, second, measured):
+        found = reconcile(one(*first), one(*second), np.array([measured]))
+        return float(found.derivative[0]), float(found.error[0])
+
+    assert both((1.0, 0.1), (1.5, 0.2), True) == (1.0, 0.1)
+    assert both((1.0, 0.2), (1.5, 0.1), True) == (1.5, 0.1)
+    assert both((1.0, 0.1), (1.5, 0.2), False) == (1.5, 0.2)
+    assert both((1.0, 0.0625), (3.0, 0.125), True) == (1.0, 2.0)
+    assert both((1.0, 0.1), (2.9, 0.1), True)[1] == 0.1
+    assert both((np.nan, 0.1), (2.0, 0.1), True)[1] == 0.1
+    assert both((1.0, 0.0), (9.0, 0.0), False) == (9.0, 0.0)
+
+
+def test_the_largest_is_finite_and_taken_without_its_sign():
+    assert finite_maximum(np.array([1.0, -3.0, np.inf, np.nan])) == 3.0
+    assert finite_maximum(np.zeros(0)) == 0.0
+
+
+def comparator_at(x, *, step=None, method="central", outputs=(1.0,), weights=(1.0,)):
+    arguments = [read_argument("x", np.asarray(x, float))]
+    pair = tuple(np.array(y) for y in outputs), tuple(np.array(g) for g in weights)
+    return Comparator(lambda inputs: (inputs[0],), None, arguments, *pair, Tolerance(1e-5, 0.0, step), method)
+
+
+def test_steps_are_those_asked_for_or_the_best():
+    assert np.array_equal(comparator_at([1.0, 50.0], step=0.25).steps(0), [0.25, 0.25])
+    assert np.array_equal(comparator_at([1.0, -50.0]).steps(0), best_step(np.array([1.0, 50.0]), EPS))
+    assert comparator_at(3.0).steps(0).shape == (1,)
+
+
+def waves(step=None):
+    """sin(1000 x), for which the best step of a slow function is far too long."""
+    arguments = [read_argument("x", np.array([[0.0, 0.4], [1.0, -2.0]]))]
+    ones = (np.ones((2, 2)),)
+    return Comparator(
+        lambda inputs: (np.sin(1000 * inputs[0]),), None, arguments, ones, ones, Tolerance(1e-5, 0.0, step), "central"
+    )
+
+
+def test_a_derivative_without_a_gradient_is_as_good_as_with_one():
+    comparator = waves()
+    found, x = comparator.derivative(0), comparator.function.values[0]
+    right = 1000 * np.cos(1000 * x)
+    assert found.derivative.shape == found.error.shape == (2, 2)
+    one_step = np.abs(comparator.first_derivative(0).numeric.derivative.reshape(2, 2) - right)
+    assert np.all(np.abs(found.derivative - right) < 1e-6 * np.abs(right))
+    assert np.all(np.abs(found.derivative - right) < one_step)
+    assert np.all((found.error > 0) & (found.error < 1e-5 * np.abs(right)))
+
+
+def test_with_a_given_step_only_its_neighbours_are_used():
+    found, x = waves(step=1e-4).derivative(0), waves().function.values[0]
+    at_step = 1000 * np.cos(1000 * x) * np.sin(0.1) / 0.1
+    np.testing.assert_allclose(found.derivative, at_step, rtol=1e-6)
+    assert np.all(found.error > 1e-3 * np.abs(at_step))
+
+
+def test_elements_that_are_known_well_enough_are_not_refined():
+    comparator = waves()
+    first = comparator.first_derivative(0)
+    refined = comparator.refine(0, np.zeros(4), first, np.array([1, 2]))
+    assert np.array_equal(refined.derivative == first.numeric.derivative, [True, False, False, True])
+
+
+def test_what_rounding_may_do_is_that_of_outputs_of_at_most_one():
+    assert comparator_at([1.0], outputs=(0.5, -7.0), weights=(-2.0, 3.0)).least == 10 * EPS * (1.0 + 3.0)
+
+
+def test_inputs_that_are_not_compared_say_why():
+    arguments = [read_argument("x", 1.0), read_argument("w", 2.0), read_argument("ids", 3)]
+    found = compare(
+        lambda inputs: (np.asarray(inputs[0] * inputs[1]),),
+        arguments,
+        (np.array(2.0),),
+        (np.array(1.0),),
+        [np.array(2.0), "it has no form", None],
+        Tolerance(1e-5, 0.0, None),
+    )
+    assert [(c.name, c.held, c.fault, c.num_right) for c in found] == [
+        ("x", None, None, 1),
+        ("w", None, "it has no form", 0),
+        ("ids", "int64", None, 0),
+    ]
+    assert found[0].scale == pytest.approx(2.0)
+
+
+def test_what_is_undecided_is_retried_by_complex_step():
+    x = np.array([0.3, 0.9])
+    report = check_backward(lambda x: (1e12 + np.sin(x), x), lambda g, x: g * np.cos(x), x)
+    assert report.passed
+    assert report.undecided == 0
+
+
+@pytest.mark.parametrize("factor", [1.1, 0.5, -1.0])
+def test_what_complex_steps_alone_resolve_can_be_wrong(factor):
+    x = np.array([0.3, 0.9])
+    report = check_backward(
+        lambda x: (1e12 + np.sin(x), x), lambda g, x: factor * g * np.cos(x), x, raise_on_failure=False
+    )
+    assert report.per_input["x"].num_wrong == 2
+
+
+def test_at_a_kink_a_value_outside_the_two_slopes_is_wrong():
+    x = np.array([0.0, 1.0, -2.0])
+    report = check_backward(
+        lambda x: (np.maximum(x, 0.0), x), lambda g, x: g * ((x > 0) + 2.0 * (x == 0)), x, raise_on_failure=False
+    )
+    assert report.per_input["x"].num_wrong == 1
+
+
+@pytest.mark.parametrize("method", ["central", "richardson", "complex"])
+@given(st.floats(1 / 40, 1 / 10), st.sampled_from([-1.0, 1.0]))
+def test_a_kink_very_close_by_makes_no_right_gradient_wrong(method, distance, side):
+    """So near, most steps of the ladder mix the two slopes and agree on it; so far, one-sided slopes come together."""
+    x = np.array([side * distance * EPS ** (1 / 3), 1.0, -2.0])
+    report = check_backward(*pair("magnitude"), x, method=method, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 0
+
+
+@pytest.mark.parametrize("method", ["central", "richardson", "complex"])
+def test_a_kink_close_by_excuses_no_value_but_its_slopes(method):
+    x = np.array([EPS ** (1 / 3) / 16, 1.0, -2.0])
+    report = check_backward(*pair("magnitude", 1.5), x, method=method, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 3
+
+
+def test_a_step_does_not_excuse_a_wrong_gradient():
+    x = np.array([0.3, 1.0, 2.0])
+    report = check_backward(*pair("sin", 1.5), x, step=1e-4, raise_on_failure=False)
+    assert report.per_input["x"].num_wrong == 3
+
+
+def test_a_kink_close_by_is_stepped_around():
+    x = np.array([1e-6, -3e-6, 2e-6, 1.0])
+    assert check_backward(lambda x: (np.maximum(x, 0), x), lambda g, x: g * (x > 0), x).passed
+
+
+def test_a_gradient_through_noise_is_not_called_wrong():
+    """Cancellation inside, which the outputs do not show: only the ladder can tell that the differences are noise."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x = rng.uniform(0.1, 1.0, size=4)
+        report = check_backward(lambda x: ((x + 1e9) - 1e9, x), lambda g, x: g, x, raise_on_failure=False, rtol=1e-5)
+        assert report.per_input["x"].num_wrong == 0
+
+
+def test_a_step_that_is_given_is_the_step_that_is_taken():
+    seen = []
+
+    def forward(x):
+        seen.append(float(x))
+        return np.sin(x), x
+
+    report = check_backward(forward, lambda g, x: g * np.cos(x), 0.5, step=1e-4)
+    assert report.passed
+    assert {round(abs(value - 0.5), 9) for value in seen} == {0.0, 1e-4}
+    assert "step 0.0001" in str(report)
+
+
+def test_infinite_outputs_that_stay_have_no_slope():
+    report = check_backward(
+        lambda x: (np.array([x[0] ** 2, -np.inf]), x), lambda g, x: np.array([2 * g[0] * x[0]]), np.array([3.0])
+    )
+    assert report.per_input["x"].num_right == 1
