@@ -106,67 +106,107 @@ def check_backward(
     __tracebackhide__ = True  # pytest shows the report, and not this function
     settings = read_settings(method, rtol, atol, step, seed)
     arguments = read_arguments(forward, inputs, names)
-    report = _pair_report(forward, backward, arguments, settings, second_order)
+    report = _pair_report(Pair(forward, backward, arguments), settings, second_order)
     if raise_on_failure and not report.passed:
         raise GradientMismatch(report)
     return report
 
 
-def _pair_report(
-    forward: Callable[..., Any],
-    backward: Callable[..., Any],
-    arguments: Sequence[Argument],
-    settings: Settings,
-    second_order: bool,
-) -> GradientReport:
-    """Make the report on a pair, at first order and, where asked for, at second."""
+class Pair:
+    """A forward and a backward, with the form of the outputs at the inputs of a check.
 
-    def run(point: Sequence[Any]) -> tuple[FunctionOutputs, Any]:
-        out, cache = read_pair(forward(*copy_arrays(point)))
+    Parameters
+    ----------
+    forward, backward : callables
+    arguments : sequence of Argument
+
+    Raises
+    ------
+    ContractError
+        Where the forward does not return `out, cache`, or its output is not finite real numbers.
+    """
+
+    def __init__(
+        self, forward: Callable[..., Any], backward: Callable[..., Any], arguments: Sequence[Argument]
+    ) -> None:
+        self.forward, self.backward, self.arguments = forward, backward, arguments
+        self.values = [argument.value for argument in arguments]
+        self.form, _ = self.run(self.values)
+        refuse_nan(self.form)
+
+    def run(self, point: Sequence[Any]) -> tuple[FunctionOutputs, Any]:
+        """Run the forward on copies of the inputs."""
+        out, cache = read_pair(self.forward(*copy_arrays(point)))
         return read_outputs(out), cache
 
-    def evaluate(point: Sequence[Any]) -> Outputs:
-        return run(point)[0].floating
+    def evaluate(self, point: Sequence[Any]) -> Outputs:
+        """Return the floating outputs."""
+        return self.run(point)[0].floating
 
-    def evaluate_complex(point: Sequence[Any]) -> Outputs:
-        out, _ = read_pair(forward(*copy_arrays(point)))
-        return tuple(map(np.asarray, result.select_floating([out] if result.single else out)))
+    def evaluate_complex(self, point: Sequence[Any]) -> Outputs:
+        """Return the floating outputs where an input is complex, and with it they may be."""
+        return tuple(map(np.asarray, self.outputs(*copy_arrays(point))))
 
-    def pull(point: Sequence[Any], grad_outs: Sequence[Any]) -> Any:
-        result, cache = run(point)
-        returned = backward(result.as_returned(result.place_gradients(copy_arrays(grad_outs))), cache)
+    def outputs(self, *point: Any) -> tuple[Any, ...]:
+        """Return the floating outputs as they come, for inputs that may be Tensors."""
+        return self.select_floating(read_pair(self.forward(*point))[0])
+
+    def select_floating(self, out: Any) -> tuple[Any, ...]:
+        """Return the floating ones of what the forward returned."""
+        return tuple(self.form.select_floating([out] if self.form.single else out))
+
+    def pull(self, point: Sequence[Any], grad_outs: Sequence[Any]) -> Any:
+        """Run both passes, and return what the backward returned, copied where it is gradients."""
+        form, cache = self.run(point)
+        returned = self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
         return returned if return_fault(returned) else copy_arrays(entries_of(returned))
 
-    def outputs(*point: Any) -> Any:
-        out, _ = read_pair(forward(*point))
-        return tuple(result.select_floating([out] if result.single else out))
 
-    values = [argument.value for argument in arguments]
-    result, _ = run(values)
-    refuse_nan(result)
-    grad_outs = random_grad_outs(result, settings.rng)
-    returned = pull(values, grad_outs)
+def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, Subject]:
+    """Compare the gradients of a pair at first order, and look for neither side effects nor mistakes.
+
+    Returns
+    -------
+    GradientReport
+    Subject
+        What it is about, for the search for mistakes.
+    """
+    arguments = pair.arguments
+    grad_outs = random_grad_outs(pair.form, settings.rng)
+    returned = pair.pull(pair.values, grad_outs)
     gradients, fault = read_gradients(returned, arguments)
-    entries = entries_of(returned)
-    title = f"check_backward of {name_of(backward)}"
     report = build_report(
-        title, settings, arguments, evaluate, grad_outs, gradients, fault=fault, evaluate_complex=evaluate_complex
+        f"check_backward of {name_of(pair.backward)}",
+        settings,
+        arguments,
+        pair.evaluate,
+        grad_outs,
+        gradients,
+        fault=fault,
+        evaluate_complex=pair.evaluate_complex,
     )
-    side_effects = find_side_effects(forward, backward, arguments, grad_outs, np.random.default_rng(settings.seed))
-    subject = Subject(arguments, outputs, evaluate, grad_outs, entries, wrong_count=fault is not None)
+    entries = entries_of(returned)
+    return report, Subject(arguments, pair.outputs, pair.evaluate, grad_outs, entries, wrong_count=fault is not None)
+
+
+def _pair_report(pair: Pair, settings: Settings, second_order: bool) -> GradientReport:
+    """Make the report on a pair, at first order and, where asked for, at second."""
+    report, subject = compare_gradients(pair, settings)
+    arguments, grad_outs = pair.arguments, subject.grad_outs
+    rng = np.random.default_rng(settings.seed)
+    side_effects = find_side_effects(pair.forward, pair.backward, arguments, grad_outs, rng)
     report = add_findings(report, subject, settings, side_effects)
     if not second_order or report.faults:
         return report
 
-    pair = from_passes(forward, backward)
+    in_engine = from_passes(pair.forward, pair.backward)
 
-    def floating_outputs(*point: Any) -> Any:
-        out = pair(*point)
-        return tuple(result.select_floating([out] if result.single else out))
+    def outputs(*point: Any) -> Any:
+        return pair.select_floating(in_engine(*point))
 
     def first_gradients(point: Sequence[Any], grad_outs: Sequence[Any]) -> Outputs:
-        read, _ = read_gradients(pull(point, grad_outs), arguments)
+        read, _ = read_gradients(pair.pull(point, grad_outs), arguments)
         return tuple(gradient for gradient in read if isinstance(gradient, np.ndarray))
 
-    second = second_order_report(title, settings, arguments, grad_outs, floating_outputs, first_gradients)
+    second = second_order_report(report.title, settings, arguments, grad_outs, outputs, first_gradients)
     return replace(report, second_order=second)

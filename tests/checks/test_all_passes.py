@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from acg_numpy import passes
+from acg_numpy.checks import all_passes
 from acg_numpy.checks.all_passes import CALLS, check_pairs, names_of_pairs
+from tests.checks.comparing import compare_only
 
 
 def test_every_pair_has_inputs():
@@ -25,6 +27,7 @@ def test_a_gradient_of_a_thousandth_too_much_fails_for_every_pair(name, monkeypa
         grads = right(grad_out, cache)
         return type(grads)(*(None if grad is None else 1.001 * grad for grad in grads))
 
+    monkeypatch.setattr(all_passes, "check_backward", compare_only)
     monkeypatch.setattr(passes, f"{name}_backward", slightly_off)
     monkeypatch.setattr(passes, "__all__", [f"{name}_forward", f"{name}_backward"])
     (only,) = check_pairs()

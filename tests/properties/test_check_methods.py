@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from acg_numpy.checks import check_backward, gradcheck
+from acg_numpy.checks import gradcheck
 from acg_numpy.checks.settings import METHODS
+from tests.checks.comparing import compare_only
 from tests.checks.functions import FUNCTIONS, ROUNDED, SMOOTH, pair, softmax_backward, softmax_forward
 
 names = st.sampled_from(sorted(FUNCTIONS))
@@ -20,7 +21,7 @@ methods = pytest.mark.parametrize("method", METHODS)
 def test_a_right_derivative_never_fails(method, name, seed, size):
     """Ten elements an example: 10,000 for each method under the thorough profile."""
     x = size * np.random.default_rng(seed).normal(size=10)
-    report = check_backward(*pair(name), x, method=method, seed=seed % 1000, raise_on_failure=False)
+    report = compare_only(*pair(name), x, method=method, seed=seed % 1000, raise_on_failure=False)
     assert report.per_input["x"].num_wrong == 0
 
 
@@ -29,9 +30,7 @@ def test_a_right_derivative_never_fails(method, name, seed, size):
 def test_a_saturated_softmax_rounds_off_its_gradient_and_does_not_fail(method, seed, gap):
     """Where one weight is 1 but for rounding, P * (dP - sum(P * dP)) is nothing but rounding."""
     x = np.random.default_rng(seed).normal(size=(1, 4)) + np.array([gap, 0.0, 0.0, 0.0])
-    report = check_backward(
-        softmax_forward, softmax_backward, x, method=method, seed=seed % 1000, raise_on_failure=False
-    )
+    report = compare_only(softmax_forward, softmax_backward, x, method=method, seed=seed % 1000, raise_on_failure=False)
     assert report.per_input["x"].num_wrong == 0
 
 
@@ -40,7 +39,7 @@ def test_a_saturated_softmax_rounds_off_its_gradient_and_does_not_fail(method, s
 def test_an_error_above_a_ten_thousandth_never_passes_where_it_is_resolved(method, name, seed, error, sign):
     x = np.random.default_rng(seed).normal(size=10)
     factor = 1 + (error if sign else -error) * 1.01
-    compared = check_backward(*pair(name, factor), x, method=method, raise_on_failure=False).per_input["x"]
+    compared = compare_only(*pair(name, factor), x, method=method, raise_on_failure=False).per_input["x"]
     assert compared.num_right == int(np.sum(compared.zero))
     resolved = compared.error <= 9e-6 * np.abs(compared.numeric)  # ten times that, and rtol, are less than the error
     assert np.all(compared.wrong[resolved & ~compared.zero & (np.abs(compared.numeric) > 0)])
@@ -58,11 +57,11 @@ def test_functions_of_tensors_take_every_method():
 def test_right_derivatives_never_fail_and_errors_of_a_thousandth_never_pass(name, points, seed):
     function, derivative = SMOOTH[name]
     x = np.array(points)
-    right = check_backward(
+    right = compare_only(
         lambda x: (function(x), x), lambda g, x: g * derivative(x), x, seed=seed, raise_on_failure=False
     )
     assert right.per_input["x"].num_wrong == 0
-    off = check_backward(
+    off = compare_only(
         lambda x: (function(x), x), lambda g, x: 1.001 * g * derivative(x), x, seed=seed, raise_on_failure=False
     )
     assert off.per_input["x"].num_right == off.per_input["x"].zero.sum()

@@ -45,7 +45,7 @@ def test_any_shape(rows, columns):
 """
 
 
-def test_the_failure_message_is_the_report(pytester):
+def test_a_failure_shows_the_report_and_the_smallest_shape(pytester):
     pytester.makepyfile(LEARNERS_TESTS)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-p", "no:randomly")
     result.assert_outcomes(passed=1, failed=2)
@@ -53,10 +53,4 @@ def test_the_failure_message_is_the_report(pytester):
         ["E * acg_numpy.checks.report.report.GradientMismatch: check_backward of wrong: FAILED, x is wrong*"]
     )
     result.stdout.fnmatch_lines(["E *worst element: x*", "E *your gradient *", "E *numeric derivative *"])
-
-
-def test_hypothesis_finds_the_smallest_shape_that_fails(pytester):
-    pytester.makepyfile(LEARNERS_TESTS)
-    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-k", "any_shape")
-    result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*test_any_shape(", "*rows=1,*", "*columns=1,*"])

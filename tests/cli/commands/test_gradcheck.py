@@ -151,7 +151,7 @@ BREAKS = {
     "at import": ("\n1 / 0\n", "mine.py:2: while the file was run: ZeroDivisionError: division by zero\n    1 / 0\n"),
     "no such module": ("import nosuchthing\n", "mine.py:1: while the file was run: ModuleNotFoundError: "),
     "exit": ("raise SystemExit(0)\n", "mine.py:1: the file ends the program"),
-    "no backward": (SQUARE, "mine.py: there is no backward; its functions are forward\nMend: define backward"),
+    "no backward": (SQUARE, "mine.py: there is no backward; its functions are forward\nFix: define backward"),
     "no function": (SQUARE + "backward = 3\n", "mine.py: backward is no function but of type int"),
     "one parameter": (
         SQUARE + "def backward(g):\n    return g\n",
@@ -166,7 +166,7 @@ BREAKS = {
     "in backward": (
         SQUARE + "def backward(grad_out, x):\n    return grad_ouy * x\n",
         "mine.py:5: in backward: NameError: name 'grad_ouy' is not defined\n    return grad_ouy * x\n"
-        "Mend: did you mean grad_out?\n",
+        "Fix: did you mean 'grad_out'?\n",
     ),
     "no message": (
         "class E(Exception):\n    def __str__(self):\n        1 / 0\ndef forward(x):\n    raise E\nbackward = max\n",

@@ -1,0 +1,15 @@
+"""The comparison of gradients alone, where a test reads verdicts and numbers and no diagnosis."""
+
+from acg_numpy.checks.backward_pass import Pair, compare_gradients
+from acg_numpy.checks.contract.checked_inputs import read_arguments
+from acg_numpy.checks.settings import read_settings
+
+
+def compare_only(
+    forward, backward, *inputs, method="central", rtol=1e-5, atol=0.0, step=None, seed=0, raise_on_failure=False
+):
+    """The report of `check_backward` without a search for side effects, mistakes and blind spots."""
+    assert not raise_on_failure
+    pair = Pair(forward, backward, read_arguments(forward, inputs, None))
+    report, _ = compare_gradients(pair, read_settings(method, rtol, atol, step, seed))
+    return report
