@@ -91,8 +91,8 @@ SPOTS = {
         (picked, TALL, IDS),
         (
             "overwritten-rows",
-            "the ids in test_blind_spots.py:{picked}: return table[ids] hold no repeats: to assign in the place of "
-            "adding would look right",
+            "the ids in test_blind_spots.py:{picked}: return table[ids] hold no repeats: assigning instead of adding "
+            "would look right",
             "use ids of which some repeat",
         ),
     ),

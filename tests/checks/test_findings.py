@@ -326,7 +326,7 @@ def test_an_output_left_out_is_told_with_the_line_that_makes_it():
     )
 
 
-def test_a_product_with_itself_is_one_use_of_the_input_and_no_statistic():
+def test_a_product_with_itself_is_a_use_and_no_statistic():
     def forward(x):
         return (x @ x, np.sin(x)), x
 
@@ -338,7 +338,7 @@ def test_a_product_with_itself_is_one_use_of_the_input_and_no_statistic():
     assert found.evidence.startswith("what comes back from there, one use of the input, is left out; ")
 
 
-def test_what_every_run_of_a_line_explains_is_less_likely_than_one_run():
+def test_what_every_run_of_a_line_explains_is_less_likely():
     def halves(x):
         return np.reshape(x, (2, -1))
 

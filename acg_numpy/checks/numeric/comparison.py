@@ -133,12 +133,12 @@ class Comparator:
         if found is None:
             return None
         with np.errstate(invalid="ignore"):
-            give = (
+            margin = (
                 MARGIN * base.error
                 + 1e-6 * np.abs(base.derivative)
                 + allowed(found.derivative, found.derivative, self.tolerance)
             )
-            agrees = np.abs(found.derivative - base.derivative) <= give
+            agrees = np.abs(found.derivative - base.derivative) <= margin
         return Differences(
             np.where(agrees, found.derivative, base.derivative), np.where(agrees, found.error, base.error)
         ), agrees

@@ -252,8 +252,8 @@ def is_beside_kink(slope: Slope, steps: Array, analytic: Array, sides: tuple[Dif
                 lambda lines, *steps: slope(broken[lines], *steps), steps[broken], FINE
             ).derivative
             off = np.minimum(np.abs(right.derivative[broken] - fine), np.abs(left.derivative[broken] - fine))
-            give = 1e-3 * apart[broken]
-            found[broken] = (off <= give) & (np.abs(analytic[broken] - fine) <= give)
+            margin = 1e-3 * apart[broken]
+            found[broken] = (off <= margin) & (np.abs(analytic[broken] - fine) <= margin)
     return found
 
 

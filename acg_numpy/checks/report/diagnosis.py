@@ -18,7 +18,7 @@ class Diagnosis:
     evidence : str
         What shows it: how closely it is reproduced, where, and the line of the forward.
     hint : str
-        A nudge that does not give it away.
+        A question that leads to the mistake without naming it.
     """
 
     mistake: str

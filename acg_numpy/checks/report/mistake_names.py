@@ -1,4 +1,4 @@
-"""The mistakes that can be named, each with its meaning and a hint that does not give it away."""
+"""The mistakes that can be named, each with its meaning, and a hint that does not name it."""
 
 from typing import NamedTuple
 

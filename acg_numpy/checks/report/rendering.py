@@ -84,7 +84,7 @@ def _worst_lines(report: "GradientReport", worst: "WorstElement") -> list[str]:
     lines = [
         where,
         f"    your gradient       {worst.analytic: .8g}",
-        f"    numeric derivative  {worst.numeric: .8g}  (give or take {error[worst.index]:.1g})",
+        f"    numeric derivative  {worst.numeric: .8g}  (uncertain by {error[worst.index]:.1g})",
         f"    absolute error {worst.absolute_error:.2g}, relative error {worst.relative_error:.2g}",
     ]
     if worst.index and comparison.directions is None and comparison.shape[-1] > 1:

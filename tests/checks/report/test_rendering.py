@@ -70,7 +70,7 @@ fault: a second fault
 
 worst element: b[1]
     your gradient        2
-    numeric derivative   4  (give or take 1e-09)
+    numeric derivative   4  (uncertain by 1e-09)
     absolute error 2, relative error 0.5
   its row, b[:]
     your gradient                 1           2
