@@ -17,8 +17,8 @@ Evaluate: TypeAlias = Callable[[Sequence[Any]], Outputs]
 class ContractError(Exception):
     """Inputs, or what a function returned, with which a check cannot work.
 
-    The message is about the function as its author wrote it, so a tool that runs checks for others can pass it on.  Each
-    such error is also a TypeError or a ValueError.
+    The message is about the function as its author wrote it, so a tool that runs checks for others can pass it on.
+    Each such error is also a TypeError or a ValueError.
     """
 
 
