@@ -152,7 +152,7 @@ BREAKS = {
     "no such module": ("import nosuchthing\n", "mine.py:1: while the file was run: ModuleNotFoundError: "),
     "exit": ("raise SystemExit(0)\n", "mine.py:1: the file ends the program"),
     "no backward": (SQUARE, "mine.py: there is no backward; its functions are forward\nFix: define backward"),
-    "no function": (SQUARE + "backward = 3\n", "mine.py: backward is no function but of type int"),
+    "no function": (SQUARE + "backward = 3\n", "mine.py: backward is not a function but of type int"),
     "one parameter": (
         SQUARE + "def backward(g):\n    return g\n",
         "mine.py:4: backward is defined as backward(g), but",
@@ -197,7 +197,7 @@ def test_shapes_that_do_not_fit_are_told_with_the_line(attention: Path, capsys: 
     assert main(["gradcheck", f"{attention}:forward,broken", *INPUTS]) == 1
     err = capsys.readouterr().err
     assert "    dP = grad_out @ V\n" in err
-    assert "grad_out is (3, 2) float64, V is (5, 2) float64" in err
+    assert "grad_out is (3, 2) float64 and V is (5, 2) float64" in err
 
 
 def test_warnings_of_the_file_are_told_by_line(tmp_path: Path, capsys: Captured) -> None:
