@@ -93,7 +93,7 @@ def find_side_effects(
     shows = any(np.any(np.isfinite(g) & (g != 0)) for g in first)  # zeros, NaN and infinities double to themselves
     if shows and alike(first, doubled) and alike(first, other):
         return [SideEffect("ignored-upstream", "backward returns the same for every grad_out")]
-    added = [g + h for g, h in zip(first, other, strict=True)] if same_shapes(first, other) else []
+    added = [g + h for g, h in zip(first, other, strict=True)] if _same_shapes(first, other) else []
     twice = [2 * g for g in first]
     if not alike(added, both) or not alike(twice, doubled):
         worst = "backward(a + b) is not backward(a) + backward(b)"
@@ -134,7 +134,7 @@ def goes_one_way(calls: Sequence[Sequence[Array]]) -> bool:
 
     Where a single random number is drawn for a whole array they lie on one line as well, but go back and forth on it.
     """
-    if not all(same_shapes(calls[0], call) for call in calls[1:]):
+    if not all(_same_shapes(calls[0], call) for call in calls[1:]):
         return False
     flat = [np.concatenate([np.zeros(0), *(np.ravel(part) for part in call)]) for call in calls]
     with np.errstate(invalid="ignore", over="ignore"):
@@ -173,10 +173,10 @@ def differs(was: Any, now: Any) -> bool:
 
 def alike(one: Sequence[Array], other: Sequence[Array]) -> bool:
     """Check whether two sets of arrays are equal but for the order in which sums were taken."""
-    return same_shapes(one, other) and all(close(a, b) for a, b in zip(one, other, strict=True))
+    return _same_shapes(one, other) and all(close(a, b) for a, b in zip(one, other, strict=True))
 
 
-def same_shapes(one: Sequence[Array], other: Sequence[Array]) -> bool:
+def _same_shapes(one: Sequence[Array], other: Sequence[Array]) -> bool:
     """Check whether two sets of arrays have the same shapes."""
     return len(one) == len(other) and all(a.shape == b.shape for a, b in zip(one, other, strict=True))
 

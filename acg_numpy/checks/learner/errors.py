@@ -27,15 +27,15 @@ class Place(NamedTuple):
     source: str = ""
 
     @classmethod
-    def of(cls, function: Callable[..., Any], file: Path) -> "Place":
+    def from_function(cls, function: Callable[..., Any], file: Path) -> "Place":
         """Return where a function is defined, as far as that is known."""
         code = getattr(inspect.unwrap(getattr(function, "func", function)), "__code__", None)
         if code is None or Path(code.co_filename) != file:
             return cls(file)
-        return cls.at(file, code.co_firstlineno)
+        return cls.from_line(file, code.co_firstlineno)
 
     @classmethod
-    def at(cls, file: Path, line: int) -> "Place":
+    def from_line(cls, file: Path, line: int) -> "Place":
         """Return the place of a line, with its source."""
         return cls(file, line, linecache.getline(str(file), line).strip())
 
@@ -86,7 +86,7 @@ def error_at_line(error: BaseException, file: Path, during: str = "") -> Learner
     frame, line = frames[-1]
     name = frame.f_code.co_name
     where = during if name == "<module>" else f"in {name}"
-    place = Place.at(Path(frame.f_code.co_filename), line)
+    place = Place.from_line(Path(frame.f_code.co_filename), line)
     if isinstance(error, SystemExit):
         message = "the file ends the program (sys.exit)"
         return LearnerError(message, place, 'put what only the program needs under if __name__ == "__main__":')

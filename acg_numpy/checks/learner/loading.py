@@ -113,7 +113,7 @@ def draw_own_inputs(learner: Learner, rng: np.random.Generator) -> tuple[Any, ..
     if drawn is None or isinstance(drawn, dict):
         raise LearnerError(
             f"inputs(rng) returned a {type(drawn).__name__}",
-            Place.of(learner.inputs, learner.file),
+            Place.from_function(learner.inputs, learner.file),
             "return a tuple with one entry for each input of the forward",
         )
     return (drawn,)
@@ -164,7 +164,7 @@ def _refuse_call(function: Callable[..., Any], arguments: Sequence[Any], file: P
     except TypeError:
         name = getattr(function, "__name__", "the function")
         message = f"{name} is defined as {name}{signature}, {sentence}"
-        raise LearnerError(message, Place.of(function, file), fix) from None
+        raise LearnerError(message, Place.from_function(function, file), fix) from None
 
 
 @contextmanager
@@ -181,7 +181,7 @@ def report_errors(file: Path, during: str, function: Callable[..., Any] | None =
         raise
     except (Exception, SystemExit) as error:
         if isinstance(error, ContractError) and function is not None:
-            raise LearnerError(str(error), Place.of(function, file)) from None
+            raise LearnerError(str(error), Place.from_function(function, file)) from None
         located = error_at_line(error, file, during)
         if located is None:
             raise

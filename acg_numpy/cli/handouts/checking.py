@@ -156,7 +156,7 @@ def watched(file: Path, seconds: float, say: Callable[[Result], None]) -> thread
 
 def unending(file: Path, seconds: float, line: int | None = None) -> LearnerError:
     """The error of a file that does not come to an end."""
-    place = Place(file) if line is None else Place.at(file, line)
+    place = Place(file) if line is None else Place.from_line(file, line)
     return LearnerError(f"it still runs after {seconds:g} seconds", place, "does every loop come to an end?")
 
 

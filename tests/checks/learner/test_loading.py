@@ -224,8 +224,8 @@ def test_a_file_that_is_not_there_is_told_by_its_name(tmp_path):
 
 def test_of_a_function_that_is_defined_elsewhere_the_file_alone_is_told(tmp_path):
     file = written(tmp_path, SQUARE)
-    assert Place.of(len, file) == Place.of(written, file) == Place(file)
-    assert Place.of(load_learner(file).backward, file) == Place(file, 7, "def backward(grad_out, x):")
+    assert Place.from_function(len, file) == Place.from_function(written, file) == Place(file)
+    assert Place.from_function(load_learner(file).backward, file) == Place(file, 7, "def backward(grad_out, x):")
 
 
 def test_an_input_of_a_kind_that_has_no_gradient_is_told(tmp_path):

@@ -4,13 +4,16 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.explain import explain
 from acg_numpy.checks.explain.case import Case
 from acg_numpy.checks.tracing import trace
+
+# each example is a search for the mistake, and there are many formulas: a fifth of the profile's examples for each
+fewer = settings(max_examples=settings.default.max_examples // 5)
 
 
 def softmax_forward(x):
@@ -47,6 +50,7 @@ FORMULAS = {
 }
 
 
+@fewer
 @pytest.mark.parametrize(("backward", "mistake"), FORMULAS.values(), ids=FORMULAS)
 @given(st.integers(0, 2**32 - 1))
 def test_a_wrong_formula_for_softmax_is_named(backward, mistake, seed):
@@ -66,6 +70,7 @@ def test_a_diagnosis_that_fits_reproduces_the_submitted_gradient(factor, seed):
     assert best.mistake not in best.hint
 
 
+@fewer
 @given(st.integers(0, 2**32 - 1))
 def test_a_gradient_that_no_mistake_explains_is_not_explained(seed):
     rng = np.random.default_rng(seed)
