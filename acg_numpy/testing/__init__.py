@@ -1,4 +1,4 @@
-"""The property kit: state the mathematics, and let Hypothesis look for the exception, in your own tests.
+"""The property kit: state the mathematics, and let Hypothesis look for a counterexample, in your own tests.
 
     from acg_numpy.testing import properties, strategies
 

@@ -1,4 +1,4 @@
-"""Which arrays are drawn: small, with zeros, ties and signs, lying in memory in every way that NumPy allows.
+"""Strategies for small arrays with zeros, ties and signs, laid out in memory in every way that NumPy allows.
 
 An array is one draw, of bytes whose number does not depend on its shape.  A draw costs some thirty microseconds and a
 byte less than one; and when Hypothesis makes the shape smaller, the bytes stay where they were.  A byte is a place in a
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from acg_numpy.shapes import Array
 
 DRAWN = 64  # numbers that are drawn for an array; a larger one repeats them
-BYTES = 2 + DRAWN  # that an array is read from
+BYTES = 2 + DRAWN  # bytes that an array is read from
 
 # Which numbers, how they go together, how they lie in memory, whether they may be written.  The first of each is the
 # simplest, and what an example shrinks to where it can.
@@ -34,7 +34,7 @@ def arrays(
     smallest: float | None = None,
     any_layout: bool = True,
 ) -> st.SearchStrategy[Array]:
-    """Arrays of finite numbers, or of booleans.
+    """Draw arrays of finite numbers, or of booleans.
 
     Zeros, ties, both signs, whole numbers, fractions and powers of ten are all frequent; an example that fails shrinks
     to zeros and small whole numbers, element by element, and booleans to True, as a mask does that hides nothing.  An
@@ -73,7 +73,7 @@ def arrays(
 
 
 class Numbers(NamedTuple):
-    """What an array may hold."""
+    """The numbers that an array may hold."""
 
     dtype: np.dtype[Any]
     smallest: float
@@ -84,7 +84,7 @@ TRUTHS = Numbers(np.dtype(np.bool_), 0.0, 1.0)
 
 
 def numbers(dtype: npt.DTypeLike, magnitude: float = 10.0, smallest: float | None = None) -> Numbers:
-    """Refuse what cannot be held; the defaults of `arrays` filled in."""
+    """Return the bounds of an array's numbers, with the defaults of `arrays`; refuse what the dtype cannot hold."""
     dtype = np.dtype(dtype)
     if dtype == np.bool_:
         return TRUTHS
@@ -103,7 +103,7 @@ def numbers(dtype: npt.DTypeLike, magnitude: float = 10.0, smallest: float | Non
 def shapes(
     *, min_dims: int = 0, max_dims: int = 3, max_side: int = 5, min_side: int = 0
 ) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes of arrays, axes of size 1 and 0 among them; they shrink to few axes, and these to size 1.
+    """Draw shapes of arrays, axes of size 1 and 0 among them; they shrink to few axes, and these to size 1.
 
     Parameters
     ----------
@@ -128,17 +128,17 @@ def shapes(
         raise ValueError(f"min_side={min_side} and max_side={max_side}; expected 0 <= min_side <= max_side")
     drawn = st.binary(min_size=1 + 2 * max_dims, max_size=1 + 2 * max_dims)
     axes = range(min_dims, max_dims + 1)
-    return drawn.map(lambda drawn: sides(drawn[1:], axes[drawn[0] % len(axes)], min_side, max_side))
+    return drawn.map(lambda drawn: _sides(drawn[1:], axes[drawn[0] % len(axes)], min_side, max_side))
 
 
-def sides(drawn: bytes, number: int, least: int, largest: int) -> tuple[int, ...]:
-    """Read so many sizes of axes from the end of some bytes, two for each."""
+def _sides(drawn: bytes, number: int, least: int, largest: int) -> tuple[int, ...]:
+    """Read `number` sizes of axes from the end of some bytes, two bytes for each."""
     codes = np.frombuffer(drawn, ">u2").tolist()
     return tuple(side(code, least, largest) for code in codes[len(codes) - number :])
 
 
 def side(code: int, least: int, largest: int) -> int:
-    """The size that a number stands for: 0 is size 1 (or `least`), 1 the next, and so on; size 0 is seldom."""
+    """Return the size that a number stands for: 0 is size 1 (or `least`), 1 the next, and so on; size 0 is rare."""
     if least == 0:
         if code % 16 == 15 or largest == 0:
             return 0
@@ -148,11 +148,11 @@ def side(code: int, least: int, largest: int) -> int:
 
 
 def broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
-    """Batch axes that broadcast with these: as often as not all of them, else some of size 1, or fewer."""
+    """Return batch axes that broadcast with these: half of the time all of them, else some of size 1, or fewer."""
     if code % 16 < 8:
         return batch
-    kept = tuple(1 if code >> 1 + axis & 1 else n for axis, n in enumerate(batch))
-    return kept[code & 1 :]
+    axes = tuple(1 if code >> 1 + axis & 1 else n for axis, n in enumerate(batch))
+    return axes[code & 1 :]
 
 
 _ONE = st.binary(min_size=BYTES, max_size=BYTES)
@@ -168,7 +168,7 @@ def _arrays(
 
 
 def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bool = True) -> Array:
-    """The array that so many `BYTES` stand for."""
+    """Return the array that `BYTES` bytes stand for."""
     kind, pattern = _STYLES[drawn[0] % len(_STYLES)]
     codes = np.frombuffer(drawn[:1:-1], np.uint8)
     if pattern == "one or zero":
@@ -184,10 +184,10 @@ def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bo
 
 @lru_cache
 def _list(kind: str, of: Numbers) -> Array:
-    """What each of 256 bytes stands for, simple numbers first.
+    """Return what each of 256 bytes stands for, simple numbers first.
 
     Hypothesis makes a byte smaller by clearing its high bits, halving it, or taking one or two away as often as it can.
-    So the high bits are what is left out first, the sign is the lowest, and what lies between grows with the byte.
+    That is why the high bits are left out first, the sign is the lowest, and what lies between grows with the byte.
     """
     if of == TRUTHS:
         return np.resize([True, False], 256)
@@ -207,7 +207,7 @@ def _list(kind: str, of: Numbers) -> Array:
 
 
 def _within(numbers: Array, smallest: float, magnitude: float) -> Array:
-    """The numbers brought within these bounds, which are rounded inwards; zeros stay."""
+    """Return the numbers clipped to these bounds, which are rounded inwards; zeros stay."""
     dtype = numbers.dtype.type
     low, high = dtype(smallest), dtype(magnitude)
     low = np.nextafter(low, dtype(np.inf)) if float(low) < smallest else low
@@ -217,7 +217,7 @@ def _within(numbers: Array, smallest: float, magnitude: float) -> Array:
 
 
 def laid_out(array: Array, code: int) -> Array:
-    """The same numbers, lying in memory in the way that a byte stands for."""
+    """Return the same numbers, laid out in memory in the way that a byte stands for."""
     layout, writeable = _LAYOUTS[code % len(_LAYOUTS)]
     if array.ndim == 0:  # which has no layout, and of which asfortranarray and flip make something else
         pass
@@ -226,7 +226,7 @@ def laid_out(array: Array, code: int) -> Array:
     elif layout == "reversed":
         array = np.flip(np.flip(array).copy())
     elif layout == "slice":
-        # what nobody should look at, so that it shows where somebody did
+        # not-a-number where no implementation should read, so that it shows if one did
         outside = np.nan if array.dtype.kind == "f" else 99
         larger = np.full([2 * n + 1 for n in array.shape], outside, array.dtype)
         part = larger[(slice(1, None, 2),) * array.ndim]

@@ -1,4 +1,4 @@
-"""What attention and conditioners are tested on: Hypothesis strategies for inputs, ids, conditioners and calls of them.
+"""Hypothesis strategies for inputs of attention, domain ids, conditioners and calls of them.
 
 An example is one draw, of bytes (`acg_numpy.testing.arrays` says why), so that several hundred come in a second, and
 shrinks to single-digit sizes and small whole numbers.
@@ -68,7 +68,7 @@ def attention_inputs(
     magnitude: float = 10.0,
     smallest: float | None = None,
 ) -> st.SearchStrategy[AttentionInputs]:
-    """Queries, keys and values that fit together, with a mask or without.
+    """Draw queries, keys and values that fit together, with a mask or without.
 
     There are up to two batch axes, which each of the inputs has in full, or of size 1, or not at all, so that they
     broadcast.  Every axis but the features d may have size 0: no batch, no queries, no keys, no features in the values.
@@ -134,7 +134,7 @@ def _attention_inputs(draw: st.DrawFn, masked: bool, max_side: int, rows: Number
 def domain_ids(
     num_domains: int, batch_shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]]
 ) -> st.SearchStrategy[npt.NDArray[np.integer[Any]]]:
-    """Domains by number, repeated ones frequent, in integers of every kind and arrays of every layout.
+    """Draw domains by number, repeated ones frequent, in integers of every kind and arrays of every layout.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def _domain_ids(
 
 
 def _read_ids(drawn: bytes, num_domains: int, shape: tuple[int, ...]) -> npt.NDArray[np.integer[Any]]:
-    """The domains that so many `_ID_BYTES` stand for: any, or the first and the last, or one of them alone."""
+    """Return the domains that `_ID_BYTES` bytes stand for: any, or the first and the last, or a single one."""
     codes = np.frombuffer(drawn[3:], ">u2")[::-1].astype(np.intp)
     ids = (codes % num_domains, codes % 2 * (num_domains - 1), codes[:1] % num_domains)[drawn[0] % 3]
     dtypes = [dtype for dtype in _INTEGERS if np.iinfo(dtype).max >= num_domains - 1]
@@ -180,7 +180,7 @@ def _read_ids(drawn: bytes, num_domains: int, shape: tuple[int, ...]) -> npt.NDA
 
 
 def conditioners(**fixed: Any) -> st.SearchStrategy[AttentionConditioner]:
-    """Small conditioners of every kind, as they are when new or, every parameter moved, as if trained.
+    """Draw small conditioners of every kind, as they are when new or, every parameter moved, as if trained.
 
     Parameters
     ----------
@@ -223,12 +223,12 @@ def _conditioners(draw: st.DrawFn, fixed: dict[str, Any]) -> AttentionConditione
 
 
 def _make_conditioner(draw: st.DrawFn, drawn: bytes, fixed: dict[str, Any]) -> AttentionConditioner:
-    """The conditioner that so many `_OPTION_BYTES` stand for, beside what is fixed."""
+    """Return the conditioner that `_OPTION_BYTES` bytes stand for, with what is fixed."""
     codes = iter(drawn)
     made: dict[str, Any] = {}
 
     def choose(name: str, otherwise: Sequence[Any]) -> Any:
-        """An option as it was fixed, or one of these; a byte is used in either case."""
+        """Return an option as it was fixed, or one of these; a byte is used in either case."""
         code = next(codes)
         value = fixed[name] if name in fixed else otherwise[code % len(otherwise)]
         made[name] = value = draw(value) if isinstance(value, st.SearchStrategy) else value
@@ -266,7 +266,7 @@ def _make_conditioner(draw: st.DrawFn, drawn: bytes, fixed: dict[str, Any]) -> A
 
 
 def conditioner_calls(**fixed: Any) -> st.SearchStrategy[ConditionerCall]:
-    """A conditioner, users, and their domains, in every form in which it may be called.
+    """Draw a conditioner, users, and their domains, in every form in which it may be called.
 
     One domain for all users (as an int, or an integer of NumPy's), one for each, one user in several, several users in
     one, each user in every domain (`user_emb[:, None]` with `np.arange(num_domains)`), no users at all; up to two batch

@@ -1,4 +1,4 @@
-"""What a check says that has found an exception: the property, the smallest counterexample, both answers."""
+"""The error of a check that found a counterexample: the property, the smallest example found, both results."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-FEW = 60  # elements of an answer that are worth printing; a counterexample is printed whole, for it is to be pasted
+# elements of a result that are worth printing; a counterexample is printed whole, because it is to be pasted
+FEW = 60
 
 
 class PropertyViolation(AssertionError):
@@ -21,7 +22,7 @@ class PropertyViolation(AssertionError):
     example : dict
         The smallest counterexample that was found, name by name.
     expected, got : object
-        What the property promises of it, and what came instead: arrays, or words.
+        What the property promises, and the actual result: arrays, or words.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class PropertyViolation(AssertionError):
         lines = []
         for name, value in self.example.items():
             remark = self.remarks.get(name, "")
-            lines.append(f"    {name} = {as_code(value)}" + (f"  # {remark}" if remark else ""))
+            lines.append(f"    {name} = {format_code(value)}" + (f"  # {remark}" if remark else ""))
         called = f' (property "{self.name}")' if self.name else ""
         return "\n".join(
             [
@@ -71,49 +72,49 @@ class PropertyViolation(AssertionError):
                 "",
                 *lines,
                 "",
-                f"expected: {as_words(self.expected)}",
-                f"got:      {as_words(self.got)}",
+                f"expected: {format_value(self.expected)}",
+                f"got:      {format_value(self.got)}",
             ]
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # pickled by its parts, as test runners do between processes
-        return _restored, (self.property, self.example, self.expected, self.got, self.name, self.remarks)
+        return _restore, (self.property, self.example, self.expected, self.got, self.name, self.remarks)
 
 
-def _restored(*parts: Any) -> PropertyViolation:
+def _restore(*parts: Any) -> PropertyViolation:
     *positional, name, remarks = parts
     return PropertyViolation(*positional, name=name, remarks=remarks)
 
 
-def as_code(value: Any) -> str:
+def format_code(value: Any) -> str:
     """Write a value so that it can be pasted, every digit of it.
 
     Examples
     --------
-    >>> as_code(np.array([[1.0, -np.inf]], np.float32))
+    >>> format_code(np.array([[1.0, -np.inf]], np.float32))
     'np.array([[1.0, -np.inf]], dtype=np.float32)'
-    >>> as_code(np.ones((0, 3)))
+    >>> format_code(np.ones((0, 3)))
     'np.zeros((0, 3))'
     """
     if not isinstance(value, np.ndarray):
-        return _named(repr(value.item() if isinstance(value, np.generic) else value))
+        return _with_numpy_names(repr(value.item() if isinstance(value, np.generic) else value))
     usual = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
     if value.size == 0:
         return f"np.zeros({value.shape}{'' if value.dtype == usual[0] else f', dtype=np.{value.dtype.name}'})"
     dtype = "" if value.dtype in usual else f", dtype=np.{value.dtype.name}"
-    return f"np.array({_named(repr(value.tolist()))}{dtype})"
+    return f"np.array({_with_numpy_names(repr(value.tolist()))}{dtype})"
 
 
-def as_words(value: Any) -> str:
-    """Write an answer: as code where it is an array of a few elements, else abridged; words stay as they are."""
+def format_value(value: Any) -> str:
+    """Write a result: as code if it is an array of a few elements, else abridged; words stay as they are."""
     if isinstance(value, str):
         return value
     if isinstance(value, np.ndarray) and value.size > FEW:
         return f"shape {value.shape}, {value.dtype}: {np.array2string(value, threshold=FEW, edgeitems=2)}"
-    return as_code(value)
+    return format_code(value)
 
 
-def _named(code: str) -> str:
-    """Infinity and not-a-number by the names that they have in code."""
+def _with_numpy_names(code: str) -> str:
+    """Write infinity and not-a-number by the names that they have in code."""
     return re.sub(r"\b(inf|nan)\b", r"np.\1", code)

@@ -5,11 +5,12 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from acg_numpy.plots import baselines
+from tests.thoroughness import FEW_EXAMPLES
 
 
 def row(*values):
@@ -35,7 +36,7 @@ def names_of(ax):
     return [label.get_text() for label in ax.get_yticklabels()]
 
 
-def told_of(ax):
+def right_labels(ax):
     (right,) = ax.child_axes
     return [label.get_text() for label in right.get_yticklabels()]
 
@@ -44,7 +45,10 @@ def means_of(ax):
     return [line.get_xdata()[0] for line in ax.lines if line.get_marker() in "oD"]
 
 
+@FEW_EXAMPLES
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@example([0.5])
+@example([1.0, 0.0, 1.0])
 def test_models_stand_in_the_order_of_their_means_and_at_them(means):
     ax = baselines({"test": {f"model {n}": row(mean) for n, mean in enumerate(means)}}, ax=Figure().subplots())
     np.testing.assert_array_equal(means_of(ax), sorted(means))
@@ -70,13 +74,18 @@ def test_attention_and_the_reference_lines_can_be_told_without_colour():
 
 
 def test_a_lead_has_an_asterisk_only_beyond_two_standard_errors():
-    assert told_of(drawn(METRICS)) == ["0.480 (+0.110)*", "0.590", "0.610 (\N{MINUS SIGN}0.020)", "mean (lead)"]
+    assert right_labels(drawn(METRICS)) == [
+        "0.480 (+0.110)*",
+        "0.590",
+        "0.610 (\N{MINUS SIGN}0.020)",
+        "mean (lead)",
+    ]
 
 
 def test_recall_has_no_lead():
     recall = {name: {"recall@10": row["ndcg@10"]} for name, row in METRICS["test"].items()}
     ax = drawn({**METRICS, "test": recall}, measure="recall@10")
-    assert told_of(ax) == ["0.480", "0.590", "0.610", "mean"]
+    assert right_labels(ax) == ["0.480", "0.590", "0.610", "mean"]
     assert ax.get_xlabel().startswith("recall@10")
 
 

@@ -3,11 +3,12 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from acg_numpy.plots import loss_curve
+from tests.thoroughness import FEW_EXAMPLES
 
 HISTORY = {
     "epoch": [1, 2, 3, 4],
@@ -22,7 +23,10 @@ def ax():
     return Figure(layout="constrained").subplots()
 
 
+@FEW_EXAMPLES
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))
+@example([0.0])
+@example([1e6, -1e6])
 def test_the_line_is_the_loss_by_epoch(losses):
     epochs = list(range(1, len(losses) + 1))
     ax = loss_curve({"epoch": epochs, "loss": losses}, ax=Figure().subplots())

@@ -6,13 +6,14 @@ from dataclasses import replace
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.numeric.differences import best_step
 from acg_numpy.plots import gradient_error, save, v_curve
+from tests.thoroughness import FEW_EXAMPLES
 
 
 @pytest.fixture
@@ -24,8 +25,12 @@ def legend_of(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+@FEW_EXAMPLES
 @given(st.floats(-3, 3))
-def test_the_error_of_a_difference_falls_to_a_least_value_and_rises_again(x):
+@example(0.0)
+@example(-3.0)
+@example(3.0)
+def test_the_error_of_a_difference_falls_and_rises_again(x):
     ax = v_curve(np.exp, x, ax=Figure().subplots())
     steps, errors = ax.lines[0].get_data()
     best = errors.min()
@@ -42,7 +47,7 @@ def test_without_a_derivative_the_engine_gives_it(ax):
     np.testing.assert_allclose(by_engine, by_hand, rtol=0.5, atol=1e-14)
 
 
-def test_the_two_slopes_meet_where_the_error_is_least_and_the_step_of_a_check_is_marked(ax):
+def test_the_slopes_meet_at_the_least_error_and_a_check_s_step_is_marked(ax):
     v_curve(np.exp, 1.0, ax=ax)
     error, rounding, truncation, chosen = ax.lines
     assert [line.get_label() for line in ax.lines] == legend_of(ax)

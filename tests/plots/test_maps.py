@@ -6,12 +6,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from acg_numpy.plots import attention_map
+from acg_numpy.plots.maps import MAX_TICKS, aggregated, label_axis
+from tests.thoroughness import FEW_EXAMPLES
 
 RNG = np.random.default_rng(0)
 
@@ -34,7 +36,10 @@ def labels(axis):
     return [text.get_text() for text in axis.get_ticklabels()]
 
 
+@FEW_EXAMPLES
 @given(heads=st.integers(1, 4), tokens=st.integers(1, 9))
+@example(heads=1, tokens=1)
+@example(heads=4, tokens=9)
 def test_a_row_of_the_map_is_a_head(heads, tokens):
     weights = weights_of(heads, tokens)
     ax = attention_map(weights, ax=Figure().subplots())
@@ -43,6 +48,7 @@ def test_a_row_of_the_map_is_a_head(heads, tokens):
     assert labels(ax.xaxis) == [str(k) for k in range(tokens)]
 
 
+@FEW_EXAMPLES
 @given(rows=st.integers(1, 4), heads=st.integers(1, 3), tokens=st.integers(1, 5), data=st.data())
 def test_head_picks_one_head_in_either_layout(rows, heads, tokens, data):
     weights, head = weights_of(rows, heads, tokens), data.draw(st.integers(0, heads - 1))
@@ -84,7 +90,7 @@ def test_one_head_of_one_user_keeps_its_name(ax):
 @pytest.mark.parametrize(
     "weights", [weights_of(2, 3), weights_of(2, 3) * 1e-6, np.zeros((2, 3))], ids=["", "tiny", "masked"]
 )
-def test_colours_run_from_zero_to_the_largest_weight_and_the_bar_says_so_in_round_numbers(ax, weights):
+def test_colours_run_to_the_largest_weight_and_the_bar_has_round_numbers(ax, weights):
     attention_map(weights, ax=ax)
     top = weights.max() or 1.0
     bar = ax.images[0].colorbar
@@ -102,7 +108,32 @@ def test_lighter_is_more_in_grey_too(ax):
     assert np.all(np.diff(0.2126 * red + 0.7152 * green + 0.0722 * blue) > 0)
 
 
+@given(st.integers(1, 1500), st.integers(1, 5), st.integers(2, MAX_TICKS))
+def test_no_more_labels_than_fit_each_at_the_start_of_a_block(count, block, most):
+    ticks = {}
+    axis = SimpleNamespace(set_ticks=lambda places, labels: ticks.update(zip(places, labels, strict=True)))
+    written = label_axis(axis, [f"row {n}" for n in range(count)], block=block, most=most)
+    assert 1 <= len(ticks) <= most
+    assert ticks == {place: f"row {place}" for place in ticks}
+    assert written == list(ticks.values())
+    assert len(ticks) == count or all(place % block == 0 for place in ticks)
+
+
+@given(st.integers(1, 3), st.integers(1, 1200))
+def test_cells_are_at_most_256_and_keep_the_sum(rows, tokens):
+    weights = weights_of(rows, tokens)
+    cells, (down, across) = aggregated(weights)
+    counts = np.diff(np.arange(0, tokens, across), append=tokens)
+    assert down == 1
+    assert cells.shape == (rows, len(counts))
+    assert len(counts) <= 256
+    np.testing.assert_allclose((cells * counts).sum(-1), 1)
+
+
+@FEW_EXAMPLES
 @given(heads=st.integers(1, 5), rows=st.integers(1, 1200), tokens=st.integers(1, 1200))
+@example(heads=1, rows=16, tokens=17)
+@example(heads=5, rows=1200, tokens=1)
 def test_labels_thin_out_and_stay_beside_their_own_row(heads, rows, tokens):
     weights = np.full((rows, heads, tokens), 1 / tokens)
     ax = attention_map(weights, ax=Figure().subplots())

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
@@ -15,6 +15,7 @@ from acg_numpy.plots import (
     attention_map,
     attention_through_training,
 )
+from tests.thoroughness import FEW_EXAMPLES
 
 RNG = np.random.default_rng(0)
 
@@ -31,7 +32,10 @@ def scales(figure):
     return {ax.images[0].get_clim() for ax in figure.axes if ax.images}
 
 
-@given(st.integers(1, 4), st.integers(1, 6), st.integers(1, 5), st.booleans())
+@FEW_EXAMPLES
+@given(rows=st.integers(1, 4), heads=st.integers(1, 6), tokens=st.integers(1, 5), sequence=st.booleans())
+@example(rows=1, heads=1, tokens=1, sequence=False)
+@example(rows=4, heads=6, tokens=5, sequence=True)
 def test_a_panel_is_a_head_in_either_layout(rows, heads, tokens, sequence):
     weights = weights_of(rows, heads, tokens)
     given_as = np.moveaxis(weights, 1, 0) if sequence else weights
@@ -42,8 +46,11 @@ def test_a_panel_is_a_head_in_either_layout(rows, heads, tokens, sequence):
 
 
 @pytest.mark.parametrize("draw", [attention_by_domain, attention_by_group])
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=9))
-def test_a_row_is_the_mean_of_the_users_of_a_domain_or_group_and_says_how_many(draw, ids):
+@FEW_EXAMPLES
+@given(ids=st.lists(st.integers(0, 3), min_size=1, max_size=9))
+@example(ids=[3])
+@example(ids=[2, 0, 2])
+def test_a_row_is_the_mean_of_its_users_and_says_how_many(draw, ids):
     weights = weights_of(len(ids), 2, 3)
     figure = draw(weights, ids, names=["a", "b", "c", "d"], figure=Figure())
     present = sorted(set(ids))
@@ -53,8 +60,9 @@ def test_a_row_is_the_mean_of_the_users_of_a_domain_or_group_and_says_how_many(d
     assert labels == [f"{'abcd'[d]} ({ids.count(d)})" for d in present]
 
 
+@FEW_EXAMPLES
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.data())
-def test_the_order_of_users_does_not_matter_and_a_group_of_everybody_has_the_mean_of_all(ids, data):
+def test_the_order_of_users_does_not_matter_and_one_group_has_their_mean(ids, data):
     weights = weights_of(len(ids), 2, 3)
     order = np.array(data.draw(st.permutations(range(len(ids)))))
     one, other = (attention_by_group(weights[way], np.array(ids)[way], figure=Figure()) for way in (slice(None), order))
@@ -97,7 +105,9 @@ def test_of_a_thousand_tokens_cells_are_means_and_it_is_said():
     assert scales(figure) == {(0.0, max(m.max() for m in maps(figure)))}
 
 
+@FEW_EXAMPLES
 @given(st.integers(1, 3), st.integers(257, 1200))
+@example(1, 257)
 def test_aggregation_keeps_the_sum(rows, tokens):
     weights = weights_of(rows, tokens)
     ax = attention_map(weights, ax=Figure().subplots())
@@ -136,7 +146,7 @@ def test_what_does_not_fit_is_refused():
         attention_through_training(weights, [0])
 
 
-def test_the_lowest_panel_of_every_column_has_its_tokens_labelled_though_the_last_line_has_fewer():
+def test_the_lowest_panel_of_every_column_has_its_tokens_labelled():
     weights = np.random.default_rng(0).dirichlet(np.ones(4), size=(5, 2))
     figure = attention_through_training(weights, [0, 1, 2, 5, 10], figure=Figure())
     figure.canvas.draw()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from acg_numpy.testing import PropertyViolation
 from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax, running
-from acg_numpy.testing.violation import as_code
+from acg_numpy.testing.violation import format_code
 from tests.testing.wrong.attention import (
     mean_where_all_is_masked,
     not_a_number_where_all_is_masked,
@@ -122,7 +122,7 @@ def test_a_violation_can_be_pickled() -> None:
     ids=str,
 )
 def test_code_makes_the_array_that_it_was_made_from(value: Any) -> None:
-    made = eval(as_code(value), {"np": np})
+    made = eval(format_code(value), {"np": np})
     assert made.dtype == value.dtype
     np.testing.assert_array_equal(made, value)
 

@@ -1,4 +1,4 @@
-"""What is true of an embedding, whoever writes it: rows of a table, by number."""
+"""Properties of every embedding: rows of a table, by number."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
 from acg_numpy.testing.arrays import arrays, shapes
-from acg_numpy.testing.properties.comparing import Difference, has_form, left_alone, same
-from acg_numpy.testing.properties.running import (
+from acg_numpy.testing.properties.expectations import Difference, expect_equal, expect_form, expect_unchanged
+from acg_numpy.testing.properties.runner import (
     REPEATABLE,
     UNCHANGED,
     Effort,
     Example,
     Property,
+    property_decorator,
     run_all,
-    stating,
 )
 
 EMBEDDING: list[Property] = []
-state = stating(EMBEDDING)
+_state = property_decorator(EMBEDDING)
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ def check_embedding(
     row_axes: int | None = None,
     empty: bool = True,
     only: Collection[str] | None = None,
-    max_examples: int = 50,
+    max_examples: int | None = None,
     seed: int | None = 0,
 ) -> None:
-    """Look for an exception to the properties of an embedding.
+    """Look for a counterexample to the properties of an embedding.
 
     Parameters
     ----------
@@ -54,22 +54,23 @@ def check_embedding(
     dtype : floating dtype
         Of the table, and so of the output.
     outside : {"refuse", "any"}
-        What becomes of ids below 0, or not below N: an IndexError, or whatever (they are not drawn).
+        What becomes of ids below 0, or not below N: an IndexError, or anything (they are not drawn).
     row_axes : int, optional
         How many axes a row has, where the implementation takes just so many.
     empty : bool
         Whether axes of size 0, of ids and rows, are among what is drawn.
     only : collection of str, optional
-        The names of the properties to look into.
-    max_examples : int
-        Examples a property.
+        The names of the properties to check; by default all.
+    max_examples : int, optional
+        Examples of each property.  By default as many as the active Hypothesis profile says, which is 100 unless one
+        was loaded; within a property test, as many as that test's settings say.
     seed : int or None
-        What they are drawn from; None: other ones in every run.
+        The seed that they are drawn from; None for different ones in every run.
 
     Raises
     ------
     PropertyViolation
-        With the property, the smallest counterexample, what was expected and what came.
+        With the property, the smallest counterexample found, the expected and the actual result.
 
     Examples
     --------
@@ -85,18 +86,18 @@ def check_embedding(
     __tracebackhide__ = True
     if outside not in ("refuse", "any"):
         raise ValueError(f'outside={outside!r} should be "refuse" or "any"')
-    using = Conventions(np.dtype(dtype).type, outside, row_axes, empty)
-    run_all(EMBEDDING, embedding, using, Effort(max_examples, seed, only))
+    conventions = Conventions(np.dtype(dtype).type, outside, row_axes, empty)
+    run_all(EMBEDDING, embedding, conventions, Effort(max_examples, seed, only))
 
 
 @st.composite
-def lookups(draw: Any, using: Conventions) -> Example:
+def _lookups(draw: Any, conventions: Conventions) -> Example:
     """Draw a table, and ids into it: of any shape, of 64 or 32 bits, often repeated."""
-    least = 0 if using.empty else 1
-    axes = (0, 2) if using.row_axes is None else (using.row_axes, using.row_axes)
+    least = 0 if conventions.empty else 1
+    axes = (0, 2) if conventions.row_axes is None else (conventions.row_axes, conventions.row_axes)
     row = draw(shapes(min_dims=axes[0], max_dims=axes[1], max_side=3, min_side=least))
     num_rows = draw(st.integers(1, 5))
-    table = draw(arrays((num_rows, *row), dtype=using.dtype))
+    table = draw(arrays((num_rows, *row), dtype=conventions.dtype))
     ids_shape = draw(shapes(min_dims=0, max_dims=2, max_side=3, min_side=least))
     size = int(np.prod(ids_shape))
     ids = draw(st.lists(st.integers(0, num_rows - 1), min_size=size, max_size=size))
@@ -105,76 +106,78 @@ def lookups(draw: Any, using: Conventions) -> Example:
 
 
 @st.composite
-def lookups_outside(draw: Any, using: Conventions, below: bool) -> Example:
+def _lookups_outside(draw: Any, conventions: Conventions, below: bool) -> Example:
     """Draw a lookup one of whose ids points nowhere."""
-    example = draw(lookups(using).filter(lambda example: example["ids"].size > 0))
+    example = draw(_lookups(conventions).filter(lambda example: example["ids"].size > 0))
     table, ids = example["table"], example["ids"].copy()
     place = draw(st.integers(0, ids.size - 1))
     ids.reshape(-1)[place] = draw(st.integers(-7, -1) if below else st.integers(len(table), len(table) + 7))
     return {"table": table, "ids": ids}
 
 
-@state("unchanged", UNCHANGED, lookups)
-def inputs_are_left_as_they_were(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
-    left_alone(lambda: embedding(table, ids), table, ids)
+@_state("unchanged", UNCHANGED, _lookups)
+def _inputs_are_left_as_they_were(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
+    expect_unchanged(lambda: embedding(table, ids), table, ids)
 
 
-@state("form", "The output has the shape of the ids and then that of a row, and the table's dtype.", lookups)
-def output_has_the_form_of_ids_and_rows(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
-    has_form(embedding(table, ids), (*ids.shape, *table.shape[1:]), using.dtype)
+@_state("form", "The output has the shape of the ids and then that of a row, and the table's dtype.", _lookups)
+def _output_has_the_form_of_ids_and_rows(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
+    expect_form(embedding(table, ids), (*ids.shape, *table.shape[1:]), conventions.dtype)
 
 
-@state("repeatable", REPEATABLE, lookups)
-def asked_again_it_gives_the_same(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
+@_state("repeatable", REPEATABLE, _lookups)
+def _asked_again_it_gives_the_same(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
     first = np.array(embedding(table, ids))
     embedding(table + 1, ids)
-    same(embedding(table, ids), first)
+    expect_equal(embedding(table, ids), first)
 
 
-@state("rows", "Each id gets its row of the table, exactly, as often as it is asked for.", lookups)
-def each_id_gets_its_row(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
+@_state("rows", "Each id gets its row of the table, exactly, as often as it is asked for.", _lookups)
+def _each_id_gets_its_row(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
     out = np.asarray(embedding(table, ids))
     expected = np.zeros((*ids.shape, *table.shape[1:]), table.dtype)
     for place in np.ndindex(ids.shape):
         expected[place] = table[int(ids[place])]
-    same(out, expected)
+    expect_equal(out, expected)
 
 
-@state("one-place", "What a place gets does not depend on the ids beside it.", lookups)
-def a_place_is_independent_of_those_beside_it(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
+@_state("one-place", "What a place gets does not depend on the ids beside it.", _lookups)
+def _a_place_is_independent_of_those_beside_it(
+    embedding: Any, conventions: Conventions, table: Array, ids: Array
+) -> None:
     out = np.asarray(embedding(table, ids))
-    same(np.zeros(out.shape), np.zeros((*ids.shape, *table.shape[1:])))
+    expect_equal(np.zeros(out.shape), np.zeros((*ids.shape, *table.shape[1:])))
     for place in np.ndindex(ids.shape):
-        same(out[place], embedding(table, ids[place]))
+        expect_equal(out[place], embedding(table, ids[place]))
 
 
-@state("copies", "The output is a copy: writing into it leaves the table alone.", lookups)
-def output_is_a_copy(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
+@_state("copies", "The output is a copy: writing into it leaves the table alone.", _lookups)
+def _output_is_a_copy(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
     out = np.asarray(embedding(table, ids))
     if out.size and np.shares_memory(out, table):
         raise Difference("an array of its own", "an array that shares the table's memory")
 
 
-@state(
+@_state(
     "too-large",
     "An id that is not below the number of rows is refused with an IndexError.",
-    lambda using: _refused(using, below=False),
+    lambda conventions: _refused(conventions, below=False),
 )
-def an_id_beyond_the_table_is_refused(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
+def _an_id_beyond_the_table_is_refused(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
     _refuses(embedding, table, ids)
 
 
-@state(
+@_state(
     "negative",
     "A negative id is refused with an IndexError; it does not count from the end.",
-    lambda using: _refused(using, below=True),
+    lambda conventions: _refused(conventions, below=True),
 )
-def a_negative_id_is_refused(embedding: Any, using: Conventions, table: Array, ids: Array) -> None:
+def _a_negative_id_is_refused(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
     _refuses(embedding, table, ids)
 
 
-def _refused(using: Conventions, below: bool) -> st.SearchStrategy[Example] | None:
-    return lookups_outside(using, below) if using.outside == "refuse" else None
+def _refused(conventions: Conventions, below: bool) -> st.SearchStrategy[Example] | None:
+    return _lookups_outside(conventions, below) if conventions.outside == "refuse" else None
 
 
 def _refuses(embedding: Any, table: Array, ids: Array) -> None:

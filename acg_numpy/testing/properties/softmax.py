@@ -1,4 +1,4 @@
-"""What is true of softmax, whoever writes it: rows become distributions, and only differences of scores count."""
+"""Properties of every softmax: rows become distributions, and only differences of scores count."""
 
 import warnings
 from collections.abc import Callable, Collection
@@ -10,28 +10,28 @@ from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
 from acg_numpy.testing.arrays import arrays, shapes
-from acg_numpy.testing.properties.comparing import (
+from acg_numpy.testing.properties.expectations import (
     Difference,
-    between,
-    has_form,
-    largest,
-    left_alone,
-    rounding,
-    same,
+    expect_between,
+    expect_equal,
+    expect_form,
+    expect_unchanged,
+    largest_magnitude,
+    rounding_error,
 )
-from acg_numpy.testing.properties.running import (
+from acg_numpy.testing.properties.runner import (
     REPEATABLE,
     UNCHANGED,
-    Draws,
     Effort,
     Example,
     Property,
+    StrategyFactory,
+    property_decorator,
     run_all,
-    stating,
 )
 
 SOFTMAX: list[Property] = []
-state = stating(SOFTMAX)
+_state = property_decorator(SOFTMAX)
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ class Conventions:
     empty: bool
     rtol: float | None
 
-    def slack(self, *scores: Array) -> float:
-        """How far two weights may be apart: as a share of themselves, by what the scores are rounded by."""
-        steps = 1 + largest(*scores) + scores[0].shape[-1]
-        return rounding(self.dtype, steps) if self.rtol is None else self.rtol
+    def tolerance(self, *scores: Array) -> float:
+        """Return how far two weights may be apart, relative to themselves, given what the scores are rounded by."""
+        steps = 1 + largest_magnitude(*scores) + scores[0].shape[-1]
+        return rounding_error(self.dtype, steps) if self.rtol is None else self.rtol
 
 
 def check_softmax(
@@ -57,10 +57,10 @@ def check_softmax(
     empty: bool = True,
     rtol: float | None = None,
     only: Collection[str] | None = None,
-    max_examples: int = 50,
+    max_examples: int | None = None,
     seed: int | None = 0,
 ) -> None:
-    """Look for an exception to the properties of softmax over the last axis.
+    """Look for a counterexample to the properties of softmax over the last axis.
 
     Parameters
     ----------
@@ -69,22 +69,23 @@ def check_softmax(
     dtype : floating dtype
         Of the scores, and so of the weights.
     masked : {"zero", "nan", "any"}
-        What a row of nothing but -inf gets: zeros, not-a-number, or whatever (such rows are not drawn).
+        What a row of nothing but -inf gets: zeros, not-a-number, or anything (such rows are not drawn).
     empty : bool
         Whether axes of size 0 are among what is drawn.
     rtol : float, optional
         How far weights may be apart.  By default, what rounding explains.
     only : collection of str, optional
-        The names of the properties to look into.
-    max_examples : int
-        Examples a property.
+        The names of the properties to check; by default all.
+    max_examples : int, optional
+        Examples of each property.  By default as many as the active Hypothesis profile says, which is 100 unless one
+        was loaded; within a property test, as many as that test's settings say.
     seed : int or None
-        What they are drawn from; None: other ones in every run.
+        The seed that they are drawn from; None for different ones in every run.
 
     Raises
     ------
     PropertyViolation
-        With the property, the smallest counterexample, what was expected and what came.
+        With the property, the smallest counterexample found, the expected and the actual result.
 
     Examples
     --------
@@ -103,61 +104,65 @@ def check_softmax(
     __tracebackhide__ = True
     if masked not in ("zero", "nan", "any"):
         raise ValueError(f'masked={masked!r} should be "zero", "nan" or "any"')
-    using = Conventions(np.dtype(dtype).type, masked, empty, rtol)
-    run_all(SOFTMAX, softmax, using, Effort(max_examples, seed, only))
+    conventions = Conventions(np.dtype(dtype).type, masked, empty, rtol)
+    run_all(SOFTMAX, softmax, conventions, Effort(max_examples, seed, only))
 
 
-def drawn(
+def _strategy_factory(
     more: Callable[[Any, Conventions, Array], Example] | None = None,
     *,
     magnitude: float = 10.0,
     least: int = 0,
     least_axes: int = 1,
-) -> Draws:
-    """Scores with at least so many to a row, and with them what `more` draws to fit."""
+) -> StrategyFactory:
+    """Return a function from conventions to a strategy for scores, `least` or more in a row, with what `more` draws."""
 
     @st.composite
-    def examples(draw: Any, using: Conventions) -> Example:
+    def examples(draw: Any, conventions: Conventions) -> Example:
         outer = draw(
-            shapes(min_dims=least_axes - 1, max_dims=2, max_side=3, min_side=0 if using.empty and not least else 1)
+            shapes(
+                min_dims=least_axes - 1, max_dims=2, max_side=3, min_side=0 if conventions.empty and not least else 1
+            )
         )
-        num_scores = draw(st.integers(max(least, 0 if using.empty else 1), 4))
-        scores = draw(arrays((*outer, num_scores), dtype=using.dtype, magnitude=magnitude))
-        return {"scores": scores, **(more(draw, using, scores) if more else {})}
+        num_scores = draw(st.integers(max(least, 0 if conventions.empty else 1), 4))
+        scores = draw(arrays((*outer, num_scores), dtype=conventions.dtype, magnitude=magnitude))
+        return {"scores": scores, **(more(draw, conventions, scores) if more else {})}
 
     return examples
 
 
-@state("unchanged", UNCHANGED, drawn())
-def scores_are_left_as_they_were(softmax: Any, using: Conventions, scores: Array) -> None:
-    left_alone(lambda: softmax(scores), scores)
+@_state("unchanged", UNCHANGED, _strategy_factory())
+def _scores_are_left_as_they_were(softmax: Any, conventions: Conventions, scores: Array) -> None:
+    expect_unchanged(lambda: softmax(scores), scores)
 
 
-@state("form", "The weights have the shape and the dtype of the scores.", drawn())
-def weights_have_the_form_of_the_scores(softmax: Any, using: Conventions, scores: Array) -> None:
-    has_form(softmax(scores), scores.shape, using.dtype)
+@_state("form", "The weights have the shape and the dtype of the scores.", _strategy_factory())
+def _weights_have_the_form_of_the_scores(softmax: Any, conventions: Conventions, scores: Array) -> None:
+    expect_form(softmax(scores), scores.shape, conventions.dtype)
 
 
-@state("repeatable", REPEATABLE, drawn())
-def asked_again_it_gives_the_same(softmax: Any, using: Conventions, scores: Array) -> None:
+@_state("repeatable", REPEATABLE, _strategy_factory())
+def _asked_again_it_gives_the_same(softmax: Any, conventions: Conventions, scores: Array) -> None:
     first = np.array(softmax(scores))
     softmax(-scores)
-    same(softmax(scores), first, using.slack(scores))
+    expect_equal(softmax(scores), first, conventions.tolerance(scores))
 
 
-@state("distribution", "The weights of a row are a distribution: at least 0, and of sum 1.", drawn(least=1))
-def weights_are_a_distribution(softmax: Any, using: Conventions, scores: Array) -> None:
+@_state(
+    "distribution", "The weights of a row are a distribution: at least 0, and of sum 1.", _strategy_factory(least=1)
+)
+def _weights_are_a_distribution(softmax: Any, conventions: Conventions, scores: Array) -> None:
     weights = np.asarray(softmax(scores))
-    between(weights, np.zeros(scores.shape), np.ones(scores.shape), rounding(using.dtype, 1))
-    same(weights.sum(axis=-1), np.ones(scores.shape[:-1]), rounding(using.dtype, scores.shape[-1]))
+    expect_between(weights, np.zeros(scores.shape), np.ones(scores.shape), rounding_error(conventions.dtype, 1))
+    expect_equal(weights.sum(axis=-1), np.ones(scores.shape[:-1]), rounding_error(conventions.dtype, scores.shape[-1]))
 
 
-@state(
+@_state(
     "ratio",
     "The ratio of two weights is the exponential of the difference of their scores.",
-    drawn(least=2, least_axes=1),
+    _strategy_factory(least=2, least_axes=1),
 )
-def ratio_is_the_exponential_of_the_difference(softmax: Any, using: Conventions, scores: Array) -> None:
+def _ratio_is_the_exponential_of_the_difference(softmax: Any, conventions: Conventions, scores: Array) -> None:
     weights = np.asarray(softmax(scores))
     wide = scores.astype(np.float64)
     differences = wide[..., None, :] - wide[..., :, None]  # (..., K, K): of every other score to this one
@@ -165,86 +170,101 @@ def ratio_is_the_exponential_of_the_difference(softmax: Any, using: Conventions,
     # ratios to the row's largest weight, which are neither infinite nor 0/0
     best = np.argmax(scores, axis=-1, keepdims=True)
     ratios = expected / np.take_along_axis(expected, best, axis=-1)
-    same(weights / np.take_along_axis(weights, best, axis=-1), ratios, using.slack(scores))
+    expect_equal(weights / np.take_along_axis(weights, best, axis=-1), ratios, conventions.tolerance(scores))
 
 
-def _a_constant(draw: Any, using: Conventions, scores: Array) -> Example:
-    return {"constant": draw(arrays((*scores.shape[:-1], 1), dtype=using.dtype))}
+def _a_constant(draw: Any, conventions: Conventions, scores: Array) -> Example:
+    return {"constant": draw(arrays((*scores.shape[:-1], 1), dtype=conventions.dtype))}
 
 
-@state("shift", "Adding a constant to all scores of a row changes nothing.", drawn(_a_constant))
-def adding_a_constant_to_a_row_changes_nothing(
-    softmax: Any, using: Conventions, scores: Array, constant: Array
+@_state("shift", "Adding a constant to all scores of a row changes nothing.", _strategy_factory(_a_constant))
+def _adding_a_constant_to_a_row_changes_nothing(
+    softmax: Any, conventions: Conventions, scores: Array, constant: Array
 ) -> None:
     moved = scores + constant
-    same(softmax(moved), softmax(scores), using.slack(scores, moved))
+    expect_equal(softmax(moved), softmax(scores), conventions.tolerance(scores, moved))
 
 
-@state("order", "A larger score has no smaller weight, and equal scores have equal weights.", drawn(least=2))
-def order_is_kept(softmax: Any, using: Conventions, scores: Array) -> None:
+@_state(
+    "order", "A larger score has no smaller weight, and equal scores have equal weights.", _strategy_factory(least=2)
+)
+def _order_is_kept(softmax: Any, conventions: Conventions, scores: Array) -> None:
     order = np.argsort(scores, axis=-1)
     ranked = np.take_along_axis(np.asarray(softmax(scores)), order, axis=-1)
     steps, gaps = np.diff(ranked, axis=-1), np.diff(np.take_along_axis(scores, order, axis=-1), axis=-1)
-    tolerance = using.slack(scores)
+    tolerance = conventions.tolerance(scores)
     if not np.all((steps >= -tolerance) & ((gaps != 0) | (steps <= tolerance))):
         raise Difference("weights in the order of their scores", np.asarray(softmax(scores)))
 
 
-def _two_places(draw: Any, using: Conventions, scores: Array) -> Example:
+def _two_places(draw: Any, conventions: Conventions, scores: Array) -> Example:
     places = st.integers(0, scores.shape[-1] - 1)
     return {"first": draw(places), "second": draw(places)}
 
 
-@state("exchange", "Exchanging two scores of every row exchanges their weights.", drawn(_two_places, least=2))
-def exchanging_scores_exchanges_weights(
-    softmax: Any, using: Conventions, scores: Array, first: int, second: int
+@_state(
+    "exchange", "Exchanging two scores of every row exchanges their weights.", _strategy_factory(_two_places, least=2)
+)
+def _exchanging_scores_exchanges_weights(
+    softmax: Any, conventions: Conventions, scores: Array, first: int, second: int
 ) -> None:
     order = np.arange(scores.shape[-1])
     order[[first, second]] = second, first
-    same(softmax(scores[..., order].copy()), np.asarray(softmax(scores))[..., order], using.slack(scores))
+    expect_equal(
+        softmax(scores[..., order].copy()), np.asarray(softmax(scores))[..., order], conventions.tolerance(scores)
+    )
 
 
-@state("one-row", "The weights of a row are what it gets alone, whatever the other rows are.", drawn(least_axes=2))
-def a_row_is_independent_of_those_beside_it(softmax: Any, using: Conventions, scores: Array) -> None:
+@_state(
+    "one-row",
+    "The weights of a row are what it gets alone, whatever the other rows are.",
+    _strategy_factory(least_axes=2),
+)
+def _a_row_is_independent_of_those_beside_it(softmax: Any, conventions: Conventions, scores: Array) -> None:
     weights = np.asarray(softmax(scores))
-    same(np.zeros(weights.shape), np.zeros(scores.shape))
+    expect_equal(np.zeros(weights.shape), np.zeros(scores.shape))
     for place in np.ndindex(scores.shape[:-1]):
-        same(weights[place], softmax(scores[place].copy()), using.slack(scores))
+        expect_equal(weights[place], softmax(scores[place].copy()), conventions.tolerance(scores))
 
 
-@state(
+@_state(
     "large-scores",
     "Large scores do not overflow: nothing warns, weights are a distribution, and a score far above all others has all "
     "the weight.",
-    drawn(least=1, magnitude=2.0**100),
+    _strategy_factory(least=1, magnitude=2.0**100),
 )
-def large_scores_do_not_overflow(softmax: Any, using: Conventions, scores: Array) -> None:
+def _large_scores_do_not_overflow(softmax: Any, conventions: Conventions, scores: Array) -> None:
     with warnings.catch_warnings(), np.errstate(over="warn", divide="warn", invalid="warn"):
         warnings.simplefilter("error", RuntimeWarning)
         weights = np.asarray(softmax(scores))
     best = scores.max(axis=-1, keepdims=True)
-    far_below = scores < best - 1e3 - np.abs(best) * rounding(using.dtype, 1)
+    far_below = scores < best - 1e3 - np.abs(best) * rounding_error(conventions.dtype, 1)
     clear = far_below.sum(axis=-1, keepdims=True) == scores.shape[-1] - 1
     wins = (scores == best).astype(float)
-    between(weights, np.where(clear, wins, 0.0), np.where(far_below, 0.0, 1.0), rounding(using.dtype, scores.shape[-1]))
-    same(weights.sum(axis=-1), np.ones(scores.shape[:-1]), rounding(using.dtype, scores.shape[-1]))
+    expect_between(
+        weights,
+        np.where(clear, wins, 0.0),
+        np.where(far_below, 0.0, 1.0),
+        rounding_error(conventions.dtype, scores.shape[-1]),
+    )
+    expect_equal(weights.sum(axis=-1), np.ones(scores.shape[:-1]), rounding_error(conventions.dtype, scores.shape[-1]))
 
 
-def _some_masked(draw: Any, using: Conventions, scores: Array) -> Example:
+def _some_masked(draw: Any, conventions: Conventions, scores: Array) -> Example:
     out = draw(arrays(scores.shape[-1:], dtype=np.bool_))
-    if using.masked == "any" and out.all():
+    if conventions.masked == "any" and out.all():
         out = np.arange(out.size) > 0
     return {"left_out": out}
 
 
-@state(
+@_state(
     "minus-infinity",
     "A score of -inf has weight 0, and the others are what they are without it (a row of nothing else: see `masked`).",
-    drawn(_some_masked, least=1),
+    _strategy_factory(_some_masked, least=1),
 )
-def minus_infinity_is_left_out(softmax: Any, using: Conventions, scores: Array, left_out: Array) -> None:
-    weights = np.asarray(softmax(np.where(left_out, using.dtype(-np.inf), scores)))
-    expected = np.full(scores.shape, np.nan if left_out.all() and using.masked == "nan" else 0.0)
+def _minus_infinity_is_left_out(softmax: Any, conventions: Conventions, scores: Array, left_out: Array) -> None:
+    weights = np.asarray(softmax(np.where(left_out, conventions.dtype(-np.inf), scores)))
+    expected = np.full(scores.shape, np.nan if left_out.all() and conventions.masked == "nan" else 0.0)
     if not left_out.all():
         expected[..., ~left_out] = softmax(scores[..., ~left_out].copy())
-    same(weights, expected, using.slack(scores))
+    expect_equal(weights, expected, conventions.tolerance(scores))

@@ -1,11 +1,11 @@
-"""The plots look as they did when somebody last looked at them.
+"""The plots look as their baselines do, which were looked at.
 
 A picture in `baseline` is drawn small, and compared as Matplotlib's own tests compare theirs, by the root of the mean
 square of what differs, of 255.  Its letters are left out, for every release draws them a little differently, and moves
 all else for them; what they say is tested beside the data.  Where a change is wanted, look at what is drawn now, and
 keep it:
 
-    python -m tests.plots.test_look
+    python -m tests.test_plots
 
 There is no plugin between: pytest-mpl compares only where it is given --mpl and passes what it is not to compare, would
 leave the letters of labels in, and could not be asked whether its tolerance lets other data pass.
@@ -23,7 +23,7 @@ from matplotlib.text import Text
 
 from acg_numpy import plots
 
-BASELINE = Path(__file__).parent / "baseline"
+BASELINE = Path(__file__).parent / "plots" / "baseline"
 # what another release makes of the edges of cells comes to less, and a picture of other data to more
 CELLS, LINES = 20.0, 6.0
 TOLERANCE = {
@@ -86,8 +86,8 @@ def compared(name, picture):
 @pytest.mark.parametrize("name", TOLERANCE)
 def test_a_plot_looks_as_its_baseline_does(name, tmp_path):
     now = drawn(tmp_path / "now.png", looks()[name])
-    told = compared(name, now)
-    assert told is None, told
+    difference = compared(name, now)
+    assert difference is None, difference
 
 
 @pytest.mark.parametrize("name", TOLERANCE)
