@@ -1,4 +1,4 @@
-"""How hard the property tests try, on how many cores, and what every test may rely on.
+"""Profiles of Hypothesis, the number of processes, the order of the tests, and the browser.
 
 `HYPOTHESIS_PROFILE=thorough pytest` looks longer than the default.  Under CI the examples are the same in every run,
 and so they are for "mutation", which has few of them: hundreds of mutants are each to meet the same tests, soon.  A
@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import pytest
 from hypothesis import settings
 
@@ -24,11 +23,11 @@ settings.register_profile("thorough", settings.get_profile("dev"), max_examples=
 settings.register_profile("mutation", settings.get_profile("ci"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
-mpl.use("Agg")  # figures are drawn to memory, whatever display there is
+os.environ["MPLBACKEND"] = "Agg"  # figures are drawn to memory, whatever display there is
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Without -n: one process for what is timed, listed, or named by its file; else (None) one for each core."""
+    """Return, without -n, one process for what is timed, listed or named by its file; else (None) one for each core."""
     named = any(argument.partition("::")[0].endswith(".py") for argument in config.args)
     if named or config.option.collectonly or config.getoption("benchmark_only", default=False):
         return 0
@@ -37,13 +36,13 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest begins first, or one core works on it at the end while the others wait."""
+    """Begin with what takes longest, or one core works on it at the end while the others wait."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
-    """Headless Chromium: Debian's, or what the environment variable CHROMIUM names."""
+    """Start a headless Chromium: Debian's, or what the environment variable CHROMIUM names."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser")
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:

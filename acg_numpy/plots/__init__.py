@@ -1,6 +1,6 @@
-"""Pictures of attention, of training, of models side by side, of gradients and of graphs, in Matplotlib's own manner.
+"""Figures of attention, of training, of models compared, of gradients and of graphs, by Matplotlib's conventions.
 
-Every plot takes `ax=None`, draws on it or on a new figure, and returns the Axes; those of several panels take
+Every plot takes `ax=None`, draws on it or on a new figure, and returns the Axes; plots of several panels take
 `figure=None` and return the Figure.  None calls `show`, none changes a global setting, and all take Tensors as well as
 arrays.
 """

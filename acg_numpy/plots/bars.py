@@ -1,4 +1,7 @@
-"""How do the models stand beside each other?  One line a model, on one scale."""
+"""The comparison of models on one scale, a line for each.
+
+How do they rank?
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,16 +10,17 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from acg_numpy.plots.curves import BLUE, VERMILION
-from acg_numpy.plots.figures import as_array, new_axes
+from acg_numpy.plots.figures import finite_array, new_axes
+from acg_numpy.text import joined
 
 GREY = "0.45"
-REFERENCE_LINES = ("item-ridge", "user-knn")  # not conditioners: drawn hollow, and apart from the others
+REFERENCE_LINES = ("item-ridge", "user-knn")  # not conditioners: drawn hollow, and in another colour
 MINUS = "\N{MINUS SIGN}"  # as on the axis
-SURE = 2.0  # standard errors of a lead that is said
+SURE = 2.0  # standard errors beyond which a lead gets an asterisk
 
 
 def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes | None = None) -> Axes:
-    """Draw how well each model ranks: the best on top, a point for each run, their mean as a larger one.
+    """Draw how well each model ranks: the best on top, a stroke for each run, their mean as a point.
 
     Parameters
     ----------
@@ -30,7 +34,7 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     Returns
     -------
     matplotlib Axes
-        The scale does not begin at 0, for differences are what is looked at.  Attention has a colour of its own, and a
+        The scale does not begin at 0, because differences are what matters.  Attention has a colour of its own, and a
         line down to the others; reference lines are hollow.  Beside each name stands the mean and, for ``NDCG@10``, in
         brackets attention's lead, with an asterisk where it is more than two standard errors, to either side.
 
@@ -53,10 +57,10 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     lacking = [name for name, row in test.items() if measure not in row]
     if lacking:
         known = sorted({key for row in test.values() for key, value in row.items() if isinstance(value, Mapping)})
-        raise ValueError(f"measure is {measure!r}, which {lacking[0]!r} does not have; there are {', '.join(known)}")
+        raise ValueError(f"measure is {measure!r}, which {lacking[0]!r} does not have; there are {joined(known)}")
     names = sorted(test, key=lambda name: (test[name][measure]["mean"], name))
-    means = as_array([test[name][measure]["mean"] for name in names], measure)
-    runs = [as_array(test[name][measure]["values"], measure) for name in names]
+    means = finite_array([test[name][measure]["mean"] for name in names], measure)
+    runs = [finite_array(test[name][measure]["values"], measure) for name in names]
     if ax is None:
         ax = new_axes()
 
@@ -72,9 +76,9 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
 
     paired = metrics.get("paired", {}) if measure == "ndcg@10" else {}
     right = ax.secondary_yaxis("right")
-    told = [_told(name, test[name][measure]["mean"], paired) for name in names]
+    means_and_leads = [_mean_and_lead(name, test[name][measure]["mean"], paired) for name in names]
     header = ["mean (lead)"] if paired else ["mean"]
-    right.set_yticks([*range(len(names)), len(names) - 0.2], labels=[*told, *header])
+    right.set_yticks([*range(len(names)), len(names) - 0.2], labels=[*means_and_leads, *header])
     right.tick_params(length=0)
     ax.set_yticks(range(len(names)), labels=names)
     ax.set_ylim(-0.7, len(names))
@@ -88,7 +92,8 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     return ax
 
 
-def _told(name: str, mean: float, paired: Mapping[str, Mapping[str, float]]) -> str:
+def _mean_and_lead(name: str, mean: float, paired: Mapping[str, Mapping[str, float]]) -> str:
+    """Return what is written beside a model: its mean and, if known, attention's lead over it."""
     if name not in paired:
         return f"{mean:.3f}"
     difference, se = paired[name]["difference"], paired[name]["se"]
@@ -97,7 +102,7 @@ def _told(name: str, mean: float, paired: Mapping[str, Mapping[str, float]]) -> 
 
 
 def _caption(measure: str, runs: int, referred: bool, compared: bool) -> str:
-    """Say what is drawn, and below it what the marks mean."""
+    """Return the label of the axis, and below it what the marks mean."""
     lines = [f"{measure.upper() if measure.startswith('ndcg') else measure} on test pairs"]
     if marks := [*(["a stroke: one run"] if runs > 1 else []), *(["hollow: no conditioner"] if referred else [])]:
         lines.append("; ".join(marks))

@@ -1,4 +1,7 @@
-"""How did training do?  The loss of every epoch, and what validation said of it."""
+"""The curves of training: the loss of every epoch, and NDCG on the validation part.
+
+How did training go?
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from acg_numpy.plots.figures import as_array, new_axes
+from acg_numpy.plots.figures import finite_array, new_axes
 
-BLUE, VERMILION = "#0072B2", "#D55E00"  # of Okabe and Ito: told apart by colour-blind eyes too
+# two colours of Okabe and Ito's palette, which colour-blind readers can tell apart
+BLUE, VERMILION = "#0072B2", "#D55E00"
 
 
 def loss_curve(history: Mapping[str, Sequence[Any]], *, ax: Axes | None = None) -> Axes:
@@ -18,14 +22,15 @@ def loss_curve(history: Mapping[str, Sequence[Any]], *, ax: Axes | None = None) 
     Parameters
     ----------
     history : mapping
-        `epoch` and `loss`, two sequences of one length; `validation_epoch` and `validation_ndcg` likewise, or neither.
+        `epoch` and `loss`, two sequences of the same length; `validation_epoch` and `validation_ndcg`
+        likewise, or neither.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
     Returns
     -------
     matplotlib Axes
-        Those of the loss.  NDCG has an axis of its own on the right, and its best epoch a line.
+        The axes of the loss.  NDCG has an axis of its own on the right, and a line marks its best epoch.
 
     Raises
     ------
@@ -39,11 +44,13 @@ def loss_curve(history: Mapping[str, Sequence[Any]], *, ax: Axes | None = None) 
     >>> ax.lines[0].get_ydata()
     array([2., 1.])
     """
-    epoch, loss = _pair(history, "epoch", "loss")
+    epoch, loss = _matching_series(history, "epoch", "loss")
     if len(epoch) == 0:
         raise ValueError("history holds no epoch: there is nothing to draw")
     validation = (
-        _pair(history, "validation_epoch", "validation_ndcg") if len(history.get("validation_epoch", ())) else None
+        _matching_series(history, "validation_epoch", "validation_ndcg")
+        if len(history.get("validation_epoch", ()))
+        else None
     )
     if ax is None:
         ax = new_axes()
@@ -65,13 +72,13 @@ def loss_curve(history: Mapping[str, Sequence[Any]], *, ax: Axes | None = None) 
     return ax
 
 
-def _pair(history: Mapping[str, Sequence[Any]], x: str, y: str) -> tuple[Any, Any]:
+def _matching_series(history: Mapping[str, Sequence[Any]], x: str, y: str) -> tuple[Any, Any]:
     missing = [key for key in (x, y) if key not in history]
     if missing:
         raise ValueError(f"history has no {missing[0]!r}; it holds {sorted(history)}")
-    across, up = as_array(history[x], x), as_array(history[y], y)
+    across, up = finite_array(history[x], x), finite_array(history[y], y)
     if across.ndim != 1 or across.shape != up.shape:
         raise ValueError(
-            f"history[{x!r}] has shape {across.shape} and history[{y!r}] {up.shape}: give one number an epoch"
+            f"history[{x!r}] has shape {across.shape} and history[{y!r}] {up.shape}: give one number for each epoch"
         )
     return across, up

@@ -1,4 +1,7 @@
-"""How decided is a head?  The entropy of a row of weights, from none (one token) to that of an average over all."""
+"""The entropy of attention, from 0 (one token) to that of equal weights.
+
+How many tokens does a head look at?
+"""
 
 from typing import Any
 
@@ -6,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from acg_numpy.plots.figures import as_array, new_axes
-from acg_numpy.plots.maps import MAX_TICKS, checked_weights, label_axis
+from acg_numpy.plots.figures import finite_array, new_axes
+from acg_numpy.plots.maps import MAX_TICKS, check_weights, label_axis
 from acg_numpy.shapes import Array
 
-POINTS = 300  # of a head that are drawn one by one
+POINTS = 300  # rows of a head that are drawn as points
 
 
 def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
@@ -45,7 +48,7 @@ def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
     >>> [line.get_ydata()[0] for line in ax.lines if line.get_label() == "median"]
     [np.float64(1.0), np.float64(4.0)]
     """
-    weights = checked_weights(as_array(attention, "attention"))
+    weights = check_weights(finite_array(attention, "attention"))
     if weights.ndim != 3:
         raise ValueError(f"attention has shape {weights.shape}, but (B, H, K) is expected: rows, heads, tokens")
     tokens = 2 ** entropy(weights)  # (B, H)
@@ -63,7 +66,7 @@ def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
         line.set_label("median")
     ranks = np.unique(np.linspace(0, len(tokens) - 1, min(len(tokens), POINTS)).round().astype(int))
     shown = np.sort(tokens, axis=0)[ranks]
-    beside = np.linspace(-0.12, 0.12, 7)[np.arange(len(shown)) % 7]  # points of like height stand beside each other
+    beside = np.linspace(-0.12, 0.12, 7)[np.arange(len(shown)) % 7]  # points of similar height do not overlap
     for head in range(heads) if heads <= MAX_TICKS else ():
         ax.plot(head + beside, shown[:, head], ".", color="#0072B2", alpha=0.4, markersize=4, zorder=0)
     K = weights.shape[-1]
@@ -90,7 +93,7 @@ def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def entropy(weights: Array) -> Array:
-    """Bits of the distributions along the last axis, nothing at a row that is all zeros.
+    """Return the entropy, in bits, of the distributions along the last axis; 0 for a row of zeros.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Axes to draw on, arrays to draw, and a way to a file that leaves no window behind."""
+"""Figures and axes to draw on, arrays to draw, and saving to a file without opening a window."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -13,27 +13,28 @@ from acg_numpy.shapes import Array
 
 
 def new_axes() -> Axes:
-    """Axes of a new figure that pyplot knows, so that a notebook shows it and `plt.show()` finds it."""
+    """Return axes of a new figure that pyplot knows, so that a notebook shows it and `plt.show()` finds it."""
     return new_figure().subplots()
 
 
 def new_figure(size: tuple[float, float] | None = None) -> Figure:
-    """A figure that pyplot knows, of so many inches."""
-    import matplotlib.pyplot as plt  # here, for it picks a backend: whoever brings their own axes needs none
+    """Return a new figure that pyplot knows, of this size in inches."""
+    # imported here because pyplot chooses a backend, which callers that pass their own axes do not need
+    import matplotlib.pyplot as plt
 
     return plt.figure(figsize=size, layout="constrained")
 
 
 def root_figure(ax: Axes) -> Figure:
-    """The figure that axes are on, even where they are on a part of it."""
+    """Return the figure that axes are on, even if they are on a subfigure."""
     assert ax.figure is not None
-    root = ax.figure.figure  # of a part, the whole; of a figure, itself
+    root = ax.figure.figure  # of a subfigure, the whole figure; of a figure, itself
     assert isinstance(root, Figure)
     return root
 
 
-def as_array(values: Any, name: str) -> Array:
-    """The numbers of an array, a list or a Tensor, as a floating ndarray without NaN or infinity."""
+def finite_array(values: Any, name: str) -> Array:
+    """Return an array, a list or a Tensor as a floating ndarray; refuse NaN and infinity."""
     array = np.asarray(values.numpy() if hasattr(values, "numpy") else values, dtype=float)
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} holds NaN or infinity, which cannot be drawn")
@@ -48,19 +49,21 @@ def save(
     size: tuple[float, float] | None = None,
     **options: Any,
 ) -> None:
-    """Draw one plot and write it to a file, with no window and no figure left open.
+    """Draw one plot and write it to a file; no window and no figure stays open.
 
     Parameters
     ----------
     path : path or binary file
-        Where to write; the suffix of a path says the format (.png, .pdf, .svg).
+        Where to write; the suffix of a path gives the format (.png, .pdf, .svg).
     plot : function of this package
-    data
-        What to draw, the function's first argument.
+    data : object
+        What to draw, the first argument of `plot`.
+    *args
+        Further positional arguments of `plot`.
     size : tuple of two floats, optional
         Inches; by default 6.4 x 4.8, and 11 x 6 for several panels.
     **options
-        Handed on to `plot`, but for `ax`, or `figure` where it draws several panels.
+        Passed on to `plot`, except `ax`, or `figure` if it draws several panels.
 
     Examples
     --------

@@ -1,4 +1,7 @@
-"""How much gradient arrives where?  A bar for each parameter, and a name for each that gets none."""
+"""The gradient that arrives at each parameter, a bar for each.
+
+Which parameters cannot learn?
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from acg_numpy.autograd import RowSparseGradient
-from acg_numpy.plots.figures import as_array, new_axes
+from acg_numpy.plots.figures import finite_array, new_axes
 
 LIVE, DEAD = "#0072B2", "#D55E00"
 
@@ -26,7 +29,8 @@ def gradient_flow(parameters: Any, *, ax: Axes | None = None) -> Axes:
     -------
     matplotlib Axes
         A bar for each parameter, in the order in which they are named, on a logarithmic scale.  Beside a gradient of
-        exactly zero stands "0": nothing can be learned there, as behind one key, and as the bias of the keys always.
+        exactly zero stands "0": nothing can be learned there, as with a single key, and always at the bias of
+        the keys.
 
     Raises
     ------
@@ -71,5 +75,5 @@ def gradient_flow(parameters: Any, *, ax: Axes | None = None) -> Axes:
 
 
 def _root_mean_square(name: str, grad: Any) -> float:
-    array = as_array(np.asarray(grad) if isinstance(grad, RowSparseGradient) else grad, f"the gradient of {name}")
+    array = finite_array(np.asarray(grad) if isinstance(grad, RowSparseGradient) else grad, f"the gradient of {name}")
     return float(np.sqrt(np.mean(array**2))) if array.size else 0.0

@@ -1,4 +1,7 @@
-"""How good can a numeric derivative be, and where is a gradient wrong?"""
+"""Errors of derivatives: of a numeric one by its step, and of a gradient by its element.
+
+How good can a numeric derivative be, and where is a gradient wrong?
+"""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +13,7 @@ from matplotlib.colors import LogNorm
 from acg_numpy.autograd import grad
 from acg_numpy.checks.numeric.differences import best_step
 from acg_numpy.plots.curves import BLUE, VERMILION
-from acg_numpy.plots.figures import as_array, new_axes
+from acg_numpy.plots.figures import finite_array, new_axes
 from acg_numpy.shapes import Array
 
 if TYPE_CHECKING:
@@ -66,26 +69,26 @@ def v_curve(
     True
     """
     x = float(x)
-    across = np.array(STEPS) * max(abs(x), 1.0) if steps is None else np.sort(as_array(steps, "steps").ravel())
+    across = np.array(STEPS) * max(abs(x), 1.0) if steps is None else np.sort(finite_array(steps, "steps").ravel())
     if not across.size or across[0] <= 0:
-        raise ValueError("steps should hold positive numbers: a difference over no distance has no slope")
+        raise ValueError("steps should hold positive numbers: a central difference divides by the step")
     right = float(grad(function)(x)) if derivative is None else float(derivative)
     value = abs(float(function(x)))
     with np.errstate(all="ignore"):
-        errors = np.array([abs(difference(function, x, step) - right) for step in across])
-    kept = np.isfinite(errors)
-    if not np.isfinite(right) or not np.isfinite(value) or not np.any(kept):
+        errors = np.array([abs(_central_difference(function, x, step) - right) for step in across])
+    finite = np.isfinite(errors)
+    if not np.isfinite(right) or not np.isfinite(value) or not np.any(finite):
         raise ValueError(f"at x = {x:g} |y| is {value:g} and the derivative {right:g}: take an x where all is finite")
     floor = EPS * (max(abs(right), value) or 1.0) / 2
-    steps_kept, drawn = across[kept], np.maximum(errors[kept], floor)
+    finite_steps, drawn = across[finite], np.maximum(errors[finite], floor)
 
     if ax is None:
         ax = new_axes()
-    ax.loglog(steps_kept, drawn, color=BLUE, marker="o", markersize=3, linewidth=1, label="error")
+    ax.loglog(finite_steps, drawn, color=BLUE, marker="o", markersize=3, linewidth=1, label="error")
     bottom, top = floor / 3, 10 * float(np.max(drawn))
     if value > 0:
         ax.loglog(across, EPS * value / across, color="0.45", linestyle="--", zorder=1, label="rounding, ε |y| / h")
-    curvature = truncation(steps_kept, drawn)
+    curvature = _truncation_factor(finite_steps, drawn)
     if curvature is not None:
         ax.loglog(across, curvature * across**2, color="0.45", linestyle=":", zorder=1, label="truncation, ∝ h²")
     chosen = best_step(x, EPS)
@@ -93,19 +96,21 @@ def v_curve(
     ax.set_ylim(bottom, top)
     ax.set_xlabel("step h")
     ax.set_ylabel("error of the central difference")
-    ax.set_title(f"derivative {right:.6g}, off by {abs(difference(function, x, chosen) - right):.0e} at that step")
+    ax.set_title(
+        f"derivative {right:.6g}, off by {abs(_central_difference(function, x, chosen) - right):.0e} at that step"
+    )
     ax.legend()
     return ax
 
 
-def difference(function: Callable[[Any], Any], x: float, step: float) -> float:
-    """The central difference, over twice the step as the two floats really stand apart."""
+def _central_difference(function: Callable[[Any], Any], x: float, step: float) -> float:
+    """Return the central difference, divided by the exact distance of the two floats."""
     above, below = np.float64(x + step), np.float64(x - step)
     return float((function(above) - function(below)) / (above - below))
 
 
-def truncation(steps: Array, errors: Array) -> float | None:
-    """The factor c of c h^2, from the steps over which the error grows so; None where it does nowhere."""
+def _truncation_factor(steps: Array, errors: Array) -> float | None:
+    """Return the factor c of c h^2, from the steps over which the error grows like it; None if it does so nowhere."""
     slopes = np.diff(np.log(errors)) / np.diff(np.log(steps))
     growing = np.abs(slopes - 2) < 0.25
     if np.sum(growing) < 3:
@@ -115,7 +120,7 @@ def truncation(steps: Array, errors: Array) -> float | None:
 
 
 def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
-    """Draw where a gradient is wrong: a cell an element, a colour its relative error, a cross where it is wrong.
+    """Draw where a gradient is wrong: a cell for each element, its relative error as a colour, a cross if it is wrong.
 
     Inputs stand below one another, each with a column for each place of its last axis and a row for each place of the
     others.  A dot marks an element that could not be decided.  Where derivatives were taken along random directions, an
@@ -153,10 +158,10 @@ def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
     compared = [c for c in report.comparisons if c.analytic is not None and c.analytic.size]
     if not compared:
         raise ValueError("nothing was compared element by element, so there is nothing to draw; print the report")
-    blocks = [as_rows(comparison.relative_error) for comparison in compared]
-    errors = stacked(blocks)
+    blocks = [_to_table(comparison.relative_error) for comparison in compared]
+    errors = _stack_tables(blocks)
     wrong, undecided = (
-        stacked([as_rows(np.asarray(getattr(c, mark), dtype=float)) for c in compared])
+        _stack_tables([_to_table(np.asarray(getattr(c, mark), dtype=float)) for c in compared])
         for mark in ("wrong", "undecided")
     )
 
@@ -171,35 +176,35 @@ def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
         if 0 < len(rows) <= MAX_MARKS:
             label = "wrong" if symbol == "x" else "undecided"
             ax.plot(columns, rows, symbol, color=colour, markersize=size, linestyle="", label=label)
-    name_blocks(ax, compared, [len(block) for block in blocks])
+    _label_blocks(ax, compared, [len(block) for block in blocks])
     ax.set_xlabel("place on the last axis")
-    ax.set_title(title_of(report))
+    ax.set_title(_title(report))
     assert ax.figure is not None
     bar = ax.figure.colorbar(image, ax=ax, extend="both")
     bar.set_label("relative error\n(cross: wrong, dot: undecided)")
     return ax
 
 
-def as_rows(array: Array) -> Array:
-    """Any array as a table: its last axis across, all others down."""
+def _to_table(array: Array) -> Array:
+    """Return any array as a table: its last axis across, all others down."""
     return array.reshape(-1, array.shape[-1]) if array.ndim else array.reshape(1, 1)
 
 
-def stacked(blocks: Sequence[Array]) -> Array:
-    """Tables below one another, NaN to the right of the narrower."""
+def _stack_tables(blocks: Sequence[Array]) -> Array:
+    """Return tables below one another, with NaN to the right of the narrower ones."""
     wide = max(block.shape[1] for block in blocks)
     return np.concatenate(
         [np.pad(block, ((0, 0), (0, wide - block.shape[1])), constant_values=np.nan) for block in blocks]
     )
 
 
-def name_blocks(ax: Axes, compared: "Sequence[InputComparison]", heights: Sequence[int]) -> None:
+def _label_blocks(ax: Axes, compared: "Sequence[InputComparison]", heights: Sequence[int]) -> None:
     """Write each input's name beside its rows, and a line between two inputs."""
     ends = np.cumsum(heights)
     middles = ends - np.array(heights) / 2 - 0.5
     verdicts = ["" if comparison.passed else " wrong" for comparison in compared]
     names = [f"{c.name} {c.shape}{mark}" for c, mark in zip(compared, verdicts, strict=True)]
-    numbers = [number for c in compared if c.analytic is not None for number in row_numbers(c.analytic.shape)]
+    numbers = [number for c in compared if c.analytic is not None for number in _row_indices(c.analytic.shape)]
     shown = range(0, len(numbers), -(-len(numbers) // MAX_ROWS))
     ax.set_yticks(middles, labels=names)
     ax.set_yticks(shown, labels=[numbers[row] for row in shown], minor=True)
@@ -210,19 +215,19 @@ def name_blocks(ax: Axes, compared: "Sequence[InputComparison]", heights: Sequen
     ax.set_xticks(range(0, columns, max(1, -(-columns // 16))))
 
 
-def row_numbers(shape: tuple[int, ...]) -> list[str]:
-    """The index of each row, by all axes but the last.
+def _row_indices(shape: tuple[int, ...]) -> list[str]:
+    """Return the index of each row, by all axes but the last.
 
     Examples
     --------
-    >>> row_numbers((2, 2, 3)), row_numbers((3,))
+    >>> _row_indices((2, 2, 3)), _row_indices((3,))
     (['0, 0', '0, 1', '1, 0', '1, 1'], [''])
     """
     return [", ".join(map(str, index)) for index in np.ndindex(shape[:-1])]
 
 
-def title_of(report: "GradientReport") -> str:
-    """The worst element, or that there is none."""
+def _title(report: "GradientReport") -> str:
+    """Return the title: the worst element, or that there is none."""
     worst: WorstElement | None = report.worst
     if report.passed or worst is None or worst.order != report.order:
         return "no element is wrong"

@@ -1,4 +1,7 @@
-"""What did the engine write down?  The graph of a Tensor: what it was made from, by which operations."""
+"""The graph that the engine recorded of a Tensor: its operations and their arguments.
+
+What was it made from?
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,18 +12,19 @@ from acg_numpy.autograd import Tensor
 from acg_numpy.plots.figures import new_axes, root_figure
 from acg_numpy.shapes import Array
 
-MOST_NODES = 120  # more can't be read
+MOST_NODES = 120  # more cannot be read
 LEAF, OPERATION, RESULT = "#E69F00", "#DDE8F0", "#009E73"
 
 
 def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | None = None) -> Axes:
-    """Draw how a Tensor was made: leaves on top, the Tensor itself below, an arrow from each argument to its result.
+    r"""Draw how a Tensor was made: leaves on top, the Tensor itself below, an arrow from each argument to its result.
 
     Parameters
     ----------
     tensor : Tensor
+        The result whose graph is drawn.
     names : dict of str to Tensor, optional
-        What to call leaves, or any other Tensors of the graph: `dict(module.named_parameters())`, or {"x": x}.
+        Names of leaves, or of any other Tensors of the graph: `dict(module.named_parameters())`, or {"x": x}.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
@@ -35,7 +39,7 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
     TypeError
         If it is not a Tensor.
     ValueError
-        If the graph has more than 120 nodes, of which nothing could be read.
+        If the graph has more than 120 nodes, which could not be read.
 
     Examples
     --------
@@ -44,18 +48,20 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
     >>> x = tensor([1.0, 2.0], requires_grad=True)
     >>> ax = graph(np.sum(np.tanh(x) * x), names={"x": x})
     >>> [text.get_text() for text in ax.texts if text.get_text()]
-    ['x\\n(2,)', 'np.tanh\\n(2,)', 'np.multiply\\n(2,)', 'np.sum\\n()']
+    ['x\n(2,)', 'np.tanh\n(2,)', 'np.multiply\n(2,)', 'np.sum\n()']
     """
     if not isinstance(tensor, Tensor):
-        raise TypeError(f"tensor is a {type(tensor).__name__}; a Tensor is expected, for only it knows how it was made")
-    nodes, arrows = recorded(tensor)
+        raise TypeError(
+            f"tensor is a {type(tensor).__name__}; a Tensor is expected, because only a Tensor records how it was made"
+        )
+    nodes, arrows = _recorded_graph(tensor)
     if len(nodes) > MOST_NODES:
         raise ValueError(
             f"the graph of this Tensor has {len(nodes):,} nodes, and of more than {MOST_NODES} nothing can be read; "
             "draw one layer, or a smaller example (sizes do not matter, steps do)"
         )
-    called = {id(t): name for name, t in (names or {}).items()}
-    places = laid_out(nodes, arrows)
+    given_names = {id(t): name for name, t in (names or {}).items()}
+    places = _node_places(nodes, arrows)
     left, wide = _span(x for x, _ in places.values())
     low, deep = _span(y for _, y in places.values())
     if ax is None:
@@ -70,7 +76,7 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
         colour = RESULT if node is tensor else OPERATION if made else LEAF
         ax.text(
             *places[order],
-            f"{called.get(id(node)) or _operation(node)}\n{_shape(node)}",
+            f"{given_names.get(id(node)) or _operation(node)}\n{_shape(node)}",
             ha="center",
             va="center",
             fontsize=8,
@@ -81,8 +87,8 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
     return ax
 
 
-def recorded(tensor: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
-    """Nodes by their order, oldest first, and arrows from argument to result; what needs no gradient is left out."""
+def _recorded_graph(tensor: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
+    """Return nodes by order, oldest first, and arrows from argument to result, without what needs no gradient."""
     nodes, arrows, stack = {tensor._order: tensor}, [], [tensor]
     while stack:
         node = stack.pop()
@@ -95,8 +101,8 @@ def recorded(tensor: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
     return dict(sorted(nodes.items())), arrows
 
 
-def laid_out(nodes: dict[int, Tensor], arrows: list[tuple[int, int]]) -> dict[int, tuple[float, float]]:
-    """Where each node stands: its row by the longest way from a leaf, its place in it by what it is made from."""
+def _node_places(nodes: dict[int, Tensor], arrows: list[tuple[int, int]]) -> dict[int, tuple[float, float]]:
+    """Return the place of each node: its row by the longest path from a leaf, its column by its arguments."""
     above: dict[int, list[int]] = {order: [] for order in nodes}
     for start, end in arrows:
         above[end].append(start)
@@ -124,7 +130,7 @@ def laid_out(nodes: dict[int, Tensor], arrows: list[tuple[int, int]]) -> dict[in
 
 
 def _bend(places: dict[int, tuple[float, float]], start: int, end: int) -> float:
-    """How far an arrow is bent so that it does not run under a box: not at all, or past it on the nearer side."""
+    """Return how far an arrow is bent to avoid running under a box: not at all, or past it on the nearer side."""
     (x0, y0), (x1, y1) = places[start], places[end]
     beside = [x0 + (x1 - x0) * (y0 - y) / (y0 - y1) - x for x, y in places.values() if y1 < y < y0]
     under = [right for right in beside if abs(right) < 0.3]
@@ -132,7 +138,7 @@ def _bend(places: dict[int, tuple[float, float]], start: int, end: int) -> float
 
 
 def _span(numbers: Iterable[float]) -> tuple[float, float]:
-    """The least, and how far the largest is from it."""
+    """Return the smallest number, and the distance of the largest from it."""
     found = list(numbers)
     return min(found), max(found) - min(found)
 

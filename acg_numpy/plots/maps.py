@@ -1,4 +1,7 @@
-"""Where did attention go?  One row of a map is one distribution over tokens."""
+"""A map of attention weights: a row is a distribution over tokens.
+
+Where did attention go?
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,15 +9,15 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from acg_numpy.plots.figures import as_array, new_axes, root_figure
+from acg_numpy.plots.figures import finite_array, new_axes, root_figure
 from acg_numpy.shapes import Array
 
 BAR = "attention weight\n(weights are not causes)"
 MAX_TICKS = 16  # labels on one axis; beyond that every n-th is written
 TICKS_AN_INCH, LETTERS_AN_INCH = 3.3, 10  # below a map
 NUMBER = 4  # letters at most in a name that is not slanted to save room
-MOST_CELLS = 256  # in a row or a column of a map: more are no wider than a few points of the screen
-NARROW = 64  # of more, a cell may be narrower than three dots
+MOST_CELLS = 256  # in a row or a column of a map: more are no wider than a few pixels
+NARROW = 64  # of more, a cell may be narrower than three pixels
 MAX_LETTERS = 50  # in all the labels below the map; beyond that they are slanted
 LAYOUTS = "(H, K), (B, H, K), or (H, L, S) with head_axis=0"
 
@@ -30,7 +33,7 @@ def attention_map(
     top: float | None = None,
     colour_bar: bool = True,
 ) -> Axes:
-    """Draw attention weights as a map: a row a distribution, a column a token, a colour a weight.
+    """Draw attention weights as a map: a row for each distribution, a column for each token, a colour for each weight.
 
     Heads are never averaged.  Without `head`, every head of every row is drawn, one above the other in the order of the
     array's axes; with it, that head alone.
@@ -39,7 +42,7 @@ def attention_map(
     ----------
     attention : array or Tensor, shape (H, K), (B, H, K) or (H, L, S)
         Weights, none negative.  The first two are what a conditioner returns for one user and for a batch; the third
-        is what `MultiHeadCrossAttention` returns for one sequence of queries, and wants `head_axis=0`.
+        is what `MultiHeadCrossAttention` returns for one sequence of queries, and needs `head_axis=0`.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
     head : int, optional
@@ -49,7 +52,7 @@ def attention_map(
     token_labels : sequence of str, optional
         Names of the tokens, one a column.
     head_axis : int, default -2
-        Which axis counts the heads.  Shape alone cannot tell (B, H, K) from (H, L, S).
+        The axis of the heads.  Shape alone cannot tell (B, H, K) from (H, L, S).
     top : float, optional
         The weight at the top of the colours, the same for maps that are to be compared; by default the largest drawn.
     colour_bar : bool, default True
@@ -58,8 +61,8 @@ def attention_map(
     Returns
     -------
     matplotlib Axes
-        Colours run from 0 to `top`.  Of more than 256 tokens, or rows, so many neighbours share a cell, which shows
-        their mean, that no more cells are left; the label of the axis says how many.
+        Colours run from 0 to `top`.  With more than 256 tokens, or rows, neighbours share a cell, which shows their
+        mean, so that at most 256 cells are left; the label of the axis says how many share one.
 
     Raises
     ------
@@ -77,7 +80,7 @@ def attention_map(
     >>> ax.images[0].get_clim()
     (0.0, 0.8)
     """
-    weights = checked_weights(as_array(attention, "attention"))
+    weights = check_weights(finite_array(attention, "attention"))
     axis = _checked_head_axis(head_axis, weights)
     if head is not None and not -weights.shape[axis] <= head < weights.shape[axis]:
         raise IndexError(
@@ -90,18 +93,18 @@ def attention_map(
     _check_length("token_labels", tokens, weights.shape[-1], "tokens")
     rows = weights if head is None else np.take(weights, [head], axis=axis)
     rows = rows.reshape(-1, weights.shape[-1])  # (rows, K)
-    cells, (down, across) = aggregated(rows)
+    cells, (down, across) = block_means(rows)
     top = (float(cells.max()) or 1.0) if top is None else top
 
     if ax is None:
         ax = new_axes()
     right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
     image = ax.imshow(
-        crisp(cells), cmap="viridis", vmin=0.0, vmax=top, aspect="auto", extent=(-0.5, right, bottom, -0.5)
+        repeat_cells(cells), cmap="viridis", vmin=0.0, vmax=top, aspect="auto", extent=(-0.5, right, bottom, -0.5)
     )
     ax.set(xlim=(-0.5, rows.shape[1] - 0.5), ylim=(rows.shape[0] - 0.5, -0.5))  # the last cell may stand for fewer
     if head is None and weights.ndim == 3:
-        _separate(ax, blocks=weights.shape[0], length=weights.shape[1])
+        _draw_separators(ax, blocks=weights.shape[0], length=weights.shape[1])
     block = weights.shape[1] if head is None and weights.ndim == 3 else 1
     label_tokens(ax, tokens)
     label_axis(ax.yaxis, names, block=block)
@@ -116,8 +119,8 @@ def attention_map(
     return ax
 
 
-def checked_weights(weights: Array) -> Array:
-    """Weights that a map can show: two or three axes, something there, nothing negative."""
+def check_weights(weights: Array) -> Array:
+    """Return the weights if a map can show them: two or three axes, not empty, nothing negative."""
     if weights.ndim not in (2, 3):
         raise ValueError(f"attention has shape {weights.shape}, but a map shows {LAYOUTS}: index the other axes away")
     if weights.size == 0:
@@ -127,12 +130,12 @@ def checked_weights(weights: Array) -> Array:
     return weights
 
 
-def aggregated(rows: Array) -> tuple[Array, tuple[int, int]]:
-    """Means of blocks of cells, so that no more than can be seen are left, and the blocks' height and width.
+def block_means(rows: Array) -> tuple[Array, tuple[int, int]]:
+    """Return means of blocks of cells, so that no more than can be seen are left, and the blocks' height and width.
 
     Examples
     --------
-    >>> cells, block = aggregated(np.arange(1000.0)[None])
+    >>> cells, block = block_means(np.arange(1000.0)[None])
     >>> cells.shape, block, cells[0, :2]
     ((1, 250), (1, 4), array([1.5, 5.5]))
     """
@@ -145,14 +148,18 @@ def aggregated(rows: Array) -> tuple[Array, tuple[int, int]]:
     return rows, (down, across)
 
 
-def crisp(cells: Array) -> Array:
-    """Cells repeated along the axis of few, where the other has many: what smooths narrow ones smears wide ones.
+def repeat_cells(cells: Array) -> Array:
+    """Repeat cells along an axis of few, if the other axis has many, because smoothing narrow cells blurs wide ones.
 
-    Matplotlib smooths an image in which cells are hardly larger than dots, in both directions alike.
+    Matplotlib smooths an image whose cells are hardly larger than pixels, in both directions alike.
 
     Examples
     --------
-    >>> crisp(np.zeros((3, 8))).shape, crisp(np.zeros((3, 250))).shape, crisp(np.zeros((200, 1))).shape
+    >>> (
+    ...     repeat_cells(np.zeros((3, 8))).shape,
+    ...     repeat_cells(np.zeros((3, 250))).shape,
+    ...     repeat_cells(np.zeros((200, 1))).shape,
+    ... )
     ((3, 8), (258, 250), (200, 256))
     """
     down, across = (
@@ -170,7 +177,7 @@ def _checked_head_axis(head_axis: int, weights: Array) -> int:
 
 
 def _row_names(weights: Array, axis: int, head: int | None, row_labels: Sequence[str] | None) -> tuple[list[str], str]:
-    """What each drawn row is called, and what the rows are together."""
+    """Return the name of each drawn row, and what the rows are."""
     heads = [f"head {h}" for h in range(weights.shape[axis])]
     if weights.ndim == 2:
         names = heads if row_labels is None else list(row_labels)
@@ -194,14 +201,14 @@ def _check_length(argument: str, labels: Sequence[str], count: int, what: str) -
         raise ValueError(f"{argument} holds {len(labels)} names, but there are {count} {what}; layouts: {LAYOUTS}")
 
 
-def _separate(ax: Axes, *, blocks: int, length: int) -> None:
-    """A line between one block of rows and the next, while there are few enough to see."""
+def _draw_separators(ax: Axes, *, blocks: int, length: int) -> None:
+    """Draw a line between one block of rows and the next, if there are few enough to see."""
     if blocks <= MAX_TICKS:
         ax.hlines(np.arange(1, blocks) * length - 0.5, *ax.get_xlim(), colors="white", linewidths=1.0)
 
 
 def label_tokens(ax: Axes, names: Sequence[str]) -> None:
-    """Write the names of tokens below a map, slanted where they are long."""
+    """Write the names of tokens below a map, slanted if they are long."""
     figure = root_figure(ax)
     inches = ax.get_window_extent().width / figure.dpi
     most, longest = TICKS_AN_INCH * inches, max(map(len, names))
@@ -215,7 +222,7 @@ def label_tokens(ax: Axes, names: Sequence[str]) -> None:
 
 
 def label_axis(axis: Any, names: Sequence[str], *, block: int = 1, most: int = MAX_TICKS) -> list[str]:
-    """Write every name or, where they are too many, the first of every 1, 2, 5, 10, 20, 50, ... blocks."""
+    """Write every name or, if they are too many, the first of every 1, 2, 5, 10, 20, 50, ... blocks; return those."""
     step = 1
     if len(names) > most:
         steps = (block * mantissa * 10**power for power in range(len(str(len(names)))) for mantissa in (1, 2, 5))

@@ -1,4 +1,4 @@
-"""What does a token stand for?  The items that it brings forward, and the tastes whose weight its attention follows."""
+"""The meaning of tokens: the items that a token favours, and the tastes that its attention follows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from acg_numpy.plots.figures import as_array, new_axes, new_figure, root_figure
-from acg_numpy.plots.maps import aggregated, crisp, label_axis, label_tokens
+from acg_numpy.plots.figures import finite_array, new_axes, new_figure, root_figure
+from acg_numpy.plots.maps import block_means, label_axis, label_tokens, repeat_cells
 
-LETTER = 0.62  # width of a letter, in its size
-MOST_TOKENS = 40  # whose items can be read in one picture
+LETTER = 0.62  # width of a letter, relative to the font size
+MOST_TOKENS = 40  # tokens whose items can be read in one picture
 
 
 def token_items(
@@ -29,8 +29,9 @@ def token_items(
         Of each item against what each token adds to a condition: with the value of the token in every head carried
         through the output projection, `value @ output @ item_vectors.T`.
     item_names : sequence of str
+        Names of the items.
     top : int, default 5
-        Items of each token.
+        How many items of each token are drawn.
     token_labels : sequence of str, optional
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
@@ -54,7 +55,7 @@ def token_items(
     >>> [text.get_text() for text in ax.texts]
     ['Alien', 'Casablanca', 'Bambi', 'Alien']
     """
-    table = as_array(scores, "scores")
+    table = finite_array(scores, "scores")
     if table.ndim != 2 or table.size == 0 or table.shape[1] != len(item_names):
         raise ValueError(
             f"scores has shape {table.shape}, but (K, items) is expected, with the {len(item_names)} names of the items"
@@ -92,19 +93,19 @@ def token_items(
     letters = max(4, int(wide / (LETTER * size)))
     middle = image.get_clim()[1] / 2
     for (k, rank), item in np.ndenumerate(order):
-        name = shortened(str(item_names[int(item)]), letters)
+        name = shorten(str(item_names[int(item)]), letters)
         colour = "black" if above[k, rank] > middle else "white"
         ax.text(rank, k, name, ha="center", va="center", color=colour, fontsize=size)
     return ax
 
 
-def shortened(name: str, letters: int) -> str:
-    """A name that fits, on one line, and is no formula.
+def shorten(name: str, letters: int) -> str:
+    r"""Shorten a name to one line of this many letters, and escape what would be a formula.
 
     Examples
     --------
-    >>> shortened("The Third Man (1949)", 12), shortened("$9.99", 12)
-    ('The Third M…', '\\\\$9.99')
+    >>> shorten("The Third Man (1949)", 12), shorten("$9.99", 12)
+    ('The Third M…', '\\$9.99')
     """
     line = " ".join(name.split())
     return (line if len(line) <= letters else line[: letters - 1] + "…").replace("$", r"\$")
@@ -118,7 +119,7 @@ def taste_map(
     token_labels: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw how attention to each token goes along with the weight of each true taste, and which token is given which.
+    """Draw how attention to each token correlates with the weight of each true taste, and the token assigned to each.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def taste_map(
     Returns
     -------
     matplotlib Axes
-        Colours run from -1 to 1 and white is 0; a ring marks the assigned token.  Of more than 256 tokens so many
+        Colours run from -1 to 1 and white is 0; a ring marks the assigned token.  With more than 256 tokens
         neighbours share a cell, as in `attention_map`.
 
     Raises
@@ -146,7 +147,7 @@ def taste_map(
     >>> ax.get_title()
     'mean of the assigned: 0.80'
     """
-    table, chosen = as_array(correlations, "correlations"), np.asarray(assigned)
+    table, chosen = finite_array(correlations, "correlations"), np.asarray(assigned)
     if table.ndim != 2 or chosen.shape != table.shape[:1] or table.size == 0:
         raise ValueError(
             f"correlations has shape {table.shape} and assigned {chosen.shape}; (tastes, tokens) and (tastes,) are "
@@ -163,10 +164,10 @@ def taste_map(
             f"there are {len(tastes_named)} taste_labels and {len(tokens_named)} token_labels, but correlations has "
             f"shape {table.shape}"
         )
-    cells, (down, across) = aggregated(table)
+    cells, (down, across) = block_means(table)
     right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
     image = ax.imshow(
-        crisp(cells), cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto", extent=(-0.5, right, bottom, -0.5)
+        repeat_cells(cells), cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto", extent=(-0.5, right, bottom, -0.5)
     )
     ax.set(xlim=(-0.5, table.shape[1] - 0.5), ylim=(len(table) - 0.5, -0.5))
     ax.set_xlabel("" if across == 1 else f"a cell is the mean of {across} tokens")

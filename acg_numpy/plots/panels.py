@@ -1,4 +1,7 @@
-"""Where did each head look?  A panel a head, in colours that mean the same in all of them."""
+"""A panel for each head, domain or epoch, with one scale of colours for all.
+
+Where did each head look?
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from acg_numpy.plots.figures import as_array, new_figure
-from acg_numpy.plots.maps import BAR, aggregated, attention_map, checked_weights
+from acg_numpy.plots.figures import finite_array, new_figure
+from acg_numpy.plots.maps import BAR, attention_map, block_means, check_weights
 from acg_numpy.shapes import Array
 
 COLUMNS = 4  # panels side by side
@@ -31,14 +34,14 @@ def attention_heads(
     row_labels, token_labels : sequence of str, optional
         Names of the rows (or queries), and of the tokens.
     head_axis : int, default -2
-        Which axis counts the heads.
+        The axis of the heads.
     figure : matplotlib Figure, optional
         Where to draw; by default a new one.
 
     Returns
     -------
     matplotlib Figure
-        `figure.axes` holds a panel a head, and then the colour bar.
+        `figure.axes` holds a panel for each head, and then the colour bar.
 
     Raises
     ------
@@ -51,7 +54,7 @@ def attention_heads(
     >>> [panel.get_title() for panel in attention_heads(weights).axes[:4]]
     ['head 0', 'head 1', 'head 2', 'head 3']
     """
-    weights = checked_weights(as_array(attention, "attention"))
+    weights = check_weights(finite_array(attention, "attention"))
     if weights.ndim != 3:
         raise ValueError(
             f"attention has shape {weights.shape}, but panels are drawn of (B, H, K), or of (H, L, S) with "
@@ -71,7 +74,7 @@ def attention_heads(
             top=top,
             colour_bar=False,
         )
-    return _with_one_bar(panels)
+    return _add_colour_bar(panels)
 
 
 def attention_by_domain(
@@ -82,7 +85,7 @@ def attention_by_domain(
     token_labels: Sequence[str] | None = None,
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw the mean attention of the users of each domain, a panel a head.
+    """Draw the mean attention of the users of each domain, a panel for each head.
 
     Heads are never averaged, users are: what a single one attends to is in `attention_map`.  Token 3 of one domain has
     nothing to do with token 3 of another; only shared tokens, which come last, are the same in every row.  For users of
@@ -129,11 +132,11 @@ def attention_by_group(
     token_labels: Sequence[str] | None = None,
     figure: Figure | None = None,
 ) -> Figure:
-    """Draw the mean attention of groups of users in one domain, a panel a head.
+    """Draw the mean attention of groups of users in one domain, a panel for each head.
 
-    Groups are whatever sets users apart: their strongest taste, how much they took, when they came.  Where a column
-    changes from row to row, the head attends to that token for one group and not for another; where all rows are alike,
-    it knows no difference between the groups.
+    Groups can be any that distinguish users: by strongest taste, by number of interactions, by date of arrival.
+    Where a column changes from row to row, the head attends to that token for one group and not for another; where
+    all rows are alike, it knows no difference between the groups.
 
     Parameters
     ----------
@@ -150,7 +153,7 @@ def attention_by_group(
     Returns
     -------
     matplotlib Figure
-        A row for each group that has users, with how many they are: the mean of a few is largely chance.
+        A row for each group that has users, with their number: the mean of a few is largely chance.
 
     Raises
     ------
@@ -178,8 +181,8 @@ def _means(
     token_labels: Sequence[str] | None,
     figure: Figure | None,
 ) -> Figure:
-    """Panels of the means over the users of each group, a row a group."""
-    weights = checked_weights(as_array(attention, "attention"))
+    """Draw panels of the means over the users of each group, a row for each group."""
+    weights = check_weights(finite_array(attention, "attention"))
     ids = np.asarray(groups)
     if weights.ndim != 3 or ids.shape != weights.shape[:1] or ids.dtype.kind not in "iu":
         raise ValueError(
@@ -191,9 +194,9 @@ def _means(
         raise ValueError(
             f"{argument} runs from {found[0]} to {found[-1]}, but there are {len(names)} names, numbered from 0"
         )
-    called = [str(d) if names is None else names[d] for d in found]
+    group_names = [str(d) if names is None else names[d] for d in found]
     means = np.stack([weights[ids == d].mean(axis=0) for d in found])
-    rows = [f"{name} ({count:,})" for name, count in zip(called, counts, strict=True)]
+    rows = [f"{name} ({count:,})" for name, count in zip(group_names, counts, strict=True)]
     figure = attention_heads(means, row_labels=rows, token_labels=token_labels, figure=figure)
     for panel in figure.axes[: weights.shape[1]]:
         panel.set_ylabel("")
@@ -235,7 +238,7 @@ def attention_through_training(
     >>> [panel.get_title() for panel in attention_through_training(sharper, [0, 10, 60]).axes[:3]]
     ['epoch 0', 'epoch 10', 'epoch 60']
     """
-    weights = checked_weights(as_array(snapshots, "snapshots"))
+    weights = check_weights(finite_array(snapshots, "snapshots"))
     if weights.ndim != 3 or len(epochs) != len(weights):
         raise ValueError(
             f"snapshots has shape {weights.shape} where (E, rows, K) is expected, with one of the {len(epochs)} epochs "
@@ -247,16 +250,16 @@ def attention_through_training(
         attention_map(rows, ax=ax, row_labels=row_labels, token_labels=token_labels, top=top, colour_bar=False)
         ax.set_title(f"epoch {epoch}")
         ax.set_ylabel("")
-    return _with_one_bar(panels)
+    return _add_colour_bar(panels)
 
 
 def _highest(maps: Array) -> float:
-    """The largest weight that any of the maps shows."""
-    return max(float(aggregated(rows)[0].max()) for rows in maps) or 1.0
+    """Return the largest weight that any of the maps shows."""
+    return max(float(block_means(rows)[0].max()) for rows in maps) or 1.0
 
 
 def _grid(count: int) -> tuple[int, int]:
-    """Lines and columns of so many panels, no line much emptier than the others.
+    """Return the numbers of lines and columns for this many panels, no line much emptier than the others.
 
     Examples
     --------
@@ -268,7 +271,7 @@ def _grid(count: int) -> tuple[int, int]:
 
 
 def _panels(figure: Figure | None, count: int, rows: int) -> list[Axes]:
-    """Axes for so many panels of so many rows, whose outer ones alone are labelled."""
+    """Return axes for `count` panels of `rows` rows, of which only the outer ones are labelled."""
     lines, columns = _grid(count)
     if figure is None:
         height = lines * min(max(1.9, 0.9 + 0.22 * rows), 5.0)
@@ -279,8 +282,8 @@ def _panels(figure: Figure | None, count: int, rows: int) -> list[Axes]:
     return list(grid.ravel()[:count])
 
 
-def _with_one_bar(panels: list[Axes]) -> Figure:
-    """The figure, with the colour bar of all of its panels, and labels at its edge only."""
+def _add_colour_bar(panels: list[Axes]) -> Figure:
+    """Return the figure, with one colour bar for all of its panels, and labels at its edge only."""
     figure = panels[0].figure
     assert isinstance(figure, Figure)
     _, columns = _grid(len(panels))

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
 
-DRAWN = 64  # numbers that are drawn for an array; a larger one repeats them
-BYTES = 2 + DRAWN  # bytes that an array is read from
+NUM_DRAWN = 64  # numbers that are drawn for an array; a larger one repeats them
+BYTES = 2 + NUM_DRAWN  # bytes that an array is read from
 
 # Which numbers, how they go together, how they lie in memory, whether they may be written.  The first of each is the
 # simplest, and what an example shrinks to where it can.
@@ -69,10 +69,10 @@ def arrays(
     >>> hypothesis.find(arrays(shapes()), lambda x: np.any(x > 3))
     array(4.)
     """
-    return _arrays(shape, numbers(dtype, magnitude, smallest), any_layout)
+    return _arrays(shape, number_range(dtype, magnitude, smallest), any_layout)
 
 
-class Numbers(NamedTuple):
+class NumberRange(NamedTuple):
     """The numbers that an array may hold."""
 
     dtype: np.dtype[Any]
@@ -80,14 +80,14 @@ class Numbers(NamedTuple):
     magnitude: float
 
 
-TRUTHS = Numbers(np.dtype(np.bool_), 0.0, 1.0)
+BOOLEANS = NumberRange(np.dtype(np.bool_), 0.0, 1.0)
 
 
-def numbers(dtype: npt.DTypeLike, magnitude: float = 10.0, smallest: float | None = None) -> Numbers:
+def number_range(dtype: npt.DTypeLike, magnitude: float = 10.0, smallest: float | None = None) -> NumberRange:
     """Return the bounds of an array's numbers, with the defaults of `arrays`; refuse what the dtype cannot hold."""
     dtype = np.dtype(dtype)
     if dtype == np.bool_:
-        return TRUTHS
+        return BOOLEANS
     if dtype.kind != "f":
         raise TypeError(f"dtype is {dtype}; expected a floating one or bool")
     least = min(1e-3, magnitude) if smallest is None else smallest
@@ -97,7 +97,7 @@ def numbers(dtype: npt.DTypeLike, magnitude: float = 10.0, smallest: float | Non
             f"smallest={least} and magnitude={magnitude}; expected the first no larger than the second, and both from "
             f"{limits.tiny} to {limits.max}, which is what {dtype} can hold"
         )
-    return Numbers(dtype, float(least), float(magnitude))
+    return NumberRange(dtype, float(least), float(magnitude))
 
 
 def shapes(
@@ -147,7 +147,7 @@ def side(code: int, least: int, largest: int) -> int:
     return sizes[code % len(sizes)]
 
 
-def broadcasting(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
+def broadcastable(batch: tuple[int, ...], code: int) -> tuple[int, ...]:
     """Return batch axes that broadcast with these: half of the time all of them, else some of size 1, or fewer."""
     if code % 16 < 8:
         return batch
@@ -160,14 +160,14 @@ _ONE = st.binary(min_size=BYTES, max_size=BYTES)
 
 @st.composite
 def _arrays(
-    draw: st.DrawFn, shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]], of: Numbers, any_layout: bool
+    draw: st.DrawFn, shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]], of: NumberRange, any_layout: bool
 ) -> Array:
     if isinstance(shape, st.SearchStrategy):
         shape = draw(shape)
     return read_array(draw(_ONE), shape, of, any_layout)
 
 
-def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bool = True) -> Array:
+def read_array(drawn: bytes, shape: tuple[int, ...], of: NumberRange, any_layout: bool = True) -> Array:
     """Return the array that `BYTES` bytes stand for."""
     kind, pattern = _STYLES[drawn[0] % len(_STYLES)]
     codes = np.frombuffer(drawn[:1:-1], np.uint8)
@@ -177,19 +177,19 @@ def read_array(drawn: bytes, shape: tuple[int, ...], of: Numbers, any_layout: bo
         codes = codes[:1]
     places = np.arange(math.prod(shape))
     # a repetition begins one further on, so that parts of a large array differ, whatever their size
-    codes = codes[(places + places // DRAWN) % len(codes)]
-    array = _list(kind, of)[codes].reshape(shape)
-    return laid_out(array, drawn[1]) if any_layout else array
+    codes = codes[(places + places // NUM_DRAWN) % len(codes)]
+    array = _simplest_first(kind, of)[codes].reshape(shape)
+    return lay_out(array, drawn[1]) if any_layout else array
 
 
 @lru_cache
-def _list(kind: str, of: Numbers) -> Array:
+def _simplest_first(kind: str, of: NumberRange) -> Array:
     """Return what each of 256 bytes stands for, simple numbers first.
 
     Hypothesis makes a byte smaller by clearing its high bits, halving it, or taking one or two away as often as it can.
     That is why the high bits are left out first, the sign is the lowest, and what lies between grows with the byte.
     """
-    if of == TRUTHS:
+    if of == BOOLEANS:
         return np.resize([True, False], 256)
     dtype, smallest, magnitude = of
     unit = min(1.0, magnitude)
@@ -203,10 +203,10 @@ def _list(kind: str, of: Numbers) -> Array:
         large = [*(float(f"1e{exponent}") for exponent in range(max(least, 2), most + 1)), magnitude]
         small = [*(float(f"1e{exponent}") for exponent in range(min(most, -1), least - 1, -1)), smallest]
         found = np.resize([*signed, *(sign * size for size in large + small for sign in (1, -1))], 256)
-    return _within(found.astype(dtype), smallest, magnitude)
+    return _clip(found.astype(dtype), smallest, magnitude)
 
 
-def _within(numbers: Array, smallest: float, magnitude: float) -> Array:
+def _clip(numbers: Array, smallest: float, magnitude: float) -> Array:
     """Return the numbers clipped to these bounds, which are rounded inwards; zeros stay."""
     dtype = numbers.dtype.type
     low, high = dtype(smallest), dtype(magnitude)
@@ -216,7 +216,7 @@ def _within(numbers: Array, smallest: float, magnitude: float) -> Array:
     return within
 
 
-def laid_out(array: Array, code: int) -> Array:
+def lay_out(array: Array, code: int) -> Array:
     """Return the same numbers, laid out in memory in the way that a byte stands for."""
     layout, writeable = _LAYOUTS[code % len(_LAYOUTS)]
     if array.ndim == 0:  # which has no layout, and of which asfortranarray and flip make something else

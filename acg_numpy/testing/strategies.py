@@ -18,18 +18,19 @@ from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
 from acg_numpy.kernels.planning import KERNELS
 from acg_numpy.shapes import Array
 from acg_numpy.testing.arrays import (
+    BOOLEANS,
     BYTES,
-    DRAWN,
-    TRUTHS,
-    Numbers,
+    NUM_DRAWN,
+    NumberRange,
     arrays,
-    broadcasting,
-    laid_out,
-    numbers,
+    broadcastable,
+    lay_out,
+    number_range,
     read_array,
     shapes,
     side,
 )
+from acg_numpy.text import did_you_mean, joined
 
 __all__ = [
     "arrays",
@@ -105,8 +106,8 @@ def attention_inputs(
         raise ValueError(f"max_side is {max_side}; expected 1 or more, as a query has at least one feature")
     # twice this, squared and summed over the features, is still finite
     score = float(np.sqrt(float(np.finfo(dtype).max) / max_side)) / 2
-    rows = numbers(dtype, min(magnitude, score), smallest)
-    return _attention_inputs(masked, max_side, rows, numbers(dtype, magnitude, smallest))
+    rows = number_range(dtype, min(magnitude, score), smallest)
+    return _attention_inputs(masked, max_side, rows, number_range(dtype, magnitude, smallest))
 
 
 _SIZES = 22
@@ -114,20 +115,22 @@ _INPUTS = st.binary(min_size=_SIZES + 4 * BYTES, max_size=_SIZES + 4 * BYTES)
 
 
 @st.composite
-def _attention_inputs(draw: st.DrawFn, masked: bool, max_side: int, rows: Numbers, values: Numbers) -> AttentionInputs:
+def _attention_inputs(
+    draw: st.DrawFn, masked: bool, max_side: int, rows: NumberRange, values: NumberRange
+) -> AttentionInputs:
     drawn = draw(_INPUTS)
     codes = np.frombuffer(drawn[:_SIZES], ">u2").tolist()
     batch = tuple(side(code, 0, max_side) for code in codes[:2])[2 - codes[2] % 3 :]
     L, S, Dv = (side(code, 0, max_side) for code in codes[3:6])
     d = side(codes[6], 1, max_side)
-    query, key, value = (broadcasting(batch, code) for code in codes[7:10])
-    mask = broadcasting(np.broadcast_shapes(query, key, value), codes[10])
+    query, key, value = (broadcastable(batch, code) for code in codes[7:10])
+    mask = broadcastable(np.broadcast_shapes(query, key, value), codes[10])
     each = [drawn[start : start + BYTES] for start in range(_SIZES, len(drawn), BYTES)]
     return AttentionInputs(
         read_array(each[0], (*query, L, d), rows),
         read_array(each[1], (*key, S, d), rows),
         read_array(each[2], (*value, S, Dv), values),
-        read_array(each[3], (*mask, L, S), TRUTHS) if masked else None,
+        read_array(each[3], (*mask, L, S), BOOLEANS) if masked else None,
     )
 
 
@@ -158,7 +161,7 @@ def domain_ids(
 
 
 _INTEGERS = (np.intp, np.int32, np.uint8, np.int8, np.int16, np.uint64)
-_ID_BYTES = 3 + 2 * DRAWN
+_ID_BYTES = 3 + 2 * NUM_DRAWN
 _IDS = st.binary(min_size=_ID_BYTES, max_size=_ID_BYTES)
 
 
@@ -176,7 +179,7 @@ def _read_ids(drawn: bytes, num_domains: int, shape: tuple[int, ...]) -> npt.NDA
     codes = np.frombuffer(drawn[3:], ">u2")[::-1].astype(np.intp)
     ids = (codes % num_domains, codes % 2 * (num_domains - 1), codes[:1] % num_domains)[drawn[0] % 3]
     dtypes = [dtype for dtype in _INTEGERS if np.iinfo(dtype).max >= num_domains - 1]
-    return laid_out(np.resize(ids, shape).astype(dtypes[drawn[1] % len(dtypes)]), drawn[2])
+    return lay_out(np.resize(ids, shape).astype(dtypes[drawn[1] % len(dtypes)]), drawn[2])
 
 
 def conditioners(**fixed: Any) -> st.SearchStrategy[AttentionConditioner]:
@@ -209,7 +212,8 @@ def conditioners(**fixed: Any) -> st.SearchStrategy[AttentionConditioner]:
 def _check_arguments(fixed: dict[str, Any]) -> None:
     for name in fixed:
         if name not in _ARGUMENTS:
-            raise TypeError(f"{name!r} is not an argument of AttentionConditioner; those are {', '.join(_ARGUMENTS)}")
+            hint = did_you_mean(name, _ARGUMENTS, f"its arguments are {joined(_ARGUMENTS)}")
+            raise TypeError(f"{name!r} is not an argument of AttentionConditioner; {hint}")
 
 
 _ARGUMENTS = list(inspect.signature(AttentionConditioner).parameters)
@@ -325,5 +329,5 @@ def _conditioner_calls(draw: st.DrawFn, fixed: dict[str, Any]) -> ConditionerCal
     names = conditioner.domain_names
     if names and codes[5] % 2:
         domain_id = names[domain_id] if np.ndim(domain_id) == 0 else np.array(names)[domain_id]
-    user_emb = read_array(drawn.read(BYTES), (*users, emb_dim), numbers(dtype))
+    user_emb = read_array(drawn.read(BYTES), (*users, emb_dim), number_range(dtype))
     return ConditionerCall(conditioner, user_emb, domain_id)

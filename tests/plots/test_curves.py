@@ -77,8 +77,8 @@ def test_without_axes_each_call_makes_a_figure_of_its_own():
     [
         ({"epoch": [1]}, "no 'loss'"),
         ({"epoch": [], "loss": []}, "holds no epoch"),
-        ({"epoch": [1, 2], "loss": [1.0]}, "one number an epoch"),
-        ({"epoch": [[1]], "loss": [[1.0]]}, "one number an epoch"),
+        ({"epoch": [1, 2], "loss": [1.0]}, "one number for each epoch"),
+        ({"epoch": [[1]], "loss": [[1.0]]}, "one number for each epoch"),
         ({"epoch": [1], "loss": [np.nan]}, "loss holds NaN"),
         ({"epoch": [1], "loss": [1.0], "validation_epoch": [1]}, "no 'validation_ndcg'"),
     ],

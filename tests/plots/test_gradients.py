@@ -47,7 +47,7 @@ def test_without_a_derivative_the_engine_gives_it(ax):
     np.testing.assert_allclose(by_engine, by_hand, rtol=0.5, atol=1e-14)
 
 
-def test_the_slopes_meet_at_the_least_error_and_a_check_s_step_is_marked(ax):
+def test_the_slopes_meet_at_the_least_error_beside_the_chosen_step(ax):
     v_curve(np.exp, 1.0, ax=ax)
     error, rounding, truncation, chosen = ax.lines
     assert [line.get_label() for line in ax.lines] == legend_of(ax)

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from acg_numpy.plots import attention_map
-from acg_numpy.plots.maps import MAX_TICKS, aggregated, label_axis
+from acg_numpy.plots.maps import MAX_TICKS, block_means, label_axis
 from tests.thoroughness import FEW_EXAMPLES
 
 RNG = np.random.default_rng(0)
@@ -122,7 +122,7 @@ def test_no_more_labels_than_fit_each_at_the_start_of_a_block(count, block, most
 @given(st.integers(1, 3), st.integers(1, 1200))
 def test_cells_are_at_most_256_and_keep_the_sum(rows, tokens):
     weights = weights_of(rows, tokens)
-    cells, (down, across) = aggregated(weights)
+    cells, (down, across) = block_means(weights)
     counts = np.diff(np.arange(0, tokens, across), append=tokens)
     assert down == 1
     assert cells.shape == (rows, len(counts))

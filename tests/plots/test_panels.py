@@ -62,7 +62,7 @@ def test_a_row_is_the_mean_of_its_users_and_says_how_many(draw, ids):
 
 @FEW_EXAMPLES
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=9), st.data())
-def test_the_order_of_users_does_not_matter_and_one_group_has_their_mean(ids, data):
+def test_users_in_any_order_give_their_mean_in_one_group_too(ids, data):
     weights = weights_of(len(ids), 2, 3)
     order = np.array(data.draw(st.permutations(range(len(ids)))))
     one, other = (attention_by_group(weights[way], np.array(ids)[way], figure=Figure()) for way in (slice(None), order))

@@ -1,4 +1,4 @@
-"""What a strategy draws, and what it shrinks to."""
+"""Examples that a strategy draws, and the one that it shrinks to."""
 
 from random import Random
 
@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, seed, settings
 
+from tests.thoroughness import THOROUGH
+
 FLOATS = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-STARTS = pytest.mark.parametrize("start", range(2))
+STARTS = pytest.mark.parametrize("start", range(8 if THOROUGH else 1))
 
 
 def drawn(strategy, number=400):
-    """So many examples, the same ones in every run."""
+    """Return this many examples, the same ones in every run."""
     examples = []
 
     @seed(0)
@@ -26,12 +28,12 @@ def drawn(strategy, number=400):
 
 
 def smallest(strategy, condition, start=0):
-    """What an example for which this holds shrinks to."""
+    """Return what an example for which the condition holds shrinks to."""
     return hypothesis.find(strategy, condition, random=Random(start))
 
 
 def layout(x):
-    """How an array lies in memory."""
+    """Return how an array lies in memory."""
     if x.size and min(x.strides, default=0) < 0:
         return "negative strides"
     if x.flags.c_contiguous:

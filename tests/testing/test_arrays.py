@@ -1,4 +1,4 @@
-"""What strategies of arrays and shapes promise: what is drawn, what never, and what a failing example shrinks to."""
+"""What strategies of arrays and shapes draw, what they never draw, and what a failing example shrinks to."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.testing.drawing import FLOATS, STARTS, drawn, layout, smallest
 @FLOATS
 @pytest.mark.parametrize(("least", "most"), [(1e-3, 10.0), (1e-30, 1e30), (0.1, 0.3), (50.0, 70.0), (1e-9, 1e-7)])
 def test_numbers_are_zero_or_within_the_bounds(dtype, least, most):
-    for x in drawn(arrays(shapes(), dtype=dtype, smallest=least, magnitude=most), 200):
+    for x in drawn(arrays(shapes(), dtype=dtype, smallest=least, magnitude=most), 100):
         size = np.abs(x[x != 0]).astype(np.float64)
         assert x.dtype == dtype
         assert np.all((size >= least) & (size <= most))
@@ -80,7 +80,7 @@ def test_no_two_parts_of_a_large_array_are_alike():
 
 
 def test_booleans_are_mixed_all_true_and_all_false():
-    counts = [int(x.sum()) for x in drawn(arrays((2, 3), dtype=np.bool_), 200)]
+    counts = [int(x.sum()) for x in drawn(arrays((2, 3), dtype=np.bool_), 100)]
     assert set(counts) == set(range(7))
 
 

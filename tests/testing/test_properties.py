@@ -1,9 +1,10 @@
 """What a check says and how it behaves: small counterexamples in code, conventions, and peace with other tests."""
 
-import pickle
 import runpy
 import traceback
 import warnings
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import hypothesis
@@ -13,8 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.testing import PropertyViolation
-from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax, running
-from acg_numpy.testing.violation import format_code
+from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax, runner
 from tests.testing.wrong.attention import (
     mean_where_all_is_masked,
     not_a_number_where_all_is_masked,
@@ -22,6 +22,7 @@ from tests.testing.wrong.attention import (
     scale_forgotten,
     softmax,
 )
+from tests.thoroughness import FEW_EXAMPLES
 
 
 def violation_of(attention: Any, **options: Any) -> PropertyViolation:
@@ -30,11 +31,17 @@ def violation_of(attention: Any, **options: Any) -> PropertyViolation:
     return caught.value
 
 
+@cache
+def violation_of_scale() -> PropertyViolation:
+    """Return what is said of an attention without its scale."""
+    return violation_of(scale_forgotten, only=["scale"])
+
+
 # What it says.
 
 
 def test_the_example_refutes_the_implementation_when_pasted() -> None:
-    violation = violation_of(scale_forgotten, only=["scale"])
+    violation = violation_of_scale()
     pasted: dict[str, Any] = {}
     code = str(violation).split("\n\n")[2]
     exec("\n".join(line.strip() for line in code.splitlines()), {"np": np}, pasted)
@@ -46,7 +53,7 @@ def test_the_example_refutes_the_implementation_when_pasted() -> None:
 
 
 def test_the_counterexample_is_small() -> None:
-    example = violation_of(scale_forgotten, only=["scale"]).example
+    example = violation_of_scale().example
     assert example["query"].shape == (1, 2)  # with one feature there is no scale to forget
     assert example["key"].shape == (2, 2)
     assert sum(np.count_nonzero(x) for x in example.values()) <= 3
@@ -66,7 +73,7 @@ def test_the_message_is_the_property_the_example_and_both_answers() -> None:
 
 
 def test_no_line_of_hypothesis_is_in_the_traceback() -> None:
-    violation = violation_of(scale_forgotten)
+    violation = violation_of_scale()
     text = "".join(traceback.format_exception(violation))
     assert "hypothesis/" not in text
     assert "alsifying" not in text
@@ -103,41 +110,19 @@ def test_an_answer_that_changes_from_call_to_call_is_a_violation_too() -> None:
     assert violation.property.startswith("An output lies between")
 
 
-def test_a_violation_can_be_pickled() -> None:
-    violation = violation_of(scale_forgotten, only=["scale"])
-    restored = pickle.loads(pickle.dumps(violation))
-    assert str(restored) == str(violation)
-    assert restored.name == "scale"
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        np.array([[0.1, -np.inf], [np.nan, 1e-30]]),
-        np.array([0.1], np.float32),
-        np.array([[True], [False]]),
-        np.zeros((2, 0, 3), np.float32),
-        np.array(3, np.int32),
-    ],
-    ids=str,
-)
-def test_code_makes_the_array_that_it_was_made_from(value: Any) -> None:
-    made = eval(format_code(value), {"np": np})
-    assert made.dtype == value.dtype
-    np.testing.assert_array_equal(made, value)
-
-
 # What may differ by convention.
+
+FEW = FEW_EXAMPLES.max_examples  # of each property of a right implementation: what is right is stated elsewhere
 
 
 def test_a_query_without_keys_gets_what_the_convention_says() -> None:
     check_attention(not_a_number_where_all_is_masked, masked="nan", only=["masked-row", "masked-key"])
-    check_attention(mean_where_all_is_masked, masked="any", max_examples=10)
+    check_attention(mean_where_all_is_masked, masked="any", max_examples=FEW)
     assert violation_of(right, masked="nan", only=["masked-row"]).name == "masked-row"
 
 
 def test_an_attention_without_a_mask_is_asked_nothing_about_it() -> None:
-    check_attention(lambda query, key, value: right(query, key, value), takes_mask=False, max_examples=10)
+    check_attention(lambda query, key, value: right(query, key, value), takes_mask=False, max_examples=FEW)
 
 
 def test_an_attention_of_so_many_batch_axes_gets_just_these() -> None:
@@ -148,7 +133,7 @@ def test_an_attention_of_so_many_batch_axes_gets_just_these() -> None:
         scores = scores if mask is None else np.where(mask, scores, -np.inf)
         return np.einsum("bhij,bhje->bhie", softmax(scores), value)
 
-    check_attention(two_axes, batch_axes=2, max_examples=10)
+    check_attention(two_axes, batch_axes=2, max_examples=FEW)
 
 
 def test_an_attention_that_refuses_empty_axes_can_be_checked() -> None:
@@ -156,7 +141,7 @@ def test_an_attention_that_refuses_empty_axes_can_be_checked() -> None:
         assert all(x.size for x in inputs)
         return right(*inputs)
 
-    check_attention(nothing_empty, empty=False, max_examples=10)
+    check_attention(nothing_empty, empty=False, max_examples=FEW)
     assert violation_of(nothing_empty).got.startswith("AssertionError")
 
 
@@ -164,7 +149,7 @@ def test_an_approximation_can_be_checked_by_its_own_tolerance() -> None:
     def rounded(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
         return right(*(x.astype(np.float32) for x in (query, key, value)), mask).astype(query.dtype)
 
-    check_attention(rounded, rtol=1e-4, max_examples=10)
+    check_attention(rounded, rtol=1e-4, max_examples=FEW)
 
 
 def test_an_embedding_may_do_as_it_likes_outside_its_table() -> None:
@@ -195,7 +180,7 @@ def test_a_check_may_be_made_within_a_property_test(factor: int) -> None:
 
 
 @settings(max_examples=1)
-@given(st.just(running.__file__))
+@given(st.just(runner.__file__))
 def test_a_check_may_be_imported_within_a_property_test(path: str) -> None:
     assert "run_all" in runpy.run_path(path)
 
@@ -216,25 +201,46 @@ def test_a_check_is_the_same_in_every_run_unless_told_otherwise() -> None:
     assert calls(seed=None) != calls(seed=None)
 
 
-def test_a_profile_does_not_change_a_check() -> None:
-    count = [0]
+def number_of_examples(**options: Any) -> int:
+    """Return how many examples of one property are tried."""
+    calls = 0
 
     def counting(scores: Any) -> Any:
-        count[0] += 1
+        nonlocal calls
+        calls += 1
         return softmax(scores)
 
-    before = hypothesis.settings.default
-    hypothesis.settings.register_profile("hardly", max_examples=1, phases=[])
-    try:
-        hypothesis.settings.load_profile("hardly")
-        check_softmax(counting, only=["form"], max_examples=30)
-    finally:
-        hypothesis.settings.register_profile("as before", before)
-        hypothesis.settings.load_profile("as before")
-    assert count[0] == 30
+    check_softmax(counting, only=["form"], **options)
+    return calls
 
 
-def test_floating_point_warnings_are_an_exception_only_where_the_property_is_about_them() -> None:
+@pytest.fixture
+def profile_of_13() -> Iterator[None]:
+    """Load a profile of 13 examples, which are not even generated."""
+    before = hypothesis.settings.get_current_profile_name()
+    hypothesis.settings.register_profile("thirteen", max_examples=13, phases=[])
+    hypothesis.settings.load_profile("thirteen")
+    yield
+    hypothesis.settings.load_profile(before)
+
+
+def test_the_profile_says_how_many_examples_there_are(profile_of_13: None) -> None:
+    assert number_of_examples() == 13
+    with pytest.raises(PropertyViolation):
+        check_backward_pair(square, lambda grad_out, x: grad_out * x, numbers)  # a profile's phases do not matter
+
+
+def test_max_examples_is_obeyed_whatever_the_profile_says(profile_of_13: None) -> None:
+    assert number_of_examples(max_examples=30) == 30
+
+
+@settings(max_examples=2)
+@given(st.just(2))
+def test_within_a_property_test_its_settings_say_how_many(number: int) -> None:
+    assert number_of_examples() == number
+
+
+def test_warnings_are_violations_only_of_properties_about_them() -> None:
     def warning(query: Any, key: Any, value: Any, mask: Any = None) -> Any:
         warnings.warn("overflow encountered in exp", RuntimeWarning, stacklevel=1)
         return right(query, key, value, mask)

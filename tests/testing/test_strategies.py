@@ -1,4 +1,4 @@
-"""What the strategies for attention and conditioners promise: what is drawn, what never, what a failure shrinks to."""
+"""What strategies for attention and conditioners draw, what they never draw, and what a failure shrinks to."""
 
 import importlib
 import sys
@@ -90,7 +90,7 @@ def test_among_inputs_of_attention_are_all_that_break_implementations():
 
 
 @FLOATS
-def test_with_extremes_asked_for_scores_stay_finite_and_values_go_to_the_bound(dtype):
+def test_with_extremes_scores_stay_finite_and_values_go_to_the_bound(dtype):
     examples = drawn(attention_inputs(dtype=dtype, magnitude=1e30, smallest=1e-30))
     for query, key, _, _ in examples:
         scores = query @ np.swapaxes(key, -1, -2)
@@ -140,7 +140,7 @@ def test_a_mask_shrinks_to_one_that_hides_nothing():
 
 
 @given(st.data(), st.integers(1, 9), shapes())
-def test_ids_are_integers_of_the_shape_asked_for_that_point_to_a_domain(data, num_domains, shape):
+def test_ids_are_integers_of_this_shape_that_point_to_a_domain(data, num_domains, shape):
     ids = data.draw(domain_ids(num_domains, shape))
     assert ids.shape == shape
     assert ids.dtype.kind in "iu"
@@ -243,7 +243,7 @@ def test_what_is_fixed_may_be_a_strategy():
     assert {c.attention.dropout for c in found} == {0.25}
 
 
-def test_a_strategy_that_may_give_no_global_tokens_does_not_ask_for_a_single_key():
+def test_a_strategy_for_global_tokens_does_not_ask_for_a_single_key():
     found = [options(c) for c in drawn(conditioners(num_global_tokens=st.integers(0, 1)), 60)]
     assert {made["num_global_tokens"] for made in found} == {0, 1}
     assert all(made["tokens_per_domain"] + made["num_global_tokens"] > 1 for made in found)
@@ -270,7 +270,7 @@ def test_a_single_key_that_was_asked_for_comes_without_its_warning():
 
 
 @given(conditioner_calls())
-def test_a_call_gives_a_condition_of_the_batch_that_users_and_domains_broadcast_to(call):
+def test_a_call_gives_a_condition_of_the_broadcast_batch(call):
     conditioner, user_emb, domain_id = call
     condition = conditioner(user_emb, domain_id)
     batch = np.broadcast_shapes(user_emb.shape[:-1], np.shape(domain_id))

@@ -65,7 +65,7 @@ def test_a_chapter_says_what_it_is_and_what_it_takes(chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=name)
-def test_an_exercise_has_a_stub_that_the_build_skips_and_a_solution_that_it_runs(chapter):
+def test_an_exercise_has_a_stub_that_is_skipped_and_a_solution(chapter):
     exercises = re.split(r"^### Exercise ", chapter.read_text().split("\n## Exercises\n")[1], flags=re.MULTILINE)[1:]
     assert 2 <= len(exercises) <= 4
     for number, exercise in enumerate(exercises, start=1):

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
-from acg_numpy.testing.arrays import arrays, broadcasting, side
+from acg_numpy.testing.arrays import arrays, broadcastable, side
 from acg_numpy.testing.properties.expectations import largest_magnitude, rounding_error
 from acg_numpy.testing.properties.runner import Example
 
@@ -77,9 +77,9 @@ def attention_examples(
         batch, shared = batch[: codes[6] % 3 or least_batch - 1], codes[7:11]
     else:
         batch, shared = (batch * conventions.batch_axes)[: conventions.batch_axes], [0, 0, 0, 0]
-    query_batch, key_batch, value_batch = (broadcasting(batch, code) for code in shared[:3])
+    query_batch, key_batch, value_batch = (broadcastable(batch, code) for code in shared[:3])
     scores_batch = np.broadcast_shapes(query_batch, key_batch)  # it is scores that are masked: values have no part
-    mask_batch = broadcasting(scores_batch, shared[3])
+    mask_batch = broadcastable(scores_batch, shared[3])
     if magnitude is None:
         magnitude = (10.0, 2.0)[codes[11] % 2]  # at 10, one key is mostly far ahead of the others
 

@@ -15,6 +15,7 @@ from hypothesis.errors import Flaky, HypothesisException
 
 from acg_numpy.testing.properties.expectations import Difference
 from acg_numpy.testing.violation import PropertyViolation
+from acg_numpy.text import joined
 
 Example: TypeAlias = dict[str, Any]
 # Examples before a new search begins.  Hypothesis varies each of its examples five times, so that of fifty in one
@@ -113,7 +114,7 @@ def run_all(properties: Sequence[Property], implementation: Any, conventions: An
     __tracebackhide__ = True
     names = [each.name for each in properties]
     if unknown := set(effort.only or ()) - set(names):
-        raise ValueError(f"only={sorted(unknown)} is no property; expected some of {', '.join(names)}")
+        raise ValueError(f"only={sorted(unknown)} is no property; expected some of {joined(names)}")
     for each in properties:
         if effort.only is None or each.name in effort.only:
             run(each, implementation, conventions, effort)

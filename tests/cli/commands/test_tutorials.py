@@ -1,10 +1,7 @@
-"""`acg tutorials` writes the book as notebooks, out of a tree of sources and out of a wheel."""
+"""`acg tutorials` writes the book as notebooks, out of a tree of sources and out of what a wheel holds."""
 
 import json
-import os
 import re
-import subprocess
-import venv
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +12,7 @@ from acg_numpy.cli.commands import tutorials
 
 Captured = pytest.CaptureFixture[str]
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHAPTERS = sorted((ROOT / "tutorials").glob("*.md"))
 LINK = re.compile(r"\]\(([^)]+)\)")
 
@@ -145,52 +142,3 @@ def test_the_same_chapter_becomes_the_same_notebook(book: Path, capsys: Captured
     assert main(["tutorials", "--to", str(book)]) == 0
     assert "left as it is" not in capsys.readouterr().out
     assert {name: (book / name).read_bytes() for name in names(book)} == before
-
-
-READ = """\
-import sys, nbformat, nbclient
-notebook = nbformat.read(sys.argv[1], 4)
-nbclient.NotebookClient(notebook, timeout=120).execute()
-skipped = sum("skip-execution" in cell.metadata.get("tags", ()) for cell in notebook.cells)
-print(sum(bool(cell.get("execution_count")) for cell in notebook.cells), skipped)
-"""
-
-
-@pytest.mark.long
-def test_whoever_has_the_wheel_alone_can_read_and_run_the_book(tmp_path: Path) -> None:
-    """Sources to sdist to wheel, into an environment without jupytext; the book out of it, and a chapter of it run."""
-    python = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    try:
-        venv.create(tmp_path / "env", with_pip=True)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no environment can be made: {error}")
-    others = ("build", "numpy", "scipy", "matplotlib", "tqdm", "ipykernel", "nbclient")
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile")
-    if (fetched := run(*pip, *others, folder=tmp_path)).returncode:
-        pytest.skip(f"packages cannot be had: {fetched.stderr.strip().splitlines()[-1]}")
-
-    built = run(python, "-m", "build", ROOT, "--outdir", tmp_path / "dist", folder=tmp_path)
-    assert built.returncode == 0, built.stdout + built.stderr
-    [wheel] = (tmp_path / "dist").glob("*.whl")
-    installed = run(*pip, "--no-deps", wheel, folder=tmp_path)
-    assert installed.returncode == 0, installed.stderr
-    assert run(python, "-c", "import jupytext", folder=tmp_path).returncode == 1
-
-    command = "from acg_numpy.cli import main; raise SystemExit(main())"
-    wrote = run(python, "-c", command, "tutorials", "--to", "book", folder=tmp_path)
-    assert wrote.returncode == 0, wrote.stderr
-    stems = [chapter.stem for chapter in CHAPTERS]
-    assert names(tmp_path / "book") == [*(f"{stem}.ipynb" for stem in stems), "simple_usage.py"]
-
-    notebook = next(stem for stem in stems if stem.startswith("05"))  # quick, and needs nothing but the package
-    done = run(python, "-c", READ, f"book/{notebook}.ipynb", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    executed, skipped = map(int, done.stdout.split())
-    cells = cells_of(tmp_path / "book" / f"{notebook}.ipynb")
-    assert executed == sum(cell["cell_type"] == "code" for cell in cells) - skipped > 10
-
-
-def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program that knows of nothing but its own environment."""
-    aside = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV", "PYTEST"))}
-    return subprocess.run(list(map(str, command)), cwd=folder, env=aside, capture_output=True, text=True, timeout=300)
