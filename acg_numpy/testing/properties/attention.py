@@ -292,11 +292,13 @@ def _two_keys(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     "Exchanging two keys, together with their values, changes nothing.",
     _strategy_factory(_two_keys, keys=(2, 4), queries=(1, 3), empty=False),
 )
-def _exchanging_keys_changes_nothing(
+def exchanging_keys_changes_nothing(
     attend: Attention, conventions: Conventions, inputs: Inputs, first: int, second: int
 ) -> None:
+    """Expect the same output for two keys exchanged, with their values: chapter 15 of the book shows this one."""
     order = transposition(inputs.key.shape[-2], first, second)
-    expect_equal(attend(inputs.select_keys(order)), attend(inputs), tolerance(conventions, inputs))
+    exchanged = attend(inputs.select_keys(order))
+    expect_equal(exchanged, attend(inputs), tolerance(conventions, inputs))
 
 
 @_state("listed-twice", "Listing every key twice, with its value, changes nothing.", _strategy_factory())
