@@ -1,4 +1,4 @@
-"""Profiles of Hypothesis, the number of processes, the order of the tests, and the browser.
+"""Profiles of Hypothesis, the number of processes, and the browser.
 
 `HYPOTHESIS_PROFILE=thorough pytest` looks longer than the default.  Under CI the examples are the same in every run,
 and so they are for "mutation", which has few of them: hundreds of mutants are each to meet the same tests, soon.  A
@@ -33,11 +33,6 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
         return 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # what BLAS adds to a core that is taken only waits
     return None
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, or one core works on it at the end while the others wait."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")

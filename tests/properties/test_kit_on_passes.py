@@ -15,6 +15,7 @@ from acg_numpy.passes import (
     softmax_forward,
 )
 from acg_numpy.testing import properties, strategies
+from tests.thoroughness import FEW_EXAMPLES
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -41,16 +42,17 @@ def test_layer_norm_is_a_layer_norm(dtype: Any) -> None:
 
 def test_the_backward_of_attention_is_its_derivative_wherever_it_is_tried() -> None:
     inputs = strategies.attention_inputs(masked=True, max_side=3, magnitude=2.0)
-    properties.check_backward_pair(scaled_dot_product_forward, scaled_dot_product_backward, inputs, max_examples=20)
+    properties.check_backward_pair(scaled_dot_product_forward, scaled_dot_product_backward, inputs)
 
 
 def test_the_backward_of_softmax_is_its_derivative_wherever_it_is_tried() -> None:
     scores = strategies.arrays(strategies.shapes(min_dims=1, max_side=3), magnitude=2.0).map(lambda S: (S,))
-    properties.check_backward_pair(softmax_forward, softmax_backward, scores, max_examples=20)
+    properties.check_backward_pair(softmax_forward, softmax_backward, scores)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_attention_in_tiles_is_attention(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiled, "BLOCK_ROWS", 2)
     monkeypatch.setattr(tiled, "BLOCK_BYTES", 64)
-    properties.check_attention(lambda *inputs: tiled.forward(*inputs)[0], dtype=dtype, max_examples=20)
+    few = 2 * FEW_EXAMPLES.max_examples
+    properties.check_attention(lambda *inputs: tiled.forward(*inputs)[0], dtype=dtype, max_examples=few)
