@@ -1,4 +1,4 @@
-"""What is asked of any page: nothing said on the console or asked of a network, and text that stands out enough."""
+"""Checks of any page: nothing on the console, no request to a network, and text with enough contrast."""
 
 import re
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""Files that were whole once: what readers are to be given beside the files that they know.
+"""Damaged files, which readers are given beside the files that they know.
 
 `damaged_bytes` cuts, changes, repeats and inserts, anywhere.  In an archive nearly all of that is caught by the
 checksum of the archive itself; `damaged_archives` damages what stands in it and packs it again, with right checksums,
-so that what lies behind the first door is met too.
+so that what lies behind the first check is reached too.
 """
 
 import io

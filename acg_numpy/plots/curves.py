@@ -17,7 +17,7 @@ BLUE, VERMILION = "#0072B2", "#D55E00"
 
 
 def loss_curve(history: Mapping[str, Sequence[Any]], *, ax: Axes | None = None) -> Axes:
-    """Draw the training loss by epoch and, where there is one, ``NDCG@10`` on the validation part.
+    """Draw the training loss by epoch and, if there is one, ``NDCG@10`` on the validation part.
 
     Parameters
     ----------

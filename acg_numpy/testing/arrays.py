@@ -108,9 +108,9 @@ def shapes(
     Parameters
     ----------
     min_dims, max_dims : int
-        How many axes.
+        The number of axes.
     min_side, max_side : int
-        How long each; 0, where it is allowed, for one in sixteen.
+        The sizes of the axes; if 0 is allowed, one in sixteen has it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How do time and memory of a step grow with users, features, domains and tokens?  Drawn, beside peers'.
+"""Figures of how time and memory of a step grow with users, features, domains and tokens, beside peers'.
 
     python -m tests.benchmarks.curves --out curves.png           # a few minutes
     python -m tests.benchmarks.curves --against MHA tables

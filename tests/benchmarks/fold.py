@@ -1,4 +1,4 @@
-"""How much time and memory does it take to condition users by the block?  `python tests/benchmarks/fold.py`.
+"""The time and memory of conditioning users by the block: `python tests/benchmarks/fold.py`.
 
 For each number of users, a file of user vectors (users, 8, 64) in float32 is written to a temporary folder, 2 GB for a
 million, and `acg condition` makes a file of conditions as large from it, in a process of its own.

@@ -1,4 +1,4 @@
-"""How do time and memory grow with the interactions?  Files of several sizes are made up, read, and trained on.
+"""The growth of time and memory with the interactions: files of several sizes are made up, read, and trained on.
 
     python -m tests.benchmarks.growth                             # up to 10 million interactions; some 20 minutes
     python -m tests.benchmarks.growth --sizes 100000 1000000      # a hundred interactions a user, 20,000 items

@@ -1,4 +1,4 @@
-"""How far is the planned kernel from the best one?  `python -m tests.benchmarks.planning [seconds]`.
+"""The time of the planned kernel over that of the best one: `python -m tests.benchmarks.planning [seconds]`.
 
 Shapes are drawn: 1 to 100,000 users, 1 to 3,000 domains, 1 to 64 tokens, 16 to 512 features.  Each kernel is timed on
 each, forward and backward, the least of four; what is printed is the time of the planned one over that of the best, as

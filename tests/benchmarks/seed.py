@@ -1,4 +1,4 @@
-"""One attention seed on real interactions, ours beside the same loop in PyTorch: how long does each take?
+"""The time of one attention seed on real interactions, ours beside the same loop in PyTorch.
 
     python -m tests.benchmarks.seed ml-100k.inter --domain-column class --min-rating 4 --max-domains 8
 

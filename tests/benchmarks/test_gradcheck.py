@@ -1,11 +1,11 @@
-"""How long a gradient check of attention takes, beside `torch.autograd.gradcheck` on the same function and inputs.
+"""The time of a gradient check of attention, beside `torch.autograd.gradcheck` on the same function and inputs.
 
     pytest tests/benchmarks/test_gradcheck.py --benchmark-only -s
 
 Every element of every input is moved, in float64, on one thread.  PyTorch compares the whole Jacobian, an output at a
 time; here the outputs are contracted with random gradients first, so that one backward pass does.  What is timed is
-what a user waits for: for a right gradient that includes looking for blind spots and for find_side_effects, for "comparison"
-only the numeric derivatives and what is made of them.
+what a user waits for: for a right gradient that includes looking for blind spots and side effects, for "comparison" only
+the numeric derivatives and what is made of them.
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
-"""What `import acg_numpy` costs beside `import numpy`: fresh processes, in turns, start of Python not counted.
+"""The time of `import acg_numpy` beside `import numpy`: fresh processes, in turns, start of Python not counted.
 
     pytest tests/benchmarks/test_import.py --benchmark-only -s
 
-The bar is 1.3.  Names are imported when they are first asked for, so what counts in the end is what somebody uses: the
+The bar is 1.3.  Names are imported when they are first asked for, so what counts in the end is what a user needs: the
 line printed also says what the conditioner, and the checks, have cost once they are there.
 """
 
@@ -21,7 +21,7 @@ ROUNDS = 20
 
 
 def seconds_to(statement: str) -> float:
-    """What a statement takes in a process of its own."""
+    """Return how long a statement takes in a process of its own."""
     code = f"import time; begin = time.perf_counter(); {statement}; print(time.perf_counter() - begin)"
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 

@@ -1,4 +1,4 @@
-"""What looking up 1,024 rows costs, as the table grows: forward, backward, clipping and a lazy AdamW step.
+"""The time of looking up 1,024 rows, as the table grows: forward, backward, clipping and a lazy AdamW step.
 
     pytest tests/benchmarks/test_sparse.py --benchmark-only -s
 

@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 
 from acg_numpy.testing import PropertyViolation
-from acg_numpy.testing.properties import check_attention
 from acg_numpy.testing.violation import format_code
-from tests.testing.wrong.attention import scale_forgotten
 
 
 def test_a_violation_can_be_pickled() -> None:
-    with pytest.raises(PropertyViolation) as caught:
-        check_attention(scale_forgotten, only=["scale"])
-    violation = caught.value
+    example, expected, got = {"value": np.array([[2.0]])}, np.array([[2.0]]), np.array([[1.0]])
+    violation = PropertyViolation("It is so.", example, expected, got, name="scale", remarks={"value": "read-only"})
     restored = pickle.loads(pickle.dumps(violation))
     assert str(restored) == str(violation)
     assert restored.name == "scale"

@@ -154,7 +154,7 @@ class Inputs(NamedTuple):
 
 
 class Attention:
-    """An implementation, called with a mask only where there is one."""
+    """An implementation, called with a mask only if there is one."""
 
     def __init__(self, implementation: Any) -> None:
         self.implementation = implementation

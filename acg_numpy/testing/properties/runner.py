@@ -114,7 +114,7 @@ def run_all(properties: Sequence[Property], implementation: Any, conventions: An
     __tracebackhide__ = True
     names = [each.name for each in properties]
     if unknown := set(effort.only or ()) - set(names):
-        raise ValueError(f"only={sorted(unknown)} is no property; expected some of {joined(names)}")
+        raise ValueError(f"only={sorted(unknown)} names no property; expected some of {joined(names)}")
     for each in properties:
         if effort.only is None or each.name in effort.only:
             run(each, implementation, conventions, effort)
@@ -146,7 +146,7 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
         except HypothesisException:
             raise
         except Exception as error:
-            expected, got = "no exception, for these inputs are valid", f"{type(error).__name__}: {error}"
+            expected, got = "no exception, because these inputs are valid", f"{type(error).__name__}: {error}"
             cause = error
         else:
             return
