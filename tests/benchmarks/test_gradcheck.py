@@ -4,8 +4,8 @@
 
 Every element of every input is moved, in float64, on one thread.  PyTorch compares the whole Jacobian, an output at a
 time; here the outputs are contracted with random gradients first, so that one backward pass does.  What is timed is
-what a user waits for: for a right gradient that includes looking for blind spots and side effects, for "comparison" only
-the numeric derivatives and what is made of them.
+what a user waits for: for a right gradient that includes looking for blind spots and side effects, for "comparison"
+only the numeric derivatives and what is made of them.
 """
 
 import numpy as np
