@@ -1,4 +1,4 @@
-"""Text of messages: names, counts, tables and lists as a reader wants them, and no id that steers a terminal."""
+"""Text of messages: joined names, counts, tables and lists, and control characters shown as codes."""
 
 import difflib
 import textwrap
@@ -8,7 +8,7 @@ from unicodedata import category, combining, east_asian_width
 
 WIDTH = 100  # columns of text on standard output
 LONGEST_CELL = 40
-NEAR = 0.75  # likeness of two names, from 0 to 1, from which one may be meant for the other
+NEAR = 0.75  # least likeness, from 0 to 1, at which one name may stand for another
 
 
 def joined(names: Sequence[str], last: str = "and") -> str:
@@ -19,7 +19,19 @@ def joined(names: Sequence[str], last: str = "and") -> str:
     >>> joined(["key"]), joined(["query", "key", "value"]), joined(["int", "str"], "or")
     ('key', 'query, key and value', 'int or str')
     """
-    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else "".join(names)
+    between = [*separators(len(names), last), ""]
+    return "".join(f"{name}{after}" for name, after in zip(names, between, strict=False))
+
+
+def separators(number: int, last: str = "and") -> list[str]:
+    """Return what stands between so many names in a sentence.
+
+    Examples
+    --------
+    >>> separators(3), separators(2, "or"), separators(1)
+    ([', ', ' and '], [' or '], [])
+    """
+    return [*[", "] * (number - 2), *[f" {last} "] * (number > 1)]
 
 
 def counted(number: int, noun: str) -> str:
@@ -49,7 +61,7 @@ def first_few(names: Iterable[object], most: int = 5) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, head: str = "") -> str:
-    """Ask for the nearest of the known names, after a head, or say something else where none is near.
+    """Ask for the nearest of the known names, after a head, or return another text where none is near.
 
     Examples
     --------
@@ -63,7 +75,7 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str = "", *, head: 
 
 
 def printable(text: str) -> str:
-    r"""Show letters that steer a terminal (tabs, escapes, changes of direction) as what they are.
+    r"""Show control characters (tabs, escapes, changes of direction) as codes, so that no text controls a terminal.
 
     Examples
     --------
@@ -74,7 +86,7 @@ def printable(text: str) -> str:
 
 
 def display_width(text: str) -> int:
-    """Count the places that text takes on a terminal: two for a wide letter, none for an accent.
+    """Count the columns that text takes on a terminal: two for a wide letter, none for an accent.
 
     Examples
     --------
@@ -88,7 +100,7 @@ def display_width(text: str) -> int:
 
 
 def wrapped(sentence: str, head: str = "") -> list[str]:
-    """Wrap a sentence under a head: the lines that follow start where the sentence did.
+    """Wrap a sentence after a head; the lines that follow start where the sentence did.
 
     Examples
     --------
@@ -99,12 +111,12 @@ def wrapped(sentence: str, head: str = "") -> list[str]:
 
 
 def paragraph(text: str) -> str:
-    """Wrap text to the width of a page."""
+    """Wrap text to `WIDTH` columns."""
     return textwrap.fill(printable(text), WIDTH, break_on_hyphens=False, break_long_words=False)
 
 
 def text_list(title: str, points: Sequence[str]) -> Iterator[str]:
-    """Lay points out under a title, or nothing where there are none."""
+    """Lay points out under a title, or return nothing where there are none."""
     if points:
         yield from ("", title)
     for point in points:
@@ -116,12 +128,12 @@ def text_list(title: str, points: Sequence[str]) -> Iterator[str]:
 def text_table(
     rows: Sequence[Sequence[str]], *, longest: int | None = LONGEST_CELL, rule: bool = True
 ) -> Iterator[str]:
-    r"""Lay a table out, its first row as a header; columns of numbers end below each other, longer cells are cut.
+    r"""Lay a table out, its first row as a header; columns of numbers are aligned to the right, long cells are cut.
 
     Parameters
     ----------
     rows : sequence of sequences of str
-        A row that is shorter than the header ends in a cell that runs on over the columns that are missing.
+        The last cell of a row that is shorter than the header runs on over the missing columns.
     longest : int, optional
         The length at which a cell is cut; None: nowhere.
     rule : bool
@@ -167,10 +179,10 @@ def html_table(
     ----------
     header : sequence of str
     rows : iterable of sequences of str
-        A row that is shorter than the header ends in a cell that is as wide as what is missing.
+        The last cell of a row that is shorter than the header spans the missing columns.
     caption : str
     cell : callable
-        Makes HTML of a cell; escapes it by default.
+        Returns the HTML of a cell; escapes it by default.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""Tables line up whatever letters stand in them, and no id steers the terminal."""
+"""Tables line up whatever letters stand in them, and no text controls the terminal."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy.text import WIDTH, display_width, paragraph, printable, text_list, text_table
+from acg_numpy.text import WIDTH, display_width, joined, paragraph, printable, separators, text_list, text_table
 
 
 @given(st.text())
@@ -45,3 +45,13 @@ def test_points_stand_under_their_title_and_none_without_one() -> None:
     assert all(line.startswith("  word") for line in lines[3:])
     assert max(map(len, lines)) <= WIDTH
     assert max(map(len, paragraph("word " * 60).splitlines())) <= WIDTH
+
+
+@given(st.lists(st.text(), max_size=6), st.sampled_from(["and", "or"]))
+def test_joined_names_stand_in_their_order_with_one_last_word(names: list[str], last: str) -> None:
+    between = separators(len(names), last)
+    assert len(between) == max(len(names) - 1, 0)
+    assert between[-1:] == [f" {last} "] * (len(names) > 1)
+    assert set(between[:-1]) <= {", "}
+    pairs = zip(names, [*between, ""], strict=False)
+    assert joined(names, last) == "".join(f"{name}{after}" for name, after in pairs)

@@ -1,4 +1,4 @@
-"""What do `acg demo` and `acg train` have in common?  Train, write the folder, draw the pictures, say how it went."""
+"""The job of `acg demo` and `acg train`: train, write all files, and return what to print."""
 
 import argparse
 import dataclasses
@@ -12,8 +12,10 @@ from typing import Any
 from acg_numpy.cli.progress import Shown
 from acg_numpy.recommender.data import Interactions, World
 from acg_numpy.recommender.models import TRAINED
-from acg_numpy.recommender.reporting.write import draw
+from acg_numpy.recommender.reporting import words, write_report
+from acg_numpy.recommender.reporting.terminal import render_terminal
 from acg_numpy.recommender.training import Interrupted, Progress, Result, fit
+from acg_numpy.text import printable
 
 
 def run(
@@ -23,15 +25,27 @@ def run(
     fit_options: Mapping[str, Any],
     world: World | None = None,
 ) -> Result:
-    """Train, and write all files; what was given on the command line goes into run.json.
+    """Train, and write all files; the arguments of the command line go into run.json.
 
-    With the world that the interactions were made up in, the report says what became of its tastes.
+    With the world that the interactions were made in, the report says which tokens follow its tastes.
     """
-    folder.mkdir(parents=True, exist_ok=True)  # before the work, so that a folder that cannot be made is known at once
+    # before the training, so that a folder that cannot be made is an error at once
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         return _run(interactions, folder, arguments, fit_options, world)
-    except KeyboardInterrupt as stop:  # while the files are written, too, there is a state to go on from
+    except KeyboardInterrupt as stop:
+        # while the files are written, too, there is a state to resume from
         raise Interrupted(*stop.args) from None
+
+
+def summary_text(result: Result) -> str:
+    """Return the tables and words of metrics.md as text for a terminal."""
+    return render_terminal(words.summary(result.metrics))
+
+
+def as_json(result: Result) -> str:
+    """Return the metrics as in metrics.json, in ASCII for any terminal."""
+    return json.dumps(result.metrics, indent=2, allow_nan=False)
 
 
 def _run(
@@ -39,27 +53,23 @@ def _run(
     folder: Path,
     arguments: argparse.Namespace,
     fit_options: Mapping[str, Any],
-    world: World | None = None,
+    world: World | None,
 ) -> Result:
     state = folder / "last.npz"
     if not arguments.quiet and state.exists() != arguments.resume:
         if arguments.resume:
-            print(f"{state} is not there yet, so training begins at the beginning", file=sys.stderr)
+            note = "is not there yet, so training begins at the beginning"
         else:
-            print(f"{state} is of an earlier run, and will be replaced; --resume would go on from it", file=sys.stderr)
+            note = "is of an earlier run, and will be replaced; --resume would go on from it"
+        print(printable(f"{state} {note}"), file=sys.stderr)
     models = len(TRAINED) if fit_options.get("baselines", True) else 1
     with _progress(0 if arguments.quiet else models * fit_options["seeds"] * fit_options["epochs"]) as progress:
         result = fit(interactions, progress=progress, state=state, resume=arguments.resume, **fit_options)
-    told = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
-    result = dataclasses.replace(result, arguments={**told, **result.arguments})
+    options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
+    result = dataclasses.replace(result, arguments={**options, **result.arguments})
     result.write(folder)
-    draw(result, folder, world)
+    write_report(result, folder, world)
     return result
-
-
-def as_json(result: Result) -> str:
-    """Write the metrics as metrics.json has them, in ASCII for any terminal."""
-    return json.dumps(result.metrics, indent=2, allow_nan=False)
 
 
 @contextmanager

@@ -32,9 +32,9 @@ SMALL = (
 OFTEN = """
 import signal, sys
 from acg_numpy.cli import main
-from acg_numpy.recommender.training import resume as keeping
+from acg_numpy.recommender.training import resume
 signal.signal(signal.SIGINT, signal.default_int_handler)
-keeping.EVERY = keeping.SHARE = 0.0
+resume.EVERY = resume.SHARE = 0.0
 sys.exit(main())
 """
 

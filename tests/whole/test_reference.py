@@ -19,6 +19,7 @@ PUBLIC = [
     "acg_numpy.testing.properties",
     "acg_numpy.testing.strategies",
     "acg_numpy.recommender.training",
+    "acg_numpy.recommender.reporting",
 ]
 SUBJECTS = {"properties", "strategies"}  # modules, whose functions are listed
 SAID = {"REFERENCES", "TRAINED", "Progress"}  # names of models and of a type, said where they are taken

@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Make the world, train, write, and tell the story."""
     from acg_numpy.cli import training_job
     from acg_numpy.recommender.data import make_world
-    from acg_numpy.recommender.reporting import pictures, words
+    from acg_numpy.recommender.reporting import pictures
 
     del arguments.command
     world = make_world(arguments.world, seed=arguments.seed)
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(training_job.as_json(result))
         return
-    print(training_job.for_terminal(words.markdown(result.metrics)))
+    print(training_job.summary_text(result))
     if arguments.quiet:
         return
     print()

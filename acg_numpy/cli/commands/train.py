@@ -120,7 +120,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     from acg_numpy.cli import training_job
     from acg_numpy.recommender.data import read_split, read_vectors
-    from acg_numpy.recommender.reporting import words
 
     interactions = read(arguments, arguments.interactions)
     if not arguments.quiet:
@@ -136,6 +135,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(training_job.as_json(result))
         return
-    print(training_job.for_terminal(words.markdown(result.metrics)))
+    print(training_job.summary_text(result))
     print()
     print(f"Everything is in {arguments.out}; begin with report.html, or report.md in a terminal.")

@@ -1,22 +1,20 @@
-"""How do results look in a notebook?  A run as its table and words, a recommendation with where attention went.
+"""The display of a run in a notebook: its words and tables, as HTML and as Markdown.
 
-Jupyter shows what `_repr_html_` returns; the names of domains, items and users in it are escaped.  The weights that a
-conditioner returns are a Tensor like any other, and a Tensor is shown as its numbers, for it cannot know that it is an
-attention; `acg_numpy.plots.attention_map(attention)` shows them as what they are.
+Jupyter shows what `_repr_html_` returns.  The weights that a conditioner returns are a Tensor like any other, and a
+Tensor is shown as its numbers, because it cannot know that it is an attention;
+`acg_numpy.plots.attention_map(attention)` shows them as what they are.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from acg_numpy.recommender.reporting.document import markdown_html, with_literal_names
-from acg_numpy.recommender.reporting.words import markdown
-
-if TYPE_CHECKING:
-    pass
+from acg_numpy.recommender.reporting.html import render_fragment
+from acg_numpy.recommender.reporting.markdown import render_markdown
+from acg_numpy.recommender.reporting.words import summary
 
 
 def result_html(metrics: Mapping[str, Any]) -> str:
-    """The words and tables of metrics.md, with headings of a size that suits a cell.
+    """Return the words and tables of metrics.md as HTML, with headings of a size that suits a cell.
 
     Examples
     --------
@@ -24,8 +22,11 @@ def result_html(metrics: Mapping[str, Any]) -> str:
     >>> row = {"ndcg@10": spread, "recall@10": spread, "parameters": 8, "seconds": 1.0}
     >>> metrics = {"test": {"attention": row}, "paired": {}, "runs": [{"seed": 0, "pairs": {"test": 9}}]}
     >>> result_html({**metrics, "users": 3, "items": 4, "domains": ["<b>"]}).split(chr(10))[1]
-    '<p>3 users, 4 items, 1 domains: &#60;b&#62;. Test pairs of user and domain: 9 (seed 0).</p>'
+    '<p>3 users, 4 items, 1 domain: &lt;b&gt;. Test pairs of user and domain: 9 (seed 0).</p>'
     """
-    lines = markdown(with_literal_names(metrics)).splitlines()
-    smaller = [f"##{line}" if line.startswith("#") else line for line in lines]
-    return f"<div class='acg-result'>{markdown_html(smaller)}</div>"
+    return f"<div class='acg-result'>{render_fragment(summary(metrics))}</div>"
+
+
+def result_markdown(metrics: Mapping[str, Any]) -> str:
+    """Return the text of metrics.md."""
+    return render_markdown(summary(metrics))

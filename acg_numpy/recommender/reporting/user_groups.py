@@ -1,4 +1,4 @@
-"""Into which groups do the users of a domain fall, and does attention tell the groups apart?"""
+"""Groups of a domain's users, and the token on which attention differs most between them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,20 +8,20 @@ import numpy.typing as npt
 
 from acg_numpy.shapes import Array
 
-FEWEST = 5  # users whose mean is worth a row
-EXCHANGES = 20  # of users between groups, to see what chance makes
+FEWEST = 5  # users in a group that is shown
+EXCHANGES = 20  # of users between groups, for the difference by chance
 
 
 class Grouping(NamedTuple):
-    """Groups of users: which each belongs to, -1 for none; what the groups are called; and how they come about."""
+    """Groups of users: the group of each user, -1 for none; the names of the groups; and what they are grouped by."""
 
     ids: npt.NDArray[np.int64]
     names: Sequence[str]
     by: str
 
 
-class Widest(NamedTuple):
-    """The token whose mean weight differs most between two groups, and how much does by chance."""
+class Difference(NamedTuple):
+    """The token whose mean weight differs most between two groups, and the largest such difference by chance."""
 
     head: int
     token: int
@@ -31,23 +31,24 @@ class Widest(NamedTuple):
     by_chance: float
 
 
-def by_preference(elsewhere: Array, names: Sequence[str]) -> Grouping:
+def group_by_preference(elsewhere: Array, names: Sequence[str]) -> Grouping:
     """Group users by the other domain of which they took most, beyond what users with as many interactions take.
 
     Parameters
     ----------
     elsewhere : integer array, shape (B, M)
-        How much each user took of each of the M other domains.
+        The number of items that each user took in each of the M other domains.
     names : sequence of str, length M
 
     Returns
     -------
     Grouping
-        What a user took above what is expected, in units of the root of it, as counts spread by chance.
+        By the largest excess over the expected count, in units of its square root, which is how counts spread by
+        chance.
 
     Examples
     --------
-    >>> by_preference(np.array([[9, 1], [8, 2], [2, 8], [0, 0]]), ["books", "films"]).ids
+    >>> group_by_preference(np.array([[9, 1], [8, 2], [2, 8], [0, 0]]), ["books", "films"]).ids
     array([ 0,  0,  1, -1])
     """
     took = elsewhere.sum(axis=1, keepdims=True)  # (B, 1)
@@ -58,29 +59,29 @@ def by_preference(elsewhere: Array, names: Sequence[str]) -> Grouping:
     return Grouping(ids, [f"most into {name}" for name in names], "the other domain that they took most of")
 
 
-def by_activity(took: Array) -> Grouping:
+def group_by_activity(took: Array) -> Grouping:
     """Group users by how much they took elsewhere, into thirds.
 
     Examples
     --------
-    >>> by_activity(np.array([3, 4, 5, 20, 30, 40, 50, 60, 70])).names
+    >>> group_by_activity(np.array([3, 4, 5, 20, 30, 40, 50, 60, 70])).names
     ['took 3 to 5', 'took 20 to 40', 'took 50 to 70']
     """
     edges = np.quantile(took, [1 / 3, 2 / 3], method="higher")
-    _, ids = np.unique(np.digitize(took, edges), return_inverse=True)  # without a third that nobody is in
+    _, ids = np.unique(np.digitize(took, edges), return_inverse=True)  # without a third that has no user
     spans = [(int(took[ids == group].min()), int(took[ids == group].max())) for group in range(ids.max() + 1)]
     names = [f"took {low:,} to {high:,}" if low < high else f"took {low:,}" for low, high in spans]
     return Grouping(ids, names, "how much they took elsewhere")
 
 
-def by_taste(weights: Array) -> Grouping:
+def group_by_taste(weights: Array) -> Grouping:
     """Group users by the taste that counts most for them, of weights (B, tastes)."""
     names = [f"taste {taste}" for taste in range(weights.shape[1])]
     return Grouping(weights.argmax(axis=1), names, "the taste that counts most for them there")
 
 
 def large_enough(grouping: Grouping) -> Grouping:
-    """The grouping without its groups of fewer than five users, whose mean would be largely chance.
+    """Remove the groups of fewer than five users, whose mean would be largely chance.
 
     Examples
     --------
@@ -93,21 +94,21 @@ def large_enough(grouping: Grouping) -> Grouping:
     return grouping._replace(ids=np.where((grouping.ids >= 0) & ~small[grouping.ids], grouping.ids, -1))
 
 
-def widest(attention: Array, ids: npt.NDArray[np.int64], seed: int) -> Widest:
+def largest_difference(attention: Array, ids: npt.NDArray[np.int64], seed: int) -> Difference:
     """Find the token on which two groups differ most.
 
     Parameters
     ----------
     attention : array, shape (B, H, K)
     ids : integer array, shape (B,)
-        Two groups at least.
+        At least two groups.
     seed : int
-        Of the exchanges of users between groups.
+        The seed of the exchanges of users between groups.
 
     Examples
     --------
     >>> attention = np.array([[[0.9, 0.1]], [[0.7, 0.3]], [[0.2, 0.8]], [[0.0, 1.0]]])
-    >>> found = widest(attention, np.array([0, 0, 1, 1]), seed=0)
+    >>> found = largest_difference(attention, np.array([0, 0, 1, 1]), seed=0)
     >>> found.most, found.least, [round(mean, 2) for mean in found.means]
     (0, 1, [0.8, 0.1])
     """
@@ -124,4 +125,4 @@ def widest(attention: Array, ids: npt.NDArray[np.int64], seed: int) -> Widest:
     rng = np.random.default_rng(seed)
     by_chance = [np.ptp(means(rng.permutation(ids)), axis=0).max() for _ in range(EXCHANGES)]
     ends = (float(column[most]), float(column[least]))
-    return Widest(head, token, int(groups[most]), int(groups[least]), ends, float(np.mean(by_chance)))
+    return Difference(head, token, int(groups[most]), int(groups[least]), ends, float(np.mean(by_chance)))

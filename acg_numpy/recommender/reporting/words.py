@@ -1,4 +1,4 @@
-"""What do the figures say?  The metrics as a table and in words: metrics.md.
+"""The words and tables of a report, made from the metrics of a run.
 
 "Leads" is said where the paired difference is more than two standard errors, and nowhere else; "depends" likewise.
 """
@@ -9,7 +9,23 @@ from typing import Any
 from acg_numpy.recommender.evaluation.ablation import DOMAINS, TOKEN, UNIFORM, USERS
 from acg_numpy.recommender.evaluation.significance import verdict
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
-from acg_numpy.text import joined
+from acg_numpy.recommender.reporting.document import (
+    Block,
+    BulletList,
+    Code,
+    Document,
+    Heading,
+    Paragraph,
+    Span,
+    Strong,
+    Table,
+    Text,
+    joined_code,
+)
+from acg_numpy.text import counted, joined
+
+RANKING = "How well the conditions rank"
+DEPENDENCE = "What the condition depends on"
 
 MEANING = {
     "popularity": "the share of users who took an item",
@@ -25,168 +41,6 @@ MEANING = {
     "user-knn": "reference line, no conditioner: what the most similar users took in the domain",
 }
 
-
-def markdown(metrics: Mapping[str, Any]) -> str:
-    """Write the tables, worst model first, and say in words what they show.
-
-    Parameters
-    ----------
-    metrics : mapping
-        As in metrics.json.
-
-    Returns
-    -------
-    str
-        Markdown, ending in a newline.
-    """
-    lines = ["# How well the conditions rank", "", *facts(metrics), "", *ranking(metrics), "", *verdicts(metrics)]
-    return "\n".join([*lines, *dependence(metrics)]).rstrip() + "\n"
-
-
-def facts(metrics: Mapping[str, Any]) -> list[str]:
-    """Say on what it was measured."""
-    pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in metrics["runs"])
-    return [
-        f"{metrics['users']:,} users, {metrics['items']:,} items, {len(metrics['domains'])} domains: "
-        f"{', '.join(metrics['domains'])}.",
-        f"Test pairs of user and domain: {pairs}.",
-    ]
-
-
-def ranking(metrics: Mapping[str, Any]) -> list[str]:
-    """Lay out the table of the models, and say what its columns and rows are."""
-    test, runs = metrics["test"], metrics["runs"]
-    return [
-        *_table(test, metrics["paired"]),
-        "",
-        "NDCG and recall are means over test pairs"
-        + (f", ± their deviation between {len(runs)} seeds" if len(runs) > 1 else "")
-        + ". The lead is the mean difference in NDCG@10 on the same test pairs, ± its standard error.",
-        "",
-        *(f"- `{name}`: {meaning}" for name, meaning in MEANING.items() if name in test),
-    ]
-
-
-def verdicts(metrics: Mapping[str, Any]) -> list[str]:
-    """Say who leads, and what else has to be known to believe it."""
-    return [
-        *_words(metrics["test"], metrics["paired"]),
-        *_drawn(metrics.get("drawn_candidates", {})),
-        *_given(metrics.get("given", {})),
-    ]
-
-
-def _table(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> list[str]:
-    lines = [
-        "| model | NDCG@10 | recall@10 | attention's lead | parameters | seconds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name in sorted(test, key=lambda name: test[name]["ndcg@10"]["mean"]):
-        row = test[name]
-        cells = [
-            f"**{name}**" if name == "attention" else name,
-            _cell(row["ndcg@10"]),
-            _cell(row["recall@10"]),
-            "" if name not in paired else _difference(paired[name]),
-            f"{row['parameters']:,}",
-            f"{row['seconds']:.1f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def _words(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Say who leads, and why some come out as they do."""
-    if not paired:
-        return ["No other model was trained beside it, so nothing is said about whether attention helps here."]
-    models = {name: comparison for name, comparison in paired.items() if name not in REFERENCES}
-    words = []
-    leads, undecided, led = _sides(models)
-    if leads:
-        words.append(f"Attention leads {joined(leads)} by more than two standard errors.")
-    if undecided:
-        words.append(
-            f"Between attention and {joined(undecided)} these pairs do not decide: two standard errors or less."
-        )
-    if led:
-        words.append(f"Attention is led by {joined(led)} by more than two standard errors: it does not help here.")
-    references = {name: comparison for name, comparison in paired.items() if name in REFERENCES}
-    if references:
-        words += ["", _on_references(test, references)]
-    if "one-key" in paired:
-        beside = (
-            f" ({test['one-key']['ndcg@10']['mean']:.4f} beside {test['popularity']['ndcg@10']['mean']:.4f})"
-            if "popularity" in test
-            else ""
-        )
-        words += [
-            "",
-            "With one key per domain the softmax over its single score is 1 whatever the user did: every user gets the "
-            f"same condition, so `one-key` ranks a domain's items alike for everybody, as popularity does{beside}.",
-        ]
-    return words
-
-
-def _on_references(test: Mapping[str, Any], references: Mapping[str, Mapping[str, float]]) -> str:
-    """Say what the reference lines mean, and where attention stands beside them."""
-    chosen = [
-        f"`{name}` {', '.join(f'{strength:g}' for strength in test[name].get('strength', []))}" for name in references
-    ]
-    words = [
-        f"{joined([f'`{name}`' for name in references])} are reference lines, not conditioners.",
-        "They go straight from the items that users took elsewhere to the items of the domain, have a weight for every "
-        "pair of items or ask every user, and give no vector that another system could use; they show what these "
-        "interactions allow.",
-        f"Strength, chosen on the validation pairs: {'; '.join(chosen)}.",
-    ]
-    leads, undecided, led = _sides(references)
-    if leads:
-        words.append(f"Attention is ahead of {joined(leads)} by more than two standard errors.")
-    if undecided:
-        words.append(f"Attention comes up to {joined(undecided)}, within two standard errors.")
-    if led:
-        words.append(
-            f"Attention stays behind {joined(led)} by more than two standard errors: who may fit the items directly "
-            "and needs no vector is better served so."
-        )
-    return " ".join(words)
-
-
-def _drawn(drawn: Mapping[str, Mapping[str, int]]) -> list[str]:
-    """Say where training did not look at every item."""
-    if not drawn:
-        return []
-    domains = joined([f"{name} ({of['items']:,} items)" for name, of in drawn.items()])
-    number = next(iter(drawn.values()))["drawn"]
-    return [
-        "",
-        f"Sampled candidates: in {domains} a batch in training compares the items that its users took with "
-        f"{number:,} others drawn uniformly, which stand for all (see `acg_numpy.recommender.training.in_domain`). "
-        "Every ranking here is over all items of the domain.",
-    ]
-
-
-def _given(given: Mapping[str, Any]) -> list[str]:
-    """Say what was brought along, and whether it may know what it should not."""
-    own = [f"{kind} vectors" for kind in ("user", "item") if given.get(f"{kind}_vectors")]
-    words = []
-    if given.get("split"):
-        words.append("The split was given, and is the same in every run.")
-    if own:
-        words.append(f"The {' and '.join(own)} were given.")
-        if given.get("split"):
-            words.append(
-                "That they were made without the interactions of its test and validation pairs is not checked."
-            )
-        else:
-            words.append(
-                "**They may have seen the test pairs**: the split was drawn after they were made, so the figures may "
-                "be too good, for every model that uses them. Write a split first (`acg split`), make the vectors "
-                "without the interactions of its validation and test pairs, and train with `--split`."
-            )
-    return ["", " ".join(words)] if words else []
-
-
 CHANGED = {
     "unchanged": "as it is",
     USERS: "users exchanged within the domain",
@@ -196,44 +50,229 @@ CHANGED = {
 }
 
 
-def dependence(metrics: Mapping[str, Any]) -> list[str]:
-    """Show what became of NDCG@10 when one thing was changed, and say what that means."""
+def summary(metrics: Mapping[str, Any]) -> Document:
+    """Return the tables, worst model first, and what they show in words: the content of metrics.md.
+
+    Parameters
+    ----------
+    metrics : mapping
+        As in metrics.json.
+
+    Returns
+    -------
+    Document
+    """
+    blocks = [facts(metrics), *ranking(metrics), *verdicts(metrics)]
+    if depends := dependence(metrics):
+        blocks += [Heading(2, DEPENDENCE), *depends]
+    return Document(RANKING, blocks)
+
+
+def facts(metrics: Mapping[str, Any]) -> Paragraph:
+    """Say on what it was measured."""
+    pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in metrics["runs"])
+    sizes = ", ".join(
+        counted(number, noun)
+        for number, noun in (
+            (metrics["users"], "user"),
+            (metrics["items"], "item"),
+            (len(metrics["domains"]), "domain"),
+        )
+    )
+    return Paragraph([f"{sizes}: {', '.join(metrics['domains'])}.", f"Test pairs of user and domain: {pairs}."])
+
+
+def ranking(metrics: Mapping[str, Any]) -> list[Block]:
+    """Return the table of the models, and what its columns and rows mean."""
+    test, runs = metrics["test"], metrics["runs"]
+    deviation = f", ± their deviation between {len(runs)} seeds" if len(runs) > 1 else ""
+    return [
+        _model_table(test, metrics["paired"]),
+        Paragraph(
+            [
+                f"NDCG and recall are means over test pairs{deviation}. The lead is the mean difference in NDCG@10 on "
+                "the same test pairs, ± its standard error."
+            ]
+        ),
+        BulletList([(Code(name), f": {meaning}") for name, meaning in MEANING.items() if name in test]),
+    ]
+
+
+def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
+    """Say which model leads, and what else has to be known to believe it."""
+    return [
+        *_leads(metrics["test"], metrics["paired"]),
+        *_sampled_candidates(metrics.get("drawn_candidates", {})),
+        *_provided(metrics.get("given", {})),
+    ]
+
+
+def dependence(metrics: Mapping[str, Any]) -> list[Block]:
+    """Show NDCG@10 when one thing was changed, and say what that means; nothing where it was not measured."""
     found = metrics.get("dependence", {})
     if not found:
         return []
     names = sorted(found, key=lambda name: name != "attention")
-    lines = [
-        "",
-        "## What the condition depends on",
-        "",
-        f"| NDCG@10 | {' | '.join(names)} |",
-        f"|---|{'---|' * len(names)}",
-    ]
-    for change, told in CHANGED.items():
+    rows = []
+    for change, meaning in CHANGED.items():
         cells = [_changed(found[name], change) for name in names]
         if any(cells):
-            lines.append(f"| {told} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "The trained conditioner is used as it is, with one thing changed that goes into it; in brackets the mean "
-        "difference on the same test pairs, ± its standard error.",
-        "",
-        *(_depends(name, found[name]) for name in names),
+            rows.append([meaning, *cells])
+    blocks: list[Block] = [
+        Table(["NDCG@10", *names], rows),
+        Paragraph(
+            [
+                "The trained conditioner is used as it is, with one thing changed that goes into it; in brackets the "
+                "mean difference on the same test pairs, ± its standard error."
+            ]
+        ),
+        BulletList([(Code(name), f": {_dependence_of(found[name])}") for name in names]),
     ]
     if tokens := found.get("attention", {}).get("tokens"):
-        lines += ["", _on_tokens(tokens)]
-    return [
-        *lines,
-        "",
-        "Weights are not causes: where attention goes says what a condition is mixed from, not why a user took an "
-        "item; a token that gets much weight can be one that others would replace.",
+        blocks.append(Paragraph([_most_missed_token(tokens)]))
+    blocks.append(
+        Paragraph(
+            [
+                "Weights are not causes: where attention goes says what a condition is mixed from, not why a user took "
+                "an item; a token that gets much weight can be one that others would replace."
+            ]
+        )
+    )
+    return blocks
+
+
+def _model_table(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> Table:
+    rows: list[list[Text]] = []
+    for name in sorted(test, key=lambda name: test[name]["ndcg@10"]["mean"]):
+        row = test[name]
+        rows.append(
+            [
+                [Strong(name)] if name == "attention" else name,
+                _spread(row["ndcg@10"]),
+                _spread(row["recall@10"]),
+                "" if name not in paired else _difference(paired[name]),
+                f"{row['parameters']:,}",
+                f"{row['seconds']:.1f}",
+            ]
+        )
+    return Table(["model", "NDCG@10", "recall@10", "attention's lead", "parameters", "seconds"], rows)
+
+
+def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> list[Block]:
+    """Say which model leads, and why some come out as they do."""
+    if not paired:
+        return [
+            Paragraph(["No other model was trained beside it, so nothing is said about whether attention helps here."])
+        ]
+    leads, undecided, led = _sides({name: one for name, one in paired.items() if name not in REFERENCES})
+    sentences: list[Text] = []
+    if leads:
+        sentences.append(["Attention leads ", *joined_code(leads), " by more than two standard errors."])
+    if undecided:
+        sentences.append(
+            [
+                "Between attention and ",
+                *joined_code(undecided),
+                " these pairs do not decide: two standard errors or less.",
+            ]
+        )
+    if led:
+        sentences.append(
+            ["Attention is led by ", *joined_code(led), " by more than two standard errors: it does not help here."]
+        )
+    blocks: list[Block] = [Paragraph(sentences)] if sentences else []
+    if references := {name: one for name, one in paired.items() if name in REFERENCES}:
+        blocks.append(_references(test, references))
+    if "one-key" in paired:
+        beside = (
+            f" ({test['one-key']['ndcg@10']['mean']:.4f} beside {test['popularity']['ndcg@10']['mean']:.4f})"
+            if "popularity" in test
+            else ""
+        )
+        one_key: list[Span] = [
+            "With one key per domain the softmax over its single score is 1 whatever the user did: every user gets the "
+            "same condition, so ",
+            Code("one-key"),
+            f" ranks a domain's items alike for every user, as popularity does{beside}.",
+        ]
+        blocks.append(Paragraph([one_key]))
+    return blocks
+
+
+def _references(test: Mapping[str, Any], references: Mapping[str, Mapping[str, float]]) -> Paragraph:
+    """Say what the reference lines mean, and where attention stands beside them."""
+    strengths: list[Span] = []
+    for name in references:
+        chosen = ", ".join(f"{strength:g}" for strength in test[name].get("strength", []))
+        strengths += [*(["; "] if strengths else []), Code(name), f" {chosen}"]
+    words: list[Span] = [
+        *joined_code(list(references)),
+        " are reference lines, not conditioners. They go straight from the items that users took elsewhere to the "
+        "items of the domain, have a weight for every pair of items or ask every user, and give no vector that another "
+        "system could use; they show what these interactions allow. Strength, chosen on the validation pairs: ",
+        *strengths,
+        ".",
     ]
+    leads, undecided, led = _sides(references)
+    if leads:
+        words += [" Attention is ahead of ", *joined_code(leads), " by more than two standard errors."]
+    if undecided:
+        words += [" Attention comes up to ", *joined_code(undecided), ", within two standard errors."]
+    if led:
+        words += [
+            " Attention stays behind ",
+            *joined_code(led),
+            " by more than two standard errors: a system that may fit the items directly and needs no vector is better "
+            "served so.",
+        ]
+    return Paragraph([words])
+
+
+def _sampled_candidates(drawn: Mapping[str, Mapping[str, int]]) -> list[Block]:
+    """Say where training did not compare every item."""
+    if not drawn:
+        return []
+    domains = joined([f"{name} ({sizes['items']:,} items)" for name, sizes in drawn.items()])
+    number = next(iter(drawn.values()))["drawn"]
+    sentence: list[Span] = [
+        f"Sampled candidates: in {domains} a batch in training compares the items that its users took with "
+        f"{number:,} others drawn uniformly, which stand for all (see ",
+        Code("acg_numpy.recommender.training.in_domain"),
+        "). Every ranking here is over all items of the domain.",
+    ]
+    return [Paragraph([sentence])]
+
+
+def _provided(given: Mapping[str, Any]) -> list[Block]:
+    """Say which split and vectors were given, and whether they may know what they should not."""
+    own = [f"{kind} vectors" for kind in ("user", "item") if given.get(f"{kind}_vectors")]
+    sentences = []
+    if given.get("split"):
+        sentences.append("The split was given, and is the same in every run.")
+    if own:
+        sentences.append(f"The {joined(own)} were given.")
+        if given.get("split"):
+            sentences.append(
+                "That they were made without the interactions of its test and validation pairs is not checked."
+            )
+    if own and not given.get("split"):
+        warning: list[Span] = [
+            Strong("They may have seen the test pairs"),
+            ": the split was drawn after they were made, so the figures may be too good, for every model that uses "
+            "them. Write a split first (",
+            Code("acg split"),
+            "), make the vectors without the interactions of its validation and test pairs, and train with ",
+            Code("--split"),
+            ".",
+        ]
+        return [Paragraph([[" ".join(sentences), " ", *warning]])]
+    return [Paragraph([" ".join(sentences)])] if sentences else []
 
 
 def _changed(found: Mapping[str, Any], change: str) -> str:
     if change not in found["ndcg@10"]:
         return ""
-    cell = _cell(found["ndcg@10"][change])
+    cell = _spread(found["ndcg@10"][change])
     if change == "unchanged":
         return cell
     paired = found["paired"][change]
@@ -241,29 +280,28 @@ def _changed(found: Mapping[str, Any], change: str) -> str:
     return f"{cell} ({'exactly the same' if exactly else _difference(paired)})"
 
 
-def _depends(name: str, found: Mapping[str, Any]) -> str:
+def _dependence_of(found: Mapping[str, Any]) -> str:
     """Say in a line what a model's condition depends on."""
-    subject = f"- `{name}`:"
     if not found["largest change"]:
         return (
-            f"{subject} when users are exchanged, no number of any condition changes at all. It does not depend on the "
-            "user, exactly; what it knows is the domain."
+            "when users are exchanged, no number of any condition changes at all. It does not depend on the user, "
+            "exactly; what it knows is the domain."
         )
-    what = {USERS: "the user", DOMAINS: "the domain", UNIFORM: "which tokens are attended to"}
+    causes = {USERS: "the user", DOMAINS: "the domain", UNIFORM: "which tokens are attended to"}
     does: list[str] = []
     does_not: list[str] = []
-    for change, on in what.items():
+    for change, cause in causes.items():
         if change in found["paired"]:
-            (does if verdict(found["paired"][change]) < 0 else does_not).append(on)
-    words = []
+            (does if verdict(found["paired"][change]) < 0 else does_not).append(cause)
+    sentences = []
     if does:
-        words.append(f"NDCG@10 falls by more than two standard errors without {joined(does)}: it depends on that.")
+        sentences.append(f"NDCG@10 falls by more than two standard errors without {joined(does)}: it depends on that.")
     if does_not:
-        words.append(f"These pairs do not show that anything is lost without {joined(does_not)}.")
-    return f"{subject} {' '.join(words)}"
+        sentences.append(f"These pairs do not show that anything is lost without {joined(does_not)}.")
+    return " ".join(sentences)
 
 
-def _on_tokens(tokens: Mapping[str, Any]) -> str:
+def _most_missed_token(tokens: Mapping[str, Any]) -> str:
     """Name the token of the first run whose loss costs most."""
     losses = [
         (row["unchanged"] - without, domain, token)
@@ -272,7 +310,7 @@ def _on_tokens(tokens: Mapping[str, Any]) -> str:
     ]
     _, domain, token = max(losses)
     row = tokens[domain]
-    little = sum(abs(one) < 0.01 for one, _, _ in losses)
+    little = sum(abs(loss) < 0.01 for loss, _, _ in losses)
     return (
         f"Of the first run's tokens, {domain} {token} is missed most: without it NDCG@10 on that domain's "
         f"{row['pairs']:,} pairs is {row['without'][token]:.4f}, not {row['unchanged']:.4f} (the largest of "
@@ -285,7 +323,7 @@ def _sides(paired: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[s
     """Sort names into those that attention leads, those undecided, and those that lead it."""
     sides: dict[int, list[str]] = {1: [], 0: [], -1: []}
     for name, comparison in paired.items():
-        sides[verdict(comparison)].append(f"`{name}`")
+        sides[verdict(comparison)].append(name)
     return sides[1], sides[0], sides[-1]
 
 
@@ -293,5 +331,5 @@ def _difference(paired: Mapping[str, float]) -> str:
     return f"{paired['difference']:+.4f} ± {paired['se']:.4f}"
 
 
-def _cell(spread: Mapping[str, Any]) -> str:
+def _spread(spread: Mapping[str, Any]) -> str:
     return f"{spread['mean']:.4f}" + (f" ± {spread['std']:.4f}" if len(spread["values"]) > 1 else "")

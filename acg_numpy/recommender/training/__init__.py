@@ -2,9 +2,9 @@
 
 >>> from acg_numpy.recommender.data import make_world
 >>> from acg_numpy.recommender.training import fit
->>> taken = make_world(seed=0).interactions
->>> result = fit(taken, epochs=1, baselines=False)
->>> result.conditions.shape == (len(taken.users), len(taken.domains), 32)  # every user in every domain
+>>> interactions = make_world(seed=0).interactions
+>>> result = fit(interactions, epochs=1, baselines=False)
+>>> result.conditions.shape == (len(interactions.users), len(interactions.domains), 32)  # every user in every domain
 True
 """
 

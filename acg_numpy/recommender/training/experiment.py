@@ -1,8 +1,9 @@
-"""Does it help here?  Train attention and the other models on the same pairs, test all on the same pairs, and compare.
+"""The experiment: train attention and the other models on the same pairs, test them on the same pairs, and compare.
 
-The protocol: some (user, domain) pairs are hidden before anything is computed; a user's vector for a domain comes from
-what the user did elsewhere; a model maps it into the domain's own space, where the domain's items are ranked (see
-`ranking`).  Each run draws split, initial values, dropout and batches from its own seed.
+It answers whether attention helps on these interactions.  The protocol: some (user, domain) pairs are hidden before
+anything is computed; a user's vector for a domain comes from what the user did elsewhere; a model maps it into the
+domain's own space, where the domain's items are ranked (see `ranker`).  Each run draws split, initial values, dropout
+and batches from its own seed.
 """
 
 import os
@@ -18,11 +19,12 @@ from acg_numpy.recommender.data.checkpoints import fingerprint
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
 from acg_numpy.recommender.training.loop import Progress
-from acg_numpy.recommender.training.provided import Given
+from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.result import Result, Run
-from acg_numpy.recommender.training.resume import Keeper
-from acg_numpy.recommender.training.run import Task
+from acg_numpy.recommender.training.resume import ResumableState
+from acg_numpy.recommender.training.run import RunData
 from acg_numpy.shapes import Array
+from acg_numpy.text import counted, joined
 
 
 def fit(
@@ -53,22 +55,23 @@ def fit(
     interactions : Interactions
         From `acg_numpy.recommender.data.read_interactions` or `make_world`.
     seed : int, default 0
-        Of the first run; the others count up from it.
+        The seed of the first run; the others count up from it.
     seeds : int, default 1
-        How many runs.
+        The number of runs.
     epochs : int, default 60
-        At most; the epoch that validates best is kept, and 30 epochs without a better one end a model's training.
+        The most epochs of a model; the epoch that validates best is kept, and 30 epochs without a better one end the
+        training.
     emb_dim : int, default 32
-        D, of user vectors, item vectors and conditions.
+        D, the dimension of user vectors, item vectors and conditions.
     heads, tokens_per_domain, num_global_tokens : int
-        Of the attention.
+        Those of the attention.
     baselines : bool, default True
         Whether to train and test the other models, and the reference lines, too.
     clip_norm : float, optional
         The largest global norm of a step's gradients; longer ones are shortened to it.
     schedule : str, default "constant"
-        Of the learning rate: "constant"; "cosine", down to nearly 0 at `epochs`; or "plateau", halved after every 10
-        epochs without a better one.
+        The schedule of the learning rate: "constant"; "cosine", down to nearly 0 at `epochs`; or "plateau", halved
+        after every 10 epochs without a better one.
     split : Split, optional
         The pairs to train, validate and test on, in every run; by default each run draws its own.
     user_vectors, item_vectors : Vectors, optional
@@ -77,16 +80,17 @@ def fit(
     check_finite : bool, default True
         Refuse NaN and infinity in the user vectors before training.
     progress : callable, optional
-        Called with an `EpochReport` after each epoch of each model; of what is resumed, first with the last one.
+        Called with an `EpochReport` after each epoch of each model; where a model is resumed, first with its last one.
     state : path, optional
-        A file that keeps what is done, renewed every few seconds, at the end, and at Ctrl-C.
+        A file that holds what is done, renewed every few seconds, at the end, and at Ctrl-C.
     resume : bool, default False
-        Go on from `state`, if it is there.  What comes out is what would have without a stop.
+        Resume from `state`, if it is there.  The result is the one of an experiment that was not stopped.
 
     Returns
     -------
     Result
-        Metrics, history, the first run's conditioner, and the conditions; `result.write(folder)` writes them all.
+        Metrics, history, the first run's conditioner, and the conditions; `result.write(folder)` writes them all, and
+        `acg_numpy.recommender.reporting.write_report(result, folder)` the report.
 
     Raises
     ------
@@ -128,32 +132,31 @@ def fit(
     if clip_norm is not None:
         check_limit("clip_norm", clip_norm)
     if schedule not in SCHEDULES:
-        raise ValueError(f"schedule must be one of {', '.join(SCHEDULES)}, but it is {schedule!r}")
+        raise ValueError(f"schedule must be {joined(tuple(SCHEDULES), 'or')}, but it is {schedule!r}")
     if resume and state is None:
-        raise ValueError("resume is True, but there is no state to go on from: say with state= which file it is")
+        raise ValueError("resume is True, but there is no state to resume from: name its file with state=")
     attention = {"heads": heads, "tokens_per_domain": tokens_per_domain, "num_global_tokens": num_global_tokens}
     domains = interactions.domains.tolist()
-    make_model(
-        "attention", emb_dim=emb_dim, domain_names=domains, **attention
-    )  # refuses now what it would refuse later
-    given = Given.of(interactions, emb_dim, split, user_vectors, item_vectors)
-    terms = {**arguments, **given.terms, "interactions": _described(interactions), "acg_numpy": __version__}
+    # raises for arguments out of range now, and not after other models were trained
+    make_model("attention", emb_dim=emb_dim, domain_names=domains, **attention)
+    provided = Provided.align(interactions, emb_dim, split, user_vectors, item_vectors)
+    terms = {**arguments, **provided.fingerprints, "interactions": _description(interactions), "acg_numpy": __version__}
     training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
     runs = []
-    with Keeper(state, terms, resume=resume) as keeper:
+    with ResumableState(state, terms, resume=resume) as resumable:
         for number in range(1, seeds + 1):
-            task = Task.draw(interactions, seed + number - 1, emb_dim, given)
+            data = RunData.draw(interactions, seed + number - 1, emb_dim, provided)
             if check_finite:
-                require_finite(task.user_vectors, interactions.users)
+                require_finite(data.user_vectors, interactions.users)
             outcomes = {}
             for name in ("popularity", *TRAINED, *REFERENCES) if baselines else ("attention",):
-                outcomes[name] = task.outcome(name, attention, training, (number, seeds), progress, keeper)
-            runs.append(Run(task.seed, task.sizes(), task.split, task.factors, outcomes))
-    return Result.of(interactions, runs, arguments, given)
+                outcomes[name] = data.train_and_test(name, attention, training, (number, seeds), progress, resumable)
+            runs.append(Run(data.seed, data.sizes(), data.split, data.factors, outcomes))
+    return Result.from_runs(interactions, runs, arguments, provided)
 
 
-def _described(interactions: Interactions) -> str:
-    """Say in words and figures which interactions these are: what was read, and what came of it."""
+def _description(interactions: Interactions) -> str:
+    """Return in words and figures which interactions these are: what was read, and what it contains."""
     matrix = interactions.matrix
     contents = fingerprint(
         interactions.users,
@@ -172,6 +175,7 @@ def require_finite(user_vectors: Array, users: npt.NDArray[np.str_]) -> None:
     if not finite.all():
         first = int(np.flatnonzero(~finite)[0])
         raise ValueError(
-            f"the vector of user {str(users[first])!r} holds NaN or infinity (so do those of {np.sum(~finite) - 1} "
-            "others): look for such values where the vectors come from (check_finite=False lets them through)"
+            f"the vector of user {str(users[first])!r} holds NaN or infinity (so do those of "
+            f"{counted(int(np.sum(~finite)) - 1, 'other')}): look for such values in the source of the vectors "
+            "(check_finite=False lets them through)"
         )

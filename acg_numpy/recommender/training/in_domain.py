@@ -1,4 +1,4 @@
-"""The loss: softmax over a domain's items, against those that the user took.
+"""The in-domain loss: softmax over a domain's items, against those that the user took.
 
 Forward.  A pair p of a user and a domain has a condition c, a row of C; the domain's items have fixed vectors, the rows
 of V (which carry the factor 3 / sqrt(D)), and biases b.  With y the 0/1 row that marks the n_p items taken, and n the
@@ -13,7 +13,7 @@ n_p of them counts n_p times.
 
 Backward.  dL_p = -y_p / n goes through the log-softmax, dS = dL - P sum(dL) (see `acg_numpy.passes.softmax`):
 
-    dS_p = (n_p P_p - y_p) / n                    what is expected, less what was taken
+    dS_p = (n_p P_p - y_p) / n                    what is expected, minus what was taken
     dc   = V^T dS_p
     db_i = sum_p dS_pi                            over the pairs of the domain that i is in
 
@@ -48,7 +48,7 @@ from acg_numpy.shapes import Array
 
 
 class InDomainCache(NamedTuple):
-    """What the backward needs."""
+    """What the backward pass needs."""
 
     item_bias: Array  # (I,)
     groups: list[tuple[Group, Array]]  # with each group's L, (pairs, candidates)
@@ -57,7 +57,7 @@ class InDomainCache(NamedTuple):
 
 
 class InDomainGrads(NamedTuple):
-    """One gradient an input of `in_domain_forward`."""
+    """One gradient for each input of `in_domain_forward`."""
 
     condition: Array  # (B, D)
     item_bias: Array  # (I,)

@@ -1,4 +1,4 @@
-"""How is one model trained?  In epochs of shuffled batches, with looks at the validation pairs; the best look is kept.
+"""The training loop of one model: epochs of shuffled batches, validation, and the values of the best epoch.
 
 The randomness of a run comes from its seed alone, by `child_seed`: each purpose draws from a stream of its own, so that
 a model's figures do not depend on which others are trained beside it.
@@ -22,13 +22,13 @@ from acg_numpy.shapes import Array
 
 BATCH = 256  # pairs
 VALIDATE_EVERY = 2  # epochs
-PATIENCE = 15  # looks at the validation pairs without a better one before the training ends
+PATIENCE = 15  # validations without a better one before the training ends
 LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
 
 
 class EpochReport(NamedTuple):
-    """What a progress callback is told after each epoch."""
+    """What a progress callback receives after each epoch."""
 
     model: str
     run: int  # counted from 1
@@ -36,19 +36,18 @@ class EpochReport(NamedTuple):
     epoch: int  # counted from 1
     epochs: int
     loss: float  # mean over the epoch's interactions
-    validation: float | None  # NDCG@10, where this epoch was looked at
+    validation: float | None  # NDCG@10, where this epoch was validated
     seconds: float  # since this model's training began
 
 
 Progress = Callable[[EpochReport], None]
 
 
-class Trained(NamedTuple):
-    """What came of it; the ranker itself holds the values of its best epoch."""
+class TrainingOutcome(NamedTuple):
+    """The history of a training; the ranker itself holds the values of its best epoch."""
 
-    history: dict[
-        str, list[Any]
-    ]  # epoch, loss, validation_epoch, validation_ndcg, and snapshots where users are watched
+    # epoch, loss, validation_epoch, validation_ndcg, and snapshots where users are watched
+    history: dict[str, list[Any]]
     best_epoch: int  # counted from 1
     seconds: float
 
@@ -65,8 +64,8 @@ def child_seed(seed: int, purpose: str) -> int:
     return int(child.generate_state(1, np.uint32)[0])
 
 
-class Course:
-    """One model's training, which goes on epoch by epoch, and can be written down and taken up again between two.
+class TrainingState:
+    """One model's training between two epochs, as a checkpoint saves and restores it.
 
     Parameters
     ----------
@@ -86,30 +85,30 @@ class Course:
 
     @property
     def epoch(self) -> int:
-        """How many epochs are done."""
+        """The number of epochs done."""
         return len(self.history["epoch"])
 
     @property
-    def looks(self) -> list[float]:
-        """What the looks at the validation pairs came to."""
+    def validations(self) -> list[float]:
+        """NDCG@10 on the validation pairs, at each validation."""
         return self.history["validation_ndcg"]
 
     @property
     def best_epoch(self) -> int:
-        """The first epoch whose look is the best one; the last epoch, if there was no look."""
-        return self.history["validation_epoch"][int(np.argmax(self.looks))] if self.looks else self.epoch
+        """The first epoch with the best validation; the last epoch, if there was no validation."""
+        return self.history["validation_epoch"][int(np.argmax(self.validations))] if self.validations else self.epoch
 
     @property
-    def looks_since(self) -> int:
-        """How many looks came after the best one."""
-        return len(self.looks) - 1 - int(np.argmax(self.looks)) if self.looks else 0
+    def validations_since_best(self) -> int:
+        """The number of validations after the best one."""
+        return len(self.validations) - 1 - int(np.argmax(self.validations)) if self.validations else 0
 
-    def written(self) -> Checkpoint:
-        """Copy all that the next epoch depends on."""
+    def checkpoint(self) -> Checkpoint:
+        """Copy everything that the next epoch depends on."""
         arrays = {
-            **_under("parameter", self.ranker.state_dict()),
-            **_under("optimiser", self.optimiser.state_dict()),
-            **_under("best", self.best_state),  # which is never written to, only replaced
+            **_with_prefix("parameter", self.ranker.state_dict()),
+            **_with_prefix("optimiser", self.optimiser.state_dict()),
+            **_with_prefix("best", self.best_state),  # which is never written to, only replaced
         }
         about = {
             "history": {name: list(values) for name, values in self.history.items()},
@@ -119,14 +118,14 @@ class Course:
         }
         return Checkpoint(arrays, about)
 
-    def take_up(self, written: Checkpoint) -> None:
-        """Go on from where a course of the same model with the same options was written down."""
-        arrays, about = written
-        self.ranker.load_state_dict(_of("parameter", arrays))
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Resume from a checkpoint of the same model with the same options."""
+        arrays, about = checkpoint
+        self.ranker.load_state_dict(_without_prefix("parameter", arrays))
         self.ranker.load_random_state(about["dropout"])
-        self.optimiser.load_state_dict(_of("optimiser", arrays))
+        self.optimiser.load_state_dict(_without_prefix("optimiser", arrays))
         self.shuffle.bit_generator.state = about["batches"]
-        self.best_state = _of("best", arrays)
+        self.best_state = _without_prefix("best", arrays)
         self.history = {name: list(values) for name, values in about["history"].items()}
         self.seconds = about["seconds"]
 
@@ -142,13 +141,13 @@ def train(
     clip_norm: float | None = None,
     schedule: str = "constant",
     report: Callable[[int, float, float | None, float], None] | None = None,
-    written: Checkpoint | None = None,
-    keep: Callable[[Checkpoint], None] | None = None,
+    resume_from: Checkpoint | None = None,
+    save: Callable[[Checkpoint], None] | None = None,
     watched: Watched | None = None,
-) -> Trained:
+) -> TrainingOutcome:
     """Train a ranker in place, and leave it, in evaluation mode, with the values of its best validation.
 
-    Validation comes every second epoch and after the last; 15 looks without a better one end the training early.
+    Validation comes every second epoch and after the last; 15 validations without a better one end the training early.
 
     Parameters
     ----------
@@ -166,55 +165,56 @@ def train(
     schedule : str, default "constant"
         One of `schedules.SCHEDULES`.
     report : callable, optional
-        Told epoch, loss, validation ``NDCG@10`` or None, and seconds, after each epoch.
-    written : Checkpoint, optional
-        What `keep` was told in a training that was stopped; this one goes on from there, and ends as that would have.
-    keep : callable, optional
-        Told after each epoch all that the next one depends on.
+        Called with epoch, loss, validation ``NDCG@10`` or None, and seconds, after each epoch.
+    resume_from : Checkpoint, optional
+        The last checkpoint of a training that was stopped; this one resumes there, and ends as that one would have.
+    save : callable, optional
+        Called after each epoch with a checkpoint of everything that the next one depends on.
     watched : Watched, optional
-        Whose attention to keep in the history, as `snapshot_epoch` and `snapshot`, from before the first step on.
+        The users whose attention is kept in the history, as `snapshot_epoch` and `snapshot`, from before the first
+        step on.
 
     Returns
     -------
-    Trained
+    TrainingOutcome
 
     Raises
     ------
     FloatingPointError
-        If the loss, or with `clip_norm` a gradient, is not finite any more.
+        If the loss, or with `clip_norm` a gradient, is no longer finite.
     """
-    course = Course(ranker, seed)
-    if written is not None:
-        course.take_up(written)
-    began = time.perf_counter() - course.seconds
-    if course.epoch == 0:
-        _look(course, user_vectors, watched)
-    while course.epoch < epochs and course.looks_since < PATIENCE:
-        epoch = course.epoch + 1
-        course.optimiser.lr = LEARNING_RATE * SCHEDULES[schedule](epoch, epochs, course.looks)
-        loss = _one_epoch(course, training, user_vectors, clip_norm)
+    state = TrainingState(ranker, seed)
+    if resume_from is not None:
+        state.restore(resume_from)
+    began = time.perf_counter() - state.seconds
+    if state.epoch == 0:
+        _record_attention(state, user_vectors, watched)
+    while state.epoch < epochs and state.validations_since_best < PATIENCE:
+        epoch = state.epoch + 1
+        state.optimiser.lr = LEARNING_RATE * SCHEDULES[schedule](epoch, epochs, state.validations)
+        loss = _train_epoch(state, training, user_vectors, clip_norm)
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} in epoch {epoch}: look for huge user or item vectors")
-        course.history["epoch"].append(epoch)
-        course.history["loss"].append(loss)
+        state.history["epoch"].append(epoch)
+        state.history["loss"].append(loss)
         ndcg = None
         if len(validation) and (epoch % VALIDATE_EVERY == 0 or epoch == epochs):
             ranker.eval()
             ndcg = float(np.mean(evaluate(scores_of(ranker, user_vectors), validation)[0]))
-            course.history["validation_epoch"].append(epoch)
-            course.history["validation_ndcg"].append(ndcg)
-            if course.looks_since == 0:
-                course.best_state = ranker.state_dict()
-        _look(course, user_vectors, watched)
-        course.seconds = time.perf_counter() - began
-        if keep is not None:
-            keep(course.written())
+            state.history["validation_epoch"].append(epoch)
+            state.history["validation_ndcg"].append(ndcg)
+            if state.validations_since_best == 0:
+                state.best_state = ranker.state_dict()
+        _record_attention(state, user_vectors, watched)
+        state.seconds = time.perf_counter() - began
+        if save is not None:
+            save(state.checkpoint())
         if report is not None:
-            report(epoch, loss, ndcg, course.seconds)
-    if course.best_state:
-        ranker.load_state_dict(course.best_state)
+            report(epoch, loss, ndcg, state.seconds)
+    if state.best_state:
+        ranker.load_state_dict(state.best_state)
     ranker.eval()
-    return Trained(course.history, course.best_epoch, course.seconds)
+    return TrainingOutcome(state.history, state.best_epoch, state.seconds)
 
 
 def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
@@ -229,22 +229,22 @@ def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
     return score
 
 
-def _look(course: Course, user_vectors: Array, watched: Watched | None) -> None:
-    """Keep where attention goes now, at the epochs that are kept."""
-    if watched is None or not is_kept(course.epoch):
+def _record_attention(state: TrainingState, user_vectors: Array, watched: Watched | None) -> None:
+    """Add a snapshot of attention to the history, at the epochs that have one."""
+    if watched is None or not is_kept(state.epoch):
         return
-    if (weights := snapshot(course.ranker.model, user_vectors, watched)) is not None:
-        course.history.setdefault("snapshot_epoch", []).append(course.epoch)
-        course.history.setdefault("snapshot", []).append(weights)
+    if (weights := snapshot(state.ranker.model, user_vectors, watched)) is not None:
+        state.history.setdefault("snapshot_epoch", []).append(state.epoch)
+        state.history.setdefault("snapshot", []).append(weights)
 
 
-def _one_epoch(course: Course, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:
-    ranker, optimiser, total = course.ranker.train(), course.optimiser, 0.0
-    order, many = course.shuffle.permutation(len(pairs)), drawn_candidates(pairs.sizes)
+def _train_epoch(state: TrainingState, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:
+    ranker, optimiser, total = state.ranker.train(), state.optimiser, 0.0
+    order, sampled = state.shuffle.permutation(len(pairs)), drawn_candidates(pairs.sizes)
     for start in range(0, len(order), BATCH):
         batch = pairs.take(order[start : start + BATCH])
-        if many:
-            batch = batch.draw_candidates(course.shuffle)
+        if sampled:
+            batch = batch.draw_candidates(state.shuffle)
         loss = ranker.loss(user_vectors[batch.users, batch.domains], batch)
         optimiser.zero_grad()
         loss.backward()
@@ -255,9 +255,9 @@ def _one_epoch(course: Course, pairs: Pairs, user_vectors: Array, clip_norm: flo
     return total / len(pairs.positives)
 
 
-def _under(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {f"{part}/{name}": array for name, array in arrays.items()}
+def _with_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
 
 
-def _of(part: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {name.removeprefix(f"{part}/"): array for name, array in arrays.items() if name.startswith(f"{part}/")}
+def _without_prefix(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name.removeprefix(f"{prefix}/"): array for name, array in arrays.items() if name.startswith(f"{prefix}/")}

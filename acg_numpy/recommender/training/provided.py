@@ -1,4 +1,4 @@
-"""What was brought along instead of being made here?  A split, user vectors, item vectors: any of them, or none."""
+"""A split, user vectors and item vectors that the caller provides: any of them, or none."""
 
 from typing import NamedTuple, Self
 
@@ -7,16 +7,16 @@ from acg_numpy.recommender.data.checkpoints import fingerprint
 from acg_numpy.recommender.data.vectors import Scaled, for_items, for_users
 
 
-class Given(NamedTuple):
-    """A split and vectors from elsewhere, lined up with the interactions; None where there are none."""
+class Provided(NamedTuple):
+    """A split and vectors from the caller, aligned with the interactions; None where there are none."""
 
     split: Split | None
     users: Scaled | None  # (U, N, D)
     items: Scaled | None  # (I, D)
-    terms: dict[str, str | None]  # which they are: a fingerprint of each
+    fingerprints: dict[str, str | None]  # one for each, which tells it from any other
 
     @classmethod
-    def of(
+    def align(
         cls,
         interactions: Interactions,
         emb_dim: int,
@@ -24,16 +24,16 @@ class Given(NamedTuple):
         user_vectors: Vectors | None,
         item_vectors: Vectors | None,
     ) -> Self:
-        """Line them up; a DataError says where they do not fit."""
-        terms = {
+        """Align them with the interactions; a DataError says where they do not fit."""
+        fingerprints = {
             "split": None if split is None else fingerprint(split.train, split.validation, split.test),
             "user_vectors": None if user_vectors is None else _fingerprint(user_vectors),
             "item_vectors": None if item_vectors is None else _fingerprint(item_vectors),
         }
         users = None if user_vectors is None else for_users(user_vectors, interactions, emb_dim)
         items = None if item_vectors is None else for_items(item_vectors, interactions, emb_dim)
-        return cls(split, users, items, terms)
+        return cls(split, users, items, fingerprints)
 
 
-def _fingerprint(given: Vectors) -> str:
-    return fingerprint(given.ids, given.vectors, *([] if given.domains is None else [given.domains]))
+def _fingerprint(vectors: Vectors) -> str:
+    return fingerprint(vectors.ids, vectors.vectors, *([] if vectors.domains is None else [vectors.domains]))

@@ -1,12 +1,12 @@
-"""How is a user's condition turned into a ranking of a domain's items?
+"""The ranker: a model of conditions, and the scores of a domain's items that it is trained and tested by.
 
-From the user's vector for the domain, made of what the user did elsewhere, a model makes a condition vector c; every
-item i of the domain is scored against it:
+From the user's vector for the domain, which comes from what the user did elsewhere, a model makes a condition vector c;
+every item i of the domain is scored against it:
 
     score_i = 3 c . v_i / sqrt(D) + b_i
 
-The item vectors v are given and stay as they are; the model and the item biases b are trained, by the loss of
-`in_domain`; where a domain has very many items, on a sample of them, but the ranking is judged against all.
+The item vectors v are fixed; the model and the item biases b are trained, by the loss of `in_domain`.  Where a domain
+has very many items, training uses a sample of them, but the ranking is evaluated over all.
 """
 
 from typing import Any
@@ -16,8 +16,6 @@ from acg_numpy.module import Module, Parameter
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
 from acg_numpy.recommender.training.in_domain import in_domain_loss
 from acg_numpy.shapes import Array
-
-"""Scores of users (b,) for the items of one domain: (b, items of the domain), floating."""
 
 
 class Ranker(Module):
@@ -29,7 +27,7 @@ class Ranker(Module):
         Called with user vectors (B, D) and domain ids (B,), it returns conditions (B, D), as the conditioner does.
     catalogue : Catalogue
     item_bias : array, shape (I,)
-        Where the biases start.
+        Their values before training.
     """
 
     def __init__(self, model: Module, catalogue: Catalogue, item_bias: Array) -> None:

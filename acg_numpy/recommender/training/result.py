@@ -1,4 +1,4 @@
-"""What came out, and how is it kept?  Metrics, conditions, and the files of the output folder."""
+"""The result of an experiment: metrics, conditions, and the data files of the output folder."""
 
 import json
 import os
@@ -19,19 +19,18 @@ from acg_numpy.recommender.data import Factors, Interactions, Split
 from acg_numpy.recommender.data.checkpoints import replacing
 from acg_numpy.recommender.data.pairs import drawn_candidates
 from acg_numpy.recommender.evaluation.significance import compared
-from acg_numpy.recommender.reporting.notebook import result_html
-from acg_numpy.recommender.reporting.words import markdown
 from acg_numpy.recommender.serving.recommender import save_taken
 from acg_numpy.recommender.serving.trained import OWN_SCALE, Trained, condition_all
-from acg_numpy.recommender.training.provided import Given
+from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.shapes import Array
+from acg_numpy.text import counted
 
 Floats = npt.NDArray[np.float64]
 
 
 class Outcome(NamedTuple):
-    """One model in one run."""
+    """The outcome of one model in one run."""
 
     ranker: Ranker | None  # None for popularity, which has no parameters
     ndcg: Floats  # (P,), one a test pair
@@ -41,11 +40,12 @@ class Outcome(NamedTuple):
     best_epoch: int | None
     history: dict[str, list[Any]] | None
     strength: float | None = None  # of a reference line, chosen on validation
-    dependence: dict[str, Any] | None = None  # what an attention's condition depends on; plain numbers and lists
+    # what an attention's condition depends on; numbers and lists
+    dependence: dict[str, Any] | None = None
 
 
 class Run(NamedTuple):
-    """All models on one split."""
+    """The outcomes of all models on one split."""
 
     seed: int
     sizes: dict[str, int]  # pairs to train, validate and test on
@@ -56,33 +56,34 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Result:
-    """What `fit` returns.
+    """The result of an experiment, as `fit` returns it.
 
     Attributes
     ----------
     arguments : dict
-        What `fit` was asked for; a caller may add to it what else should stand in run.json.
+        The arguments of `fit`; a caller may add what else should stand in run.json.
     metrics : dict
-        What metrics.json holds: "test" with ``NDCG@10`` and ``recall@10`` of every model, "paired" with the difference
-        of attention to each other model and its standard error, and what else the report needs.
+        The content of metrics.json: "test" with ``NDCG@10`` and ``recall@10`` of every model, "paired" with the
+        difference of attention to each other model and its standard error, and what else the report needs.
     history : dict of lists
         "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run; "snapshot_epoch" and
         "snapshot", the attention of a few validation users at some epochs, see
         `acg_numpy.recommender.evaluation.attention_history`.
     conditioner : AttentionConditioner
-        Of the first run, in evaluation mode.
+        The one of the first run, in evaluation mode.
     user_vectors : array, shape (users, domains, D), float32
-        Each user's vector for each target domain, from all interactions; or as given.
+        Each user's vector for each target domain, from all interactions; or as provided.
     split, factors : Split, Factors
-        Of the first run.
+        Those of the first run.
     conditions : array, shape (users, domains, D), float32
-        What the conditioner makes of them; zeros where a user has nothing outside the domain (or was given zeros).
+        The conditioner's output for these vectors; zeros where a user has nothing outside the domain (or a vector of
+        zeros was provided).
     without_elsewhere : int
-        How many (user, domain) places those are.
+        The number of those (user, domain) places.
     item_bias : array, shape (items,), float32
-        As trained beside the conditioner.
+        The biases that were trained with the conditioner.
     own_scale : float or None
-        What user vectors were divided by, if they were given.
+        The number that user vectors were divided by, if they were provided.
     """
 
     interactions: Interactions
@@ -99,20 +100,20 @@ class Result:
     own_scale: float | None = None
 
     @classmethod
-    def of(
-        cls, interactions: Interactions, runs: Sequence[Run], arguments: Mapping[str, Any], given: Given
+    def from_runs(
+        cls, interactions: Interactions, runs: Sequence[Run], arguments: Mapping[str, Any], provided: Provided
     ) -> "Result":
-        """Sum up runs, and make the conditions with the first one's conditioner, from all interactions."""
+        """Condense runs, and make the conditions with the first one's conditioner, from all interactions."""
         first = runs[0]
         attention = first.outcomes["attention"]
         assert attention.ranker is not None
         assert isinstance(attention.ranker.model, AttentionConditioner)
         assert attention.history is not None
-        if given.users is None:
+        if provided.users is None:
             user_vectors = first.factors.user_vectors(interactions.matrix)
             reachable = interactions.counts_elsewhere > 0
         else:
-            user_vectors = given.users.vectors
+            user_vectors = provided.users.vectors
             reachable = np.any(user_vectors, axis=-1)
         conditions = condition_all(attention.ranker.model, user_vectors, reachable)
         without = int(np.sum(~reachable))
@@ -123,8 +124,8 @@ class Result:
             "items": len(interactions.items),
             "domains": interactions.domains.tolist(),
             "without_elsewhere": without,
-            "drawn_candidates": _drawn(interactions),
-            "given": given.terms,
+            "drawn_candidates": _sampled_domains(interactions),
+            "given": provided.fingerprints,
         }
         return cls(
             interactions,
@@ -138,12 +139,12 @@ class Result:
             conditions,
             without,
             attention.ranker.item_bias.data,
-            None if given.users is None else given.users.scale,
+            None if provided.users is None else provided.users.scale,
         )
 
     @property
     def trained(self) -> Trained:
-        """What is needed to condition and rank for users met later; checkpoint.npz holds it."""
+        """What it takes to condition and rank for users who come later: the content of checkpoint.npz."""
         data = self.interactions
         about = {"seed": self.arguments["seed"], "data": data.sha256}
         if self.own_scale is not None:
@@ -155,16 +156,22 @@ class Result:
     def __repr__(self) -> str:
         row = self.metrics["test"]["attention"]
         measured = ", ".join(f"{measure} {row[measure]['mean']:.4f}" for measure in ("ndcg@10", "recall@10"))
-        return f"<Result: attention {measured}, {len(row['ndcg@10']['values'])} runs>"
+        return f"<Result: attention {measured}, {counted(len(row['ndcg@10']['values']), 'run')}>"
+
+    # A notebook shows the words of the report.  Reports are made from results, so they are imported here and not above.
 
     def _repr_markdown_(self) -> str:
-        return markdown(self.metrics)
+        from acg_numpy.recommender.reporting.notebook import result_markdown
+
+        return result_markdown(self.metrics)
 
     def _repr_html_(self) -> str:
+        from acg_numpy.recommender.reporting.notebook import result_html
+
         return result_html(self.metrics)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
-        """Write everything but the pictures to a folder, each file whole or not at all.
+        """Write the data files to a folder, each file whole or not at all.
 
         Parameters
         ----------
@@ -173,8 +180,9 @@ class Result:
 
         Notes
         -----
-        metrics.json, metrics.md, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
-        item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.
+        metrics.json, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
+        item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.  The report is written by
+        `acg_numpy.recommender.reporting.write_report`.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -199,11 +207,10 @@ class Result:
         save_taken(folder / "interactions.npz", data, None if self.own_scale is None else self.user_vectors)
         self.trained.save(folder / "checkpoint.npz")
         _write_text(folder / "run.json", _json(self._provenance()))
-        _write_text(folder / "metrics.md", markdown(self.metrics))
         _write_text(folder / "metrics.json", _json(self.metrics))
 
     def _provenance(self) -> dict[str, Any]:
-        """Say what this came from: versions, seed, arguments, and the data's hash."""
+        """Return where this came from: versions, seed, arguments, and the data's hash."""
         packages = {"acg_numpy": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
         return {
             "versions": {"python": platform.python_version(), **packages},
@@ -232,7 +239,7 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "test": test,
         "paired": {name: paired_difference(runs, name) for name in others},
-        "dependence": dependences(runs),
+        "dependence": summarise_dependence(runs),
     }
 
 
@@ -244,7 +251,7 @@ def paired_difference(runs: Sequence[Run], name: str) -> dict[str, float]:
     )
 
 
-def dependences(runs: Sequence[Run]) -> dict[str, Any]:
+def summarise_dependence(runs: Sequence[Run]) -> dict[str, Any]:
     """Condense over runs what each attention depends on; "tokens" are those of the first run.
 
     Notes
@@ -270,8 +277,8 @@ def dependences(runs: Sequence[Run]) -> dict[str, Any]:
     return found
 
 
-def _drawn(interactions: Interactions) -> dict[str, dict[str, int]]:
-    """Say of which domains training looked at a sample: how many items they have, how many were drawn for a batch."""
+def _sampled_domains(interactions: Interactions) -> dict[str, dict[str, int]]:
+    """Return the domains where training compared a sample of items: how many they have, how many a batch draws."""
     sizes = np.bincount(interactions.item_domain, minlength=len(interactions.domains))
     drawn = drawn_candidates(sizes)
     return {str(interactions.domains[d]): {"items": int(sizes[d]), "drawn": n} for d, n in drawn.items()}

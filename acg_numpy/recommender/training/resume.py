@@ -1,8 +1,9 @@
-"""How does an experiment go on that was stopped?
+"""The state of an experiment, from which it resumes after a stop.
 
-Its state is one checkpoint file: the terms that it runs on, every outcome that is finished, and the training under way
-as it was after its last whole epoch (`loop.Course.written`).  What follows from the terms alone (splits, factors, user
-vectors) is not kept but made again.  So nothing that comes later depends on when, or how often, it was stopped.
+The state is one checkpoint file: the terms of the experiment, every outcome that is finished, and the training in
+progress as it was after its last whole epoch (`loop.TrainingState.checkpoint`).  What follows from the terms alone
+(splits, factors, user vectors) is not saved but made again.  So no result depends on when, or how often, the experiment
+was stopped.
 
 The state is renewed in memory after every epoch, and on the disk when 5 seconds have gone by since the last time, and
 50 times as long as that took: so at most a fiftieth of the time goes into it, and a process that is killed loses a few
@@ -20,26 +21,26 @@ from acg_numpy.recommender.data.checkpoints import Checkpoint, CheckpointError, 
 
 KIND = "state of an experiment"
 EVERY = 5.0  # seconds between two writes, at least
-SHARE = 50.0  # how many times as long as a write takes, until the next
+SHARE = 50.0  # least time between two writes, in units of what a write takes
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after the state was written from which the experiment can go on."""
+    """Ctrl-C, after the state was written from which the experiment can resume."""
 
 
-class Keeper:
-    """The state of one experiment, and the file that it is kept in, if any.
+class ResumableState:
+    """The state of one experiment, and the file that holds it, if there is one.
 
     To be used in a `with` block: at its end, and at Ctrl-C, the state is written.
 
     Parameters
     ----------
     path : path or None
-        None keeps nothing.
+        None writes nothing.
     terms : mapping of str to what JSON can hold
-        All that the outcomes depend on: arguments as they are, arrays by their `fingerprint`.
+        Everything that the outcomes depend on: arguments as they are, arrays by their `fingerprint`.
     resume : bool
-        Go on from the file, if it is there; otherwise begin anew, and replace it.
+        Resume from the file, if it is there; otherwise begin anew, and replace it.
 
     Raises
     ------
@@ -51,7 +52,7 @@ class Keeper:
         self.path = None if path is None else Path(path)
         self._terms = dict(terms)
         self._finished: dict[str, Checkpoint] = {}
-        self._under_way: dict[str, Checkpoint] = {}  # at most one
+        self._in_progress: dict[str, Checkpoint] = {}  # at most one
         self._written, self._took = time.monotonic(), 0.0
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,30 +60,30 @@ class Keeper:
                 self._read(self.path)
 
     def finished(self, name: str) -> Checkpoint | None:
-        """What `finish` was told of the outcome of that name."""
+        """Return the outcome of that name, or None where it is not finished."""
         return self._finished.get(name)
 
-    def under_way(self, name: str) -> Checkpoint | None:
-        """What `keep` was told last, if it was of the training of that name."""
-        return self._under_way.get(name)
+    def in_progress(self, name: str) -> Checkpoint | None:
+        """Return the last checkpoint of the training of that name, or None where it is not the one in progress."""
+        return self._in_progress.get(name)
 
-    def keep(self, name: str, course: Checkpoint) -> None:
-        """Take note of how far a training has come."""
-        self._under_way = {name: course}
+    def update(self, name: str, training: Checkpoint) -> None:
+        """Record a training after an epoch."""
+        self._in_progress = {name: training}
         self._write_if_due()
 
     def finish(self, name: str, outcome: Checkpoint) -> None:
-        """Take note of an outcome; the training that led to it is forgotten."""
-        self._finished, self._under_way = {**self._finished, name: outcome}, {}
+        """Record an outcome, and drop the training that led to it."""
+        self._finished, self._in_progress = {**self._finished, name: outcome}, {}
         self._write_if_due()
 
     def write(self) -> None:
-        """Bring the state to the disk now."""
+        """Write the state to the disk now."""
         if self.path is None:
             return
         began = time.monotonic()
         arrays, about = {}, {}
-        for part, entries in (("finished", self._finished), ("under way", self._under_way)):
+        for part, entries in (("finished", self._finished), ("under way", self._in_progress)):
             about[part] = {name: entry.about for name, entry in entries.items()}
             for name, entry in entries.items():
                 arrays.update({f"{part}/{name}/{key}": array for key, array in entry.arrays.items()})
@@ -90,7 +91,7 @@ class Keeper:
         self._written = time.monotonic()
         self._took = self._written - began
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "ResumableState":
         return self
 
     def __exit__(
@@ -100,7 +101,7 @@ class Keeper:
             self.write()
         elif isinstance(error, KeyboardInterrupt) and self.path is not None:
             self.write()
-            raise Interrupted(f"{self.path} keeps what was done; the same call with resume=True goes on") from None
+            raise Interrupted(f"{self.path} holds what was done; the same call with resume=True goes on") from None
 
     def _write_if_due(self) -> None:
         if time.monotonic() - self._written >= max(EVERY, SHARE * self._took):
@@ -110,21 +111,21 @@ class Keeper:
         arrays, about = load_checkpoint(path)
         if about.get("kind") != KIND:
             raise CheckpointError(
-                f"{path} is a checkpoint, but not one to go on from: the state of an experiment was expected"
+                f"{path} is a checkpoint, but not one to resume from: the state of an experiment was expected"
             )
         then, now = about["terms"], self._terms
-        others = [
+        changed = [
             f"{name} was {then.get(name)!r} and is {now.get(name)!r}"
             for name in dict.fromkeys([*then, *now])
             if then.get(name) != now.get(name)
         ]
-        if others:
+        if changed:
             raise CheckpointError(
-                f"{path} is the state of another experiment: {'; '.join(others)}; resume with the same arguments and "
+                f"{path} is the state of another experiment: {'; '.join(changed)}; resume with the same arguments and "
                 "data, or begin anew without resume"
             )
-        for part, entries in (("finished", self._finished), ("under way", self._under_way)):
-            for name, told in about[part].items():
+        for part, entries in (("finished", self._finished), ("under way", self._in_progress)):
+            for name, entry_about in about[part].items():
                 start = f"{part}/{name}/"
-                own = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
-                entries[name] = Checkpoint(own, told)
+                entry = {key.removeprefix(start): array for key, array in arrays.items() if key.startswith(start)}
+                entries[name] = Checkpoint(entry, entry_about)

@@ -1,4 +1,4 @@
-"""What is one run made of?  One split, what may be seen of it, and the outcome of each model on it."""
+"""One run: one split, the data that training may see, and the outcome of each model."""
 
 import time
 from dataclasses import dataclass, replace
@@ -17,18 +17,18 @@ from acg_numpy.recommender.evaluation.protocol import Score, evaluate
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
 from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, scores_of, train
-from acg_numpy.recommender.training.provided import Given
+from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.recommender.training.result import Outcome
-from acg_numpy.recommender.training.resume import Keeper
+from acg_numpy.recommender.training.resume import ResumableState
 from acg_numpy.shapes import Array
 
 BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """One run's data: what may be seen, and the pairs to train, validate and test on."""
+class RunData:
+    """The data of one run: the visible interactions, and the pairs to train, validate and test on."""
 
     seed: int
     interactions: Interactions
@@ -42,12 +42,13 @@ class Task:
     test: Pairs
 
     @classmethod
-    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, given: Given) -> "Task":
-        split = given.split or draw_split(interactions, seed)
+    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, provided: Provided) -> "RunData":
+        """Draw the split of a run, unless it is provided, and make from it what the models need."""
+        split = provided.split or draw_split(interactions, seed)
         visible = split.visible(interactions)
         factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
-        if given.items is not None:
-            factors = replace(factors, item_vectors=given.items.vectors)
+        if provided.items is not None:
+            factors = replace(factors, item_vectors=provided.items.vectors)
         catalogue = Catalogue.of(interactions, factors.item_vectors)
 
         def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
@@ -59,7 +60,7 @@ class Task:
             split,
             visible,
             factors,
-            factors.user_vectors(visible) if given.users is None else given.users.vectors,
+            factors.user_vectors(visible) if provided.users is None else provided.users.vectors,
             catalogue,
             training=pairs_of(split.train, visible),
             validation=pairs_of(split.validation, interactions.matrix),
@@ -67,18 +68,19 @@ class Task:
         )
 
     def sizes(self) -> dict[str, int]:
+        """Return the numbers of pairs to train, validate and test on."""
         return {"train": len(self.training), "validation": len(self.validation), "test": len(self.test)}
 
-    def outcome(
+    def train_and_test(
         self,
         name: str,
         attention: dict[str, int],
         training: dict[str, Any],
         run: tuple[int, int],
         progress: Progress | None,
-        keeper: Keeper,
+        state: ResumableState,
     ) -> Outcome:
-        """Train one model, and test it; or go on with it, or take what is finished."""
+        """Train one model, and test it; or resume its training, or return its finished outcome."""
         key = f"{run[0]}/{name}"
         ranker = self.ranker(name, attention) if name in TRAINED else None
 
@@ -86,12 +88,12 @@ class Task:
             if progress is not None:
                 progress(EpochReport(name, *run, epoch, training["epochs"], loss, validation, seconds))
 
-        finished, under_way = keeper.finished(key), keeper.under_way(key)
-        if (kept := finished or under_way) is not None and (history := kept.about["history"]) is not None:
+        finished, in_progress = state.finished(key), state.in_progress(key)
+        if (last := finished or in_progress) is not None and (history := last.about["history"]) is not None:
             validation = history["validation_ndcg"][-1] if history["validation_ndcg"] else None
-            report(history["epoch"][-1], history["loss"][-1], validation, kept.about["seconds"])
+            report(history["epoch"][-1], history["loss"][-1], validation, last.about["seconds"])
         if finished is not None:
-            return taken_up(finished, ranker)
+            return outcome_from_checkpoint(finished, ranker)
 
         began = time.perf_counter()
         if name in REFERENCES:
@@ -108,8 +110,8 @@ class Task:
                 self.user_vectors,
                 seed=self.seed,
                 report=report,
-                written=under_way,
-                keep=lambda course: keeper.keep(key, course),
+                resume_from=in_progress,
+                save=lambda checkpoint: state.update(key, checkpoint),
                 watched=watched(self.split.validation),
                 **training,
             )
@@ -121,11 +123,11 @@ class Task:
                 outcome = outcome._replace(
                     dependence=dependence(ranker, self.user_vectors, self.test, names, seed=draw)
                 )
-        keeper.finish(key, written(outcome))
+        state.finish(key, outcome_to_checkpoint(outcome))
         return outcome
 
     def ranker(self, name: str, attention: dict[str, int]) -> Ranker:
-        """Make the untrained ranker of a model."""
+        """Return the untrained ranker of a model."""
         model = make_model(
             name,
             emb_dim=self.user_vectors.shape[-1],
@@ -148,7 +150,7 @@ class Task:
         )
 
     def popularity(self) -> Score:
-        """Score items by the share of users who took them, whoever the user is."""
+        """Return the score of items by the share of users who took them, the same for every user."""
 
         def score(users: Ids, domain: int) -> Array:
             share = self.factors.popularity[self.catalogue.items[domain]]
@@ -157,8 +159,8 @@ class Task:
         return score
 
 
-def written(outcome: Outcome) -> Checkpoint:
-    """Write an outcome down: the ranker's values, the other arrays, and what JSON can hold."""
+def outcome_to_checkpoint(outcome: Outcome) -> Checkpoint:
+    """Return an outcome as a checkpoint: the ranker's values, the other arrays, and what JSON can hold."""
     arrays, about = {}, {}
     for name, value in outcome._asdict().items():
         if isinstance(value, Ranker):
@@ -170,12 +172,13 @@ def written(outcome: Outcome) -> Checkpoint:
     return Checkpoint(arrays, about)
 
 
-def taken_up(kept: Checkpoint, ranker: Ranker | None) -> Outcome:
-    """Make the outcome again that was written down; the ranker, if it has one, gets its values."""
-    state = {name.removeprefix("ranker/"): array for name, array in kept.arrays.items() if name.startswith("ranker/")}
+def outcome_from_checkpoint(checkpoint: Checkpoint, ranker: Ranker | None) -> Outcome:
+    """Return the outcome of a checkpoint; the ranker, if it has one, gets its values."""
+    saved = checkpoint.arrays
     if ranker is not None:
-        ranker.load_state_dict(state)
+        own = {name.removeprefix("ranker/"): array for name, array in saved.items() if name.startswith("ranker/")}
+        ranker.load_state_dict(own)
         ranker.eval()
-    arrays = {name: array for name, array in kept.arrays.items() if not name.startswith("ranker/")}
-    fields: dict[str, Any] = {**arrays, **kept.about}
+    arrays = {name: array for name, array in saved.items() if not name.startswith("ranker/")}
+    fields: dict[str, Any] = {**arrays, **checkpoint.about}
     return Outcome(ranker, **fields)

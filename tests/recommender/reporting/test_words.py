@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from acg_numpy.recommender.reporting.words import markdown
+from acg_numpy.recommender.reporting.markdown import render_markdown
+from acg_numpy.recommender.reporting.words import summary
 from acg_numpy.recommender.training.result import Outcome, Run, paired_difference, summarise
 
 
@@ -33,7 +34,7 @@ def report_of(run, **more):
         "domains": ["a", "b"],
         **more,
     }
-    return markdown(metrics)
+    return render_markdown(summary(metrics))
 
 
 def test_a_pair_per_user_gives_the_textbooks_standard_error():
@@ -124,3 +125,17 @@ def test_vectors_without_a_split_are_warned_of_and_with_one_not():
     trusted = report_of(run, given={"split": "c", "user_vectors": "a", "item_vectors": None})
     assert "The split was given, and is the same in every run. The user vectors were given." in trusted
     assert "may have seen" not in trusted
+
+
+def test_names_of_domains_are_text_wherever_the_words_have_them():
+    tokens = {"a|*b*": {"pairs": 1, "unchanged": 0.5, "without": [0.4]}}
+    text = report_of(
+        paired_with(),
+        domains=["a|*b*"],
+        drawn_candidates={"a|*b*": {"items": 9, "drawn": 3}},
+        dependence={"attention": depending(1.0, tokens, users_permuted=-0.1)},
+    )
+    assert "1 domain: a\\|\\*b\\*." in text
+    assert "in a\\|\\*b\\* (9 items) a batch" in text
+    assert "a\\|\\*b\\* 0 is missed most" in text
+    assert "*b*" not in text.replace("\\*", "")

@@ -1,18 +1,16 @@
-"""The whole comparison on a small set, and the files it leaves."""
-
-import json
+"""The whole comparison on a small set."""
 
 import numpy as np
 import pytest
 
-from acg_numpy.conditioner import AttentionConditioner
-from acg_numpy.recommender.data import CheckpointError, DataError, Vectors, draw_split, load_checkpoint, read_split
+from acg_numpy.recommender.data import CheckpointError, DataError, Vectors, draw_split
+from acg_numpy.recommender.reporting.notebook import result_markdown
 from acg_numpy.recommender.serving.fold_in import fold_interactions, fold_vectors
 from acg_numpy.recommender.serving.recommender import Recommender
 from acg_numpy.recommender.training import fit
 from acg_numpy.recommender.training.experiment import require_finite
+from tests.recommender.training.conftest import EXPERIMENT, SMALL
 
-SMALL = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3}
 REFERENCES = {"item-ridge", "user-knn"}
 MODELS = {
     *REFERENCES,
@@ -26,18 +24,6 @@ MODELS = {
     "concat-mlp",
     "attention",
 }
-
-
-@pytest.fixture(scope="module")
-def result(interactions):
-    return fit(interactions, seeds=2, seed=5, **SMALL)
-
-
-@pytest.fixture(scope="module")
-def folder(result, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("out") / "made" / "on the way"
-    result.write(folder)
-    return folder
 
 
 def without_seconds(metrics):
@@ -75,21 +61,20 @@ def test_the_same_seed_gives_the_same_figures_whatever_is_trained_beside(result,
 
 
 def test_all_is_the_same_again(result, interactions):
-    again = fit(interactions, seeds=2, seed=5, **SMALL)
+    again = fit(interactions, **EXPERIMENT)
     assert without_seconds(again.metrics) == without_seconds(result.metrics)
     assert again.metrics["paired"] == result.metrics["paired"]
     np.testing.assert_array_equal(again.conditions, result.conditions)
 
 
-def test_progress_tells_of_every_epoch_of_every_model(interactions):
-    told = []
-    fit(interactions, seeds=2, progress=told.append, **SMALL)
-    assert len(told) == 2 * 8 * 2  # runs, trained models, epochs
-    assert {(t.run, t.runs, t.epochs) for t in told} == {(1, 2, 2), (2, 2, 2)}
-    assert {t.model for t in told} == MODELS - REFERENCES - {"popularity"}
+def test_progress_is_reported_for_every_epoch_of_every_model(experiment):
+    _, reports = experiment
+    assert len(reports) == 2 * 8 * 4  # runs, trained models, epochs
+    assert {(one.run, one.runs, one.epochs) for one in reports} == {(1, 2, 4), (2, 2, 4)}
+    assert {one.model for one in reports} == MODELS - REFERENCES - {"popularity"}
 
 
-def test_conditions_come_from_all_interactions_and_are_zero_where_there_is_nothing_elsewhere(result, interactions):
+def test_conditions_come_from_all_interactions_and_are_zero_without_any_elsewhere(result, interactions):
     vectors = result.factors.user_vectors(interactions.matrix)
     np.testing.assert_array_equal(result.user_vectors, vectors)
     reachable = interactions.counts_elsewhere > 0
@@ -102,79 +87,10 @@ def test_conditions_come_from_all_interactions_and_are_zero_where_there_is_nothi
         np.testing.assert_allclose(result.conditions[user, domain], alone, rtol=1e-5, atol=1e-6)
 
 
-def test_every_file_is_there_with_its_shape(folder, result, interactions):
-    assert {p.name for p in folder.iterdir()} == {
-        "metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
-        "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz",
-        "run.json",
-    }  # fmt: skip
-    conditions = np.load(folder / "conditions.npy", allow_pickle=False)
-    assert conditions.shape == (80, 3, 8)
-    assert conditions.dtype == np.float32
-    np.testing.assert_array_equal(conditions, result.conditions)
-    assert np.load(folder / "item_vectors.npy").shape == (36, 8)
-    assert np.load(folder / "item_bias.npy").shape == (36,)
-    for name, ids in (("users", interactions.users), ("domains", interactions.domains), ("items", interactions.items)):
-        assert (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines() == ids.tolist()
-    of_items = interactions.domains[interactions.item_domain].tolist()
-    assert (folder / "item_domains.txt").read_text().splitlines() == of_items
-
-
-def test_the_split_can_be_read_back(folder, result, interactions):
-    split = read_split(folder / "split.tsv", interactions)
-    for part in ("train", "validation", "test"):
-        np.testing.assert_array_equal(getattr(split, part), getattr(result.split, part))
-
-
-def test_metrics_and_provenance_are_plain_json(folder, result):
-    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == result.metrics
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert run["seed"] == 5
-    assert run["data"]["sha256"] == "0" * 64
-    asked = {"seed": 5, "seeds": 2, "num_global_tokens": 0, "baselines": True, "clip_norm": None}
-    assert run["arguments"] == {**SMALL, **asked, "schedule": "constant"}
-    assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
-
-
-def test_new_users_can_be_folded_in_from_the_checkpoint_alone(folder, result, interactions):
-    arrays, about = load_checkpoint(folder / "checkpoint.npz")
-    state = {name.removeprefix("conditioner."): a for name, a in arrays.items() if name.startswith("conditioner.")}
-    conditioner = AttentionConditioner(**about["conditioner"]).eval()
-    conditioner.load_state_dict(state)
-
-    X, domain = interactions.matrix.toarray(), 2
-    outside = np.where(arrays["elsewhere"][domain], X * arrays["item_weight"], 0)
-    vectors = (outside @ arrays["components"] / arrays["scale"]).astype(np.float32)
-    made = conditioner(vectors, domain).numpy()
-    has = interactions.counts_elsewhere[:, domain] > 0
-    np.testing.assert_allclose(made[has], result.conditions[has, domain], rtol=1e-4, atol=1e-5)
-
-    c, items = made[7], arrays["item_domain"] == domain
-    scores = 3 * arrays["item_vectors"][items] @ c / np.sqrt(8) + arrays["item_bias"][items]
-    assert arrays["items"][items][np.argmax(scores)] in interactions.items[24:]
-
-
-def test_the_report_has_a_row_for_every_model_and_says_who_leads(folder):
-    text = (folder / "metrics.md").read_text(encoding="utf-8")
-    for name in MODELS - {"attention"}:
-        assert f"| {name} |" in text
-    assert "| **attention** |" in text
-    assert "two standard errors" in text
-    assert "every user gets the same condition" in text
-
-
-def test_a_result_introduces_itself_in_a_line_and_shows_its_table_in_a_notebook(result, folder):
-    ndcg = result.metrics["test"]["attention"]["ndcg@10"]["mean"]
-    assert repr(result).startswith(f"<Result: attention ndcg@10 {ndcg:.4f}, recall@10 ")
-    assert result._repr_markdown_() == (folder / "metrics.md").read_text(encoding="utf-8")
-
-
 def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
     vectors = np.zeros((3, 2, 4))
     vectors[1, 0, 2], vectors[2, 1, 1] = np.nan, np.inf
-    with pytest.raises(
-        ValueError, match=r"user 'b' holds NaN or infinity .so do those of 1 others.*check_finite=False"
-    ):
+    with pytest.raises(ValueError, match=r"user 'b' holds NaN or infinity .so do those of 1 other.*check_finite=False"):
         require_finite(vectors, np.array(["a", "b", "c"]))
     require_finite(np.zeros((2, 3, 4)), np.array(["a", "b"]))
 
@@ -183,15 +99,15 @@ def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
     "name", ["seed", "epochs", "seeds", "heads", "emb_dim", "tokens_per_domain", "num_global_tokens"]
 )
 def test_arguments_out_of_range_are_named_before_anything_is_trained(interactions, name):
-    told = []
+    reports = []
     with pytest.raises(ValueError, match=f"{name}.* -1"):
-        fit(interactions, **{**SMALL, name: -1}, progress=told.append)
+        fit(interactions, **{**SMALL, name: -1}, progress=reports.append)
     with pytest.raises(ValueError, match="does not divide emb_dim"):
-        fit(interactions, **{**SMALL, "heads": 3}, progress=told.append)
-    assert not told
+        fit(interactions, **{**SMALL, "heads": 3}, progress=reports.append)
+    assert not reports
 
 
-def test_reference_lines_tell_their_strength_and_what_attentions_depend_on_is_kept(result):
+def test_reference_lines_have_a_strength_and_attentions_their_dependence(result):
     for name in REFERENCES:
         assert len(result.metrics["test"][name]["strength"]) == 2
     found = result.metrics["dependence"]
@@ -204,9 +120,9 @@ def test_reference_lines_tell_their_strength_and_what_attentions_depend_on_is_ke
     assert len(found["attention"]["tokens"]["domain 0"]["without"]) == 3
 
 
-def test_a_given_split_is_used_in_every_run(interactions):
+def test_a_provided_split_is_used_in_every_run(interactions):
     split = draw_split(interactions, 77)
-    result = fit(interactions, seeds=2, split=split, **SMALL)
+    result = fit(interactions, seeds=2, split=split, **{**SMALL, "epochs": 1})
     assert result.split is split
     assert {run["pairs"]["test"] for run in result.metrics["runs"]} == {len(split.test)}
     popular = result.metrics["test"]["popularity"]["ndcg@10"]["values"]
@@ -242,10 +158,10 @@ def test_own_vectors_are_used_scaled(trained_on_own, own):
     assert trained_on_own.factors.item_vectors.std() == pytest.approx(1, rel=1e-4)
     assert trained_on_own.metrics["test"]["attention"]["ndcg@10"]["mean"] > 0.75
     assert trained_on_own.metrics["given"] == {**trained_on_own.metrics["given"], "split": None}
-    assert "**They may have seen the test pairs**" in trained_on_own._repr_markdown_()
+    assert "**They may have seen the test pairs**" in result_markdown(trained_on_own.metrics)
 
 
-def test_a_user_of_zeros_is_unknown_everywhere_and_nobody_else_is(trained_on_own):
+def test_a_user_of_zeros_is_unknown_everywhere_and_no_other_is(trained_on_own):
     assert trained_on_own.without_elsewhere == 3
     assert not trained_on_own.conditions[3].any()
     assert trained_on_own.conditions[0, 0].any()  # this one did nothing elsewhere, but has a vector
@@ -270,7 +186,7 @@ def test_known_users_get_recommendations_from_their_vectors(trained_on_own, inte
     assert found.items.tolist() == interactions.items[fresh][np.argsort(-scores)[:4]].tolist()
 
 
-def test_other_vectors_than_before_do_not_go_on_from_a_state(interactions, own, tmp_path):
+def test_other_vectors_do_not_resume_from_a_state(interactions, own, tmp_path):
     state = tmp_path / "last.npz"
     fit(interactions, baselines=False, state=state, **own, **SMALL)
     with pytest.raises(CheckpointError, match="user_vectors was '"):

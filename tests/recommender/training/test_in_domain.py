@@ -27,7 +27,7 @@ def batch_of(seed):
 
 
 @given(seeds)
-def test_the_loss_is_the_cross_entropy_over_the_domains_items_averaged_over_interactions(seed):
+def test_the_loss_is_the_cross_entropy_over_items_averaged_over_interactions(seed):
     interactions, catalogue, pairs, rng = problem(seed)
     batch = pairs.take(np.arange(len(pairs)))
     C, bias = rng.normal(size=(len(batch), 4)), rng.normal(size=13)

@@ -8,10 +8,10 @@ import pytest
 from acg_numpy.recommender.data import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.checkpoints import Checkpoint, fingerprint
 from acg_numpy.recommender.training import Interrupted, fit, resume
-from acg_numpy.recommender.training.resume import Keeper
+from acg_numpy.recommender.training.resume import ResumableState
+from tests.recommender.training.conftest import EXPERIMENT, SMALL
 
-SMALL = {"epochs": 4, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3, "seeds": 2}
-COURSE = Checkpoint({"weight": np.arange(3.0)}, {"epoch": 2})
+TRAINING = Checkpoint({"weight": np.arange(3.0)}, {"epoch": 2})
 OUTCOME = Checkpoint({"ndcg": np.ones(2), "ranker/bias": np.zeros(3, np.float32)}, {"best_epoch": None})
 
 
@@ -33,7 +33,7 @@ def comparable(result):
 
 
 class Clock:
-    """Time that passes when it is told to."""
+    """Time that passes when a test says so."""
 
     def __init__(self, monkeypatch):
         self.now = 100.0
@@ -42,21 +42,21 @@ class Clock:
 
 def test_what_was_kept_is_there_again(tmp_path):
     path = tmp_path / "made" / "last.npz"
-    with Keeper(path, {"seed": 0}, resume=False) as keeper:
-        keeper.finish("1/user", OUTCOME)
-        keeper.finish("1/user+domain", COURSE)
-        keeper.keep("1/film", COURSE)
-    again = Keeper(path, {"seed": 0}, resume=True)
+    with ResumableState(path, {"seed": 0}, resume=False) as state:
+        state.finish("1/user", OUTCOME)
+        state.finish("1/user+domain", TRAINING)
+        state.update("1/film", TRAINING)
+    again = ResumableState(path, {"seed": 0}, resume=True)
     same(again.finished("1/user"), OUTCOME)
-    same(again.finished("1/user+domain"), COURSE)
-    same(again.under_way("1/film"), COURSE)
-    assert again.finished("1/film") is again.under_way("1/user") is None
+    same(again.finished("1/user+domain"), TRAINING)
+    same(again.in_progress("1/film"), TRAINING)
+    assert again.finished("1/film") is again.in_progress("1/user") is None
     again.finish("1/film", OUTCOME)
-    assert again.under_way("1/film") is None
-    assert Keeper(path, {"seed": 0}, resume=False).finished("1/user") is None
+    assert again.in_progress("1/film") is None
+    assert ResumableState(path, {"seed": 0}, resume=False).finished("1/user") is None
 
 
-def test_it_is_written_when_some_seconds_have_gone_by_and_fifty_times_what_writing_took(tmp_path, monkeypatch):
+def test_it_is_written_after_seconds_and_fifty_times_what_writing_took(tmp_path, monkeypatch):
     clock, path = Clock(monkeypatch), tmp_path / "last.npz"
     save, writes = resume.save_checkpoint, []
 
@@ -66,32 +66,32 @@ def test_it_is_written_when_some_seconds_have_gone_by_and_fifty_times_what_writi
         save(*what)
 
     monkeypatch.setattr(resume, "save_checkpoint", slow_save)
-    keeper = Keeper(path, {}, resume=False)
+    state = ResumableState(path, {}, resume=False)
     for _ in range(500):
         clock.now += 0.125
-        keeper.keep("1/film", COURSE)
+        state.update("1/film", TRAINING)
     assert np.subtract(writes, 100.0).tolist() == [5.0, 5.0 + 0.5 + 25.0, 5.0 + 2 * 25.5]
 
 
-def test_ctrl_c_writes_what_is_in_memory_and_other_errors_leave_the_file(tmp_path):
+def test_ctrl_c_writes_the_state_and_other_errors_leave_the_file(tmp_path):
     path = tmp_path / "last.npz"
 
     def stop(error, name):
-        with Keeper(path, {}, resume=False) as keeper:
-            keeper.keep(name, COURSE)
+        with ResumableState(path, {}, resume=False) as state:
+            state.update(name, TRAINING)
             raise error
 
-    with pytest.raises(Interrupted, match=r"last\.npz keeps what was done.*resume=True"):
+    with pytest.raises(Interrupted, match=r"last\.npz holds what was done.*resume=True"):
         stop(KeyboardInterrupt, "1/film")
     with pytest.raises(MemoryError):
         stop(MemoryError, "1/attention")
-    assert Keeper(path, {}, resume=True).under_way("1/film") is not None
+    assert ResumableState(path, {}, resume=True).in_progress("1/film") is not None
 
 
 def test_without_a_path_nothing_is_kept():
     def interrupted():
-        with Keeper(None, {}, resume=False) as keeper:
-            keeper.keep("1/film", COURSE)
+        with ResumableState(None, {}, resume=False) as state:
+            state.update("1/film", TRAINING)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt) as stop:
@@ -101,24 +101,24 @@ def test_without_a_path_nothing_is_kept():
 
 def test_other_terms_are_refused_by_name_and_value(tmp_path):
     path = tmp_path / "last.npz"
-    Keeper(path, {"seed": 0, "clip_norm": None, "heads": 4}, resume=False).write()
+    ResumableState(path, {"seed": 0, "clip_norm": None, "heads": 4}, resume=False).write()
     with pytest.raises(
         CheckpointError, match=r"another experiment: seed was 0 and is 1; clip_norm was None and is 2\.0;"
     ):
-        Keeper(path, {"seed": 1, "clip_norm": 2.0, "heads": 4}, resume=True)
+        ResumableState(path, {"seed": 1, "clip_norm": 2.0, "heads": 4}, resume=True)
     with pytest.raises(CheckpointError, match="split was None and is 'abc'"):
-        Keeper(path, {"seed": 0, "clip_norm": None, "heads": 4, "split": "abc"}, resume=True)
+        ResumableState(path, {"seed": 0, "clip_norm": None, "heads": 4, "split": "abc"}, resume=True)
 
 
 def test_foreign_and_damaged_files_are_refused_and_left_as_they_are(tmp_path):
     path = tmp_path / "last.npz"
     save_checkpoint(path, {}, {"conditioner": {}})
-    with pytest.raises(CheckpointError, match="not one to go on from"):
-        Keeper(path, {}, resume=True)
+    with pytest.raises(CheckpointError, match="not one to resume from"):
+        ResumableState(path, {}, resume=True)
     path.write_bytes(path.read_bytes()[:-20])
     before = path.read_bytes()
     with pytest.raises(CheckpointError, match="truncated or damaged"):
-        Keeper(path, {}, resume=True)
+        ResumableState(path, {}, resume=True)
     assert path.read_bytes() == before
 
 
@@ -131,54 +131,50 @@ def test_fingerprints_tell_values_shapes_dtypes_and_borders_apart():
     assert fingerprint(np.arange(6).reshape(2, 3).T) == fingerprint(np.arange(6).reshape(2, 3).T.copy())
 
 
-@pytest.fixture(scope="module")
-def whole(interactions):
-    """Of an experiment that was not stopped."""
-    return fit(interactions, **SMALL)
-
-
 @pytest.mark.parametrize("stops", [(1, 2), (6, 7), (11, 12), (30, 20), (45, 15), (63, 17), (64, 16)])
-def test_an_experiment_that_was_stopped_twice_ends_in_the_same_numbers(whole, interactions, stops, tmp_path):
-    """By Ctrl-C when so much was told: of 2 x 8 x 4 epochs; then of the last of each that was kept, and of the rest."""
-    path, told = tmp_path / "last.npz", []
+def test_an_experiment_that_was_stopped_twice_ends_in_the_same_numbers(result, interactions, stops, tmp_path):
+    """By Ctrl-C after so many reports, of 2 x 8 x 4 epochs; then of the last of each finished model and of the rest."""
+    path, reports = tmp_path / "last.npz", []
 
     def until(stop):
         def progress(report):
-            told.append((report.run, report.model, report.epoch))
-            if len(told) == stop:
+            reports.append((report.run, report.model, report.epoch))
+            if len(reports) == stop:
                 raise KeyboardInterrupt
 
         return progress
 
-    for stop, resumed in zip(stops, (False, True), strict=True):
-        told.clear()
+    for stop, resume_now in zip(stops, (False, True), strict=True):
+        reports.clear()
         with pytest.raises(Interrupted):
-            fit(interactions, **SMALL, progress=until(stop), state=path, resume=resumed)
-    told.clear()
-    result = fit(interactions, **SMALL, progress=until(None), state=path, resume=True)
-    assert comparable(result) == comparable(whole)
-    assert result.history == whole.history
-    np.testing.assert_array_equal(result.conditions, whole.conditions)
-    np.testing.assert_array_equal(result.item_bias, whole.item_bias)
-    assert len(set(told)) == len(told)
-    assert [epoch for *_, epoch in told].count(4) == 2 * 8  # every model's last epoch is told, also of finished ones
-    assert len(told) < 2 * 8 * 4 or stops == (1, 2)
+            fit(interactions, **EXPERIMENT, progress=until(stop), state=path, resume=resume_now)
+    reports.clear()
+    resumed = fit(interactions, **EXPERIMENT, progress=until(None), state=path, resume=True)
+    assert comparable(resumed) == comparable(result)
+    assert resumed.history == result.history
+    np.testing.assert_array_equal(resumed.conditions, result.conditions)
+    np.testing.assert_array_equal(resumed.item_bias, result.item_bias)
+    assert len(set(reports)) == len(reports)
+    assert [epoch for *_, epoch in reports].count(
+        4
+    ) == 2 * 8  # every model's last epoch is reported, also of finished ones
+    assert len(reports) < 2 * 8 * 4 or stops == (1, 2)
 
 
-def test_a_finished_experiment_is_not_trained_again_and_its_file_stays_the_same(whole, interactions, tmp_path):
-    path, told = tmp_path / "last.npz", []
-    fit(interactions, **SMALL, state=path)
+def test_a_finished_experiment_is_not_trained_again_and_its_file_stays(result, interactions, tmp_path):
+    path, reports = tmp_path / "last.npz", []
+    fit(interactions, **EXPERIMENT, state=path)
     before = path.read_bytes()
-    again = fit(interactions, **SMALL, state=path, resume=True, progress=told.append)
-    assert comparable(again) == comparable(whole)
-    assert {report.epoch for report in told} == {4}
+    again = fit(interactions, **EXPERIMENT, state=path, resume=True, progress=reports.append)
+    assert comparable(again) == comparable(result)
+    assert {report.epoch for report in reports} == {4}
     assert path.read_bytes() == before
 
 
-def test_other_arguments_and_other_interactions_are_refused_before_anything_is_trained(interactions, tmp_path):
+def test_other_arguments_and_interactions_are_refused_before_anything_is_trained(interactions, tmp_path):
     from tests.recommender.conftest import small_interactions
 
-    path, told = tmp_path / "last.npz", []
+    path, reports = tmp_path / "last.npz", []
     small = {**SMALL, "epochs": 1, "seeds": 1, "baselines": False}
     fit(interactions, **small, state=path)
     before = path.read_bytes()
@@ -187,17 +183,17 @@ def test_other_arguments_and_other_interactions_are_refused_before_anything_is_t
         ({"schedule": "cosine", "seed": 3}, "seed was 0 and is 3; schedule was 'constant' and is 'cosine'"),
     ):
         with pytest.raises(CheckpointError, match=message):
-            fit(interactions, **{**small, **change}, state=path, resume=True, progress=told.append)
+            fit(interactions, **{**small, **change}, state=path, resume=True, progress=reports.append)
     others = small_interactions(seed=1)
     with pytest.raises(CheckpointError, match=f"interactions was '{interactions.matrix.nnz:,} .* and is '"):
-        fit(others, **small, state=path, resume=True, progress=told.append)
-    assert not told
+        fit(others, **small, state=path, resume=True, progress=reports.append)
+    assert not reports
     assert path.read_bytes() == before
     fit(others, **small, state=path)
     assert "under way" in load_checkpoint(path).about
 
 
-def test_a_resume_needs_a_file_to_be_named_and_begins_anew_where_there_is_none(interactions, tmp_path):
+def test_resuming_needs_a_named_file_and_begins_anew_where_none_is(interactions, tmp_path):
     small = {**SMALL, "epochs": 1, "seeds": 1, "baselines": False}
     with pytest.raises(ValueError, match="resume is True, but there is no state"):
         fit(interactions, **small, resume=True)
@@ -209,5 +205,5 @@ def test_a_resume_needs_a_file_to_be_named_and_begins_anew_where_there_is_none(i
 def test_a_limit_or_a_schedule_that_is_none_is_named(interactions, limit):
     with pytest.raises(ValueError, match=f"clip_norm must be a finite number above 0, but it is {limit}"):
         fit(interactions, clip_norm=limit)
-    with pytest.raises(ValueError, match="schedule must be one of constant, cosine, plateau, but it is 'step'"):
+    with pytest.raises(ValueError, match="schedule must be constant, cosine or plateau, but it is 'step'"):
         fit(interactions, schedule="step")

@@ -1,4 +1,4 @@
-"""Large data: candidates are drawn and it is said, training goes on as before, and memory follows the interactions."""
+"""One run on large data: candidates are drawn and the report says so, and memory follows the interactions."""
 
 import tracemalloc
 
@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data import Interactions, draw_split, factorise
+from acg_numpy.recommender.data import Interactions
 from acg_numpy.recommender.data import pairs as pairs_module
-from acg_numpy.recommender.data.pairs import Catalogue, Pairs
 from acg_numpy.recommender.evaluation.protocol import evaluate
-from acg_numpy.recommender.reporting.words import markdown
+from acg_numpy.recommender.reporting.notebook import result_markdown
 from acg_numpy.recommender.training import fit, loop
+from acg_numpy.recommender.training.provided import Provided
+from acg_numpy.recommender.training.run import RunData
 from tests.recommender.conftest import small_interactions
 
 OPTIONS = {"epochs": 3, "emb_dim": 8, "heads": 2, "tokens_per_domain": 2, "baselines": False}
@@ -38,17 +39,11 @@ def spread_out(users, items, number, domains=4, seed=0):
     )
 
 
-def task_of(interactions):
-    """Everything of one run, up to a look at the test pairs."""
-    split = draw_split(interactions, 0)
-    visible = split.visible(interactions)
-    factors = factorise(visible, interactions, emb_dim=4)
-    catalogue = Catalogue.of(interactions, factors.item_vectors)
-    vectors = factors.user_vectors(visible)
-    training = Pairs.of(split.train, visible, interactions.item_domain, catalogue)
-    test = Pairs.of(split.test, interactions.matrix, interactions.item_domain, catalogue)
-    training.take(np.arange(min(len(training), loop.BATCH))).draw_candidates(np.random.default_rng(0))
-    return evaluate(lambda users, d: vectors[users, d] @ catalogue.vectors[d].T, test)
+def evaluated_run(interactions):
+    """Everything of one run but the training, and its evaluation on the test pairs."""
+    data = RunData.draw(interactions, 0, 4, Provided.align(interactions, 4, None, None, None))
+    data.training.take(np.arange(min(len(data.training), loop.BATCH))).draw_candidates(np.random.default_rng(0))
+    return evaluate(lambda users, d: data.user_vectors[users, d] @ data.catalogue.vectors[d].T, data.test)
 
 
 @pytest.mark.usefixtures("few_are_many")
@@ -58,7 +53,7 @@ def test_metrics_and_report_say_where_candidates_were_drawn():
         "domain 0": {"items": 14, "drawn": 4},
         "domain 1": {"items": 12, "drawn": 4},
     }
-    said = next(line for line in markdown(result.metrics).splitlines() if line.startswith("Sampled candidates"))
+    said = next(line for line in result_markdown(result.metrics).splitlines() if line.startswith("Sampled candidates"))
     assert "in domain 0 (14 items) and domain 1 (12 items) a batch" in said
     assert "4 others drawn uniformly" in said
     assert "over all items" in said
@@ -67,11 +62,11 @@ def test_metrics_and_report_say_where_candidates_were_drawn():
 def test_nothing_is_said_where_nothing_was_drawn():
     result = fit(small_interactions(), **{**OPTIONS, "epochs": 1})
     assert result.metrics["drawn_candidates"] == {}
-    assert "Sampled" not in markdown(result.metrics)
+    assert "Sampled" not in result_markdown(result.metrics)
 
 
 @pytest.mark.usefixtures("few_are_many")
-def test_a_stopped_training_draws_the_same_candidates_when_it_goes_on(tmp_path):
+def test_a_stopped_training_draws_the_same_candidates_when_it_resumes(tmp_path):
     def stop(report):
         if report.epoch == 2:
             raise KeyboardInterrupt
@@ -105,7 +100,7 @@ def test_memory_follows_the_interactions_and_not_users_times_items(monkeypatch):
     for times in (1, 4):  # the same interactions among 16 times as many cells
         interactions = spread_out(1_000 * times, 500 * times, 60_000)
         tracemalloc.start()
-        task_of(interactions)
+        evaluated_run(interactions)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     cells = 4_000 * 2_000
