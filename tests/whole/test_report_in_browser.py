@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from acg_numpy.recommender.data import make_world, read_interactions
-from acg_numpy.recommender.reporting import write
+from acg_numpy.recommender.data import read_interactions
+from acg_numpy.recommender.reporting import write_report
 from acg_numpy.recommender.training import fit
 from tests.browsing import READABLE, contrast, luminance, opened, overflow, style
+from tests.names_from_outside import write_file
+from tests.recommender.small_world import small_world
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -19,14 +21,15 @@ MARKUP = "outerHTML.slice(0, 80)"  # of an element, as much as tells which it is
 
 
 @pytest.fixture(scope="module", params=["made up", "from a file"])
-def report(request: pytest.FixtureRequest, taken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a world with known tastes, which has every picture; and of a file whose ids are long and of every kind."""
     out = tmp_path_factory.mktemp("report")
     if request.param == "made up":
-        world = make_world(seed=0)
-        write.draw(fit(world.interactions, epochs=2), out, world)
+        world = small_world()
+        write_report(fit(world.interactions, epochs=2), out, world)
     else:
-        write.draw(fit(read_interactions(taken), epochs=2, emb_dim=8, heads=2), out)
+        data = read_interactions(write_file(out / "taken.csv"))
+        write_report(fit(data, epochs=2, emb_dim=8, heads=2), out)
     return out / "report.html"
 
 
@@ -86,9 +89,7 @@ def test_nothing_sticks_out_of_the_page(page: "Page", width: int) -> None:
 
 
 @pytest.mark.parametrize("width", TELEPHONES)
-def test_on_a_telephone_a_table_shows_models_beside_their_ndcg_and_the_rest_is_scrolled_to(
-    page: "Page", width: int
-) -> None:
+def test_a_telephone_shows_models_beside_ndcg_and_scrolls_to_the_rest(page: "Page", width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     names, ndcg = (boxes(page, f"section:first-of-type tbody tr > :nth-child({column})") for column in (1, 2))
     assert len(names) >= 9
@@ -105,9 +106,7 @@ def test_on_a_telephone_a_table_shows_models_beside_their_ndcg_and_the_rest_is_s
 
 
 @pytest.mark.parametrize("width", TELEPHONES)
-def test_on_a_telephone_a_single_picture_fits_and_one_of_several_panels_stays_large_enough_to_read(
-    page: "Page", width: int
-) -> None:
+def test_on_a_telephone_one_panel_fits_and_several_stay_readable(page: "Page", width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     assert all(box["right"] <= width for box in boxes(page, "figure > img"))
     wide = boxes(page, ".wide img")
@@ -115,9 +114,7 @@ def test_on_a_telephone_a_single_picture_fits_and_one_of_several_panels_stays_la
     assert min(box["width"] for box in wide) > 500
 
 
-def test_the_keyboard_comes_by_every_link_and_whatever_scrolls_in_the_order_of_the_page(
-    page: "Page", report: Path
-) -> None:
+def test_the_keyboard_reaches_links_and_what_scrolls_in_the_pages_order(page: "Page", report: Path) -> None:
     page.goto("about:blank")  # or the first stop would come after what was clicked last
     page.goto(report.as_uri())
     page.set_viewport_size({"width": TELEPHONES[1], "height": 800})
