@@ -1,8 +1,10 @@
 """The `acg` command.
 
 Results go to standard output, everything else to standard error.  It exits with 0; with 1 when the job failed (a file
-that will not do, a folder that cannot be written) or a gradient is wrong; with 2 when it was called wrongly; with 130
-after Ctrl-C, and training then leaves a state from which the same command with --resume goes on.
+that cannot be used, a folder that cannot be written) or a gradient is wrong; with 2 when it was called wrongly; with
+130 after Ctrl-C, and training then leaves a state from which the same command with --resume goes on.
+
+Only what every command needs is imported here; a command imports what it runs when it runs, so that help is quick.
 """
 
 import argparse
@@ -31,7 +33,8 @@ from acg_numpy.cli.commands import (
     tutorials,
 )
 from acg_numpy.cli.options import Parser, Subcommands
-from acg_numpy.text import did_you_mean, printable
+from acg_numpy.cli.printing import echo
+from acg_numpy.text import did_you_mean
 
 COMMANDS: dict[str, ModuleType] = {
     "demo": demo,
@@ -52,13 +55,13 @@ Cross-attention for cross-domain recommendation, in NumPy: what a user did elsew
 
 examples:
   acg demo                             watch a conditioner train on a built-in world, and read what it means
-  acg train taken.csv --out runs/1     train on interactions of your own (columns user, item, domain)
+  acg train taken.csv --out runs/1     train on your own interactions (columns user, item, domain)
   acg recommend runs/1 --user ann      what to show a user, and where attention went
-  acg explore runs/1 --out page.html   a page in which to look around, user by user
-  acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for users met later
+  acg explore runs/1 --out page.html   a page for exploring attention, user by user
+  acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for new users
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
   acg tutorials --to book              the book, as notebooks
-  acg train --help                     all that can be set
+  acg train --help                     every option of a command
 
 Results go to standard output, all else to standard error.  Exit codes: 0, it worked; 1, the job failed, and standard
 error says why; 2, wrong usage; 130, interrupted.
@@ -85,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = _parser()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # an id that the terminal has no letters for is shown as its code
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal lacks is shown as its code
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
@@ -98,40 +101,48 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
-    from acg_numpy.recommender.data import (
-        CheckpointError,
-        DataError,  # here and not above, so that --help need not wait for SciPy
-    )
-    from acg_numpy.recommender.training import Interrupted
-
     try:
-        with _plain_warnings():
+        with _one_line_warnings():
             code: int | None = COMMANDS[chosen.command].run(chosen)
         sys.stdout.flush()
         return code or 0
-    except BrokenPipeError:  # whoever read the results has gone: nothing can be said to them
+    except BrokenPipeError:  # the reader of the results has gone, and there is no one to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except Interrupted:
+    except KeyboardInterrupt as stop:
+        from acg_numpy.recommender.training import Interrupted  # here and not above, because it takes SciPy along
+
+        if not isinstance(stop, Interrupted):
+            raise
         again = shlex.join(["acg", *(word for word in arguments if word != "--resume"), "--resume"])
         return _failed(f"interrupted; go on with: {again}", code=130)
-    except (DataError, CheckpointError, FloatingPointError) as error:
-        return _failed(str(error))
-    except MemoryError as error:
-        return _failed(f"there is not enough memory ({str(error) or 'the system does not say for what'})")
-    except OSError as error:
-        return _failed(f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}")
+    except Exception as error:
+        message = _explain(error)
+        if message is None:
+            raise
+        return _failed(message)
+
+
+def _explain(error: Exception) -> str | None:
+    """Put an error that a user can do something about into words; None for a bug of this package."""
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory ({str(error) or 'the system does not say for what'})"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}"
+    from acg_numpy.recommender.data import CheckpointError, DataError
+
+    return str(error) if isinstance(error, DataError | CheckpointError | FloatingPointError) else None
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Say each warning once, in words, without the line of code that it came from."""
-    told: set[str] = set()
+def _one_line_warnings() -> Iterator[None]:
+    """Print each warning once, in words, without the line of code that it came from."""
+    printed: set[str] = set()
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        if str(message) not in told:
-            told.add(str(message))
-            print(f"acg: {message}", file=sys.stderr)
+        if str(message) not in printed:
+            printed.add(str(message))
+            echo(f"acg: {message}", file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -150,5 +161,5 @@ def _parser() -> Parser:
 
 
 def _failed(message: str, *, code: int = 1) -> int:
-    print(f"acg: {printable(' '.join(message.splitlines()))}", file=sys.stderr)
+    echo(f"acg: {' '.join(message.splitlines())}", file=sys.stderr)
     return code

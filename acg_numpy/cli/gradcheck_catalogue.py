@@ -1,11 +1,11 @@
-"""`acg gradcheck --catalogue`: of the mistakes whose name is known, how many are named rightly?"""
+"""`acg gradcheck --catalogue`: how many of the mistakes whose name is known get the right name."""
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from acg_numpy.cli.printing import echo, echo_json
 from acg_numpy.text import text_table
 
 if TYPE_CHECKING:
@@ -19,19 +19,19 @@ SIZES = {
 
 
 def check_catalogue(arguments: argparse.Namespace) -> int:
-    """Have every wrong backward of the catalogue diagnosed, and print which mistakes are taken for which."""
+    """Diagnose every wrong backward of the catalogue, and print which mistakes are taken for which."""
     from acg_numpy.checks.mistakes import CATALOGUE
 
-    found = {kind: measured(CATALOGUE, kind, arguments.seed) for kind in SIZES}
+    found = {kind: _measure_confusion(CATALOGUE, kind, arguments.seed) for kind in SIZES}
     if arguments.json:
-        print(json.dumps({"mistakes": len(CATALOGUE), **{kind: figures(one) for kind, one in found.items()}}, indent=2))
+        echo_json({"mistakes": len(CATALOGUE), **{kind: _confusion_as_json(one) for kind, one in found.items()}})
     else:
-        print("\n".join(lines_on(found, len(CATALOGUE))))
+        echo(*_catalogue_lines(found, len(CATALOGUE)))
     return 0
 
 
-def measured(mistakes: "Sequence[Mistake]", kind: str, seed: int) -> "Confusion":
-    """The confusion over all mistakes, with a bar to watch on a terminal: it takes a minute."""
+def _measure_confusion(mistakes: "Sequence[Mistake]", kind: str, seed: int) -> "Confusion":
+    """Measure the confusion over all mistakes, with a progress bar on a terminal, because it takes a minute."""
     from tqdm import tqdm
 
     from acg_numpy.checks.confusion import Confusion, measure
@@ -40,8 +40,8 @@ def measured(mistakes: "Sequence[Mistake]", kind: str, seed: int) -> "Confusion"
     return Confusion(sum((measure([one], distinct=kind == "distinct", seed=seed).counts for one in bar), Counter()))
 
 
-def figures(confusion: "Confusion") -> dict[str, Any]:
-    """One confusion for a program."""
+def _confusion_as_json(confusion: "Confusion") -> dict[str, Any]:
+    """Write a confusion as JSON takes it."""
     keys = ("mistake", "expected", "named", "cases")
     confused = [dict(zip(keys, one, strict=True)) for one in confusion.confused]
     return {
@@ -52,11 +52,11 @@ def figures(confusion: "Confusion") -> dict[str, Any]:
     }
 
 
-def lines_on(found: "dict[str, Confusion]", number: int) -> Iterator[str]:
-    """The confusion table for both kinds of sizes, and what is behind each cell that is not right."""
+def _catalogue_lines(found: "dict[str, Confusion]", number: int) -> Iterator[str]:
+    """Yield the confusion table for both kinds of sizes, and the mistakes behind each cell that is not right."""
     yield f"{number} wrong backward passes, each at several draws of its inputs, and what is named first."
     for kind, confusion in found.items():
-        yield f"\n{SIZES[kind]}\n\n{confusion.table()}"
+        yield from ("", SIZES[kind], "", *confusion.table().split("\n"))
         rows = [
             (mistake, expected, named or "(nothing)", str(count))
             for mistake, expected, named, count in confusion.confused

@@ -1,14 +1,14 @@
-"""How much of a report is given away, in words and as JSON?
+"""Gradient reports in words and as JSON, as far as the level of hints allows.
 
 0    right or wrong, and which inputs
-1    how many elements, and a nudge towards the likeliest mistake that does not name it
+1    how many elements, and a hint at the likeliest mistake that does not name it
 2    everything
 """
 
 import math
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.text import paragraph, printable, text_list, text_table
+from acg_numpy.text import paragraph, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.checks.learner.errors import LearnerError
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 HINTS = (0, 1, 2)
 
 
-def as_told(report: "GradientReport", hints: int) -> str:
-    """The report, as far as it is to be told.
+def report_lines(report: "GradientReport", hints: int) -> list[str]:
+    """Write the report in words, as far as the hints allow.
 
     Parameters
     ----------
@@ -27,20 +27,20 @@ def as_told(report: "GradientReport", hints: int) -> str:
     hints : {0, 1, 2}
     """
     if hints == 2:
-        return str(report)
+        return str(report).split("\n")
     head = f"{report.title}: {'passed' if report.passed else 'FAILED'}"
     headings = ("input", "shape", "verdict") if hints == 0 else ("input", "shape", "verdict", "wrong", "undecided")
-    rows = [row(comparison)[: len(headings)] for comparison in report.comparisons]
+    rows = [_comparison_row(comparison)[: len(headings)] for comparison in report.comparisons]
     lines = [head, "", *text_table([headings, *rows])]
     if hints == 1 and not report.passed:
-        lines += ["", paragraph(f"Hint: {hint_of(report)}")]
+        lines += ["", *paragraph(f"Hint: {_best_hint(report)}").split("\n")]
     if hints == 1 and report.passed:
         lines += text_list("Not seen at these inputs", [spot.message for spot in report.blind_spots])
-    return "\n".join(lines)
+    return lines
 
 
-def hint_of(report: "GradientReport") -> str:
-    """The nudge of the best diagnosis or, where there is none, where to look."""
+def _best_hint(report: "GradientReport") -> str:
+    """Return the hint of the best diagnosis or, where there is none, where to look."""
     if report.diagnoses:
         return str(report.diagnoses[0].hint)
     if report.faults:
@@ -53,15 +53,15 @@ def hint_of(report: "GradientReport") -> str:
     return f"Work out {report.worst.input}{where} with pencil and paper: it is furthest off."
 
 
-def row(comparison: "InputComparison") -> tuple[str, ...]:
-    """Name, shape, verdict, and how many elements are wrong and undecided."""
+def _comparison_row(comparison: "InputComparison") -> tuple[str, ...]:
+    """Return name, shape, verdict, and how many elements are wrong and undecided."""
     shape = "" if comparison.held == "None" else str(comparison.shape)
     counts = (comparison.num_wrong, comparison.num_undecided) if comparison.analytic is not None else ("", "")
     return (comparison.name, shape, verdict(comparison), *map(str, counts))
 
 
 def verdict(comparison: "InputComparison") -> str:
-    """One of right, wrong, undecided, form, held and uncompared."""
+    """Return one of right, wrong, undecided, form, held and uncompared."""
     if comparison.fault is not None:
         return "form"
     if comparison.held is not None:
@@ -73,30 +73,30 @@ def verdict(comparison: "InputComparison") -> str:
     return "undecided" if comparison.num_undecided and not comparison.num_right else "right"
 
 
-def as_json(report: "GradientReport", hints: int = 2) -> dict[str, Any]:
-    """The report for a program, as far as it is to be told; `docs/gradcheck.md` has the schema."""
+def report_as_json(report: "GradientReport", hints: int = 2) -> dict[str, Any]:
+    """Write the report as JSON takes it, as far as the hints allow; `docs/gradcheck.md` has the schema."""
     everything = hints == 2
     worst = report.worst if everything and not report.passed else None
-    diagnoses = [plain(diagnosis) for diagnosis in report.diagnoses] if everything else []
+    diagnoses = [_record_as_json(diagnosis) for diagnosis in report.diagnoses] if everything else []
     if hints == 1 and not report.passed:
-        diagnoses = [{"hint": hint_of(report)}]
+        diagnoses = [{"hint": _best_hint(report)}]
     return {
         "title": report.title,
         "settings": report.settings,
         "passed": report.passed,
-        "inputs": [input_as_json(comparison, everything) for comparison in report.comparisons],
-        "worst": None if worst is None else plain(worst),
+        "inputs": [_comparison_as_json(comparison, everything) for comparison in report.comparisons],
+        "worst": None if worst is None else _record_as_json(worst),
         "undecided": report.undecided,
         "diagnoses": diagnoses,
-        "blind_spots": [plain(spot) for spot in report.blind_spots] if hints else [],
+        "blind_spots": [_record_as_json(spot) for spot in report.blind_spots] if hints else [],
         "notes": list(report.notes) if everything else [],
         "faults": list(report.faults) if everything else [],
         "error": None,
     }
 
 
-def input_as_json(comparison: "InputComparison", everything: bool) -> dict[str, Any]:
-    """One input: what came out, and how many elements."""
+def _comparison_as_json(comparison: "InputComparison", everything: bool) -> dict[str, Any]:
+    """Write the comparison of one input as JSON takes it."""
     relative = comparison.relative_error
     decided = relative[~comparison.undecided] if comparison.undecided is not None else relative
     return {
@@ -107,14 +107,14 @@ def input_as_json(comparison: "InputComparison", everything: bool) -> dict[str, 
         "right": comparison.num_right,
         "wrong": comparison.num_wrong,
         "undecided": comparison.num_undecided,
-        "relative_error": number(float(decided.max())) if everything and decided.size else None,
+        "relative_error": _json_value(float(decided.max())) if everything and decided.size else None,
     }
 
 
 def error_as_json(error: "LearnerError") -> dict[str, Any]:
-    """A file that broke before anything could be compared, under the same keys."""
+    """Write the error of a file that failed before anything could be compared, under the same keys."""
     place = error.place
-    told = {"message": error.what, "file": str(place.file), "line": place.line, "source": place.source}
+    found = {"message": error.what, "file": str(place.file), "line": place.line, "source": place.source}
     return {
         "title": str(place.file),
         "settings": "",
@@ -123,22 +123,22 @@ def error_as_json(error: "LearnerError") -> dict[str, Any]:
         "worst": None,
         "undecided": 0,
         **{key: [] for key in ("diagnoses", "blind_spots", "notes", "faults")},
-        "error": {**told, "mend": error.fix},
+        "error": {**found, "fix": error.fix},
     }
 
 
-def plain(record: Any) -> dict[str, Any]:
-    """The public fields of a record, as JSON takes them."""
-    return {name: number(value) for name, value in vars(record).items()}
+def _record_as_json(record: Any) -> dict[str, Any]:
+    """Return the public fields of a record as JSON takes them."""
+    return {name: _json_value(value) for name, value in vars(record).items()}
 
 
-def number(value: Any) -> Any:
-    """A float that JSON has a word for, or None; a tuple as a list; all else as it is."""
+def _json_value(value: Any) -> Any:
+    """Return a finite float, or None for another one; a tuple as a list; every other value as it is."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return list(value) if isinstance(value, tuple) else value
 
 
-def error_as_told(error: "LearnerError") -> str:
-    """The error for a terminal."""
-    return "\n".join(printable(line) for line in str(error).splitlines())
+def error_lines(error: "LearnerError") -> list[str]:
+    """Write the error in words."""
+    return str(error).split("\n")

@@ -1,38 +1,67 @@
-"""How are arguments read?  By argparse, with a suggestion where a name is nearly right, and with numbers checked."""
+"""Options that commands share, read by argparse, with suggestions for names that are nearly right.
+
+This module is loaded for every `--help`, so it imports nothing that takes long.
+"""
 
 import argparse
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from acg_numpy.text import did_you_mean
+from acg_numpy.cli.printing import echo
+from acg_numpy.text import did_you_mean, joined
+
+if TYPE_CHECKING:
+    from acg_numpy.recommender.data import Interactions
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help keeps its line breaks, and which does not guess what an unknown option means but asks."""
+    """A parser whose help keeps its line breaks, and which does not guess what an unknown option means but asks.
+
+    Attributes
+    ----------
+    make_epilog : callable, optional
+        Makes the end of the help, when help is printed and not before.
+    """
+
+    make_epilog: Callable[[], str] | None = None
 
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **settings)
+
+    def format_help(self) -> str:
+        """Format the help, with its epilog."""
+        if self.make_epilog is not None:
+            self.epilog = self.make_epilog()
+        return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse, and end with a suggestion if an option is left over."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             options = [name for name in self._option_string_actions if name.startswith("--")]
-            told = [
+            suggestions = [
                 f"{name}{did_you_mean(name.split('=')[0], options, head='; ')}"
                 for name in unknown
                 if name.startswith("-")
             ]
-            self.error(f"unknown {'option' if told else 'argument'} {'; '.join(told or unknown)}")
+            self.error(f"unknown {'option' if suggestions else 'argument'} {'; '.join(suggestions or unknown)}")
         return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is, and exit with 2."""
-        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+        """Print what is wrong and where help is, and exit with 2."""
+        echo(f"{self.prog}: {message}", f"Try '{self.prog} --help'.", file=sys.stderr)
+        self.exit(2)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is not among the choices, in words that are the same in every version of Python."""
+        if action.choices is not None and value not in action.choices:
+            names = [str(choice) for choice in action.choices]
+            near = did_you_mean(str(value), names, f"choose {joined(names, 'or')}")
+            raise argparse.ArgumentError(action, f"invalid choice: {str(value)!r}; {near}")
 
 
 Subcommands: TypeAlias = "argparse._SubParsersAction[Parser]"
@@ -56,18 +85,18 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return f"{action.help} (default: %(default)s)"
 
 
-def whole(least: int) -> "_Number":
-    """Make the type of a whole number that is at least so large."""
+def whole_number(least: int) -> "_Number":
+    """Make the type of an option that is a whole number, at least so large."""
     return _Number(int, least, f"a whole number, {least} or more")
 
 
-def real() -> "_Number":
-    """Make the type of any finite number."""
+def real_number() -> "_Number":
+    """Make the type of an option that is any finite number."""
     return _Number(float, -math.inf, "a number")
 
 
-def positive() -> "_Number":
-    """Make the type of a finite number above 0."""
+def positive_number() -> "_Number":
+    """Make the type of an option that is a finite number above 0."""
     return _Number(float, math.nextafter(0.0, 1.0), "a number above 0")
 
 
@@ -88,10 +117,16 @@ class _Number:
 
 
 def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:
-    """Add what every training run can be told."""
-    options.add_argument("--seeds", type=whole(1), default=seeds, metavar="N", help="runs, each on a split of its own")
-    options.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the first run; the others count up")
-    options.add_argument("--epochs", type=whole(1), default=60, metavar="N", help="of each model; the best is kept")
+    """Add the options of every training run."""
+    options.add_argument(
+        "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of runs, each on a split of its own"
+    )
+    options.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="of the first run; the others count up from it"
+    )
+    options.add_argument(
+        "--epochs", type=whole_number(1), default=60, metavar="N", help="of each model; the best epoch is kept"
+    )
     options.add_argument("--resume", action="store_true", help="go on from DIR/last.npz, where training was stopped")
 
 
@@ -102,16 +137,12 @@ def add_json(options: "argparse._ActionsContainer") -> None:
 
 def add_quiet(options: "argparse._ActionsContainer") -> None:
     """Add `--quiet`."""
-    options.add_argument("--quiet", action="store_true", help="no progress and no notes, only the results")
+    options.add_argument("--quiet", action="store_true", help="print the results only, without progress and notes")
 
 
-def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
-    """Pick arguments by name."""
+def pick_options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Pick options by name."""
     return {name: getattr(arguments, name) for name in names}
-
-
-if TYPE_CHECKING:
-    from acg_numpy.recommender.data import Interactions
 
 
 COLUMNS = {
@@ -129,56 +160,42 @@ EXIT_CODES = (
 
 
 def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) -> None:
-    """Add all that can be said of how interactions are read."""
+    """Add the options that say how interactions are read."""
     data = parser.add_argument_group("what to read")
     data.add_argument("--items", type=Path, metavar="FILE", help="a table with the domain of each item")
-    add_columns(data, tuple(COLUMNS))
-    data.add_argument("--min-rating", type=real(), metavar="X", help="rows with a lower rating do not count")
+    add_column_names(data, tuple(COLUMNS))
+    data.add_argument("--min-rating", type=real_number(), metavar="X", help="rows with a lower rating do not count")
     data.add_argument(
         "--domain-of",
         choices=("first", "all"),
         default="first",
         help="an item with several domains in its field belongs to the first, or to all",
     )
-    data.add_argument("--max-domains", type=whole(2), metavar="N", help="keep the N domains with most items")
+    data.add_argument("--max-domains", type=whole_number(2), metavar="N", help="keep the N domains with most items")
     data.add_argument(
-        "--min-items", type=whole(1), default=min_items, metavar="N", help="leave out domains with fewer items"
+        "--min-items", type=whole_number(1), default=min_items, metavar="N", help="leave out domains with fewer items"
     )
 
 
-def add_columns(options: "argparse._ActionsContainer", roles: Sequence[str]) -> None:
-    """Add the names of columns."""
+def add_column_names(options: "argparse._ActionsContainer", roles: Sequence[str]) -> None:
+    """Add the options that name columns."""
     for role in roles:
         options.add_argument(f"--{role}-column", default=role, metavar="NAME", help=f"column that says {COLUMNS[role]}")
 
 
-def columns(arguments: argparse.Namespace, roles: Sequence[str] = tuple(COLUMNS)) -> dict[str, Any]:
+def column_names(arguments: argparse.Namespace, roles: Sequence[str] = tuple(COLUMNS)) -> dict[str, Any]:
     """Pick the names of columns, by role."""
     return {role: getattr(arguments, f"{role}_column") for role in roles}
 
 
-def read(arguments: argparse.Namespace, path: Path) -> "Interactions":
+def read_with_options(arguments: argparse.Namespace, path: Path) -> "Interactions":
     """Read interactions as the options say."""
     from acg_numpy.recommender.data import read_interactions
 
-    choice = given(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
-    return read_interactions(path, **columns(arguments), **choice)
+    choice = pick_options(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
+    return read_interactions(path, **column_names(arguments), **choice)
 
 
-def tell(path: Path, what: object, notes: Sequence[str]) -> None:
-    """Say on standard error what was read, and what was left out."""
-    print(f"{path}: {what}", *notes, sep="\n  ", file=sys.stderr)
-
-
-def prepare(out: Path, *inputs: Path | None) -> None:
-    """See that a file can be written, before the work: it is no folder and none of the inputs; its folder is made."""
-    from acg_numpy.recommender.data import DataError
-
-    if out.is_dir():
-        raise DataError(f"{out} is a folder: --out is the name of a file")
-    if out.exists() and not out.is_file():
-        raise DataError(f"{out} is a device, not a file that can be replaced: give --out another name")
-    for path in inputs:
-        if path is not None and out.exists() and path.exists() and out.samefile(path):
-            raise DataError(f"{out} is what is to be read: give --out another name")
-    out.parent.mkdir(parents=True, exist_ok=True)
+def echo_what_was_read(path: Path, what: object, notes: Sequence[str]) -> None:
+    """Print on standard error what was read, and what was left out."""
+    echo(f"{path}: {what}", *(f"  {note}" for note in notes), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How is progress shown?  As a bar on a terminal, as a line now and then in a pipe; always on standard error."""
+"""Progress of training: a bar on a terminal, a line now and then in a pipe; always on standard error."""
 
 import sys
 import time
@@ -7,13 +7,14 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from acg_numpy.cli.printing import echo
 from acg_numpy.recommender.training import EpochReport
 
 LINE_EVERY = 10.0  # seconds, in a pipe; and a line at the end of each model
 
 
-class Shown:
-    """A progress callback for `fit`, to be used in a `with` block.
+class ProgressDisplay:
+    """A progress callback for `fit`, used in a `with` block.
 
     Parameters
     ----------
@@ -26,40 +27,40 @@ class Shown:
     def __init__(self, epochs: int, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._bar = tqdm(total=epochs, unit="epoch", file=self._stream) if self._stream.isatty() else None
-        self._said = time.monotonic()
+        self._printed_at = time.monotonic()
         self._last: EpochReport | None = None
-        self._told: EpochReport | None = None
+        self._printed: EpochReport | None = None
 
     def __call__(self, report: EpochReport) -> None:
         """Show one epoch."""
-        done = 0  # epochs of this model, as far as was told; training that is resumed does not begin with the first
+        done = 0  # epochs of this model that were shown before; training that is resumed does not begin with the first
         if self._last is not None and (self._last.run, self._last.model) != (report.run, report.model):
             self._finish(self._last)
         elif self._last is not None:
             done = self._last.epoch
             if report.validation is None:
-                report = report._replace(validation=self._last.validation)  # the last look stands until the next
+                report = report._replace(validation=self._last.validation)  # the last validation stands until the next
         self._last = report
         if self._bar is not None:
             self._bar.set_description(f"seed {report.run}/{report.runs} {report.model}", refresh=False)
             self._bar.set_postfix_str(_figures(report), refresh=False)
             self._bar.update(report.epoch - done)
-        elif time.monotonic() - self._said > LINE_EVERY:
-            self._say(report)
+        elif time.monotonic() - self._printed_at > LINE_EVERY:
+            self._print(report)
 
     def _finish(self, report: EpochReport) -> None:
         """End a model, which may have stopped before its last epoch."""
         if self._bar is not None:
             self._bar.update(report.epochs - report.epoch)
-        elif self._told is not report:
-            self._say(report)
+        elif self._printed is not report:
+            self._print(report)
 
-    def _say(self, report: EpochReport) -> None:
-        self._said, self._told = time.monotonic(), report
+    def _print(self, report: EpochReport) -> None:
+        self._printed_at, self._printed = time.monotonic(), report
         where = f"seed {report.run}/{report.runs}  {report.model}  epoch {report.epoch}/{report.epochs}"
-        print(f"{where}  {_figures(report)}  {report.seconds:.1f} s", file=self._stream, flush=True)
+        echo(f"{where}  {_figures(report)}  {report.seconds:.1f} s", file=self._stream)
 
-    def __enter__(self) -> "Shown":
+    def __enter__(self) -> "ProgressDisplay":
         return self
 
     def __exit__(

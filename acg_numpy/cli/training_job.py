@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from acg_numpy.cli.progress import Shown
+from acg_numpy.cli.printing import echo
+from acg_numpy.cli.progress import ProgressDisplay
 from acg_numpy.recommender.data import Interactions, World
 from acg_numpy.recommender.models import TRAINED
 from acg_numpy.recommender.reporting import words, write_report
 from acg_numpy.recommender.reporting.terminal import render_terminal
 from acg_numpy.recommender.training import Interrupted, Progress, Result, fit
-from acg_numpy.text import printable
 
 
 def run(
@@ -61,7 +61,7 @@ def _run(
             note = "is not there yet, so training begins at the beginning"
         else:
             note = "is of an earlier run, and will be replaced; --resume would go on from it"
-        print(printable(f"{state} {note}"), file=sys.stderr)
+        echo(f"{state} {note}", file=sys.stderr)
     models = len(TRAINED) if fit_options.get("baselines", True) else 1
     with _progress(0 if arguments.quiet else models * fit_options["seeds"] * fit_options["epochs"]) as progress:
         result = fit(interactions, progress=progress, state=state, resume=arguments.resume, **fit_options)
@@ -77,5 +77,5 @@ def _progress(epochs: int) -> Iterator[Progress | None]:
     if not epochs:
         yield None
         return
-    with Shown(epochs) as shown:
+    with ProgressDisplay(epochs) as shown:
         yield shown

@@ -229,7 +229,7 @@ def _longest(rows: Array) -> float:
 
 
 def _scores(q: Array, K: Array, allowed: Array | None) -> Array:
-    """q K^T of one block, (rows, d) and (keys, d) -> (rows, keys), and -inf where a pair is masked."""
+    """Q K^T of one block, (rows, d) and (keys, d) -> (rows, keys), and -inf where a pair is masked."""
     S = np.matmul(q, K.T, out=scratch.get("scores of a tile", (len(q), len(K)), q.dtype))
     if allowed is not None:
         np.copyto(S, -np.inf, where=~allowed)

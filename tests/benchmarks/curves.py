@@ -119,8 +119,8 @@ def main() -> None:
     times: dict = {size: {} for size in SIZES}
     memories: dict = {size: {} for size in SIZES}
     cases = [(size, value, MIDDLE._replace(**{size: value})) for size, values in SIZES.items() for value in values]
-    request = bench.ask(options.against, [MIDDLE, *(case for *_, case in cases)], None, options.rounds)
-    middle, *rest = bench.measured(request)
+    request = bench.build_request(options.against, [MIDDLE, *(case for *_, case in cases)], None, options.rounds)
+    middle, *rest = bench.run_measurements(request)
     unit = middle.seconds[OURS].min()
     print("varied    value  who          time  MiB")
     for (size, value, case), found in zip(cases, rest, strict=True):

@@ -32,11 +32,13 @@ class Task:
         self.split = draw_split(interactions, 0)
         visible = self.split.visible(interactions)
         factors = factorise(visible, interactions, emb_dim=DIM)
-        self.items = Catalogue.of(interactions, factors.item_vectors)
+        self.items = Catalogue.from_interactions(interactions, factors.item_vectors)
         self.item_vectors = factors.item_vectors.astype(np.float32)
         self.user_vectors = factors.user_vectors(visible).astype(np.float32)
-        self.training = Pairs.of(self.split.train, visible, interactions.item_domain, self.items)
-        self.validation = Pairs.of(self.split.validation, interactions.matrix, interactions.item_domain, self.items)
+        self.training = Pairs.from_matrix(self.split.train, visible, interactions.item_domain, self.items)
+        self.validation = Pairs.from_matrix(
+            self.split.validation, interactions.matrix, interactions.item_domain, self.items
+        )
         self.seen, self.everything = visible.toarray().astype(np.float32), interactions.matrix.toarray()
         self.of_domain = np.stack([interactions.item_domain == d for d in range(len(self.items.items))])
         share = np.asarray(visible.sum(axis=0)).ravel() / visible.shape[0]

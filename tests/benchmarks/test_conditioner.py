@@ -32,12 +32,12 @@ def test_ratio_to(benchmark, name):
     peer = {**PEERS, **SERVING}[name]
     if not peer.installed:
         pytest.skip(f"{peer.package} is not installed: there is nothing to stand beside")
-    found = list(bench.measured(bench.ask([name], CASES, SERVED, ROUNDS)))
+    found = list(bench.run_measurements(bench.build_request([name], CASES, SERVED, ROUNDS)))
     assert [one.failed for one in found if one.failed] == []
-    ratios = {str(one.case): ratio for one in found if (ratio := bench.ratio(one, name)) is not None}
+    ratios = {str(one.case): ratio for one in found if (ratio := bench.time_ratio(one, name)) is not None}
     mean = geometric_mean(ratios.values())
-    each = ", ".join(f"({case}) {bench.shown(ratio)}" for case, ratio in ratios.items())
-    print(f"\n{name}: {each}; geometric mean {bench.shown(mean)} ({BARS.get(name, 'no bar')})")
+    each = ", ".join(f"({case}) {bench.format_ratio(ratio)}" for case, ratio in ratios.items())
+    print(f"\n{name}: {each}; geometric mean {bench.format_ratio(mean)} ({BARS.get(name, 'no bar')})")
     benchmark.extra_info.update(ratios, geometric_mean=mean)
     benchmark.pedantic(lambda: None)  # the time is in the ratios
 

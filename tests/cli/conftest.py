@@ -1,9 +1,24 @@
-"""Interactions in a file, small enough to train on in a second."""
+"""Interactions in a file, small enough to train on in a second, and what `acg train` makes of them."""
 
+import io
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+
+from acg_numpy.cli import main
+
+SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3", "--num-global-tokens", "1")
+
+
+class Training(NamedTuple):
+    """A folder of results, and what was printed while it was made."""
+
+    folder: Path
+    out: str
+    err: str
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +34,18 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.append(f'"{name}","item {item:02d}, new","{("books", "films", "games")[item % 3]}"')
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def training(taken: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """One training of all models, for every test that only reads what it left."""
+    folder, out, err = tmp_path_factory.mktemp("results") / "deep" / "er", io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert main(["train", str(taken), "--out", str(folder), *SMALL]) == 0
+    return Training(folder, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def results(training: Training) -> Path:
+    """The folder of that training."""
+    return training.folder

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from acg_numpy.cli.progress import Shown
+from acg_numpy.cli.progress import ProgressDisplay
 from acg_numpy.recommender.training import EpochReport
 
 
@@ -18,20 +18,20 @@ def reports(model: str, until: int) -> list[EpochReport]:
 
 
 def show(stream: io.StringIO, *shown: EpochReport) -> str:
-    with Shown(20, stream) as progress:
+    with ProgressDisplay(20, stream) as progress:
         for report in shown:
             progress(report)
     return stream.getvalue()
 
 
-def test_a_pipe_gets_a_line_at_the_end_of_each_model_also_of_one_that_stopped_early() -> None:
+def test_a_pipe_gets_a_line_at_the_end_of_each_model() -> None:
     assert show(io.StringIO(), *reports("film", 7), *reports("attention", 10)).splitlines() == [
         "seed 1/1  film  epoch 7/10  loss 0.143  validation NDCG@10 0.5000  0.7 s",
         "seed 1/1  attention  epoch 10/10  loss 0.100  validation NDCG@10 0.5000  1.0 s",
     ]
 
 
-def test_a_pipe_gets_a_line_now_and_then_where_a_model_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_gets_more_lines_where_a_model_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("acg_numpy.cli.progress.LINE_EVERY", -1.0)
     lines = show(io.StringIO(), *reports("film", 3)).splitlines()
     assert [line.split()[4] for line in lines] == ["1/10", "2/10", "3/10"]
@@ -45,7 +45,7 @@ def test_a_terminal_gets_a_bar_that_ends_full() -> None:
 
 def test_a_bar_that_goes_on_begins_where_training_does() -> None:
     stream = Terminal()
-    with Shown(20, stream) as progress:
+    with ProgressDisplay(20, stream) as progress:
         progress(reports("film", 7)[-1])
         progress(reports("attention", 4)[-1])
         assert progress._bar is not None
@@ -57,7 +57,7 @@ def test_an_interrupted_bar_is_closed_where_it_was() -> None:
     stream = Terminal()
 
     def interrupted() -> None:
-        with Shown(20, stream) as progress:
+        with ProgressDisplay(20, stream) as progress:
             for report in reports("film", 3):
                 progress(report)
             raise KeyboardInterrupt

@@ -39,9 +39,7 @@ def test_brackets_may_be_moved(N: int, K: int, H: int, d: int, bias: bool, seed:
 
 
 @pytest.mark.parametrize(("keep", "users_at_a_time"), [(True, 2 * (CHUNK + 10)), (False, CHUNK)])
-def test_without_a_backward_the_room_is_for_one_part_s_scores(
-    keep: bool, users_at_a_time: int
-) -> None:
+def test_without_a_backward_the_room_is_for_one_part_s_scores(keep: bool, users_at_a_time: int) -> None:
     rng, (K, H, D) = np.random.default_rng(0), (3, 2, 4)
     tables, projections = problem(rng, 2, K, H, D)
     groups = every_domain(np.arange(2), CHUNK + 10)

@@ -20,9 +20,7 @@ def rows_for(ids: Any, dtype: Any, *rest: int) -> Any:
 
 
 @given(ids_of_users, st.integers(1, 3), dtypes)
-def test_padded_rows_lie_by_head_in_group_and_place_with_zeros_elsewhere(
-    ids: Any, heads: int, dtype: Any
-) -> None:
+def test_padded_rows_lie_by_head_in_group_and_place_with_zeros_elsewhere(ids: Any, heads: int, dtype: Any) -> None:
     groups, rows = group(ids, 5), rows_for(ids, dtype, 2 * heads)
     for batch in groups.batches:
         wide = pad(rows, batch, heads)
@@ -46,9 +44,7 @@ def test_unpadding_all_batches_undoes_padding(ids: Any, heads: int, dtype: Any) 
 
 @pytest.mark.parametrize("fill", [0.0, 7.0])
 @given(ids_of_users, dtypes)
-def test_padding_puts_values_in_their_places_and_fills_the_rest(
-    fill: float, ids: Any, dtype: Any
-) -> None:
+def test_padding_puts_values_in_their_places_and_fills_the_rest(fill: float, ids: Any, dtype: Any) -> None:
     groups, rows = group(ids, 5), rows_for(ids, dtype, 3, 2)
     for batch in groups.batches:
         wide = pad_last(rows, batch, fill)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from acg_numpy.kernels.conditioning import unsort_results, sort_results
+from acg_numpy.kernels.conditioning import sort_results, unsort_results
 from acg_numpy.kernels.grouping import every_domain, group
 
 N = 6

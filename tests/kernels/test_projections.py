@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from acg_numpy.kernels.projections import (
     Projections,
     cut_heads,
-    join_heads,
     is_all,
+    join_heads,
     join_tokens,
     make_queries,
     make_tables,

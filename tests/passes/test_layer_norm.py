@@ -68,9 +68,7 @@ def test_an_empty_batch_works() -> None:
 
 
 @given(generators, widths)
-def test_without_eps_norming_twice_changes_nothing_and_negating_negates(
-    rng: np.random.Generator, D: int
-) -> None:
+def test_without_eps_norming_twice_changes_nothing_and_negating_negates(rng: np.random.Generator, D: int) -> None:
     x = rng.normal(size=(3, D))
     n, _ = normalised(x, eps=0.0)
     np.testing.assert_allclose(normalised(n, eps=0.0)[0], n, rtol=1e-7, atol=1e-9)

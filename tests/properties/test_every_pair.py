@@ -54,9 +54,7 @@ def test_the_backward_is_the_complex_step_of_the_forward(pair: Pair, data: st.Da
 
 
 @given(st.data())
-def test_floating_arguments_get_a_gradient_of_their_shape_others_get_none(
-    pair: Pair, data: st.DataObject
-) -> None:
+def test_floating_arguments_get_a_gradient_of_their_shape_others_get_none(pair: Pair, data: st.DataObject) -> None:
     call = data.draw(pair.calls)
     *_, grads = run(pair, call)
     parameters = inspect.signature(pair.forward).parameters.values()

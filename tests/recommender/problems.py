@@ -20,8 +20,8 @@ def problem(seed, users=7, items=13, domains=3, dim=4):
         item_domain=item_domain,
     )
     pairs = rng.permutation(np.argwhere(interactions.counts > 0))
-    catalogue = Catalogue.of(interactions, rng.normal(size=(items, dim)))
-    return interactions, catalogue, Pairs.of(pairs, interactions.matrix, item_domain, catalogue), rng
+    catalogue = Catalogue.from_interactions(interactions, rng.normal(size=(items, dim)))
+    return interactions, catalogue, Pairs.from_matrix(pairs, interactions.matrix, item_domain, catalogue), rng
 
 
 def masked(interactions, pairs):

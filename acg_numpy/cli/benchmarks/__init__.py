@@ -2,10 +2,10 @@
 
 cases             the sizes, and what is drawn for them
 acg               the conditioner, and the bare matrix products that no kernel can do without
-pytorch           PyTorch, in three ways of placing the brackets, and in eval
+pytorch           PyTorch, with the matrix products in three orders, and in eval
 other_frameworks  libraries that write NumPy's mathematics: JAX, autograd, MyGrad
 peers             all of them, by name, and which are installed
-step              one step, and what is around it
-timing            equal first, then timed, in turns, as ratios
+step              one step, with what prepares its arguments and reads its results
+timing            check that results agree, then time in turns, as ratios
 __main__          measures in a process of its own, with its threads pinned
 """

@@ -6,13 +6,13 @@ import numpy as np
 
 from acg_numpy.autograd import no_grad, tensor
 from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients
-from acg_numpy.cli.benchmarks.step import Running
+from acg_numpy.cli.benchmarks.step import TimedStep
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.shapes import Array
 
 
-def conditioner(case: Case, parameters: Gradients, kernel: str = "auto") -> Running:
-    """From arrays to every gradient, with all that this takes: checks, planning, sorting."""
+def conditioner(case: Case, parameters: Gradients, kernel: str = "auto") -> TimedStep:
+    """Time from arrays to every gradient, with checks, planning and sorting."""
     model = _model(case, parameters, kernel)
 
     def step(user_emb: Array, domain_id: Array, grad: Array) -> Any:
@@ -26,11 +26,11 @@ def conditioner(case: Case, parameters: Gradients, kernel: str = "auto") -> Runn
         condition, users = result
         return condition.data, {"user_emb": users.grad, **{name: p.grad for name, p in model.named_parameters()}}
 
-    return Running(step, read=read)
+    return TimedStep(step, read=read)
 
 
-def serving(case: Case, parameters: Gradients) -> Running:
-    """Every user in every domain, in eval mode."""
+def serving(case: Case, parameters: Gradients) -> TimedStep:
+    """Time every user in every domain, in eval mode."""
     model = _model(case, parameters, "auto").eval()
     everywhere = np.arange(case.domains)
 
@@ -38,11 +38,11 @@ def serving(case: Case, parameters: Gradients) -> Running:
         with no_grad():
             return model(user_emb[:, None], everywhere)
 
-    return Running(step, read=lambda condition: (condition.data, {}))
+    return TimedStep(step, read=lambda condition: (condition.data, {}))
 
 
-def bare_products(case: Case, parameters: Gradients) -> Running:
-    """For each domain u A, P C, g C', P' g, dS A' and u' dS, into arrays that are there: no softmax, no sorting."""
+def bare_products(case: Case, parameters: Gradients) -> TimedStep:
+    """Time u A, P C, g C', P' g, dS A' and u' dS for each domain, into existing arrays: no softmax, no sorting."""
     rng = np.random.default_rng(0)
     width = case.heads * case.tokens
     A, C = rng.standard_normal((2, case.domains, case.dim, width), np.float32)
@@ -67,7 +67,7 @@ def bare_products(case: Case, parameters: Gradients) -> Running:
             np.matmul(u.T, dS, out=dA[n])
             start = end
 
-    return Running(step, prepare=prepare)
+    return TimedStep(step, prepare=prepare)
 
 
 def _model(case: Case, parameters: Gradients, kernel: str) -> AttentionConditioner:

@@ -1,4 +1,4 @@
-"""Which sizes are measured, and on what numbers?"""
+"""The sizes that are measured, and the random numbers they are measured on."""
 
 from typing import NamedTuple, TypeAlias
 
@@ -36,7 +36,7 @@ QUICK = (CASES[1], CASES[6], CASES[7])
 
 
 class Batch(NamedTuple):
-    """What one step is given: users (B, D), a domain for each (B,), and the gradient of their conditions (B, D)."""
+    """The arguments of one step: users (B, D), a domain for each (B,), and the gradient of their conditions (B, D)."""
 
     user_emb: Array
     domain_id: Array
@@ -55,7 +55,7 @@ def draw_domains(case: Case, rng: np.random.Generator) -> Array:
 
 
 def draw_parameters(case: Case, rng: np.random.Generator) -> Gradients:
-    """Draw a state dict in which nothing is zero, so that every gradient says something."""
+    """Draw a state dict in which nothing is zero, so that every gradient is tested."""
     shape = (case.domains, case.tokens, case.dim)
     parameters = {"domain_embedding.tokens": rng.standard_normal(shape, np.float32)}
     for name in ("query", "key", "value", "output"):

@@ -1,4 +1,4 @@
-"""The conditioner in libraries whose mathematics is written as NumPy's: JAX, HIPS autograd, MyGrad."""
+"""The conditioner in libraries with NumPy's functions: JAX, HIPS autograd, MyGrad."""
 
 import math
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients
-from acg_numpy.cli.benchmarks.step import Running
+from acg_numpy.cli.benchmarks.step import TimedStep
 from acg_numpy.shapes import Array
 
 
@@ -42,21 +42,21 @@ def condition(
     return project(xp.reshape(out, users.shape), "output")
 
 
-def jax(case: Case, parameters: Gradients, *, tables: bool) -> Running:
-    """Forward and backward in one function, jitted."""
+def jax(case: Case, parameters: Gradients, *, tables: bool) -> TimedStep:
+    """Time JAX, forward and backward in one jitted function."""
     jax, jnp = import_module("jax"), import_module("jax.numpy")
-    mine = {name: jnp.asarray(value) for name, value in parameters.items()}
+    own = {name: jnp.asarray(value) for name, value in parameters.items()}
 
-    def both(mine: Any, users: Any, ids: Any, grad: Any) -> Any:
+    def both(own: Any, users: Any, ids: Any, grad: Any) -> Any:
         out, back = jax.vjp(
-            lambda p, u: condition(jnp, jax.nn.softmax, p, u, ids, case.heads, tables=tables), mine, users
+            lambda p, u: condition(jnp, jax.nn.softmax, p, u, ids, case.heads, tables=tables), own, users
         )
         return out, *back(grad)
 
     jitted = jax.jit(both)
 
     def step(*batch: Any) -> Any:
-        return jax.block_until_ready(jitted(mine, *batch))
+        return jax.block_until_ready(jitted(own, *batch))
 
     def prepare(batch: Batch) -> tuple[Any, ...]:
         return tuple(jax.block_until_ready([jnp.asarray(array) for array in batch]))
@@ -66,11 +66,11 @@ def jax(case: Case, parameters: Gradients, *, tables: bool) -> Running:
         named = {**gradients, "user_emb": users}
         return np.asarray(out), {name: np.asarray(value) for name, value in named.items()}
 
-    return Running(step, prepare, read)
+    return TimedStep(step, prepare, read)
 
 
-def autograd(case: Case, parameters: Gradients) -> Running:
-    """HIPS autograd, with tables: by far the faster of the two there."""
+def autograd(case: Case, parameters: Gradients) -> TimedStep:
+    """Time HIPS autograd, with tables, which is by far the faster way there."""
     anp, make_vjp = import_module("autograd.numpy"), import_module("autograd").make_vjp
 
     def softmax(scores: Any) -> Any:
@@ -88,26 +88,26 @@ def autograd(case: Case, parameters: Gradients) -> Running:
         out, gradients, users = result
         return out, {**gradients, "user_emb": users}
 
-    return Running(step, read=read)
+    return TimedStep(step, read=read)
 
 
-def mygrad(case: Case, parameters: Gradients) -> Running:
-    """MyGrad, with tables, and without its guard of memory, as its manual advises where time matters."""
+def mygrad(case: Case, parameters: Gradients) -> TimedStep:
+    """Time MyGrad, with tables, and without its memory guard, as its manual advises where time matters."""
     mg = import_module("mygrad")
     softmax = import_module("mygrad.nnet.activations").softmax
-    mine = {name: mg.tensor(value) for name, value in parameters.items()}
+    own = {name: mg.tensor(value) for name, value in parameters.items()}
 
     def step(users: Array, ids: Array, grad: Array) -> Any:
         with mg.mem_guard_off:
-            for parameter in mine.values():
+            for parameter in own.values():
                 parameter.null_grad()
-            entered = mg.tensor(users)
-            out = condition(mg, softmax, mine, entered, ids, case.heads, tables=True)
+            user_emb = mg.tensor(users)
+            out = condition(mg, softmax, own, user_emb, ids, case.heads, tables=True)
             out.backward(grad)
-        return out, entered
+        return out, user_emb
 
     def read(result: Any) -> tuple[Array, Gradients]:
         out, users = result
-        return out.data, {**{name: parameter.grad for name, parameter in mine.items()}, "user_emb": users.grad}
+        return out.data, {**{name: parameter.grad for name, parameter in own.items()}, "user_emb": users.grad}
 
-    return Running(step, read=read)
+    return TimedStep(step, read=read)

@@ -1,4 +1,4 @@
-"""Who is measured, what has to be installed for it, and is it?"""
+"""The peers that acg_numpy is compared with, and whether the packages they need are installed."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,19 +6,20 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 from acg_numpy.cli.benchmarks import acg, other_frameworks, pytorch
-from acg_numpy.cli.benchmarks.step import Running
+from acg_numpy.cli.benchmarks.step import TimedStep
 
 
 class Peer(NamedTuple):
-    """Somebody to stand beside: a short name, what it is, the package it needs (None: NumPy alone), and its step.
+    """A peer: a short name, what it is, the package it needs (None: NumPy alone), and its step.
 
-    What goes from domain to domain is not for domains with less than `least` users on average, and not measured there.
+    A peer that loops over domains is not meant for domains with less than `least` users on average, and not measured
+    there.
     """
 
     name: str
-    meaning: str
+    description: str
     package: str | None
-    make: Callable[..., Running]
+    make: Callable[..., TimedStep]
     least: int = 0
 
     @property
@@ -47,17 +48,17 @@ PEERS = {
         ),
         Peer(
             "brackets",
-            "PyTorch, with the brackets moved as the absorbed kernel moves them, domain by domain; where domains have "
-            "16 users and more",
+            "PyTorch, with the products in the order of the absorbed kernel, domain by domain; where domains have 16 "
+            "users and more",
             "torch",
-            partial(pytorch.same_brackets, tokens_first=False),
+            partial(pytorch.absorbed_form, tokens_first=False),
             least=16,
         ),
         Peer(
             "layout",
             "the same, with scores laid out as the absorbed kernel has them, too",
             "torch",
-            partial(pytorch.same_brackets, tokens_first=True),
+            partial(pytorch.absorbed_form, tokens_first=True),
             least=16,
         ),
         Peer(
@@ -79,7 +80,7 @@ PEERS = {
         ),
         Peer(
             PRODUCTS,
-            "the six bare matrix products of the absorbed form in NumPy, into arrays that are there: no softmax, no "
+            "the six bare matrix products of the absorbed form in NumPy, into existing arrays: no softmax, no "
             "sorting; where domains have 64 users and more",
             None,
             acg.bare_products,
@@ -93,13 +94,13 @@ SERVING = {
     for peer in (
         Peer(
             "MHA pairs",
-            "PyTorch's nn.MultiheadAttention, a pair of user and domain a row",
+            "PyTorch's nn.MultiheadAttention, with a row for each pair of user and domain",
             "torch",
             pytorch.serving_by_pairs,
         ),
         Peer(
             "MHA domains",
-            "PyTorch's nn.MultiheadAttention, a call a domain with all users as its queries",
+            "PyTorch's nn.MultiheadAttention, with a call for each domain, all users being its queries",
             "torch",
             pytorch.serving_by_domains,
         ),

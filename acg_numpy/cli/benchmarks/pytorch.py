@@ -1,19 +1,19 @@
-"""The conditioner in PyTorch: as its users write it, with tables projected once, and with our brackets."""
+"""The conditioner in PyTorch: as its users write it, with tables projected once, and in the absorbed form."""
 
 import math
 from importlib import import_module
 from typing import Any
 
 from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients
-from acg_numpy.cli.benchmarks.step import Running
+from acg_numpy.cli.benchmarks.step import TimedStep
 from acg_numpy.shapes import Array
 
 PARTS = ("query", "key", "value", "output")
 BLOCK = 16_384  # pairs of a user and a domain that go through attention together, so that they need not all fit
 
 
-def multi_head_attention(case: Case, parameters: Gradients) -> Running:
-    """`nn.MultiheadAttention` over the tokens of each user's domain, looked up by `F.embedding`."""
+def multi_head_attention(case: Case, parameters: Gradients) -> TimedStep:
+    """Time `nn.MultiheadAttention` over the tokens of each user's domain, looked up by `F.embedding`."""
     torch, functional, tokens = _load(parameters)
     attention = _module(torch, case, parameters).train()
 
@@ -31,17 +31,17 @@ def multi_head_attention(case: Case, parameters: Gradients) -> Running:
         biases = [*attention.in_proj_bias.grad.chunk(3), attention.out_proj.bias.grad]
         return _read(result, tokens, weights, biases)
 
-    return Running(step, _prepare(torch), read)
+    return TimedStep(step, _prepare(torch), read)
 
 
-def projected_tables(case: Case, parameters: Gradients) -> Running:
-    """Keys and values of every domain are projected once, and looked up by each user."""
+def projected_tables(case: Case, parameters: Gradients) -> TimedStep:
+    """Project keys and values of every domain once, and look them up for each user."""
     torch, functional, tokens = _load(parameters)
     linear = _linear(torch, parameters)
     head = case.dim // case.heads
 
-    def table(of: str) -> Any:  # (N, T, D) -> (N, H T d)
-        projected = linear[of](tokens).view(case.domains, case.tokens, case.heads, head)
+    def project_table(name: str) -> Any:  # (N, T, D) -> (N, H T d)
+        projected = linear[name](tokens).view(case.domains, case.tokens, case.heads, head)
         return projected.transpose(1, 2).reshape(case.domains, -1)
 
     def step(users: Any, ids: Any, grad: Any) -> Any:
@@ -49,7 +49,8 @@ def projected_tables(case: Case, parameters: Gradients) -> Running:
         tokens.grad = None
         users = users.detach().requires_grad_()
         key, value = (
-            functional.embedding(ids, table(of)).view(-1, case.heads, case.tokens, head) for of in ("key", "value")
+            functional.embedding(ids, project_table(name)).view(-1, case.heads, case.tokens, head)
+            for name in ("key", "value")
         )
         query = linear["query"](users).view(-1, case.heads, 1, head)
         found = functional.scaled_dot_product_attention(query, key, value)
@@ -57,13 +58,13 @@ def projected_tables(case: Case, parameters: Gradients) -> Running:
         condition.backward(grad)
         return condition, users
 
-    return Running(step, _prepare(torch), _reader(linear, tokens))
+    return TimedStep(step, _prepare(torch), _reader(linear, tokens))
 
 
-def same_brackets(case: Case, parameters: Gradients, *, tokens_first: bool) -> Running:
-    """The absorbed form: per domain, what multiplies keys and values is multiplied in once.
+def absorbed_form(case: Case, parameters: Gradients, *, tokens_first: bool) -> TimedStep:
+    """Time the absorbed form: for each domain, the matrices that multiply keys and values are multiplied in once.
 
-    With `tokens_first` scores are laid out as our kernel has them, so that softmax goes along whole rows.
+    With `tokens_first` scores have the layout of acg_numpy's kernel, so that softmax goes along whole rows.
     """
     torch, _, tokens = _load(parameters)
     linear = _linear(torch, parameters)
@@ -71,7 +72,9 @@ def same_brackets(case: Case, parameters: Gradients, *, tokens_first: bool) -> R
     scale = 1 / math.sqrt(d)
 
     def absorbed() -> tuple[Any, Any, Any]:  # A (N, H T, D), a (N, H T, 1), C (N, H T, D)
-        key, value = (linear[of](tokens).view(-1, T, H, d).transpose(1, 2) for of in ("key", "value"))  # (N, H, T, d)
+        key, value = (
+            linear[name](tokens).view(-1, T, H, d).transpose(1, 2) for name in ("key", "value")
+        )  # (N, H, T, d)
         query, bias = linear["query"].weight.view(H, d, D), linear["query"].bias.view(H, d, 1)
         out = linear["output"].weight.T.reshape(H, d, D)
         A, a, C = (
@@ -99,11 +102,11 @@ def same_brackets(case: Case, parameters: Gradients, *, tokens_first: bool) -> R
         condition.backward(grad)
         return condition, users
 
-    return Running(step, _prepare(torch), _reader(linear, tokens))
+    return TimedStep(step, _prepare(torch), _reader(linear, tokens))
 
 
-def serving_by_pairs(case: Case, parameters: Gradients) -> Running:
-    """Every user in every domain, a pair a row, as in training; in blocks."""
+def serving_by_pairs(case: Case, parameters: Gradients) -> TimedStep:
+    """Time every user in every domain, with a row for each pair, as in training; in blocks."""
     torch, _, tokens = _load(parameters)
     attention = _module(torch, case, parameters).eval()
 
@@ -116,11 +119,11 @@ def serving_by_pairs(case: Case, parameters: Gradients) -> Running:
                 blocks.append(attention(query, context, context, need_weights=False)[0])
             return torch.cat(blocks).view(-1, case.domains, case.dim)
 
-    return Running(step, _prepare(torch), lambda condition: (condition.numpy(), {}))
+    return TimedStep(step, _prepare(torch), lambda condition: (condition.numpy(), {}))
 
 
-def serving_by_domains(case: Case, parameters: Gradients) -> Running:
-    """Every user in every domain, a call a domain with all users as its queries: keys are projected once."""
+def serving_by_domains(case: Case, parameters: Gradients) -> TimedStep:
+    """Time every user in every domain, with a call for each domain, so that keys are projected once."""
     torch, _, tokens = _load(parameters)
     attention = _module(torch, case, parameters).eval()
 
@@ -131,7 +134,7 @@ def serving_by_domains(case: Case, parameters: Gradients) -> Running:
                 condition[:, n] = attention(users, context, context, need_weights=False)[0]
             return condition
 
-    return Running(step, _prepare(torch), lambda condition: (condition.numpy(), {}))
+    return TimedStep(step, _prepare(torch), lambda condition: (condition.numpy(), {}))
 
 
 def _load(parameters: Gradients) -> tuple[Any, Any, Any]:

@@ -1,4 +1,4 @@
-"""What is timed: a step, between what makes its arguments and what reads its results, which are not."""
+"""A timed step, with what makes its arguments and what reads its results, which are not timed."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -7,10 +7,10 @@ from acg_numpy.cli.benchmarks.cases import Batch, Gradients
 from acg_numpy.shapes import Array
 
 
-class Running(NamedTuple):
-    """A step of somebody's for one case, with its parameters loaded.
+class TimedStep(NamedTuple):
+    """A step of a library for one case, with its parameters loaded.
 
-    `prepare` makes a batch into what the library works on; `step`, alone, is timed; `read` gives condition and
+    `prepare` converts a batch to the library's arrays; only `step` is timed; `read` returns condition and
     gradients as arrays, and is None where there are none to compare.
     """
 

@@ -1,4 +1,4 @@
-"""Do they compute the same, and how long do they take?  In one process, in turns, as ratios."""
+"""Timings of peers that compute the same: checked for agreement, then timed in one process, in turns, as ratios."""
 
 import math
 import time
@@ -10,20 +10,20 @@ import numpy as np
 from acg_numpy.cli.benchmarks import acg
 from acg_numpy.cli.benchmarks.cases import Batch, Case, Gradients, draw_batch, draw_domains, draw_parameters
 from acg_numpy.cli.benchmarks.peers import OURS, PEERS, SERVING, Peer
-from acg_numpy.cli.benchmarks.step import Running
+from acg_numpy.cli.benchmarks.step import TimedStep
 from acg_numpy.shapes import Array
 
 TOLERANCE = 3e-5  # of the largest element
-PAUSE = 0.01  # seconds before each step, for the threads of the one before to stop waiting for more
+PAUSE = 0.01  # seconds before each step, in which the threads of the step before stop waiting for work
 SERVED = Case(100_000, 64, 4, 8, 8)
 
 
 class Disagreement(ValueError):
-    """A peer that computes something else; its time would mean nothing."""
+    """A peer computes something else, so that its time means nothing."""
 
 
-class Measured(NamedTuple):
-    """Seconds of each, a round each, and why some were not measured."""
+class Timing(NamedTuple):
+    """Seconds by name, an entry for each round, and why some peers were not measured."""
 
     case: Case
     seconds: dict[str, Array]
@@ -31,75 +31,76 @@ class Measured(NamedTuple):
     disagreed: bool
 
 
-def measure(case: Case, names: Sequence[str], rounds: int, *, seed: int = 0) -> Measured:
-    """Time a step of training: ours and the named peers'."""
+def measure(case: Case, names: Sequence[str], rounds: int, *, seed: int = 0) -> Timing:
+    """Time a step of training of acg_numpy and of the named peers."""
     peers = {name: PEERS[name] for name in names if case.users >= PEERS[name].least * case.domains}
-    return side_by_side(case, acg.conditioner, peers, rounds, seed)
+    return time_in_turns(case, acg.conditioner, peers, rounds, seed)
 
 
-def measure_serving(names: Sequence[str], rounds: int, *, case: Case = SERVED, seed: int = 0) -> Measured:
+def measure_serving(names: Sequence[str], rounds: int, *, case: Case = SERVED, seed: int = 0) -> Timing:
     """Time the condition vectors of every user in every domain, in eval."""
-    return side_by_side(case, acg.serving, {name: SERVING[name] for name in names}, rounds, seed)
+    return time_in_turns(case, acg.serving, {name: SERVING[name] for name in names}, rounds, seed)
 
 
-def side_by_side(case: Case, mine: Any, peers: Mapping[str, Peer], rounds: int, seed: int) -> Measured:
-    """Check each peer against ours, then time all of them in turns, on domains that are drawn anew for each step."""
+def time_in_turns(case: Case, own: Any, peers: Mapping[str, Peer], rounds: int, seed: int) -> Timing:
+    """Check each peer against acg_numpy, then time all of them in turns, on new random domains in each round."""
     rng = np.random.default_rng(seed)
     parameters = draw_parameters(case, rng)
     batch = draw_batch(case, rng)
-    running = {OURS: mine(case, parameters)}
-    expected = _results(running[OURS], batch)
+    steps = {OURS: own(case, parameters)}
+    expected = _results(steps[OURS], batch)
     failed, disagreed = {}, False
     for name, peer in peers.items():
         try:
             theirs = peer.make(case, parameters)
             if theirs.read is not None:
-                check(name, _results(theirs, batch), expected)
+                check_agreement(name, _results(theirs, batch), expected)
             _seconds(theirs, batch)  # once more, warm
-            running[name] = theirs
+            steps[name] = theirs
         except Disagreement as error:
             failed[name], disagreed = str(error), True
-        except Exception as error:  # another library's, of another version: whatever it may be
+        except Exception as error:  # any error of another library, of any version
             failed[name] = f"{type(error).__name__}: {error}".splitlines()[0]
     del expected
-    seconds: dict[str, list[float]] = {name: [] for name in running}
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         batch = batch._replace(domain_id=draw_domains(case, rng))
-        for name, one in running.items():
+        for name, one in steps.items():
             seconds[name].append(_seconds(one, batch))
-    return Measured(case, {name: np.array(found) for name, found in seconds.items()}, failed, disagreed)
+    return Timing(case, {name: np.array(found) for name, found in seconds.items()}, failed, disagreed)
 
 
-def check(name: str, theirs: tuple[Array, Gradients], expected: tuple[Array, Gradients]) -> None:
+def check_agreement(name: str, theirs: tuple[Array, Gradients], expected: tuple[Array, Gradients]) -> None:
     """Raise Disagreement where condition or a gradient differs by more than rounding."""
     out, gradients = theirs
     wanted, right = expected
     if missing := right.keys() - gradients.keys():
         raise Disagreement(f"{name} gives no gradient of {', '.join(sorted(missing))}")
     for what, found, should in [("the condition", out, wanted), *((n, gradients[n], right[n]) for n in right)]:
-        # The key's bias moves all scores of a row alike: its gradient is zero, and rounding is as large as the query's.
+        # The key's bias adds the same to all scores of a row: its gradient is zero, and rounding is as large as the
+        # query's.
         scale = right["attention.query.bias"] if what == "attention.key.bias" else should
         error = float(np.max(np.abs(found - should)) / np.max(np.abs(scale)))
         if not error <= TOLERANCE:
             raise Disagreement(f"{name} differs in {what} by {error:.1e} of its largest element")
 
 
-def _results(running: Running, batch: Batch) -> tuple[Array, Gradients]:
-    assert running.read is not None
-    out, gradients = running.read(running.step(*running.prepare(batch)))
+def _results(timed: TimedStep, batch: Batch) -> tuple[Array, Gradients]:
+    assert timed.read is not None
+    out, gradients = timed.read(timed.step(*timed.prepare(batch)))
     return out, {name: np.array(gradient) for name, gradient in gradients.items()}
 
 
-def _seconds(running: Running, batch: Batch) -> float:
-    arguments = running.prepare(batch)
+def _seconds(timed: TimedStep, batch: Batch) -> float:
+    arguments = timed.prepare(batch)
     time.sleep(PAUSE)
     begin = time.perf_counter()
-    running.step(*arguments)
+    timed.step(*arguments)
     return time.perf_counter() - begin
 
 
 def geometric_mean(ratios: Iterable[float]) -> float:
-    """The mean of ratios: that of their inverses is its inverse.
+    """Return the geometric mean, whose inverse is the mean of the inverse ratios.
 
     Examples
     --------

@@ -1,14 +1,24 @@
-"""`acg condition`: condition vectors for users whom the conditioner has never met, as many as there are."""
+"""`acg condition`: condition vectors for users that were not in training, of any number."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_columns, add_quiet, columns, prepare, real, tell
+from acg_numpy.cli.options import (
+    EXIT_CODES,
+    Subcommands,
+    add_column_names,
+    add_quiet,
+    column_names,
+    echo_what_was_read,
+    real_number,
+)
+from acg_numpy.cli.output_files import prepare_output
+from acg_numpy.cli.printing import echo
 
 DESCRIPTION = """\
-Make condition vectors with a trained conditioner, from new users' interactions or from user vectors of your own.
+Make condition vectors with a trained conditioner, from new users' interactions or from your own user vectors.
 
 examples:
   acg condition runs/films/checkpoint.npz --interactions new.csv --out new.npy
@@ -18,8 +28,8 @@ examples:
 
 FILES = f"""\
 FILE of --interactions is text in UTF-8 with a header: CSV, TSV, or RecBole's .inter.  One row is one interaction of a
-user with an item that was there in training; the domain is known from there.  Items that are not known are left out
-and counted.  Read it as the conditioner's own were read: the same --min-rating.
+user with an item that was in training, where its domain is known from.  Unknown items are left out and counted.  Read
+the file as the interactions of training were read, with the same --min-rating.
 
 FILE of --users is an .npy array of floating numbers, (users, D) or, with a vector for each target domain, (users,
 domains, D).  A vector of zeros means that nothing is known of the user.
@@ -27,7 +37,7 @@ domains, D).  A vector of zeros means that nothing is known of the user.
 --out gets an .npy array (users, domains, D) of float32, the domains in the order of domains.txt; zeros where a user
 took nothing outside the domain.  With --interactions, the ids of its rows go to a text file beside it, NEW.users.txt
 for NEW.npy.  Users are read, conditioned and written in blocks, so that memory does not grow with their number; the
-file is moved into place when it is whole.
+file is moved into place when it is complete.
 
 {EXIT_CODES}"""
 
@@ -46,17 +56,19 @@ def add_parser(commands: Subcommands) -> None:
     parser.set_defaults(parser=parser)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint.npz of a folder of results")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--interactions", type=Path, metavar="FILE", help="what new users took: CSV, TSV or .inter")
+    source.add_argument(
+        "--interactions", type=Path, metavar="FILE", help="interactions of new users: CSV, TSV or .inter"
+    )
     source.add_argument("--users", type=Path, metavar="FILE", help="vectors of users: .npy")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the conditions: .npy")
     data = parser.add_argument_group("what to read of interactions")
-    add_columns(data, ROLES)
-    data.add_argument("--min-rating", type=real(), metavar="X", help="rows with a lower rating do not count")
+    add_column_names(data, ROLES)
+    data.add_argument("--min-rating", type=real_number(), metavar="X", help="rows with a lower rating do not count")
     add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, condition, write, and say how it went."""
+    """Read, condition, write, and print what was written."""
     if arguments.users is not None and arguments.min_rating is not None:
         arguments.parser.error("--min-rating is for --interactions; vectors of --users have no rating")
 
@@ -65,22 +77,22 @@ def run(arguments: argparse.Namespace) -> None:
     from acg_numpy.recommender.data import read_newcomers, replacing
     from acg_numpy.recommender.serving import Trained, fold_interactions, fold_vectors
 
-    prepare(arguments.out, arguments.checkpoint, arguments.interactions, arguments.users)
+    prepare_output(arguments.out, arguments.checkpoint, arguments.interactions, arguments.users)
     trained = Trained.load(arguments.checkpoint)
     began = time.perf_counter()
     ids = None
-    shown = not arguments.quiet and sys.stderr.isatty()
-    with tqdm(unit="user", unit_scale=True, file=sys.stderr, disable=not shown) as bar:
+    show_bar = not arguments.quiet and sys.stderr.isatty()
+    with tqdm(unit="user", unit_scale=True, file=sys.stderr, disable=not show_bar) as bar:
         if arguments.interactions is not None:
             new = read_newcomers(
                 arguments.interactions,
                 trained.items,
                 min_rating=arguments.min_rating,
-                **columns(arguments, ROLES),
+                **column_names(arguments, ROLES),
             )
             if not arguments.quiet:
                 what = f"{new.matrix.nnz:,} interactions of {len(new.users):,} users with known items"
-                tell(arguments.interactions, what, new.notes)
+                echo_what_was_read(arguments.interactions, what, new.notes)
             folded = fold_interactions(trained, new.matrix, arguments.out, progress=bar.update)
             ids = arguments.out.with_suffix(".users.txt")
             with replacing(ids) as temporary:
@@ -90,20 +102,20 @@ def run(arguments: argparse.Namespace) -> None:
     seconds = time.perf_counter() - began
 
     users, domains, dim, zeros = folded
-    print(f"{arguments.out}: conditions of {users:,} users in {domains} domains, {dim} dimensions, float32")
+    echo(f"{arguments.out}: conditions of {users:,} users in {domains} domains, {dim} dimensions, float32")
     if ids is not None:
-        print(f"{ids}: their ids, a line each")
+        echo(f"{ids}: their ids, a line each")
     if zeros:
         why = "the user took nothing else" if ids is not None else "nothing is known of the user"
-        print(f"zeros in {zeros:,} of {users * domains:,} places of a user and a domain, because {why}")
+        echo(f"zeros in {zeros:,} of {users * domains:,} places of a user and a domain, because {why}")
     if not arguments.quiet:
-        peak = peak_memory()
+        peak = _peak_memory()
         memory = "" if peak is None else f", at most {peak / 2**20:,.0f} MiB of memory"
-        print(f"{seconds:.1f} s, {users / max(seconds, 1e-9):,.0f} users a second{memory}", file=sys.stderr)
+        echo(f"{seconds:.1f} s, {users / max(seconds, 1e-9):,.0f} users a second{memory}", file=sys.stderr)
 
 
-def peak_memory() -> int | None:
-    """Find the most memory that this process has held, in bytes; None where the system does not say."""
+def _peak_memory() -> int | None:
+    """Return the most memory that this process has held, in bytes; None where the system does not say."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             lines = [line.split() for line in status if line.startswith("VmHWM:")]

@@ -1,18 +1,19 @@
-"""`acg demo`: the whole story in a minute, from a world whose truth is known to a picture of attention."""
+"""`acg demo`: the whole way in a minute, from a synthetic world whose truth is known to a picture of attention."""
 
 import argparse
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.options import Subcommands, add_json, add_quiet, add_run_options, given
+from acg_numpy.cli.options import Subcommands, add_json, add_quiet, add_run_options, pick_options
+from acg_numpy.cli.printing import echo
+from acg_numpy.text import paragraph
 
 if TYPE_CHECKING:
     from acg_numpy.recommender.data import World
 
 DESCRIPTION = """\
-Make a small world of users, domains and items, train a conditioner in it, compare it with simpler models, and say what
-came out.  No file is needed.
+Make a small world of users, domains and items, train a conditioner in it, compare it with simpler models, and print
+the results.  No file is needed.
 
 examples:
   acg demo
@@ -21,7 +22,7 @@ examples:
 """
 
 FILES = """\
-DIR gets what `acg train` writes, `acg train --help` lists it, and where the world has tastes taste_map.png.
+DIR gets what `acg train` writes (`acg train --help` lists it) and, where the world has tastes, taste_map.png.
 
 exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted by Ctrl-C,
 after the state was saved, from which the same command with --resume goes on.
@@ -30,22 +31,21 @@ after the state was saved, from which the same command with --resume goes on.
 WORLDS = {
     "tastes": """\
 {users:,} users, and five domains of {items} items each: {domains}. Every user has three of eight tastes. Every domain
-has a space of its own, in which the tastes lie in other places than in the next, and brings other tastes to the fore;
-of the tastes that a user has, the strongest dominate there. So what a user looks for in a domain is a choice among
-tastes, and
-the right map from what the user did elsewhere is not linear.""",
+has a space of its own, in which the tastes lie in other places than in the next, and makes other tastes prominent; of
+the tastes that a user has, the strongest dominate there. So what a user looks for in a domain is a choice among tastes,
+and the right map from what the user did elsewhere is not linear.""",
     "linear": """\
 {users:,} users, and five domains of {items} items each: {domains}. Every user likes or dislikes each of 24 tastes,
 more or less, and all of them count in every domain as they are. Every domain has a space of its own, in which the
-tastes lie in other places than in
-the next. There is nothing to choose: a linear map for each domain is all it takes, and attention should not lead.""",
+tastes lie in other places than in the next. There is nothing to choose: a linear map for each domain is enough, and
+attention should not lead.""",
 }
 
 TASK = """\
 Each user took 10 to 30 items in most domains, {taken:,} altogether. Some pairs of a user and a domain are held out:
 from what the user did elsewhere, a model makes a vector for that domain, the condition, and the domain's items are
-ranked by their inner product
-with it. NDCG@10 says how well the first ten match what the user really took: 1 is perfect."""
+ranked by their inner product with it. NDCG@10 says how well the first ten match what the user really took: 1 is
+perfect."""
 
 
 def add_parser(commands: Subcommands) -> None:
@@ -67,7 +67,7 @@ def add_parser(commands: Subcommands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Make the world, train, write, and tell the story."""
+    """Make the world, train, write, and print what the results mean."""
     from acg_numpy.cli import training_job
     from acg_numpy.recommender.data import make_world
     from acg_numpy.recommender.reporting import pictures
@@ -75,40 +75,40 @@ def run(arguments: argparse.Namespace) -> None:
     del arguments.command
     world = make_world(arguments.world, seed=arguments.seed)
     if not arguments.quiet and not arguments.json:
-        _say("The world", introduction(world))
-    fit_options = given(arguments, ("seed", "seeds", "epochs"))
+        _echo_section("The world", introduction(world))
+    fit_options = pick_options(arguments, ("seed", "seeds", "epochs"))
     result = training_job.run(world.interactions, arguments.out, arguments, fit_options, world)
     if arguments.json:
-        print(training_job.as_json(result))
+        echo(*training_job.as_json(result).split("\n"))
         return
-    print(training_job.summary_text(result))
+    echo(*training_job.summary_text(result).split("\n"))
     if arguments.quiet:
         return
-    print()
+    echo("")
     if world.kind == "tastes":
-        _say("Did tokens become tastes?", pictures.agreement(world, result))
-    print("Open next")
+        _echo_section("Did tokens become tastes?", pictures.agreement(world, result))
+    echo("Open next")
     for path, what in (
         (arguments.out / "report.html", "all of this as a page, with every picture and how it is read"),
         (arguments.out / "attention_map.png", "where attention went, for four held-out users, a row for each head"),
-        (arguments.out / "baselines.png", "how the models stand beside each other"),
+        (arguments.out / "baselines.png", "how the models compare"),
         (arguments.out / "loss_curve.png", "how training went"),
-        (arguments.out / "metrics.md", "the table above, to keep; metrics.json has every figure"),
+        (arguments.out / "metrics.md", "the table above; metrics.json has every figure"),
         (arguments.out / "conditions.npy", "a vector for every user in every domain (users.txt, domains.txt)"),
     ):
-        print(f"  {path!s:<30} {what}")
-    print("Then try it on interactions of your own:  acg train FILE.csv --out DIR")
+        echo(f"  {path!s:<30} {what}")
+    echo("Then try it on your own interactions:  acg train FILE.csv --out DIR")
 
 
 def introduction(world: "World") -> str:
-    """Tell what the world is, and what is asked of a model in it."""
+    """Describe the world, and what a model is asked for in it."""
     data = world.interactions
     names = ", ".join(data.domains.tolist())
     facts = {"users": len(data.users), "items": len(data.columns(0)), "domains": names, "taken": data.matrix.nnz}
     return f"{WORLDS[world.kind]}\n\n{TASK}".format(**facts)
 
 
-def _say(title: str, text: str) -> None:
-    print(title)
-    for paragraph in text.split("\n\n"):
-        print(textwrap.fill(" ".join(paragraph.split()), 100, break_on_hyphens=False) + "\n", flush=True)
+def _echo_section(title: str, text: str) -> None:
+    echo(title)
+    for part in text.split("\n\n"):
+        echo(*paragraph(" ".join(part.split())).split("\n"), "")

@@ -1,10 +1,11 @@
-"""`acg explore`: a page in which to look around, user by user."""
+"""`acg explore`: a page for exploring where attention went, user by user."""
 
 import argparse
-import sys
 from pathlib import Path
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, prepare, whole
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, whole_number
+from acg_numpy.cli.output_files import prepare_output, refuse
+from acg_numpy.cli.printing import echo
 
 DESCRIPTION = """\
 Make a page that shows where attention went: one HTML file, which needs no network, for any browser.
@@ -16,12 +17,12 @@ examples:
 """
 
 MEANING = f"""\
-On the page one chooses a user, a domain and a head, and sees the attention over tokens, the items that the tokens stand
-for, the users with the nearest conditions, and how the condition moves between domains; a slider makes the softmax
-softer or harder, from the average to the argmax; a second user can be put beside the first.
+On the page, choose a user, a domain and a head to see the attention over tokens, the items that the tokens stand for,
+the users with the nearest conditions, and how the condition moves between domains; a slider makes the softmax softer or
+harder, from the average to the argmax; a second user can be compared with the first.
 
 DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read).  The page holds a sample of
-the users, which it says: those of --user, and others at random, the same ones every time.  It is made with Plotly:
+the users, and says so: those of --user, and others at random, the same ones every time.  It is made with Plotly:
 pip install "acg_numpy[explore]"
 
 {EXIT_CODES}"""
@@ -31,15 +32,17 @@ def add_parser(commands: Subcommands) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "explore",
-        help="make a page to explore attention in",
+        help="make a page for exploring attention",
         usage="acg explore DIR [options]",
         description=DESCRIPTION,
         epilog=MEANING,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
     parser.add_argument("--out", type=Path, metavar="FILE", help="for the page; by default DIR/explore.html")
-    parser.add_argument("--sample", type=whole(1), default=1000, metavar="N", help="how many users, at most")
-    parser.add_argument("--user", action="append", metavar="ID", help="who is in it in any case; repeatable")
+    parser.add_argument("--sample", type=whole_number(1), default=1000, metavar="N", help="number of users, at most")
+    parser.add_argument(
+        "--user", action="append", metavar="ID", help="a user that the sample must contain; may be repeated"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,15 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
 
     recommender = Recommender.load(arguments.folder)
     out = arguments.folder / "explore.html" if arguments.out is None else arguments.out
-    prepare(out, *(arguments.folder / name for name in ("checkpoint.npz", "interactions.npz")))
+    prepare_output(out, *(arguments.folder / name for name in ("checkpoint.npz", "interactions.npz")))
     found = gather(recommender, sample=arguments.sample, users=arguments.user or ())
     try:
         write_page(found, out, title=arguments.folder.resolve().name)
     except ModuleNotFoundError as error:
         if error.name != "plotly":
             raise
-        print(f"acg: {error}", file=sys.stderr)
-        return 1
+        return refuse(str(error))
     users = f"{len(found.users):,} of {found.total:,} users"
-    print(f"{out}: {users}, {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
+    echo(f"{out}: {users}, {out.stat().st_size / 1e6:.1f} MB; open it in a browser")
     return 0

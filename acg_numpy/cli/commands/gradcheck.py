@@ -1,7 +1,6 @@
-"""`acg gradcheck`: is a backward pass right, and if it is not, which mistake is it?"""
+"""`acg gradcheck`: a check of backward passes, which names the mistake that a wrong one makes."""
 
 import argparse
-import json
 import sys
 import warnings
 from collections.abc import Iterator
@@ -11,14 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from acg_numpy.cli.gradcheck_catalogue import check_catalogue
-from acg_numpy.cli.options import Parser, Subcommands, whole
+from acg_numpy.cli.options import Parser, Subcommands, whole_number
+from acg_numpy.cli.printing import echo, echo_json
 
 if TYPE_CHECKING:
     from acg_numpy.checks.all_passes import TimedCheck
     from acg_numpy.checks.learner.loading import Learner
 
+METHODS = ("central", "richardson", "complex", "directional")  # of `checks.settings`, which takes long to import
+
 DESCRIPTION = """\
-Check hand-written backward passes against numeric derivatives, and say which mistake a wrong one makes.
+Check hand-written backward passes against numeric derivatives, and name the mistake that a wrong one makes.
 
 examples:
   acg gradcheck                                        all passes of this package, and the whole conditioner
@@ -29,7 +31,7 @@ examples:
 """
 
 FORM = """\
-FILE.py has two functions of plain NumPy,
+FILE.py has two functions in NumPy,
 
     out, cache = forward(*inputs)             out: an array, or a tuple of them
     grads = backward(grad_out, cache)         one gradient an input, None for integers and booleans
@@ -38,16 +40,14 @@ and is run, so check only files that you would run.  What it prints goes to stan
 
 TEXT of --inputs has a piece for each input: "3x4" are normally distributed numbers, "scalar" is one, "positive:3x4"
 lie between 1/2 and 2, "bool:3x5" is a mask, "int<7:3" three whole numbers from 0 to 6, "none" is None.  Sizes that all
-differ show most.  Without --inputs, the file's own function inputs(rng) is asked for a tuple.
+differ reveal most.  Without --inputs, the file's own function inputs(rng) has to return a tuple.
 
-exit codes: 0, it passed; 1, it failed, or the file broke, and why is said; 2, wrong usage; 130, interrupted.
+exit codes: 0, it passed; 1, it failed, or the file could not be run, with the reason; 2, wrong usage; 130, interrupted.
 """
 
 
 def add_parser(commands: Subcommands) -> None:
     """Add the subcommand."""
-    from acg_numpy.checks.settings import METHODS
-
     parser = commands.add_parser(
         "gradcheck",
         help="check backward passes, and name the mistake",
@@ -57,9 +57,9 @@ def add_parser(commands: Subcommands) -> None:
     )
     parser.set_defaults(parser=parser)
     parser.add_argument(
-        "target", nargs="?", metavar="FILE.py:FORWARD,BACKWARD", help="a file of your own, and the two functions in it"
+        "target", nargs="?", metavar="FILE.py:FORWARD,BACKWARD", help="your file, and the two functions in it"
     )
-    parser.add_argument("--inputs", metavar="TEXT", help="what to check them at")
+    parser.add_argument("--inputs", metavar="TEXT", help="at which inputs to check them")
     parser.add_argument(
         "--hints",
         type=int,
@@ -67,7 +67,9 @@ def add_parser(commands: Subcommands) -> None:
         help="0: right or wrong, for each input; 1: a hint, too; 2: everything (default: 2)",
     )
     parser.add_argument("--method", choices=METHODS, default="central", help="how numeric derivatives are taken")
-    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="draws inputs and gradients of outputs")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="draws inputs and gradients of outputs"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     parser.add_argument(
         "--catalogue", action="store_true", help="no check, but how well the mistakes of a catalogue are named"
@@ -75,45 +77,48 @@ def add_parser(commands: Subcommands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, print, and return the exit code."""
+    """Check, print the report, and return the exit code."""
     parser: Parser = arguments.parser
     if arguments.catalogue:
         if arguments.target is not None or arguments.inputs is not None or arguments.hints is not None:
-            parser.error("--catalogue goes without a file, --inputs and --hints: it brings its own")
+            parser.error("--catalogue goes without a file, --inputs and --hints: it has its own")
         return check_catalogue(arguments)
     if arguments.target is None:
         for option in ("inputs", "hints"):
             if getattr(arguments, option) is not None:
                 parser.error(f"--{option} goes with a file: acg gradcheck FILE.py:FORWARD,BACKWARD --{option} ...")
-        return check_everything(arguments)
-    return check_file(arguments, parser)
+        return _check_all_passes(arguments)
+    return _check_file(arguments, parser)
 
 
-def check_file(arguments: argparse.Namespace, parser: Parser) -> int:
-    """Check a learner's file."""
+def _check_file(arguments: argparse.Namespace, parser: Parser) -> int:
+    """Check a file of the user's own."""
     from acg_numpy.checks.learner.errors import LearnerError
     from acg_numpy.checks.learner.loading import check_learner, load_learner
-    from acg_numpy.cli.gradcheck_output import as_json, as_told, error_as_json, error_as_told
+    from acg_numpy.cli.gradcheck_output import error_as_json, error_lines, report_as_json, report_lines
 
-    file, functions = read_target(arguments.target, parser)
+    file, functions = _read_target(arguments.target, parser)
     hints = 2 if arguments.hints is None else arguments.hints
     try:
-        with told_by_line(), redirect_stdout(sys.stderr):
+        with _warnings_with_lines(), redirect_stdout(sys.stderr):
             learner = load_learner(file, *functions)
-            inputs = draw(arguments, learner, parser)
+            inputs = _make_inputs(arguments, learner, parser)
             report = check_learner(learner, inputs, method=arguments.method, seed=arguments.seed)
     except LearnerError as error:
         if arguments.json:
-            print(json.dumps(error_as_json(error), indent=2))
+            echo_json(error_as_json(error))
         else:
-            print(error_as_told(error), file=sys.stderr)
+            echo(*error_lines(error), file=sys.stderr)
         return 1
-    print(json.dumps(as_json(report, hints), indent=2) if arguments.json else as_told(report, hints))
+    if arguments.json:
+        echo_json(report_as_json(report, hints))
+    else:
+        echo(*report_lines(report, hints))
     return 0 if report.passed else 1
 
 
-def read_target(target: str, parser: Parser) -> tuple[Path, tuple[str, ...]]:
-    """Take FILE.py:FORWARD,BACKWARD apart; the names may be left out where they are forward and backward."""
+def _read_target(target: str, parser: Parser) -> tuple[Path, tuple[str, ...]]:
+    """Split FILE.py:FORWARD,BACKWARD; the names may be left out where they are forward and backward."""
     file, colon, names = target.rpartition(":")
     if not colon or names.endswith(".py"):
         return Path(target), ("forward", "backward")
@@ -123,8 +128,8 @@ def read_target(target: str, parser: Parser) -> tuple[Path, tuple[str, ...]]:
     return Path(file), functions
 
 
-def draw(arguments: argparse.Namespace, learner: "Learner", parser: Parser) -> tuple[Any, ...]:
-    """The inputs: as described on the command line, else by the file's own function."""
+def _make_inputs(arguments: argparse.Namespace, learner: "Learner", parser: Parser) -> tuple[Any, ...]:
+    """Make the inputs: as described on the command line, else by the file's own function."""
     import numpy as np
 
     from acg_numpy.checks.learner.input_specs import InputsError, draw_inputs, read_inputs
@@ -137,20 +142,20 @@ def draw(arguments: argparse.Namespace, learner: "Learner", parser: Parser) -> t
         except InputsError as error:
             parser.error(f"--inputs: {error}")
     if learner.inputs is None:
-        parser.error('what to check it at? Say --inputs "3x4, 4x2", for instance, or define inputs(rng) in the file')
+        parser.error('there are no inputs: say --inputs "3x4, 4x2", for instance, or define inputs(rng) in the file')
     return draw_own_inputs(learner, rng)
 
 
 @contextmanager
-def told_by_line() -> Iterator[None]:
-    """Say each warning of the learner's code once, with its line."""
-    told: set[str] = set()
+def _warnings_with_lines() -> Iterator[None]:
+    """Print each warning of the user's code once, with its line."""
+    printed: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any) -> None:
         text = f"{filename}:{lineno}: {message}"
-        if text not in told:
-            told.add(text)
-            print(text, file=sys.stderr)
+        if text not in printed:
+            printed.add(text)
+            echo(text, file=sys.stderr)
 
     with warnings.catch_warnings():
         warnings.simplefilter("default")
@@ -158,21 +163,23 @@ def told_by_line() -> Iterator[None]:
         yield
 
 
-def check_everything(arguments: argparse.Namespace) -> int:
-    """Check all pairs of the classroom and the whole conditioner."""
+def _check_all_passes(arguments: argparse.Namespace) -> int:
+    """Check every pair of `acg_numpy.passes` and the whole conditioner."""
     from acg_numpy.checks.all_passes import check_pairs
-    from acg_numpy.cli.gradcheck_output import as_json
+    from acg_numpy.cli.gradcheck_output import report_as_json
 
-    checked = [*check_pairs(method=arguments.method, seed=arguments.seed), *check_conditioners(arguments)]
+    checked = [*check_pairs(method=arguments.method, seed=arguments.seed), *_check_conditioners(arguments)]
     if arguments.json:
-        reports = [{**as_json(one.report), "name": one.name, "seconds": round(one.seconds, 3)} for one in checked]
-        print(json.dumps({"passed": all(one.report.passed for one in checked), "checks": reports}, indent=2))
+        reports = [
+            {**report_as_json(one.report), "name": one.name, "seconds": round(one.seconds, 3)} for one in checked
+        ]
+        echo_json({"passed": all(one.report.passed for one in checked), "checks": reports})
     else:
-        print("\n".join(lines_on(checked)))
+        echo(*_summary_lines(checked))
     return 0 if all(one.report.passed for one in checked) else 1
 
 
-def check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]":
+def _check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]":
     """Check the engine's gradient of a condition by the user and by every parameter, plain and with every option."""
     import numpy as np
 
@@ -199,8 +206,8 @@ def check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]":
         yield run_timed(name, partial(gradcheck, condition, *inputs, names=names, **options_of_check))
 
 
-def lines_on(checked: "list[TimedCheck]") -> Iterator[str]:
-    """A table, then what is worth knowing, then the whole report on whatever failed."""
+def _summary_lines(checked: "list[TimedCheck]") -> Iterator[str]:
+    """Yield a table, then what is worth knowing, then the whole report on each check that failed."""
     from acg_numpy.cli.gradcheck_output import verdict
     from acg_numpy.text import text_list, text_table
 
@@ -225,8 +232,9 @@ def lines_on(checked: "list[TimedCheck]") -> Iterator[str]:
     yield from text_table(rows)
     passed = sum(one.report.passed for one in checked)
     total = sum(one.seconds for one in checked)
-    yield f"\n{passed} of {len(checked)} are right; {total:.1f} seconds."
+    yield ""
+    yield f"{passed} of {len(checked)} are right; {total:.1f} seconds."
     yield from text_list("Worth knowing", [f"{one.name}: {note}" for one in checked for note in one.report.notes])
     for one in checked:
         if not one.report.passed:
-            yield f"\n{one.report}"
+            yield from ("", *str(one.report).split("\n"))

@@ -1,11 +1,13 @@
-"""`acg inspect`: what is in this file, and what speaks against using it?"""
+"""`acg inspect`: a description of a file, with advice."""
 
 import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, read
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, read_with_options
+from acg_numpy.cli.printing import echo
+from acg_numpy.text import paragraph, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.recommender.data import Interactions
@@ -21,11 +23,11 @@ examples:
 """
 
 KINDS = f"""\
-What the file is, is told by what is in it: an .npz checkpoint (its version and checksum are checked), .npz vectors with
-their ids, an .npy array of conditions or vectors, or else a text file of interactions, for which the options are.
+The kind of file is found from its contents: an .npz checkpoint (version and checksum are checked), .npz vectors with
+their ids, an .npy array of conditions or vectors, or else a text file of interactions, which the options are for.
 
-Of interactions: users, items, domains, how many users are in two domains both, density, how many pairs of a user and a
-domain can be judged by, what is odd, and what to do about it.
+Of interactions it prints users, items, domains, how many users two domains share, density, how many pairs of a user and
+a domain can be used to judge models, what is odd, and what to do about it.
 
 {EXIT_CODES}"""
 
@@ -44,17 +46,15 @@ def add_parser(commands: Subcommands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Look, and print what was found."""
+    """Inspect the file, and print what was found."""
     from acg_numpy.recommender.serving import inspect_file
-    from acg_numpy.text import paragraph, text_list, text_table
 
     def reader(path: str | os.PathLike[str]) -> "Interactions":
-        return read(arguments, Path(path))
+        return read_with_options(arguments, Path(path))
 
     found = inspect_file(arguments.file, reader)
-    print(paragraph(f"{arguments.file}: {found.what}"))
+    echo(*paragraph(f"{arguments.file}: {found.what}").split("\n"))
     for rows in found.tables:
-        print("\n" + "\n".join(text_table(rows)))
+        echo("", *text_table(rows))
     for title, points in (("Worth knowing", found.oddities), ("Advice", found.advice)):
-        for line in text_list(title, points):
-            print(line)
+        echo(*text_list(title, points))

@@ -1,10 +1,20 @@
-"""`acg split`: hold pairs of a user and a domain out before anything is computed, vectors of one's own included."""
+"""`acg split`: pairs of a user and a domain held out before anything is computed, your own vectors included."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_quiet, add_reading_options, prepare, read, tell, whole
+from acg_numpy.cli.options import (
+    EXIT_CODES,
+    Subcommands,
+    add_quiet,
+    add_reading_options,
+    echo_what_was_read,
+    read_with_options,
+    whole_number,
+)
+from acg_numpy.cli.output_files import prepare_output
+from acg_numpy.cli.printing import echo
 
 DESCRIPTION = """\
 Draw which pairs of a user and a domain are for training, validation and test, and write them to a file.
@@ -15,11 +25,11 @@ examples:
 """
 
 USE = f"""\
-Why first: whoever makes user or item vectors with a program of their own should leave out what the test asks for.  So
+Why first: user or item vectors that are made by a program of your own should not contain what the test asks for.  So
 draw the split, make the vectors without the interactions of its validation and test pairs, and give both to 'acg
-train'.  The options that say what to read have to be the same there.
+train', with the same options for what to read.
 
-The file has tab-separated columns user, domain and part (train, validation or test), a pair a line.
+The file has tab-separated columns user, domain and part (train, validation or test), one pair in each line.
 
 {EXIT_CODES}"""
 
@@ -35,23 +45,25 @@ def add_parser(commands: Subcommands) -> None:
     )
     parser.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the split: tab-separated text")
-    parser.add_argument("--seed", type=whole(0), default=0, metavar="N", help="the same seed draws the same split")
+    parser.add_argument(
+        "--seed", type=whole_number(0), default=0, metavar="N", help="the same seed draws the same split"
+    )
     add_reading_options(parser)
     add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, draw, write, and say how many."""
+    """Read, draw, write, and print how many pairs there are."""
     from acg_numpy.recommender.data import draw_split, replacing
 
-    prepare(arguments.out, arguments.interactions, arguments.items)
-    interactions = read(arguments, arguments.interactions)
+    prepare_output(arguments.out, arguments.interactions, arguments.items)
+    interactions = read_with_options(arguments, arguments.interactions)
     if not arguments.quiet:
-        tell(arguments.interactions, interactions, interactions.notes)
+        echo_what_was_read(arguments.interactions, interactions, interactions.notes)
     split = draw_split(interactions, arguments.seed)
     with replacing(arguments.out) as temporary:
         split.write(temporary, interactions)
     sizes = f"{len(split.train):,} pairs for training, {len(split.validation):,} for validation, {len(split.test):,}"
-    print(f"{arguments.out}: {sizes} for the test")
+    echo(f"{arguments.out}: {sizes} for the test")
     if not arguments.quiet:
-        print("Leave out what validation and test pairs took when you make vectors of your own.", file=sys.stderr)
+        echo("Leave out what validation and test pairs took when you make your own vectors.", file=sys.stderr)

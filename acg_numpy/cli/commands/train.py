@@ -10,12 +10,13 @@ from acg_numpy.cli.options import (
     add_quiet,
     add_reading_options,
     add_run_options,
-    given,
-    positive,
-    read,
-    tell,
-    whole,
+    echo_what_was_read,
+    pick_options,
+    positive_number,
+    read_with_options,
+    whole_number,
 )
+from acg_numpy.cli.printing import echo
 
 FIT_OPTIONS = (
     *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
@@ -23,22 +24,21 @@ FIT_OPTIONS = (
 )
 
 DESCRIPTION = """\
-Train a conditioner on interactions, compare it with simpler models on pairs of user and domain that were held out, and
-write a condition vector for every user in every domain.
+Train a conditioner on interactions, compare it with simpler models on held-out pairs of a user and a domain, and write
+a condition vector for every user in every domain.
 
 examples:
   acg train taken.csv --out runs/first
   acg train taken.tsv --items items.csv --user-column who --item-column what --domain-column kind --out runs/second
   acg train ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --out runs/films
-  acg train taken.csv --out runs/first --resume        go on where Ctrl-C, or worse, stopped it
+  acg train taken.csv --out runs/first --resume        go on where Ctrl-C, or a crash, stopped it
 """
 
 FILES = """\
 INTERACTIONS is text in UTF-8 with a header: CSV (separated by commas or semicolons), TSV, or RecBole's .inter with
-its .item file beside it.  One row is one interaction: columns user, item, domain, and if you like rating and
-timestamp.
+its .item file beside it.  One row is one interaction: columns user, item, domain, and optionally rating and timestamp.
 
-DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also on their own:
+DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also as files:
 attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png, token_items.png,
 attention_through_training.png, baselines.png and loss_curve.png.  Then metrics.md and metrics.json; conditions.npy
 (users x domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
@@ -46,12 +46,12 @@ item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files 
 
 FILE of --user-vectors and --item-vectors is written by numpy.savez(FILE, ids=..., vectors=...): a vector of D numbers
 for each id (for users also one for each domain, (users, domains, D), with the names of the domains in domains=...).
-They should not know what the test asks for: write a split first with 'acg split', make the vectors without the
+They should not contain what the test asks for: write a split first with 'acg split', make the vectors without the
 interactions of its validation and test pairs, and train with --split.
 
 DIR/last.npz keeps how far training has come, renewed every few seconds.  After Ctrl-C, or kill -9, the same command
-with --resume goes on from it, to exactly the figures of a run that was not stopped (the seconds apart).  With other
-options or other interactions it is refused; without --resume training begins anew.
+with --resume goes on from it, to exactly the figures of a run that was not stopped (except for the seconds).  With
+other options or other interactions it is refused; without --resume training begins again.
 
 exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted by Ctrl-C,
 after the state was saved.
@@ -75,26 +75,31 @@ def add_parser(commands: Subcommands) -> None:
 
     model = parser.add_argument_group("what to train")
     model.add_argument(
-        "--emb-dim", type=whole(1), default=32, metavar="D", help="dimensions of users, items, conditions"
+        "--emb-dim", type=whole_number(1), default=32, metavar="D", help="dimensions of users, items, conditions"
     )
-    model.add_argument("--heads", type=whole(1), default=4, metavar="H", help="of the attention; a divisor of D")
-    model.add_argument("--tokens-per-domain", type=whole(1), default=8, metavar="T", help="keys of each domain")
-    model.add_argument("--num-global-tokens", type=whole(0), default=0, metavar="G", help="keys that all domains share")
+    model.add_argument("--heads", type=whole_number(1), default=4, metavar="H", help="of the attention; a divisor of D")
+    model.add_argument("--tokens-per-domain", type=whole_number(1), default=8, metavar="T", help="keys of each domain")
     model.add_argument(
-        "--no-baselines", dest="baselines", action="store_false", help="train attention alone, with nothing to compare"
+        "--num-global-tokens", type=whole_number(0), default=0, metavar="G", help="keys that all domains share"
     )
     model.add_argument(
-        "--clip-norm", type=positive(), metavar="X", help="shorten a step's gradients to this global norm"
+        "--no-baselines",
+        dest="baselines",
+        action="store_false",
+        help="train attention alone, without models to compare it with",
+    )
+    model.add_argument(
+        "--clip-norm", type=positive_number(), metavar="X", help="clip the gradients of a step to this global norm"
     )
     model.add_argument(
         "--schedule",
         choices=("constant", "cosine", "plateau"),
         default="constant",
-        help="of the learning rate: plateau halves it after 5 looks at validation, 10 epochs, without a better one",
+        help="of the learning rate: plateau halves it after 5 validations (10 epochs) without a better one",
     )
     add_run_options(model, seeds=1)
 
-    own = parser.add_argument_group("what to bring along")
+    own = parser.add_argument_group("your own split and vectors")
     own.add_argument(
         "--split", type=Path, metavar="FILE", help="pairs to train and test on, as 'acg split' writes them"
     )
@@ -103,28 +108,26 @@ def add_parser(commands: Subcommands) -> None:
             f"--{kind}-vectors",
             type=Path,
             metavar="FILE",
-            help=f"{kind} vectors of your own: .npz with ids and vectors, D each",
+            help=f"your own {kind} vectors: .npz with ids and vectors, D numbers each",
         )
     add_json(parser)
     add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, train, write, and say how it went."""
+    """Read, train, write, and print the results."""
     parser: Parser = arguments.parser
     del arguments.parser, arguments.command
     if arguments.emb_dim % arguments.heads:
-        parser.error(
-            f"--emb-dim {arguments.emb_dim} cannot be shared out among --heads {arguments.heads}: take a divisor"
-        )
+        parser.error(f"--emb-dim {arguments.emb_dim} cannot be divided among --heads {arguments.heads}: take a divisor")
 
     from acg_numpy.cli import training_job
     from acg_numpy.recommender.data import read_split, read_vectors
 
-    interactions = read(arguments, arguments.interactions)
+    interactions = read_with_options(arguments, arguments.interactions)
     if not arguments.quiet:
-        tell(arguments.interactions, interactions, interactions.notes)
-    fit_options = given(arguments, FIT_OPTIONS)
+        echo_what_was_read(arguments.interactions, interactions, interactions.notes)
+    fit_options = pick_options(arguments, FIT_OPTIONS)
     if arguments.split is not None:
         fit_options["split"] = read_split(arguments.split, interactions)
     for name in ("user_vectors", "item_vectors"):
@@ -133,8 +136,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = training_job.run(interactions, arguments.out, arguments, fit_options)
 
     if arguments.json:
-        print(training_job.as_json(result))
+        echo(*training_job.as_json(result).split("\n"))
         return
-    print(training_job.summary_text(result))
-    print()
-    print(f"Everything is in {arguments.out}; begin with report.html, or report.md in a terminal.")
+    echo(*training_job.summary_text(result).split("\n"), "")
+    echo(f"Everything is in {arguments.out}; begin with report.html, or report.md in a terminal.")

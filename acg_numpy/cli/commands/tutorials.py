@@ -1,4 +1,4 @@
-"""`acg tutorials`: the chapters of the book as Jupyter notebooks, for whoever has the installed package and no more."""
+"""`acg tutorials`: the chapters of the book as Jupyter notebooks, out of the installed package alone."""
 
 import argparse
 import json
@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from acg_numpy.cli.notebooks import to_notebook
-from acg_numpy.cli.options import Parser, Subcommands, whole
-from acg_numpy.cli.output_files import changed, place, refused
+from acg_numpy.cli.options import Parser, Subcommands, whole_number
+from acg_numpy.cli.output_files import differing_files, refuse, write_files
+from acg_numpy.cli.printing import echo
 from acg_numpy.text import text_table
 
 DESCRIPTION = """\
-Write the chapters of the book as Jupyter notebooks, to be run and worked in.
+Write the chapters of the book as Jupyter notebooks, which you can run and work in.
 
 examples:
   acg tutorials                          which chapters there are, and how long they take
@@ -25,24 +26,24 @@ examples:
 
 NOTES = """\
 Exercises have a cell to fill in and a folded solution.  What you have worked on in DIR is left alone: a chapter that is
-there and differs is replaced with --force only.  The whole book with --to brings simple_usage.py along, a script.
+there and differs is replaced with --force only.  The whole book with --to includes simple_usage.py, a script.
 
-exit codes: 0, written; 1, not written, and why is said; 2, wrong usage; 130, interrupted.
+exit codes: 0, written; 1, not written, with the reason; 2, wrong usage; 130, interrupted.
 """
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 HEADING = re.compile(r"^# (?:\d+\. )?(.+)$", re.MULTILINE)
 TIME = re.compile(r"^\*([^*\n]*minutes[^*\n]*)\*$", re.MULTILINE)
 
 
 class Chapter(NamedTuple):
-    """A chapter in its file: a notebook in a wheel, Markdown in a tree of sources."""
+    """A chapter in its file: a notebook in a wheel, Markdown in a source tree."""
 
     file: Path
 
     @property
     def number(self) -> int:
-        """From the name of the file, 06-softmax.md."""
+        """The number in the name of the file, 06-softmax.md."""
         return int(self.file.name[:2])
 
     @property
@@ -51,12 +52,12 @@ class Chapter(NamedTuple):
         return f"{self.file.stem}.ipynb"
 
     def notebook(self) -> str:
-        """The text of the notebook."""
+        """Return the text of the notebook."""
         text = self.file.read_text(encoding="utf-8")
         return text if self.file.suffix == ".ipynb" else to_notebook(text)
 
     def row(self) -> tuple[str, str, str]:
-        """Number, title, and how long it takes, as the chapter says itself."""
+        """Return number, title, and how long it takes, as the chapter itself says."""
         text = self.file.read_text(encoding="utf-8")
         if self.file.suffix == ".ipynb":
             text = "".join(json.loads(text)["cells"][0]["source"])
@@ -74,53 +75,55 @@ def add_parser(commands: Subcommands) -> None:
         epilog=NOTES,
     )
     parser.set_defaults(parser=parser)
-    parser.add_argument("chapters", nargs="*", type=whole(1), metavar="CHAPTER", help="by number (default: all)")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="folder for the notebooks; without it they are listed")
+    parser.add_argument("chapters", nargs="*", type=whole_number(1), metavar="CHAPTER", help="by number (default: all)")
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR", help="folder for the notebooks; without it the chapters are listed"
+    )
     parser.add_argument("--force", action="store_true", help="replace notebooks in DIR that differ")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """List or write, and say how to go on."""
+    """List or write the chapters, and print how to go on."""
     parser: Parser = arguments.parser
-    folder = shipped(PACKAGE)
-    chapters = chapters_in(folder)
+    folder = _chapters_folder(PACKAGE)
+    chapters = _list_chapters(folder)
     if not chapters:
-        return refused(f"there are no chapters in {folder}: this copy of acg_numpy was not made from a whole tree")
+        return refuse(
+            f"there are no chapters in {folder}: this copy of acg_numpy was not made from a complete source tree"
+        )
     numbers = [chapter.number for chapter in chapters]
     for number in arguments.chapters:
         if number not in numbers:
             parser.error(f"there is no chapter {number}; they go from {numbers[0]} to {numbers[-1]}")
     chosen = [chapter for chapter in chapters if not arguments.chapters or chapter.number in arguments.chapters]
     if arguments.to is None:
-        print(
-            "\n".join(text_table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None))
-        )
-        print("\nacg tutorials --to DIR writes them as notebooks.")
+        echo(*text_table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None))
+        echo("", "acg tutorials --to DIR writes them as notebooks.")
         return 0
     if chosen[0].file.suffix == ".md" and find_spec("jupytext") is None:
-        return refused("in a tree of sources the chapters are Markdown, which jupytext converts: pip install jupytext")
+        return refuse("in a source tree the chapters are Markdown, which jupytext converts: pip install jupytext")
     scripts = [] if arguments.chapters else sorted(folder.glob("*.py"))
-    print("\n".join(write(arguments.to, chosen, scripts, force=arguments.force)))
+    echo(*_write(arguments.to, chosen, scripts, force=arguments.force))
     return 0
 
 
-def shipped(package: Path) -> Path:
-    """The folder with the chapters: beside the modules of a wheel, or at the top of a tree of sources."""
+def _chapters_folder(package: Path) -> Path:
+    """Return the folder with the chapters: beside the modules of a wheel, or at the top of a source tree."""
     within = package / "tutorials"
     return within if within.is_dir() else package.parent / "tutorials"
 
 
-def chapters_in(folder: Path) -> list[Chapter]:
-    """The chapters in a folder, in their order."""
+def _list_chapters(folder: Path) -> list[Chapter]:
+    """List the chapters in a folder, in their order."""
     return [Chapter(file) for kind in ("ipynb", "md") for file in sorted(folder.glob(f"[0-9][0-9]-*.{kind}"))]
 
 
-def write(folder: Path, chapters: Sequence[Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:
-    """Write what is not there, leave what somebody has worked on, and say which is which."""
+def _write(folder: Path, chapters: Sequence[Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:
+    """Write what is not there, leave what has been worked on, and yield a line on each file."""
     files = {chapter.target: chapter.notebook() for chapter in chapters}
     files |= {script.name: script.read_text(encoding="utf-8") for script in scripts}
-    worked_on = [] if force else changed(folder, files)
-    place(folder, {name: text for name, text in files.items() if name not in worked_on})
+    worked_on = [] if force else differing_files(folder, files)
+    write_files(folder, {name: text for name, text in files.items() if name not in worked_on})
     for name in files:
         yield f"{folder / name}{'  (left as it is: it differs; --force replaces it)' if name in worked_on else ''}"
     yield ""

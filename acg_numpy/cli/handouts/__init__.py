@@ -1,4 +1,4 @@
-"""What is in a hand-out, and what is an answer worth?  `acg handout` writes it, `grade.py` in it adds the points up.
+"""Hand-outs for a class: `acg handout` writes them, and `grade.py` in one of them adds up the points of an answer.
 
-Nothing is kept twice: the file comes from `acg_numpy.passes`, the inputs from what the catalogue of mistakes draws.
+Nothing is written twice: the file comes from `acg_numpy.passes`, the inputs from what the catalogue of mistakes draws.
 """

@@ -1,15 +1,15 @@
-"""What else is in a hand-out?  A test file, a program that counts points, and a page to read for either side."""
+"""The files of a hand-out: the student's file, tests, a program that counts points, and a page to read."""
 
 from collections.abc import Iterator
 
 from acg_numpy.checks.report.mistake_names import MISTAKES
-from acg_numpy.cli.handouts.revealing_inputs import Form, forms_of, inputs_file
+from acg_numpy.cli.handouts.revealing_inputs import Form, call_forms, inputs_file
 from acg_numpy.cli.handouts.student_file import student_file
 
 TESTS = '''\
-"""Is {name}_backward right?  pytest test_{name}.py
+"""Tests of {name}_backward:  pytest test_{name}.py
 
-Each gradient is a test of its own, in every case of {name}_inputs.py.  A test that fails says which, and no more;
+Each gradient is a test of its own, in every case of {name}_inputs.py.  A test that fails names the gradient only;
 HINTS=1 in the environment adds a hint, HINTS=2 the whole report.
 """
 
@@ -38,7 +38,7 @@ def report_on(case):
     return check_backward(forward, {name}_backward, *CASES[case].values(), raise_on_failure=False)
 
 
-def explained(report):
+def explain(report):
     hints = [*(diagnosis.hint for diagnosis in report.diagnoses), *report.faults]
     return {{"1": "\\n".join(hints[:1]), "2": str(report)}}.get(HINTS, "")
 
@@ -56,19 +56,19 @@ def test_the_gradient_is_right(case, name):
     report = report_on(case)
     comparison = report.per_input[name]
     if comparison.analytic is None or not comparison.passed:
-        pytest.fail(f"the gradient of {{name}} is not right\\n{{explained(report)}}".strip(), pytrace=False)
+        pytest.fail(f"the gradient of {{name}} is not right\\n{{explain(report)}}".strip(), pytrace=False)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_else_is_amiss(case):
-    """The backward can be called twice, changes nothing that it is given, and is linear in grad_out."""
+def test_nothing_else_is_wrong(case):
+    """The backward can be called twice, changes none of its arguments, and is linear in grad_out."""
     report = report_on(case)
     if not report.passed:
-        pytest.fail(f"a gradient is wrong, or something else is amiss\\n{{explained(report)}}".strip(), pytrace=False)
+        pytest.fail(f"a gradient is wrong, or something else is\\n{{explain(report)}}".strip(), pytrace=False)
 '''
 
 GRADE = '''\
-"""How many points?  python grade.py [FILE] [--hints 0|1|2] [--json results.json]"""
+"""Points for a file:  python grade.py [FILE] [--hints 0|1|2] [--json results.json]"""
 
 from pathlib import Path
 
@@ -83,16 +83,16 @@ README = """\
 
 `{name}.py` has a forward pass, its derivation on top, and a backward pass without a body. Write it.
 
-## For whoever writes it
+## For students
 
 You need Python, and `pip install acg_numpy pytest`.
 
 1. Read the derivation at the top of `{name}.py`. Its letters are those of the code.
 2. Write the body of `{name}_backward`, the last function.
-   It gets `grad_out`, the gradient of the loss with respect to the forward's output, and `cache`, which the forward
-   has filled. It returns one gradient an input, each of the shape of its input, as `{grads}`.
+   Its arguments are `grad_out`, the gradient of the loss with respect to the forward's output, and `cache`, which the
+   forward has filled. It returns one gradient for each input, of the shape of the input, as `{grads}`.
    Leave the forward as it is.
-3. Try it:
+3. Test it:
 
 ```console
 {commands}
@@ -103,23 +103,23 @@ that you can follow one with pencil and paper:
 
 {cases}
 
-Every gradient is compared, element by element, with a numeric derivative of the forward: one input is moved a little,
-and the change of the output is measured. *Wrong* means that some elements differ by more than the numeric derivative
-could be off. *Form* means that a gradient has another shape or dtype than its input, *uncompared* that nothing came
-back that could be compared. The last test of a case asks for the rest: that the backward can be called twice, changes
-nothing that it was given, and gives twice the gradient for twice the `grad_out`; `grade.py` calls it *the whole*.
+Every gradient is compared, element by element, with a numeric derivative of the forward: one input is changed a little,
+and the change of the output is measured. *Wrong* means that some elements differ by more than the error of the numeric
+derivative. *Form* means that a gradient has another shape or dtype than its input, *uncompared* that nothing was
+returned that could be compared. The last test of a case checks the rest: that the backward can be called twice, changes
+none of its arguments, and gives twice the gradient for twice the `grad_out`; `grade.py` calls it *the whole*.
 {optional}
-Nothing more is said unless you ask. `HINTS=1 pytest` adds a question that leads towards the mistake. `HINTS=2 pytest`
+The tests say no more unless you ask. `HINTS=1 pytest` adds a question that leads towards the mistake. `HINTS=2 pytest`
 prints the whole report, which mostly names the mistake. (On Windows: `set HINTS=1` first.) A test that does not end is
-waiting for one of your loops: `python grade.py` says which.
+waiting for one of your loops: `python grade.py` names its line.
 
-## For whoever teaches
+## For teachers
 
 The {number} classic mistakes that `acg_numpy` knows of this backward all fail here, and the report names each of them:
-this was tried when the hand-out was made. `acg handout {name} --to DIR --seed 1` draws other numbers,
+this was checked when the hand-out was made. `acg handout {name} --to DIR --seed 1` draws other numbers,
 and `--solution` adds the package's own answer and the list of the mistakes.
 
-`python grade.py STUDENT.py --json results.json` writes the results for a program, with {out_of} points to get:
+`python grade.py STUDENT.py --json results.json` writes the results for a program; the maximum is {out_of} points:
 
 | key | value |
 | -- | -- |
@@ -128,22 +128,22 @@ and `--solution` adds the package's own answer and the list of the mistakes.
 | `cases` | a list, an object for each case |
 | `case`, `points`, `out_of`, `passed` | of a case |
 | `inputs` | of a case: a list of `name`, `verdict` and `points`, 1 or 0, null where there is no gradient |
-| `whole` | of a case: `points`, 1 where nothing at all is amiss |
-| `forward_unchanged` | of a case: true or false, null where the file broke; without it a case has no points |
+| `whole` | of a case: `points`, 1 where nothing at all is wrong |
+| `forward_unchanged` | of a case: true or false, null where the file failed; if it is false a case has no points |
 | `diagnoses` | of a case: which mistake it is, best first: `mistake`, `message`, `evidence`, `hint` |
-| `error` | of a case: null, or where the file broke: `message`, `file`, `line`, `source`, `mend` |
+| `error` | of a case: null, or where the file failed: `message`, `file`, `line`, `source`, `fix` |
 
 The other keys of a case are those of `acg gradcheck --json`. With `--hints 1` a diagnosis is a hint alone, with
-`--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is ended, and the line is named.
+`--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is stopped, and the line is named.
 
 The student's file is *run*, with your rights: do it where it can do no harm, with your own copies of `grade.py` and
-`{name}_inputs.py`, and go by `points` in the JSON. Whoever has `acg_numpy` has the right answer too, in its source;
-reading it is no shame, but ask for the derivation as well.
+`{name}_inputs.py`, and use `points` in the JSON. A student who has `acg_numpy` has the right answer too, in its source.
+Reading it is allowed, but ask for the derivation as well.
 """
 
 
-def files_of(name: str, *, seed: int = 0, solution: bool = False) -> dict[str, str]:
-    """The files of a hand-out: their text by their path in the folder.
+def handout_files(name: str, *, seed: int = 0, solution: bool = False) -> dict[str, str]:
+    """Make the files of a hand-out: their texts by their paths in the folder.
 
     Parameters
     ----------
@@ -152,35 +152,35 @@ def files_of(name: str, *, seed: int = 0, solution: bool = False) -> dict[str, s
     seed : int
         Draws the inputs.
     solution : bool
-        Add the package's own file, and a list of the mistakes that show.
+        Add the package's own file, and a list of the mistakes that are revealed.
 
     Raises
     ------
     NoInputsError
-        Where a mistake stays hidden at all inputs that were tried.
+        If a mistake stays hidden at all inputs that were tried.
 
     Examples
     --------
-    >>> list(files_of("mse"))
+    >>> list(handout_files("mse"))
     ['README.md', 'mse.py', 'mse_inputs.py', 'test_mse.py', 'grade.py']
     """
     inputs = inputs_file(name, seed)
-    written = {
-        "README.md": readme(name, inputs),
+    files = {
+        "README.md": _readme(name, inputs),
         f"{name}.py": student_file(name),
         f"{name}_inputs.py": inputs,
         f"test_{name}.py": TESTS.format(name=name),
         "grade.py": GRADE.format(name=name),
     }
     if solution:
-        written[f"solution/{name}.py"] = student_file(name, solved=True)
-        written["solution/mistakes.md"] = "\n".join(mistakes_shown(name)) + "\n"
-    return written
+        files[f"solution/{name}.py"] = student_file(name, solved=True)
+        files["solution/mistakes.md"] = "\n".join(_mistake_list(name)) + "\n"
+    return files
 
 
-def readme(name: str, inputs: str) -> str:
-    """The page to read for whoever writes it, and for whoever teaches."""
-    forms = forms_of(name)
+def _readme(name: str, inputs: str) -> str:
+    """Write the page to read for students and teachers."""
+    forms = call_forms(name)
     commands = [
         (f"pytest test_{name}.py", "a test for each gradient"),
         ("python grade.py", "the same as a table, with points"),
@@ -194,7 +194,7 @@ def readme(name: str, inputs: str) -> str:
         commands="\n".join(f"{command:<{wide}}  # {meaning}" for command, meaning in commands),
         cases="\n".join(f"- `{form.name}`: {form.description}." for form in forms),
         number=sum(len(form.mistakes) for form in forms),
-        out_of=points(inputs),
+        out_of=_count_points(inputs),
         optional=OPTIONAL if "grad_weights" in source else "",
     )
 
@@ -202,25 +202,25 @@ def readme(name: str, inputs: str) -> str:
 OPTIONAL = "\nThe argument `grad_weights` is None in all of them: leave it for later.\n"
 
 
-def points(inputs: str) -> int:
-    """How many points there are: one for each gradient, and one for the whole of each case."""
-    from acg_numpy.cli.handouts.checking import without_points
+def _count_points(inputs: str) -> int:
+    """Count the points: one for each gradient, and one for the whole of each case."""
+    from acg_numpy.cli.handouts.checking import zero_points
 
-    told: dict[str, dict[str, dict[str, object]]] = {}
-    exec(inputs, told)  # our own text, of a moment ago
-    return sum(without_points(case, {})["out_of"] for case in told["CASES"].values())
+    module: dict[str, dict[str, dict[str, object]]] = {}
+    exec(inputs, module)  # the text that this package has just written
+    return sum(zero_points(case, {})["out_of"] for case in module["CASES"].values())
 
 
-def mistakes_shown(name: str) -> Iterator[str]:
-    """Every mistake that shows, what the report calls it, and what leads towards it."""
-    yield f"# The mistakes in {name}_backward that show\n"
-    for form in forms_of(name):
+def _mistake_list(name: str) -> Iterator[str]:
+    """Yield every mistake that is revealed, what the report calls it, and its hint."""
+    yield f"# The mistakes in {name}_backward that are revealed\n"
+    for form in call_forms(name):
         yield f"## {form.name}: {form.description}\n"
-        yield from (line for mistake in form.mistakes for line in told_of(form, mistake.name))
+        yield from (line for mistake in form.mistakes for line in _mistake_lines(form, mistake.name))
 
 
-def told_of(form: Form, name: str) -> Iterator[str]:
-    """A mistake, with its story."""
+def _mistake_lines(form: Form, name: str) -> Iterator[str]:
+    """Yield a mistake, with its story."""
     mistake = next(one for one in form.mistakes if one.name == name)
     yield f"- **{name.partition(': ')[2]}** (`{mistake.expected}`). {mistake.story}"
     yield f"  *Hint: {MISTAKES[mistake.expected].hint}*\n"

@@ -1,7 +1,7 @@
-"""At which inputs does every classic mistake in a backward show, and nothing stay hidden?
+"""Inputs at which every classic mistake in a backward is revealed and named.
 
 The catalogue draws inputs for each form in which a pass is called: rows, sequences, with a mask.  Several draws are
-tried, the small ones first, their numbers rounded to two decimals for reading; one will do where the right backward
+tried, the small ones first, their numbers rounded to two decimals for reading.  A draw is taken if the right backward
 passes, no blind spot is left, and each mistake that is known for this form fails and is called by its name.
 """
 
@@ -21,16 +21,16 @@ from acg_numpy.shapes import Array
 TRIED = 300  # draws from which the smallest are taken
 DECIMALS = 2
 INDENT = " " * 12  # of the rows of arrays in the file
-# Gradients that are zero by the mathematics, whatever the input: no factor shows there, and none would matter.
+# Gradients that are mathematically zero at every input: a wrong factor in them is not revealed, and does no harm.
 ALWAYS_ZERO = {"multi_head_attention": ("key_bias",)}
 
 
 class NoInputsError(ValueError):
-    """No draw at which all mistakes show; the message says what stayed hidden."""
+    """No draw reveals all mistakes; the message says what stayed hidden."""
 
 
 class Form(NamedTuple):
-    """One way of calling a pass, with the mistakes that are made in it."""
+    """One way of calling a pass, with the known mistakes in it."""
 
     name: str
     description: str
@@ -40,7 +40,7 @@ class Form(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A form with inputs for it, by name, as they can be read in a file."""
+    """A form with inputs for it, by name, as source."""
 
     form: Form
     inputs: dict[str, str]
@@ -52,12 +52,12 @@ class Case(NamedTuple):
         return f'    # {self.form.description}\n    "{self.form.name}": {{\n{entries}    }},'
 
 
-def forms_of(name: str) -> tuple[Form, ...]:
-    """The ways of calling a pass that the catalogue knows, in its order.
+def call_forms(name: str) -> tuple[Form, ...]:
+    """List the ways of calling a pass that the catalogue knows, in its order.
 
     Examples
     --------
-    >>> [(form.name, len(form.mistakes) > 5) for form in forms_of("dropout")]
+    >>> [(form.name, len(form.mistakes) > 5) for form in call_forms("dropout")]
     [('dropout', True), ('shared', False)]
     """
     found: dict[Any, list[Mistake]] = {}
@@ -77,7 +77,7 @@ def forms_of(name: str) -> tuple[Form, ...]:
 
 
 def inputs_file(name: str, seed: int = 0) -> str:
-    """The file with the inputs of a pass.
+    """Write the file with the inputs of a pass.
 
     Parameters
     ----------
@@ -89,24 +89,24 @@ def inputs_file(name: str, seed: int = 0) -> str:
     Raises
     ------
     NoInputsError
-        Where a mistake stays hidden at all inputs that were tried.
+        If a mistake stays hidden at all inputs that were tried.
 
     Examples
     --------
     >>> "SEED = 7" in inputs_file("mse", seed=7)
     True
     """
-    cases = [found_case(name, form, seed) for form in forms_of(name)]
+    cases = [_find_case(name, form, seed) for form in call_forms(name)]
     number = sum(len(case.form.mistakes) for case in cases)
     body = "\n".join(case.text for case in cases)
     return TEMPLATE.format(name=name, number=number, seed=seed, body=body, options=repr(cases[0].form.options))
 
 
 TEMPLATE = '''\
-"""Inputs for {name}, at which {number} classic mistakes in its backward show.
+"""Inputs for {name}, at which {number} classic mistakes in its backward are revealed.
 
 A case is one call of the forward: its positional arguments, by name.  The numbers were drawn, rounded so that they can
-be read, and tried: the right backward passes, each mistake fails, and none would have stayed hidden.
+be read, and checked: the right backward passes, each mistake fails, and none stays hidden.
 """
 
 import numpy as np
@@ -120,78 +120,78 @@ CASES = {{
 '''
 
 
-def found_case(name: str, form: Form, seed: int) -> Case:
-    """The first inputs, from small to large, at which all shows."""
+def _find_case(name: str, form: Form, seed: int) -> Case:
+    """Find the first inputs, from small to large, that reveal every mistake."""
     hidden = ["nothing was tried"]
-    for drawn in drawn_for(form, seed):
-        case = Case(form, dict(zip(parameters(name), map(literal, drawn), strict=False)))
-        hidden = hidden_at(name, case)
+    for drawn in _draw_from_small_to_large(form, seed):
+        case = Case(form, dict(zip(_positional_parameters(name), map(_input_source, drawn), strict=False)))
+        hidden = _find_hidden(name, case)
         if not hidden:
             return case
-    raise NoInputsError(f"{name}, {form.name}: no inputs were found at which all mistakes show; last {hidden[0]}")
+    raise NoInputsError(f"{name}, {form.name}: no inputs were found that reveal all mistakes; last {hidden[0]}")
 
 
-def drawn_for(form: Form, seed: int) -> Iterator[tuple[Any, ...]]:
-    """Inputs of a form, the smallest first."""
+def _draw_from_small_to_large(form: Form, seed: int) -> Iterator[tuple[Any, ...]]:
+    """Draw inputs of a form, and yield the smallest first."""
     drawn = [form.draw(np.random.default_rng([seed, number]), True) for number in range(TRIED)]
     yield from sorted(drawn, key=lambda values: sum(np.size(value) for value in values))
 
 
-def parameters(name: str) -> list[str]:
-    """The positional parameters of a pass's forward."""
+def _positional_parameters(name: str) -> list[str]:
+    """List the positional parameters of a pass's forward."""
     found = inspect.signature(getattr(passes, f"{name}_forward")).parameters.values()
     return [parameter.name for parameter in found if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
 
 
-def hidden_at(name: str, case: Case) -> list[str]:
-    """What these inputs do not show, a sentence each; nothing where they will do."""
-    values = [read(text) for text in case.inputs.values()]
+def _find_hidden(name: str, case: Case) -> list[str]:
+    """List what these inputs do not reveal, a sentence each; nothing if they can be taken."""
+    values = [_evaluate(text) for text in case.inputs.values()]
     forward = partial(getattr(passes, f"{name}_forward"), **case.form.options)
     report = check_backward(forward, getattr(passes, f"{name}_backward"), *values, raise_on_failure=False)
     if not report.passed:
         return ["the right backward did not pass"]
-    hidden = [spot.message for spot in report.blind_spots if not is_always_zero(name, spot.message)]
-    return hidden or [sentence for mistake in case.form.mistakes if (sentence := unseen(mistake, values))]
+    hidden = [spot.message for spot in report.blind_spots if not _is_always_zero(name, spot.message)]
+    return hidden or [sentence for mistake in case.form.mistakes if (sentence := _why_hidden(mistake, values))]
 
 
-def unseen(mistake: Mistake, values: Sequence[Any]) -> str:
-    """A sentence where a mistake does not show at these inputs, or not as what it is."""
+def _why_hidden(mistake: Mistake, values: Sequence[Any]) -> str:
+    """Say that a mistake is not revealed at these inputs, or not by its name; "" if it is."""
     report = check_backward(mistake.forward, mistake.backward, *values, raise_on_failure=False)
     if report.passed:
-        return f"{mistake.name!r} was not seen"
+        return f"{mistake.name!r} was not revealed"
     called = report.diagnoses[0].mistake if report.diagnoses else "nothing"
     return "" if called == mistake.expected else f"{mistake.name!r} was called {called!r}, not {mistake.expected!r}"
 
 
-def is_always_zero(name: str, message: str) -> bool:
-    """Whether a blind spot is of gradients alone that are zero at all inputs."""
+def _is_always_zero(name: str, message: str) -> bool:
+    """Return whether a blind spot is about gradients alone that are zero at all inputs."""
     return message.startswith(f"the gradient of {' and '.join(ALWAYS_ZERO.get(name, ()))} is zero")
 
 
-def literal(value: Any) -> str:
-    """An input as source: numbers with two decimals, masks as zeros and ones.
+def _input_source(value: Any) -> str:
+    """Write an input as source: numbers with two decimals, masks as zeros and ones.
 
     Examples
     --------
-    >>> literal(np.array([True, False])), literal(np.array([0, 1 / 0.7])), literal(None)
+    >>> _input_source(np.array([True, False])), _input_source(np.array([0, 1 / 0.7])), _input_source(None)
     ('np.array([1, 0]) == 1', 'np.array([0, 1]) / 0.7', 'None')
-    >>> literal(np.array([[0.123, -4.5]]))
+    >>> _input_source(np.array([[0.123, -4.5]]))
     'np.array([[ 0.12, -4.50]])'
     """
     if value is None:
         return "None"
     array = np.asarray(value)
     if array.dtype == bool:
-        return f"{written(array.astype(int))} == 1"
+        return f"{_array_source(array.astype(int))} == 1"
     if array.dtype.kind in "iu":
-        return written(array)
+        return _array_source(array)
     if np.array_equal(array, (array != 0) / KEEP):
-        return f"{written((array != 0).astype(int))} / {KEEP}"
-    return written(rounded(array))
+        return f"{_array_source((array != 0).astype(int))} / {KEEP}"
+    return _array_source(_round(array))
 
 
-def rounded(array: Array) -> Array:
-    """Two decimals; rows that sum to 1 still do so."""
+def _round(array: Array) -> Array:
+    """Round to two decimals, so that rows that sum to 1 still do so."""
     near = np.round(array, DECIMALS)
     if array.ndim and np.allclose(np.sum(array, axis=-1), 1.0, rtol=0, atol=1e-12):
         largest = np.argmax(near, axis=-1)[..., None]
@@ -200,8 +200,8 @@ def rounded(array: Array) -> Array:
     return near
 
 
-def written(array: Array) -> str:
-    """An array as source, its columns below each other."""
+def _array_source(array: Array) -> str:
+    """Write an array as source, its columns below each other."""
     width = "" if array.ndim < 2 else "5"
     text = np.array2string(
         array,
@@ -215,6 +215,6 @@ def written(array: Array) -> str:
     return f"np.array({text})" if len(lines) == 1 else f"np.array(\n{INDENT}{text}\n{INDENT[4:]})"
 
 
-def read(text: str) -> Any:
-    """What such source stands for."""
+def _evaluate(text: str) -> Any:
+    """Evaluate such source."""
     return eval(text, {"np": np})

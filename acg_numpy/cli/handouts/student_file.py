@@ -1,7 +1,7 @@
-"""Which file does a student get?  The pass as it stands in the package, without the body of its backward.
+"""The file for a student: the pass as it is in the package, without the body of its backward.
 
 The source is read and not run: what the forward needs stays as it is written, comments included; other pairs of the
-same file are imported, since a student is to write one backward and not to read four.
+same file are imported, because a student should write one backward and not read four.
 """
 
 import ast
@@ -11,21 +11,31 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from acg_numpy import passes
-from acg_numpy.checks.all_passes import names_of_pairs
 
 Definition: TypeAlias = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 WIDTH = 120
 
 
+def pass_names() -> list[str]:
+    """List the passes that a hand-out can be made of, in the order of the alphabet.
+
+    Examples
+    --------
+    >>> pass_names()[:3]
+    ['bpr', 'cosine', 'cross_entropy']
+    """
+    return [name.removesuffix("_forward") for name in passes.__all__ if name.endswith("_forward")]
+
+
 def student_file(name: str, *, solved: bool = False) -> str:
-    """The file of a pass for students: derivation, forward, and a backward whose body is to be written.
+    """Write the file of a pass for students: derivation, forward, and a backward whose body is to be written.
 
     Parameters
     ----------
     name : str
-        One of `acg_numpy.checks.all_passes.names_of_pairs()`.
+        One of `pass_names()`.
     solved : bool
-        Leave the body where it is.
+        Keep the body.
 
     Examples
     --------
@@ -34,15 +44,15 @@ def student_file(name: str, *, solved: bool = False) -> str:
     >>> print(student_file("softmax", solved=True).splitlines()[-1])
         return SoftmaxGrads(dS)
     """
-    page = Page(name)
-    kept = page.needed_by(page.backward if solved else blanked(page.backward))
-    tools = {node.id for node in names_in(page.backward)}  # what the right body uses is at hand for another one too
-    used = tools.union(*(names(definition) for definition in kept))
+    page = PassSource(name)
+    kept = page.required_definitions(page.backward if solved else _without_body(page.backward))
+    # A student's body may use what the right one uses.
+    used = _used_names(page.backward).union(*(_used_names(definition) for definition in kept))
     head = "\n\n".join([page.derivation, page.task(solved), "\n".join(page.imports(used))])
-    return "\n\n\n".join([head, *(page.text_of(definition, solved) for definition in kept)]) + "\n"
+    return "\n\n\n".join([head, *(page.definition_source(definition, solved) for definition in kept)]) + "\n"
 
 
-class Page:
+class PassSource:
     """A file of `acg_numpy.passes`, seen from one of the pairs in it."""
 
     def __init__(self, name: str) -> None:
@@ -51,11 +61,11 @@ class Page:
         self.source = inspect.getsource(sys.modules[self.module])
         self.lines = self.source.splitlines()
         self.tree = ast.parse(self.source)
-        self.definitions = dict(self.defined())
+        self.definitions = dict(self._iterate_definitions())
         self.forward, self.backward = (self.function(f"{name}_{way}") for way in ("forward", "backward"))
 
-    def defined(self) -> Iterator[tuple[str, Definition]]:
-        """What the file defines, by name, in its order."""
+    def _iterate_definitions(self) -> Iterator[tuple[str, Definition]]:
+        """Go through what the file defines, by name, in its order."""
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 yield node.name, node
@@ -65,31 +75,31 @@ class Page:
                 yield node.target.id, node
 
     def function(self, name: str) -> ast.FunctionDef:
-        """A function of the file."""
+        """Return a function of the file."""
         found = self.definitions[name]
         assert isinstance(found, ast.FunctionDef)
         return found
 
     @property
-    def foreign(self) -> set[str]:
-        """What belongs to the other pairs of the file: their functions, caches and gradients."""
+    def other_pairs(self) -> set[str]:
+        """The names that belong to other pairs of the file: their functions, caches and gradients."""
         others: set[str] = set()
-        for name in names_of_pairs():
+        for name in pass_names():
             for way in ("forward", "backward"):
                 if name != self.name and f"{name}_{way}" in self.definitions:
                     function = self.function(f"{name}_{way}")
-                    others |= {function.name} | (names_in_signature(function) & self.definitions.keys())
-        return others - names_in_signature(self.forward) - names_in_signature(self.backward)
+                    others |= {function.name} | (_signature_names(function) & self.definitions.keys())
+        return others - _signature_names(self.forward) - _signature_names(self.backward)
 
-    def needed_by(self, backward: ast.FunctionDef) -> list[Definition]:
-        """What of the file stays, in its order, and the backward last: both functions, and what these are made of."""
-        stays, ahead, foreign = set(), {self.forward.name, self.backward.name}, self.foreign
-        while ahead:
-            name = ahead.pop()
-            stays.add(name)
+    def required_definitions(self, backward: ast.FunctionDef) -> list[Definition]:
+        """List the definitions that stay, in the file's order, the backward last: both functions and what they use."""
+        required, pending, others = set(), {self.forward.name, self.backward.name}, self.other_pairs
+        while pending:
+            name = pending.pop()
+            required.add(name)
             node = backward if name == backward.name else self.definitions[name]
-            ahead |= (names(node) & self.definitions.keys()) - foreign - stays
-        before = [node for name, node in self.definitions.items() if name in stays - {backward.name}]
+            pending |= (_used_names(node) & self.definitions.keys()) - others - required
+        before = [node for name, node in self.definitions.items() if name in required - {backward.name}]
         return [*before, self.backward]
 
     @property
@@ -99,88 +109,83 @@ class Page:
         return "\n".join(self.lines[: doc.end_lineno])
 
     def task(self, solved: bool) -> str:
-        """What is to be done here, as a comment."""
+        """Write the task, as a comment."""
         backward = self.backward.name
         if solved:
             return f"# The package's own {backward}, the last function of this file."
         return f"# To write: {backward}, the last function of this file.  To check it:  pytest test_{self.name}.py"
 
     def imports(self, used: set[str]) -> Iterator[str]:
-        """The imports of the file that are still of use, NumPy in any case, and what the other pairs are used for."""
-        taken = {self.module: sorted(used & self.foreign)}
+        """Yield the imports of the file that are still used, NumPy in any case, and those of the other pairs."""
+        from_package = {self.module: sorted(used & self.other_pairs)}
         groups: dict[int, list[str]] = {0: [], 1: ["import numpy as np"], 2: []}
         for node in self.tree.body:
             if isinstance(node, ast.Import):
-                here = [alias.name for alias in node.names if alias.name in used]  # `import numpy as np` apart
+                here = [alias.name for alias in node.names if alias.name in used]  # not `import numpy as np`
                 groups[0] += [f"import {name}" for name in here]
             elif isinstance(node, ast.ImportFrom):
                 here = [alias.name for alias in node.names if alias.name in used]
                 module = node.module or ""
                 if here and module.startswith("acg_numpy"):
-                    taken[module] = here
+                    from_package[module] = here
                 elif here:
-                    groups[0].append(imported(module, here))
-        groups[2] = [imported(module, here) for module, here in sorted(taken.items()) if here]
+                    groups[0].append(_import_statement(module, here))
+        groups[2] = [_import_statement(module, here) for module, here in sorted(from_package.items()) if here]
         for number, group in groups.items():
             yield from [""] * (number > 0 and bool(group)) + group
 
-    def text_of(self, definition: Definition, solved: bool) -> str:
-        """A definition as it is written; the backward without its body, unless solved."""
+    def definition_source(self, definition: Definition, solved: bool) -> str:
+        """Return a definition as it is written; the backward without its body, unless solved."""
         if definition is not self.backward or solved:
             return "\n".join(self.lines[definition.lineno - 1 : definition.end_lineno])
         head = self.lines[definition.lineno - 1 : self.backward.body[0].end_lineno]  # up to its docstring
-        return "\n".join([*head, *raising(*self.hint)])
+        return "\n".join([*head, *_placeholder(*self.hint)])
 
     @property
     def hint(self) -> tuple[str, str]:
-        """Where to start: with the letters of the derivation, where the right body begins by giving them."""
+        """Where to begin and where to end: at the letters of the derivation, if the right body begins with them."""
         assert isinstance(self.backward.returns, ast.Name)
         first, end = self.backward.body[1], f"end with `return {self.backward.returns.id}(...)`"
-        if isinstance(first, ast.Assign) and only_names(first):
+        if isinstance(first, ast.Assign) and _computes_nothing(first):
             return f"begin with `{ast.get_source_segment(self.source, first)}`; ", end
         return "begin at the last line of the forward, with grad_out; ", end
 
 
-def blanked(function: ast.FunctionDef) -> ast.FunctionDef:
-    """A function with nothing but its signature."""
+def _without_body(function: ast.FunctionDef) -> ast.FunctionDef:
+    """Return a function with its signature and docstring only."""
     return ast.FunctionDef(
         **{**dict(ast.iter_fields(function)), "body": function.body[:1]}, lineno=function.lineno, col_offset=0
     )
 
 
-def only_names(first: ast.Assign) -> bool:
-    """Whether an assignment computes nothing and only gives names."""
+def _computes_nothing(first: ast.Assign) -> bool:
+    """Return whether an assignment only gives names to values."""
     plain = (ast.Name, ast.Attribute, ast.Tuple, ast.expr_context)
     return all(isinstance(node, plain) for node in ast.walk(first.value))
 
 
-def raising(begin: str, end: str) -> list[str]:
-    """The lines that raise NotImplementedError."""
+def _placeholder(begin: str, end: str) -> list[str]:
+    """Write the lines that raise NotImplementedError."""
     line = f'    raise NotImplementedError("{begin}{end}")'
     if len(line) <= WIDTH:
         return [line]
     return ["    raise NotImplementedError(", f'        "{begin}"', f'        "{end}"', "    )"]
 
 
-def imported(module: str, found: list[str]) -> str:
-    """An import from a module, on several lines where it is long."""
+def _import_statement(module: str, found: list[str]) -> str:
+    """Write an import from a module, on several lines if it is long."""
     line = f"from {module} import {', '.join(found)}"
     if len(line) <= WIDTH:
         return line
     return "\n".join([f"from {module} import (", *(f"    {name}," for name in found), ")"])
 
 
-def names(node: ast.AST) -> set[str]:
-    """The names that a piece of source uses."""
-    return {found.id for found in names_in(node)}
+def _used_names(node: ast.AST) -> set[str]:
+    """Collect the names that a piece of source uses."""
+    return {found.id for found in ast.walk(node) if isinstance(found, ast.Name)}
 
 
-def names_in(node: ast.AST) -> Iterator[ast.Name]:
-    """The nodes of these names."""
-    return (found for found in ast.walk(node) if isinstance(found, ast.Name))
-
-
-def names_in_signature(function: ast.FunctionDef) -> set[str]:
-    """The names in a function's annotations and defaults."""
+def _signature_names(function: ast.FunctionDef) -> set[str]:
+    """Collect the names in a function's annotations and defaults."""
     parts: Iterable[ast.AST] = [function.args, *([function.returns] if function.returns else [])]
-    return set().union(*map(names, parts))
+    return set().union(*map(_used_names, parts))

@@ -1,4 +1,4 @@
-"""Interactions: made up, or read from files; split; turned into vectors.
+"""Interactions, synthetic or read from files; splits of them; vectors made of them.
 
 >>> from acg_numpy.recommender.data import draw_split, factorise, make_world
 >>> taken = make_world(seed=0).interactions

@@ -1,9 +1,9 @@
-"""Did tokens become tastes?  In a world whose tastes are known, compare where attention goes with what counts there.
+"""Agreement of tokens with tastes, in a world whose tastes are known.
 
 Nothing tells a model which token should stand for which taste, nor which head should hold it.  So, in one domain,
-every taste is given a token of a head of its own, in the way that is best for the sum of the correlations, over
-users, between the attention to the token and the weight of the taste; the agreement is their mean.  The best of many
-ways is never nothing: the same figure with the users' tastes exchanged at random says how much of it is chance.
+every taste is assigned a token of some head, each token once, so that the sum of the correlations, over users, between
+the attention to the token and the weight of the taste is largest; the agreement is their mean.  The best of many
+assignments is above zero even by chance: the same figure with the users' tastes exchanged at random says how much.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ def taste_agreement(attention: Array, weights: Array) -> float:
     Parameters
     ----------
     attention : array, shape (B, H, T)
-        Of B users in one domain; best of users that were not trained on.
+        Of B users in one domain; preferably of users that were not trained on.
     weights : array, shape (B, K)
         How much each taste counts for the same users in that domain, as `World.weights` has it.
 
@@ -30,7 +30,7 @@ def taste_agreement(attention: Array, weights: Array) -> float:
     Raises
     ------
     ValueError
-        If the users are not as many.
+        If the numbers of users differ.
 
     Examples
     --------
@@ -40,12 +40,12 @@ def taste_agreement(attention: Array, weights: Array) -> float:
     1.0
     """
     correlation, assigned = taste_assignment(attention, weights)
-    given = np.flatnonzero(assigned >= 0)
-    return float(correlation[given, assigned[given]].mean())
+    tastes = np.flatnonzero(assigned >= 0)
+    return float(correlation[tastes, assigned[tastes]].mean())
 
 
 def taste_assignment(attention: Array, weights: Array) -> tuple[Array, Array]:
-    """Correlate attention to every token with the weight of every taste, and give each taste its token.
+    """Correlate attention to every token with the weight of every taste, and assign each taste a token.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def taste_assignment(attention: Array, weights: Array) -> tuple[Array, Array]:
     correlation : array, shape (K, H T)
         Over the users; the tokens of the first head come first.
     assigned : array of int, shape (K,)
-        The token that the best assignment gives to each taste, -1 where there are fewer tokens than tastes.
+        The token of each taste in the best assignment, -1 where there are fewer tokens than tastes.
 
     Raises
     ------
     ValueError
-        If the users are not as many.
+        If the numbers of users differ.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How are results kept so that what is read is what was written?
+"""Checkpoints: files of named arrays that are read exactly as they were written, or refused.
 
 A checkpoint is an .npz file: named arrays, and one entry more that holds a JSON text with the format's name, its
 version, a SHA-256 over all the arrays, and whatever the writer wants to say (`about`).  No pickle is written and none
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from acg_numpy.recommender.data.npz_files import Archive, UnreadableError, damage_is_unreadable
+from acg_numpy.recommender.data.npz_files import NpzArchive, UnreadableError, raise_unreadable
 from acg_numpy.shapes import Array
 
 FORMAT = "acg_numpy checkpoint"
@@ -64,18 +64,18 @@ def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], a
     ...     load_checkpoint(f"{folder}/c.npz").about
     {'epoch': 3}
     """
-    kept = {name: np.asarray(array) for name, array in arrays.items()}
-    for name, array in kept.items():
+    stored = {name: np.asarray(array) for name, array in arrays.items()}
+    for name, array in stored.items():
         if name == ABOUT:
-            raise ValueError(f"arrays may not hold the name {ABOUT!r}, which is the description's own")
+            raise ValueError(f"arrays may not hold the name {ABOUT!r}, which is reserved for the description")
         if array.dtype.hasobject:
             raise ValueError(
                 f"arrays[{name!r}] has dtype {array.dtype}, which only a pickle could keep; store numbers or strings"
             )
-    head = {"format": FORMAT, "version": VERSION, "sha256": _digest(kept), "about": dict(about)}
+    head = {"format": FORMAT, "version": VERSION, "sha256": _digest(stored), "about": dict(about)}
     text = json.dumps(head, allow_nan=False)
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in {ABOUT: np.array(text), **kept}.items():
+        for name, array in {ABOUT: np.array(text), **stored}.items():
             entry = zipfile.ZipInfo(f"{name}.npy")  # without the date, so that equal contents make equal files
             with archive.open(entry, "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, array, allow_pickle=False)
@@ -124,22 +124,22 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside `path` to write to, and move it into place when the block ends well.
+    r"""Yield a temporary name beside `path` to write to, and move the file into place if the block raises nothing.
 
-    What a process that was killed left half written of the same file is removed.
+    Half-written files of the same name that a killed process left behind are removed.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(f"{folder}/users.txt") as temporary:
-    ...         _ = temporary.write_text("ada\\n")
+    ...         _ = temporary.write_text("ada\n")
     ...     sorted(os.listdir(folder))
     ['users.txt']
     """
     path = Path(path)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not _runs(left.suffixes[-2].removeprefix(".")):
+        if not _is_running(left.suffixes[-2].removeprefix(".")):
             left.unlink(missing_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -149,38 +149,38 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, path)
     except OSError as error:
         if error.filename is not None and str(error.filename) == str(temporary):
-            error.filename = str(path)  # what was asked for, and what a message had better speak of
+            error.filename = str(path)  # the name that the caller knows
         raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _runs(process: str) -> bool:
-    """Is there a process of that number?  Where that cannot be told without harm, yes."""
+def _is_running(process: str) -> bool:
+    """Return whether there is a process of that number; True where asking could do harm."""
     if os.name != "posix" or not process.isdecimal():
         return True
     try:
         os.kill(int(process), 0)  # asks, and does nothing
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # of another user
         pass
     return True
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]]:
     if file.read(4) != b"PK\x03\x04":
-        raise CheckpointError("is not a checkpoint: an .npz file was expected, and this is none")
+        raise CheckpointError("is not a checkpoint: an .npz file was expected, and this is not one")
     file.seek(0)
-    archive = Archive(file)
+    archive = NpzArchive(file)
     if ABOUT not in archive.names:
-        raise CheckpointError(f"is an .npz file, but no checkpoint of this package (it has no entry {ABOUT!r})")
-    with damage_is_unreadable():
+        raise CheckpointError(f"is an .npz file, but not a checkpoint of this package (it has no entry {ABOUT!r})")
+    with raise_unreadable():
         head = json.loads(str(archive[ABOUT][()]))
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         raise CheckpointError("is an .npz file, but its description is not a checkpoint's")
     version = head.get("version")
-    if version != VERSION:  # before the arrays are touched: what they mean is for that version to say
+    if version != VERSION:  # before the arrays are read: only that version knows what they mean
         raise CheckpointError(
             f"has checkpoint version {version!r}, and this acg_numpy reads version {VERSION}: "
             "use the acg_numpy that wrote it, or a newer one"
@@ -198,7 +198,7 @@ def _digest(arrays: Mapping[str, Array]) -> str:
 
 
 def fingerprint(*arrays: Array) -> str:
-    """Condense arrays to 16 letters, which other values, shapes or dtypes would make others.
+    """Hash arrays to 16 letters, which differ where values, shapes or dtypes do.
 
     Examples
     --------

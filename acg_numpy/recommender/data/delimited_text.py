@@ -1,4 +1,4 @@
-"""How is a delimited text file read, whatever stands in it?
+"""A reader of delimited text files, which reports rows that do not fit.
 
 The header decides what kind of file it is, not its name: names with types (`user_id:token`) make it a RecBole file,
 tab-separated and without quoting; else a tab, a semicolon or a comma in the header is the separator, and fields may
@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, TextIO
 
 from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.text import counted
 
 BLOCK = 1 << 10  # rows: what is read together stays in cache
 LONGEST_HEADER = 1 << 20  # characters; a "line" beyond it is no header
 LONGEST_ID = 1000  # characters
-REMEMBERED = 5  # malformed rows told one by one
+REMEMBERED = 5  # malformed rows that are described one by one
 UNPRINTABLE = ("\n", "\r", "\0")  # ids are written one a line
 TYPED = re.compile(r"([^:]+):(token|token_seq|float|float_seq)")
 
@@ -32,15 +33,15 @@ ID, NUMBER = "id", "number"
 
 
 class Column(NamedTuple):
-    """A column to read: where it is, what it is called here, and what its fields have to be."""
+    """A column to read: its position, what messages call it, and what its fields have to be."""
 
-    place: int
+    position: int
     role: str
     kind: str
 
 
 @dataclass
-class Malformed:
+class MalformedRows:
     """The rows that were left out because they could not be read."""
 
     count: int = 0
@@ -48,12 +49,13 @@ class Malformed:
     first: list[str] = field(default_factory=list)
 
     def add(self, line: int, reason: str) -> None:
+        """Count a row, and remember it if it is among the first."""
         self.count += 1
         if len(self.first) < REMEMBERED:
             self.first.append(f"line {line}: {reason}")
 
     def describe(self) -> str:
-        """Say how many there were, and what was wrong with the first of them."""
+        """Write how many there were, and what was wrong with the first of them."""
         more = "; ..." if self.count > len(self.first) else ""
         return f"{self.count:,} of {self.rows:,} rows malformed and left out ({'; '.join(self.first)}{more})"
 
@@ -69,20 +71,20 @@ class Table:
     ----------
     columns : tuple of str
         Names, without types.
-    malformed : Malformed
+    malformed : MalformedRows
         Grows as blocks are read.
 
     Raises
     ------
     DataError
-        If the file cannot be read, is empty, or is no text.
+        If the file cannot be read, is empty, or is not text.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self.malformed = Malformed()
+        self.malformed = MalformedRows()
         with self._open() as file:
-            line = self._first_line(file)
+            line = self._read_header(file)
         self.delimiter = _delimiter(line)
         try:
             header = next(csv.reader([line], delimiter=self.delimiter))
@@ -97,7 +99,7 @@ class Table:
         )
         self._types = tuple(match[2] if match else "" for match in typed)
 
-    def column(self, name: str, kind: str, *, role: str | None = None) -> Column:
+    def find_column(self, name: str, kind: str, *, role: str | None = None) -> Column:
         """Find a column by its name, with or without its type.
 
         Parameters
@@ -112,25 +114,25 @@ class Table:
         DataError
             If there is no such column, or more than one; the message says which there are.
         """
-        plain = self.plain(name)
-        places = [n for n, column in enumerate(self.columns) if column == plain]
-        if len(places) != 1:
-            problem = f"has no column {name!r}" if not places else f"has {len(places)} columns {name!r}"
+        untyped = self.strip_type(name)
+        found = [n for n, column in enumerate(self.columns) if column == untyped]
+        if len(found) != 1:
+            problem = f"has no column {name!r}" if not found else f"has {len(found)} columns {name!r}"
             purpose = f" for the {role}" if role else ""
             raise DataError(f"{self.path} {problem}{purpose}; it has {', '.join(map(repr, self.columns))}")
-        return Column(places[0], role or name, kind)
+        return Column(found[0], role or name, kind)
 
-    def plain(self, name: str) -> str:
-        """Take the type off a name like `class:token_seq`, where the file's own names carry types."""
+    def strip_type(self, name: str) -> str:
+        """Strip the type from a name like `class:token_seq`, where the file's own names carry types."""
         match = TYPED.fullmatch(name)
         return match[1] if match and self.typed else name
 
     def sequence_separator(self, column: Column) -> str | None:
-        """Say what separates values in one field: a space in a RecBole sequence, "|" where there are no types."""
-        return "|" if not self.typed else " " if self._types[column.place].endswith("_seq") else None
+        """Return what separates values in one field: a space in a RecBole sequence, "|" where there are no types."""
+        return "|" if not self.typed else " " if self._types[column.position].endswith("_seq") else None
 
     def blocks(self, wanted: Sequence[Column]) -> Iterator[list[Sequence[str]]]:
-        """Read the rows, a thousand at a time.
+        """Read the rows in blocks, about a thousand rows each.
 
         Parameters
         ----------
@@ -139,8 +141,7 @@ class Table:
         Yields
         ------
         list of sequences of str
-            One sequence for each wanted column, with the fields of all well-formed rows of the block, in the file's
-            order.
+            A sequence for each wanted column: the fields of all well-formed rows of the block, in the file's order.
 
         Raises
         ------
@@ -153,7 +154,7 @@ class Table:
             )
             try:
                 next(reader)
-                if reader.line_num > 1:  # rows would be taken for a part of the last name, and lost
+                if reader.line_num > 1:  # rows would be read as a part of the last name, and lost
                     raise DataError(
                         f"{self.path}, line 1: a quote is opened in the header and not closed in it; close it, or "
                         "double it if it is part of a name"
@@ -165,48 +166,48 @@ class Table:
                         return
                     yield self._well_formed(rows, before, wanted)
             except UnicodeDecodeError as error:
-                raise self._not_text(error) from error
+                raise self._decoding_error(error) from error
             except csv.Error as error:
                 raise DataError(
                     f"{self.path}, line {reader.line_num}: {error}; is a quote opened somewhere above and never closed?"
                 ) from error
             except OSError as error:
-                raise self._unreadable(error) from error
+                raise self._reading_error(error) from error
 
     def _well_formed(self, rows: list[list[str]], line: int, wanted: Sequence[Column]) -> list[Sequence[str]]:
         width = len(self.columns)
         if set(map(len, rows)) == {width}:
             columns = list(zip(*rows, strict=True))
-            chosen: list[Sequence[str]] = [columns[column.place] for column in wanted]
+            chosen: list[Sequence[str]] = [columns[column.position] for column in wanted]
             if all(_all_fit(fields, column.kind) for fields, column in zip(chosen, wanted, strict=True)):
                 self.malformed.rows += len(rows)
                 return chosen
         kept: list[list[str]] = []
         for row in rows:
-            starts, line = line + 1, line + 1 + sum(_line_breaks(text) for text in row)
+            first_line, line = line + 1, line + 1 + sum(_count_line_breaks(text) for text in row)
             if not row:
                 continue  # a blank line
             self.malformed.rows += 1
-            reason = _misfit(row, width, wanted)
+            reason = _malformation(row, width, wanted)
             if reason is None:
                 kept.append(row)
             else:
-                self.malformed.add(starts, reason)
-        return [[row[column.place] for row in kept] for column in wanted]
+                self.malformed.add(first_line, reason)
+        return [[row[column.position] for row in kept] for column in wanted]
 
     def _open(self) -> TextIO:
         try:
             return open(self.path, encoding="utf-8-sig", newline="")
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self._reading_error(error) from error
 
-    def _first_line(self, file: TextIO) -> str:
+    def _read_header(self, file: TextIO) -> str:
         try:
             line = file.readline(LONGEST_HEADER)
         except UnicodeDecodeError as error:
-            raise self._not_text(error) from error
+            raise self._decoding_error(error) from error
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self._reading_error(error) from error
         if not line:
             raise DataError(f"{self.path} is empty")
         if "\0" in line or len(line) == LONGEST_HEADER:
@@ -217,15 +218,15 @@ class Table:
             )
         return line
 
-    def _not_text(self, error: UnicodeDecodeError) -> DataError:
+    def _decoding_error(self, error: UnicodeDecodeError) -> DataError:
         with self.path.open("rb") as file:
-            line, byte = _not_utf8(file) or (0, error.object[error.start])
+            line, byte = _find_undecodable(file) or (0, error.object[error.start])
         return DataError(
             f"{self.path} is not UTF-8 text (a byte {byte:#04x} in line {line} cannot be read); if it is text, save it "
             "as UTF-8"
         )
 
-    def _unreadable(self, error: OSError) -> DataError:
+    def _reading_error(self, error: OSError) -> DataError:
         return DataError(f"{self.path} cannot be read: {(error.strerror or str(error)).lower()}")
 
 
@@ -234,8 +235,8 @@ def _delimiter(header: str) -> str:
     return next((mark for mark in "\t;" if mark in unquoted and (mark == "\t" or "," not in unquoted)), ",")
 
 
-def _not_utf8(file: BinaryIO) -> tuple[int, int] | None:
-    """Find the first byte that is not UTF-8's, and its line: what reads text reads ahead, and does not know."""
+def _find_undecodable(file: BinaryIO) -> tuple[int, int] | None:
+    """Find the first byte that is not UTF-8, and its line, which a text reader does not know because it reads ahead."""
     decoder, line, chunk = codecs.getincrementaldecoder("utf-8")(), 1, b"-"
     while chunk:
         chunk = file.read(1 << 16)
@@ -247,22 +248,23 @@ def _not_utf8(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def _all_fit(fields: Iterable[str], kind: str) -> bool:
-    """Tell whether a whole column is as it should be: quick, since nearly every column is."""
+    """Return whether all fields of a column are valid: a quick test, because nearly every column passes it."""
     if kind == NUMBER:
         try:
             return all(map(math.isfinite, map(float, fields))) and "_" not in "".join(fields)  # 1_0 is Python's 10
         except ValueError:
             return False
     fields = list(fields)
-    joined = "".join(fields)
-    return all(fields) and not any(mark in joined for mark in UNPRINTABLE) and max(map(len, fields)) <= LONGEST_ID
+    text = "".join(fields)
+    return all(fields) and not any(mark in text for mark in UNPRINTABLE) and max(map(len, fields)) <= LONGEST_ID
 
 
-def _misfit(row: list[str], width: int, wanted: Sequence[Column]) -> str | None:
+def _malformation(row: list[str], width: int, wanted: Sequence[Column]) -> str | None:
+    """Describe what is wrong with a row; None if nothing is."""
     if len(row) != width:
-        return f"{len(row)} field{'s' * (len(row) != 1)}, where the header has {width}"
+        return f"{counted(len(row), 'field')}, where the header has {width}"
     for column in wanted:
-        text = row[column.place]
+        text = row[column.position]
         if column.kind == ID and not text:
             return f"the {column.role} is empty"
         if column.kind == ID and len(text) > LONGEST_ID:
@@ -274,5 +276,5 @@ def _misfit(row: list[str], width: int, wanted: Sequence[Column]) -> str | None:
     return None
 
 
-def _line_breaks(text: str) -> int:
+def _count_line_breaks(text: str) -> int:
     return text.count("\n") + text.count("\r") - text.count("\r\n")

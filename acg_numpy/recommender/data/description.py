@@ -1,4 +1,4 @@
-"""What is there to learn from, and what speaks against trying?  Interactions described, before anything is trained."""
+"""A description of interactions before training: what there is to learn from, and what speaks against it."""
 
 from typing import Any, NamedTuple
 
@@ -7,29 +7,30 @@ import numpy as np
 from acg_numpy.recommender.data.interactions import Interactions
 from acg_numpy.recommender.data.splits import MIN_INSIDE, MIN_OUTSIDE
 from acg_numpy.shapes import Array
+from acg_numpy.text import first_few
 
 FEW_ITEMS = 3  # what `acg train` leaves out
 SMALL_DOMAIN = 20  # items; where the first ten are half of all, most rankings look good
 FEW_PAIRS = 150  # in a domain, of which a fifth is the test: fewer than 30 tell models apart badly
 FEW_SHARED = 10  # users in both of two domains
-SHOWN = 8  # domains in the table of overlaps, and names in a sentence
+MAX_SHOWN = 8  # domains in the table of overlaps, and names in a sentence
 
 Rows = tuple[tuple[str, ...], ...]
 
 
 class Description(NamedTuple):
-    """What can be said of a file, in words and in figures.
+    """A description of a file, in words and in figures.
 
     Attributes
     ----------
     what : str
         In a sentence.
     figures : dict
-        The same and more, as JSON can hold it.
+        The same and more, as JSON takes it.
     tables : tuple of tables
         Rows of cells, the first of them the header.
     oddities : tuple of str
-        What one might not expect.
+        Unexpected properties of the file.
     advice : tuple of str
         What to do about it, or next.
     """
@@ -47,7 +48,7 @@ def describe_interactions(interactions: Interactions) -> Description:
     Parameters
     ----------
     interactions : Interactions
-        Best read with `min_items=1`, so that small domains are seen.
+        Preferably read with `min_items=1`, so that small domains are included.
 
     Returns
     -------
@@ -56,10 +57,10 @@ def describe_interactions(interactions: Interactions) -> Description:
     Examples
     --------
     >>> from acg_numpy.recommender.data import make_world
-    >>> told = describe_interactions(make_world(seed=0).interactions)
-    >>> told.figures["users"], told.figures["items"], told.figures["pairs"]["test"]
+    >>> found = describe_interactions(make_world(seed=0).interactions)
+    >>> found.figures["users"], found.figures["items"], found.figures["pairs"]["test"]
     (1000, 500, 846)
-    >>> told.advice
+    >>> found.advice
     ('nothing here speaks against training: acg train FILE --out DIR',)
     """
     users, items, taken = len(interactions.users), len(interactions.items), interactions.matrix.nnz
@@ -115,67 +116,67 @@ def _domain_table(domains: list[dict[str, Any]]) -> Rows:
 
 
 def _shared_table(names: list[str], shared: Array) -> Rows:
-    few = names[:SHOWN]
-    more = "" if len(few) == len(names) else f" ({SHOWN} largest)"
+    few = names[:MAX_SHOWN]
+    more = "" if len(few) == len(names) else f" ({MAX_SHOWN} largest)"
     rows = [(name, *(f"{shared[row, column]:,}" for column in range(len(few)))) for row, name in enumerate(few)]
     return ((f"users in both{more}", *few), *rows)
 
 
 def _oddities(interactions: Interactions, elsewhere: Array) -> list[str]:
-    X, told = interactions.matrix, []
+    X, oddities = interactions.matrix, []
     users, of_item = X.shape[0], np.bincount(X.indices, minlength=X.shape[1])
     of_user = np.diff(X.indptr)
     nowhere = int(np.sum((interactions.counts > 0).sum(axis=1) == 1))
     if nowhere:
-        told.append(
-            f"users who took something in one domain only: {nowhere:,} of {users:,}; nothing leads to where they are, "
-            "and their conditions there are zeros"
+        oddities.append(
+            f"users who took something in one domain only: {nowhere:,} of {users:,}; nothing leads to that domain, and "
+            "their conditions there are zeros"
         )
     if once := int(np.sum(of_user == 1)):
-        told.append(f"users with a single interaction: {once:,}")
+        oddities.append(f"users with a single interaction: {once:,}")
     if once := int(np.sum(of_item == 1)):
-        told.append(f"items that a single user took: {once:,} of {len(of_item):,}")
+        oddities.append(f"items that a single user took: {once:,} of {len(of_item):,}")
     if int(of_user.max(initial=0)) * 2 > len(of_item):
         who = int(np.argmax(of_user))
-        told.append(f"user {str(interactions.users[who])!r} took {of_user[who] / len(of_item):.0%} of all items")
+        oddities.append(f"user {str(interactions.users[who])!r} took {of_user[who] / len(of_item):.0%} of all items")
     if int(of_item.max(initial=0)) * 2 > users:
         what = int(np.argmax(of_item))
-        told.append(f"item {str(interactions.items[what])!r} was taken by {of_item[what] / users:.0%} of all users")
+        oddities.append(f"item {str(interactions.items[what])!r} was taken by {of_item[what] / users:.0%} of all users")
     several = len(interactions.items) - len(np.unique(interactions.same_item))
     if several:
-        told.append(f"items in more than one domain stand in each of them: {several:,} columns more than items")
-    return told
+        oddities.append(f"items in more than one domain stand in each of them: {several:,} columns more than items")
+    return oddities
 
 
 def _advice(figures: dict[str, Any], shared: Array, names: list[str]) -> tuple[str, ...]:
-    told = []
+    advice = []
     domains = figures["domains"]
 
-    def those(condition: Any) -> list[str]:
+    def domains_where(condition: Any) -> list[str]:
         return [d["name"] for d in domains if condition(d)]
 
-    if few := those(lambda d: d["items"] < FEW_ITEMS):
-        told.append(f"fewer than {FEW_ITEMS} items: {_listed(few)}; training leaves them out (--min-items)")
-    if small := those(lambda d: FEW_ITEMS <= d["items"] < SMALL_DOMAIN):
-        told.append(
-            f"fewer than {SMALL_DOMAIN} items: {_listed(small)}; where ten are shown out of so few, most rankings look "
+    if few := domains_where(lambda d: d["items"] < FEW_ITEMS):
+        advice.append(f"fewer than {FEW_ITEMS} items: {_names(few)}; training leaves them out (--min-items)")
+    if small := domains_where(lambda d: FEW_ITEMS <= d["items"] < SMALL_DOMAIN):
+        advice.append(
+            f"fewer than {SMALL_DOMAIN} items: {_names(small)}; where ten are shown out of so few, most rankings look "
             f"good: leave them out (--min-items {SMALL_DOMAIN}), or join them to others"
         )
-    if alone := those(lambda d: d["items"] >= FEW_ITEMS and not d["elsewhere"]):
-        told.append(
-            f"no overlap: nobody who took something in {_listed(alone)} took anything elsewhere, so nothing leads "
+    if alone := domains_where(lambda d: d["items"] >= FEW_ITEMS and not d["elsewhere"]):
+        advice.append(
+            f"no overlap: no user who took something in {_names(alone)} took anything elsewhere, so nothing leads "
             "there; are the users' ids the same in all domains?"
         )
     pairs = figures["pairs"]
     if not pairs["test"] or not pairs["validation"]:
-        told.append(
+        advice.append(
             f"too little to train on: {pairs['eligible']} pairs of a user and a domain have at least {MIN_INSIDE} "
             f"interactions inside and {MIN_OUTSIDE} outside, and a test and a validation are drawn from them"
         )
-        return tuple(told)
-    if thin := those(lambda d: d["items"] >= FEW_ITEMS and d["elsewhere"] and d["pairs"] < FEW_PAIRS):
-        told.append(
-            f"fewer than {FEW_PAIRS} pairs to judge by: {_listed(thin)}; a fifth of them is the test, too few to tell "
+        return tuple(advice)
+    if thin := domains_where(lambda d: d["items"] >= FEW_ITEMS and d["elsewhere"] and d["pairs"] < FEW_PAIRS):
+        advice.append(
+            f"fewer than {FEW_PAIRS} pairs to judge by: {_names(thin)}; a fifth of them is the test, too few to tell "
             "models apart there: more users, or fewer domains (--max-domains)"
         )
     apart = [
@@ -186,11 +187,11 @@ def _advice(figures: dict[str, Any], shared: Array, names: list[str]) -> tuple[s
     ]
     if apart:
         rest = f", and {len(apart) - 4} pairs more" if len(apart) > 4 else ""
-        told.append(
+        advice.append(
             f"fewer than {FEW_SHARED} users in both: {'; '.join(apart[:4])}{rest}; one says little of the other"
         )
-    return tuple(told or ["nothing here speaks against training: acg train FILE --out DIR"])
+    return tuple(advice or ["nothing here speaks against training: acg train FILE --out DIR"])
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:SHOWN])) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def _names(names: list[str]) -> str:
+    return first_few(names, MAX_SHOWN)

@@ -1,7 +1,7 @@
-"""How do interactions become vectors?  A truncated SVD for the users, and one for each domain's items.
+"""Vectors from interactions: a truncated SVD for the users, and one for the items of each domain.
 
-X is the visible matrix, 1 where user u took item i.  Much-taken items say little about who takes them, so columns are
-weighed by
+X is the visible matrix, 1 where user u took item i.  Popular items say little about the users who take them, so columns
+are weighted by
 
     w_i = 1 / sqrt(1 + popularity_i)
 
@@ -14,11 +14,11 @@ and `scale` makes the deviation over all users, domains and components 1.
 
 Items get vectors from their own domain alone: with the SVD of d's columns, (X * w)_d = S Sigma C', item i has the row i
 of C sqrt(Sigma), of rank min(24, items - 1), padded with zeros to D; over all items, these too have unit deviation.
-Each domain so has a space of its own, with no relation to the space of another: to find the relation is what a
+So each domain has a space of its own, with no relation to the space of another: finding the relation is what a
 conditioner is for.
 
-An item that stands in m domains is m columns, each with w_i / sqrt(m): then X * w has the same inner products between
-users as if it stood there once, and nobody's vector counts it double.
+An item of m domains is m columns, each with w_i / sqrt(m): then X * w has the same inner products between users as if
+the item were one column, and no user's vector counts it twice.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ ITEM_RANK = 24
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """Vectors of items, and the way to vectors of users.
+    """Vectors of items, and what turns interactions into vectors of users.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class Factors:
     elsewhere: npt.NDArray[np.bool_]
 
     def user_vectors(self, matrix: sp.csr_array) -> npt.NDArray[np.float32]:
-        """Give every row of interactions a vector for every domain.
+        """Make a vector for every row of interactions and every domain.
 
         Parameters
         ----------
         matrix : sparse array (CSR), shape (U, I)
-            Anybody's interactions with these items: the training users', or those of users met later.
+            Interactions with these items: of the training users, or of any later ones.
 
         Returns
         -------
@@ -82,16 +82,16 @@ class Factors:
         users, items = matrix.shape
         if items != len(self.item_weight):
             raise ValueError(f"matrix has {items} columns, but the factors know {len(self.item_weight)} items")
-        weighed = _scale_columns(matrix, self.item_weight)
+        weighted = _scale_columns(matrix, self.item_weight)
         vectors = np.empty((users, len(self.elsewhere), self.components.shape[1]), dtype=np.float32)
         for d, visible in enumerate(self.elsewhere):
-            vectors[:, d] = weighed @ np.where(visible[:, None], self.components, np.float32(0))
+            vectors[:, d] = weighted @ np.where(visible[:, None], self.components, np.float32(0))
         vectors /= np.float32(self.scale)
         return vectors
 
 
 def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int = 32, seed: int = 0) -> Factors:
-    """Compute the factors of what may be seen.
+    """Compute the factors of the visible interactions.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     emb_dim : int, default 32
         D.  Where the matrix has fewer than D + 1 rows or columns, the last components are zeros.
     seed : int, default 0
-        Of the start vector of the iteration; the same seed gives the same figures.
+        Of the start vector of the iteration; the same seed gives the same factors.
 
     Returns
     -------
@@ -139,14 +139,14 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     weight = (1 / np.sqrt((1 + taken) * domains_of_item)).astype(np.float32)
     rng = np.random.default_rng(seed)
 
-    weighed = _scale_columns(visible, weight)
-    _, components = _right_factors(weighed, emb_dim, rng)
+    weighted = _scale_columns(visible, weight)
+    _, components = _right_factors(weighted, emb_dim, rng)
     item_vectors = np.zeros((len(interactions.items), emb_dim))
     for d in range(len(interactions.domains)):
         columns = interactions.columns(d)
         rank = min(ITEM_RANK, len(columns) - 1, emb_dim)
         if rank > 0:
-            sigma, C = _right_factors(weighed[:, columns], rank, rng)
+            sigma, C = _right_factors(weighted[:, columns], rank, rng)
             item_vectors[columns, :rank] = C * np.sqrt(sigma)
     item_vectors /= item_vectors.std() or 1.0
 
@@ -184,5 +184,5 @@ def _right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) ->
 
 
 def _scale_columns(matrix: sp.csr_array, weight: npt.NDArray[np.float32]) -> sp.csr_array:
-    """Multiply each column by its weight, without touching the structure."""
+    """Multiply each column by its weight, and share the structure."""
     return sp.csr_array((matrix.data * weight[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape)

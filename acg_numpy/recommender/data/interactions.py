@@ -1,12 +1,11 @@
-"""What is a set of interactions?  Who took what, and which domain each item belongs to.
+"""Interactions: which user took which item, and which domain each item belongs to.
 
     X  (U, I)   X[u, i] = 1 where user u took item i, kept sparse
     item_domain (I,)   the domain d of column i
 
-An item that belongs to several domains stands in X once for each of them, as columns that share their number in
-`same_item`.  What a user did in one of the domains is then visible in the others, so wherever domain d has to be out
-of sight, every column of every item of d has to be: that is what `elsewhere` is for, and the splits and the factors
-go by it.
+An item of several domains has a column of X for each of them, and these columns share their number in `same_item`.
+What a user did in one of the domains is then visible in the others, so wherever domain d has to be hidden, every column
+of every item of d has to be: `elsewhere` says which columns remain, and the splits and the factors use it.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from acg_numpy.shapes import Array
 
 
 class DataError(ValueError):
-    """Data that cannot be used, with the reason in words: which file, where in it, what was expected."""
+    """Data cannot be used; the message says which file, where in it, and what was expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class Interactions:
     ----------
     users : array of str, shape (U,)
     items : array of str, shape (I,)
-        The id of the item of each column; an item of several domains is named once for each.
+        The id of the item of each column; an item of several domains is listed once for each.
     domains : array of str, shape (N,)
         Most items first.
     matrix : sparse array (CSR), shape (U, I), float32
@@ -41,7 +40,7 @@ class Interactions:
     same_item : array of int, shape (I,), optional
         Equal for columns that are the same item in several domains; by default every column is an item of its own.
     notes : tuple of str
-        What was left out on the way here, and why.
+        What was left out while reading, and why.
     sha256 : str
         Of the bytes that this was made from.
 
@@ -99,7 +98,7 @@ class Interactions:
 
     @cached_property
     def elsewhere(self) -> npt.NDArray[np.bool_]:
-        """Which columns say nothing of domain d: True where no item of d stands, shape (N, I)."""
+        """Which columns say nothing about domain d: True where the item is not in d, shape (N, I)."""
         hidden = np.zeros((len(self.domains), int(self.same_item.max(initial=-1)) + 1), dtype=bool)
         hidden[self.item_domain, self.same_item] = True
         elsewhere: npt.NDArray[np.bool_] = ~hidden[:, self.same_item]

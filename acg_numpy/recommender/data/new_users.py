@@ -1,7 +1,7 @@
-"""What have users done whom nobody met before?  Their interactions with items that are known already.
+"""Interactions of new users with items that are known already.
 
-The columns stay those of the known items, so that what was computed for these (V, w, scale) goes for the new users
-too.  Which domain an item belongs to is known, and need not stand in the file.
+The columns are those of the known items, so that what was computed for these (V, w, scale) serves the new users too.
+The domain of an item is known, and need not be in the file.
 """
 
 import os
@@ -43,19 +43,19 @@ def read_newcomers(
     rating: str = "rating",
     min_rating: float | None = None,
 ) -> Newcomers:
-    """Read who took which of the known items from a CSV, TSV or RecBole file.
+    r"""Read which users took which of the known items from a CSV, TSV or RecBole file.
 
     Parameters
     ----------
     path : path
-        A file as `read_interactions` reads it; a column for the domain is not looked at.
+        A file as `read_interactions` reads it; a column for the domain is ignored.
     items : array of str, shape (I,)
-        The known items, a column each, as in items.txt or a checkpoint; one that is there several times stands for an
-        item of several domains, and all its columns are filled.
+        The known items, a column each, as in items.txt or a checkpoint; an item that is listed several times belongs to
+        several domains, and all its columns are filled.
     user, item, rating : str
         Names of the columns.
     min_rating : float, optional
-        Rows with a rating below it do not count: best the same as in training.
+        Rows with a rating below it do not count: preferably the same as in training.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def read_newcomers(
     Raises
     ------
     DataError
-        If the file cannot be read or is no table, a column is missing, or no item in it is known.
+        If the file cannot be read or is not a table, a column is missing, or no item in it is known.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def read_newcomers(
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "new.csv"
-    ...     _ = path.write_text("user,item\\ncyd,Dune\\ncyd,Emma\\ndon,Ulysses\\n", encoding="utf-8")
+    ...     _ = path.write_text("user,item\ncyd,Dune\ncyd,Emma\ndon,Ulysses\n", encoding="utf-8")
     ...     new = read_newcomers(path, np.array(["Alien", "Dune", "Emma"]))
     >>> new.users.tolist(), new.matrix.toarray().tolist()
     (['cyd', 'don'], [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
@@ -81,22 +81,22 @@ def read_newcomers(
     """
     table = Table(path)
     names = ((user, "user"), (item, "item"))
-    wanted = [table.column(default_name(table, name, role), ID, role=role) for name, role in names]
+    wanted = [table.find_column(default_name(table, name, role), ID, role=role) for name, role in names]
     if min_rating is not None:
-        wanted.append(table.column(rating, NUMBER, role="rating"))
+        wanted.append(table.find_column(rating, NUMBER, role="rating"))
     notes: list[str] = []
     rows = read_rows(table, wanted, min_rating, notes)
 
     distinct, same_item = np.unique(items, return_inverse=True)
     number = {name: n for n, name in enumerate(distinct.tolist())}
-    place = np.array([number.get(name, -1) for name in rows.items])  # of each item of the file among those known
-    kept = place[rows.item] >= 0
+    index = np.array([number.get(name, -1) for name in rows.items])  # of each item of the file among the known ones
+    kept = index[rows.item] >= 0
     if not kept.any():
         raise DataError(
-            f"{path}: none of its {len(place):,} items is known (it begins with {next(iter(rows.items))!r}, the known "
+            f"{path}: none of its {len(index):,} items is known (it begins with {next(iter(rows.items))!r}, the known "
             f"ones with {str(items[0])!r}): ids must be those of the interactions that the conditioner was trained on"
         )
-    if unknown := [name for name, n in zip(rows.items, place, strict=True) if n < 0]:
+    if unknown := [name for name, n in zip(rows.items, index, strict=True) if n < 0]:
         notes.append(
             f"items that are not known, left out: {len(unknown):,} (the first: {unknown[0]!r}), in rows: "
             f"{np.sum(~kept):,}"
@@ -106,7 +106,7 @@ def read_newcomers(
     by_name = np.argsort(users, kind="stable")
     row = np.empty(len(users), np.int64)
     row[by_name] = np.arange(len(users))
-    taken = (np.ones(int(kept.sum()), np.float32), (row[rows.user[kept]], place[rows.item[kept]]))
-    by_item = sp.csc_array(taken, shape=(len(users), len(distinct)))
+    entries = (np.ones(int(kept.sum()), np.float32), (row[rows.user[kept]], index[rows.item[kept]]))
+    by_item = sp.csc_array(entries, shape=(len(users), len(distinct)))
     by_item.data[:] = 1  # repeated rows were added up
     return Newcomers(users[by_name], by_item[:, same_item].tocsr(), tuple(notes))

@@ -1,4 +1,4 @@
-"""Arrays on disk as .npy files, larger than memory: read and written some rows at a time."""
+"""Arrays in .npy files, larger than memory: read and written some rows at a time."""
 
 import os
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.recommender.data import DataError
-from acg_numpy.recommender.data.npz_files import UnreadableError, damage_is_unreadable
+from acg_numpy.recommender.data.npz_files import UnreadableError, raise_unreadable
 from acg_numpy.shapes import Array
 
 BLOCK = 1 << 21  # numbers of a block of user vectors: 8 MiB of float32
 
 
-class Layout(NamedTuple):
-    """Where the numbers of an .npy file lie."""
+class NpyLayout(NamedTuple):
+    """The place of the numbers in an .npy file."""
 
     path: Path
     shape: tuple[int, ...]
@@ -23,13 +23,13 @@ class Layout(NamedTuple):
     offset: int
 
     def window(self, rows: slice, mode: str = "r") -> Array:
-        """Map some rows of it, and no more."""
+        """Map some rows of the file, and no more."""
         width = self.dtype.itemsize * int(np.prod(self.shape[1:]))
         size = (rows.stop - rows.start, *self.shape[1:])
         if not width * size[0]:
             return np.empty(size, self.dtype)
-        place = self.offset + rows.start * width
-        window: Array = np.memmap(self.path, self.dtype, mode, place, size)  # type: ignore[call-overload]
+        offset = self.offset + rows.start * width
+        window: Array = np.memmap(self.path, self.dtype, mode, offset, size)  # type: ignore[call-overload]
         return window
 
     def blocks(self) -> Iterator[slice]:
@@ -37,13 +37,13 @@ class Layout(NamedTuple):
         return row_blocks(self.shape[0], int(np.prod(self.shape[1:])))
 
 
-def npy_layout(path: str | os.PathLike[str]) -> Layout:
-    """Read the head of an .npy file, and check that the rest of it is there.
+def read_npy_layout(path: str | os.PathLike[str]) -> NpyLayout:
+    """Read the header of an .npy file, and check that the rest of it is there.
 
     Raises
     ------
     DataError
-        If it is not such a file, truncated, or of Python objects.
+        If it is not such a file, is truncated, or holds Python objects.
     OSError
         If it cannot be read.
     """
@@ -53,7 +53,7 @@ def npy_layout(path: str | os.PathLike[str]) -> Layout:
             raise DataError(f"{path} is not an .npy file, as numpy.save writes it")
         file.seek(0)
         try:
-            with damage_is_unreadable():
+            with raise_unreadable():
                 version = np.lib.format.read_magic(file)
                 read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
                 shape, fortran_order, dtype = read(file)
@@ -63,26 +63,26 @@ def npy_layout(path: str | os.PathLike[str]) -> Layout:
             raise DataError(f"{path} is damaged: its header cannot be read ({error})") from error
         offset = file.tell()
     if dtype.hasobject:
-        raise DataError(f"{path} holds Python objects, which are not read; save plain numbers")
+        raise DataError(f"{path} holds Python objects, which are not read; save numbers")
     if fortran_order and len(shape) > 1:
         raise DataError(f"{path} is stored column by column; save numpy.ascontiguousarray of it")
     expected = offset + dtype.itemsize * int(np.prod(shape, dtype=object))
     if path.stat().st_size < expected:
         raise DataError(f"{path} is truncated: {expected:,} bytes were expected, and there are {path.stat().st_size:,}")
-    return Layout(path, shape, dtype, offset)
+    return NpyLayout(path, shape, dtype, offset)
 
 
-def reserve(path: Path, shape: tuple[int, ...]) -> Layout:
-    """Make an .npy file of float32 in its full size."""
+def allocate_npy(path: Path, shape: tuple[int, ...]) -> NpyLayout:
+    """Write an .npy file of float32 in its full size, with no numbers in it yet."""
     dtype = np.dtype("<f4")
     head = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, head)
         file.flush()
-        layout = Layout(path, shape, dtype, file.tell())
+        layout = NpyLayout(path, shape, dtype, file.tell())
         size = layout.offset + dtype.itemsize * int(np.prod(shape))
         try:
-            if hasattr(os, "posix_fallocate"):  # else a disk that fills up while its pages are written ends the process
+            if hasattr(os, "posix_fallocate"):  # otherwise a disk that fills up later ends the process
                 os.posix_fallocate(file.fileno(), 0, size)
             else:
                 file.truncate(size)
@@ -93,6 +93,7 @@ def reserve(path: Path, shape: tuple[int, ...]) -> Layout:
 
 
 def row_blocks(rows: int, width: int) -> Iterator[slice]:
+    """Go through rows of `width` numbers, about 8 MiB of float32 at a time."""
     step = max(1, BLOCK // max(1, width))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

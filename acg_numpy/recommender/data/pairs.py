@@ -1,12 +1,13 @@
-"""What is there to learn from?  Pairs of a user and a domain, and the items that each domain has to offer.
+"""Pairs of a user and a domain, which are what models learn from, and the items of each domain.
 
-The positives of a pair (u, d) are the items of d that u took.  Candidates are the domain's own items and no others, so
-pairs are taken a domain at a time, a dense product each.  What is kept grows with the interactions, not with users
-times items: positives lie one after the other, and are spread out over the candidates only for the pairs at hand.
+The positives of a pair (u, d) are the items of d that u took.  Candidates are the items of d and no others, so pairs
+are processed one domain at a time, with one dense product each.  Memory grows with the interactions, not with users
+times items: the positives of all pairs are stored in one array, and expanded to a matrix of pairs and candidates only
+for a group of pairs at a time.
 
 In a domain of more than 5,000 items a batch in training has fewer candidates: the items that its pairs took there, and
-1,000 others of the domain, drawn uniformly for each batch.  `in_domain` has the correction that this asks for.  A
-ranking is always judged against all items.
+1,000 others of the domain, drawn uniformly for each batch.  `in_domain` has the correction that this requires.  A
+ranking is always evaluated against all items.
 """
 
 import math
@@ -23,32 +24,32 @@ from acg_numpy.shapes import Array
 
 Ids = npt.NDArray[np.int64]
 
-SHARPNESS = 3.0  # the 3 of the score, 3 c . v / sqrt(D) + b
+SHARPNESS = 3.0  # the 3 in the score 3 c . v / sqrt(D) + b
 GROUP = 4096  # pairs that are scored together
-SCORES = 1 << 22  # scores that are held at once, so that memory does not grow with users x items
-MANY = 5000  # items in a domain; where there are more, training draws candidates
-DRAWN = 1000  # of them
+SCORES = 1 << 22  # scores that are in memory together, so that memory does not grow with users x items
+MANY_ITEMS = 5000  # in a domain; where there are more, training draws candidates
+NUM_DRAWN = 1000  # candidates beside the positives
 
 
 class Group(NamedTuple):
-    """Pairs of one domain that stand beside each other."""
+    """Consecutive pairs of one domain."""
 
     domain: int
     rows: slice  # which pairs
     candidates: slice | Ids  # which of the domain's items, by position; C of them
     positive: npt.NDArray[np.bool_]  # (pairs, C)
-    log_weight: npt.NDArray[np.float32] | None = None  # (pairs, C), where candidates were drawn: what scores gain
+    log_weight: npt.NDArray[np.float32] | None = None  # (pairs, C), where candidates were drawn: added to scores
 
 
 def drawn_candidates(sizes: Ids) -> dict[int, int]:
-    """Say in which domains training draws candidates, and how many beside the positives.
+    """Return how many candidates training draws beside the positives, for each domain in which it does.
 
     Examples
     --------
     >>> drawn_candidates(np.array([7000, 5000, 300]))
     {0: 1000}
     """
-    return dict.fromkeys(np.flatnonzero(sizes > MANY).tolist(), DRAWN)
+    return dict.fromkeys(np.flatnonzero(sizes > MANY_ITEMS).tolist(), NUM_DRAWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,11 @@ class Catalogue:
     Attributes
     ----------
     items : tuple of (I_d,) int64 arrays
-        The items of each domain, in item order.
+        The items of each domain, in the order of items.
     vectors : tuple of (I_d, D) float32 arrays
-        Their vectors, already times 3 / sqrt(D).
+        Their vectors, multiplied by 3 / sqrt(D).
     position : (I,) int64 array
-        Where an item stands within its domain.
+        The position of each item within its domain.
     """
 
     items: tuple[Ids, ...]
@@ -70,17 +71,17 @@ class Catalogue:
     position: Ids
 
     @classmethod
-    def of(cls, interactions: Interactions, item_vectors: Array) -> Self:
-        """Sort items and their vectors (I, D) by domain."""
+    def from_interactions(cls, interactions: Interactions, item_vectors: Array) -> Self:
+        """Group items and their vectors (I, D) by domain."""
         items = tuple(interactions.columns(d) for d in range(len(interactions.domains)))
         position = np.zeros(len(interactions.items), np.int64)
-        for of_domain in items:
-            position[of_domain] = np.arange(len(of_domain))
+        for domain_items in items:
+            position[domain_items] = np.arange(len(domain_items))
         scale = SHARPNESS / math.sqrt(item_vectors.shape[1])
         return cls(items, tuple(item_vectors[i] * scale for i in items), position)
 
-    def of_group(self, group: Group) -> tuple[Array, Ids]:
-        """Look up a group's candidates: their vectors (C, D), times 3 / sqrt(D), and their items (C,)."""
+    def candidates(self, group: Group) -> tuple[Array, Ids]:
+        """Return the candidates of a group: their vectors (C, D), times 3 / sqrt(D), and their items (C,)."""
         return self.vectors[group.domain][group.candidates], self.items[group.domain][group.candidates]
 
 
@@ -98,7 +99,7 @@ class Pairs:
     sizes : (N,) int64 array
         How many items each domain has.
     drawn : mapping of int to (m,) int64 array
-        For domains whose candidates were drawn, those drawn: sorted positions of items.
+        The candidates of each domain in which they were drawn: sorted positions of items.
     """
 
     users: Ids
@@ -109,14 +110,14 @@ class Pairs:
     drawn: Mapping[int, Ids] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, pairs: Ids, matrix: sp.csr_array, item_domain: Ids, catalogue: Catalogue) -> Self:
+    def from_matrix(cls, pairs: Ids, matrix: sp.csr_array, item_domain: Ids, catalogue: Catalogue) -> Self:
         """Look up the positives of `pairs` (P, 2), rows of (user, domain), in a user-item matrix (U, I)."""
         sizes = np.array([len(items) for items in catalogue.items])
         wanted = pairs[:, 0] * len(sizes) + pairs[:, 1]
-        asked_for = np.zeros(matrix.shape[0] * len(sizes), np.bool_)
-        asked_for[wanted] = True
+        is_wanted = np.zeros(matrix.shape[0] * len(sizes), np.bool_)
+        is_wanted[wanted] = True
         key = np.repeat(np.arange(matrix.shape[0]) * len(sizes), np.diff(matrix.indptr)) + item_domain[matrix.indices]
-        kept = asked_for[key]
+        kept = is_wanted[key]
         key, items = key[kept], matrix.indices[kept]
         order = np.lexsort((items, key))
         key = key[order]
@@ -129,7 +130,7 @@ class Pairs:
         return len(self.users)
 
     def take(self, index: Ids) -> Self:
-        """Pick pairs, sorted by domain (and otherwise in the order of `index`), as `groups` wants them."""
+        """Select pairs, and sort them by domain as `groups` requires, otherwise in the order of `index`."""
         index = index[np.argsort(self.domains[index], kind="stable")]
         counts = self.offsets[index + 1] - self.offsets[index]
         return type(self)(
@@ -141,25 +142,25 @@ class Pairs:
         )
 
     def draw_candidates(self, rng: np.random.Generator) -> Self:
-        """Draw, for the domains with many items that come up here, the items to compare the positives with."""
+        """Draw the items to compare the positives with, for each domain with many items that has pairs here."""
         present = np.unique(self.domains).tolist()
         many = drawn_candidates(self.sizes)
         drawn = {d: np.sort(rng.choice(self.sizes[d], many[d], replace=False)) for d in present if d in many}
         return replace(self, drawn=drawn)
 
     def groups(self) -> Iterator[Group]:
-        """Go through pairs that are sorted by domain, a domain (and at most 4096 pairs) at a time."""
+        """Go through pairs that are sorted by domain, in groups of one domain and at most 4096 pairs."""
         ends = np.searchsorted(self.domains, np.arange(len(self.sizes)), side="right").tolist()
         start = 0
         for domain, end in enumerate(ends):
-            at_once = max(1, min(GROUP, SCORES // max(int(self.sizes[domain]), 1)))
+            group_size = max(1, min(GROUP, SCORES // max(int(self.sizes[domain]), 1)))
             while start < end:
-                stop = min(end, start + at_once)
+                stop = min(end, start + group_size)
                 yield self._group(domain, slice(start, stop))
                 start = stop
 
     def _group(self, domain: int, rows: slice) -> Group:
-        """Spread out the positives of some pairs of one domain, over all of its items or over those drawn."""
+        """Expand the positives of some pairs of one domain to a matrix, over all of its items or over those drawn."""
         offsets = self.offsets[rows.start : rows.stop + 1]
         taken = self.positives[offsets[0] : offsets[-1]]
         n = np.diff(offsets)
@@ -174,9 +175,9 @@ class Pairs:
         positive[pair, np.searchsorted(candidates, taken)] = True
         is_drawn = np.isin(candidates, drawn, assume_unique=True)
         others = len(drawn) - np.sum(positive[:, is_drawn], axis=1)  # m_p
-        weight = np.maximum(size - n, 1) / np.maximum(others, 1)  # (M - n_p) / m_p; where there are none, none uses it
-        of_drawn = np.where(is_drawn, np.log(weight)[:, None], -np.inf)
-        return Group(domain, rows, candidates, positive, np.where(positive, 0, of_drawn).astype(np.float32))
+        weight = np.maximum(size - n, 1) / np.maximum(others, 1)  # (M - n_p) / m_p; where m_p is 0 it is not used
+        log_weight = np.where(positive, 0, np.where(is_drawn, np.log(weight)[:, None], -np.inf))
+        return Group(domain, rows, candidates, positive, log_weight.astype(np.float32))
 
 
 def _ranges(starts: Ids, counts: Ids) -> Ids:

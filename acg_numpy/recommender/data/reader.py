@@ -1,13 +1,13 @@
-"""How does a file of interactions become `Interactions`?
+"""A reader of files of interactions.
 
     user,item,domain,rating            user_id:token  item_id:token  rating:float      item_id:token  class:token_seq
     ann,Dune,books,5                   196            242            3.0               242            Comedy
     ann,Alien,films,4                  186            302            3.0               302            Drama Crime
     bob,Emma,books,2                   CSV or TSV on the left, RecBole's .inter with the .item beside it on the right
 
-Rows are read, malformed ones counted; those below the least rating go; each item gets its domain, or its domains; the
-domains with most items stay; users and items are numbered in the order of their ids.  So the order of the rows does
-not matter (but where the domain stands in the rows and an item has different ones, the first row decides).
+Rows are read, and malformed ones counted; rows below the minimum rating are dropped; each item gets its domain, or its
+domains; the domains with most items are kept; users and items are numbered in the order of their ids.  So the order of
+the rows does not matter (except where the domain is in the rows and an item has different ones: the first row decides).
 """
 
 import hashlib
@@ -25,9 +25,12 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data.delimited_text import ID, NUMBER, Column, Table
 from acg_numpy.recommender.data.interactions import DataError, Interactions
+from acg_numpy.text import first_few
+
+MAX_SHOWN = 8  # names of domains in a note
 
 DomainOf = Literal["first", "all"]
-Numbers = npt.NDArray[np.int32]
+Codes = npt.NDArray[np.int32]
 
 
 def read_interactions(
@@ -44,13 +47,13 @@ def read_interactions(
     max_domains: int | None = None,
     min_items: int = 3,
 ) -> Interactions:
-    """Read who took what from a CSV, TSV or RecBole file.
+    r"""Read which users took which items from a CSV, TSV or RecBole file.
 
     Parameters
     ----------
     path : path
-        A text file in UTF-8 with a header.  One row is one interaction; a pair of user and item that stands in
-        several rows is one interaction.
+        A text file in UTF-8 with a header.  One row is one interaction; several rows with the same user and item
+        are one interaction.
     items : path, optional
         A second such file, with the domain of each item.  Not needed where `path` has a column for the domain, or is
         a RecBole `.inter` file with its `.item` file beside it.
@@ -58,10 +61,10 @@ def read_interactions(
         Names of the columns.  `user_id` and `item_id` are found without being named, and types in the header
         (`class:token_seq`) need not be given.  Times are not used; a name given for them is checked to exist.
     min_rating : float, optional
-        Rows with a rating below it do not count; by default ratings are not looked at.
+        Rows with a rating below it do not count; by default ratings are ignored.
     domain_of : {"first", "all"}
-        What a field with several domains (separated by "|", in RecBole sequences by spaces) means: the item is of the
-        first, or of all.
+        Whether an item with several domains in its field (separated by "|", in RecBole sequences by spaces) belongs to
+        the first, or to all.
     max_domains : int, optional
         Keep this many domains, those with most items.
     min_items : int, default 3
@@ -75,7 +78,7 @@ def read_interactions(
     Raises
     ------
     DataError
-        If a file cannot be read or is no table, a column is missing, nothing is left, or only one domain is.
+        If a file cannot be read or is not a table, a column is missing, nothing is left, or only one domain is.
     ValueError
         If an option has a value that it cannot have.
 
@@ -85,7 +88,7 @@ def read_interactions(
     >>> rows = ["user,item,domain", 'ann,"Dune, Part 1",books', "ann,Alien,films", "bob,Emma,books", "bob,Alien,films"]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "taken.csv"
-    ...     _ = path.write_text("\\n".join(rows), encoding="utf-8")
+    ...     _ = path.write_text("\n".join(rows), encoding="utf-8")
     ...     taken = read_interactions(path, min_items=1)
     >>> taken
     <Interactions: 4 interactions of 2 users with 3 items in 2 domains>
@@ -100,70 +103,71 @@ def read_interactions(
 
     table = Table(path)
     wanted = [
-        table.column(default_name(table, name, role), ID, role=role) for name, role in ((user, "user"), (item, "item"))
+        table.find_column(default_name(table, name, role), ID, role=role)
+        for name, role in ((user, "user"), (item, "item"))
     ]
     if min_rating is not None:
-        wanted.append(table.column(rating, NUMBER, role="rating"))
+        wanted.append(table.find_column(rating, NUMBER, role="rating"))
     if timestamp != "timestamp":
-        table.column(timestamp, NUMBER, role="timestamp")
+        table.find_column(timestamp, NUMBER, role="timestamp")
     item_table = _item_table(table, items, domain)
     if item_table is None:
         wanted.append(_domain_column(table, domain))
 
     notes: list[str] = []
-    taken = read_rows(table, wanted, min_rating, notes)
+    rows = read_rows(table, wanted, min_rating, notes)
     if item_table is None:
-        named = _Named(table, wanted[-1], taken.item, taken.domain, list(taken.domains))
+        domain_fields = _DomainFields(table, wanted[-1], rows.item, rows.domain, list(rows.domains))
     else:
-        named = _read_items(item_table, item, domain, taken.items, notes)
-    belongs = _memberships(named, domain_of, list(taken.items), notes)
-    _note_homeless(taken, belongs, notes)
-    domains = _choose(Counter(name for _, name in belongs), max_domains, min_items, notes)
+        domain_fields = _read_items(item_table, item, domain, rows.items, notes)
+    belongs = _memberships(domain_fields, domain_of, list(rows.items), notes)
+    _note_items_without_domain(rows, belongs, notes)
+    domains = _choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
     if len(domains) < 2:
         left = f"only one domain is left, {domains[0]!r}" if domains else "no domain is left"
         because = f" ({'; '.join(notes)})" if notes else ""
-        raise DataError(f"{path}: {left}, but two at least are needed, to lead from one to another{because}")
+        raise DataError(f"{path}: {left}, but at least two are needed, to lead from one to another{because}")
     files = [table.path, *([item_table.path] if item_table else [])]
-    return _assemble(taken, belongs, domains, tuple(notes), _sha256(files))
+    return _assemble(rows, belongs, domains, tuple(notes), _sha256(files))
 
 
 class _Codes(dict[str, int]):
-    """Numbers for strings, in the order in which they are first asked for."""
+    """Integer codes of strings, in the order in which they are first looked up."""
 
     def __missing__(self, text: str) -> int:
         self[text] = code = len(self)
         return code
 
-    def of(self, texts: Iterable[str]) -> Numbers:
+    def encode(self, texts: Iterable[str]) -> Codes:
         return np.fromiter(map(self.__getitem__, texts), dtype=np.int32)
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """The rows that count, as numbers (R,), and what the numbers stand for."""
+class _Rows:
+    """The rows that count, as codes (R,), and the strings that the codes stand for."""
 
-    user: Numbers
-    item: Numbers
-    domain: Numbers  # the domain's field as it stands; empty where another file has it
+    user: Codes
+    item: Codes
+    domain: Codes  # the field as it is in the file; empty where another file has the domains
     users: _Codes
     items: _Codes
     domains: _Codes
 
 
-class _Named(NamedTuple):
-    """What a file says of items' domains: the item of each row, and the field beside it."""
+class _DomainFields(NamedTuple):
+    """The domains of items in a file: the item of each row, and the field with its domains."""
 
     table: Table
     column: Column
-    item: Numbers
-    field: Numbers
+    item: Codes
+    field: Codes
     fields: list[str]
 
 
-def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, notes: list[str]) -> _Taken:
-    """Read user, item, the rating where one is the least, the domain where it is wanted; note what is left out."""
+def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, notes: list[str]) -> _Rows:
+    """Read user, item, the rating if there is a minimum, the domain if it is wanted; note what is left out."""
     codes = (_Codes(), _Codes(), _Codes())
-    numbers: tuple[list[Numbers], ...] = ([], [], [])
+    numbers: tuple[list[Codes], ...] = ([], [], [])
     low = 0
     for block in table.blocks(wanted):
         if min_rating is not None:
@@ -171,7 +175,7 @@ def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, 
             low += high.count(False)
             block = [list(compress(fields, high)) for fields in block]
         for fields, code, parts in zip(block, codes, numbers, strict=False):  # there may be no domain among the fields
-            parts.append(code.of(fields))
+            parts.append(code.encode(fields))
     _note_malformed(table, notes)
     if low:
         notes.append(f"rows with a rating below {min_rating:g}, which do not count: {low:,}")
@@ -180,17 +184,17 @@ def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, 
         raise DataError(
             f"{table.path} has no interactions below its header" + (f" ({'; '.join(notes)})" if notes else "")
         )
-    return _Taken(user, item, domain, *codes)
+    return _Rows(user, item, domain, *codes)
 
 
 def default_name(table: Table, name: str, role: str) -> str:
-    """Take `user_id` for `user`, and `item_id` for `item`, if the file calls them so and no other name was given."""
+    """Return `user_id` for `user`, and `item_id` for `item`, if the file has them and no other name was given."""
     return f"{role}_id" if name == role and role not in table.columns and f"{role}_id" in table.columns else name
 
 
 def _domain_column(table: Table, domain: str) -> Column:
     try:
-        return table.column(domain, ID, role="domain")
+        return table.find_column(domain, ID, role="domain")
     except DataError as error:
         raise DataError(
             f"{error} (domain or --domain-column names it; items or --items is a file that has it)"
@@ -202,78 +206,84 @@ def _item_table(table: Table, items: str | os.PathLike[str] | None, domain: str)
     if items is not None:
         return Table(items)
     beside = table.path.with_suffix(".item")
-    if table.plain(domain) not in table.columns and beside != table.path and beside.exists():
+    if table.strip_type(domain) not in table.columns and beside != table.path and beside.exists():
         return Table(beside)
     return None
 
 
-def _read_items(table: Table, item: str, domain: str, items: _Codes, notes: list[str]) -> _Named:
-    """Read what a file of items says of those that were taken."""
-    wanted = [table.column(default_name(table, item, "item"), ID, role="item"), _domain_column(table, domain)]
+def _read_items(table: Table, item: str, domain: str, items: _Codes, notes: list[str]) -> _DomainFields:
+    """Read the domains of the items that were taken from a file of items."""
+    wanted = [table.find_column(default_name(table, item, "item"), ID, role="item"), _domain_column(table, domain)]
     codes = _Codes()
     numbers, fields = [], []
     for names, texts in table.blocks(wanted):
         known = [name in items for name in names]
         numbers += [items[name] for name in compress(names, known)]
-        fields.append(codes.of(compress(texts, known)))
+        fields.append(codes.encode(compress(texts, known)))
     _note_malformed(table, notes)
     field = np.concatenate([np.empty(0, np.int32), *fields])
-    return _Named(table, wanted[1], np.array(numbers, dtype=np.int32), field, list(codes))
+    return _DomainFields(table, wanted[1], np.array(numbers, dtype=np.int32), field, list(codes))
 
 
-def _memberships(named: _Named, domain_of: DomainOf, items: list[str], notes: list[str]) -> list[tuple[int, str]]:
-    """Say which item belongs to which domain: distinct pairs of an item's number and a domain's name."""
-    separator = named.table.sequence_separator(named.column)
-    order = np.argsort(named.item, kind="stable")
-    pair = np.stack([named.item, named.field], axis=1)[order]
+def _memberships(
+    found: _DomainFields, domain_of: DomainOf, items: list[str], notes: list[str]
+) -> list[tuple[int, str]]:
+    """Return which item belongs to which domain: distinct pairs of an item's code and a domain's name."""
+    separator = found.table.sequence_separator(found.column)
+    order = np.argsort(found.item, kind="stable")
+    pair = np.stack([found.item, found.field], axis=1)[order]
     new = np.ones(len(pair), dtype=bool)
-    new[1:] = (pair[1:] != pair[:-1]).any(axis=1)  # drops repetitions, which is nearly everything
+    new[1:] = (pair[1:] != pair[:-1]).any(axis=1)  # drops repetitions, which are nearly all rows
     domains: dict[int, dict[str, None]] = {}
     different: dict[int, None] = {}
     for number, field in pair[new].tolist():
-        parts = named.fields[field].split(separator) if separator else [named.fields[field]]
-        found = dict.fromkeys(part.strip() for part in parts if part.strip())
-        before = domains.setdefault(number, found)
-        if list(before) != list(found):
+        parts = found.fields[field].split(separator) if separator else [found.fields[field]]
+        names = dict.fromkeys(part.strip() for part in parts if part.strip())
+        before = domains.setdefault(number, names)
+        if list(before) != list(names):
             different[number] = None
             if domain_of == "all":
-                before.update(found)
+                before.update(names)
     if different:
         decision = "each belongs to all of them" if domain_of == "all" else "the first row decides"
         notes.append(
-            f"{named.table.path.name}: items with different domains in different rows: {len(different):,} "
-            f"(the first: {items[next(iter(different))]!r}); {decision}; if ids are numbered anew in each domain, "
+            f"{found.table.path.name}: items with different domains in different rows: {len(different):,} "
+            f"(the first: {items[next(iter(different))]!r}); {decision}; if ids start again in each domain, "
             "make them differ, as in books:12 and films:12"
         )
     wanted = 1 if domain_of == "first" else None
-    return [(number, name) for number, found in domains.items() for name in list(found)[:wanted]]
+    return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
 
 
-def _choose(sizes: Counter[str], max_domains: int | None, min_items: int, notes: list[str]) -> list[str]:
-    """Choose the domains to keep, most items first, by name where they have as many."""
+def _choose_domains(sizes: Counter[str], max_domains: int | None, min_items: int, notes: list[str]) -> list[str]:
+    """Choose the domains to keep, those with most items first, and by name if they have equally many."""
     by_size = sorted(sizes, key=lambda name: (-sizes[name], name))
     large = [name for name in by_size if sizes[name] >= min_items]
     if small := by_size[len(large) :]:
-        notes.append(f"domains with fewer than {min_items} items, left out: {len(small):,} ({_few(small)})")
+        notes.append(
+            f"domains with fewer than {min_items} items, left out: {len(small):,} ({first_few(small, MAX_SHOWN)})"
+        )
     if more := large[max_domains:] if max_domains else []:
-        notes.append(f"domains beyond the {max_domains} with most items, left out: {len(more):,} ({_few(more)})")
+        notes.append(
+            f"domains beyond the {max_domains} with most items, left out: {len(more):,} ({first_few(more, MAX_SHOWN)})"
+        )
     return large[:max_domains]
 
 
 def _assemble(
-    taken: _Taken, belongs: list[tuple[int, str]], domains: list[str], notes: tuple[str, ...], sha256: str
+    rows: _Rows, belongs: list[tuple[int, str]], domains: list[str], notes: tuple[str, ...], sha256: str
 ) -> Interactions:
-    """Number users and items in the order of their ids, and fill the matrix."""
-    item_names, domain_number = list(taken.items), {name: d for d, name in enumerate(domains)}
+    """Make the interactions, with users and items in the order of their ids."""
+    item_names, domain_number = list(rows.items), {name: d for d, name in enumerate(domains)}
     columns = sorted((item_names[n], domain_number[name], n) for n, name in belongs if name in domain_number)
     distinct, same_item = np.unique([n for _, _, n in columns], return_inverse=True)
 
-    kept = np.isin(taken.item, distinct)
-    user, item = taken.user[kept], np.searchsorted(distinct, taken.item[kept])
+    kept = np.isin(rows.item, distinct)
+    user, item = rows.user[kept], np.searchsorted(distinct, rows.item[kept])
     present = np.unique(user)
-    names = np.array(list(taken.users))[present]
+    names = np.array(list(rows.users))[present]
     by_name = np.argsort(names, kind="stable")
-    row = np.empty(len(taken.users), dtype=np.int64)
+    row = np.empty(len(rows.users), dtype=np.int64)
     row[present[by_name]] = np.arange(len(present))
 
     by_item = sp.csc_array((np.ones(len(user), np.float32), (row[user], item)), shape=(len(present), len(distinct)))
@@ -291,24 +301,19 @@ def _assemble(
     )
 
 
-def _note_homeless(taken: _Taken, belongs: list[tuple[int, str]], notes: list[str]) -> None:
-    homeless = np.setdiff1d(np.arange(len(taken.items)), [number for number, _ in belongs])
-    if len(homeless):
-        rows = int(np.isin(taken.item, homeless).sum())
-        first = list(taken.items)[homeless[0]]
+def _note_items_without_domain(rows: _Rows, belongs: list[tuple[int, str]], notes: list[str]) -> None:
+    without = np.setdiff1d(np.arange(len(rows.items)), [number for number, _ in belongs])
+    if len(without):
+        first = list(rows.items)[without[0]]
         notes.append(
-            f"items without a domain: {len(homeless):,} (the first: {first!r}); "
-            f"rows with them, which do not count: {rows:,}"
+            f"items without a domain: {len(without):,} (the first: {first!r}); "
+            f"rows with them, which do not count: {int(np.isin(rows.item, without).sum()):,}"
         )
 
 
 def _note_malformed(table: Table, notes: list[str]) -> None:
     if table.malformed.count:
         notes.append(f"{table.path.name}: {table.malformed.describe()}")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:8])) + (", ..." if len(names) > 8 else "")
 
 
 def _sha256(files: Sequence[Path]) -> str:

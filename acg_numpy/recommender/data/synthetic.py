@@ -1,31 +1,31 @@
-"""A world to try things in, whose truth is known.
+"""A synthetic world of users, items and domains, whose truth is known.
 
 Every domain d has a space of its own, in which the tastes are re-arranged: taste k lies at m_dk, a random unit
 vector, so that tastes which are neighbours in one domain are strangers in the next.  Item i of domain d belongs to
-one taste and lies near it, x_i = unit(m_dk + noise), and some items are taken more than others, by b_i.  What user u
+one taste and lies near it, x_i = unit(m_dk + noise), and some items are more popular than others, by b_i.  What user u
 looks for in d is a point of d's space, a sum of the tastes' places:
 
     p_ud = sum_k a_udk m_dk
 
 The two kinds of world differ in the weights a.
 
-"tastes"  A user has a few tastes, 3 of 8, of strength s_uk in [0.5, 1].  Every domain brings other tastes to the fore:
+"tastes"  A user has a few tastes, 3 of 8, of strength s_uk in [0.5, 1].  Every domain makes other tastes prominent:
           taste k has prominence o_dk there, from -0.5 to 0.5, in an order of the domain's own.  The strongest dominate:
 
               a_ud = softmax(10 (s_u + o_d))  over the tastes that u has
 
-          Which of u's tastes that is depends on the domain, and no linear map of s_u says it: it is a choice, and so
+          Which of u's tastes that is depends on the domain, and is no linear function of s_u: it is a choice, and so
           the right map from what u did elsewhere to p_ud is not linear.  The spaces have 6 dimensions.
 "linear"  A user likes or dislikes each of 24 tastes, s_uk normal with variance 1/24, and all count everywhere as they
           are, a_ud = s_u.  The right map is linear, of full rank, and there is nothing to choose: attention should not
           lead.  The spaces have 24 dimensions, as many as the protocol's item vectors.
 
-A user is met in each domain with probability 0.85 and takes 10 to 30 of its 100 items, one after the other, each with
-probability proportional to exp(sharpness * p_ud . x_i + b_i); sharpness is 4 in 6 dimensions and 8 in 24, so that the
-taste of a point of the same length shows as clearly in both.
+A user is active in each domain with probability 0.85 and takes 10 to 30 of its 100 items, one after the other, each
+with probability proportional to exp(sharpness * p_ud . x_i + b_i); sharpness is 4 in 6 dimensions and 8 in 24, so that
+the taste of a point of the same length shows as clearly in both.
 
 The constants follow from what each world is for.  That the models order themselves as the construction says
-(popularity, then linear maps, then attention; and no lead for attention in the linear world) was tried before they
+(popularity, then linear maps, then attention; and no lead for attention in the linear world) was tested before they
 were fixed; they are not tuned to any model's figures, and they are not options.
 """
 
@@ -61,7 +61,7 @@ FEWEST_TAKEN, MOST_TAKEN = 10, 30
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """Interactions, and the truth behind them.
+    """Interactions, and the tastes that they were drawn from.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class World:
     interactions : Interactions
         All that a model may see.
     tastes : array, shape (U, K)
-        s: how strong each of the user's tastes is, 0 for those that the user has not.
+        s: how strong each of the user's tastes is, 0 for tastes that the user does not have.
     weights : array, shape (U, N, K)
         a: how much each taste counts for the user in each domain.
     item_taste : array of int, shape (I,)
@@ -118,7 +118,9 @@ def make_world(kind: Kind = "tastes", *, seed: int = 0) -> World:
         raise ValueError(f"kind must be one of {', '.join(map(repr, KINDS))}, but it is {kind!r}")
     rng = np.random.default_rng(seed)
     users, domains, number_of_items = NUM_USERS, len(DOMAINS), ITEMS_PER_DOMAIN
-    tastes, weights = _dominated(rng, users, domains) if kind == "tastes" else _linear(rng, users, domains)
+    tastes, weights = (
+        _draw_dominating_tastes(rng, users, domains) if kind == "tastes" else _draw_linear_tastes(rng, users, domains)
+    )
     K, R = NUM_TASTES[kind], SPACE_DIM[kind]
 
     places = _unit(rng.standard_normal((domains, K, R)))  # m
@@ -136,7 +138,7 @@ def make_world(kind: Kind = "tastes", *, seed: int = 0) -> World:
     return World(kind, seed, _interactions(taken), tastes, weights, item_taste.reshape(-1))
 
 
-def _dominated(rng: np.random.Generator, users: int, domains: int) -> tuple[Array, Array]:
+def _draw_dominating_tastes(rng: np.random.Generator, users: int, domains: int) -> tuple[Array, Array]:
     """Draw a few tastes for each user (U, K), and weights (U, N, K) in which the strongest of each domain dominates."""
     K = NUM_TASTES["tastes"]
     has_taste = rng.permuted(np.tile(np.arange(K) < TASTES_PER_USER, (users, 1)), axis=1)
@@ -147,7 +149,7 @@ def _dominated(rng: np.random.Generator, users: int, domains: int) -> tuple[Arra
     return tastes, E / E.sum(axis=-1, keepdims=True)
 
 
-def _linear(rng: np.random.Generator, users: int, domains: int) -> tuple[Array, Array]:
+def _draw_linear_tastes(rng: np.random.Generator, users: int, domains: int) -> tuple[Array, Array]:
     """Draw likes and dislikes of every taste (U, K), and weights (U, N, K) that are just these."""
     K = NUM_TASTES["linear"]
     tastes = rng.standard_normal((users, K)) / math.sqrt(K)

@@ -1,4 +1,4 @@
-"""How are vectors of one's own brought along?  In an .npz file with the ids and, beside them, the vectors.
+"""User and item vectors of your own: an .npz file with ids and a vector for each.
 
     np.savez("users.npz", ids=["ann", "bob"], vectors=V)
 
@@ -6,9 +6,9 @@
     V (n, N, D)   users alone: one for each target domain, in the order of the array `domains` in the same file, or,
                   where there is none, in that of the interactions' domains
 
-A user's vector of the first kind serves in every domain; whether it already knows what the user did there is for its
-maker to say, and for a split, written before it was made, to rule out.  As made here, vectors are divided by their
-deviation over all users (or items) and components: what a conditioner expects is of about unit size.
+A user's vector of the first kind serves in every domain; it may already contain what the user did there, unless a
+split was written before the vectors were made.  Like the vectors that this package makes, they are divided by their
+standard deviation over all users (or items) and components, because a conditioner expects about unit size.
 """
 
 import os
@@ -20,8 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.recommender.data.interactions import DataError, Interactions
-from acg_numpy.recommender.data.npz_files import Archive, UnreadableError
+from acg_numpy.recommender.data.npz_files import NpzArchive, UnreadableError
 from acg_numpy.shapes import Array
+from acg_numpy.text import first_few
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +35,14 @@ class Vectors:
         Each once.
     vectors : array, shape (n, D) or (n, N, D), floating
     domains : array of str, shape (N,), optional
-        What the middle axis counts.
+        Names of the entries of the middle axis.
     source : str
         What messages call it.
 
     Raises
     ------
     DataError
-        If the shapes do not fit together, an id stands twice, or a number is not finite.
+        If the shapes do not fit together, an id is listed twice, or a number is not finite.
 
     Examples
     --------
@@ -72,7 +73,7 @@ class Vectors:
             )
         distinct, times = np.unique(self.ids, return_counts=True)
         if len(distinct) < n:
-            raise DataError(f"{self.source}: the id {str(distinct[times > 1][0])!r} stands there more than once")
+            raise DataError(f"{self.source}: the id {str(distinct[times > 1][0])!r} is listed more than once")
         finite = np.isfinite(self.vectors).reshape(n, -1).all(axis=1)
         if not finite.all():
             raise DataError(
@@ -81,10 +82,10 @@ class Vectors:
             )
 
 
-class Scaled(NamedTuple):
-    """Vectors as the training takes them."""
+class ScaledVectors(NamedTuple):
+    """Vectors as training uses them."""
 
-    vectors: npt.NDArray[np.float32]  # of unit deviation
+    vectors: npt.NDArray[np.float32]  # of unit standard deviation
     scale: float  # what they were divided by
 
 
@@ -94,8 +95,8 @@ def read_vectors(path: str | os.PathLike[str]) -> Vectors:
     Parameters
     ----------
     path : path
-        With arrays `ids` (strings, or whole numbers, which are read as strings) and `vectors`, and `domains` if you
-        like.  Pickled objects are not read.
+        With arrays `ids` (strings, or whole numbers, which are read as strings) and `vectors`, optionally `domains`.
+        Pickled objects are not read.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def read_vectors(path: str | os.PathLike[str]) -> Vectors:
     Raises
     ------
     DataError
-        If the file cannot be read, is something else, or holds something else; the message says what was found.
+        If the file cannot be read, is not an .npz file, or holds other arrays; the message says what was found.
 
     Examples
     --------
@@ -122,13 +123,12 @@ def read_vectors(path: str | os.PathLike[str]) -> Vectors:
             if file.read(4) != b"PK\x03\x04":
                 raise DataError(f"{path} is not an .npz file: numpy.savez(path, ids=..., vectors=...) writes one")
             file.seek(0)
-            archive = Archive(file)
+            archive = NpzArchive(file)
             missing = [name for name in ("ids", "vectors") if name not in archive.names]
             if missing:
-                held = ", ".join(map(repr, archive.names)) or "nothing"
                 raise DataError(
-                    f"{path} holds {held}, but no array {missing[0]!r}: numpy.savez(path, ids=..., vectors=...) "
-                    "writes what is expected"
+                    f"{path} holds {first_few(archive.names) or 'nothing'}, but no array {missing[0]!r}: "
+                    "numpy.savez(path, ids=..., vectors=...) writes what is expected"
                 )
             for name in ("ids", "vectors", "domains"):
                 if name in archive.names:
@@ -149,90 +149,86 @@ def read_vectors(path: str | os.PathLike[str]) -> Vectors:
     return Vectors(found["ids"], found["vectors"], found.get("domains"), str(path))
 
 
-def for_users(given: Vectors, interactions: Interactions, emb_dim: int) -> Scaled:
-    """Line vectors up with the users of the interactions, one for each domain.
+def align_user_vectors(own: Vectors, interactions: Interactions, emb_dim: int) -> ScaledVectors:
+    """Align vectors with the users of the interactions, one for each domain.
 
     Parameters
     ----------
-    given : Vectors
-        (n, D) for every domain, or (n, N, D); ids that are no users' are passed over.
+    own : Vectors
+        (n, D) for every domain, or (n, N, D); ids of other users are ignored.
     interactions : Interactions
     emb_dim : int
         What D has to be.
 
     Returns
     -------
-    Scaled
+    ScaledVectors
         Vectors (U, N, D); where one serves in every domain, a view that takes no more memory than (U, D).
 
     Raises
     ------
     DataError
-        If a user has no vector, D or the domains are others, or all vectors are the same number throughout.
+        If a user has no vector, D or the domains differ, or all numbers are the same.
     """
     names = interactions.domains.tolist()
-    rows = _find(given, interactions.users, "user")
-    vectors = given.vectors
-    _check_dim(given, emb_dim)
+    rows = _find_rows(own, interactions.users, "user")
+    vectors = own.vectors
+    _check_dim(own, emb_dim)
     if vectors.ndim == 2:
-        scaled = _scaled(vectors[rows], given)
+        scaled = _scale(vectors[rows], own)
         shape = (len(rows), len(names), emb_dim)
-        return Scaled(np.broadcast_to(scaled.vectors[:, None], shape), scaled.scale)
-    held = names if given.domains is None else given.domains.tolist()
-    if len(held) != vectors.shape[1] or (given.domains is None and vectors.shape[1] != len(names)):
+        return ScaledVectors(np.broadcast_to(scaled.vectors[:, None], shape), scaled.scale)
+    held = names if own.domains is None else own.domains.tolist()
+    if len(held) != vectors.shape[1] or (own.domains is None and vectors.shape[1] != len(names)):
         raise DataError(
-            f"{given.source}: vectors of shape {vectors.shape} are for {vectors.shape[1]} domains, but "
-            f"{len(held)} {'are named there' if given.domains is not None else 'there are'}: {_few(held)}"
+            f"{own.source}: vectors of shape {vectors.shape} are for {vectors.shape[1]} domains, but "
+            f"{len(held)} {'are named there' if own.domains is not None else 'there are'}: {first_few(held)}"
         )
     absent = [name for name in names if name not in held]
     if absent:
-        raise DataError(f"{given.source}: there are no vectors for the domain {absent[0]!r}; it has {_few(held)}")
-    return _scaled(vectors[rows][:, [held.index(name) for name in names]], given)
+        raise DataError(f"{own.source}: there are no vectors for the domain {absent[0]!r}; it has {first_few(held)}")
+    return _scale(vectors[rows][:, [held.index(name) for name in names]], own)
 
 
-def for_items(given: Vectors, interactions: Interactions, emb_dim: int) -> Scaled:
-    """Line vectors up with the items of the interactions, (I, D); an item of several domains has one vector.
+def align_item_vectors(own: Vectors, interactions: Interactions, emb_dim: int) -> ScaledVectors:
+    """Align vectors with the items of the interactions, (I, D); an item of several domains has one vector.
 
-    Parameters and errors are those of `for_users`; vectors are (n, D), in the space of the item's own domain.
+    Parameters and errors are those of `align_user_vectors`; vectors are (n, D), in the space of the item's own domain.
     """
-    if given.vectors.ndim != 2:
+    if own.vectors.ndim != 2:
         raise DataError(
-            f"{given.source}: vectors have shape {given.vectors.shape}; items have one vector each, (n, D), which "
+            f"{own.source}: vectors have shape {own.vectors.shape}; items have one vector each, (n, D), which "
             "counts in the item's own domain"
         )
-    rows = _find(given, interactions.items, "item")
-    _check_dim(given, emb_dim)
-    return _scaled(given.vectors[rows], given)
+    rows = _find_rows(own, interactions.items, "item")
+    _check_dim(own, emb_dim)
+    return _scale(own.vectors[rows], own)
 
 
-def _find(given: Vectors, wanted: npt.NDArray[np.str_], kind: str) -> npt.NDArray[np.int64]:
+def _find_rows(own: Vectors, wanted: npt.NDArray[np.str_], kind: str) -> npt.NDArray[np.int64]:
     """Find the row of each wanted id."""
-    place = {name: n for n, name in enumerate(given.ids.tolist())}
-    rows = [place.get(name, -1) for name in wanted.tolist()]
+    index = {name: n for n, name in enumerate(own.ids.tolist())}
+    rows = [index.get(name, -1) for name in wanted.tolist()]
     missing = [name for name, row in zip(wanted.tolist(), rows, strict=True) if row < 0]
     if missing:
         raise DataError(
-            f"{given.source} has no vector for {len(set(missing)):,} of {len(set(wanted.tolist())):,} {kind}s (the "
-            f"first: {missing[0]!r}); its ids are like {_few(given.ids.tolist())}"
+            f"{own.source} has no vector for {len(set(missing)):,} of {len(set(wanted.tolist())):,} {kind}s (the "
+            f"first: {missing[0]!r}); its ids are like {first_few(own.ids.tolist())}"
         )
     return np.array(rows, dtype=np.int64)
 
 
-def _check_dim(given: Vectors, emb_dim: int) -> None:
-    dim = given.vectors.shape[-1]
+def _check_dim(own: Vectors, emb_dim: int) -> None:
+    dim = own.vectors.shape[-1]
     if dim != emb_dim:
         raise DataError(
-            f"{given.source}: vectors have {dim} dimensions, but the conditioner has {emb_dim}; set emb_dim "
+            f"{own.source}: vectors have {dim} dimensions, but the conditioner has {emb_dim}; set emb_dim "
             f"(--emb-dim) to {dim}, for users and items alike"
         )
 
 
-def _scaled(vectors: Array, given: Vectors) -> Scaled:
+def _scale(vectors: Array, own: Vectors) -> ScaledVectors:
     deviation = float(vectors.std(dtype=np.float64))
     if not deviation:
-        raise DataError(f"{given.source}: all numbers are the same, so no vector differs from another")
-    return Scaled((vectors / deviation).astype(np.float32), deviation)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        raise DataError(f"{own.source}: all numbers are the same, so no vector differs from another")
+    return ScaledVectors((vectors / deviation).astype(np.float32), deviation)

@@ -1,12 +1,12 @@
-"""What does the condition depend on?  Change one thing that goes into it, and see what becomes of NDCG@10.
+"""Ablation of what a condition is made from: one input is changed, and NDCG@10 measured again.
 
     users permuted       each test pair gets the vector of another user with a test pair in the same domain
-    domains permuted     the conditioner is told another domain; user vector and candidates stay those of the right one
+    domains permuted     the conditioner gets another domain; user vector and candidates stay those of the right one
     uniform attention    every token gets the same weight (the query projection is set to zero, so all scores are equal)
-    one token left out   the token is masked, and attention shares its weight out among the others
+    one token left out   the token is masked, and its weight is distributed among the others
 
-Nothing is trained again.  A fall says that the trained conditioner relies on what was changed, for these pairs; it does
-not say that a conditioner trained without it would do worse, nor that a weight in an attention map is a cause.
+Nothing is trained again.  If NDCG@10 falls, the trained conditioner relies on what was changed, for these pairs.  It
+does not follow that a conditioner trained without it would be worse, nor that a weight in an attention map is a cause.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +21,11 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data.pairs import Ids, Pairs
 from acg_numpy.recommender.evaluation.protocol import evaluate
-from acg_numpy.recommender.evaluation.significance import compared
+from acg_numpy.recommender.evaluation.significance import mean_difference
 from acg_numpy.shapes import Array
 
-MOST_PAIRS = 20_000  # test pairs that are looked at; beyond that, so many drawn at random
-OTHER_DOMAINS = 4  # that the conditioner is told in turn
+MOST_PAIRS = 20_000  # test pairs that are used; of more, so many are drawn at random
+OTHER_DOMAINS = 4  # that the conditioner gets in turn
 
 USERS, DOMAINS, UNIFORM, TOKEN = "users permuted", "domains permuted", "uniform attention", "one token left out"
 CHANGES = (USERS, DOMAINS, UNIFORM, TOKEN)
@@ -62,11 +62,11 @@ def dependence(
     Returns
     -------
     dict
-        Plain numbers: "pairs", how many were looked at; "ndcg@10" with nothing changed ("unchanged") and under each of
+        Numbers: "pairs", how many were used; "ndcg@10" with nothing changed ("unchanged") and under each of
         `CHANGES`, where leaving a token out is the mean over tokens; "paired", under each the mean difference to
-        "unchanged" and its standard error; "largest change", by how much a number of a condition changes at most where
+        "unchanged" and its standard error; "largest change", by how much a number of a condition changes at most if
         users are permuted; and "tokens", for each domain that has pairs, their number, NDCG@10 on them as it is, and
-        with each token left out.  With one token only there is none to leave out.
+        with each token left out.  If there is one token only, none can be left out.
     """
     conditioner = ranker.model
     assert isinstance(conditioner, AttentionConditioner)
@@ -74,27 +74,27 @@ def dependence(
     if len(test) > MOST_PAIRS:
         test = test.take(np.sort(rng.choice(len(test), MOST_PAIRS, replace=False)))
     count = user_vectors.shape[1]
-    stand_in = _stand_ins(test, count, rng)
+    stand_in = _permute_users(test, count, rng)
 
     def condition(users: Ids, domain: int, *, shift: int = 0, mask: Array | None = None) -> Array:
-        told = np.full(len(users), (domain + shift) % count)
+        domain_id = np.full(len(users), (domain + shift) % count)
         with no_grad():
-            made: Array = conditioner(user_vectors[users, domain], told, mask=mask).numpy()
-        return made
+            conditions: Array = conditioner(user_vectors[users, domain], domain_id, mask=mask).numpy()
+        return conditions
 
     def permuted(users: Ids, domain: int) -> Array:
         return condition(stand_in(users, domain), domain)
 
-    def ndcg(of: Condition) -> npt.NDArray[np.float64]:
+    def ndcg(make: Condition) -> npt.NDArray[np.float64]:
         with no_grad():
-            return evaluate(lambda users, domain: ranker.score(of(users, domain), domain).numpy(), test)[0]
+            return evaluate(lambda users, domain: ranker.score(make(users, domain), domain).numpy(), test)[0]
 
     unchanged = ndcg(condition)
     changed = {USERS: ndcg(permuted)}
     shifts = rng.permutation(np.arange(1, count))[:OTHER_DOMAINS].tolist()
     if shifts:
         changed[DOMAINS] = np.mean([ndcg(partial(condition, shift=shift)) for shift in shifts], axis=0)
-    with _uniform(conditioner):
+    with _uniform_attention(conditioner):
         changed[UNIFORM] = ndcg(condition)
     masks = ~np.eye(_num_tokens(conditioner), dtype=bool)
     without = np.array([ndcg(partial(condition, mask=mask)) for mask in masks])
@@ -103,7 +103,7 @@ def dependence(
     return {
         "pairs": len(test),
         "ndcg@10": {"unchanged": float(np.mean(unchanged)), **{c: float(np.mean(x)) for c, x in changed.items()}},
-        "paired": {change: compared([x - unchanged], [test.users]) for change, x in changed.items()},
+        "paired": {change: mean_difference([x - unchanged], [test.users]) for change, x in changed.items()},
         "largest change": max(
             float(np.abs(permuted(users, d) - condition(users, d)).max()) for d, users in _by_domain(test)
         ),
@@ -126,14 +126,14 @@ def _by_domain(pairs: Pairs) -> Iterator[tuple[int, Ids]]:
         yield domain, np.sort(pairs.users[pairs.domains == domain])
 
 
-def _stand_ins(pairs: Pairs, count: int, rng: np.random.Generator) -> Callable[[Ids, int], Ids]:
-    """Give every user of a domain's pairs another one of them: one cycle through all, so that nobody is left alone."""
+def _permute_users(pairs: Pairs, count: int, rng: np.random.Generator) -> Callable[[Ids, int], Ids]:
+    """Assign every user of a domain's pairs another one of them: one cycle through all, so that each gets another."""
     users: list[Ids] = [np.zeros(0, np.int64)] * count
     others = list(users)
-    for domain, of_domain in _by_domain(pairs):
-        cycle = rng.permutation(len(of_domain))
-        users[domain], others[domain] = of_domain, np.empty_like(of_domain)
-        others[domain][cycle] = of_domain[np.roll(cycle, 1)]
+    for domain, domain_users in _by_domain(pairs):
+        cycle = rng.permutation(len(domain_users))
+        users[domain], others[domain] = domain_users, np.empty_like(domain_users)
+        others[domain][cycle] = domain_users[np.roll(cycle, 1)]
     return lambda asked, domain: others[domain][np.searchsorted(users[domain], asked)]
 
 
@@ -143,14 +143,14 @@ def _num_tokens(conditioner: AttentionConditioner) -> int:
 
 
 @contextmanager
-def _uniform(conditioner: AttentionConditioner) -> Iterator[None]:
-    """Set the query projection to zero for a while."""
+def _uniform_attention(conditioner: AttentionConditioner) -> Iterator[None]:
+    """Set the query projection to zero within a block."""
     query = [parameter.data for parameter in conditioner.attention.query.parameters()]
-    kept = [values.copy() for values in query]
+    before = [values.copy() for values in query]
     try:
         for values in query:
             values[...] = 0
         yield
     finally:
-        for values, before in zip(query, kept, strict=True):
-            values[...] = before
+        for values, old in zip(query, before, strict=True):
+            values[...] = old

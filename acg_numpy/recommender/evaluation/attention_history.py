@@ -1,4 +1,4 @@
-"""How did attention become what it is?  The weights of a few held-out users, kept at a few epochs of the training."""
+"""The history of attention through training: the weights of a few held-out users, at a few epochs."""
 
 from typing import Any, NamedTuple
 
@@ -7,19 +7,19 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data.pairs import Ids
 from acg_numpy.shapes import Array
 
-USERS = 2  # watched, with all their heads
-NUMBERS = 2048  # weights at most in a snapshot: they stand in the history, which is kept as text
+USERS = 2  # whose weights are recorded, of all heads
+NUMBERS = 2048  # weights at most in a snapshot, because the history is stored as text
 
 
-class Watched(NamedTuple):
-    """Whom to watch, and where."""
+class WatchedUsers(NamedTuple):
+    """The users whose attention is recorded, and the domain."""
 
     users: Ids
     domain: int
 
 
-def watched(validation: Ids) -> Watched | None:
-    """Choose the first users who are validated on in the largest domain that has any.
+def choose_watched_users(validation: Ids) -> WatchedUsers | None:
+    """Choose the first users of validation pairs in the largest domain that has any.
 
     Parameters
     ----------
@@ -29,41 +29,41 @@ def watched(validation: Ids) -> Watched | None:
     Examples
     --------
     >>> import numpy as np
-    >>> watched(np.array([[7, 1], [4, 2], [9, 1], [11, 1]]))
-    Watched(users=array([7, 9]), domain=1)
+    >>> choose_watched_users(np.array([[7, 1], [4, 2], [9, 1], [11, 1]]))
+    WatchedUsers(users=array([7, 9]), domain=1)
     """
     if not len(validation):
         return None
     domain = int(validation[:, 1].min())
-    return Watched(validation[validation[:, 1] == domain][:USERS, 0], domain)
+    return WatchedUsers(validation[validation[:, 1] == domain][:USERS, 0], domain)
 
 
-def is_kept(epoch: int) -> bool:
-    """Whether this is one of the epochs 0, 1, 2, 5, 10, 20, 50, ...
+def is_snapshot_epoch(epoch: int) -> bool:
+    """Return whether this is one of the epochs 0, 1, 2, 5, 10, 20, 50, ...
 
     Examples
     --------
-    >>> [epoch for epoch in range(1000) if is_kept(epoch)]
+    >>> [epoch for epoch in range(1000) if is_snapshot_epoch(epoch)]
     [0, 1, 2, 5, 10, 20, 50, 100, 200, 500]
     """
     digits = str(epoch)
     return digits[0] in "0125" and not digits[1:].strip("0")
 
 
-def snapshot(model: Any, user_vectors: Array, whom: Watched) -> list[Any] | None:
-    """Attention (B, H, K) of those watched as nested lists; None where there is nothing to see, or too much to keep.
+def attention_snapshot(model: Any, user_vectors: Array, watched: WatchedUsers) -> list[Any] | None:
+    """Return the attention (B, H, K) of the watched users as nested lists; None for one token, or too many weights.
 
-    Nothing is drawn at random, so that a training goes on as it would have.
+    Nothing is drawn at random, so that training goes on as it would without snapshots.
     """
     if not isinstance(model, AttentionConditioner):
         return None
     tokens = model.domain_embedding.tokens_per_domain + model.domain_embedding.num_global_tokens
-    if tokens == 1 or tokens * model.attention.num_heads * len(whom.users) > NUMBERS:
+    if tokens == 1 or tokens * model.attention.num_heads * len(watched.users) > NUMBERS:
         return None
     training = model.training
     model.eval()
     with no_grad():
-        _, attention = model(user_vectors[whom.users, whom.domain], whom.domain, return_attention=True)
+        _, attention = model(user_vectors[watched.users, watched.domain], watched.domain, return_attention=True)
     model.train(training)
     weights: list[Any] = attention.numpy().tolist()
     return weights

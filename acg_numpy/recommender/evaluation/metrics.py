@@ -1,14 +1,13 @@
-"""How good is a ranking?  NDCG and recall at k, for binary relevance.
+"""Ranking metrics: NDCG and recall at k, for binary relevance.
 
-A row of scores ranks a row of candidates; `relevant` marks those that the user really took.  With n relevant
+A row of scores ranks a row of candidates; `relevant` marks those that the user took.  With n relevant
 candidates in the row, and the ranks r of those among the first k, counted from 1,
 
     NDCG@k   = sum_r 1 / log2(1 + r)  /  sum_{r = 1 .. min(k, n)} 1 / log2(1 + r)
     recall@k = (how many of the first k are relevant) / min(k, n)
 
-so that 1 is always attainable: both divide by what the best possible ranking would get.  Candidates of equal score
-rank in the order in which they stand (by item), never by the whim of a sort; a row with nothing relevant has nothing
-to find and scores 0.
+so that 1 is always attainable: both divide by the value of the best possible ranking.  Candidates of equal score rank
+in their order in the row (by item), and do not depend on the sorting algorithm; a row with nothing relevant scores 0.
 """
 
 from typing import Any
@@ -55,7 +54,7 @@ def top_k(scores: Array, k: int) -> npt.NDArray[np.int64]:
     k = min(k, candidates)
     if k == candidates:
         return np.argsort(-scores, axis=1, kind="stable")
-    # No full sort: the k-th best score tells who is in for sure; those tied with it fill the places left, in order.
+    # No full sort: what is above the k-th best score is in; what is tied with it fills the remaining places, in order.
     kth = np.partition(scores, candidates - k, axis=1)[:, candidates - k, None]  # (B, 1)
     chosen = scores > kth
     tied = scores == kth
@@ -101,7 +100,7 @@ def ndcg_at_k(scores: Array, relevant: npt.NDArray[np.bool_], k: int = 10) -> np
 
 
 def recall_at_k(scores: Array, relevant: npt.NDArray[np.bool_], k: int = 10) -> npt.NDArray[np.float64]:
-    """Measure the share of what could be found among the first k that was found.
+    """Measure each row's recall: the share of what could be among the first k that is there.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ def recall_at_k(scores: Array, relevant: npt.NDArray[np.bool_], k: int = 10) -> 
 def ndcg_of_hits(hits: npt.NDArray[np.bool_], found: npt.NDArray[np.integer[Any]], k: int) -> npt.NDArray[np.float64]:
     """Compute NDCG from `hits` (B, up to k), which ranked candidates are relevant, and `found` (B,), how many exist."""
     discount = 1.0 / np.log2(np.arange(2, k + 2))  # of ranks 1 .. k
-    ideal = np.concatenate([[1.0], np.cumsum(discount)])  # of n = 0 .. k; with n = 0 the gain is 0, whatever divides it
+    ideal = np.concatenate([[1.0], np.cumsum(discount)])  # of n = 0 .. k; for n = 0 the gain is 0, and 1 divides it
     gain: npt.NDArray[np.float64] = hits @ discount[: hits.shape[1]]
     gain /= ideal[np.minimum(found, k)]
     return gain

@@ -1,4 +1,4 @@
-"""The protocol of a ranking: every pair's items are ranked for its user, all items of the domain against each other."""
+"""The evaluation protocol: for each pair of a user and a domain, all items of the domain are ranked for the user."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ Score = Callable[[Ids, int], Array]
 
 
 def evaluate(score: Score, pairs: Pairs, k: int = 10) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Rank a domain's items for the user of each pair, and measure how well its positives come out.
+    """Rank a domain's items for the user of each pair, and measure how high the positives rank.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
-"""By how much, and how surely, is one better than another on the same test pairs?
+"""Significance of differences between two models on the same test pairs.
 
-A user comes up in several domains and several runs, and those pairs are not independent.  So the standard error is
-taken over users.  With x a pair's difference, m the mean over runs of the mean over pairs, and n the number of users,
+A user occurs in several domains and several runs, and those pairs are not independent.  So the standard error is
+computed over users.  With x a pair's difference, m the mean over runs of the mean over pairs, n the number of users,
 
     weight = 1 / (runs * pairs in its run)        se^2 = n / (n - 1) * sum_users (sum_pairs weight (x - m))^2
 
-which is the textbook's where every user comes up once.
+which is the textbook formula if every user occurs once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,15 @@ import numpy as np
 from acg_numpy.shapes import Array
 
 
-def compared(differences: Sequence[Array], users: Sequence[Array]) -> dict[str, float]:
-    """Condense differences on test pairs into their mean and its standard error.
+def mean_difference(differences: Sequence[Array], users: Sequence[Array]) -> dict[str, float]:
+    """Compute the mean of differences on test pairs, and its standard error.
 
     Parameters
     ----------
     differences : sequence of (P_r,) arrays
-        One array a run: a figure of one minus that of the other, for each test pair.
+        One array for each run: the metric of one model minus that of the other, for each test pair.
     users : sequence of (P_r,) integer arrays
-        Whose pairs they are.
+        The user of each pair.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def compared(differences: Sequence[Array], users: Sequence[Array]) -> dict[str, 
 
     Examples
     --------
-    >>> found = compared([np.array([0.1, 0.3])], [np.array([0, 1])])
+    >>> found = mean_difference([np.array([0.1, 0.3])], [np.array([0, 1])])
     >>> round(found["difference"], 3), round(found["se"], 3)
     (0.2, 0.1)
     """
@@ -45,7 +45,7 @@ def compared(differences: Sequence[Array], users: Sequence[Array]) -> dict[str, 
 
 
 def verdict(paired: Mapping[str, float]) -> int:
-    """Say who leads by more than two standard errors: 1 for the first, -1 for the other, 0 for neither.
+    """Return which model leads by more than two standard errors: 1 for the first, -1 for the other, 0 for neither.
 
     Examples
     --------

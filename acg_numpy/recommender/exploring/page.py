@@ -1,6 +1,6 @@
-"""How is the page put together?  A template, with style, figures, data and glue put in, and no address in it anywhere.
+"""The page, made of a template, style, figures, data and script, with no network address in it.
 
-Ids and names come from strangers' files.  They stand in the page as data only: as JSON in which no "<" is left, which
+Ids and names come from strangers' files.  They are in the page as data only: as JSON in which no "<" is left, which
 page.js shows as text and never as markup.
 """
 
@@ -21,7 +21,7 @@ from acg_numpy.shapes import Array
 
 
 def write_page(found: Exploration, path: str | os.PathLike[str], *, title: str = "a trained conditioner") -> None:
-    """Write the page, whole or not at all.
+    """Write the page, completely or not at all.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def write_page(found: Exploration, path: str | os.PathLike[str], *, title: str =
     path : path
         Replaced if it exists.
     title : str
-        What was trained.
+        The name of what was trained.
 
     Raises
     ------
@@ -49,29 +49,29 @@ def write_page(found: Exploration, path: str | os.PathLike[str], *, title: str =
 
 def render(found: Exploration, title: str) -> str:
     """Make the text of the page."""
-    drawn = figures(found)
+    plots = figures(found)
     from plotly.offline import get_plotlyjs
 
     here = files("acg_numpy.recommender.exploring")
-    template, style, glue = (
+    template, style, script = (
         here.joinpath(name).read_text(encoding="utf-8") for name in ("page.html", "page.css", "page.js")
     )
     config = {"displaylogo": False, "responsive": True, "typesetMath": False}  # an id may be "$x$"
     export = {"full_html": False, "include_plotlyjs": False, "config": config}
     parts = {
         "title": html.escape(title),
-        "facts": html.escape(facts(found)),
+        "facts": html.escape(page_summary(found)),
         "style": style,
         "plotly": get_plotlyjs(),
-        "data": as_json(found),
-        "glue": glue,
-        **{name: figure.to_html(div_id=name, **export) for name, figure in drawn.items()},
+        "data": data_as_json(found),
+        "glue": script,
+        **{name: figure.to_html(div_id=name, **export) for name, figure in plots.items()},
     }
-    return re.sub(r"\{\{ ([\w-]+) \}\}", lambda place: parts[place[1]], template)
+    return re.sub(r"\{\{ ([\w-]+) \}\}", lambda field: parts[field[1]], template)
 
 
-def facts(found: Exploration) -> str:
-    """Say in a sentence what the page is about, and of how many users it is a sample."""
+def page_summary(found: Exploration) -> str:
+    """Write a sentence on what the page shows, and of how many users it is a sample."""
     U, (N, H, K) = len(found.users), found.scores.shape[1:]
     users = f"All {U:,} users" if found.total == U else f"{U:,} of {found.total:,} users, drawn at random"
     shared = sum(name.startswith("global") for name in found.tokens)
@@ -80,8 +80,8 @@ def facts(found: Exploration) -> str:
     return f"{users}; domains: {N:,}, with {tokens}; heads: {H}{one}."
 
 
-def as_json(found: Exploration) -> str:
-    """Write the data as JSON that can stand between script tags, arrays of numbers as float32 in base64."""
+def data_as_json(found: Exploration) -> str:
+    """Write the data as JSON that is safe between script tags, arrays of numbers as float32 in base64."""
     data: dict[str, Any] = {
         "users": found.users.tolist(),
         "domains": found.domains.tolist(),

@@ -1,12 +1,12 @@
-"""What does the page need to know?  Scores, what each token adds to a condition, and the items that tokens stand for.
+"""The data of the page: scores, what each token adds to a condition, and the items that tokens stand for.
 
 The weights of head h are P_h = softmax(S_h / temperature), with the scores S_h = q_h K_h' / sqrt(d), and a condition is
 
     c = sum_h P_h V_h W_o,h + b_o = sum_hk P_hk C_hk + b_o        with C_hk = V_hk W_o,h, (D,)
 
-so the scores of users and the few vectors C of each domain are all it takes to show weights and conditions at any
-temperature; at 1 they are the trained conditioner's.  C_hk is what token k adds to the condition through head h if all
-of that head's attention goes there, and the items of the domain that score highest against it are what it stands for.
+so the scores of users and the few vectors C of each domain are enough to show weights and conditions at any
+temperature; at 1 they are the trained conditioner's.  C_hk is what token k adds to the condition through head h if that
+head attends to it alone, and the token stands for the items of the domain that score highest against it.
 """
 
 import math
@@ -22,8 +22,8 @@ from acg_numpy.passes import split_heads_forward
 from acg_numpy.recommender.data import DataError
 from acg_numpy.recommender.evaluation import top_k
 from acg_numpy.recommender.serving import Recommender
-from acg_numpy.recommender.serving.recommender import place_of
-from acg_numpy.recommender.serving.token_values import added_by_tokens
+from acg_numpy.recommender.serving.recommender import find_name
+from acg_numpy.recommender.serving.token_values import token_contributions
 from acg_numpy.shapes import Array
 
 SAMPLE = 1000  # users
@@ -33,7 +33,7 @@ ITEMS = 5  # that a token stands for
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exploration:
-    """What the page shows, for a sample of U users, N domains, H heads and K tokens.
+    """The data that the page shows, for a sample of U users, N domains, H heads and K tokens.
 
     Attributes
     ----------
@@ -51,11 +51,11 @@ class Exploration:
     bias : array, shape (D,), float32
         Of the output projection.
     reachable : array of bool, shape (U, N)
-        Whether anything is known of the user that leads to the domain; the condition is zeros where not.
+        Whether anything is known of the user that leads to the domain; otherwise the condition is zeros.
     items : array of str
-        Those that some token stands for.
+        The items that some token stands for.
     token_items : array of int, shape (N, H, K, n)
-        Places in `items`, the item of the highest score first; -1 where a domain has fewer than n.
+        Indices into `items`, the item of the highest score first; -1 where a domain has fewer than n.
     centre, plane : arrays, shapes (D,) and (2, D), float32
         The mean of all conditions, and the two directions in which they differ most.
     share : tuple of two floats
@@ -80,7 +80,7 @@ class Exploration:
     about: dict[str, Any] = field(default_factory=dict)
 
     def attention(self, temperature: float = 1.0) -> Array:
-        """Weights (U, N, H, K) of the scores divided by a temperature above 0, as the page shows them."""
+        """Compute weights (U, N, H, K) of the scores divided by a temperature above 0, as the page does."""
         if not temperature > 0:
             raise ValueError(f"temperature is {temperature}, but it must be above 0")
         scaled = (self.scores - self.scores.max(axis=-1, keepdims=True)) / np.float32(temperature)
@@ -89,9 +89,9 @@ class Exploration:
         return weights
 
     def conditions(self, temperature: float = 1.0) -> Array:
-        """Conditions (U, N, D) at a temperature, as the page computes them; zeros where nothing leads there."""
-        made = np.einsum("unhk,nhkd->und", self.attention(temperature), self.added, optimize=True) + self.bias
-        return np.where(self.reachable[..., None], made, np.float32(0))
+        """Compute conditions (U, N, D) at a temperature, as the page does; zeros where nothing leads to the domain."""
+        conditions = np.einsum("unhk,nhkd->und", self.attention(temperature), self.added, optimize=True) + self.bias
+        return np.where(self.reachable[..., None], conditions, np.float32(0))
 
     def __repr__(self) -> str:
         domains, heads, tokens = self.scores.shape[1:]
@@ -102,16 +102,16 @@ class Exploration:
 
 
 def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[str] = (), seed: int = 0) -> Exploration:
-    """Compute what the page shows.
+    """Compute the data that the page shows.
 
     Parameters
     ----------
     recommender : Recommender
         As `Recommender.load` reads it from a folder of results.
     sample : int, default 1000
-        How many users at most.  Fewer, where that many would have more than 3,000,000 scores between them.
+        How many users at most.  Fewer, if that many would have more than 3,000,000 scores together.
     users : sequence of str
-        Ids of those who are in the sample in any case.
+        Ids of users that the sample must contain.
     seed : int
         The others are drawn at random, the same ones for the same seed.
 
@@ -150,7 +150,7 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
             0
         ]  # (U, H, N, d)
     scores = np.einsum("uhnd,nhkd->unhk", query, key, optimize=True) / np.float32(math.sqrt(d))
-    added, b_o = added_by_tokens(conditioner), attention.output.bias
+    added, b_o = token_contributions(conditioner), attention.output.bias
 
     items, token_items = _token_items(recommender, added)
     found = Exploration(
@@ -173,8 +173,8 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
 
 
 def _sample(recommender: Recommender, most: int, users: Sequence[str], seed: int) -> npt.NDArray[np.int64]:
-    """Places of the users who are named, and of others at random."""
-    named = np.unique(np.array([place_of(user, recommender.users, "user", "") for user in users], np.int64))
+    """Draw indices of users at random, beside those of the users who are named."""
+    named = np.unique(np.array([find_name(user, recommender.users, "user") for user in users], np.int64))
     others = np.setdiff1d(np.arange(len(recommender.users)), named)
     number = min(max(most - len(named), 0), len(others))
     drawn = np.random.default_rng(seed).choice(others, size=number, replace=False)
@@ -184,7 +184,7 @@ def _sample(recommender: Recommender, most: int, users: Sequence[str], seed: int
 def _token_items(
     recommender: Recommender, added: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
-    """Of each domain, the items whose vectors have the largest inner product with what each token adds."""
+    """Find the items of each domain whose vectors have the largest inner product with what each token adds."""
     trained = recommender.trained
     columns_of = np.full((*added.shape[:3], ITEMS), -1, np.int64)
     for d in range(len(added)):
@@ -192,18 +192,18 @@ def _token_items(
         scores = added[d] @ trained.factors.item_vectors[columns].T  # (H, K, items of the domain)
         best = top_k(scores.reshape(-1, len(columns)), ITEMS).reshape(*scores.shape[:2], -1)
         columns_of[d, :, :, : best.shape[-1]] = columns[best]
-    used, places = np.unique(columns_of, return_inverse=True)
+    used, indices = np.unique(columns_of, return_inverse=True)
     fewer = int(used[0] == -1)  # -1 comes first, and stays -1
-    return trained.items[used[fewer:]], places.reshape(columns_of.shape) - fewer
+    return trained.items[used[fewer:]], indices.reshape(columns_of.shape) - fewer
 
 
 def _with_plane(found: Exploration) -> Exploration:
-    """Lay a plane through the conditions at temperature 1, by their singular vectors."""
-    made = found.conditions()[found.reachable].astype(np.float64)  # (pairs, D)
-    if len(made) < 2:
+    """Add the plane of most variance through the conditions at temperature 1, by their singular vectors."""
+    conditions = found.conditions()[found.reachable].astype(np.float64)  # (pairs, D)
+    if len(conditions) < 2:
         return found
-    centre = made.mean(axis=0)
-    spread, directions = np.linalg.eigh((made - centre).T @ (made - centre))  # rising
+    centre = conditions.mean(axis=0)
+    spread, directions = np.linalg.eigh((conditions - centre).T @ (conditions - centre))  # ascending
     plane = np.zeros_like(found.plane, np.float64)
     first = directions[:, ::-1][:, :2].T
     plane[: len(first)] = first

@@ -1,4 +1,4 @@
-"""Which figures are on the page?  They are drawn empty, with Plotly; page.js puts in what the controls choose."""
+"""The figures of the page, made with Plotly without data, which page.js fills in as the controls say."""
 
 from typing import Any
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from acg_numpy.recommender.exploring.page_data import Exploration
 
-# Okabe and Ito's colours, which people who see colours differently can tell apart too.
+# Okabe and Ito's colours, which colour-blind people can distinguish too.
 A, B, CHOSEN, OTHERS = "#0072B2", "#D55E00", "#009E73", "#999999"
 
 
 def figures(found: Exploration) -> dict[str, Any]:
-    """Draw the figures of the page, by the id of their place on it.
+    """Make the figures of the page, by the id of their element.
 
     Raises
     ------
@@ -84,13 +84,13 @@ def figures(found: Exploration) -> dict[str, Any]:
         xaxis={
             "title": {"text": f"first direction ({one:.0%} of the variance)"},
             "zeroline": False,
-            "autorangeoptions": {"include": ends[0]},  # so that what shrinks is seen to
+            "autorangeoptions": {"include": ends[0]},  # so that shrinking is visible
         },
         yaxis={
             "title": {"text": f"second direction ({two:.0%})"},
             "zeroline": False,
             "autorangeoptions": {"include": ends[1]},
-            "scaleanchor": "x",  # distances are read off it
+            "scaleanchor": "x",  # so that distances can be read
         },
     )
     return {"attention": bars, "heads-a": heads(), "heads-b": heads(), "plane": plane}

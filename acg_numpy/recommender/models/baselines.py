@@ -1,11 +1,11 @@
-"""Against what is attention measured?  Other ways to turn a user's vector and a domain into a condition vector.
+"""Baselines for attention: other ways to turn a user's vector and a domain into a condition vector.
 
 Each is a Module called like the conditioner, `model(user_emb (B, D), domain_id (B,)) -> (B, D)`, and trained in the
 same way.  With u the user's vector, e_d, g_d and M_d learnt for each domain, and LN layer norm:
 
     user             LN(u)
     user+domain      LN(u + e_d)
-    one-key          cross-attention over one key: e_d, whoever the user is
+    one-key          cross-attention over one key: e_d, whatever the user
     concat-linear    LN([u, e_d] W + b)
     domain-linear    u M_d + e_d
     film             LN((u W + b) (1 + g_d) + e_d)                          feature-wise linear modulation
@@ -43,6 +43,7 @@ class UserVector(Module):
         self.norm = LayerNorm(emb_dim)
 
     def __call__(self, user_emb: Any, domain_id: Any) -> Tensor:
+        """Return conditions (B, D) of users (B, D) in domains (B,)."""
         return self.norm(user_emb)
 
 
@@ -55,6 +56,7 @@ class UserPlusDomain(Module):
         self.norm = LayerNorm(emb_dim)
 
     def __call__(self, user_emb: Any, domain_id: Any) -> Tensor:
+        """Return conditions (B, D) of users (B, D) in domains (B,)."""
         return self.norm(user_emb + self.domain[domain_id])
 
 
@@ -68,7 +70,8 @@ class ConcatLinear(Module):
         self.norm = LayerNorm(emb_dim)
 
     def __call__(self, user_emb: Any, domain_id: Any) -> Tensor:
-        return self.norm(self.linear(_beside(user_emb, self.domain[domain_id])))
+        """Return conditions (B, D) of users (B, D) in domains (B,)."""
+        return self.norm(self.linear(_concatenate(user_emb, self.domain[domain_id])))
 
 
 class DomainLinear(Module):
@@ -81,6 +84,7 @@ class DomainLinear(Module):
         self.domain = _table(rng, num_domains, emb_dim)
 
     def __call__(self, user_emb: Any, domain_id: Any) -> Tensor:
+        """Return conditions (B, D) of users (B, D) in domains (B,)."""
         mapped = user_emb[..., None, :] @ self.maps[domain_id]  # (B, 1, D)
         condition: Tensor = mapped[..., 0, :] + self.domain[domain_id]
         return condition
@@ -97,6 +101,7 @@ class FiLM(Module):
         self.norm = LayerNorm(emb_dim)
 
     def __call__(self, user_emb: Any, domain_id: Any) -> Tensor:
+        """Return conditions (B, D) of users (B, D) in domains (B,)."""
         gain: Any = self.gain[domain_id]
         return self.norm(self.linear(user_emb) * (1 + gain) + self.domain[domain_id])
 
@@ -112,7 +117,8 @@ class ConcatMLP(Module):
         self.norm = LayerNorm(emb_dim)
 
     def __call__(self, user_emb: Any, domain_id: Any) -> Tensor:
-        hidden = np.maximum(self.hidden(_beside(user_emb, self.domain[domain_id])), 0)
+        """Return conditions (B, D) of users (B, D) in domains (B,)."""
+        hidden = np.maximum(self.hidden(_concatenate(user_emb, self.domain[domain_id])), 0)
         return self.norm(user_emb + self.output(hidden))
 
 
@@ -146,7 +152,7 @@ def make_model(
     emb_dim : int
         D, of user vectors and conditions.
     domain_names : sequence of str
-        One a domain.
+        One for each domain.
     heads, tokens_per_domain, num_global_tokens : int
         Of `attention`; `one-key` takes the heads alone.
     seed : int
@@ -173,7 +179,7 @@ def make_model(
         raise ValueError(f"name must be one of {', '.join(TRAINED)}, but it is {name!r}")
     tokens, shared = (1, 0) if name == "one-key" else (tokens_per_domain, num_global_tokens)
     with warnings.catch_warnings():
-        if name == "one-key":  # here one key is the point: it shows what the warning says
+        if name == "one-key":  # one key is intended here: it shows what the warning says
             warnings.simplefilter("ignore", OneKeyWarning)
         return AttentionConditioner(
             emb_dim,
@@ -191,5 +197,5 @@ def _table(rng: np.random.Generator, rows: int, columns: int) -> Parameter:
     return Parameter(rng.standard_normal((rows, columns), dtype=np.float32))
 
 
-def _beside(left: Any, right: Any) -> Any:
+def _concatenate(left: Any, right: Any) -> Any:
     return np.concatenate([left, right], axis=-1)

@@ -1,22 +1,21 @@
-"""What could be had without a condition vector?  Two methods that go straight from items to items.
+"""Recommenders without a condition vector: two methods that go straight from items to items.
 
-They are reference lines, not rivals: they make no vector, are fitted to the domain's items themselves, and need the
-interactions wherever they serve.  Both look at what the models look at, the visible matrix X and no more: for domain d
-at the rows of the users with a training pair there, and for a test pair at what the user did outside d.
+They are reference lines, not baselines: they make no vector, are fitted to the domain's items themselves, and need the
+interactions when they serve.  Both use what the models use, the visible matrix X and no more: for domain d the rows of
+the users with a training pair there, and for a test pair what the user did outside d.
 
     item-ridge   Let A (n, m) be the n users' interactions outside d, Y (n, I_d) those inside.  Ridge regression,
 
                      B = argmin |A B - Y|^2 + c a |B|^2 = (A'A + c a 1)^-1 A'Y        a = mean of |A_u|^2
 
-                 scores the items of d by A_u B.  There is one weight from every item to every item, so m is held to
-                 the 2,048 items outside d that are taken most; memory then grows with the items, not with users x
-                 items.
-    user-knn     Cosine similarity of A * w, w = 1 / sqrt(1 + popularity), finds the k users most alike, among at most
-                 16,384 drawn at random, and scores the items of d by how many of them took each, weighed by
+                 scores the items of d by A_u B.  There is one weight from every item to every item, so m is limited
+                 to the 2,048 most popular items outside d; memory then grows with the items, not with users x items.
+    user-knn     Cosine similarity of A * w, w = 1 / sqrt(1 + popularity), finds the k most similar users, among at most
+                 16,384 drawn at random, and scores the items of d by how many of them took each, weighted by
                  similarity.
 
-The strength, c or k, is the one of `STRENGTHS` with the best NDCG@10 on the validation pairs, or, where there are more
-than 10,000, on so many drawn at random.
+The strength, c or k, is the one of `STRENGTHS` with the best NDCG@10 on the validation pairs, or on 10,000 of them
+drawn at random if there are more.
 
 References
 ----------
@@ -39,11 +38,11 @@ from acg_numpy.recommender.evaluation.metrics import top_k
 from acg_numpy.recommender.evaluation.protocol import Score, evaluate
 from acg_numpy.shapes import Array
 
-MOST_ITEMS = 1 << 11  # that the regression looks at
-MOST_USERS = 1 << 14  # among whom neighbours are sought
+MOST_ITEMS = 1 << 11  # features of the regression
+MOST_USERS = 1 << 14  # that neighbours are searched among
 MOST_PAIRS = 10_000  # of validation that the strength is chosen on
 COLUMNS = 1 << 10  # items of a domain whose weights are solved for together
-SIMILARITIES = 1 << 22  # that are held at once
+SIMILARITIES = 1 << 22  # that are in memory together
 
 STRENGTHS: dict[str, tuple[float, ...]] = {
     "item-ridge": (0.3, 1, 3, 10, 30, 100, 300),
@@ -53,7 +52,7 @@ REFERENCES = tuple(STRENGTHS)
 
 
 class Reference(NamedTuple):
-    """How well a reference line does on the test pairs."""
+    """Metrics of a reference line on the test pairs."""
 
     ndcg: npt.NDArray[np.float64]  # (P,)
     recall: npt.NDArray[np.float64]  # (P,)
@@ -61,12 +60,12 @@ class Reference(NamedTuple):
     parameters: int  # weights of the regression; neighbours have none
 
 
-class Seen(NamedTuple):
-    """What there is to fit in one domain."""
+class DomainData(NamedTuple):
+    """The data to fit in one domain."""
 
     outside: sp.csr_array  # (n, I): the training users' interactions outside the domain
     inside: sp.csr_array  # (n, I_d): and inside
-    query: Callable[[Ids], sp.csr_array]  # anybody's interactions outside the domain
+    query: Callable[[Ids], sp.csr_array]  # interactions of any users outside the domain
 
 
 def make_reference(
@@ -88,13 +87,13 @@ def make_reference(
     visible : sparse array (CSR), shape (U, I)
         Without the interactions of validation and test pairs, as `Split.visible` gives it.
     interactions : Interactions
-        Says which column is in which domain; its own matrix is not looked at.
+        Says which column is in which domain; its own matrix is not used.
     train : array, shape (P, 2), int64
         Pairs of user and domain to fit.
     validation, test : Pairs
-        Where there is nothing to validate on, the middle strength is taken.
+        If there is nothing to validate on, the middle strength is taken.
     seed : int, default 0
-        Of the draws of users and of pairs, where there are more than are looked at.
+        Of the draws of users and of pairs, if there are more than are used.
 
     Returns
     -------
@@ -111,9 +110,10 @@ def make_reference(
     >>> from acg_numpy.recommender.data.pairs import Catalogue
     >>> taken = make_world(seed=0).interactions
     >>> split = draw_split(taken, seed=0)
-    >>> catalogue = Catalogue.of(taken, np.zeros((len(taken.items), 1)))
+    >>> catalogue = Catalogue.from_interactions(taken, np.zeros((len(taken.items), 1)))
     >>> held_out = [
-    ...     Pairs.of(pairs, taken.matrix, taken.item_domain, catalogue) for pairs in (split.validation, split.test)
+    ...     Pairs.from_matrix(pairs, taken.matrix, taken.item_domain, catalogue)
+    ...     for pairs in (split.validation, split.test)
     ... ]
     >>> neighbours = make_reference(
     ...     "user-knn",
@@ -133,124 +133,124 @@ def make_reference(
         validation = validation.take(np.sort(rng.choice(len(validation), MOST_PAIRS, replace=False)))
     draw = int(rng.integers(2**32))
 
-    def evaluated(pairs: Pairs, strengths: Sequence[float]) -> tuple[Array, int]:
+    def fit_and_evaluate(pairs: Pairs, strengths: Sequence[float]) -> tuple[Array, int]:
         """Fit every domain that has pairs: NDCG and recall (strengths, 2, P), and the number of weights."""
         figures, parameters = np.zeros((len(strengths), 2, len(pairs))), 0
         for domain in np.unique(pairs.domains).tolist():
             here = np.flatnonzero(pairs.domains == domain)
-            seen = look(visible, interactions, train[train[:, 1] == domain, 0], domain)
+            data = split_by_domain(visible, interactions, train[train[:, 1] == domain, 0], domain)
             if name == "item-ridge":
-                parameters += len(_features(seen.outside)) * seen.inside.shape[1]
-                scores = ridge_scores(seen, strengths)
+                parameters += len(_features(data.outside)) * data.inside.shape[1]
+                scores = ridge_scores(data, strengths)
             else:
                 popularity = np.asarray(visible.sum(axis=0), np.float64)
                 among = np.random.default_rng([draw, domain])
-                scores = neighbour_scores(seen, strengths, pairs.users[here], 1 / np.sqrt(1 + popularity), among)
+                scores = neighbour_scores(data, strengths, pairs.users[here], 1 / np.sqrt(1 + popularity), among)
             for s, score in enumerate(scores):
                 figures[s][:, here] = evaluate(score, pairs.take(here))
         return figures, parameters
 
     strength = STRENGTHS[name][len(STRENGTHS[name]) // 2]
     if len(validation):
-        figures, _ = evaluated(validation, STRENGTHS[name])
+        figures, _ = fit_and_evaluate(validation, STRENGTHS[name])
         strength = STRENGTHS[name][int(np.argmax(figures[:, 0].mean(axis=1)))]
-    figures, parameters = evaluated(test, (strength,))
+    figures, parameters = fit_and_evaluate(test, (strength,))
     ndcg, recall = figures[0]
     return Reference(ndcg, recall, float(strength), parameters)
 
 
-def look(visible: sp.csr_array, interactions: Interactions, users: Ids, domain: int) -> Seen:
-    """Take what `users` (n,) did apart, into outside and inside of a domain."""
+def split_by_domain(visible: sp.csr_array, interactions: Interactions, users: Ids, domain: int) -> DomainData:
+    """Split what `users` (n,) did into outside and inside of a domain."""
     elsewhere = interactions.elsewhere[domain]
 
     def outside(rows: Ids) -> sp.csr_array:
         taken = sp.csr_array(visible[rows])
         return _keep(taken, elsewhere[taken.indices])
 
-    return Seen(outside(users), sp.csr_array(visible[users][:, interactions.columns(domain)]), outside)
+    return DomainData(outside(users), sp.csr_array(visible[users][:, interactions.columns(domain)]), outside)
 
 
-def ridge_scores(seen: Seen, strengths: Sequence[float]) -> Iterator[Score]:
-    """Fit the regression of one domain, at one strength after the other."""
-    chosen = _features(seen.outside)
-    A = sp.csr_array(seen.outside[:, chosen])  # (n, m)
+def ridge_scores(data: DomainData, strengths: Sequence[float]) -> Iterator[Score]:
+    """Fit the regression of one domain, and yield its scores for each strength."""
+    chosen = _features(data.outside)
+    A = sp.csr_array(data.outside[:, chosen])  # (n, m)
     gram = (A.T @ A).toarray().astype(np.float64)  # (m, m)
     length = float(np.trace(gram)) / max(A.shape[0], 1)
     for strength in strengths:
-        B = np.zeros((len(chosen), seen.inside.shape[1]), np.float32)  # (m, I_d)
+        B = np.zeros((len(chosen), data.inside.shape[1]), np.float32)  # (m, I_d)
         if length:
             diagonal = strength * length * np.eye(len(chosen))
             factor = scipy.linalg.cho_factor(gram + diagonal, lower=True, overwrite_a=True, check_finite=False)
             for start in range(0, B.shape[1], COLUMNS):
                 columns = slice(start, start + COLUMNS)
-                target = (A.T @ seen.inside[:, columns]).toarray().astype(np.float64)
+                target = (A.T @ data.inside[:, columns]).toarray().astype(np.float64)
                 B[:, columns] = scipy.linalg.cho_solve(factor, target, overwrite_b=True, check_finite=False)
 
         def score(users: Ids, domain: int, B: Array = B) -> Array:
-            scores: Array = seen.query(users)[:, chosen] @ B
+            scores: Array = data.query(users)[:, chosen] @ B
             return scores
 
         yield score
 
 
 def neighbour_scores(
-    seen: Seen, strengths: Sequence[float], users: Ids, item_weight: Array, rng: np.random.Generator
+    data: DomainData, strengths: Sequence[float], users: Ids, item_weight: Array, rng: np.random.Generator
 ) -> Iterator[Score]:
-    """Score one domain's items for some users, by 5, 10, 20, ... neighbours."""
-    among = np.arange(seen.outside.shape[0])
+    """Yield scores of one domain's items for some users, by 5, 10, 20, ... neighbours."""
+    among = np.arange(data.outside.shape[0])
     if len(among) > MOST_USERS:
         among = np.sort(rng.choice(among, MOST_USERS, replace=False))
     users = np.unique(users)
     nearest, similarity = _neighbours(
-        lambda rows: _unit_rows(seen.query(users[rows]), item_weight),
+        lambda rows: _unit_rows(data.query(users[rows]), item_weight),
         len(users),
-        _unit_rows(seen.outside[among], item_weight),
+        _unit_rows(data.outside[among], item_weight),
         int(max(strengths)),
     )
-    inside = sp.csr_array(seen.inside[among])
+    inside = sp.csr_array(data.inside[among])
     for strength in strengths:
         k = min(int(strength), nearest.shape[1])
 
-        def score(asked: Ids, domain: int, k: int = k) -> Array:
-            rows = np.searchsorted(users, asked)
+        def score(wanted: Ids, domain: int, k: int = k) -> Array:
+            rows = np.searchsorted(users, wanted)
             indptr = np.arange(0, k * len(rows) + 1, k) if k else np.zeros(len(rows) + 1, np.int64)
-            of_users = (similarity[rows, :k].ravel(), nearest[rows, :k].ravel(), indptr)
-            scores: Array = (sp.csr_array(of_users, shape=(len(rows), len(among))) @ inside).toarray()
+            neighbours = (similarity[rows, :k].ravel(), nearest[rows, :k].ravel(), indptr)
+            scores: Array = (sp.csr_array(neighbours, shape=(len(rows), len(among))) @ inside).toarray()
             return scores
 
         yield score
 
 
 def _neighbours(
-    asked: Callable[[slice], sp.csr_array], count: int, known: sp.csr_array, k: int
+    make_rows: Callable[[slice], sp.csr_array], count: int, known: sp.csr_array, k: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Find for each of `count` rows the k of `known` most alike, best first: places and cosines, (count, k)."""
+    """Find the k most similar rows of `known` for each of `count` rows, best first: indices and cosines, (count, k)."""
     columns = known.shape[0]
     k = min(k, columns)
     nearest, cosine = np.zeros((count, k), np.int32), np.zeros((count, k), np.float32)
     across = known.T.tocsr()  # (I, n)
-    at_once = max(1, SIMILARITIES // max(columns, 1))
-    for start in range(0, count if k else 0, at_once):
-        rows = slice(start, min(start + at_once, count))
-        similarity = (asked(rows) @ across).toarray()  # (b, n)
+    block = max(1, SIMILARITIES // max(columns, 1))
+    for start in range(0, count if k else 0, block):
+        rows = slice(start, min(start + block, count))
+        similarity = (make_rows(rows) @ across).toarray()  # (b, n)
         nearest[rows] = top_k(similarity, k)
         cosine[rows] = np.take_along_axis(similarity, nearest[rows], axis=1)
     return nearest, cosine
 
 
 def _features(outside: sp.csr_array) -> Ids:
-    """Find the columns that the regression looks at: those taken at all, and of them the ones taken most."""
+    """Find the columns that the regression uses: the most popular of those that were taken at all."""
     taken = np.bincount(outside.indices, minlength=outside.shape[1])
     most: Ids = np.argsort(-taken, kind="stable")[:MOST_ITEMS]
     return np.sort(most[taken[most] > 0])
 
 
 def _unit_rows(matrix: sp.csr_array, item_weight: Array) -> sp.csr_array:
-    """Weigh the columns, and scale each row to length 1."""
-    weighed = matrix.data * item_weight[matrix.indices]
+    """Weight the columns, and scale each row to length 1."""
+    weighted = matrix.data * item_weight[matrix.indices]
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    length = np.sqrt(np.bincount(row, weighed**2, minlength=matrix.shape[0]))
-    data = (weighed / length[row]).astype(np.float32)
+    length = np.sqrt(np.bincount(row, weighted**2, minlength=matrix.shape[0]))
+    data = (weighted / length[row]).astype(np.float32)
     return sp.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 

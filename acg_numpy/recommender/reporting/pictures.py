@@ -10,10 +10,10 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.plots.entropy import entropy
 from acg_numpy.recommender.data import World, taste_agreement, taste_assignment
 from acg_numpy.recommender.data.interactions import domain_counts
-from acg_numpy.recommender.evaluation.attention_history import watched
+from acg_numpy.recommender.evaluation.attention_history import choose_watched_users
 from acg_numpy.recommender.reporting import user_groups
 from acg_numpy.recommender.reporting.document import Figure
-from acg_numpy.recommender.serving.token_values import added_by_tokens
+from acg_numpy.recommender.serving.token_values import token_contributions
 from acg_numpy.recommender.training import Result
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted
@@ -179,7 +179,7 @@ def attention_entropy(result: Result) -> Drawing:
 
 def attention_through_training(result: Result) -> Drawing | None:
     """Show how attention changed in training; None where it was not watched."""
-    whom, epochs = watched(result.split.validation), result.history.get("snapshot_epoch")
+    whom, epochs = choose_watched_users(result.split.validation), result.history.get("snapshot_epoch")
     if whom is None or not epochs:
         return None
     snapshots = np.asarray(result.history["snapshot"])  # (E, B, H, K)
@@ -210,7 +210,7 @@ def token_items(result: Result) -> Drawing:
     _, domain = example_users(result)
     data, named = result.interactions, quoted_domain(result, domain)
     columns = data.columns(domain)
-    added = added_by_tokens(result.conditioner)[domain].sum(axis=0)  # (K, D), all heads attending to the one token
+    added = token_contributions(result.conditioner)[domain].sum(axis=0)  # (K, D), all heads attending to the one token
     scores = added @ result.factors.item_vectors[columns].T  # (K, items)
     shown, which = np.arange(len(scores)), f"each of the {counted(len(scores), 'token')} of {named}"
     if len(scores) == 1:

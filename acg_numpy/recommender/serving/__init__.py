@@ -1,4 +1,4 @@
-"""Serving: a trained conditioner for users that it has never met, and recommendations with where attention went."""
+"""Serving: a trained conditioner for users that were not in training, and recommendations with their attention."""
 
 from acg_numpy.recommender.serving.describe_file import inspect_file
 from acg_numpy.recommender.serving.fold_in import Folded, fold_interactions, fold_vectors

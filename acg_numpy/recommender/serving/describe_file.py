@@ -1,4 +1,4 @@
-"""What is this file?  A checkpoint, conditions, vectors, or interactions, told by what is in it, not by its name."""
+"""Descriptions of files: a checkpoint, conditions, vectors or interactions, recognised by contents, not by name."""
 
 import os
 from collections.abc import Callable
@@ -9,12 +9,13 @@ import numpy as np
 
 from acg_numpy.recommender.data import DataError, Description, Interactions, describe_interactions, read_interactions
 from acg_numpy.recommender.data.checkpoints import load_checkpoint
-from acg_numpy.recommender.data.npy_files import Layout, npy_layout
-from acg_numpy.recommender.data.npz_files import Archive, UnreadableError
+from acg_numpy.recommender.data.npy_files import NpyLayout, read_npy_layout
+from acg_numpy.recommender.data.npz_files import NpzArchive, UnreadableError
 from acg_numpy.recommender.serving.trained import Trained
+from acg_numpy.text import first_few, joined
 
-SHOWN = 12  # arrays in a table
-ALIKE = 1e-4  # deviation between users, against the length of their conditions
+MAX_ARRAYS = 12  # in a table
+ALIKE = 1e-4  # deviation between users, relative to the length of their conditions
 
 
 def inspect_file(
@@ -26,7 +27,7 @@ def inspect_file(
     ----------
     path : path
     read : callable, optional
-        How interactions are read, if that is what the file holds; by default
+        Reads interactions, if the file holds them; by default
         `read_interactions(path, min_items=1)`.
 
     Returns
@@ -51,12 +52,12 @@ def inspect_file(
     path = Path(path)
     if path.is_dir():
         inside = [name for name in ("checkpoint.npz", "conditions.npy") if (path / name).is_file()]
-        mend = f"; look at {' or '.join(str(path / name) for name in inside)}" if inside else ""
-        raise DataError(f"{path} is a folder, and a file was expected{mend}")
+        hint = f"; inspect {joined([str(path / name) for name in inside], 'or')}" if inside else ""
+        raise DataError(f"{path} is a folder, and a file was expected{hint}")
     with open(path, "rb") as file:
         magic = file.read(6)
     if magic == np.lib.format.MAGIC_PREFIX:
-        return _describe_vectors(npy_layout(path))
+        return _describe_vectors(read_npy_layout(path))
     if magic.startswith(b"PK\x03\x04"):
         return _describe_archive(path)
     return describe_interactions(read_interactions(path, min_items=1) if read is None else read(path))
@@ -69,8 +70,8 @@ def _describe_archive(path: Path) -> Description:
     if "conditioner" in about:
         return _describe_trained(Trained.load(path), path)
     entries = [(name, " x ".join(f"{n:,}" for n in a.shape) or "1", str(a.dtype)) for name, a in arrays.items()]
-    if len(entries) > SHOWN:
-        entries[SHOWN:] = [(f"... {len(entries) - SHOWN} more", "", "")]
+    if len(entries) > MAX_ARRAYS:
+        entries[MAX_ARRAYS:] = [(f"... {len(entries) - MAX_ARRAYS} more", "", "")]
     kind = about.get("kind", "something other than a trained conditioner")
     return Description(
         f"a checkpoint: {kind}, whole, {sum(array.nbytes for array in arrays.values()):,} bytes",
@@ -100,20 +101,19 @@ def _describe_trained(trained: Trained, path: Path) -> Description:
     broken = [name for name, value in conditioner.state_dict().items() if not np.isfinite(value).all()]
     if broken:
         oddities.append(f"parameters that hold NaN or infinity: {', '.join(broken)}: training has diverged")
-    bare = int(np.sum(~trained.factors.item_vectors.any(axis=1)))
-    if bare:
-        oddities.append(f"items whose vector is zeros, so that their bias alone ranks them: {bare:,}")
+    if zeros := int(np.sum(~trained.factors.item_vectors.any(axis=1))):
+        oddities.append(f"items whose vector is zeros, so that they are ranked by their bias alone: {zeros:,}")
     if keys == 1:
         advice.append(
-            "one key: softmax over a single score is 1, so the condition does not depend on the user, and everybody is "
-            "recommended the same; train with --tokens-per-domain 8"
+            "one key: softmax over a single score is 1, so the condition does not depend on the user, and all users "
+            "get the same recommendations; train with --tokens-per-domain 8"
         )
     if small := [name for name, size in named.items() if size < 3]:
-        advice.append(f"fewer than 3 items, where there is nothing to rank: {', '.join(map(repr, small))}")
+        advice.append(f"fewer than 3 items, where there is nothing to rank: {first_few(small)}")
     source = "--interactions FILE" if trained.own_scale is None else "--users FILE.npy"
-    advice.append(f"for users met later: acg condition {path} {source} --out NEW.npy")
+    advice.append(f"for new users: acg condition {path} {source} --out NEW.npy")
     if path.with_name("interactions.npz").is_file():
-        advice.append(f"for those of the training: acg recommend {path.parent} --user ID")
+        advice.append(f"for the users of the training: acg recommend {path.parent} --user ID")
     shared = f" and {tokens.num_global_tokens} that all share" if tokens.num_global_tokens else ""
     what = (
         f"a trained conditioner, whole: {attention.emb_dim} dimensions, {attention.num_heads} heads, "
@@ -128,27 +128,27 @@ def _id_vectors(path: Path) -> Description | None:
     """Describe an .npz file of `ids` and `vectors`, as --user-vectors and --item-vectors take it; else None."""
     try:
         with open(path, "rb") as file:
-            archive = Archive(file)
+            archive = NpzArchive(file)
             if set(archive.names) - {"domains"} != {"ids", "vectors"}:
                 return None
             ids, vectors = archive["ids"], archive["vectors"]
     except UnreadableError:
-        return None  # which is for `load_checkpoint` to say
+        return None  # `load_checkpoint` says why
     if ids.ndim != 1 or vectors.ndim < 2 or len(ids) != len(vectors) or vectors.dtype.kind != "f":
         raise DataError(
             f"{path} holds ids of shape {ids.shape} and vectors of shape {vectors.shape}, {vectors.dtype}; expected a "
             "row of floating numbers for each id"
         )
     repeated = len(ids) - len(np.unique(ids))
-    odd = [f"ids that stand there more than once: {repeated:,}"] if repeated else []
+    odd = [f"ids that are listed more than once: {repeated:,}"] if repeated else []
     broken = int(np.sum(~np.isfinite(vectors).reshape(len(vectors), -1).all(axis=1)))
     odd += [f"vectors that hold NaN or infinity: {broken:,}"] if broken else []
     figures = {"ids": len(ids), "shape": list(vectors.shape), "repeated": repeated, "not_finite": broken}
     return Description(f"vectors for {len(ids):,} ids, shape {vectors.shape}, {vectors.dtype}", figures, (), tuple(odd))
 
 
-def _describe_vectors(layout: Layout) -> Description:
-    """Go through conditions (U, N, D), or user vectors (U, D), a block at a time."""
+def _describe_vectors(layout: NpyLayout) -> Description:
+    """Describe conditions (U, N, D), or user vectors (U, D), which are read a block at a time."""
     if layout.dtype.kind != "f" or len(layout.shape) not in (2, 3) or 0 in layout.shape[1:]:
         raise DataError(
             f"{layout.path} holds an array of shape {layout.shape} and dtype {layout.dtype}; conditions are floating "
@@ -159,7 +159,7 @@ def _describe_vectors(layout: Layout) -> Description:
     zeros, broken = np.zeros(domains, np.int64), np.zeros(domains, np.int64)
     total, squares = np.zeros((domains, dim)), np.zeros(domains)
     for block in layout.blocks():
-        with np.errstate(invalid="ignore"):  # a NaN that signals is not finite, as others are
+        with np.errstate(invalid="ignore"):  # of a signalling NaN, which counts as not finite like others
             rows = np.array(layout.window(block), dtype=np.float64).reshape(-1, domains, dim)
         finite = np.isfinite(rows).all(axis=-1)
         rows[~finite] = 0
@@ -172,7 +172,7 @@ def _describe_vectors(layout: Layout) -> Description:
     spread = np.sqrt(np.maximum(squares / n - np.sum((total / n[:, None]) ** 2, axis=1), 0))
 
     kind = f"conditions of {users:,} users in {domains} domains" if len(rest) == 2 else f"vectors of {users:,} users"
-    names, odd = _names_beside(layout.path, users, domains)
+    names, odd = _read_names(layout.path, users, domains)
     table = (
         ("domain", "zeros", "not finite", "length", "deviation between users"),
         *(
@@ -183,14 +183,14 @@ def _describe_vectors(layout: Layout) -> Description:
     if zeros.any():
         odd.append(f"places that are zeros, for users with nothing elsewhere: {zeros.sum():,} of {users * domains:,}")
     advice = []
-    alike = [repr(names[d]) for d in range(domains) if n[d] > 1 and spread[d] <= ALIKE * length[d]]
+    alike = [names[d] for d in range(domains) if n[d] > 1 and spread[d] <= ALIKE * length[d]]
     if alike and len(rest) == 2:
         advice.append(
-            f"every user has the same condition in {', '.join(alike)}: attention over one key, or one that looks at "
-            "nothing; train with more tokens (--tokens-per-domain 8)"
+            f"every user has the same condition in {first_few(alike)}: attention over one key, or one that ignores the "
+            "user; train with more tokens (--tokens-per-domain 8)"
         )
     if broken.any():
-        advice.append("NaN or infinity cannot be ranked by: look for it in the user vectors, and train again")
+        advice.append("NaN or infinity cannot rank items: find it in the user vectors, and train again")
     figures = {
         "shape": list(layout.shape),
         "dtype": str(layout.dtype),
@@ -202,19 +202,19 @@ def _describe_vectors(layout: Layout) -> Description:
     return Description(f"{kind}, {dim} dimensions, {layout.dtype.name}", figures, (table,), tuple(odd), tuple(advice))
 
 
-def _names_beside(path: Path, users: int, domains: int) -> tuple[list[str], list[str]]:
-    """Read the domains' names from beside a condition file, and see whether users.txt has a line for each row."""
+def _read_names(path: Path, users: int, domains: int) -> tuple[list[str], list[str]]:
+    """Read the names of domains from beside a file of conditions, and check that users.txt has a line for each row."""
     names, odd = [f"number {d}" for d in range(domains)], []
     for name, expected in (("domains", domains), ("users", users)):
-        beside = next(
+        listing = next(
             (p for p in (path.with_suffix(f".{name}.txt"), path.with_name(f"{name}.txt")) if p.is_file()), None
         )
-        if beside is None:
+        if listing is None:
             continue
-        lines = beside.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        lines = listing.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         if len(lines) != expected:
             odd.append(
-                f"{beside.name} beside it has {len(lines):,} lines, not {expected:,}: it belongs to another file"
+                f"{listing.name} beside it has {len(lines):,} lines, not {expected:,}: it belongs to another file"
             )
         elif name == "domains":
             names = lines

@@ -1,9 +1,9 @@
-"""How are new users folded in, when there may be more of them than fit into memory?
+"""Folding in of new users, of whom there may be more than fit into memory.
 
-A block of users at a time: their vectors are made or read, conditioned, and written to where the block belongs in the
-output file.  Of a file in memory's place only the window of the block is mapped, so that memory does not grow with the
-users, whatever the system does with pages it no longer needs.  The output has its full size on the disk before the
-first block is computed (a full disk is known at once), a temporary name while it is written, and its own at the end.
+A block of users at a time: their vectors are made or read, conditioned, and written to the place of the block in the
+output file.  Only the window of the block is mapped into memory, so that memory does not grow with the users, even if
+the system keeps pages that it no longer needs.  The output has its full size on the disk before the first block is
+computed (so that a full disk is known at once), a temporary name while it is written, and its own name at the end.
 """
 
 import os
@@ -17,16 +17,16 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data import DataError
 from acg_numpy.recommender.data.checkpoints import replacing
-from acg_numpy.recommender.data.npy_files import npy_layout, reserve, row_blocks
+from acg_numpy.recommender.data.npy_files import allocate_npy, read_npy_layout, row_blocks
 from acg_numpy.recommender.serving.trained import Trained
 from acg_numpy.shapes import Array
 
-Told = Callable[[int], object]
+BlockCallback = Callable[[int], object]
 """Called after each block with how many users it had."""
 
 
 class Folded(NamedTuple):
-    """What was written: an array (users, domains, dim), float32, in which `zeros` places (user, domain) are zeros."""
+    """The array that was written, (users, domains, dim), float32; `zeros` pairs (user, domain) in it are zeros."""
 
     users: int
     domains: int
@@ -35,7 +35,7 @@ class Folded(NamedTuple):
 
 
 def fold_interactions(
-    trained: Trained, matrix: sp.csr_array, out: str | os.PathLike[str], *, progress: Told | None = None
+    trained: Trained, matrix: sp.csr_array, out: str | os.PathLike[str], *, progress: BlockCallback | None = None
 ) -> Folded:
     """Write condition vectors for every row of interactions, in every domain, to an .npy file.
 
@@ -68,7 +68,11 @@ def fold_interactions(
 
 
 def fold_vectors(
-    trained: Trained, path: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Told | None = None
+    trained: Trained,
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    progress: BlockCallback | None = None,
 ) -> Folded:
     """Write condition vectors in every domain for user vectors that are in an .npy file, both of any length.
 
@@ -107,7 +111,7 @@ def fold_vectors(
     (1000, 5, 32)
     """
     path, out = Path(path), Path(out)
-    layout = npy_layout(path)
+    layout = read_npy_layout(path)
     domains, dim = len(trained.domains), trained.conditioner.attention.emb_dim
     users, *rest = layout.shape or (0,)
     if rest not in ([dim], [domains, dim]) or layout.dtype.kind != "f":
@@ -122,7 +126,7 @@ def fold_vectors(
     scale = trained.own_scale or 1.0
 
     def vectors(block: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
-        with np.errstate(over="ignore"):  # what is too large becomes infinity, and is refused
+        with np.errstate(over="ignore"):  # too large numbers become infinity, which is refused
             window = (layout.window(block) / scale).astype(np.float32)
         finite = np.isfinite(window).reshape(len(window), -1).all(axis=1)
         if not finite.all():
@@ -139,14 +143,14 @@ def _fold(
     users: int,
     vectors: Callable[[slice], tuple[Array, npt.NDArray[np.bool_]]],
     out: Path,
-    progress: Told | None,
+    progress: BlockCallback | None,
 ) -> Folded:
     shape = (users, len(trained.domains), trained.conditioner.attention.emb_dim)
     if out.is_dir():
         raise DataError(f"{out} is a folder: give the name of a file, as in {out / 'conditions.npy'}")
     zeros = 0
     with replacing(out) as temporary:
-        layout = reserve(temporary, shape)
+        layout = allocate_npy(temporary, shape)
         for block in row_blocks(users, shape[1] * shape[2]):
             user_vectors, reachable = vectors(block)
             conditions = trained.condition(user_vectors, reachable)

@@ -1,11 +1,10 @@
-"""What should a user be shown?  Items of a domain that the user has not taken, best first, and where attention went.
+"""Recommendations: items of a domain that a user has not taken, best first, and where attention went.
 
-A folder of results has two files for this: checkpoint.npz, with all that ranks, and interactions.npz, with what every
-user took.  The condition is made anew, from all that the user took outside the domain, as it was for conditions.npy;
-or from the user's own vectors, where training was given some.
+A folder of results has two files for this: checkpoint.npz, with all that is needed to rank, and interactions.npz, with
+what every user took.  The condition is computed from all that the user took outside the domain, as it was for
+conditions.npy; or from the user's own vectors, if they were given to training.
 """
 
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +22,15 @@ from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpo
 from acg_numpy.recommender.evaluation.metrics import top_k
 from acg_numpy.recommender.serving.trained import Trained
 from acg_numpy.shapes import Array
+from acg_numpy.text import did_you_mean, first_few, html_table
 
 CHECKPOINT, TAKEN = "checkpoint.npz", "interactions.npz"
 OWN_VECTORS = "user_vectors"
-LOOKED_THROUGH = 20_000  # ids, for one that is nearly the same
+SEARCHED = 20_000  # ids at most that are compared with a misspelt one
+MAX_SHOWN = 12  # names in a message
+MOST_TOKENS = 16  # that have a column of their own; of more, each head's first are listed
+MOST_ATTENDED = 5  # tokens of a head that are listed
+DARKEST = 0.7  # opacity of the colour behind a weight of 1, on which black and white letters are readable
 
 
 class Recommendation(NamedTuple):
@@ -38,15 +42,15 @@ class Recommendation(NamedTuple):
     items : array of str, shape (n,)
         Best first, without those that the user has taken.
     scores : array, shape (n,)
-        3 c . v / sqrt(D) + b: to be compared within the domain alone.
+        3 c . v / sqrt(D) + b: comparable within the domain only.
     attention : array, shape (H, K)
         The weights of each head over the domain's own tokens, and then the shared ones; each row sums to 1.
     taken_here, taken_elsewhere : int
-        How many items the user has taken in the domain, which are left out, and outside of it, which the condition is
-        made from.
+        How many items the user has taken in the domain, which are left out, and outside of it, from which the condition
+        is made.
     informed : bool
-        Whether anything is known that leads to the domain; where nothing was taken elsewhere (or the user's own vector
-        is zeros) the condition is zeros, and the biases alone rank.
+        Whether anything is known that leads to the domain; if nothing was taken elsewhere (or the user's own vector is
+        zeros) the condition is zeros, and the items are ranked by their biases alone.
     """
 
     domain: str
@@ -63,7 +67,7 @@ class Recommendation(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Recommender:
-    """Recommends to the users that a conditioner was trained with.
+    """A recommender for the users that a conditioner was trained with.
 
     Attributes
     ----------
@@ -71,7 +75,7 @@ class Recommender:
     users : array of str, shape (users,)
     taken : sparse array (CSR), shape (users, items), float32
     own_vectors : array, shape (users, domains, D), optional
-        The users' vectors, where training was given them; else they are made from `taken`.
+        The users' vectors, if they were given to training; otherwise they are made from `taken`.
 
     Examples
     --------
@@ -98,7 +102,7 @@ class Recommender:
         Raises
         ------
         DataError
-            If it is not a folder, or its two files are not there.
+            If it is not a folder, or lacks one of the two files.
         CheckpointError
             If one of them is damaged, something else, or of another run than the other.
         """
@@ -130,12 +134,12 @@ class Recommender:
             trained.require_factors()
         return cls(trained, users, taken, own)
 
-    def vectors(self, places: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.bool_]]:
-        """Look up or make the vectors (U, N, D) of users in each domain, and tell which say anything, (U, N)."""
+    def vectors(self, users: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Array, npt.NDArray[np.bool_]]:
+        """Look up or make the vectors (U, N, D) of users in each domain, and say which contain anything, (U, N)."""
         if self.own_vectors is not None:
-            own: Array = self.own_vectors[places]
+            own: Array = self.own_vectors[users]
             return own, np.asarray(own.any(axis=-1))
-        rows = self.taken[places]
+        rows = self.taken[users]
         return self.trained.factors.user_vectors(rows), self.trained.reachable(rows)
 
     def recommend(self, user: str, *, domain: str | None = None, top: int = 10) -> list[Recommendation]:
@@ -162,12 +166,15 @@ class Recommender:
         """
         if top < 1:
             raise ValueError(f"top must be at least 1, but it is {top}")
-        more = "someone met after training is folded in by 'acg condition --interactions'"
-        place = place_of(user, self.users, "user", more)
-        row = self.taken[[place]]
+        index = find_name(user, self.users, "user", "a new user is conditioned by 'acg condition --interactions'")
+        row = self.taken[[index]]
         names = self.trained.domains
-        chosen = range(len(names)) if domain is None else [place_of(domain, names, "domain", _listed(names))]
-        [vectors], reachable = self.vectors([place])
+        chosen = (
+            range(len(names))
+            if domain is None
+            else [find_name(domain, names, "domain", first_few(names.tolist(), MAX_SHOWN))]
+        )
+        [vectors], reachable = self.vectors([index])
         conditions = self.trained.condition(vectors[None], reachable)[0]  # (N, D)
         with no_grad():
             _, weights = self.trained.conditioner(vectors, np.arange(len(names)), return_attention=True)
@@ -196,8 +203,10 @@ class Recommender:
         return f"<Recommender: {len(self.users):,} users, {self.trained!r}>"
 
 
-def save_taken(path: str | os.PathLike[str], interactions: Interactions, own_vectors: Array | None = None) -> None:
-    """Write who took what, for `Recommender.load` to read beside the checkpoint, and users' vectors if given ones."""
+def save_interactions(
+    path: str | os.PathLike[str], interactions: Interactions, own_vectors: Array | None = None
+) -> None:
+    """Write which user took what, and users' own vectors if there are any, for `Recommender.load` to read."""
     X = interactions.matrix
     small = np.int32 if max(X.nnz, *X.shape) < 2**31 else np.int64
     arrays = {"users": interactions.users, "indices": X.indices.astype(small), "indptr": X.indptr.astype(small)}
@@ -206,60 +215,49 @@ def save_taken(path: str | os.PathLike[str], interactions: Interactions, own_vec
     save_checkpoint(path, arrays, {"kind": "interactions", "data": interactions.sha256})
 
 
-def place_of(name: str, names: npt.NDArray[np.str_], what: str, mend: str) -> int:
-    """Find a name among names.
+def find_name(name: str, names: npt.NDArray[np.str_], what: str, hint: str = "") -> int:
+    """Return the index of a name among names.
 
     Raises
     ------
     DataError
-        If it is not there; the message has the nearest that is, or else `mend`.
+        If it is not there; the message has the nearest that is, or else the hint.
 
     Examples
     --------
-    >>> place_of("flims", np.array(["books", "films"]), "domain", "")
+    >>> find_name("flims", np.array(["books", "films"]), "domain")
     Traceback (most recent call last):
     acg_numpy.recommender.data.interactions.DataError: there is no domain 'flims'; did you mean 'films'?
     """
     found = np.flatnonzero(names == name)
     if len(found):
         return int(found[0])
-    near = difflib.get_close_matches(name, names[:LOOKED_THROUGH].tolist(), n=1, cutoff=0.7)
-    told = f"did you mean {near[0]!r}?" if near else mend
-    raise DataError(f"there is no {what} {name!r}" + (f" among {len(names):,}" if not near else "") + f"; {told}")
+    otherwise = f" among {len(names):,}" + (f"; {hint}" if hint else "")
+    raise DataError(
+        f"there is no {what} {name!r}" + did_you_mean(name, names[:SEARCHED].tolist(), otherwise, head="; ")
+    )
 
 
-def _listed(names: Sequence[str] | npt.NDArray[np.str_]) -> str:
-    return ", ".join(map(repr, map(str, names[:12]))) + (", ..." if len(names) > 12 else "")
-
-
-MOST_TOKENS = 16  # that have a column of their own; of more, each head's first are named
-
-
-NAMED = 5
-
-
-DARKEST = 0.7  # share of the colour behind a weight of 1, which leaves black and white letters readable
-
-
-def recommendation_html(found: "Recommendation") -> str:
-    """Items with their scores, and each head's attention over tokens, the darker the more."""
+def recommendation_html(found: Recommendation) -> str:
+    """Write items with their scores as HTML, and each head's attention over tokens, the darker the more."""
     taken = f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, left out"
     parts = [f"<p><strong>{escape(found.domain)}</strong><br><small>{taken}</small></p>"]
     if not found.informed:
-        parts.append("<p>Nothing known leads here, so the items' biases rank alone, the same for everybody.</p>")
+        parts.append(
+            "<p>Nothing known leads here, so the items are ranked by their biases alone, the same for all users.</p>"
+        )
     rows = [
-        f"<tr><td>{rank}</td><td>{escape(str(item))}</td><td>{score:.3f}</td></tr>"
+        (str(rank), str(item), f"{score:.3f}")
         for rank, (item, score) in enumerate(zip(found.items, found.scores, strict=True), start=1)
     ]
-    head = "<thead><tr><th>rank</th><th>item</th><th>score</th></tr></thead>"
-    parts.append(f"<table>{head}<tbody>{''.join(rows)}</tbody></table>" if rows else "<p>Nothing is left.</p>")
+    parts.append(html_table(("rank", "item", "score"), rows) if rows else "<p>Nothing is left.</p>")
     if found.informed:
         parts.append(attention_html(found.attention))
     return f"<div class='acg-recommendation'>{''.join(parts)}</div>"
 
 
 def attention_html(attention: Array) -> str:
-    """A table of weights (H, K): a row a head, a column a token; of many tokens, those that get most in each head.
+    """Write weights (H, K) as an HTML table, a row for each head; of many tokens only those with most weight.
 
     Examples
     --------
@@ -269,15 +267,15 @@ def attention_html(attention: Array) -> str:
     True
     """
     H, K = attention.shape
-    caption = "attention, a row a head (weights are not causes)"
+    caption = "attention, a row for each head (weights are not causes)"
     if K > MOST_TOKENS:
         lines = []
         for h, weights in enumerate(attention):
-            first = np.argsort(-weights, kind="stable")[:NAMED]
-            told = ", ".join(f"token {k} {weights[k]:.0%}" for k in first)
-            lines.append(f"<tr><th>head {h}</th><td>{told}, of {K:,}</td></tr>")
+            first = np.argsort(-weights, kind="stable")[:MOST_ATTENDED]
+            tokens = ", ".join(f"token {k} {weights[k]:.0%}" for k in first)
+            lines.append(f"<tr><th>head {h}</th><td>{tokens}, of {K:,}</td></tr>")
         return f"<table><caption>{caption}</caption><tbody>{''.join(lines)}</tbody></table>"
-    tokens = "".join(f"<th>token {k}</th>" for k in range(K))
+    header = "".join(f"<th>token {k}</th>" for k in range(K))
     body = ""
     for h in range(H):
         cells = "".join(
@@ -285,5 +283,5 @@ def attention_html(attention: Array) -> str:
             for weight in attention[h].tolist()
         )
         body += f"<tr><th>head {h}</th>{cells}</tr>"
-    head = f"<thead><tr><th></th>{tokens}</tr></thead>"
+    head = f"<thead><tr><th></th>{header}</tr></thead>"
     return f"<table><caption>{caption}</caption>{head}<tbody>{body}</tbody></table>"

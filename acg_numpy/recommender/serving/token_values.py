@@ -1,10 +1,10 @@
-"""What does a token bring to a condition?  Its value, through the output projection.
+"""Contributions of tokens to conditions: a token's value, through the output projection.
 
 A condition is a weighted sum over heads h and tokens k of the domain, and a bias:
 
     c = sum_hk P_hk C_hk + b_o        with C_hk = V_hk W_o,h, (D,)
 
-so C_hk is what token k adds through head h if all of that head's attention goes there.
+so C_hk is what token k adds through head h if that head attends to it alone.
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from acg_numpy.passes import split_heads_forward
 from acg_numpy.shapes import Array
 
 
-def added_by_tokens(conditioner: AttentionConditioner) -> Array:
-    """What each token of each domain adds to a condition through each head, (N, H, K, D).
+def token_contributions(conditioner: AttentionConditioner) -> Array:
+    """Compute what each token of each domain adds to a condition through each head, (N, H, K, D).
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def added_by_tokens(conditioner: AttentionConditioner) -> Array:
     Examples
     --------
     >>> conditioner = AttentionConditioner(emb_dim=8, num_heads=2, num_domains=3, seed=0)
-    >>> user, added = np.ones((1, 8), np.float32), added_by_tokens(conditioner)
+    >>> user, added = np.ones((1, 8), np.float32), token_contributions(conditioner)
     >>> condition, attention = conditioner(user, 1, return_attention=True)
     >>> made = np.einsum("uhk,hkd->ud", attention.numpy(), added[1]) + conditioner.attention.output.bias.numpy()
     >>> np.allclose(made, condition.numpy(), atol=1e-6)

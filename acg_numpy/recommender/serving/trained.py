@@ -1,8 +1,8 @@
-"""What is left of a training run that new users, and new recommendations, need?
+"""A trained conditioner with all that new users and new recommendations need.
 
-A conditioner, the item vectors and biases it was trained with, and V, w and scale, which turn anybody's interactions
-into user vectors (see `acg_numpy.recommender.data.factors`).  All of it is in one checkpoint, without the users it
-came from.
+These are the conditioner, the item vectors and biases it was trained with, and V, w and scale, which turn the
+interactions of any user into user vectors (see `acg_numpy.recommender.data.factors`).  All of it is in one checkpoint,
+without the users of the training.
 """
 
 import math
@@ -22,17 +22,19 @@ from acg_numpy.recommender.data import DataError, Factors
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.pairs import SHARPNESS
 from acg_numpy.shapes import Array
+from acg_numpy.text import first_few
 
 FACTORS = ("components", "item_weight", "item_vectors", "popularity", "elsewhere")
 ITEMS = ("item_bias", "items", "item_domain", "domains")
 CONDITIONER = "conditioner."
 KINDS = {"f": "floating numbers", "b": "booleans", "iu": "whole numbers"}
 OWN_SCALE = "own user vectors divided by"
+BLOCK = 4096  # users whose conditions are made together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Trained:
-    """A trained conditioner, with what it takes to condition and rank for users it has never met.
+    """A trained conditioner, with what is needed to condition and rank for users that were not in training.
 
     Attributes
     ----------
@@ -42,12 +44,12 @@ class Trained:
         From interactions to user vectors, and the vectors of the items.
     item_bias : array, shape (items,), float32
     items : array of str, shape (items,)
-        The id of each column; an item of several domains is named once for each.
+        The id of each column; an item of several domains is listed once for each.
     item_domain : array of int, shape (items,)
     domains : array of str, shape (domains,)
     about : dict
-        "seed" of the run, and "data", the SHA-256 of what it was trained on; for a conditioner of user vectors that
-        were given to the training, `OWN_SCALE`, what they were divided by.
+        "seed" of the run, and "data", the SHA-256 of what it was trained on; if user vectors were given to the
+        training, `OWN_SCALE`, what they were divided by.
 
     Examples
     --------
@@ -60,7 +62,7 @@ class Trained:
     ...     trained = Trained.load(f"{folder}/checkpoint.npz")
     >>> trained
     <Trained: 32 dimensions, 4 heads, 8 tokens per domain, 5 domains, 500 items>
-    >>> trained.conditions(taken.matrix[:3]).shape  # anybody's interactions with these items
+    >>> trained.conditions(taken.matrix[:3]).shape  # interactions of any users with these items
     (3, 5, 32)
     """
 
@@ -98,7 +100,7 @@ class Trained:
         return condition_all(self.conditioner, user_vectors, reachable)
 
     def reachable(self, matrix: sp.csr_array) -> npt.NDArray[np.bool_]:
-        """Tell for which domains a row of interactions says anything, shape (U, domains): something taken elsewhere."""
+        """Return for which domains a row of interactions has something taken elsewhere, shape (U, domains)."""
         seen: Array = matrix @ self.factors.elsewhere.T.astype(np.float32)
         return seen > 0
 
@@ -112,7 +114,7 @@ class Trained:
         """Raise DataError if interactions cannot be turned into vectors that the conditioner knows."""
         if self.own_scale is not None:
             raise DataError(
-                "the conditioner was trained with user vectors of your own, which cannot be made from interactions: "
+                "the conditioner was trained with your own user vectors, which cannot be made from interactions: "
                 "give such vectors (--users FILE.npy) for new users"
             )
 
@@ -128,7 +130,7 @@ class Trained:
         return scores
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it all to a checkpoint."""
+        """Write everything to a checkpoint."""
         arrays = {
             **{f"{CONDITIONER}{name}": value for name, value in self.conditioner.state_dict().items()},
             **{name: getattr(self.factors, name) for name in FACTORS},
@@ -148,7 +150,7 @@ class Trained:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read it from a checkpoint that `acg train`, `Result.write` or `save` wrote.
+        """Read everything from a checkpoint that `acg train`, `Result.write` or `save` wrote.
 
         Raises
         ------
@@ -161,8 +163,7 @@ class Trained:
         options = about.pop("conditioner", None)
         missing = [name for name in (*FACTORS, *ITEMS, "scale") if name not in arrays]
         if not isinstance(options, Mapping) or missing:
-            more = ", ..." if len(missing) > 3 else ""
-            lacks = ", ".join(missing[:3]) + more if missing else "its conditioner's options"
+            lacks = first_few(missing, 3) if missing else "its conditioner's options"
             raise CheckpointError(
                 f"{path} is a checkpoint, but not one of a trained conditioner (it lacks {lacks}); "
                 "checkpoint.npz in a folder that 'acg train' wrote is one"
@@ -209,14 +210,11 @@ class Trained:
         )
 
 
-CONDITIONED = 4096  # users whose conditions are made together
-
-
 def condition_all(conditioner: AttentionConditioner, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
     """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
     conditions = np.zeros_like(user_vectors)
-    for start in range(0, len(user_vectors), CONDITIONED):
-        users = slice(start, start + CONDITIONED)
+    for start in range(0, len(user_vectors), BLOCK):
+        users = slice(start, start + BLOCK)
         with no_grad():
             made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
         conditions[users] = np.where(reachable[users, :, None], made, 0.0)
@@ -225,7 +223,7 @@ def condition_all(conditioner: AttentionConditioner, user_vectors: Array, reacha
 
 def _conditioner(options: Mapping[str, Any], state: Mapping[str, Array], domains: Array) -> AttentionConditioner:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", OneKeyWarning)  # whoever trained it was warned
+        warnings.simplefilter("ignore", OneKeyWarning)  # the user was warned when it was trained
         conditioner = AttentionConditioner(**options, domain_names=domains.tolist())
     conditioner.load_state_dict(state)
     return conditioner.eval()

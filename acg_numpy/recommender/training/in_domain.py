@@ -86,7 +86,7 @@ def in_domain_forward(
     taken = len(batch.positives)
     loss = condition.dtype.type(0)
     for group in batch.groups():
-        vectors, items = catalogue.of_group(group)
+        vectors, items = catalogue.candidates(group)
         S = condition[group.rows] @ vectors.T + item_bias[items]
         if group.log_weight is not None:
             S = S + group.log_weight
@@ -112,7 +112,7 @@ def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
     for group, L in cache.groups:
         n_p = np.sum(group.positive, axis=1, keepdims=True, dtype=L.dtype)
         dS = (np.exp(L) * n_p - group.positive) * (grad_out / cache.taken)
-        vectors, items = cache.catalogue.of_group(group)
+        vectors, items = cache.catalogue.candidates(group)
         dC.append(dS @ vectors)  # (b, C) @ (C, D) -> (b, D)
         db.append(np.sum(dS, axis=0))
         ids.append(items)

@@ -15,7 +15,7 @@ from acg_numpy.optim.optimisers import AdamW, clip_gradients
 from acg_numpy.optim.schedules import SCHEDULES
 from acg_numpy.recommender.data.checkpoints import Checkpoint
 from acg_numpy.recommender.data.pairs import Ids, Pairs, drawn_candidates
-from acg_numpy.recommender.evaluation.attention_history import Watched, is_kept, snapshot
+from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, attention_snapshot, is_snapshot_epoch
 from acg_numpy.recommender.evaluation.protocol import Score, evaluate
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.shapes import Array
@@ -143,7 +143,7 @@ def train(
     report: Callable[[int, float, float | None, float], None] | None = None,
     resume_from: Checkpoint | None = None,
     save: Callable[[Checkpoint], None] | None = None,
-    watched: Watched | None = None,
+    watched: WatchedUsers | None = None,
 ) -> TrainingOutcome:
     """Train a ranker in place, and leave it, in evaluation mode, with the values of its best validation.
 
@@ -170,7 +170,7 @@ def train(
         The last checkpoint of a training that was stopped; this one resumes there, and ends as that one would have.
     save : callable, optional
         Called after each epoch with a checkpoint of everything that the next one depends on.
-    watched : Watched, optional
+    watched : WatchedUsers, optional
         The users whose attention is kept in the history, as `snapshot_epoch` and `snapshot`, from before the first
         step on.
 
@@ -229,11 +229,11 @@ def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
     return score
 
 
-def _record_attention(state: TrainingState, user_vectors: Array, watched: Watched | None) -> None:
+def _record_attention(state: TrainingState, user_vectors: Array, watched: WatchedUsers | None) -> None:
     """Add a snapshot of attention to the history, at the epochs that have one."""
-    if watched is None or not is_kept(state.epoch):
+    if watched is None or not is_snapshot_epoch(state.epoch):
         return
-    if (weights := snapshot(state.ranker.model, user_vectors, watched)) is not None:
+    if (weights := attention_snapshot(state.ranker.model, user_vectors, watched)) is not None:
         state.history.setdefault("snapshot_epoch", []).append(state.epoch)
         state.history.setdefault("snapshot", []).append(weights)
 

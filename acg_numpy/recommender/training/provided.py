@@ -4,15 +4,15 @@ from typing import NamedTuple, Self
 
 from acg_numpy.recommender.data import Interactions, Split, Vectors
 from acg_numpy.recommender.data.checkpoints import fingerprint
-from acg_numpy.recommender.data.vectors import Scaled, for_items, for_users
+from acg_numpy.recommender.data.vectors import ScaledVectors, align_item_vectors, align_user_vectors
 
 
 class Provided(NamedTuple):
     """A split and vectors from the caller, aligned with the interactions; None where there are none."""
 
     split: Split | None
-    users: Scaled | None  # (U, N, D)
-    items: Scaled | None  # (I, D)
+    users: ScaledVectors | None  # (U, N, D)
+    items: ScaledVectors | None  # (I, D)
     fingerprints: dict[str, str | None]  # one for each, which tells it from any other
 
     @classmethod
@@ -30,8 +30,8 @@ class Provided(NamedTuple):
             "user_vectors": None if user_vectors is None else _fingerprint(user_vectors),
             "item_vectors": None if item_vectors is None else _fingerprint(item_vectors),
         }
-        users = None if user_vectors is None else for_users(user_vectors, interactions, emb_dim)
-        items = None if item_vectors is None else for_items(item_vectors, interactions, emb_dim)
+        users = None if user_vectors is None else align_user_vectors(user_vectors, interactions, emb_dim)
+        items = None if item_vectors is None else align_item_vectors(item_vectors, interactions, emb_dim)
         return cls(split, users, items, fingerprints)
 
 

@@ -18,8 +18,8 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import Factors, Interactions, Split
 from acg_numpy.recommender.data.checkpoints import replacing
 from acg_numpy.recommender.data.pairs import drawn_candidates
-from acg_numpy.recommender.evaluation.significance import compared
-from acg_numpy.recommender.serving.recommender import save_taken
+from acg_numpy.recommender.evaluation.significance import mean_difference
+from acg_numpy.recommender.serving.recommender import save_interactions
 from acg_numpy.recommender.serving.trained import OWN_SCALE, Trained, condition_all
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
@@ -204,7 +204,7 @@ class Result:
                 np.save(file, array, allow_pickle=False)
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
-        save_taken(folder / "interactions.npz", data, None if self.own_scale is None else self.user_vectors)
+        save_interactions(folder / "interactions.npz", data, None if self.own_scale is None else self.user_vectors)
         self.trained.save(folder / "checkpoint.npz")
         _write_text(folder / "run.json", _json(self._provenance()))
         _write_text(folder / "metrics.json", _json(self.metrics))
@@ -244,8 +244,8 @@ def summarise(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def paired_difference(runs: Sequence[Run], name: str) -> dict[str, float]:
-    """Compare attention with another model on the same test pairs: its NDCG@10 minus the other's; see `compared`."""
-    return compared(
+    """Compare attention with another model on the same test pairs: its NDCG@10 minus the other's."""
+    return mean_difference(
         [run.outcomes["attention"].ndcg - run.outcomes[name].ndcg for run in runs],
         [run.split.test[:, 0] for run in runs],
     )

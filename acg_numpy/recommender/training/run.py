@@ -12,7 +12,7 @@ from acg_numpy.recommender.data import Factors, Interactions, Split, draw_split,
 from acg_numpy.recommender.data.checkpoints import Checkpoint
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
 from acg_numpy.recommender.evaluation.ablation import dependence
-from acg_numpy.recommender.evaluation.attention_history import watched
+from acg_numpy.recommender.evaluation.attention_history import choose_watched_users
 from acg_numpy.recommender.evaluation.protocol import Score, evaluate
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
@@ -49,10 +49,10 @@ class RunData:
         factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
         if provided.items is not None:
             factors = replace(factors, item_vectors=provided.items.vectors)
-        catalogue = Catalogue.of(interactions, factors.item_vectors)
+        catalogue = Catalogue.from_interactions(interactions, factors.item_vectors)
 
         def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
-            return Pairs.of(pairs, matrix, interactions.item_domain, catalogue)
+            return Pairs.from_matrix(pairs, matrix, interactions.item_domain, catalogue)
 
         return cls(
             seed,
@@ -112,7 +112,7 @@ class RunData:
                 report=report,
                 resume_from=in_progress,
                 save=lambda checkpoint: state.update(key, checkpoint),
-                watched=watched(self.split.validation),
+                watched=choose_watched_users(self.split.validation),
                 **training,
             )
             ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)

@@ -11,7 +11,7 @@ from acg_numpy.cli.benchmarks import acg, peers, timing
 from acg_numpy.cli.benchmarks.cases import CASES, QUICK, Case, draw_batch, draw_parameters
 from acg_numpy.cli.benchmarks.other_frameworks import condition
 from acg_numpy.cli.benchmarks.peers import OURS, PEERS, SERVING, Peer
-from acg_numpy.cli.benchmarks.timing import Disagreement, Measured, check, geometric_mean, side_by_side
+from acg_numpy.cli.benchmarks.timing import Disagreement, Timing, check_agreement, geometric_mean, time_in_turns
 from acg_numpy.cli.commands import bench
 
 Captured = pytest.CaptureFixture[str]
@@ -56,7 +56,7 @@ def test_json_holds_every_ratio_and_who_is_missing(capsys: Captured) -> None:
 @pytest.mark.parametrize("load", [0.1, 3.2])
 def test_a_busy_machine_raises_doubt(load: float, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.os, "getloadavg", lambda: (load, 0.0, 0.0))
-    monkeypatch.setattr(bench, "measured", lambda request: iter([]))
+    monkeypatch.setattr(bench, "run_measurements", lambda request: iter([]))
     assert main(["bench"]) == 0
     assert (f"kept {load} processors busy" in capsys.readouterr().out) == (load > 1)
 
@@ -83,17 +83,17 @@ def test_a_measuring_process_that_ends_is_no_traceback(capsys: Captured, monkeyp
     assert "acg: acg bench: the measuring process ended" in capsys.readouterr().err
 
 
-def test_a_peer_that_gives_other_numbers_is_named_not_timed_and_the_exit_code_is_1(
+def test_a_peer_that_gives_other_numbers_is_named_and_not_timed(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(case: Case, parameters: dict) -> object:
         return acg.conditioner(case, {**parameters, "attention.value.bias": parameters["attention.value.bias"] + 1})
 
-    found = side_by_side(
+    found = time_in_turns(
         SMALL, acg.conditioner, {"classroom": PEERS["classroom"]._replace(make=wrong)}, rounds=1, seed=0
     )
     assert list(found.seconds) == [OURS]
-    monkeypatch.setattr(bench, "measured", lambda request: iter([found]))
+    monkeypatch.setattr(bench, "run_measurements", lambda request: iter([found]))
     assert main(["bench", "--against", "classroom"]) == 1
     assert "classroom differs in the condition by" in " ".join(capsys.readouterr().out.split())
 
@@ -103,7 +103,7 @@ def test_a_peer_that_breaks_does_not_stop_the_others() -> None:
         raise RuntimeError("no such\nattribute")
 
     these = {"broken": Peer("broken", "", None, broken), "classroom": PEERS["classroom"]}
-    found = side_by_side(SMALL, acg.conditioner, these, rounds=1, seed=0)
+    found = time_in_turns(SMALL, acg.conditioner, these, rounds=1, seed=0)
     assert found.failed == {"broken": "RuntimeError: no such"}
     assert not found.disagreed
     assert list(found.seconds) == [OURS, "classroom"]
@@ -119,14 +119,14 @@ def results() -> tuple:
 @pytest.mark.parametrize("name", results()[1])
 def test_every_gradient_is_compared(name: str) -> None:
     out, right = results()
-    check("peer", (out, right), (out, right))
+    check_agreement("peer", (out, right), (out, right))
     wrong = right[name].copy()
     scale = np.abs(right["attention.query.bias"] if name == "attention.key.bias" else wrong).max()
     wrong[(0,) * wrong.ndim] += 1e-4 * scale
     with pytest.raises(Disagreement, match=name):
-        check("peer", (out, {**right, name: wrong}), (out, right))
+        check_agreement("peer", (out, {**right, name: wrong}), (out, right))
     with pytest.raises(Disagreement, match=f"no gradient of {name}"):
-        check("peer", (out, {n: g for n, g in right.items() if n != name}), (out, right))
+        check_agreement("peer", (out, {n: g for n, g in right.items() if n != name}), (out, right))
 
 
 @pytest.mark.parametrize("tables", [False, True])
@@ -152,7 +152,7 @@ def test_the_domains_are_others_in_every_round_and_in_no_order() -> None:
         running = acg.conditioner(case, parameters)
         return running._replace(step=lambda *batch: (seen.append(batch[1].copy()), running.step(*batch))[1])
 
-    side_by_side(SMALL, watching, {}, rounds=4, seed=0)
+    time_in_turns(SMALL, watching, {}, rounds=4, seed=0)
     timed = seen[-4:]
     assert len({ids.tobytes() for ids in timed}) == 4
     assert all(np.any(np.diff(ids) < 0) for ids in timed)
@@ -172,16 +172,16 @@ def test_ratios_are_taken_round_by_round_and_averaged_as_ratios() -> None:
         "MHA": np.array([2.0, 6.0, 40.0]),
         "products": np.array([0.5, 0.5, 1.0]),
     }
-    one = Measured(SMALL, seconds, {}, False)
-    assert bench.ratio(one, "MHA") == 3  # of 2, 3 and 10
-    assert bench.ratio(one, "products") == 4  # of 2, 4 and 4, ours over theirs
-    assert bench.ratio(one, "JAX") is None
+    one = Timing(SMALL, seconds, {}, False)
+    assert bench.time_ratio(one, "MHA") == 3  # of 2, 3 and 10
+    assert bench.time_ratio(one, "products") == 4  # of 2, 4 and 4, ours over theirs
+    assert bench.time_ratio(one, "JAX") is None
     assert geometric_mean([2, 8]) == pytest.approx(4)
     other = one._replace(seconds={OURS: np.ones(1), "MHA": np.full(1, 12.0)})
-    assert bench.means([one, other], ["MHA", "products", "JAX"]) == pytest.approx({"MHA": 6, "products": 4})
+    assert bench.mean_ratios([one, other], ["MHA", "products", "JAX"]) == pytest.approx({"MHA": 6, "products": 4})
 
 
-def test_what_goes_from_domain_to_domain_is_left_out_where_domains_have_few_users() -> None:
+def test_loops_over_domains_are_left_out_where_domains_have_few_users() -> None:
     found = [timing.measure(Case(users, 8, 2, 3, 4), ["products"], 1) for users in (191, 192)]
     assert ["products" in one.seconds for one in found] == [False, True]
 

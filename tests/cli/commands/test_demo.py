@@ -1,7 +1,11 @@
 """The demo tells the whole story, in either world."""
 
+import io
+import json
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -11,28 +15,39 @@ from acg_numpy.recommender.data import make_world
 from tests.cli.commands.test_train import FILES
 
 
-def test_it_tells_what_the_world_is_what_came_out_and_what_to_open(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["demo", "--out", str(tmp_path), "--epochs", "2", "--seeds", "1"]) == 0
-    out, err = capfd.readouterr()
+class Demo(NamedTuple):
+    """What the demo wrote, and printed."""
+
+    folder: Path
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """The demo, of a few epochs, which are enough for attention to lead."""
+    folder, out, err = tmp_path_factory.mktemp("demo"), io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        assert main(["demo", "--out", str(folder), "--epochs", "14", "--seeds", "1"]) == 0
+    return Demo(folder, out.getvalue(), err.getvalue())
+
+
+def test_it_tells_the_world_the_results_and_what_to_open(demo: Demo) -> None:
+    folder, out, err = demo
     told = [
         out.index(part)
         for part in ("three of eight tastes", "attention's lead", "Did tokens become tastes?", "Open next", "acg train")
     ]
     assert told == sorted(told)
     for name in ("report.html", "attention_map.png"):
-        assert str(tmp_path / name) in out
-    assert "(baselines.png)" in (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert {path.name for path in tmp_path.iterdir()} == FILES | {"taste_map.png"}
-    assert "seed 1/1  attention  epoch 2/2" in err
+        assert str(folder / name) in out
+    assert "(baselines.png)" in (folder / "report.md").read_text(encoding="utf-8")
+    assert {path.name for path in folder.iterdir()} == FILES | {"taste_map.png"}
+    assert "seed 1/1  attention  epoch 14/14" in err
 
 
-def test_attention_finds_the_tastes_and_leads_the_linear_maps_within_a_few_epochs(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["demo", "--out", str(tmp_path), "--epochs", "14", "--seeds", "1"]) == 0
-    out = " ".join(capfd.readouterr().out.split())
+def test_within_a_few_epochs_attention_finds_tastes_and_leads(demo: Demo) -> None:
+    out = " ".join(demo.out.split())
     figures = re.search(r"weight of the taste is (0\.\d+)\. .* at random it is (0\.\d+)\.", out)
     assert figures is not None
     assert float(figures[1]) > float(figures[2]) + 0.1
@@ -42,7 +57,7 @@ def test_attention_finds_the_tastes_and_leads_the_linear_maps_within_a_few_epoch
 
 
 def test_quiet_tells_the_results_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    options = ("--world", "linear", "--epochs", "2", "--seeds", "1", "--quiet")
+    options = ("--world", "linear", "--epochs", "1", "--seeds", "1", "--quiet")
     assert main(["demo", "--out", str(tmp_path), *options]) == 0
     out, err = capfd.readouterr()
     assert err == ""
@@ -57,3 +72,8 @@ def test_the_introduction_has_the_worlds_own_figures(kind: str) -> None:
     assert f"{world.interactions.matrix.nnz:,} altogether" in text
     assert "1,000 users" in text
     assert "books, films, games, music, podcasts" in text
+
+
+def test_demo_too_prints_json_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--out", str(tmp_path), "--epochs", "1", "--seeds", "1", "--json"]) == 0
+    assert "item-ridge" in json.loads(capfd.readouterr().out)["test"]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from acg_numpy.checks.settings import METHODS
+from acg_numpy.checks import settings
 from acg_numpy.cli import main
+from acg_numpy.cli.commands.gradcheck import METHODS
 
 Captured = pytest.CaptureFixture[str]
 
@@ -90,6 +91,10 @@ def test_hints_1_nudges_and_does_not_name_the_mistake(attention: Path, capsys: C
         assert "Hint: " in out
         for given_away in ("missing-scale", "sqrt(d)", "wrong-shape", "transposed", "exchanged", "numeric derivative"):
             assert given_away not in out
+
+
+def test_the_methods_are_those_of_the_checks() -> None:
+    assert tuple(settings.METHODS) == METHODS
 
 
 def test_every_method_finds_the_same_inputs_wrong(attention: Path, capsys: Captured) -> None:
@@ -177,9 +182,7 @@ BREAKS = {
 
 
 @pytest.mark.parametrize("name", BREAKS)
-def test_a_file_that_breaks_is_told_by_line_with_a_mend_and_exits_with_1(
-    name: str, tmp_path: Path, capsys: Captured
-) -> None:
+def test_a_file_that_fails_is_told_by_line_with_a_hint(name: str, tmp_path: Path, capsys: Captured) -> None:
     source, sentence = BREAKS[name]
     path = written(tmp_path, source)
     assert main(["gradcheck", str(path), "--inputs", "3x4"]) == 1
@@ -220,11 +223,11 @@ def test_warnings_of_the_file_are_told_by_line(tmp_path: Path, capsys: Captured)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["FILE"], "what to check it at?"),
+        (["FILE"], "there are no inputs: say --inputs"),
         (["FILE", "--inputs", "3x4, 5y4"], "--inputs: piece 2, '5y4', is no shape"),
         (["FILE", "--inputs", "int<7:3"], "no floating input"),
         (["FILE:forward", "--inputs", "3"], "should name a file and two functions in it"),
-        (["FILE", "--hints", "3"], "argument --hints: invalid choice: 3"),
+        (["FILE", "--hints", "3"], "argument --hints: invalid choice: '3'"),
         (["FILE", "--method", "forwards"], "argument --method: invalid choice: 'forwards'"),
         (["--inputs", "3x4"], "--inputs goes with a file"),
         (["--hints", "0"], "--hints goes with a file"),

@@ -17,16 +17,16 @@ from acg_numpy.checks.all_passes import names_of_pairs
 from acg_numpy.checks.mistakes import CATALOGUE, Mistake
 from acg_numpy.cli import main
 from acg_numpy.cli.handouts import revealing_inputs
-from acg_numpy.cli.handouts.checking import checked, inputs_of
-from acg_numpy.cli.handouts.files import files_of
-from acg_numpy.cli.handouts.student_file import student_file
-from acg_numpy.cli.output_files import place
+from acg_numpy.cli.handouts.checking import check_cases, load_inputs
+from acg_numpy.cli.handouts.files import handout_files
+from acg_numpy.cli.handouts.student_file import pass_names, student_file
+from acg_numpy.cli.output_files import write_files
 from tests.thoroughness import one_in
 
 Captured = pytest.CaptureFixture[str]
 Made = Callable[[str], Path]
 
-PASSES = names_of_pairs()
+PASSES = pass_names()
 QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null", "--rootdir")
 
 
@@ -38,8 +38,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     def make(name: str) -> Path:
         folder = tmp_path_factory.mktemp(name)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(revealing_inputs, "unseen", lambda mistake, values: "")
-            place(folder, files_of(name))
+            patch.setattr(revealing_inputs, "_why_hidden", lambda mistake, values: "")
+            write_files(folder, handout_files(name))
         return folder
 
     return make
@@ -60,7 +60,9 @@ def run_tests(folder: Path, file: str, name: str) -> subprocess.CompletedProcess
 
 def place_answer(handout: Path, folder: Path, name: str, file: str) -> None:
     """A hand-out with a file in the place of the student's."""
-    place(folder, {one.name: one.read_text(encoding="utf-8") for one in handout.glob("*.py")} | {f"{name}.py": file})
+    write_files(
+        folder, {one.name: one.read_text(encoding="utf-8") for one in handout.glob("*.py")} | {f"{name}.py": file}
+    )
 
 
 def written(name: str, body: str) -> str:
@@ -124,11 +126,11 @@ def test_the_package_s_own_body_passes_all_tests_and_examples(
 @pytest.mark.parametrize("mistake", one_in(8, CATALOGUE), ids=lambda mistake: mistake.name)
 def test_every_known_mistake_fails_and_is_named(made: Made, tmp_path: Path, mistake: Mistake) -> None:
     name = mistake.operation
-    cases, options = inputs_of(made(name) / f"{name}_inputs.py")
-    form = next(form for form in revealing_inputs.forms_of(name) if form.draw is mistake.draw)
+    cases, options = load_inputs(made(name) / f"{name}_inputs.py")
+    form = next(form for form in revealing_inputs.call_forms(name) if form.draw is mistake.draw)
     file = tmp_path / "answer.py"
     file.write_text(mistaken(mistake), encoding="utf-8")
-    (told,) = checked(file, name, {form.name: cases[form.name]}, options)
+    (told,) = check_cases(file, name, {form.name: cases[form.name]}, options)
     assert told["error"] is None
     assert not told["passed"]
     assert told["points"] < told["out_of"]
@@ -160,13 +162,13 @@ DOUBLED_MSE = written("mse", RIGHT_MSE.replace("2 *", "4 *")).replace("return np
     [
         (
             written("mse", RIGHT_MSE.replace("-d", "d")),
-            {"the_gradient_is_right[mse-target]", "nothing_else_is_amiss[mse]"},
+            {"the_gradient_is_right[mse-target]", "nothing_else_is_wrong[mse]"},
         ),
         (
             written("mse", RIGHT_MSE.replace(", -d", "")),
-            {f"the_gradient_is_right[mse-{one}]" for one in ("prediction", "target")} | {"nothing_else_is_amiss[mse]"},
+            {f"the_gradient_is_right[mse-{one}]" for one in ("prediction", "target")} | {"nothing_else_is_wrong[mse]"},
         ),
-        (written("mse", "    grad_out *= 2\n" + RIGHT_MSE.replace("2 *", "")), {"nothing_else_is_amiss[mse]"}),
+        (written("mse", "    grad_out *= 2\n" + RIGHT_MSE.replace("2 *", "")), {"nothing_else_is_wrong[mse]"}),
         (DOUBLED_MSE, {"the_forward_is_as_it_was[mse]"}),
     ],
     ids=["a sign", "one gradient of two", "something overwritten", "another forward"],
@@ -256,13 +258,13 @@ def test_nothing_is_given_away_unless_it_is_asked_for(made: Made) -> None:
 def test_what_grade_py_cannot_read_or_write_is_said(made: Made, tmp_path: Path) -> None:
     nowhere = run_python("grade.py", "--json", tmp_path / "no" / "results.json", folder=made("mse"))
     assert (nowhere.returncode, "No such file" in nowhere.stderr) == (2, True)
-    place(tmp_path, {"grade.py": (made("mse") / "grade.py").read_text(encoding="utf-8")})
+    write_files(tmp_path, {"grade.py": (made("mse") / "grade.py").read_text(encoding="utf-8")})
     without = run_python("grade.py", folder=tmp_path)
     assert without.returncode == 2
     assert without.stderr.startswith(f"grade.py: {tmp_path / 'mse_inputs.py'}: it cannot be read")
 
 
-def test_a_file_that_is_not_there_has_no_points_and_that_is_why(made: Made) -> None:
+def test_a_file_that_is_not_there_has_no_points_and_says_why(made: Made) -> None:
     told = run_python("grade.py", "bob.py", folder=made("mse")).stdout
     assert "0 of 3 points" in told
     assert "bob.py: it cannot be read: no such file or directory" in told
@@ -275,7 +277,7 @@ def test_inputs_that_hide_a_mistake_are_refused(
     monkeypatch.setattr(revealing_inputs, "TRIED", 3)
     monkeypatch.setattr(revealing_inputs, "CATALOGUE", (found._replace(backward=found.right),))
     assert main(["handout", "mse", "--to", str(tmp_path / "mse")]) == 1
-    assert "'mse: t - p' was not seen" in capsys.readouterr().err
+    assert "'mse: t - p' was not revealed" in capsys.readouterr().err
     assert not (tmp_path / "mse").exists()
 
 
@@ -307,9 +309,13 @@ def test_a_file_that_somebody_has_worked_on_is_not_replaced(tmp_path: Path, caps
     assert worked_on.read_text(encoding="utf-8") == student_file("bpr")
 
 
+def test_there_is_a_hand_out_of_every_pair_that_is_checked() -> None:
+    assert names_of_pairs() == PASSES
+
+
 def test_another_seed_draws_other_numbers() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(revealing_inputs, "unseen", lambda mistake, values: "")
+        patch.setattr(revealing_inputs, "_why_hidden", lambda mistake, values: "")
         assert revealing_inputs.inputs_file("softmax", seed=1) != revealing_inputs.inputs_file("softmax", seed=0)
         assert revealing_inputs.inputs_file("softmax", seed=1) == revealing_inputs.inputs_file("softmax", seed=1)
 

@@ -113,7 +113,7 @@ def cells_of(notebook: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.stem)
-def test_a_notebook_has_the_code_of_its_chapter_and_folds_what_the_site_folds(book: Path, chapter: Path) -> None:
+def test_a_notebook_has_the_code_and_folds_of_its_chapter(book: Path, chapter: Path) -> None:
     blocks = chapter.read_text(encoding="utf-8").split("```{code-cell} ipython3\n")[1:]
     told = [block.partition("\n```")[0] for block in blocks]
     code = [cell for cell in cells_of(book / f"{chapter.stem}.ipynb") if cell["cell_type"] == "code"]

@@ -94,7 +94,7 @@ def test_a_later_version_is_refused_by_name(path, monkeypatch):
 def test_foreign_files_are_refused(tmp_path):
     foreign = tmp_path / "foreign.npz"
     np.savez(foreign, weight=np.ones(2))
-    with pytest.raises(CheckpointError, match="no checkpoint of this package"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of this package"):
         load_checkpoint(foreign)
     np.savez(foreign, **{checkpoints.ABOUT: np.array(json.dumps({"format": "something else"}))})
     with pytest.raises(CheckpointError, match="description is not a checkpoint's"):
@@ -141,7 +141,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(path):
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_what_a_killed_process_left_half_written_goes_with_the_next_write_and_nothing_else(path):
+def test_what_a_killed_process_left_goes_with_the_next_write(path):
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     half = path.with_name(f".{path.name}.{int(gone.stdout)}.tmp")
     others = [
@@ -156,7 +156,7 @@ def test_what_a_killed_process_left_half_written_goes_with_the_next_write_and_no
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file that is open cannot be replaced")
-def test_who_reads_while_a_new_file_is_written_meets_the_old_one_whole(path):
+def test_a_reader_during_a_write_meets_the_old_file_whole(path):
     before = path.read_bytes()
     with open(path, "rb") as reader:
         save_checkpoint(path, {}, {})

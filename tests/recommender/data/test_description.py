@@ -42,7 +42,7 @@ def test_domains_without_common_users_are_found():
     taken = np.zeros((40, 60))
     taken[:20, :30] = taken[20:, 30:] = 1
     told = describe_interactions(interactions_of(taken, np.repeat([0, 1], 30)))
-    assert any(advice.startswith("no overlap: nobody who took something in 'd0', 'd1'") for advice in told.advice)
+    assert any(advice.startswith("no overlap: no user who took something in 'd0', 'd1'") for advice in told.advice)
     assert any("one domain only: 40 of 40" in oddity for oddity in told.oddities)
 
 

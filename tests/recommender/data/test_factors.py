@@ -19,9 +19,7 @@ def factors_of(taken: Interactions, **options: int) -> Factors:
 
 
 @given(interactions(), st.data())
-def test_a_vector_for_a_domain_does_not_depend_on_what_the_user_did_there(
-    taken: Interactions, data: st.DataObject
-) -> None:
+def test_a_vector_for_a_domain_is_blind_to_what_happened_there(taken: Interactions, data: st.DataObject) -> None:
     factors = factors_of(taken)
     target = data.draw(st.integers(0, len(taken.domains) - 1))
     X = taken.matrix.toarray()
@@ -116,7 +114,7 @@ def test_an_item_named_in_two_domains_counts_once_for_everybody_else(taken: Inte
             np.testing.assert_allclose(a @ a.T, b @ b.T, atol=1e-4 * max(1.0, np.abs(a @ a.T).max()))
 
 
-def test_the_same_seed_gives_the_same_figures_and_signs_do_not_hang_on_it() -> None:
+def test_the_same_seed_gives_the_same_figures_and_any_the_signs() -> None:
     rng = np.random.default_rng(0)
     taken = interactions_of(rng.random((80, 60)) < 0.3, np.repeat([0, 1, 2], 20))
     a, b, c = (factorise(taken.matrix, taken, seed=seed) for seed in (0, 0, 1))

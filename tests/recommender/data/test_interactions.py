@@ -20,7 +20,7 @@ def test_an_item_is_inside_a_domain_or_elsewhere(taken: Interactions) -> None:
         assert {n for n, other in zip(taken.same_item.tolist(), taken.elsewhere[d], strict=True) if not other} == inside
 
 
-def test_a_column_of_a_shared_item_is_elsewhere_only_where_no_column_of_it_is_inside() -> None:
+def test_a_shared_item_is_elsewhere_where_no_column_of_it_is_inside() -> None:
     #                           item 0 is in both domains, item 1 in the first, item 2 in the second
     taken = interactions_of(np.ones((1, 4)), item_domain=[0, 1, 0, 1], same_item=[0, 0, 1, 2])
     assert taken.elsewhere.tolist() == [[False, False, False, True], [False, False, True, False]]

@@ -31,7 +31,7 @@ def test_unknown_items_are_counted_and_their_users_kept(tmp_path):
     assert new.notes == ("items that are not known, left out: 2 (the first: 'Jaws'), in rows: 3",)
 
 
-def test_a_file_without_a_known_item_is_refused_and_shows_what_ids_look_like(tmp_path):
+def test_a_file_without_a_known_item_is_refused_with_examples(tmp_path):
     with pytest.raises(DataError, match=r"none of its 1 items is known \(it begins with '12', .* with 'Alien'\)"):
         read_newcomers(write(tmp_path, "user,item\nann,12\n"), ITEMS)
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import DataError, read_vectors
-from acg_numpy.recommender.data.npz_files import Archive, UnreadableError
+from acg_numpy.recommender.data.npz_files import NpzArchive, UnreadableError
 from tests.damage import as_npy, damaged_archives, damaged_bytes, read_unless_refused
 
 in_tmp_path = settings(
@@ -52,13 +52,13 @@ def test_any_bytes_are_refused_by_name_or_are_vectors_by_id(tmp_path: Path, cont
         (b"once ids", "'ids' is not an array"),  # np.load hands it over as bytes
         (as_npy(np.array(["a"])).replace(b"}", b" "), "."),  # the parser's own error: a bracket is never closed
         (as_npy(np.array(["a"])).replace(b"(1,)", b"(1" + b"0" * 30 + b",)"), "."),  # more than an integer counts
-        (as_npy(np.array([0x110000], np.uint32).view("<U1")), "'ids' hold numbers that are no characters"),
-        (as_npy(np.array([0xD800], ">u4").view(">U1")), "'ids' hold numbers that are no characters"),
+        (as_npy(np.array([0x110000], np.uint32).view("<U1")), "'ids' hold numbers that are not characters"),
+        (as_npy(np.array([0xD800], ">u4").view(">U1")), "'ids' hold numbers that are not characters"),
     ],
     ids=["bytes", "bracket", "enormous", "beyond", "half"],
 )
-def test_an_entry_that_is_no_array_is_unreadable_and_its_neighbours_are_not(content: bytes, message: str) -> None:
-    archive = Archive(packed(ids=content, vectors=as_npy(np.eye(2))))
+def test_only_the_entry_that_is_not_an_array_is_unreadable(content: bytes, message: str) -> None:
+    archive = NpzArchive(packed(ids=content, vectors=as_npy(np.eye(2))))
     assert archive.names == ("ids", "vectors")
     with pytest.raises(UnreadableError, match=message):
         archive["ids"]
@@ -67,11 +67,11 @@ def test_an_entry_that_is_no_array_is_unreadable_and_its_neighbours_are_not(cont
 
 def test_what_is_no_archive_or_not_in_it_is_unreadable() -> None:
     with pytest.raises(UnreadableError):
-        Archive(io.BytesIO(b"PK\x03\x04"))
+        NpzArchive(io.BytesIO(b"PK\x03\x04"))
     with pytest.raises(UnreadableError, match="missing"):
-        Archive(packed())["missing"]
+        NpzArchive(packed())["missing"]
 
 
 def test_strings_of_any_shape_and_order_are_read() -> None:
     for array in (np.array("Ω"), np.array([["a", "b"]], ">U3"), np.empty(0, "U4"), np.array([""])):
-        np.testing.assert_array_equal(Archive(packed(a=as_npy(array)))["a"], array)
+        np.testing.assert_array_equal(NpzArchive(packed(a=as_npy(array)))["a"], array)

@@ -14,8 +14,8 @@ seeds = st.integers(0, 10_000)
 
 def with_candidates(seed, monkeypatch, many=4, drawn=3):
     """A batch in a world where 5 items are many, and 3 are drawn of them."""
-    monkeypatch.setattr(pairs_module, "MANY", many)
-    monkeypatch.setattr(pairs_module, "DRAWN", drawn)
+    monkeypatch.setattr(pairs_module, "MANY_ITEMS", many)
+    monkeypatch.setattr(pairs_module, "NUM_DRAWN", drawn)
     interactions, catalogue, pairs, rng = problem(seed)
     return interactions, catalogue, pairs.take(rng.permutation(len(pairs))), rng
 
@@ -55,7 +55,7 @@ def test_large_groups_are_cut_and_nothing_is_lost(seed):
 def test_a_catalogue_holds_every_item_once_in_its_place(seed):
     interactions, catalogue, _, rng = problem(seed)
     vectors = rng.normal(size=(13, 4))
-    catalogue = Catalogue.of(interactions, vectors)
+    catalogue = Catalogue.from_interactions(interactions, vectors)
     assert sorted(np.concatenate(catalogue.items)) == list(range(13))
     for domain, (items, scaled) in enumerate(zip(catalogue.items, catalogue.vectors, strict=True)):
         np.testing.assert_array_equal(interactions.item_domain[items], domain)
@@ -71,7 +71,7 @@ def test_candidates_are_the_items_taken_and_those_drawn(seed, monkeypatch):
     assert set(drawn.drawn) == set(np.flatnonzero(sizes > 4))
     for group in drawn.groups():
         items = catalogue.items[group.domain]
-        _, chosen = catalogue.of_group(group)
+        _, chosen = catalogue.candidates(group)
         np.testing.assert_array_equal(group.positive, X[drawn.users[group.rows]][:, chosen])
         if group.domain not in drawn.drawn:
             assert group.log_weight is None
@@ -97,7 +97,7 @@ def test_every_item_of_a_domain_is_drawn_as_often(monkeypatch):
     np.testing.assert_allclose(share, expected, atol=4 * np.sqrt(expected / 2000))
 
 
-def test_nothing_is_drawn_and_no_random_number_is_used_where_domains_are_small():
+def test_in_small_domains_no_random_number_is_used():
     _, _, pairs, rng = problem(0)
     before = rng.bit_generator.state
     batch = pairs.take(np.arange(len(pairs))).draw_candidates(rng)

@@ -235,7 +235,7 @@ def test_the_hash_is_of_all_that_was_read(tmp_path: Path) -> None:
         ),
         (b"person,item,domain\nu,1,a\n", "has no column 'user' for the user; it has 'person', 'item', 'domain'"),
         (b"user,item,domain,item\nu,1,a,1\n", "has 2 columns 'item' for the item"),
-        (b"user,item,domain\nu,1,a\nu,2,a\nu,3,a\n", "only one domain is left, 'a', but two at least are needed"),
+        (b"user,item,domain\nu,1,a\nu,2,a\nu,3,a\n", "only one domain is left, 'a', but at least two are needed"),
         (b"user,item,domain\nu,1,a\nu,2,b\n", r"no domain is left.*fewer than 3 items, left out: 2 \('a', 'b'\)"),
         (
             b"user,item,domain\nu,1\n,,\n",

@@ -22,7 +22,7 @@ def drawn(taken: Interactions, seed: int) -> Split:
 
 
 @given(interactions(), st.integers(0, 99))
-def test_nothing_hidden_is_visible_in_any_column_of_any_item_of_the_domain(taken: Interactions, seed: int) -> None:
+def test_nothing_hidden_is_visible_in_any_column_of_an_item(taken: Interactions, seed: int) -> None:
     split = drawn(taken, seed)
     seen, X = split.visible(taken).toarray(), taken.matrix.toarray()
     hidden = np.zeros_like(X, dtype=bool)
@@ -33,9 +33,7 @@ def test_nothing_hidden_is_visible_in_any_column_of_any_item_of_the_domain(taken
 
 
 @given(interactions(), st.integers(0, 99))
-def test_a_fifth_of_the_eligible_pairs_is_the_test_and_an_eighth_of_the_others_validation(
-    taken: Interactions, seed: int
-) -> None:
+def test_a_fifth_is_the_test_and_an_eighth_of_the_rest_validation(taken: Interactions, seed: int) -> None:
     split = drawn(taken, seed)
     eligible = {tuple(pair) for pair in np.argwhere((taken.counts >= 3) & (taken.counts_elsewhere >= 10)).tolist()}
     test, validation, train = ({tuple(pair) for pair in getattr(split, part).tolist()} for part in reversed(PARTS))

@@ -19,7 +19,7 @@ def test_a_seed_says_all(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tastes", "linear"])
-def test_users_are_met_in_most_domains_and_take_10_to_30_items_there(kind: str) -> None:
+def test_users_take_10_to_30_items_in_most_domains(kind: str) -> None:
     counts = make_world(kind, seed=0).interactions.counts
     met = counts[counts > 0]
     assert counts.shape == (1000, 5)
@@ -61,7 +61,7 @@ def test_users_take_the_items_of_their_dominant_taste() -> None:
 
 
 @pytest.mark.parametrize(("kind", "fits"), [("tastes", False), ("linear", True)])
-def test_the_map_from_tastes_to_what_is_sought_is_linear_in_one_world_only(kind: str, fits: bool) -> None:
+def test_what_is_sought_is_linear_in_tastes_in_one_world(kind: str, fits: bool) -> None:
     world = make_world(kind, seed=0)
     s = np.column_stack([world.tastes, np.ones(len(world.tastes))])
     a = world.weights[:, 0]

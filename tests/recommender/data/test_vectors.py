@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import DataError, Vectors, make_world, read_vectors
-from acg_numpy.recommender.data.vectors import for_items, for_users
+from acg_numpy.recommender.data.vectors import align_item_vectors, align_user_vectors
 
 WORLD = make_world(seed=0).interactions
 USERS, ITEMS, DOMAINS = WORLD.users, WORLD.items, WORLD.domains
@@ -15,11 +15,11 @@ OF_USERS, OF_ITEMS = RNG.normal(size=(len(USERS), 4)) * 7, RNG.normal(size=(len(
 
 
 @given(st.integers(0, 10_000))
-def test_the_order_of_the_ids_does_not_matter_and_strangers_are_passed_over(seed):
+def test_the_order_of_ids_does_not_matter_nor_do_strangers(seed):
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(USERS) + 1)
     ids, vectors = np.append(USERS, "a stranger"), np.vstack([OF_USERS, np.full((1, 4), 1e6)])
-    found = for_users(Vectors(ids[order], vectors[order]), WORLD, 4)
+    found = align_user_vectors(Vectors(ids[order], vectors[order]), WORLD, 4)
     np.testing.assert_allclose(found.vectors[:, 2] * found.scale, OF_USERS, rtol=1e-5)
     assert found.vectors.shape == (1000, 5, 4)
     assert found.vectors.dtype == np.float32
@@ -31,16 +31,16 @@ def test_the_order_of_the_ids_does_not_matter_and_strangers_are_passed_over(seed
 @given(st.permutations(range(5)))
 def test_a_vector_for_each_domain_goes_by_the_names_of_the_domains(order):
     each = RNG.normal(size=(len(USERS), 5, 4))
-    named = for_users(Vectors(USERS, each[:, order], DOMAINS[order]), WORLD, 4)
+    named = align_user_vectors(Vectors(USERS, each[:, order], DOMAINS[order]), WORLD, 4)
     np.testing.assert_allclose(named.vectors * named.scale, each, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(named.vectors, for_users(Vectors(USERS, each), WORLD, 4).vectors)
+    np.testing.assert_array_equal(named.vectors, align_user_vectors(Vectors(USERS, each), WORLD, 4).vectors)
 
 
 def test_items_get_one_vector_each():
-    found = for_items(Vectors(ITEMS[::-1], OF_ITEMS[::-1]), WORLD, 4)
+    found = align_item_vectors(Vectors(ITEMS[::-1], OF_ITEMS[::-1]), WORLD, 4)
     np.testing.assert_allclose(found.vectors * found.scale, OF_ITEMS, rtol=1e-5)
     with pytest.raises(DataError, match=r"items have one vector each, \(n, D\)"):
-        for_items(Vectors(ITEMS, OF_ITEMS[:, None]), WORLD, 4)
+        align_item_vectors(Vectors(ITEMS, OF_ITEMS[:, None]), WORLD, 4)
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -57,20 +57,20 @@ def test_what_is_written_is_read(tmp_path):
 def test_what_does_not_fit_the_interactions_is_named():
     few = Vectors(USERS[3:], OF_USERS[3:], source="mine.npz")
     with pytest.raises(DataError, match=r"mine\.npz has no vector for 3 of 1,000 users .the first: 'user-000'"):
-        for_users(few, WORLD, 4)
+        align_user_vectors(few, WORLD, 4)
     with pytest.raises(DataError, match=r"has no vector for 500 of 500 items .*its ids are like 'user-000'"):
-        for_items(Vectors(USERS, OF_USERS), WORLD, 4)
+        align_item_vectors(Vectors(USERS, OF_USERS), WORLD, 4)
     with pytest.raises(DataError, match=r"4 dimensions, but the conditioner has 32; set emb_dim \(--emb-dim\) to 4"):
-        for_users(Vectors(USERS, OF_USERS), WORLD, 32)
+        align_user_vectors(Vectors(USERS, OF_USERS), WORLD, 32)
     each = RNG.normal(size=(len(USERS), 4, 4))
     with pytest.raises(DataError, match="are for 4 domains, but 5 there are"):
-        for_users(Vectors(USERS, each), WORLD, 4)
+        align_user_vectors(Vectors(USERS, each), WORLD, 4)
     with pytest.raises(DataError, match="no vectors for the domain 'podcasts'"):
-        for_users(Vectors(USERS, each, DOMAINS[:4]), WORLD, 4)
+        align_user_vectors(Vectors(USERS, each, DOMAINS[:4]), WORLD, 4)
     with pytest.raises(DataError, match="are for 4 domains, but 5 are named there"):
-        for_users(Vectors(USERS, each, DOMAINS), WORLD, 4)
+        align_user_vectors(Vectors(USERS, each, DOMAINS), WORLD, 4)
     with pytest.raises(DataError, match="all numbers are the same"):
-        for_users(Vectors(USERS, np.ones_like(OF_USERS)), WORLD, 4)
+        align_user_vectors(Vectors(USERS, np.ones_like(OF_USERS)), WORLD, 4)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_what_does_not_fit_the_interactions_is_named():
         (["a", "b"], np.ones((3, 2)), r"2 ids, but vectors of shape \(3, 2\); expected \(2, D\) or \(2, N, D\)"),
         (["a"], np.ones(1), "expected"),
         ([["a"]], np.ones((1, 2)), r"ids of shape \(1, 1\)"),
-        (["a", "a"], np.ones((2, 2)), "the id 'a' stands there more than once"),
+        (["a", "a"], np.ones((2, 2)), "the id 'a' is listed more than once"),
         (["a", "b"], np.array([[1, 2], [np.nan, 1]]), "the vector of 'b' holds NaN or infinity .so do those of 0"),
         ([1.5], np.ones((1, 2)), "ids are of dtype float64; expected strings"),
         (["a"], np.ones((1, 2), complex), "vectors are of dtype complex128; expected floating numbers"),

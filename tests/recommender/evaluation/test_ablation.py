@@ -23,7 +23,7 @@ NAMES = ("books", "films", "music")
 def trained(seed, name="attention", **options):
     """A ranker whose attention is far from uniform, and what it is tested on."""
     interactions, _, pairs, rng = problem(seed)
-    catalogue = Catalogue.of(interactions, rng.normal(size=(13, 8)).astype(np.float32))
+    catalogue = Catalogue.from_interactions(interactions, rng.normal(size=(13, 8)).astype(np.float32))
     options = {"heads": 2, "tokens_per_domain": 3, **options}
     model = make_model(name, emb_dim=8, domain_names=NAMES, seed=seed, **options)
     for parameter in model.parameters():
@@ -37,7 +37,7 @@ def found_of(ranker, vectors, pairs, seed=0):
 
 
 @given(seeds)
-def test_unchanged_is_what_evaluation_says_and_the_parameters_are_left_as_they_were(seed):
+def test_unchanged_is_the_evaluation_and_parameters_stay(seed):
     ranker, vectors, pairs = trained(seed)
     before = ranker.state_dict()
     found = found_of(ranker, vectors, pairs)
@@ -74,7 +74,7 @@ def test_one_key_attention_depends_on_the_user_not_at_all(seed):
 @given(seeds)
 def test_every_user_is_replaced_by_another_of_the_same_domain(seed):
     _, _, pairs = trained(seed)
-    stand_in = module._stand_ins(pairs, 3, np.random.default_rng(seed))
+    stand_in = module._permute_users(pairs, 3, np.random.default_rng(seed))
     for domain in set(pairs.domains.tolist()):
         users = pairs.users[pairs.domains == domain]
         others = stand_in(users, domain)
@@ -102,7 +102,7 @@ def test_where_all_domains_have_the_same_tokens_telling_another_changes_nothing(
 @given(seeds)
 def test_uniform_attention_gives_every_token_the_same_weight(seed):
     ranker, vectors, _ = trained(seed)
-    with module._uniform(ranker.model):
+    with module._uniform_attention(ranker.model):
         _, attention = ranker.model(vectors[:, 0], 1, return_attention=True)
         np.testing.assert_array_equal(attention.numpy(), np.float32(1 / 3))
     _, attention = ranker.model(vectors[:, 0], 1, return_attention=True)

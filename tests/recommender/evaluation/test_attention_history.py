@@ -6,7 +6,7 @@ import pytest
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import make_world
-from acg_numpy.recommender.evaluation.attention_history import Watched, snapshot, watched
+from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, attention_snapshot, choose_watched_users
 from acg_numpy.recommender.models.baselines import make_model
 from acg_numpy.recommender.training import fit
 
@@ -16,9 +16,9 @@ def taken():
     return make_world(seed=0).interactions
 
 
-def test_a_run_keeps_the_attention_of_held_out_users_before_and_through_training(taken):
+def test_a_run_keeps_the_attention_of_held_out_users(taken):
     result = fit(taken, epochs=3, baselines=False)
-    whom = watched(result.split.validation)
+    whom = choose_watched_users(result.split.validation)
     assert result.history["snapshot_epoch"] == [0, 1, 2]
     kept = np.array(result.history["snapshot"])  # (E, B, H, K)
     assert kept.shape == (3, len(whom.users), 4, 8)
@@ -28,7 +28,7 @@ def test_a_run_keeps_the_attention_of_held_out_users_before_and_through_training
 
 def test_a_run_that_is_watched_ends_as_one_that_is_not(taken, monkeypatch):
     seen = fit(taken, epochs=2, baselines=False)
-    monkeypatch.setattr("acg_numpy.recommender.training.run.watched", lambda validation: None)
+    monkeypatch.setattr("acg_numpy.recommender.training.run.choose_watched_users", lambda validation: None)
     unseen = fit(taken, epochs=2, baselines=False)
     assert "snapshot" in seen.history
     assert "snapshot" not in unseen.history
@@ -36,7 +36,7 @@ def test_a_run_that_is_watched_ends_as_one_that_is_not(taken, monkeypatch):
     np.testing.assert_array_equal(seen.conditions, unseen.conditions)
 
 
-def test_a_run_that_is_resumed_keeps_the_snapshots_of_one_that_was_not_stopped(taken, tmp_path):
+def test_a_resumed_run_keeps_the_snapshots_of_an_unstopped_one(taken, tmp_path):
     whole = fit(taken, epochs=5, baselines=False)
 
     def stop(report):
@@ -52,11 +52,11 @@ def test_a_run_that_is_resumed_keeps_the_snapshots_of_one_that_was_not_stopped(t
 def test_a_snapshot_is_the_attention_and_leaves_the_mode_as_it_was():
     model = AttentionConditioner(emb_dim=8, num_heads=2, num_domains=2, dropout=0.5, seed=0)
     vectors = np.random.default_rng(0).standard_normal((4, 2, 8)).astype(np.float32)
-    whom = Watched(np.array([3, 1]), 1)
+    whom = WatchedUsers(np.array([3, 1]), 1)
     for mode in (True, False):
         model.train(mode)
         before = model.random_state()
-        found = snapshot(model, vectors, whom)
+        found = attention_snapshot(model, vectors, whom)
         assert model.training is mode
         assert model.random_state() == before
         with no_grad():
@@ -67,9 +67,9 @@ def test_a_snapshot_is_the_attention_and_leaves_the_mode_as_it_was():
 
 
 def test_nothing_is_kept_where_there_is_nothing_to_see_or_too_much():
-    vectors, whom = np.zeros((2, 1, 8), np.float32), Watched(np.array([0, 1]), 0)
-    assert snapshot(make_model("one-key", emb_dim=8, domain_names=["a"]), vectors, whom) is None
-    assert snapshot(make_model("film", emb_dim=8, domain_names=["a"]), vectors, whom) is None
+    vectors, whom = np.zeros((2, 1, 8), np.float32), WatchedUsers(np.array([0, 1]), 0)
+    assert attention_snapshot(make_model("one-key", emb_dim=8, domain_names=["a"]), vectors, whom) is None
+    assert attention_snapshot(make_model("film", emb_dim=8, domain_names=["a"]), vectors, whom) is None
     many = AttentionConditioner(emb_dim=8, num_heads=2, num_domains=1, tokens_per_domain=1000, seed=0)
-    assert snapshot(many, vectors, whom) is None
-    assert watched(np.empty((0, 2), np.int64)) is None
+    assert attention_snapshot(many, vectors, whom) is None
+    assert choose_watched_users(np.empty((0, 2), np.int64)) is None

@@ -61,7 +61,7 @@ def test_the_best_are_the_head_of_a_stable_sort(ranking):
 
 
 @given(rankings())
-def test_a_perfect_ranking_scores_one_and_all_scores_lie_between_zero_and_one(ranking):
+def test_scores_lie_between_zero_and_one_which_is_perfect(ranking):
     scores, relevant, k = ranking
     found_something = relevant.any(axis=1).astype(float)
     np.testing.assert_allclose(ndcg_at_k(relevant.astype(float), relevant, k), found_something, atol=1e-12)

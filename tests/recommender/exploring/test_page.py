@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.exploring import Exploration, write_page
-from acg_numpy.recommender.exploring.page import as_json, facts
+from acg_numpy.recommender.exploring.page import data_as_json, page_summary
 from tests.recommender.exploring.ids import NAMES
 
 
@@ -68,7 +68,7 @@ def test_names_come_out_of_the_page_as_they_went_in(page: Page, found: Explorati
 
 @given(st.lists(st.one_of(st.sampled_from([*NAMES, "<!--", "<script>", "\u2028", "\\u003c"]), st.text()), min_size=1))
 def test_any_id_is_data_and_never_markup(found: Exploration, names: list[str]) -> None:
-    text = as_json(replace(found, users=np.array(names)))
+    text = data_as_json(replace(found, users=np.array(names)))
     assert "<" not in text
     assert text.isascii()
     assert json.loads(text)["users"] == np.array(names).tolist()
@@ -87,16 +87,16 @@ def test_the_page_may_load_nothing_and_needs_nothing(page_file: Path) -> None:
     assert re.findall(r"\{\{ [\w-]+ \}\}", text.replace('"{{ data }}', "")) == []
 
 
-def test_the_page_says_how_many_users_it_shows_and_that_weights_are_not_causes(page: Page, found: Exploration) -> None:
+def test_the_page_says_its_users_and_that_weights_are_not_causes(page: Page, found: Exploration) -> None:
     assert (
         "40 of 80 users, drawn at random; domains: 4, with 4 tokens of its own in each and 1 that all share; "
         in (page.texts["facts"])
     )
     assert "weights are not causes" in " ".join(page.texts["facts"].split())
-    assert facts(replace(found, total=100_000)).startswith("40 of 100,000 users, drawn at random")
-    assert facts(replace(found, total=40)).startswith("All 40 users")
+    assert page_summary(replace(found, total=100_000)).startswith("40 of 100,000 users, drawn at random")
+    assert page_summary(replace(found, total=40)).startswith("All 40 users")
 
 
-def test_of_a_single_token_the_page_says_that_there_is_nothing_to_choose(found: Exploration) -> None:
+def test_of_a_single_token_there_is_nothing_to_choose(found: Exploration) -> None:
     one = replace(found, scores=found.scores[..., :1], tokens=["token 0"])
-    assert facts(one).endswith("attention over a single token is 1 whatever the user.")
+    assert page_summary(one).endswith("attention over a single token is 1 whatever the user.")

@@ -36,15 +36,13 @@ def test_conditions_are_those_that_training_left(found: Exploration, recommender
     np.testing.assert_allclose(found.conditions(), left, **close)
 
 
-def test_a_user_of_one_domain_has_a_condition_in_all_others_and_zeros_in_that(found: Exploration) -> None:
+def test_a_user_of_one_domain_has_zeros_there_alone(found: Exploration) -> None:
     row = found.users.tolist().index(LONELY)
     assert found.reachable[row].tolist() == (found.domains != "books").tolist()
     assert found.conditions()[row].any(axis=-1).tolist() == found.reachable[row].tolist()
 
 
-def test_a_token_stands_for_the_items_that_score_highest_against_its_value_through_the_output_projection(
-    found: Exploration, recommender: Recommender
-) -> None:
+def test_a_token_stands_for_the_items_that_score_highest(found: Exploration, recommender: Recommender) -> None:
     trained = recommender.trained
     attention, embedding = trained.conditioner.attention, trained.conditioner.domain_embedding
     assert embedding.global_tokens is not None
@@ -98,7 +96,7 @@ def test_attention_goes_from_argmax_to_average(found: Exploration) -> None:
 
 
 @given(sample=st.integers(1, 90), named=st.sets(st.integers(0, 79), max_size=4), seed=st.integers(0, 9))
-def test_a_sample_holds_who_is_named_and_others_in_the_order_of_the_interactions(
+def test_a_sample_holds_named_users_in_the_order_of_interactions(
     recommender: Recommender, sample: int, named: set[int], seed: int
 ) -> None:
     users = recommender.users[sorted(named)].tolist()

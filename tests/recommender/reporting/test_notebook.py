@@ -8,7 +8,7 @@ import pytest
 from acg_numpy import AttentionConditioner
 from acg_numpy.recommender.reporting.notebook import result_html, result_markdown
 from acg_numpy.recommender.serving import Recommender
-from acg_numpy.recommender.serving.recommender import MOST_TOKENS, NAMED, Recommendation, attention_html
+from acg_numpy.recommender.serving.recommender import MOST_ATTENDED, MOST_TOKENS, Recommendation, attention_html
 
 NASTY = "<script>alert(1)</script>&\"'"
 
@@ -35,7 +35,7 @@ def test_names_of_domains_in_a_result_are_escaped(result):
 
 def test_a_recommendation_shows_items_scores_and_every_weight():
     html = recommendation()._repr_html_()
-    assert "<td>1</td><td>Alien</td><td>2.000</td>" in html
+    assert "<th>1</th><td>Alien</td><td>2.000</td>" in html
     assert "1,400 taken elsewhere; 3 taken here" in html
     shown = re.findall(r"rgba\(70, 150, 220, ([\d.]+)\)\">([\d.]+)<", html)
     assert [float(weight) for _, weight in shown] == [0.7, 0.2, 0.1, 0.0, 0.5, 0.5]
@@ -67,7 +67,7 @@ def test_of_many_tokens_each_head_names_those_that_get_most():
     weights[0, [4, 11]] = 0.3, 0.55
     html = attention_html(weights)
     assert "token 11 55%, token 4 30%" in html
-    assert html.count("token ") == NAMED
+    assert html.count("token ") == MOST_ATTENDED
     assert "of 17" in html
 
 

@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from acg_numpy.recommender.data import CheckpointError, DataError, save_checkpoint
-from acg_numpy.recommender.serving import fold_in, inspect_file
+from acg_numpy.recommender.data import CheckpointError, DataError, npy_files, save_checkpoint
+from acg_numpy.recommender.serving import inspect_file
 from acg_numpy.recommender.training import fit
 
 SMALL = {"epochs": 1, "emb_dim": 8, "heads": 2, "baselines": False}
@@ -41,7 +41,7 @@ def test_one_key_is_found_in_the_checkpoint_and_in_the_conditions(interactions, 
 
 def test_conditions_are_described_by_the_block_as_at_once(folder, monkeypatch):
     conditions = np.load(folder / "conditions.npy")
-    monkeypatch.setattr(fold_in, "BLOCK", 7 * 3 * 8)
+    monkeypatch.setattr(npy_files, "BLOCK", 7 * 3 * 8)
     told = inspect_file(folder / "conditions.npy")
     assert told.what == "conditions of 80 users in 3 domains, 8 dimensions, float32"
     assert [row[0] for row in told.tables[0]] == ["domain", "domain 0", "domain 1", "domain 2"]
@@ -63,14 +63,14 @@ def test_numbers_that_are_not_finite_and_names_of_another_file_are_told(tmp_path
     told = inspect_file(tmp_path / "c.npy")
     assert told.figures["not_finite"] == [1, 1]
     assert told.oddities == ("users.txt beside it has 2 lines, not 4: it belongs to another file",)
-    assert told.advice[-1].startswith("NaN or infinity cannot be ranked by")
+    assert told.advice[-1].startswith("NaN or infinity cannot rank items")
 
 
 def test_vectors_with_ids_are_counted(tmp_path):
     np.savez(tmp_path / "v.npz", ids=np.array(["a", "b", "a"]), vectors=np.array([[1.0], [np.nan], [2.0]]))
     told = inspect_file(tmp_path / "v.npz")
     assert told.what == "vectors for 3 ids, shape (3, 1), float64"
-    assert told.oddities == ("ids that stand there more than once: 1", "vectors that hold NaN or infinity: 1")
+    assert told.oddities == ("ids that are listed more than once: 1", "vectors that hold NaN or infinity: 1")
     for ids in (np.array(["a"]), np.array("a")):
         np.savez(tmp_path / "v.npz", ids=ids, vectors=np.ones((3, 1)))
         with pytest.raises(DataError, match="expected a row of floating numbers for each id"):
@@ -83,12 +83,12 @@ def test_other_checkpoints_are_listed_and_other_archives_refused(folder, tmp_pat
     told = inspect_file(tmp_path / "many.npz")
     assert told.tables[0][-1] == ("... 28 more", "", "")
     np.savez(tmp_path / "foreign.npz", a=np.ones(2))
-    with pytest.raises(CheckpointError, match="no checkpoint of this package"):
+    with pytest.raises(CheckpointError, match="not a checkpoint of this package"):
         inspect_file(tmp_path / "foreign.npz")
 
 
 def test_what_is_no_such_file_says_so(folder, tmp_path):
-    with pytest.raises(DataError, match=r"is a folder, and a file was expected; look at .*checkpoint\.npz or .*npy"):
+    with pytest.raises(DataError, match=r"is a folder, and a file was expected; inspect .*checkpoint\.npz or .*npy"):
         inspect_file(folder)
     np.save(tmp_path / "ids.npy", np.arange(4))
     with pytest.raises(DataError, match=r"shape \(4,\) and dtype int64; conditions are floating"):

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from acg_numpy.recommender.data import DataError
-from acg_numpy.recommender.serving import fold_in, fold_interactions, fold_vectors
+from acg_numpy.recommender.data import DataError, npy_files
+from acg_numpy.recommender.serving import fold_interactions, fold_vectors
 from acg_numpy.recommender.training import fit
 
 
@@ -18,7 +18,7 @@ def result(interactions):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(fold_in, "BLOCK", 7 * 3 * 8)  # numbers of 7 users
+    monkeypatch.setattr(npy_files, "BLOCK", 7 * 3 * 8)  # numbers of 7 users
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -42,7 +42,7 @@ def test_vectors_of_every_domain_are_conditioned_in_it(result, dtype, tmp_path):
 
 
 @pytest.mark.usefixtures("small_blocks")
-def test_a_vector_for_each_user_goes_for_every_domain_and_zeros_stay_zeros(result, tmp_path):
+def test_a_vector_serves_every_domain_and_zeros_stay_zeros(result, tmp_path):
     vectors = result.user_vectors[:20, 1].copy()
     vectors[4] = 0
     np.save(tmp_path / "u.npy", vectors)
@@ -122,7 +122,7 @@ def test_interrupted_it_leaves_what_was_there_before(result, interactions, tmp_p
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="where space cannot be reserved, it is not known before")
-def test_a_full_disk_is_known_before_the_work_and_leaves_what_was_there(result, tmp_path, monkeypatch):
+def test_a_full_disk_is_known_before_the_work(result, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -5,7 +5,7 @@ import pytest
 
 from acg_numpy.recommender.data import CheckpointError, DataError
 from acg_numpy.recommender.serving import Recommender
-from acg_numpy.recommender.serving.recommender import place_of, save_taken
+from acg_numpy.recommender.serving.recommender import find_name, save_interactions
 from acg_numpy.recommender.training import fit
 
 SMALL = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3, "baselines": False}
@@ -64,7 +64,7 @@ def test_a_user_who_took_everything_is_recommended_nothing(interactions, folder)
     full = interactions.matrix.toarray()
     full[7] = 1
     everything = type(interactions)(**{**vars_of(interactions), "matrix": type(interactions.matrix)(full)})
-    save_taken(folder / "interactions.npz", everything)
+    save_interactions(folder / "interactions.npz", everything)
     for found in Recommender.load(folder).recommend("user 7"):
         assert len(found.items) == len(found.scores) == 0
 
@@ -72,7 +72,7 @@ def test_a_user_who_took_everything_is_recommended_nothing(interactions, folder)
 def test_vectors_that_training_was_given_are_used_as_they_are(result, folder, interactions):
     own = np.zeros((80, 3, 8), np.float32)
     own[5] = result.user_vectors[9]
-    save_taken(folder / "interactions.npz", interactions, own)
+    save_interactions(folder / "interactions.npz", interactions, own)
     recommender = Recommender.load(folder)
     attention = [r.attention for r in recommender.recommend("user 5")]
     np.testing.assert_allclose(attention, [r.attention for r in recommender.recommend("user 5")])
@@ -93,7 +93,7 @@ def test_an_item_of_several_domains_counts_once_elsewhere(folder):
     assert (first.taken_elsewhere, second.taken_elsewhere, third.taken_elsewhere) == (1, 0, 0)
 
 
-def test_names_that_are_not_there_are_answered_with_the_nearest_or_the_way(folder):
+def test_unknown_names_are_answered_with_the_nearest_or_a_hint(folder):
     recommender = Recommender.load(folder)
     with pytest.raises(DataError, match="there is no user 'usr 12'; did you mean 'user 12'"):
         recommender.recommend("usr 12")
@@ -105,16 +105,16 @@ def test_names_that_are_not_there_are_answered_with_the_nearest_or_the_way(folde
 
 def test_a_name_is_found_as_it_stands_with_whatever_is_in_it():
     names = np.array(["a\tb", "a b", " a", "ü", "u\u0308", "日本", "'q'", '"'])
-    assert [place_of(str(name), names, "user", "") for name in names] == list(range(len(names)))
+    assert [find_name(str(name), names, "user", "") for name in names] == list(range(len(names)))
 
 
-def test_a_folder_without_its_files_or_with_those_of_two_runs_is_refused(folder, tmp_path, interactions):
+def test_a_folder_without_its_files_or_of_two_runs_is_refused(folder, tmp_path, interactions):
     with pytest.raises(DataError, match="does not exist: a folder that 'acg train'"):
         Recommender.load(tmp_path / "nowhere")
     with pytest.raises(DataError, match="is a file: a folder"):
         Recommender.load(folder / "users.txt")
     other = type(interactions)(**{**vars_of(interactions), "sha256": "1" * 64})
-    save_taken(folder / "interactions.npz", other)
+    save_interactions(folder / "interactions.npz", other)
     with pytest.raises(CheckpointError, match=r"is of another run than checkpoint\.npz"):
         Recommender.load(folder)
     (folder / "interactions.npz").write_bytes((folder / "checkpoint.npz").read_bytes())

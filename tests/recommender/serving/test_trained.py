@@ -46,7 +46,7 @@ def test_a_conditioner_of_one_key_is_loaded_without_another_warning(interactions
 
 def test_another_checkpoint_is_refused_with_what_it_lacks(tmp_path, path):
     save_checkpoint(tmp_path / "other.npz", {"a": np.ones(3)}, {"kind": "state of something"})
-    with pytest.raises(CheckpointError, match=r"not one of a trained conditioner \(it lacks components, "):
+    with pytest.raises(CheckpointError, match=r"not one of a trained conditioner \(it lacks 'components', "):
         Trained.load(tmp_path / "other.npz")
     arrays, about = load_checkpoint(path)
     save_checkpoint(path, arrays, {"seed": 0})

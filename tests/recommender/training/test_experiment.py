@@ -171,9 +171,9 @@ def test_new_users_need_vectors_and_get_the_same_conditions(trained_on_own, own,
     np.save(tmp_path / "users.npy", own["user_vectors"].vectors)
     fold_vectors(trained_on_own.trained, tmp_path / "users.npy", tmp_path / "conditions.npy")
     np.testing.assert_allclose(np.load(tmp_path / "conditions.npy"), trained_on_own.conditions, rtol=1e-4, atol=1e-5)
-    with pytest.raises(DataError, match="trained with user vectors of your own"):
+    with pytest.raises(DataError, match="was trained with your own user vectors"):
         trained_on_own.trained.conditions(interactions.matrix)
-    with pytest.raises(DataError, match="trained with user vectors of your own"):
+    with pytest.raises(DataError, match="was trained with your own user vectors"):
         fold_interactions(trained_on_own.trained, interactions.matrix, tmp_path / "no.npy")
 
 

@@ -66,8 +66,8 @@ def test_hand_derived_is_what_the_engine_gets_from_the_formula(seed):
 
 def drawn_batch(seed, monkeypatch, drawn):
     """A batch for which, in domains of more than 4 items, `drawn` of them are candidates beside the positives."""
-    monkeypatch.setattr(pairs_module, "MANY", 4)
-    monkeypatch.setattr(pairs_module, "DRAWN", drawn)
+    monkeypatch.setattr(pairs_module, "MANY_ITEMS", 4)
+    monkeypatch.setattr(pairs_module, "NUM_DRAWN", drawn)
     batch, catalogue, C, b = batch_of(seed)
     assert (batch.sizes > 4).any()
     return batch, catalogue, C, b

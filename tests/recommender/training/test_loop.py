@@ -19,9 +19,9 @@ def data(interactions):
     split = draw_split(interactions, 0)
     visible = split.visible(interactions)
     factors = factorise(visible, interactions, emb_dim=8)
-    catalogue = Catalogue.of(interactions, factors.item_vectors)
-    training = Pairs.of(split.train, visible, interactions.item_domain, catalogue)
-    validation = Pairs.of(split.validation, interactions.matrix, interactions.item_domain, catalogue)
+    catalogue = Catalogue.from_interactions(interactions, factors.item_vectors)
+    training = Pairs.from_matrix(split.train, visible, interactions.item_domain, catalogue)
+    validation = Pairs.from_matrix(split.validation, interactions.matrix, interactions.item_domain, catalogue)
     return training, validation, factors.user_vectors(visible), catalogue
 
 

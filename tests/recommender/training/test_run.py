@@ -21,8 +21,8 @@ OPTIONS = {"epochs": 3, "emb_dim": 8, "heads": 2, "tokens_per_domain": 2, "basel
 @pytest.fixture
 def few_are_many(monkeypatch):
     """Domains of more than 11 items are large, and 4 items are drawn there: of the three domains, in two."""
-    monkeypatch.setattr(pairs_module, "MANY", 11)
-    monkeypatch.setattr(pairs_module, "DRAWN", 4)
+    monkeypatch.setattr(pairs_module, "MANY_ITEMS", 11)
+    monkeypatch.setattr(pairs_module, "NUM_DRAWN", 4)
 
 
 def spread_out(users, items, number, domains=4, seed=0):
@@ -84,8 +84,8 @@ def test_a_stopped_training_draws_the_same_candidates_when_it_resumes(tmp_path):
 def test_training_on_drawn_candidates_comes_out_near_training_on_all(monkeypatch):
     options = {**OPTIONS, "epochs": 12}
     whole = fit(small_interactions(users=300), **options)
-    monkeypatch.setattr(pairs_module, "MANY", 0)
-    monkeypatch.setattr(pairs_module, "DRAWN", 9)
+    monkeypatch.setattr(pairs_module, "MANY_ITEMS", 0)
+    monkeypatch.setattr(pairs_module, "NUM_DRAWN", 9)
     drawn = fit(small_interactions(users=300), **options)
     losses = [np.array(result.history["loss"]) for result in (whole, drawn)]
     assert np.all(np.diff(losses[1])[:3] < 0)

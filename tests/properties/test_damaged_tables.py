@@ -123,7 +123,7 @@ def test_damaged_newcomers_are_refused_by_name_or_known_items_are_read(tmp_path:
     assert newcomers.matrix.shape == (len(newcomers.users), 3)
 
 
-def test_a_quote_that_the_header_does_not_close_takes_no_rows_with_it(tmp_path: Path) -> None:
+def test_a_quote_left_open_in_the_header_loses_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('user,item,"domain\nu,1,"a\nu,2,b\nu,3,c\n')  # the first row was lost once, and nothing said so
     with pytest.raises(DataError, match=r"a\.csv, line 1: a quote is opened in the header.*close it"):
@@ -138,7 +138,7 @@ def test_a_byte_that_is_no_text_is_told_with_its_line(tmp_path: Path, before: in
         read_interactions(path)
 
 
-def test_a_character_that_the_end_of_the_file_cuts_is_told_with_its_line(tmp_path: Path) -> None:
+def test_a_character_cut_by_the_end_is_told_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("user,item,domain\nu,1,ä".encode()[:-1])
     with pytest.raises(DataError, match="a byte 0xc3 in line 2 cannot be read"):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import DataError, checkpoints
 from acg_numpy.recommender.data.checkpoints import ABOUT, CheckpointError, load_checkpoint, save_checkpoint
-from acg_numpy.recommender.data.npy_files import npy_layout
+from acg_numpy.recommender.data.npy_files import read_npy_layout
 from acg_numpy.recommender.serving import Trained, inspect_file
 from tests.damage import as_npy, damaged_archives, damaged_bytes, read_unless_refused
 
@@ -85,7 +85,7 @@ def test_an_entry_that_is_no_array_makes_no_checkpoint(
         load_checkpoint(path)
 
 
-def test_an_entry_packed_in_a_way_that_it_is_not_makes_no_checkpoint(tmp_path: Path) -> None:
+def test_an_entry_whose_packing_is_misnamed_makes_no_checkpoint(tmp_path: Path) -> None:
     """One byte in the archive's directory says how an entry is packed; lzma has an error of its own."""
     path = tmp_path / "c.npz"
     save_checkpoint(path, {"weight": np.zeros(10_000)}, {})
@@ -117,10 +117,10 @@ VECTORS = as_npy(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
 
 @given(content=damaged_bytes(VECTORS))
 @in_tmp_path
-def test_any_npy_file_is_refused_by_name_or_all_of_it_is_there(tmp_path: Path, content: bytes) -> None:
+def test_any_npy_file_is_refused_by_name_or_whole(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "conditions.npy"
     path.write_bytes(content)
-    layout = read_unless_refused(lambda: npy_layout(path), path, DataError)
+    layout = read_unless_refused(lambda: read_npy_layout(path), path, DataError)
     if layout is None:
         return
     rows = [layout.window(block) for block in layout.blocks()]
@@ -153,7 +153,7 @@ def test_a_header_that_cannot_be_is_told(tmp_path: Path, old: bytes, new: bytes,
     path = tmp_path / "conditions.npy"
     path.write_bytes(VECTORS.replace(old, new, 1))
     with pytest.raises(DataError, match=rf"conditions\.npy is damaged.*{message}"):
-        npy_layout(path)
+        read_npy_layout(path)
 
 
 def test_a_nan_that_signals_is_counted_as_others_are(tmp_path: Path) -> None:

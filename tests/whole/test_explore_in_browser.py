@@ -137,7 +137,7 @@ def test_the_nearest_are_those_of_the_highest_cosine_at_that_temperature(
     assert cosine(conditions[5], conditions[user(page, "b")]) == pytest.approx(expected[0], abs=NEAR)
 
 
-def test_the_way_of_a_condition_through_the_domains_is_its_place_on_the_plane(page: "Page", found: Exploration) -> None:
+def test_a_condition_s_way_through_the_domains_lies_on_the_plane(page: "Page", found: Exploration) -> None:
     choose(page, "user-a", 7)
     expected = (found.conditions()[7] - found.centre) @ found.plane.T
     way = trace(page, "plane", 2)
@@ -214,9 +214,7 @@ def test_ids_are_shown_as_they_are_and_run_nothing(page: "Page", found: Explorat
     assert "<i>films</i>" in page.locator("#plane").text_content()  # type: ignore[operator]
 
 
-def test_of_a_user_of_whom_nothing_is_known_there_it_shows_nothing_and_says_so(
-    page: "Page", found: Exploration
-) -> None:
+def test_of_an_unknown_user_it_shows_nothing_and_says_so(page: "Page", found: Exploration) -> None:
     page.fill("#search-a", LONELY)
     choose(page, "domain", found.domains.tolist().index("books"))
     assert page.inner_text("#told").startswith("Nothing is known of A outside books")
@@ -287,7 +285,7 @@ def wide(opened_wide: tuple["Page", list[str]]) -> Iterator["Page"]:
     assert said == []
 
 
-def test_of_a_thousand_tokens_it_shows_those_with_most_weight_and_says_so(wide: "Page", many: Exploration) -> None:
+def test_of_a_thousand_tokens_those_with_most_weight_are_shown(wide: "Page", many: Exploration) -> None:
     page = wide
     P = many.attention()[user(page), 0, 0]
     expected = np.sort(np.argsort(-P, kind="stable")[:24])
@@ -296,7 +294,7 @@ def test_of_a_thousand_tokens_it_shows_those_with_most_weight_and_says_so(wide: 
     assert "the 24 of 1,000 tokens" in page.inner_text("#spread")
 
 
-def test_of_many_tokens_bars_are_high_enough_to_see_and_the_axis_says_how_high(wide: "Page", many: Exploration) -> None:
+def test_of_many_tokens_bars_are_high_enough_to_see(wide: "Page", many: Exploration) -> None:
     place = (user(wide), 0, 0)
     axis = "document.getElementById('attention').layout.yaxis.range[1]"
     for step, temperature in ((0, 1.0), (10, 0.1)):
@@ -307,9 +305,7 @@ def test_of_many_tokens_bars_are_high_enough_to_see_and_the_axis_says_how_high(w
     assert wide.evaluate(axis) == pytest.approx(1.02)
 
 
-def test_attention_follows_the_slider_in_the_next_frame_and_conditions_in_the_one_after(
-    wide: "Page", many: Exploration
-) -> None:
+def test_attention_follows_the_slider_in_the_next_frame(wide: "Page", many: Exploration) -> None:
     place = (user(wide), 0, 0)
     drawn = wide.evaluate(
         """async () => {

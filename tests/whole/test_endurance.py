@@ -1,6 +1,6 @@
 """Real processes, stopped and killed at random moments, end in the numbers of one that was left alone.
 
-`HYPOTHESIS_PROFILE=thorough pytest tests/cli/test_endurance.py` kills many more, of a longer training.
+`HYPOTHESIS_PROFILE=thorough pytest tests/whole/test_endurance.py` kills many more, of a longer training.
 """
 
 import json
@@ -13,10 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from acg_numpy.cli import main
 from acg_numpy.recommender.data import load_checkpoint
 from tests.thoroughness import THOROUGH
 
@@ -113,7 +111,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(
     assert not list(out.glob(".*")), "a half-written file was left behind"
 
 
-def test_ctrl_c_saves_says_the_command_that_goes_on_and_that_ends_in_the_same_numbers(
+def test_the_command_that_ctrl_c_names_ends_in_the_same_numbers(
     taken: Path, tmp_path: Path, alone: tuple[dict[str, Any], float]
 ) -> None:
     out = tmp_path / "with a space"
@@ -128,48 +126,3 @@ def test_ctrl_c_saves_says_the_command_that_goes_on_and_that_ends_in_the_same_nu
     assert {path.name for path in out.iterdir()} == {"last.npz"}
     assert waited(start(taken, out, "--resume")) == ""
     assert numbers(out) == alone[0]
-
-
-def test_other_options_and_other_data_are_refused_in_one_line_and_nothing_is_touched(
-    taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    options = ["--epochs", "1", "--no-baselines", "--quiet"]
-    train = ["train", str(taken), "--out", str(tmp_path), *options]
-    assert main(train) == 0
-    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    capfd.readouterr()
-    for more, told in (
-        (["--schedule", "cosine", "--heads", "2"], "heads was 4 and is 2; schedule was 'constant' and is 'cosine'"),
-        (["--max-domains", "2"], "interactions was '"),
-    ):
-        assert main([*train, *more, "--resume"]) == 1
-        out, err = capfd.readouterr()
-        assert out == ""
-        assert len(err.splitlines()) == 1
-        assert err.startswith(f"acg: {tmp_path / 'last.npz'} is the state of another experiment: {told}")
-    (tmp_path / "last.npz").write_bytes(before[tmp_path / "last.npz"][:1000])
-    assert main([*train, "--resume"]) == 1
-    assert "is truncated or damaged" in capfd.readouterr().err
-    del before[tmp_path / "last.npz"]
-    for path, content in before.items():
-        assert path.read_bytes() == content
-
-
-def test_notes_say_where_training_begins(taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    train = ["train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--no-baselines"]
-    for more, told in (
-        (["--resume"], "is not there yet, so training begins at the beginning"),
-        ([], "is of an earlier run, and will be replaced; --resume would go on from it"),
-    ):
-        assert main([*train, *more]) == 0
-        assert f"{tmp_path / 'last.npz'} {told}" in capfd.readouterr().err
-    assert np.load(tmp_path / "conditions.npy").any()
-
-
-@pytest.mark.parametrize("options", [["--clip-norm", "0"], ["--clip-norm", "inf"], ["--schedule", "cosin"]])
-def test_a_limit_or_a_schedule_that_is_none_is_wrong_usage(
-    options: list[str], taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["train", str(taken), "--out", str(tmp_path / "out"), *options]) == 2
-    assert options[1] in capfd.readouterr().err
-    assert not (tmp_path / "out").exists()

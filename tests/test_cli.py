@@ -1,10 +1,6 @@
 """What the command says when asked for help or called wrongly, and what it exits with."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +52,7 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
         ),
         (
             ["train", "a", "--out", "b", "--heads", "5"],
-            "--emb-dim 32 cannot be shared out among --heads 5: take a divisor",
+            "--emb-dim 32 cannot be divided among --heads 5: take a divisor",
         ),
         (["demo", "--world", "flat"], "argument --world: invalid choice: 'flat'"),
     ],
@@ -71,55 +67,52 @@ def test_wrong_usage_exits_with_2_and_says_what_and_where_help_is(
     assert err.rstrip().endswith("--help'.")
 
 
-def acg(*arguments: str) -> "subprocess.Popen[str]":
-    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's & has it ignored
-    program = f"{listening}; import sys; from acg_numpy.cli import main; sys.exit(main())"
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+HOSTILE = {
+    "empty": b"",
+    "binary": b"\x00\xff\xfe\x01" * 100,
+    "image.png": b"\x89PNG\r\n\x1a\n\x00\x00",
+    "zip.npz": b"PK\x03\x04",
+    "zip then noise.npz": b"PK\x03\x04" + bytes(range(256)),
+    "magic.npy": b"\x93NUMPY",
+    "header alone.csv": b"user,item,domain\n",
+    "other columns.csv": b"a,b\n1,2\n",
+    "one domain.csv": b"user,item,domain\na,1,x\nb,2,x\nc,3,x\n",
+    "open quote.csv": b'user,item,domain\n"a,1,x\nb,2,y\n',
+    "latin.csv": b"user,item,domain\nJ\xfcrgen,1,x\n",
+    "wide.csv": "user,item,domain\na,1,x\n".encode("utf-16"),
+    "json.json": b'{"user": 1}\n',
+    "new\nline": b"user\n1\n",
+}
 
 
-def test_asking_for_help_waits_for_nothing_that_only_the_work_needs() -> None:
-    program = "import sys; from acg_numpy.cli import main; main(['train', '--help']); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "acg_numpy.cli.commands.train" in loaded
-    for heavy in ("scipy", "matplotlib", "tqdm"):
-        assert heavy not in loaded
+@pytest.mark.parametrize("name", HOSTILE)
+def test_files_that_cannot_be_used_are_one_line_for_every_command(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / name, tmp_path / "out"
+    path.write_bytes(HOSTILE[name])
+    for command in (
+        ("inspect", str(path)),
+        ("split", str(path), "--out", str(out), "--quiet"),
+        ("recommend", str(path), "--user", "a"),
+        ("condition", str(path), "--interactions", str(path), "--out", str(out)),
+        ("condition", str(path), "--users", str(path), "--out", str(out)),
+    ):
+        assert main(list(command)) == 1, command
+        told, err = capsys.readouterr()
+        assert told == ""
+        assert err.startswith("acg: ")
+        assert err.count("\n") == 1, command
+    assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
-def test_ctrl_c_says_how_to_go_on_exits_with_130_and_leaves_a_state_and_no_results(tmp_path: Path) -> None:
-    with acg("demo", "--out", str(tmp_path / "out"), "--epochs", "5000") as process:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "out").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    again = f"acg demo --out {tmp_path / 'out'} --epochs 5000 --resume"
-    assert err.splitlines()[-1] == f"acg: interrupted; go on with: {again}"
-    assert "Traceback" not in err
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["last.npz"]
-
-
-def test_a_warning_is_one_line(taken: Path, tmp_path: Path) -> None:
-    with acg(
-        "train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--tokens-per-domain", "1", "--quiet"
-    ) as process:
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert err.startswith("acg: one token per domain and no global ones")
-    assert err.count("\n") == 1
-
-
-def test_a_reader_that_goes_away_is_no_traceback(taken: Path, tmp_path: Path) -> None:
-    with acg("train", str(taken), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet") as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.close()
-        assert process.stderr.read() == ""
-    assert process.returncode == 1
+def test_missing_files_are_named_for_every_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nowhere, out = str(tmp_path / "nowhere"), str(tmp_path / "out")
+    for command in (
+        ("inspect", nowhere),
+        ("split", nowhere, "--out", out),
+        ("recommend", nowhere, "--user", "a"),
+        ("condition", nowhere, "--users", nowhere, "--out", out),
+    ):
+        assert main(list(command)) == 1
+        assert re.fullmatch(rf"acg: {re.escape(nowhere)}.* (no such file|does not exist).*\n", capsys.readouterr().err)

@@ -1,0 +1,35 @@
+"""Lines on standard output and standard error, with no letter in them that steers a terminal.
+
+Every command prints by `echo` and by nothing else, so that an id out of a stranger's file cannot clear the screen.
+"""
+
+import json
+from typing import Any, TextIO
+
+from acg_numpy.text import printable
+
+
+def echo(*lines: object, file: TextIO | None = None) -> None:
+    r"""Print lines, with letters that steer a terminal as what they are.
+
+    Parameters
+    ----------
+    *lines : objects
+        A line each.  A line break within one is shown as what it is, too: a name cannot begin a line of its own.
+    file : text file, optional
+        By default standard output.
+
+    Examples
+    --------
+    >>> echo("for ann\x1b[2J", "1  Dune\n2  Emma")
+    for ann\x1b[2J
+    1  Dune\n2  Emma
+    """
+    for line in lines:
+        print(printable(str(line)), file=file)
+    print(end="", file=file, flush=True)
+
+
+def echo_json(answer: dict[str, Any]) -> None:
+    """Print JSON on standard output, in ASCII."""
+    echo(*json.dumps(answer, indent=2, allow_nan=False).split("\n"))

@@ -1,0 +1,95 @@
+"""`acg condition` makes the conditions of training again, and those of users met later."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from acg_numpy.cli import main
+from acg_numpy.recommender.serving import Trained
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_users_folded_in_from_their_interactions_get_the_conditions_of_training(
+    results: Path, taken: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    out = tmp_path / "deep" / "new.npy"
+    checkpoint = results / "checkpoint.npz"
+    assert main(["condition", str(checkpoint), "--interactions", str(taken), "--out", str(out)]) == 0
+    told, err = capsys.readouterr()
+    assert told == (
+        f"{out}: conditions of 80 users in 3 domains, 8 dimensions, float32\n"
+        f"{out.with_suffix('.users.txt')}: their ids, a line each\n"
+    )
+    assert "interactions of 80 users with known items" in err
+    assert "users a second" in err
+    np.testing.assert_allclose(np.load(out), np.load(results / "conditions.npy"), rtol=1e-5, atol=1e-6)
+    assert out.with_suffix(".users.txt").read_bytes() == (results / "users.txt").read_bytes()
+
+
+def test_a_user_with_nothing_elsewhere_is_zeros_there_and_counted(
+    results: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    new = tmp_path / "new.csv"
+    items = read_domain(results, "games")
+    new.write_text("user,item\n" + "".join(f'zoe,"{item}"\n' for item in items) + "kim,unheard of\n", encoding="utf-8")
+    command = ["condition", str(results / "checkpoint.npz"), "--interactions", str(new)]
+    assert main([*command, "--out", str(tmp_path / "new.npy"), "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "zeros in 4 of 6 places of a user and a domain, because the user took nothing else" in out
+    kim, zoe = np.load(tmp_path / "new.npy").any(axis=-1).tolist()
+    domains = (results / "domains.txt").read_text(encoding="utf-8").split()
+    assert kim == [False] * 3
+    assert zoe == [domain != "games" for domain in domains]
+
+
+def read_domain(folder: Path, domain: str) -> list[str]:
+    items, domains = (
+        (folder / f"{name}.txt").read_text(encoding="utf-8").split("\n") for name in ("items", "item_domains")
+    )
+    return [item for item, its in zip(items, domains, strict=True) if its == domain]
+
+
+def test_vectors_of_users_are_conditioned_in_every_domain(results: Path, tmp_path: Path, capsys: Captured) -> None:
+    vectors = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
+    np.save(tmp_path / "users.npy", vectors)
+    command = ["condition", str(results / "checkpoint.npz"), "--users", str(tmp_path / "users.npy")]
+    assert main([*command, "--out", str(tmp_path / "c.npy"), "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+    expected = Trained.load(results / "checkpoint.npz").conditioner(vectors[:, None], np.arange(3)).numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "c.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "one of the arguments --interactions --users is required"),
+        (("--interactions", "a", "--users", "b"), "argument --users: not allowed with argument --interactions"),
+        (("--users", "b", "--min-rating", "4"), "--min-rating is for --interactions"),
+    ],
+)
+def test_what_to_condition_is_said_once_and_else_wrong_usage(
+    options: tuple[str, ...], message: str, capsys: Captured
+) -> None:
+    assert main(["condition", "checkpoint.npz", "--out", "c.npy", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_outputs_do_not_overwrite_what_is_read_nor_folders_nor_devices(
+    results: Path, taken: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    checkpoint = results / "checkpoint.npz"
+    before = checkpoint.read_bytes(), taken.read_bytes()
+    for out, message in (
+        (checkpoint, "is what is to be read: give --out another name"),
+        (taken, "is what is to be read: give --out another name"),
+        (tmp_path, "is a folder: --out is the name of a file"),
+        (Path("/dev/null"), "is a device, not a file that can be replaced"),
+    ):
+        assert main(["condition", str(checkpoint), "--interactions", str(taken), "--out", str(out)]) == 1
+        assert capsys.readouterr().err == f"acg: {out} {message}" + (
+            ": give --out another name\n" if out == Path("/dev/null") else "\n"
+        )
+    assert (checkpoint.read_bytes(), taken.read_bytes()) == before
