@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from acg_numpy.checks.contract.checked_inputs import Argument
-from acg_numpy.checks.explain.case import NOTHING, largest
-from acg_numpy.checks.explain.corruptions import assigned, flattened, is_ids, uncalled
+from acg_numpy.checks.explain.case import NOTHING, max_abs
+from acg_numpy.checks.explain.corruptions import try_call
+from acg_numpy.checks.explain.indexed_rows import assign_rows, flat_values, is_ids
 from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.tracing import Graph, Operation
 from acg_numpy.shapes import Array
@@ -62,9 +63,9 @@ def _in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
 def _in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> Iterator[BlindSpot]:
     """Find gradients that are zero throughout: minus zero is zero."""
     gradients = graph.at_inputs(grads)
-    scale = max(map(largest, gradients), default=0.0)
+    scale = max(map(max_abs, gradients), default=0.0)
     names = [argument.name for argument in arguments if argument.checked]
-    zero = [name for name, g in zip(names, gradients, strict=True) if g.size and largest(g) <= 1e3 * NOTHING * scale]
+    zero = [name for name, g in zip(names, gradients, strict=True) if g.size and max_abs(g) <= 1e3 * NOTHING * scale]
     if zero:
         yield BlindSpot(
             "constant-factor",
@@ -76,8 +77,8 @@ def _in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Arra
 def _in_ids(operation: Operation, g: Array) -> Iterator[BlindSpot]:
     """Find ids without repeats."""
     for position, _ in operation.links():
-        if any(is_ids(value) for value in flattened((*operation.values, *(operation.options or {}).values()))):
-            sent = uncalled(assigned, operation, position, g)
+        if any(is_ids(value) for value in flat_values((*operation.values, *(operation.options or {}).values()))):
+            sent = try_call(assign_rows, operation, position, g)
             if sent is not None and np.array_equal(sent, operation.contribution(position, g)):
                 yield BlindSpot(
                     "overwritten-rows",
@@ -120,7 +121,7 @@ def _reduces(operation: Operation, given: Array) -> bool:
     """Check whether an operation reduces its axis, by making that axis longer."""
     axis = (operation.options or {})["axis"]
     a = axis[0] if isinstance(axis, tuple) else axis
-    longer = uncalled(operation.again, [np.repeat(given, 2, axis=a), *operation.values[1:]])
+    longer = try_call(operation.again, [np.repeat(given, 2, axis=a), *operation.values[1:]])
     return longer is not None and longer.size == operation.value.size
 
 
@@ -132,7 +133,7 @@ def _in_constants(operation: Operation) -> Iterator[BlindSpot]:
         return
     g = np.random.default_rng(0).normal(size=operation.value.shape)
     given = operation.values[linked[0]]
-    if np.array_equal(operation.value, given) and np.array_equal(uncalled(operation.contribution, linked[0], g), g):
+    if np.array_equal(operation.value, given) and np.array_equal(try_call(operation.contribution, linked[0], g), g):
         yield BlindSpot(
             "missing-scale",
             f"the factor in {operation.line} is 1 at these shapes, so leaving it out would look right",

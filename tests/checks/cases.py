@@ -3,7 +3,7 @@
 import numpy as np
 
 from acg_numpy.checks.explain.case import Case
-from acg_numpy.checks.explain.corruptions import changes_at
+from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.tracing import trace
 
@@ -31,9 +31,13 @@ def search_of(case):
     return Search(case, case.graph, np.inf)
 
 
-def changes_of(forward, *values, position=0):
+def corruptions_of(forward, *values, position=0):
     """The last operation, the gradient of its result, and the changes of what it sends to one argument, by text."""
     case = right_case(forward, *values)
     (place,) = case.graph.outputs
     operation = case.graph.operations[place]
-    return operation, case.grad_outs[0], {change.text: change for change in changes_at(operation, position)}
+    return (
+        operation,
+        case.grad_outs[0],
+        {corruption.text: corruption for corruption in edge_corruptions(operation, position)},
+    )

@@ -12,8 +12,8 @@ from acg_numpy.checks import check_backward
 from acg_numpy.checks.contract.checked_inputs import read_argument
 from acg_numpy.checks.contract.returned import random_like
 from acg_numpy.checks.explain.case import make_case
-from acg_numpy.checks.explain.cut_edges import selects
-from acg_numpy.checks.explain.whole_gradient import target_left_in
+from acg_numpy.checks.explain.cut_edges import is_selection
+from acg_numpy.checks.explain.whole_gradient import unsubtracted_target
 from acg_numpy.checks.numeric.differences import Differences
 from tests.checks.cases import Y, right_case, submitting
 
@@ -105,17 +105,17 @@ def test_a_target_of_two_numbers_is_one_beyond_the_factor_and_as_sure_as_one_of_
 def test_what_misses_by_the_tolerance_and_no_more_still_fits():
     case = right_case(lambda x, y: x * y, Y + 1, Y)
     case = submitting(case, case.right[0] + Y + 1e-10 * np.sin(7 * Y), case.right[1])
-    (found,) = target_left_in(case)
+    (found,) = unsubtracted_target(case)
     assert found.residual > 0
-    assert [e.residual for e in target_left_in(replace(case, tolerance=found.residual))] == [found.residual]
-    assert list(target_left_in(replace(case, tolerance=found.residual / 2))) == []
+    assert [e.residual for e in unsubtracted_target(replace(case, tolerance=found.residual))] == [found.residual]
+    assert list(unsubtracted_target(replace(case, tolerance=found.residual / 2))) == []
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 @pytest.mark.parametrize("statistic", [np.sum, np.mean, np.max, np.min, np.prod])
 def test_a_statistic_of_however_many_numbers_selects_none_of_them(statistic, size):
     graph = right_case(statistic, np.arange(1.0, 1.0 + size)).graph
-    assert not selects(graph.operations[graph.outputs[0]])
+    assert not is_selection(graph.operations[graph.outputs[0]])
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])

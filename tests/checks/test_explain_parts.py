@@ -7,20 +7,20 @@ import pytest
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.contract.checked_inputs import read_argument
-from acg_numpy.checks.explain.broadcast_sums import unsummed, unsummed_shifts
+from acg_numpy.checks.explain.broadcast_sums import missing_sum_shifts, missing_sums
 from acg_numpy.checks.explain.case import make_case
-from acg_numpy.checks.explain.corruptions import Change
-from acg_numpy.checks.explain.cut_edges import factors, selects, statistic
+from acg_numpy.checks.explain.corruptions import Corruption, scaled_contribution
+from acg_numpy.checks.explain.cut_edges import factor_explanations, is_selection, is_statistic
 from acg_numpy.checks.explain.edge_search import Shift
-from acg_numpy.checks.explain.known_regions import projected
-from acg_numpy.checks.explain.named_constants import counts, names_of_factor
-from acg_numpy.checks.explain.repeated_lines import alike, one_use_kept, replayed, times
-from acg_numpy.checks.explain.two_corruptions import known, same_twice, two_factors
-from acg_numpy.checks.explain.whole_gradient import is_target, one_factor, pointed_at
-from acg_numpy.checks.explain.wrong_shapes import of_one, views_of
+from acg_numpy.checks.explain.known_regions import projection
+from acg_numpy.checks.explain.named_constants import factor_names, is_count
+from acg_numpy.checks.explain.repeated_lines import repeated_edges, replay_corruption, single_use
+from acg_numpy.checks.explain.two_corruptions import is_plausible_factor, same_kind_pairs, two_factors
+from acg_numpy.checks.explain.whole_gradient import common_factor, is_target, one_hot
+from acg_numpy.checks.explain.wrong_shapes import explain_input_shape, input_views
 from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.checks.tracing import Edge
-from tests.checks.cases import SQUARE, X, Y, changes_of, right_case, search_of, submitting
+from tests.checks.cases import SQUARE, X, Y, corruptions_of, right_case, search_of, submitting
 
 
 def place_of(graph, name):
@@ -62,10 +62,10 @@ def test_the_gradient_of_an_output_that_is_used_within_as_well_can_be_left_out()
 def test_a_sum_left_out_of_a_softmax_can_be_carried_back_beside_other_changes():
     case = right_case(softmax, X)
     search = search_of(submitting(case, np.zeros_like(X)))
-    diagonal = [shift for shift in unsummed_shifts(search) if shift.change.mistake == "diagonal-softmax"]
+    diagonal = [shift for shift in missing_sum_shifts(search) if shift.corruption.mistake == "diagonal-softmax"]
     assert diagonal
     for shift in diagonal:
-        assert search.replay({shift.edges[0]: shift.change}) is not None
+        assert search.replay({shift.edges[0]: shift.corruption}) is not None
 
 
 def test_a_sum_left_out_is_followed_through_what_is_done_to_the_sum():
@@ -78,37 +78,37 @@ def test_a_sum_left_out_is_followed_through_what_is_done_to_the_sum():
     case = right_case(halved, X)
     p = halved(X)
     search = search_of(submitting(case, case.grad_outs[0] * p * (1 - 2 * p)))
-    assert "missing-broadcast-sum" in {explanation.mistake for explanation in unsummed(search)}
+    assert "missing-broadcast-sum" in {explanation.mistake for explanation in missing_sums(search)}
 
 
 def test_what_is_not_summed_is_told_so():
     case = right_case(lambda x, b: x + b, X, X[0])
     case = submitting(case, case.right[0], case.grad_outs[0])
-    found = list(of_one(case, case.graph, 1))
+    found = list(explain_input_shape(case, case.graph, 1))
     assert [(e.mistake, e.text) for e in found] == [("missing-broadcast-sum", "it is not summed")]
 
 
 def test_the_views_of_an_input_are_what_has_its_numbers_in_its_order():
     graph = right_case(lambda x: np.reshape(x, (2, 6)) * 2.0, X).graph
-    assert views_of(graph, graph.inputs[0]) == {graph.inputs[0], place_of(graph, "np.reshape")}
+    assert input_views(graph, graph.inputs[0]) == {graph.inputs[0], place_of(graph, "np.reshape")}
     turned = right_case(lambda x: np.transpose(x) * 2.0, X).graph
-    assert views_of(turned, turned.inputs[0]) == {turned.inputs[0]}
+    assert input_views(turned, turned.inputs[0]) == {turned.inputs[0]}
 
 
 # Changes at one edge.
 
 
 def test_the_last_alone_is_likelier_than_the_first_alone_and_that_likelier_than_one_left_out_or_counted_twice():
-    _, _, changes = changes_of(np.sin, X)
-    costs = [changes[f"the {which}"].cost for which in ("last along axis 0 alone", "first along axis 0 alone")]
-    rest = [changes[f"the {n} along axis 0 {how}"].cost for n in ("first", "last") for how in ("left out", "twice")]
+    _, _, corruptions = corruptions_of(np.sin, X)
+    costs = [corruptions[f"the {which}"].cost for which in ("last along axis 0 alone", "first along axis 0 alone")]
+    rest = [corruptions[f"the {n} along axis 0 {how}"].cost for n in ("first", "last") for how in ("left out", "twice")]
     assert costs[0] < costs[1] < min(rest) == max(rest)
 
 
 @pytest.mark.parametrize("which", [0, -1])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_one_place_along_an_axis_is_kept_left_out_or_counted_twice(axis, which):
-    operation, g, changes = changes_of(np.sin, X)
+    operation, g, corruptions = corruptions_of(np.sin, X)
     name = ("first", "last")[which]
     for text, weight, others, mistake in (
         ("alone", 1.0, 0.0, "last-only"),
@@ -117,14 +117,14 @@ def test_one_place_along_an_axis_is_kept_left_out_or_counted_twice(axis, which):
     ):
         weights = np.full(X.shape, others)
         np.moveaxis(weights, axis, 0)[which] = weight
-        change = changes[f"the {name} along axis {axis} {text}"]
-        np.testing.assert_allclose(change.sent(operation, 0, g), weights * g * np.cos(X))
-        assert change.mistake == mistake
+        corruption = corruptions[f"the {name} along axis {axis} {text}"]
+        np.testing.assert_allclose(corruption.contribution(operation, 0, g), weights * g * np.cos(X))
+        assert corruption.mistake == mistake
 
 
 def test_the_other_factor_of_a_product_may_not_have_been_transposed():
-    operation, g, changes = changes_of(np.matmul, X, SQUARE)
-    np.testing.assert_allclose(changes["the other factor transposed"].sent(operation, 0, g), g @ SQUARE)
+    operation, g, corruptions = corruptions_of(np.matmul, X, SQUARE)
+    np.testing.assert_allclose(corruptions["the other factor transposed"].contribution(operation, 0, g), g @ SQUARE)
 
 
 @pytest.mark.parametrize("shape", [(4, 1), (1, 4)])
@@ -142,8 +142,8 @@ def test_a_column_may_have_been_taken_for_a_row_and_a_row_for_a_column(shape):
 
 
 def test_axes_of_a_gradient_may_be_exchanged_under_the_old_shape():
-    operation, g, changes = changes_of(np.sin, X)
-    sent = changes["axes 0 and 1 of the gradient exchanged under the old shape"].sent(operation, 0, g)
+    operation, g, corruptions = corruptions_of(np.sin, X)
+    sent = corruptions["axes 0 and 1 of the gradient exchanged under the old shape"].contribution(operation, 0, g)
     np.testing.assert_allclose(sent, g.T.reshape(3, 4) * np.cos(X))
 
 
@@ -153,31 +153,31 @@ def test_axes_of_a_gradient_may_be_exchanged_under_the_old_shape():
 def test_a_constant_counts_if_it_is_a_size_or_a_product_of_two_or_one_over_these():
     sizes = {1: "axis 0", 2: "axis 1", 3: "axis 2", 5: "axis 3"}
     for constant in (2, 1 / 2, 3, 1 / 5, 6, 10, 1 / 15):
-        assert counts(constant, sizes)
+        assert is_count(constant, sizes)
     for constant in (1, 4, 0.3, 30):
-        assert not counts(constant, sizes)
+        assert not is_count(constant, sizes)
 
 
 def test_a_factor_that_explains_everything_misses_by_rounding_alone():
     case = right_case(lambda x: np.sin(x) + x * Y, X)
     g = case.grad_outs[0]
     for factor in (0.0, -1.0, 2.0, 3.5):
-        found = list(factors(search_of(submitting(case, g * (factor * np.cos(X) + Y)))))
+        found = list(factor_explanations(search_of(submitting(case, g * (factor * np.cos(X) + Y)))))
         assert found
         assert all(explanation.residual < 1e-12 for explanation in found)
 
 
 def test_minus_one_is_a_factor_that_somebody_could_have_written_and_an_odd_one_is_not():
     search = search_of(right_case(np.sin, X))
-    assert all(known(factor, search) for factor in (0.0, -1.0, 2.0, 0.5, 4.0))
-    assert not any(known(factor, search) for factor in (0.7123, -1.0321))
+    assert all(is_plausible_factor(factor, search) for factor in (0.0, -1.0, 2.0, 0.5, 4.0))
+    assert not any(is_plausible_factor(factor, search) for factor in (0.7123, -1.0321))
 
 
 @pytest.mark.parametrize(
-    ("of_loss", "is_statistic"),
+    ("of_loss", "expected"),
     [(lambda x, y: np.sum(x * y) + np.mean(y * y), False), (lambda x, y: np.sum(x * y) * np.mean(y * y), True)],
 )
-def test_a_mean_that_multiplies_is_a_statistic_and_one_that_is_added_is_a_penalty(of_loss, is_statistic):
+def test_a_mean_that_multiplies_is_a_statistic_and_one_that_is_added_is_a_penalty(of_loss, expected):
     case = right_case(of_loss, X, Y)
     graph = case.graph
     last = graph.operations[graph.outputs[0]]
@@ -187,7 +187,7 @@ def test_a_mean_that_multiplies_is_a_statistic_and_one_that_is_added_is_a_penalt
         position, parent = next(graph.operations[of_mean].links())
         chain.append(Edge(of_mean, position))
         of_mean = parent
-    assert statistic(search_of(case), chain) is is_statistic
+    assert is_statistic(search_of(case), chain) is expected
 
 
 def test_rows_are_selected_by_ids_and_not_by_arithmetic():
@@ -195,10 +195,10 @@ def test_rows_are_selected_by_ids_and_not_by_arithmetic():
         graph = right_case(forward, X).graph
         return graph.operations[graph.outputs[0]]
 
-    assert selects(last_of(lambda x: x[np.array([0, 2, 0])]))
-    assert not selects(last_of(np.sin))
-    assert not selects(last_of(lambda x: np.subtract(2.0, x)))
-    assert not selects(last_of(lambda x: np.max(x, axis=0)))
+    assert is_selection(last_of(lambda x: x[np.array([0, 2, 0])]))
+    assert not is_selection(last_of(np.sin))
+    assert not is_selection(last_of(lambda x: np.subtract(2.0, x)))
+    assert not is_selection(last_of(lambda x: np.max(x, axis=0)))
 
 
 # Loops.
@@ -214,12 +214,14 @@ def turns(x, w):
 def test_twice_what_is_no_use_of_an_input_in_every_turn_is_a_factor():
     case = right_case(turns, X, SQUARE)
     names = case.graph.operations
-    (members,) = [group for group in alike(search_of(case)) if names[group[0][0].operation].name == "np.tanh"]
-    twice = {edge: times(2.0) for edge, _ in members}
+    (members,) = [group for group in repeated_edges(search_of(case)) if names[group[0][0].operation].name == "np.tanh"]
+    twice = {edge: scaled_contribution(2.0) for edge, _ in members}
     wrong = case.graph.at_inputs(case.graph.gradients(case.grad_outs, twice))
     search = search_of(submitting(case, *wrong))
     line = names[members[0][0].operation].line
-    (found,) = replayed(search, Change("double-counted", 1.7, "times 2", times(2.0)), line, members)
+    (found,) = replay_corruption(
+        search, Corruption("double-counted", 1.7, "times 2", scaled_contribution(2.0)), line, members
+    )
     assert found.mistake == "constant-factor"
     assert found.text == "at each of the 3 times that the line is run: times 2"
 
@@ -229,9 +231,11 @@ def test_of_the_uses_of_a_weight_in_a_loop_one_may_arrive_alone(kept):
     case = right_case(turns, X, SQUARE)
     search = search_of(case)
     weight = case.graph.inputs[1]
-    sent = [case.graph.pull(weight, search.sent(edge))[1] for edge, parent in case.graph.edges() if parent == weight]
+    sent = [
+        case.graph.pull(weight, search.contribution(edge))[1] for edge, parent in case.graph.edges() if parent == weight
+    ]
     search = search_of(submitting(case, case.right[0], sent[kept]))
-    (found,) = one_use_kept(search)
+    (found,) = single_use(search)
     assert (found.mistake, found.text) == ("last-only", "of 3 uses of one value there only one arrives")
     assert found.support == SQUARE.size
 
@@ -249,7 +253,7 @@ def test_two_factors_on_two_ways_are_told_apart():
 
 
 def shift_of(mistake, text, vector):
-    return Shift(Change(mistake, 1.5, text, times(0.0)), None, (), vector)
+    return Shift(Corruption(mistake, 1.5, text, scaled_contribution(0.0)), None, (), vector)
 
 
 def test_the_same_mistake_at_two_places_is_one_of_a_kind_and_two_kinds_are_not():
@@ -258,18 +262,18 @@ def test_the_same_mistake_at_two_places_is_one_of_a_kind_and_two_kinds_are_not()
     part = np.where(np.arange(Y.size) % 2, search.target, 0.0)
     first, last = shift_of("last-only", "here", part), shift_of("last-only", "there", search.target - part)
     between = shift_of("last-only", "elsewhere", 3 * part)
-    (found,) = same_twice(search, [first, between, last])
+    (found,) = same_kind_pairs(search, [first, between, last])
     assert (found.mistake, found.text) == ("last-only", "here, and there")
-    assert list(same_twice(search, [first, shift_of("wrong-axis", "there", search.target - part)])) == []
+    assert list(same_kind_pairs(search, [first, shift_of("wrong-axis", "there", search.target - part)])) == []
 
 
 # Targets.
 
 
 def test_ones_stand_where_ids_point_along_whichever_axis_is_left():
-    np.testing.assert_array_equal(pointed_at(np.array([1, 0, 1]), (3, 2)), [[0, 1], [1, 0], [0, 1]])
-    np.testing.assert_array_equal(pointed_at(np.array([1, 0, 1]), (2, 3)), [[0, 1, 0], [1, 0, 1]])
-    assert pointed_at(np.array([1, 0, 5]), (3, 2)) is None
+    np.testing.assert_array_equal(one_hot(np.array([1, 0, 1]), (3, 2)), [[0, 1], [1, 0], [0, 1]])
+    np.testing.assert_array_equal(one_hot(np.array([1, 0, 1]), (2, 3)), [[0, 1, 0], [1, 0, 1]])
+    assert one_hot(np.array([1, 0, 5]), (3, 2)) is None
 
 
 def test_a_gradient_is_the_target_if_it_is_a_right_input_times_a_number():
@@ -300,21 +304,21 @@ def test_a_simple_ratio_is_a_likelier_slip_than_any_number_as_far_as_digits_are_
     case = dataclasses.replace(right_case(np.sin, np.linspace(0.5, 2.0, 5)), tolerance=1e-4)
 
     def cost(factor):
-        (named,) = names_of_factor(factor, case)
+        (named,) = factor_names(factor, case)
         assert named.mistake == "constant-factor"
         return named.cost
 
     assert cost(2 / 3) == cost(-0.75) == cost(3.0) < cost(0.7123)
-    assert cost(2 / 3 * (1 + case.known_to / 2)) == cost(2 / 3)
-    assert cost(2 / 3 * (1 + case.known_to * 4)) == cost(0.7123)
+    assert cost(2 / 3 * (1 + case.factor_tolerance / 2)) == cost(2 / 3)
+    assert cost(2 / 3 * (1 + case.factor_tolerance * 4)) == cost(0.7123)
 
 
 def test_what_a_unit_vector_lets_through_is_at_right_angles_to_it():
     g, y = np.random.default_rng(0).normal(size=(2, 3, 4))
     y = y / np.sqrt(np.sum(y * y, axis=1, keepdims=True))
-    let = projected(g, y, (1,), "length")
+    let = projection(g, y, (1,), "length")
     np.testing.assert_allclose(np.sum(let * y, axis=1), 0, atol=1e-15)
-    np.testing.assert_allclose(projected(let, y, (1,), "length"), let, atol=1e-15)
+    np.testing.assert_allclose(projection(let, y, (1,), "length"), let, atol=1e-15)
 
 
 def test_without_a_graph_the_tolerance_is_what_the_numeric_derivative_is_good_for():
@@ -323,8 +327,8 @@ def test_without_a_graph_the_tolerance_is_what_the_numeric_derivative_is_good_fo
 
     def tolerance(error):
         ones = np.ones(3)
-        known = {0: Differences(ones, np.full(3, error))}
-        case = make_case(closed, [read_argument("x", ones)], [ones], [ones], known)
+        is_plausible_factor = {0: Differences(ones, np.full(3, error))}
+        case = make_case(closed, [read_argument("x", ones)], [ones], [ones], is_plausible_factor)
         assert case.graph is None
         return case.tolerance
 
@@ -359,7 +363,7 @@ def test_a_factor_is_known_as_well_as_the_gradients_are():
     """-1.004 is not -1 where the gradients are known to 1e-8, and is where they are known to 1e-2."""
     case = right_case(np.sin, X)
     case = submitting(case, -1.004 * case.right[0])
-    assert [e.mistake for e in one_factor(case)] == ["constant-factor"]
-    (found,) = one_factor(dataclasses.replace(case, tolerance=1e-2))
+    assert [e.mistake for e in common_factor(case)] == ["constant-factor"]
+    (found,) = common_factor(dataclasses.replace(case, tolerance=1e-2))
     assert found.mistake == "wrong-sign"
     assert found.residual == pytest.approx(0.004, rel=1e-2)

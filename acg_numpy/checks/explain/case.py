@@ -59,10 +59,10 @@ class Case:
     @cached_property
     def scale(self) -> float:
         """The largest element of any right gradient."""
-        return max((largest(gradient) for gradient in self.right), default=0.0)
+        return max((max_abs(gradient) for gradient in self.right), default=0.0)
 
     @property
-    def known_to(self) -> float:
+    def factor_tolerance(self) -> float:
         """How far apart two equal factors may be, relative to the larger, one of them found by least squares."""
         return max(CLOSE, self.tolerance)
 
@@ -77,7 +77,7 @@ class Case:
 
     def distance(self, one: Array, other: Array) -> float:
         """The largest difference, relative to the largest element."""
-        scale = max(largest(one), largest(other), NOTHING * self.scale / self.tolerance)
+        scale = max(max_abs(one), max_abs(other), NOTHING * self.scale / self.tolerance)
         if not one.size or scale == 0:
             return 0.0
         with np.errstate(invalid="ignore", over="ignore"):
@@ -138,7 +138,7 @@ class Explanation:
     support: int = 2
 
 
-def largest(array: Array) -> float:
+def max_abs(array: Array) -> float:
     """The largest absolute value, 0 for none."""
     return float(np.max(np.abs(array), initial=0.0))
 
@@ -165,7 +165,7 @@ def make_case(
     """
     checked = [which for which, argument in enumerate(arguments) if argument.checked]
     names = tuple(arguments[which].name for which in checked)
-    entries = tuple(as_floats(submitted[which]) for which in checked)
+    entries = tuple(_float_array(submitted[which]) for which in checked)
     known = [numeric[which] for which in checked]
     values = [argument.value for argument in arguments]
 
@@ -180,9 +180,9 @@ def make_case(
         traced = graph.at_inputs(grads)
     except Exception:  # whatever somebody's function does when it meets Tensors
         traced = None
-    coarse = max((relative_error(one) for one in known), default=0.0)
+    coarse = max((_relative_error(one) for one in known), default=0.0)
     tolerance = min(1e-3, max(1e-6, 20 * coarse))
-    if traced is not None and not all(agrees(t, one) for t, one in zip(traced, known, strict=True)):
+    if traced is not None and not all(_agrees(t, one) for t, one in zip(traced, known, strict=True)):
         graph, traced = None, None
     return Case(
         names,
@@ -198,7 +198,7 @@ def make_case(
     )
 
 
-def as_floats(entry: Any) -> Array | None:
+def _float_array(entry: Any) -> Array | None:
     """A gradient as it came, in float64; None for what is no array of real numbers."""
     if entry is None:
         return None
@@ -208,15 +208,15 @@ def as_floats(entry: Any) -> Array | None:
         return None
 
 
-def relative_error(numeric: Differences) -> float:
+def _relative_error(numeric: Differences) -> float:
     """How uncertain a numeric gradient is, relative to its largest element."""
-    return largest(numeric.error) / max(largest(numeric.derivative), 1e-300)
+    return max_abs(numeric.error) / max(max_abs(numeric.derivative), 1e-300)
 
 
-def agrees(traced: Array, numeric: Differences) -> bool:
+def _agrees(traced: Array, numeric: Differences) -> bool:
     """Whether the graph's gradient is the numeric one, as far as that can be told."""
     give = np.where(np.isfinite(numeric.error), numeric.error, np.inf)
-    size = max(largest(numeric.derivative), largest(traced))
+    size = max(max_abs(numeric.derivative), max_abs(traced))
     with np.errstate(invalid="ignore"):
         off = np.abs(traced - numeric.derivative) > 20 * give + 1e-4 * size + 1e-9
     return not bool(np.any(off))

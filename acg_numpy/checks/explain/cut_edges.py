@@ -10,78 +10,78 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from acg_numpy.checks.explain.case import Explanation
-from acg_numpy.checks.explain.corruptions import uncalled
+from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.checks.explain.edge_search import Search
-from acg_numpy.checks.explain.named_constants import names_of_factor
-from acg_numpy.checks.explain.whole_gradient import fitted, is_target
+from acg_numpy.checks.explain.named_constants import factor_names
+from acg_numpy.checks.explain.whole_gradient import fit_factor, is_target
 from acg_numpy.checks.tracing import Edge, Graph, Link, Operation
 from acg_numpy.shapes import Array
 
 
-def factors(search: Search) -> Iterator[Explanation]:
+def factor_explanations(search: Search) -> Iterator[Explanation]:
     """A factor on what is sent along one edge; all uses of one operation's two equal arguments count as one."""
-    for edges, _, vector in search.shifts():
-        step = fitted(search.target, vector)
+    for edges, _, vector in search.chains():
+        step = fit_factor(search.target, vector)
         if step is not None and search.fits(step * vector):
-            yield from named_factor(search, 1 + step, edges, vector)
+            yield from name_factor(search, 1 + step, edges, vector)
 
 
-def outputs_left_out(search: Search) -> Iterator[Explanation]:
+def missing_outputs(search: Search) -> Iterator[Explanation]:
     """The gradient that comes from outside for an output that is also used within, left out: no edge carries it."""
     operations, outputs = search.graph.operations, search.graph.outputs
     used = [parent for operation in operations for _, parent in operation.links()] + [*outputs]
     for number, (place, grad) in enumerate(zip(outputs, search.case.grad_outs, strict=True)):
         if place is None or used.count(place) < 2:
             continue
-        vector = search.pulled(place, grad)
+        vector = search.pull_vector(place, grad)
         if np.any(vector) and search.fits(-vector):
             text = f"the gradient of output {number} is left out, and only what comes back from its other use is kept"
-            yield Explanation("missing-path", 1.5, search.miss(-vector), text, operations[place].line, vector.size)
+            yield Explanation("missing-path", 1.5, search.misfit(-vector), text, operations[place].line, vector.size)
 
 
-def named_factor(search: Search, factor: float, edges: tuple[Edge, ...], vector: Array) -> list[Explanation]:
+def name_factor(search: Search, factor: float, edges: tuple[Edge, ...], vector: Array) -> list[Explanation]:
     """What a factor on what is sent along some edges is called, the likeliest name first."""
-    residual, close = search.miss((factor - 1) * vector), search.case.known_to
+    residual, close = search.misfit((factor - 1) * vector), search.case.factor_tolerance
     support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-    line = search.line_of(edges)
+    line = search.first_line(edges)
 
     def told(mistake: str, cost: float, text: str, chosen: int = 0) -> Explanation:
         return Explanation(mistake, cost, residual, text, line, support - chosen)
 
     if abs(factor) <= close:
-        mistake, text = name_of_cut(search, edges)
+        mistake, text = name_cut(search, edges)
         return [told(mistake, 1.5, text)]
     if abs(factor + 1) <= close:
         return [told("wrong-sign", 1.5, "what comes back from there has the wrong sign")]
-    uses = uses_of_input(search, edges)
+    uses = is_input_use(search, edges)
     if abs(factor - 2) <= close and uses:
         return [told("double-counted", 1.5, "what comes back from there counts twice")]
-    if abs(factor - 0.5) <= close and used_twice(search, edges):
+    if abs(factor - 0.5) <= close and _uses_both_arguments(search, edges):
         mistake = "missing-path" if uses else "held-constant"
         return [told(mistake, 1.9, "one of the two uses of a value there is left out")]
     return [
         told(named.mistake, named.cost + 0.9, f"what comes back from there is off by {named.text}", chosen=1)
-        for named in names_of_factor(factor, search.case)
+        for named in factor_names(factor, search.case)
     ]
 
 
-def used_twice(search: Search, edges: Sequence[Edge]) -> bool:
+def _uses_both_arguments(search: Search, edges: Sequence[Edge]) -> bool:
     """Whether these are two arguments of one operation, x * x say."""
     return any(e.operation == f.operation and e.position < f.position for e in edges for f in edges)
 
 
-def statistic(search: Search, edges: Sequence[Edge]) -> bool:
+def is_statistic(search: Search, edges: Sequence[Edge]) -> bool:
     """Whether a chain of edges makes a statistic of the value, a mean or a norm, that the value then meets again.
 
     It reduces, and what it ends in is broadcast, or multiplies or divides.  A penalty that is added to a loss
     reduces as well, but is a term of its own.
     """
     operations = search.graph.operations
-    if not any(reduction(search, edge, edges) for edge in edges):
+    if not any(_is_reduction(search, edge, edges) for edge in edges):
         return False
     last = max(edges)
     operation = operations[last.operation]
-    if last.operation in search.graph.outputs and reduction(search, last, edges):
+    if last.operation in search.graph.outputs and _is_reduction(search, last, edges):
         return False  # an output of its own
     if operation.value.size > np.size(operation.values[last.position]):
         return True
@@ -90,25 +90,25 @@ def statistic(search: Search, edges: Sequence[Edge]) -> bool:
     return not (sent.shape == g.shape and (np.array_equal(sent, g) or np.array_equal(sent, -g)))
 
 
-def reduction(search: Search, edge: Edge, edges: Sequence[Edge]) -> bool:
+def _is_reduction(search: Search, edge: Edge, edges: Sequence[Edge]) -> bool:
     """Whether an operation reduces its argument, by itself or, as x @ x does, with itsearch."""
     operation = search.graph.operations[edge.operation]
-    if operation.value.size >= np.size(operation.values[edge.position]) or selects(operation):
+    if operation.value.size >= np.size(operation.values[edge.position]) or is_selection(operation):
         return False
-    return len([arg for arg in operation.args if isinstance(arg, Link)]) == 1 or used_twice(search, edges)
+    return len([arg for arg in operation.args if isinstance(arg, Link)]) == 1 or _uses_both_arguments(search, edges)
 
 
-def uses_of_input(search: Search, edges: Sequence[Edge]) -> bool:
+def is_input_use(search: Search, edges: Sequence[Edge]) -> bool:
     """Whether a chain begins at an input used elsewhere too, or at a function of one, element by element."""
     for edge in edges:
         place = search.graph.operations[edge.operation].args[edge.position].place
-        begins = sources(search, place)
-        if begins is not None and all(number_of_uses(search, source) > 1 for source in begins):
+        begins = _source_inputs(search, place)
+        if begins is not None and all(_use_count(search, source) > 1 for source in begins):
             return True
     return False
 
 
-def sources(search: Search, place: int) -> set[int] | None:
+def _source_inputs(search: Search, place: int) -> set[int] | None:
     """The one input that a result is made of element by element, or by moving elements; None if it is not."""
     operation = search.graph.operations[place]
     if operation.entry is None:
@@ -117,39 +117,39 @@ def sources(search: Search, place: int) -> set[int] | None:
     for _, parent in operation.links():
         if search.graph.operations[parent].value.size != operation.value.size:
             return None
-        further = sources(search, parent)
+        further = _source_inputs(search, parent)
         if further is None:
             return None
         found |= further
     return found if len(found) == 1 else None
 
 
-def number_of_uses(search: Search, place: int) -> int:
+def _use_count(search: Search, place: int) -> int:
     """By how many operations a result is used, through views of it too."""
     count = 0
     for later, operation in enumerate(search.graph.operations):
         for _, parent in operation.links():
             if parent == place:
-                count += number_of_uses(search, later) if arranges(search.graph, later) else 1
+                count += _use_count(search, later) if _is_rearrangement(search.graph, later) else 1
     return count
 
 
-def name_of_cut(search: Search, edges: tuple[Edge, ...]) -> tuple[str, str]:
+def name_cut(search: Search, edges: tuple[Edge, ...]) -> tuple[str, str]:
     """What it is called if nothing is sent along a chain."""
-    if leaves_target(search, edges):
+    if _cuts_target(search, edges):
         return "target-not-subtracted", "what comes back from there is the target, or points at it, and is left out"
-    if uses_of_input(search, edges) and not statistic(search, edges):
+    if is_input_use(search, edges) and not is_statistic(search, edges):
         return "missing-path", "what comes back from there, one use of the input, is left out"
     return "held-constant", "what comes back from there is left out, as if it did not depend on the input"
 
 
-def leaves_target(search: Search, edges: tuple[Edge, ...]) -> bool:
+def _cuts_target(search: Search, edges: tuple[Edge, ...]) -> bool:
     """Whether what is left out is an input that is not wrong, times a number, or ones where integers point."""
-    sent = (search.sent(edge) for edge in edges)
+    sent = (search.contribution(edge) for edge in edges)
     return any(c is not None and is_target(c, search.case) for c in sent)
 
 
-def selects(operation: Operation) -> bool:
+def is_selection(operation: Operation) -> bool:
     """Whether an operation picks some elements of its first argument, and reduces nothing.
 
     To pick and then take a function of each element is to take the function and then pick, whatever the function; no
@@ -160,11 +160,11 @@ def selects(operation: Operation) -> bool:
         return False
     counted = np.arange(given.size, dtype=float).reshape(given.shape)
     falling = 1 / (1 + counted * counted)
-    first, then = (uncalled(operation.again, [value, *operation.values[1:]]) for value in (counted, falling))
+    first, then = (try_call(operation.again, [value, *operation.values[1:]]) for value in (counted, falling))
     return first is not None and np.array_equal(1 / (1 + first * first), then)
 
 
-def arranges(graph: Graph, place: int) -> bool:
+def _is_rearrangement(graph: Graph, place: int) -> bool:
     """Whether a result has the numbers of one argument and no others, in whatever order or shape."""
     operation = graph.operations[place]
     links = list(operation.links())

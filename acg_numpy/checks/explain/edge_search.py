@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.explain.case import Case, Explanation, largest
-from acg_numpy.checks.explain.corruptions import Change, Contribution, changes_at, passed_on, uncalled
-from acg_numpy.checks.explain.known_regions import Softmax, softmaxes
-from acg_numpy.checks.explain.stale_values import stale_gradients, stale_values
+from acg_numpy.checks.explain.case import Case, Explanation, max_abs
+from acg_numpy.checks.explain.corruptions import Contribution, Corruption, pass_through, try_call
+from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
+from acg_numpy.checks.explain.known_regions import Softmax, find_softmaxes
+from acg_numpy.checks.explain.stale_values import stale_corruptions, stale_gradients
 from acg_numpy.checks.tracing import Edge, Graph, Line, Operation
 from acg_numpy.shapes import Array
 
@@ -24,7 +25,7 @@ from acg_numpy.shapes import Array
 class Shift(NamedTuple):
     """A change and what it does to the gradients of the inputs, as one long vector in units of their sizes."""
 
-    change: Change
+    corruption: Corruption
     line: Line | None
     edges: tuple[Edge, ...]
     vector: Array
@@ -52,18 +53,18 @@ class Search:
     case: Case
     graph: Graph
     deadline: float
-    wrong_alone: bool = False
+    wrong_only: bool = False
     softmaxes: list[Softmax] = field(default_factory=list)
     reached: list[set[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.softmaxes = softmaxes(self.graph)
+        self.softmaxes = find_softmaxes(self.graph)
         self.reached = self.graph.reached
         scales = [
-            max(largest(right), largest(np.asarray(mine)), 1e-300)
+            max(max_abs(right), max_abs(np.asarray(mine)), 1e-300)
             for right, mine in zip(self.case.right, self.case.submitted, strict=True)
         ]
-        if self.wrong_alone:
+        if self.wrong_only:
             scales = [scale if i in self.case.wrong else np.inf for i, scale in enumerate(scales)]
         self.scales = scales
         self.target = self.vector(
@@ -74,13 +75,13 @@ class Search:
         """Gradients of all inputs as one vector, each in units of its size."""
         return np.concatenate([np.ravel(g) / s for g, s in zip(gradients, self.scales, strict=True)])
 
-    def pulled(self, place: int, gradient: Array) -> Array:
+    def pull_vector(self, place: int, gradient: Array) -> Array:
         """What a gradient of one result comes to at the inputs."""
         if time.thread_time() > self.deadline:
             raise OutOfTimeError
         return self.vector(self.graph.pull(place, gradient))
 
-    def miss(self, vector: Array) -> float:
+    def misfit(self, vector: Array) -> float:
         """How far a shift is from the one that is to be explained."""
         with np.errstate(invalid="ignore", over="ignore"):
             off = float(np.max(np.abs(self.target - vector), initial=0.0))
@@ -88,7 +89,7 @@ class Search:
 
     def fits(self, vector: Array) -> bool:
         """Whether a shift explains everything."""
-        return self.miss(vector) <= self.case.tolerance
+        return self.misfit(vector) <= self.case.tolerance
 
     # What may be worth a look.
 
@@ -99,19 +100,19 @@ class Search:
             if self.case.grads[edge.operation] is not None and wrong <= self.reached[parent]:
                 yield edge, parent
 
-    def every_edge(self) -> Iterator[tuple[Edge, int]]:
+    def wrong_edges(self) -> Iterator[tuple[Edge, int]]:
         """Edges along which something is sent to anything that is wrong."""
         wrong = set(self.case.wrong)
         for edge, parent in self.graph.edges():
             if self.case.grads[edge.operation] is not None and wrong & self.reached[parent]:
                 yield edge, parent
 
-    def sent(self, edge: Edge) -> Array | None:
+    def contribution(self, edge: Edge) -> Array | None:
         """The right contribution along an edge."""
         g = self.case.grads[edge.operation]
         return None if g is None else self.graph.operations[edge.operation].contribution(edge.position, g)
 
-    def identities(self) -> list[tuple[Line, str, int] | None]:
+    def line_identities(self) -> list[tuple[Line, str, int] | None]:
         """For each result its line, its operation, and which of these it is within one run of the line."""
         seen: dict[tuple[int, str], int] = defaultdict(int)
         names: list[tuple[Line, str, int] | None] = []
@@ -125,22 +126,22 @@ class Search:
 
     # One edge, or several that stand in one line.
 
-    def shifts(self, *, all_edges: bool = False) -> list[tuple[tuple[Edge, ...], int, Array]]:
+    def chains(self, *, all_edges: bool = False) -> list[tuple[tuple[Edge, ...], int, Array]]:
         """(edges, the result that they use, what doubling what is sent along them does), those that do the same as one.
 
         The edges of a chain all do the same, so the chain is one entry, whose result is the latest along it.
         """
         found: list[tuple[list[Edge], int, Array]] = []
         pending: dict[tuple[int, int], tuple[list[Edge], Array]] = {}
-        for edge, parent in self.every_edge() if all_edges else self.edges():
-            c = self.sent(edge)
+        for edge, parent in self.wrong_edges() if all_edges else self.edges():
+            c = self.contribution(edge)
             if c is None:
                 continue
             both = pending.setdefault((edge.operation, parent), ([], np.zeros_like(c)))
             both[0].append(edge)
             pending[edge.operation, parent] = (both[0], both[1] + c)
         for (_, parent), (edges, c) in pending.items():
-            vector = self.pulled(parent, c)
+            vector = self.pull_vector(parent, c)
             if not np.any(vector) or not np.all(np.isfinite(vector)):
                 continue
             for known, _, other in found:
@@ -151,55 +152,58 @@ class Search:
                 found.append((list(edges), parent, vector))
         return [(tuple(edges), parent, vector) for edges, parent, vector in found]
 
-    def line_of(self, edges: Sequence[Edge]) -> Line | None:
+    def first_line(self, edges: Sequence[Edge]) -> Line | None:
         """The line of the first edge that has one."""
         lines = (self.graph.operations[edge.operation].line for edge in edges)
         return next((line for line in lines if line is not None), None)
 
-    def changed(self) -> Iterator[Explanation]:
+    def single_edge_explanations(self) -> Iterator[Explanation]:
         """Another contribution along one edge."""
-        for shift in self.single_changes():
+        for shift in self.single_corruptions():
             if self.fits(shift.vector):
-                yield self.explained(shift)
+                yield self.explanation(shift)
 
-    def explained(self, shift: Shift) -> Explanation:
+    def explanation(self, shift: Shift) -> Explanation:
         """A shift that fits, in words."""
         support = int(np.count_nonzero(np.abs(shift.vector) > 1e-9))
-        cost = shift.change.cost
-        return Explanation(shift.change.mistake, cost, self.miss(shift.vector), shift.change.text, shift.line, support)
+        cost = shift.corruption.cost
+        return Explanation(
+            shift.corruption.mistake, cost, self.misfit(shift.vector), shift.corruption.text, shift.line, support
+        )
 
-    def single_changes(self, *, all_edges: bool = False) -> Iterator[Shift]:
+    def single_corruptions(self, *, all_edges: bool = False) -> Iterator[Shift]:
         """Every change of one edge, with what it does."""
-        for edge, parent in self.every_edge() if all_edges else self.edges():
+        for edge, parent in self.wrong_edges() if all_edges else self.edges():
             operation, g, right = (
                 self.graph.operations[edge.operation],
                 self.case.grads[edge.operation],
-                self.sent(edge),
+                self.contribution(edge),
             )
             if g is None or right is None:
                 continue
-            changes = [*changes_at(operation, edge.position), *stale_values(self.graph, edge.operation, edge.position)]
+            own = edge_corruptions(operation, edge.position)
+            stale = stale_corruptions(self.graph, edge.operation, edge.position)
             seen = {right.tobytes()}
-            for change in changes:
-                sent = uncalled(change.sent, operation, edge.position, g)
+            for corruption in (*own, *stale):
+                sent = try_call(corruption.contribution, operation, edge.position, g)
                 if sent is None or np.shape(sent) != right.shape or not np.all(np.isfinite(sent)):
                     continue
                 if (written := np.asarray(sent).tobytes()) in seen:
                     continue
                 seen.add(written)
-                yield Shift(change, operation.line, (edge,), self.pulled(parent, sent - right))
+                yield Shift(corruption, operation.line, (edge,), self.pull_vector(parent, sent - right))
             for text, other in stale_gradients(self.graph, self.case.grads, edge.operation):
-                sent = uncalled(operation.contribution, edge.position, other)
+                sent = try_call(operation.contribution, edge.position, other)
                 if sent is not None and np.shape(sent) == right.shape and np.all(np.isfinite(sent)):
-                    change = Change("stale-value", 1.9, text, passed_on(1.0))
-                    yield Shift(change, operation.line, (edge,), self.pulled(parent, sent - right))
+                    corruption = Corruption("stale-value", 1.9, text, pass_through(1.0))
+                    yield Shift(corruption, operation.line, (edge,), self.pull_vector(parent, sent - right))
 
-    def replay(self, changes: dict[Edge, Change]) -> Array | None:
+    def replay(self, corruptions: dict[Edge, Corruption]) -> Array | None:
         """What several changes do together, found by carrying all gradients back anew; None where it is nothing."""
         if time.thread_time() > self.deadline:
             raise OutOfTimeError
-        instead = {edge: or_right(change) for edge, change in changes.items()}
-        gradients = uncalled(self.graph.gradients, self.case.grad_outs, instead)
+        instead = {edge: _with_fallback(corruption) for edge, corruption in corruptions.items()}
+        gradients = try_call(self.graph.gradients, self.case.grad_outs, instead)
         if gradients is None:
             return None
         found = zip(self.graph.at_inputs(gradients), self.case.right, strict=True)
@@ -207,12 +211,12 @@ class Search:
         return vector if np.all(np.isfinite(vector)) and np.any(vector) else None
 
 
-def or_right(change: Change) -> Contribution:
+def _with_fallback(corruption: Corruption) -> Contribution:
     """What a change sends, or the right contribution where it makes no sense."""
 
     def sent(operation: Operation, position: int, g: Array) -> Array:
         right = operation.contribution(position, g)
-        other = uncalled(change.sent, operation, position, g)
+        other = try_call(corruption.contribution, operation, position, g)
         return right if other is None or np.shape(other) != right.shape else np.asarray(other)
 
     return sent

@@ -11,38 +11,38 @@ from itertools import combinations
 import numpy as np
 
 from acg_numpy.checks.explain.case import Explanation
-from acg_numpy.checks.explain.corruptions import uncalled
+from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.checks.explain.edge_search import Search
-from acg_numpy.checks.explain.known_regions import Normalised, Softmax, between, normalised, projected
+from acg_numpy.checks.explain.known_regions import Normalisation, Softmax, find_normalisations, projection, pull_between
 from acg_numpy.checks.explain.whole_gradient import is_target
 from acg_numpy.shapes import Array
 
 
-def from_forms(search: Search) -> Iterator[Explanation]:
+def formula_explanations(search: Search) -> Iterator[Explanation]:
     """Explanations by a wrong formula for a softmax or for a function of each element."""
     for region in search.softmaxes:
-        yield from softmax_formulas(search, region)
-    for part in normalised(search.graph):
-        yield from normalised_formulas(search, part)
+        yield from _softmax_formulas(search, region)
+    for part in find_normalisations(search.graph):
+        yield from _normalisation_formulas(search, part)
     yield from elementwise_formulas(search)
 
 
-def points(g: Array, axis: int) -> bool:
+def _picks_one_per_row(g: Array, axis: int) -> bool:
     """Whether a gradient has one number in each row, and zeros beside it: a label was picked there."""
     return bool(np.all(np.count_nonzero(g, axis=axis) <= 1) and np.any(g))
 
 
-def normalised_formulas(search: Search, part: Normalised) -> Iterator[Explanation]:
+def _normalisation_formulas(search: Search, part: Normalisation) -> Iterator[Explanation]:
     """r (g - mean g - y mean y g) and r (g - y sum y g), over other axes or with another value for y."""
     graph, (start, end, axes, kind, factor) = search.graph, part
     g, y = search.case.grads[end], graph.operations[end].value
-    right = None if g is None else between(graph, start, end, g)
+    right = None if g is None else pull_between(graph, start, end, g)
     if g is None or right is None:
         return
     for others in (o for count in range(1, y.ndim + 1) for o in combinations(range(y.ndim), count) if o != axes):
         text = f"reduced over {others} where it is over {axes}"
-        sent = factor * projected(g, y, others, kind)
-        yield from tried(search, start, end, sent, right, ("wrong-axis", 1.6, text))
+        sent = factor * projection(g, y, others, kind)
+        yield from _try_formula(search, start, end, sent, right, ("wrong-axis", 1.6, text))
     for source in graph.operations:
         v = source.value
         if v.shape == y.shape and not np.array_equal(v, y):
@@ -52,30 +52,30 @@ def normalised_formulas(search: Search, part: Normalised) -> Iterator[Explanatio
                 sent = g - outer * total(inner * g, axis=axes, keepdims=True)
                 if kind == "centred":
                     sent = sent - np.mean(g, axis=axes, keepdims=True)
-                yield from tried(search, start, end, factor * sent, right, ("stale-value", 1.8, text))
+                yield from _try_formula(search, start, end, factor * sent, right, ("stale-value", 1.8, text))
 
 
-def tried(
+def _try_formula(
     search: Search, start: int, end: int, sent: Array, right: Array, told: tuple[str, float, str]
 ) -> Iterator[Explanation]:
     """The explanation, if sending this in the place of what is right gives the submitted gradients."""
     if np.shape(sent) != right.shape or not np.all(np.isfinite(sent)):
         return
-    vector = search.pulled(start, sent - right)
+    vector = search.pull_vector(start, sent - right)
     if np.any(vector) and search.fits(vector):
         mistake, cost, text = told
         line = search.graph.operations[end].line
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-        yield Explanation(mistake, cost, search.miss(vector), text, line, support)
+        yield Explanation(mistake, cost, search.misfit(vector), text, line, support)
 
 
-def softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
+def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
     """y (g - sum y g) and g - exp(y) sum g, with something else in the place of y, or a sum over another axis."""
     graph, (start, end, axis, log) = search.graph, region
     g, y = search.case.grads[end], graph.operations[end].value
     if g is None:
         return
-    right = between(graph, start, end, g)
+    right = pull_between(graph, start, end, g)
     if right is None:
         return
 
@@ -89,41 +89,43 @@ def softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
     row_sum = np.sum(g if log else y * g, axis=axis, keepdims=True)
     held = g if log else y * g
     text = "only the diagonal of the Jacobian of the softmax is used"
-    yield from tried(search, start, end, diagonal, right, ("diagonal-softmax", 1.3, text))
+    yield from _try_formula(search, start, end, diagonal, right, ("diagonal-softmax", 1.3, text))
     text = "the sum over the row is left out, as if the denominator did not depend on the scores"
-    yield from tried(search, start, end, held, right, ("held-constant", 1.5, text))
-    if log and (points(g, axis) or is_target(g, search.case)):
+    yield from _try_formula(search, start, end, held, right, ("held-constant", 1.5, text))
+    if log and (_picks_one_per_row(g, axis) or is_target(g, search.case)):
         text = "the target, which the gradient of the logarithms points at, is left out"
-        yield from tried(search, start, end, -p * row_sum, right, ("target-not-subtracted", 1.3, text))
+        yield from _try_formula(search, start, end, -p * row_sum, right, ("target-not-subtracted", 1.3, text))
     text = "the sum over the row has the wrong sign"
-    yield from tried(search, start, end, held + p * row_sum, right, ("wrong-sign", 1.6, text))
+    yield from _try_formula(search, start, end, held + p * row_sum, right, ("wrong-sign", 1.6, text))
     n = y.shape[axis]
     text = "an average over the row where a sum belongs"
-    yield from tried(search, start, end, held - p * row_sum / n, right, ("mean-for-sum", 1.6, text))
+    yield from _try_formula(search, start, end, held - p * row_sum / n, right, ("mean-for-sum", 1.6, text))
     if not log:
         text = "the sum over the row is of g, and not of g times the weights"
         unweighted = y * (g - np.sum(g, axis=axis, keepdims=True))
-        yield from tried(search, start, end, unweighted, right, ("stale-value", 1.9, text))
+        yield from _try_formula(search, start, end, unweighted, right, ("stale-value", 1.9, text))
         text = "the average over the row is taken without weights"
         unweighted = y * (g - np.mean(g, axis=axis, keepdims=True))
-        yield from tried(search, start, end, unweighted, right, ("stale-value", 1.9, text))
+        yield from _try_formula(search, start, end, unweighted, right, ("stale-value", 1.9, text))
         text = "the row's sum is taken off without the factor P"
-        yield from tried(search, start, end, held - row_sum, right, ("stale-value", 1.9, text))
+        yield from _try_formula(search, start, end, held - row_sum, right, ("stale-value", 1.9, text))
     for other in range(y.ndim):
         if other != axis:
             text = f"summed over axis {other} where the softmax is along axis {axis}"
-            yield from tried(search, start, end, formula(p, p, other), right, ("wrong-axis", 1.5, text))
+            yield from _try_formula(search, start, end, formula(p, p, other), right, ("wrong-axis", 1.5, text))
     text = "summed over all rows together, and not over each"
     everything = held - p * np.sum(g if log else y * g)
-    yield from tried(search, start, end, everything, right, ("wrong-axis", 1.6, text))
+    yield from _try_formula(search, start, end, everything, right, ("wrong-axis", 1.6, text))
     for source in graph.operations:
         v = source.value
         if v.shape == y.shape and not np.array_equal(v, p):
             text = f"the value of {source.line or 'an input'} used for the weights"
             for outer, inner in ((v, v), (v, p), (p, v)):
-                yield from tried(search, start, end, formula(outer, inner, axis), right, ("stale-value", 1.7, text))
+                yield from _try_formula(
+                    search, start, end, formula(outer, inner, axis), right, ("stale-value", 1.7, text)
+                )
     text = "passed on as if there were no softmax"
-    yield from tried(search, start, end, g, right, ("stale-value", 2.4, text))
+    yield from _try_formula(search, start, end, g, right, ("stale-value", 2.4, text))
 
 
 def elementwise_formulas(search: Search) -> Iterator[Explanation]:
@@ -137,25 +139,25 @@ def elementwise_formulas(search: Search) -> Iterator[Explanation]:
             y, g = graph.operations[end].value, search.case.grads[end]
             if y.shape != x.shape or g is None:
                 continue
-            slope = slope_of(search, start, end)
+            slope = _elementwise_slope(search, start, end)
             right = None if slope is None else slope * g
             if right is None or slope is None or not np.any(right) or len(np.unique(slope)) < 2:
                 continue
-            for text, other, cost in other_slopes(search, start, end, slope):
-                yield from tried(search, start, end, other * g, right, ("stale-value", cost, text))
+            for text, other, cost in wrong_slopes(search, start, end, slope):
+                yield from _try_formula(search, start, end, other * g, right, ("stale-value", cost, text))
 
 
-def slope_of(search: Search, start: int, end: int) -> Array | None:
+def _elementwise_slope(search: Search, start: int, end: int) -> Array | None:
     """The factor between two results, if one is a function of the other element by element."""
     graph, y = search.graph, search.graph.operations[end].value
     g = np.random.default_rng(0).normal(size=y.shape)
-    ones, tried = between(graph, start, end, np.ones_like(y)), between(graph, start, end, g)
+    ones, tried = pull_between(graph, start, end, np.ones_like(y)), pull_between(graph, start, end, g)
     if ones is None or tried is None or ones.shape != y.shape or not np.all(np.isfinite(ones)):
         return None
     return ones if np.allclose(tried, ones * g, rtol=1e-9, atol=1e-12) else None
 
 
-def other_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[tuple[str, Array, float]]:
+def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[tuple[str, Array, float]]:
     """The same slope as a function of other values, as people mix them up."""
     graph = search.graph
     x, y = graph.operations[start].value, graph.operations[end].value
@@ -174,12 +176,12 @@ def other_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator
         yield "the result used where its slope belongs", y, 2.2
     for line, v in values:
         if not np.array_equal(v, x):
-            other = slope_at(search, start, end, v)
+            other = _chain_slope(search, start, end, v)
             if other is not None:
                 yield f"the slope taken at the value of {line or 'an input'}", other, 1.8
 
 
-def slope_at(search: Search, start: int, end: int, value: Array) -> Array | None:
+def _chain_slope(search: Search, start: int, end: int, value: Array) -> Array | None:
     """The slope of the chain between two results at another value of the first."""
     graph = search.graph
     values = {start: value}
@@ -192,13 +194,13 @@ def slope_at(search: Search, start: int, end: int, value: Array) -> Array | None
         given = list(operation.values)
         for position, parent in inside:
             given[position] = values[parent]
-        ans = uncalled(operation.again, given)
+        ans = try_call(operation.again, given)
         if ans is None or ans.shape != value.shape:
             continue
         values[place] = ans
         total = np.zeros_like(value)
         for position, parent in inside:
-            factor = uncalled(operation.contribution, position, np.ones_like(ans), values=given, ans=ans)
+            factor = try_call(operation.contribution, position, np.ones_like(ans), values=given, ans=ans)
             if factor is None or np.shape(factor) != value.shape:
                 return None
             total = total + factor * slopes[parent]

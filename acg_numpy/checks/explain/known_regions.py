@@ -30,7 +30,7 @@ class Softmax(NamedTuple):
     log: bool
 
 
-def between(graph: Graph, start: int, end: int, gradient: Array) -> Array | None:
+def pull_between(graph: Graph, start: int, end: int, gradient: Array) -> Array | None:
     """What a gradient of the result at `end` comes to at `start`, an earlier one, through what lies between."""
     grads: list[Array | None] = [None] * len(graph.operations)
     grads[end] = gradient
@@ -38,13 +38,13 @@ def between(graph: Graph, start: int, end: int, gradient: Array) -> Array | None
     return grads[start]
 
 
-def softmaxes(graph: Graph) -> list[Softmax]:
+def find_softmaxes(graph: Graph) -> list[Softmax]:
     """Every softmax in a graph: for each result that is one, of the earliest value that it is one of."""
     found = []
     rng = np.random.default_rng(0)
     for end, operation in enumerate(graph.operations):
         y = operation.value
-        for axis, log in kinds(y):
+        for axis, log in _softmax_axes(y):
             g = rng.normal(size=y.shape)
             with np.errstate(all="ignore"):
                 if log:
@@ -54,18 +54,18 @@ def softmaxes(graph: Graph) -> list[Softmax]:
             for start in range(end):
                 if graph.operations[start].value.shape != y.shape:
                     continue
-                sent = between(graph, start, end, g)
+                sent = pull_between(graph, start, end, g)
                 if sent is not None and np.allclose(sent, expected, rtol=1e-9, atol=1e-11):
                     found.append(Softmax(start, end, axis, log))
                     break
     return found
 
 
-def kinds(y: Array) -> list[tuple[int, bool]]:
+def _softmax_axes(y: Array) -> list[tuple[int, bool]]:
     """(axis, is it the logarithm) for which an array sums to one, all positive."""
     if y.ndim == 0 or y.dtype.kind != "f":
         return []
-    kinds = []
+    found = []
     for log in (False, True):
         with np.errstate(over="ignore", invalid="ignore"):
             p = np.exp(y) if log else y
@@ -73,11 +73,11 @@ def kinds(y: Array) -> list[tuple[int, bool]]:
                 if y.shape[axis] > 1 and np.all(p >= 0):
                     total = np.sum(p, axis=axis)
                     if np.all((np.abs(total - 1) < 1e-9) | (total == 0)) and np.any(total):
-                        kinds.append((axis, log))
-    return kinds
+                        found.append((axis, log))
+    return found
 
 
-class Normalised(NamedTuple):
+class Normalisation(NamedTuple):
     """A value with its length, or its mean and deviation, taken out along one axis or several."""
 
     source: int  # the place of x
@@ -87,30 +87,30 @@ class Normalised(NamedTuple):
     factor: Array  # r, axes kept
 
 
-def normalised(graph: Graph) -> list[Normalised]:
+def find_normalisations(graph: Graph) -> list[Normalisation]:
     """Every direction and every normalised value in a graph, of the earliest value that it is one of."""
     found = []
     rng = np.random.default_rng(0)
     for end, operation in enumerate(graph.operations):
         y = operation.value
-        for axes, kind in unit_axes(y):
+        for axes, kind in _normalised_axes(y):
             g = rng.normal(size=y.shape)
-            expected = projected(g, y, axes, kind)
+            expected = projection(g, y, axes, kind)
             for start in range(end):
                 if graph.operations[start].value.shape != y.shape:
                     continue
-                sent = between(graph, start, end, g)
+                sent = pull_between(graph, start, end, g)
                 if sent is None:
                     continue
                 squares = np.sum(expected * expected, axis=axes, keepdims=True)
                 factor = np.sum(sent * expected, axis=axes, keepdims=True) / squares
                 if np.allclose(sent, factor * expected, rtol=1e-9, atol=1e-11 * float(np.max(np.abs(sent)))):
-                    found.append(Normalised(start, end, axes, kind, factor))
+                    found.append(Normalisation(start, end, axes, kind, factor))
                     break
     return found
 
 
-def projected(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
+def projection(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
     """The part of a gradient that a normalised value lets through, but for a factor."""
     if kind == "length":
         return np.asarray(g - y * np.sum(y * g, axis=axes, keepdims=True))
@@ -118,7 +118,7 @@ def projected(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
     return np.asarray(g - mean - y * np.mean(y * g, axis=axes, keepdims=True))
 
 
-def unit_axes(y: Array) -> list[tuple[tuple[int, ...], str]]:
+def _normalised_axes(y: Array) -> list[tuple[tuple[int, ...], str]]:
     """(axes, kind) along which an array has length one, or mean square one or a little less, with or without a mean."""
     if y.ndim == 0 or y.dtype.kind != "f" or not np.all(np.isfinite(y)):
         return []

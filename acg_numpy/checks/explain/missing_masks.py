@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.explain.case import Case, Explanation
-from acg_numpy.checks.explain.corruptions import uncalled
+from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.shapes import Array
 
-COST = 1.75  # more than a change at one edge, and more than another value of the graph in the place of the right one
+_COST = 1.75  # more than a change at one edge, and more than another value of the graph in the place of the right one
 
 
-def without_masks(case: Case) -> Iterator[Explanation]:
+def mask_explanations(case: Case) -> Iterator[Explanation]:
     """Boolean inputs all True, and integers and floats that are masks, all ones."""
     if case.replay is None or not all(case.fits(i) for i in case.wrong):
         return
     open_masks: dict[str, Any] = {name: np.ones_like(value) for name, value in case.others.items() if is_mask(value)}
     for name, value in zip(case.names, case.values, strict=True):
-        if is_dropout(value):
+        if _is_dropout_mask(value):
             open_masks[name] = np.ones_like(value)
     names = list(open_masks)
     for some in chain.from_iterable(combinations(names, count) for count in range(1, len(names) + 1)):
-        graph = uncalled(case.replay, {name: open_masks[name] for name in some})
-        gradients = None if graph is None else uncalled(graph.gradients, case.grad_outs)
+        graph = try_call(case.replay, {name: open_masks[name] for name in some})
+        gradients = None if graph is None else try_call(graph.gradients, case.grad_outs)
         if graph is None or gradients is None:
             continue
         replayed = graph.at_inputs(gradients)
@@ -35,7 +35,7 @@ def without_masks(case: Case) -> Iterator[Explanation]:
         if residual <= case.tolerance:
             message = f"this is the gradient of the forward without {' and '.join(some)}"
             support = sum(case.right[i].size for i in case.wrong)
-            yield Explanation("missing-mask", COST, residual, message, support=support)
+            yield Explanation("missing-mask", _COST, residual, message, support=support)
 
 
 def is_mask(value: Array) -> bool:
@@ -45,7 +45,7 @@ def is_mask(value: Array) -> bool:
     return value.dtype.kind in "iu" and np.array_equal(np.unique(value), [0, 1])
 
 
-def is_dropout(value: Array) -> bool:
+def _is_dropout_mask(value: Array) -> bool:
     """Whether an array holds zeros and one positive value."""
     different = np.unique(value)
     return len(different) == 2 and different[0] == 0 and different[1] > 0

@@ -19,7 +19,7 @@ LIKELY, POSSIBLE = 0.7, 0.9  # of one that the forward has, or sums over; of one
 FEW = 4  # a larger whole number in a forward counts something
 
 
-class Named(NamedTuple):
+class FactorName(NamedTuple):
     """What a factor may be."""
 
     mistake: str
@@ -27,7 +27,7 @@ class Named(NamedTuple):
     text: str
 
 
-def names_of_factor(factor: float, case: Case) -> list[Named]:
+def factor_names(factor: float, case: Case) -> list[FactorName]:
     """The likeliest origins of a factor other than 0, 1 and -1, best first, one for each mistake that it may be.
 
     A constant that the forward computes with tells most: a whole number counts something, so it makes a mean, and any
@@ -35,74 +35,74 @@ def names_of_factor(factor: float, case: Case) -> list[Named]:
     those of others, by themselves, under a root, multiplied and divided.
     """
     sizes = axis_sizes(case)
-    found = [*from_constants(factor, case, sizes), *from_sizes(factor, case, sizes)]
-    best: dict[str, Named] = {}
+    found = [*_constant_names(factor, case, sizes), *size_names(factor, case, sizes)]
+    best: dict[str, FactorName] = {}
     for named in sorted(found, key=lambda named: named.cost):
         best.setdefault(named.mistake, named)
     if best:
         return list(best.values())
     ratios = ((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q)
-    simple = any(same(abs(factor), p / q, case.known_to) for p, q in ratios)
-    return [Named("constant-factor", LIKELY + 0.15 if simple else UNKNOWN, f"a factor {factor:.4g}")]
+    simple = any(_same_factor(abs(factor), p / q, case.factor_tolerance) for p, q in ratios)
+    return [FactorName("constant-factor", LIKELY + 0.15 if simple else UNKNOWN, f"a factor {factor:.4g}")]
 
 
-def from_constants(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Named]:
+def _constant_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[FactorName]:
     """Powers of a constant that the forward computes with."""
-    for constant, whole, where in constants_used(case):
+    for constant, whole, where in _forward_constants(case):
         for power, shown in ((1, ""), (-1, "1 / "), (2, "the square of "), (-2, "1 over the square of ")):
-            if not same(factor, raised(constant, power), case.known_to):
+            if not _same_factor(factor, _safe_power(constant, power), case.factor_tolerance):
                 continue
             text = f"a factor {factor:.4g}, {shown}the {constant:.4g} in {where}"
-            squares = raised(constant, 2), raised(constant, -2)
-            root = next((n for n in sizes if n > 1 and any(same(square, n) for square in squares)), None)
-            if whole and (constant > FEW or counts(constant, sizes)):
-                yield Named("mean-for-sum", LIKELY, f"{text}, a number of elements")
+            squares = _safe_power(constant, 2), _safe_power(constant, -2)
+            root = next((n for n in sizes if n > 1 and any(_same_factor(square, n) for square in squares)), None)
+            if whole and (constant > FEW or is_count(constant, sizes)):
+                yield FactorName("mean-for-sum", LIKELY, f"{text}, a number of elements")
             elif root is not None and not whole:
-                yield Named("missing-scale", LIKELY, f"{text}, the root of {root}, {sizes[root]}, or one over it")
+                yield FactorName("missing-scale", LIKELY, f"{text}, the root of {root}, {sizes[root]}, or one over it")
             else:
-                yield Named("constant-factor", LIKELY + 0.1, text)
+                yield FactorName("constant-factor", LIKELY + 0.1, text)
 
 
-def raised(constant: float, power: int) -> float:
+def _safe_power(constant: float, power: int) -> float:
     """A power, infinite where it is too large to be written: a constant of 1e-200 is no reason to stop."""
     with np.errstate(over="ignore"):
         return float(np.float64(constant) ** power)
 
 
-def counts(constant: float, sizes: dict[int, str]) -> bool:
+def is_count(constant: float, sizes: dict[int, str]) -> bool:
     """Whether a constant, or one over it, is the size of an axis, or of two together."""
     whole = {n for n in sizes if n > 1}
     whole |= {n * m for n, m in combinations(whole, 2)}
-    return any(same(constant, n) or same(constant, 1 / n) for n in whole)
+    return any(_same_factor(constant, n) or _same_factor(constant, 1 / n) for n in whole)
 
 
-def from_sizes(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Named]:
+def size_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[FactorName]:
     """Sizes of axes, roots of them, products and ratios of two."""
-    says, summed, close = f"a factor {factor:.4g}", reduced_sizes(case), case.known_to
+    says, summed, close = f"a factor {factor:.4g}", _reduction_sizes(case), case.factor_tolerance
     whole = [n for n in sizes if n > 1]
     for n in whole:
-        if same(factor, n, close) or same(factor, 1 / n, close):
+        if _same_factor(factor, n, close) or _same_factor(factor, 1 / n, close):
             if n == 2 and n not in summed:
                 continue  # 2 is a number that turns up by itself
             text = f"{says} = {'1 / ' if factor < 1 else ''}{n}, {sizes[n]}"
-            yield Named("mean-for-sum", LIKELY if n in summed else LIKELY + 0.05, text)
+            yield FactorName("mean-for-sum", LIKELY if n in summed else LIKELY + 0.05, text)
     for power, shown in ((1, "sqrt"), (-1, "1 / sqrt"), (3, "sqrt^3"), (-3, "1 / sqrt^3")):
         for n in whole:
-            if same(factor, n ** (power / 2), close):
+            if _same_factor(factor, n ** (power / 2), close):
                 square = math.isqrt(n) ** 2 == n
                 text = f"{says} = {shown}({n}), {sizes[n]}"
-                yield Named("missing-scale", POSSIBLE if square else LIKELY, text)
+                yield FactorName("missing-scale", POSSIBLE if square else LIKELY, text)
     for n, m in combinations(sorted(whole), 2):
-        if same(factor, n * m, close) or same(factor, 1 / (n * m), close):
+        if _same_factor(factor, n * m, close) or _same_factor(factor, 1 / (n * m), close):
             text = f"{says} = {'1 / ' if factor < 1 else ''}({n} x {m}), {sizes[n]} and {sizes[m]}"
-            yield Named("mean-for-sum", LIKELY + 0.05 if n * m in summed else POSSIBLE, text)
+            yield FactorName("mean-for-sum", LIKELY + 0.05 if n * m in summed else POSSIBLE, text)
     for n, m in ((n, m) for n in whole for m in whole if n != m):
-        if same(factor, n / m, close):
+        if _same_factor(factor, n / m, close):
             text = f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged"
-            yield Named("mean-for-sum", POSSIBLE + 0.1, text)
+            yield FactorName("mean-for-sum", POSSIBLE + 0.1, text)
 
 
-def same(one: float, other: float, close: float = CLOSE) -> bool:
+def _same_factor(one: float, other: float, close: float = CLOSE) -> bool:
     """Whether two factors are equal as far as they are known."""
     return abs(one - other) <= close * max(abs(one), abs(other))
 
@@ -128,9 +128,9 @@ def axis_sizes(case: Case) -> dict[int, str]:
     return {n: " or ".join(dict.fromkeys(found[:3])) for n, found in places.items()}
 
 
-def reduced_sizes(case: Case) -> set[int]:
+def _reduction_sizes(case: Case) -> set[int]:
     """The sizes that the forward sums over, divides by or broadcasts along."""
-    found = {int(c) for c, whole, _ in constants_used(case) if whole}
+    found = {int(c) for c, whole, _ in _forward_constants(case) if whole}
     for operation in case.graph.operations if case.graph else ():
         for position, _ in operation.links():
             given, value = np.asarray(operation.values[position]), operation.value
@@ -142,7 +142,7 @@ def reduced_sizes(case: Case) -> set[int]:
     return found
 
 
-def constants_used(case: Case) -> Iterator[tuple[float, bool, str]]:
+def _forward_constants(case: Case) -> Iterator[tuple[float, bool, str]]:
     """The numbers that the forward computes with, other than 0, 1 and -1; is it an int; where."""
     for operation in case.graph.operations if case.graph else ():
         for value, arg in zip(operation.values, operation.args, strict=True):

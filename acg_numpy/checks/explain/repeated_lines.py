@@ -7,22 +7,23 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.explain.case import Explanation
-from acg_numpy.checks.explain.corruptions import Change, Contribution, changes_at, with_value
-from acg_numpy.checks.explain.cut_edges import name_of_cut, uses_of_input
+from acg_numpy.checks.explain.corruptions import Corruption, replace_argument, scaled_contribution
+from acg_numpy.checks.explain.cut_edges import is_input_use, name_cut
+from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.edge_search import Search
-from acg_numpy.checks.explain.named_constants import names_of_factor
-from acg_numpy.checks.explain.whole_gradient import fitted
+from acg_numpy.checks.explain.named_constants import factor_names
+from acg_numpy.checks.explain.whole_gradient import fit_factor
 from acg_numpy.checks.tracing import Edge, Line
 
 
-def one_use_kept(search: Search) -> Iterator[Explanation]:
+def single_use(search: Search) -> Iterator[Explanation]:
     """Of three or more uses of a result only the last, or the first, arrives."""
     uses: dict[int, dict[int, list[Edge]]] = defaultdict(lambda: defaultdict(list))
     for edge, parent in search.edges():
         uses[parent][edge.operation].append(edge)
     for parent, operations in uses.items():
         sent = [
-            np.sum([c for edge in edges if (c := search.sent(edge)) is not None], axis=0)
+            np.sum([c for edge in edges if (c := search.contribution(edge)) is not None], axis=0)
             for edges in operations.values()
         ]
         visits = {search.graph.operations[operation].visit for operation in operations}
@@ -31,54 +32,62 @@ def one_use_kept(search: Search) -> Iterator[Explanation]:
             continue  # not the turns of a loop: of several uses, some are left out
         total = np.sum(sent, axis=0)
         for kept in (sent[0], sent[-1]):
-            vector = search.pulled(parent, kept - total)
+            vector = search.pull_vector(parent, kept - total)
             if search.fits(vector) and np.any(vector):
-                line = search.line_of([edge for edges in operations.values() for edge in edges])
+                line = search.first_line([edge for edges in operations.values() for edge in edges])
                 text = f"of {len(sent)} uses of one value there only one arrives"
                 support = int(np.count_nonzero(vector))
                 cost = 1.4 if len(sent) > 2 else 1.6  # of two uses, one may as well be left out
-                yield Explanation("last-only", cost, search.miss(vector), text, line, support)
+                yield Explanation("last-only", cost, search.misfit(vector), text, line, support)
 
 
-def groups(search: Search) -> Iterator[Explanation]:
+def loop_corruptions(search: Search) -> Iterator[Explanation]:
     """The same change wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
-    for members in alike(search):
+    for members in repeated_edges(search):
         (place, position), _ = members[0]
         operation = search.graph.operations[place]
         line = operation.line
         assert line is not None  # edges without one are not alike
         for factor, mistake in ((-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "double-counted")):
-            change = Change(mistake, 1.7, f"times {factor:g}", times(factor))
-            yield from replayed(search, change, line, members)
-        vectors = [search.pulled(p, c) for e, p in members if (c := search.sent(e)) is not None]
-        step = fitted(search.target, np.sum(vectors, axis=0))
-        if step is not None and not any(abs(1 + step - f) <= search.case.known_to for f in (-1.0, 0.0, 1.0, 2.0)):
-            for named in names_of_factor(1 + step, search.case):
-                change = Change(named.mistake, named.cost + 1.1, f"off by {named.text}", times(1 + step))
-                yield from replayed(search, change, line, members)
+            corruption = Corruption(mistake, 1.7, f"times {factor:g}", scaled_contribution(factor))
+            yield from replay_corruption(search, corruption, line, members)
+        vectors = [search.pull_vector(p, c) for e, p in members if (c := search.contribution(e)) is not None]
+        step = fit_factor(search.target, np.sum(vectors, axis=0))
+        if step is not None and not any(
+            abs(1 + step - f) <= search.case.factor_tolerance for f in (-1.0, 0.0, 1.0, 2.0)
+        ):
+            for named in factor_names(1 + step, search.case):
+                corruption = Corruption(
+                    named.mistake, named.cost + 1.1, f"off by {named.text}", scaled_contribution(1 + step)
+                )
+                yield from replay_corruption(search, corruption, line, members)
         last = search.graph.operations[members[-1][0].operation]  # the first turn of a loop can be a special one
-        for change in (*changes_at(operation, position), *changes_at(last, position)):
-            yield from replayed(search, change, line, members)
-        yield from of_other_turns(search, line, members)
+        for corruption in (*edge_corruptions(operation, position), *edge_corruptions(last, position)):
+            yield from replay_corruption(search, corruption, line, members)
+        yield from _stale_turns(search, line, members)
 
 
-def opened(search: Search) -> Iterator[Explanation]:
+def unmasked_backward(search: Search) -> Iterator[Explanation]:
     """Nothing masked on the whole way back, where the forward masks in several places."""
-    changes = {}
-    for edge, _ in search.every_edge():
+    corruptions = {}
+    for edge, _ in search.wrong_edges():
         operation = search.graph.operations[edge.operation]
-        masks = [change for change in changes_at(operation, edge.position) if change.mistake == "missing-mask"]
+        masks = [
+            corruption
+            for corruption in edge_corruptions(operation, edge.position)
+            if corruption.mistake == "missing-mask"
+        ]
         if masks:
-            changes[edge] = masks[0]
-    vector = search.replay(changes) if len(changes) > 1 else None
+            corruptions[edge] = masks[0]
+    vector = search.replay(corruptions) if len(corruptions) > 1 else None
     if vector is not None and search.fits(vector):
         text = "sent on as if nothing were masked, in all places"
-        yield Explanation("missing-mask", 1.7, search.miss(vector), text, search.line_of(list(changes)))
+        yield Explanation("missing-mask", 1.7, search.misfit(vector), text, search.first_line(list(corruptions)))
 
 
-def of_other_turns(search: Search, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
+def _stale_turns(search: Search, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
     """In every turn of a loop the value of another line, of this turn or the one before or after."""
-    names = search.identities()
+    names = search.line_identities()
     turns: dict[Any, list[int]] = defaultdict(list)
     for place, name in enumerate(names):
         if name is not None:
@@ -91,43 +100,42 @@ def of_other_turns(search: Search, line: Line, members: list[tuple[Edge, int]]) 
             if len(places) < len(members) or search.graph.operations[places[0]].value.shape != given.shape:
                 continue
             for shift in range(-1, len(places) - len(members) + 2):
-                changes = {
-                    edge: Change("stale-value", 1.7, "", with_value(other, search.graph.operations[places[turn]].value))
+                corruptions = {
+                    edge: Corruption(
+                        "stale-value", 1.7, "", replace_argument(other, search.graph.operations[places[turn]].value)
+                    )
                     for turn, (edge, _) in enumerate(members, start=shift)
                     if 0 <= turn < len(places)
                 }
-                vector = search.replay(changes) if len(changes) >= len(members) - 1 else None
+                vector = search.replay(corruptions) if len(corruptions) >= len(members) - 1 else None
                 if vector is not None and search.fits(vector):
                     source = search.graph.operations[places[0]].line
                     text = f"in every turn the value of {source} is used, of this turn or one beside it"
-                    yield Explanation("stale-value", 1.8, search.miss(vector), text, line)
+                    yield Explanation("stale-value", 1.8, search.misfit(vector), text, line)
 
 
-def replayed(search: Search, change: Change, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
+def replay_corruption(
+    search: Search, corruption: Corruption, line: Line, members: list[tuple[Edge, int]]
+) -> Iterator[Explanation]:
     """A change of several edges at once, if it explains everything."""
-    vector = search.replay({edge: change for edge, _ in members})
+    vector = search.replay({edge: corruption for edge, _ in members})
     if vector is not None and search.fits(vector):
         edges = [edge for edge, _ in members]
-        mistake = change.mistake
+        mistake = corruption.mistake
         if mistake == "held-constant":
-            mistake = name_of_cut(search, tuple(edges))[0]
-        if mistake == "double-counted" and not uses_of_input(search, edges):
+            mistake = name_cut(search, tuple(edges))[0]
+        if mistake == "double-counted" and not is_input_use(search, edges):
             mistake = "constant-factor"
-        text = f"at each of the {len(members)} times that the line is run: {change.text}"
+        text = f"at each of the {len(members)} times that the line is run: {corruption.text}"
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-        yield Explanation(mistake, change.cost + 0.2, search.miss(vector), text, line, support)
+        yield Explanation(mistake, corruption.cost + 0.2, search.misfit(vector), text, line, support)
 
 
-def alike(search: Search) -> list[list[tuple[Edge, int]]]:
+def repeated_edges(search: Search) -> list[list[tuple[Edge, int]]]:
     """Edges of the same line, operation and argument: the turns of a loop, the calls of a helper."""
     groups: dict[Any, list[tuple[Edge, int]]] = defaultdict(list)
-    names = search.identities()
+    names = search.line_identities()
     for edge, parent in search.graph.edges():
         if search.case.grads[edge.operation] is not None and names[edge.operation] is not None:
             groups[names[edge.operation], edge.position].append((edge, parent))
     return [group for group in groups.values() if len(group) > 1]
-
-
-def times(factor: float) -> Contribution:
-    """The right contribution times a factor."""
-    return lambda operation, position, g: factor * operation.contribution(position, g)

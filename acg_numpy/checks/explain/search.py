@@ -1,6 +1,6 @@
 """Every explanation, simplest first, and what is said about them.
 
-First what a single change explains; where nothing does, a change for each input; where nothing does, two changes.  The
+First what a single change explains; where nothing does, a change for each input; where nothing does, two corruptions.  The
 work is bounded by a time: what was found until then counts, and that the rest was not tried is said.
 """
 
@@ -11,16 +11,16 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from acg_numpy.checks.explain.broadcast_sums import unsummed
+from acg_numpy.checks.explain.broadcast_sums import missing_sums
 from acg_numpy.checks.explain.case import Case, Explanation
-from acg_numpy.checks.explain.cut_edges import factors, outputs_left_out
+from acg_numpy.checks.explain.cut_edges import factor_explanations, missing_outputs
 from acg_numpy.checks.explain.edge_search import OutOfTimeError, Search
-from acg_numpy.checks.explain.formulas import from_forms
-from acg_numpy.checks.explain.missing_masks import without_masks
-from acg_numpy.checks.explain.repeated_lines import groups, one_use_kept, opened
-from acg_numpy.checks.explain.two_corruptions import two_at_once
-from acg_numpy.checks.explain.whole_gradient import from_the_whole
-from acg_numpy.checks.explain.wrong_shapes import unfit_shapes
+from acg_numpy.checks.explain.formulas import formula_explanations
+from acg_numpy.checks.explain.missing_masks import mask_explanations
+from acg_numpy.checks.explain.repeated_lines import loop_corruptions, single_use, unmasked_backward
+from acg_numpy.checks.explain.two_corruptions import pair_explanations
+from acg_numpy.checks.explain.whole_gradient import whole_gradient_explanations
+from acg_numpy.checks.explain.wrong_shapes import shape_explanations
 from acg_numpy.checks.report.diagnosis import Diagnosis
 from acg_numpy.checks.report.mistake_names import MISTAKES
 
@@ -29,7 +29,7 @@ ALONE = 0.3  # for a mistake that shows in fewer gradients than it would from wh
 SIMPLE = 1.0  # the cost of an explanation that no change of a single edge comes near
 
 
-Way: TypeAlias = Callable[[Case, float], Iterator[Explanation]]
+_Strategy: TypeAlias = Callable[[Case, float], Iterator[Explanation]]
 
 
 class Findings(NamedTuple):
@@ -49,30 +49,30 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
         The time to spend at most, about.
     """
     with np.errstate(all="ignore"):  # a corrupted gradient may overflow, or be nothing by nothing
-        found, complete = explanations(case, time.thread_time() + seconds)
-    diagnoses = ranked(found, case)
+        found, complete = _find_explanations(case, time.thread_time() + seconds)
+    diagnoses = _rank(found, case)
     notes = []
     if not complete:
         notes.append(f"not every corruption was tried: the {seconds:g} seconds set aside for it were up")
     return Findings(diagnoses, tuple(notes))
 
 
-def explanations(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
+def _find_explanations(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
     """All explanations of the first kind that has any, and whether all were tried."""
     if not case.wrong:
         return [], True
     several = len(case.wrong) > 1
-    found, complete = gathered(single_changes(case, deadline))
+    found, complete = _collect(single_corruptions(case, deadline))
     if not found and complete and several:
-        found, complete = by_input(case, deadline, (single_changes,))
+        found, complete = _explain_each_input(case, deadline, (single_corruptions,))
     if not found and complete:
-        found, complete = gathered(two_changes(case, deadline))
+        found, complete = _collect(_corruption_pairs(case, deadline))
     if not found and complete and several:
-        found, complete = by_input(case, deadline, (single_changes, two_changes))
+        found, complete = _explain_each_input(case, deadline, (single_corruptions, _corruption_pairs))
     return found, complete
 
 
-def gathered(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bool]:
+def _collect(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bool]:
     """A list of them, and whether there was time for all."""
     found: list[Explanation] = []
     try:
@@ -82,49 +82,49 @@ def gathered(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bo
     return found, True
 
 
-def single_changes(case: Case, deadline: float) -> Iterator[Explanation]:
+def single_corruptions(case: Case, deadline: float) -> Iterator[Explanation]:
     """One change explains all."""
-    simple = list(from_the_whole(case))
+    simple = list(whole_gradient_explanations(case))
     yield from simple
     if case.graph is None or any(e.cost < SIMPLE for e in simple):
         return  # nothing that is still to come could be as simple
-    yield from without_masks(case)
+    yield from mask_explanations(case)
     if not all(case.fits(which) for which in case.wrong):
-        yield from unfit_shapes(case, case.graph)
+        yield from shape_explanations(case, case.graph)
         return
-    found = list(at_edges(Search(case, case.graph, deadline)))
+    found = list(_edge_explanations(Search(case, case.graph, deadline)))
     yield from found
     if not found and not simple and len(case.wrong) < len(case.names):
-        alone = at_edges(Search(case, case.graph, deadline, wrong_alone=True))
+        alone = _edge_explanations(Search(case, case.graph, deadline, wrong_only=True))
         yield from (replace(e, cost=e.cost + ALONE) for e in alone)
 
 
-def at_edges(search: Search) -> Iterator[Explanation]:
+def _edge_explanations(search: Search) -> Iterator[Explanation]:
     """One change at an edge, at several that are alike, or in a formula."""
-    yield from factors(search)
-    yield from outputs_left_out(search)
-    yield from one_use_kept(search)
-    yield from unsummed(search)
-    yield from from_forms(search)
-    yield from search.changed()
-    yield from groups(search)
-    yield from opened(search)
+    yield from factor_explanations(search)
+    yield from missing_outputs(search)
+    yield from single_use(search)
+    yield from missing_sums(search)
+    yield from formula_explanations(search)
+    yield from search.single_edge_explanations()
+    yield from loop_corruptions(search)
+    yield from unmasked_backward(search)
 
 
-def two_changes(case: Case, deadline: float) -> Iterator[Explanation]:
+def _corruption_pairs(case: Case, deadline: float) -> Iterator[Explanation]:
     """Two changes explain all."""
     if case.graph is not None and all(case.fits(which) for which in case.wrong):
-        yield from two_at_once(Search(case, case.graph, deadline))
+        yield from pair_explanations(Search(case, case.graph, deadline))
 
 
-def by_input(case: Case, deadline: float, ways: Sequence[Way]) -> tuple[list[Explanation], bool]:
+def _explain_each_input(case: Case, deadline: float, ways: Sequence[_Strategy]) -> tuple[list[Explanation], bool]:
     """Each wrong input explained by itself, if all of them can be."""
     best = []
     for which in case.wrong:
         found: list[Explanation] = []
         for way in ways:
             if not found:
-                found, complete = gathered(way(case.only([which]), deadline))
+                found, complete = _collect(way(case.only([which]), deadline))
                 if not complete:
                     return [], False
         if not found:
@@ -135,7 +135,7 @@ def by_input(case: Case, deadline: float, ways: Sequence[Way]) -> tuple[list[Exp
     return [replace(e, cost=total + 0.1 * n) for n, e in enumerate(first.values())], True
 
 
-def ranked(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
+def _rank(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
     """One diagnosis a mistake, the simplest explanation of each, best first; ties share the confidence."""
     best: dict[str, Explanation] = {}
     for e in sorted(found, key=lambda e: (e.cost, e.residual)):
@@ -144,10 +144,10 @@ def ranked(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
     if not order:
         return ()
     weights = [2.0 ** (-8 * (e.cost - order[0].cost)) for e in order]
-    return tuple(told(e, w / sum(weights), case) for e, w in zip(order, weights, strict=True))
+    return tuple(make_diagnosis(e, w / sum(weights), case) for e, w in zip(order, weights, strict=True))
 
 
-def told(e: Explanation, share: float, case: Case) -> Diagnosis:
+def make_diagnosis(e: Explanation, share: float, case: Case) -> Diagnosis:
     """An explanation as a diagnosis."""
     sure = share * (0.5 if e.support < 1 else 0.99) * (1.0 if case.graph is not None else 0.9)
     source = "the gradient of the traced forward" if case.graph is not None else "the numeric derivative"

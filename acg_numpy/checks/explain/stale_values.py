@@ -4,41 +4,41 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from acg_numpy.checks.explain.corruptions import Change, uncalled, with_value
-from acg_numpy.checks.explain.known_regions import between
+from acg_numpy.checks.explain.corruptions import Corruption, replace_argument, try_call
+from acg_numpy.checks.explain.known_regions import pull_between
 from acg_numpy.checks.tracing import Graph
 from acg_numpy.shapes import Array
 
 
-def stale_values(graph: Graph, place: int, position: int) -> Iterator[Change]:
+def stale_corruptions(graph: Graph, place: int, position: int) -> Iterator[Corruption]:
     """Other values of the same shape, from anywhere in the graph, in the place of an argument, or functions of them."""
     operation = graph.operations[place]
     for other, given in enumerate(operation.values):
         if not isinstance(given, np.ndarray) or given.size < 2 or given.dtype.kind != "f":
             continue
         for source in graph.operations:
-            value = like(source.value, given)
+            value = _broadcast_like(source.value, given)
             if value is None:
                 continue
             named = f"the value of {source.line}" if source.line else "an input"
             if not np.array_equal(value, given):
-                yield Change("stale-value", 1.7, f"{named} used", with_value(other, value))
-            for written, derived in functions_of(value):
+                yield Corruption("stale-value", 1.7, f"{named} used", replace_argument(other, value))
+            for written, derived in _derived_values(value):
                 if not np.array_equal(derived, given):
-                    yield Change("stale-value", 2.1, f"{written} of {named} used", with_value(other, derived))
+                    yield Corruption("stale-value", 2.1, f"{written} of {named} used", replace_argument(other, derived))
 
 
-def like(value: Array, given: Array) -> Array | None:
+def _broadcast_like(value: Array, given: Array) -> Array | None:
     """A value in the shape of another, if it has that or can be broadcast to it."""
     if value.shape == given.shape:
         return value
     if value.size < 2 or value.ndim != given.ndim:
         return None
-    wide = uncalled(np.broadcast_to, value, given.shape)
+    wide = try_call(np.broadcast_to, value, given.shape)
     return None if wide is None else np.asarray(wide)
 
 
-def functions_of(value: Array) -> Iterator[tuple[str, Array]]:
+def _derived_values(value: Array) -> Iterator[tuple[str, Array]]:
     """Functions of a value that are taken for the value, or that it is taken for."""
     for written, function in FUNCTIONS.items():
         with np.errstate(all="ignore"):
@@ -62,7 +62,7 @@ def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> 
 
     The part goes from a later result to an earlier one of the same shape, whose gradients are taken for each other.
     """
-    for early in downstream(graph, place):
+    for early in _downstream_results(graph, place):
         shape = graph.operations[early].value.shape
         for late in range(len(graph.operations)):
             gradient, right = grads[late], grads[early]
@@ -70,13 +70,13 @@ def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> 
                 continue
             if gradient is None or right is None or gradient.shape != shape or np.array_equal(gradient, right):
                 continue
-            sent = gradient if early == place else between(graph, place, early, gradient)
+            sent = gradient if early == place else pull_between(graph, place, early, gradient)
             if sent is not None:
                 taken, right_one = (graph.operations[n].line or "an input" for n in (late, early))
                 yield f"the gradient of {taken} taken for that of {right_one}", sent
 
 
-def downstream(graph: Graph, place: int) -> Iterator[int]:
+def _downstream_results(graph: Graph, place: int) -> Iterator[int]:
     """A result, and those that are made of it one after the other as long as it is used only once, three at most."""
     yield place
     for _ in range(3):

@@ -5,35 +5,35 @@ from itertools import combinations
 
 import numpy as np
 
-from acg_numpy.checks.explain.broadcast_sums import unsummed_shifts
+from acg_numpy.checks.explain.broadcast_sums import missing_sum_shifts
 from acg_numpy.checks.explain.case import Explanation
-from acg_numpy.checks.explain.cut_edges import named_factor
+from acg_numpy.checks.explain.cut_edges import name_factor
 from acg_numpy.checks.explain.edge_search import Search, Shift
-from acg_numpy.checks.explain.named_constants import UNKNOWN, names_of_factor
+from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
 
 MOST = 400  # single changes that are combined
 FEW = 12  # changes of one kind of which all pairs are replayed
 
 
-def two_at_once(search: Search) -> Iterator[Explanation]:
+def pair_explanations(search: Search) -> Iterator[Explanation]:
     """Explanations by two changes."""
     yield from two_factors(search)
-    changes = [*unsummed_shifts(search), *search.single_changes(all_edges=True)][:MOST]
-    yield from same_twice(search, changes)
-    yield from change_and_factor(search, changes)
+    corruptions = [*missing_sum_shifts(search), *search.single_corruptions(all_edges=True)][:MOST]
+    yield from same_kind_pairs(search, corruptions)
+    yield from _corruption_factor_pairs(search, corruptions)
 
 
-def known(factor: float, search: Search) -> bool:
+def is_plausible_factor(factor: float, search: Search) -> bool:
     """Whether a factor is one that somebody could have written."""
-    if min(abs(factor - written) for written in (0.0, -1.0, 2.0, 0.5)) <= search.case.known_to:
+    if min(abs(factor - written) for written in (0.0, -1.0, 2.0, 0.5)) <= search.case.factor_tolerance:
         return True
-    return names_of_factor(factor, search.case)[0].cost < UNKNOWN
+    return factor_names(factor, search.case)[0].cost < UNKNOWN
 
 
 def two_factors(search: Search) -> Iterator[Explanation]:
     """Factors on what is sent along two chains of edges."""
-    chains = search.shifts(all_edges=True)
+    chains = search.chains(all_edges=True)
     target = search.target
     products = np.array([[np.vdot(a, b) for _, _, b in chains] for _, _, a in chains])
     onto = np.array([np.vdot(a, target) for _, _, a in chains])
@@ -42,33 +42,33 @@ def two_factors(search: Search) -> Iterator[Explanation]:
         if abs(np.linalg.det(matrix)) <= 1e-12 * matrix[0, 0] * matrix[1, 1]:
             continue
         steps = np.linalg.solve(matrix, onto[[i, j]])
-        if np.min(np.abs(steps)) <= search.case.known_to:
+        if np.min(np.abs(steps)) <= search.case.factor_tolerance:
             continue
         if not search.fits(steps[0] * chains[i][2] + steps[1] * chains[j][2]):
             continue
         parts = []
         for step, (edges, _, vector) in zip(steps, (chains[i], chains[j]), strict=True):
-            if known(1 + step, search):
-                parts.append(named_factor(search, 1 + step, edges, vector)[0])
+            if is_plausible_factor(1 + step, search):
+                parts.append(name_factor(search, 1 + step, edges, vector)[0])
         if len(parts) == 2:
-            yield from combined(parts)
+            yield from _combine(parts)
 
 
-def combined(parts: list[Explanation]) -> Iterator[Explanation]:
+def _combine(parts: list[Explanation]) -> Iterator[Explanation]:
     """Two explanations that hold together."""
     total = sum(part.cost for part in parts)
-    text = ", and ".join(dict.fromkeys(placed(part) for part in parts))
+    text = ", and ".join(dict.fromkeys(_text_with_line(part) for part in parts))
     for n, mistake in enumerate(dict.fromkeys(part.mistake for part in parts)):
         line = next(part.line for part in parts if part.mistake == mistake)
         yield Explanation(mistake, total + 0.3 * n, 0.0, text, line, min(part.support for part in parts))
 
 
-def same_twice(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
+def same_kind_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explanation]:
     """The same kind of mistake at two edges."""
     by_kind: dict[str, list[Shift]] = {}
-    for change in changes:
-        if np.any(change.vector):
-            by_kind.setdefault(change.change.mistake, []).append(change)
+    for corruption in corruptions:
+        if np.any(corruption.vector):
+            by_kind.setdefault(corruption.corruption.mistake, []).append(corruption)
     for shifts in by_kind.values():
         if len(shifts) < 2:
             continue
@@ -76,38 +76,40 @@ def same_twice(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
         for i, vector in enumerate(vectors[:-1]):
             off = np.max(np.abs(search.target - vector - vectors[i + 1 :]), axis=1)
             for j in np.flatnonzero(off <= search.case.tolerance):
-                one, other = search.explained(shifts[i]), search.explained(shifts[i + 1 + int(j)])
-                yield from combined([one, other])
+                one, other = search.explanation(shifts[i]), search.explanation(shifts[i + 1 + int(j)])
+                yield from _combine([one, other])
         if len(shifts) <= FEW:
-            yield from one_behind_the_other(search, shifts)
+            yield from _nested_pairs(search, shifts)
 
 
-def one_behind_the_other(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
+def _nested_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
     """Two changes of which one may lie on the way back of the other, so that what they do does not simply add up."""
     for one, other in combinations(shifts, 2):
         if one.edges != other.edges:
-            vector = search.replay({**dict.fromkeys(one.edges, one.change), **dict.fromkeys(other.edges, other.change)})
+            vector = search.replay(
+                {**dict.fromkeys(one.edges, one.corruption), **dict.fromkeys(other.edges, other.corruption)}
+            )
             if vector is not None and search.fits(vector):
-                yield from combined([search.explained(one), search.explained(other)])
+                yield from _combine([search.explanation(one), search.explanation(other)])
 
 
-def change_and_factor(search: Search, changes: list[Shift]) -> Iterator[Explanation]:
+def _corruption_factor_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explanation]:
     """A change at one edge and a factor on what is sent along another."""
-    chains = search.shifts(all_edges=True)
-    if not changes or not chains:
+    chains = search.chains(all_edges=True)
+    if not corruptions or not chains:
         return
-    rest = search.target - np.stack([shift.vector for shift in changes])
+    rest = search.target - np.stack([shift.vector for shift in corruptions])
     for edges, _, vector in chains:
         with np.errstate(invalid="ignore", over="ignore"):
             steps = rest @ vector / np.vdot(vector, vector)
             off = np.max(np.abs(rest - steps[:, None] * vector), axis=1)
         for i in np.flatnonzero(off <= search.case.tolerance):
             step = float(steps[i])
-            if abs(step) > search.case.known_to and known(1 + step, search):
-                one = search.explained(changes[i])
-                yield from combined([one, named_factor(search, 1 + step, edges, vector)[0]])
+            if abs(step) > search.case.factor_tolerance and is_plausible_factor(1 + step, search):
+                one = search.explanation(corruptions[i])
+                yield from _combine([one, name_factor(search, 1 + step, edges, vector)[0]])
 
 
-def placed(part: Explanation) -> str:
+def _text_with_line(part: Explanation) -> str:
     """What one of two changes is, with its place."""
     return f"{part.text} ({part.line})" if part.line else part.text

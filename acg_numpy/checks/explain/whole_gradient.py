@@ -5,32 +5,41 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from acg_numpy.checks.explain.case import Case, Explanation, largest
-from acg_numpy.checks.explain.named_constants import UNKNOWN, names_of_factor
+from acg_numpy.checks.explain.case import Case, Explanation, max_abs
+from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
 
 MOST_AXES = 5  # beyond these, only exchanges of two axes are tried
 
 
-def from_the_whole(case: Case) -> Iterator[Explanation]:
+def whole_gradient_explanations(case: Case) -> Iterator[Explanation]:
     """Explanations by one change of the gradients as a whole."""
-    for family in (nothing_arrives, exchanged_inputs, one_factor, moved_axes, shape_left_over, target_left_in):
+    for family in (
+        _zero_gradient,
+        swapped_inputs,
+        common_factor,
+        _exchanged_axes,
+        _shape_mismatch,
+        unsubtracted_target,
+    ):
         yield from family(case)
 
 
-def named(case: Case, which: tuple[int, ...]) -> str:
+def _input_names(case: Case, which: tuple[int, ...]) -> str:
     """The inputs by name: x; x and y; x, y and z."""
     names = [case.names[i] for i in which]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def nothing_arrives(case: Case) -> Iterator[Explanation]:
+def _zero_gradient(case: Case) -> Iterator[Explanation]:
     """Zeros, or None."""
     if all(case.submitted[i] is None or not np.any(case.submitted[i]) for i in case.wrong):
-        yield Explanation("zero-gradient", 0.5, 0.0, f"the gradient of {named(case, case.wrong)} is zero throughout")
+        yield Explanation(
+            "zero-gradient", 0.5, 0.0, f"the gradient of {_input_names(case, case.wrong)} is zero throughout"
+        )
 
 
-def exchanged_inputs(case: Case) -> Iterator[Explanation]:
+def swapped_inputs(case: Case) -> Iterator[Explanation]:
     """The gradient of every wrong input is the right one of another."""
     if len(case.wrong) < 2:
         return
@@ -39,17 +48,17 @@ def exchanged_inputs(case: Case) -> Iterator[Explanation]:
         mine = case.submitted[i]
         takes[i] = [j for j in case.wrong if j != i and mine is not None and case.close(mine, case.right[j])]
     if all(takes.values()) and {j for found in takes.values() for j in found} == set(case.wrong):
-        message = f"the gradients of {named(case, case.wrong)} stand in each other's place"
+        message = f"the gradients of {_input_names(case, case.wrong)} stand in each other's place"
         yield Explanation("swapped-inputs", 0.65, 0.0, message)  # where both are it, a sign is simpler
 
 
-def one_factor(case: Case) -> Iterator[Explanation]:
+def common_factor(case: Case) -> Iterator[Explanation]:
     """One constant times the right gradient, for all that are wrong."""
     if not all(case.fits(i) for i in case.wrong):
         return
     submitted = np.concatenate([np.ravel(np.asarray(case.submitted[i])) for i in case.wrong])
     right = np.concatenate([np.ravel(case.right[i]) for i in case.wrong])
-    factor = fitted(submitted, right)
+    factor = fit_factor(submitted, right)
     if factor is None or abs(factor) < 1e-9:
         return
 
@@ -59,18 +68,18 @@ def one_factor(case: Case) -> Iterator[Explanation]:
     residual = left_by(factor)
     if residual > case.tolerance:
         return
-    whose = f"the gradient of {named(case, case.wrong)}"
+    whose = f"the gradient of {_input_names(case, case.wrong)}"
     support = int(np.count_nonzero(right)) - 1
-    if abs(factor + 1) <= case.known_to:
+    if abs(factor + 1) <= case.factor_tolerance:
         yield Explanation("wrong-sign", 0.6, left_by(-1.0), f"{whose} is minus the right one", support=support + 1)
         return
-    for named_factor in names_of_factor(factor, case):
+    for named_factor in factor_names(factor, case):
         text = f"{whose} is off by {named_factor.text}"
         known = named_factor.cost < UNKNOWN
         yield Explanation(named_factor.mistake, named_factor.cost, residual, text, support=support + known)
 
 
-def fitted(target: Array, direction: Array) -> float | None:
+def fit_factor(target: Array, direction: Array) -> float | None:
     """The factor of `direction` that comes closest to `target`; None where there is nothing to fit."""
     square = float(np.vdot(direction, direction))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -78,7 +87,7 @@ def fitted(target: Array, direction: Array) -> float | None:
     return factor if np.isfinite(factor) else None
 
 
-def orders(ndim: int) -> Iterator[tuple[int, ...]]:
+def _axis_orders(ndim: int) -> Iterator[tuple[int, ...]]:
     """Orders of axes other than the one they have."""
     if ndim <= MOST_AXES:
         yield from (order for order in permutations(range(ndim)) if order != tuple(range(ndim)))
@@ -89,22 +98,22 @@ def orders(ndim: int) -> Iterator[tuple[int, ...]]:
         yield tuple(order)
 
 
-def moved_axes(case: Case) -> Iterator[Explanation]:
+def _exchanged_axes(case: Case) -> Iterator[Explanation]:
     """Axes exchanged, with the shape or under a shape that hides it."""
     exchanged, reshaped = [], []
     for i in case.wrong:
         mine, right = case.submitted[i], case.right[i]
         if mine is None or mine.size != right.size or right.ndim < 2:
             return
-        moved = [np.transpose(right, order) for order in orders(right.ndim)]
+        moved = [np.transpose(right, order) for order in _axis_orders(right.ndim)]
         exchanged.append(any(case.close(mine, other) for other in moved))
-        back = [np.transpose(mine, order) for order in orders(mine.ndim)]
+        back = [np.transpose(mine, order) for order in _axis_orders(mine.ndim)]
         flat = [other.reshape(mine.shape) for other in moved]
         reshaped.append(
             any(case.close(mine, other) for other in flat)
             or any(case.close(other.reshape(right.shape), right) for other in back)
         )
-    whose = f"the gradient of {named(case, case.wrong)}"
+    whose = f"the gradient of {_input_names(case, case.wrong)}"
     if all(exchanged):
         yield Explanation("transposed", 0.8, 0.0, f"{whose} has its axes exchanged")
     elif all(e or r for e, r in zip(exchanged, reshaped, strict=True)):
@@ -112,20 +121,22 @@ def moved_axes(case: Case) -> Iterator[Explanation]:
         yield Explanation("reshaped-not-transposed", 0.9, 0.0, message)
 
 
-def shape_left_over(case: Case) -> Iterator[Explanation]:
+def _shape_mismatch(case: Case) -> Iterator[Explanation]:
     """A shape too large that sums to the right gradient, too small a one that is its sum, or the same numbers."""
     for i in case.wrong:
         mine, right = case.submitted[i], case.right[i]
         if mine is None or mine.shape == right.shape:
             return
-    found = [sum_left_out(case, i) for i in case.wrong]
+    found = [_explain_shape(case, i) for i in case.wrong]
     told = [f for f in found if f is not None]
     if len(told) == len(found) and len({mistake for mistake, _ in told}) == 1:
         texts = dict.fromkeys(text for _, text in told)
-        yield Explanation(told[0][0], 0.8, 0.0, f"the gradient of {named(case, case.wrong)} {' and '.join(texts)}")
+        yield Explanation(
+            told[0][0], 0.8, 0.0, f"the gradient of {_input_names(case, case.wrong)} {' and '.join(texts)}"
+        )
 
 
-def sum_left_out(case: Case, which: int) -> tuple[str, str] | None:
+def _explain_shape(case: Case, which: int) -> tuple[str, str] | None:
     """How a gradient of the wrong shape comes from the right one, if by sums alone."""
     mine, right = np.asarray(case.submitted[which]), case.right[which]
     if mine.size == right.size:
@@ -136,54 +147,54 @@ def sum_left_out(case: Case, which: int) -> tuple[str, str] | None:
         for axes in combinations(range(mine.ndim), count):
             total = np.sum(mine, axis=axes)
             if total.size == right.size and case.close(total.reshape(right.shape), right):
-                text = f"is not summed over {axes_text(axes)}, along which the input was broadcast"
+                text = f"is not summed over {_axes_text(axes)}, along which the input was broadcast"
                 return "missing-broadcast-sum", text
     for count in range(1, right.ndim + 1):
         for axes in combinations(range(right.ndim), count):
             for reduced in (np.sum(right, axis=axes), np.sum(right, axis=axes, keepdims=True)):
                 if case.close(mine, reduced):
-                    return "wrong-axis", f"is summed over {axes_text(axes)} of the input as well"
+                    return "wrong-axis", f"is summed over {_axes_text(axes)} of the input as well"
     return None
 
 
-def axes_text(axes: tuple[int, ...]) -> str:
+def _axes_text(axes: tuple[int, ...]) -> str:
     """Axis 0; axes 0 and 2."""
     return f"axis {axes[0]}" if len(axes) == 1 else f"axes {' and '.join(map(str, axes))}"
 
 
-def target_left_in(case: Case) -> Iterator[Explanation]:
+def unsubtracted_target(case: Case) -> Iterator[Explanation]:
     """The error is another input, or a one where an integer input points, and nothing else."""
     if not all(case.fits(i) for i in case.wrong):
         return
     differences = [np.asarray(case.submitted[i]) - case.right[i] for i in case.wrong]
-    for name, target in targets(case):
+    for name, target in _possible_targets(case):
         shaped = [t for t in target(differences) if t is not None]
         if len(shaped) < len(differences):
             continue
         off = np.concatenate([np.ravel(d) for d in differences])
         flat = np.concatenate([np.ravel(t) for t in shaped])
-        factor = fitted(off, flat)
+        factor = fit_factor(off, flat)
         if factor is None:
             continue
-        miss = largest(off - factor * flat) / max(
-            max(largest(np.asarray(case.submitted[i])) for i in case.wrong), 1e-300
+        miss = max_abs(off - factor * flat) / max(
+            max(max_abs(np.asarray(case.submitted[i])) for i in case.wrong), 1e-300
         )
         if miss <= case.tolerance:
             message = (
-                f"the gradient of {named(case, case.wrong)} is off by {factor:.4g} times {name} and by nothing else: "
+                f"the gradient of {_input_names(case, case.wrong)} is off by {factor:.4g} times {name} and by nothing else: "
                 f"{name} is not subtracted"
             )
             yield Explanation("target-not-subtracted", 0.9, miss, message, support=int(np.count_nonzero(flat)) - 1)
 
 
-def targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]], list[Array | None]]]]:
+def _possible_targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]], list[Array | None]]]]:
     """What may be a target: a floating input as it is, an integer one as ones where it points."""
 
     def as_it_is(value: Array) -> Callable[[list[Array]], list[Array | None]]:
         return lambda gradients: [value if g.shape == value.shape else None for g in gradients]
 
     def as_ones(ids: Array) -> Callable[[list[Array]], list[Array | None]]:
-        return lambda gradients: [pointed_at(ids, g.shape) for g in gradients]
+        return lambda gradients: [one_hot(ids, g.shape) for g in gradients]
 
     for i, name in enumerate(case.names):
         if i not in case.wrong and case.values[i].size > 1:
@@ -195,7 +206,7 @@ def targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]], list[Arra
             yield name, as_it_is(value.astype(float))
 
 
-def pointed_at(ids: Array, shape: tuple[int, ...]) -> Array | None:
+def one_hot(ids: Array, shape: tuple[int, ...]) -> Array | None:
     """Ones where the ids point along an axis that the rest of the shape has too many for them."""
     for axis in range(len(shape)):
         rest = shape[:axis] + shape[axis + 1 :]
@@ -214,7 +225,7 @@ def is_target(gradient: Array, case: Case) -> bool:
         if i in case.wrong or value.size < 3 or value.shape != gradient.shape or np.all(value == value.flat[0]):
             continue
         kept = np.where(gradient != 0, value, 0.0)
-        factor = fitted(gradient, kept)
-        if factor and largest(gradient - factor * kept) <= 1e-9 * largest(gradient):
+        factor = fit_factor(gradient, kept)
+        if factor and max_abs(gradient - factor * kept) <= 1e-9 * max_abs(gradient):
             return True
     return False

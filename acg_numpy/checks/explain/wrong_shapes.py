@@ -5,20 +5,20 @@ from itertools import combinations
 
 import numpy as np
 
+from acg_numpy.checks.explain.broadcast_uses import unsummed_contribution
 from acg_numpy.checks.explain.case import Case, Explanation
-from acg_numpy.checks.explain.corruptions import whole
 from acg_numpy.checks.tracing import Graph
 from acg_numpy.shapes import Array
 
 
-def unfit_shapes(case: Case, graph: Graph) -> Iterator[Explanation]:
+def shape_explanations(case: Case, graph: Graph) -> Iterator[Explanation]:
     """A contribution to an input, not yet summed where it was broadcast, summed over other axes or over none."""
     shaped = [i for i in case.wrong if not case.fits(i)]
     if len(shaped) != len(case.wrong):
         return
     found = []
     for which in shaped:
-        explanation = next(of_one(case, graph, which), None)
+        explanation = next(explain_input_shape(case, graph, which), None)
         if explanation is None:
             break
         found.append(explanation)
@@ -29,21 +29,21 @@ def unfit_shapes(case: Case, graph: Graph) -> Iterator[Explanation]:
     yield Explanation("wrong-shape", 2.0, 0.0, message)
 
 
-def of_one(case: Case, graph: Graph, which: int) -> Iterator[Explanation]:
+def explain_input_shape(case: Case, graph: Graph, which: int) -> Iterator[Explanation]:
     """The same for one input."""
     mine = case.submitted[which]
     if mine is None:
         return
-    views = views_of(graph, graph.inputs[which])
+    views = input_views(graph, graph.inputs[which])
     for later, operation in enumerate(graph.operations):
         g = case.grads[later]
         for position, parent in operation.links():
             if g is None or parent not in views:
                 continue
-            full = whole(operation, position, g)
+            full = unsummed_contribution(operation, position, g)
             if full is None:
                 full = operation.contribution(position, g)
-            for axes, reduced in sums(full):
+            for axes, reduced in _axis_sums(full):
                 if case.close(mine, reduced) or (
                     mine.size == reduced.size and case.close(mine.reshape(-1), reduced.reshape(-1))
                 ):
@@ -52,7 +52,7 @@ def of_one(case: Case, graph: Graph, which: int) -> Iterator[Explanation]:
                     yield Explanation(mistake, 1.0, 0.0, text, operation.line)
 
 
-def views_of(graph: Graph, place: int) -> set[int]:
+def input_views(graph: Graph, place: int) -> set[int]:
     """An input and what is nothing but the same numbers in another shape."""
     views = {place}
     for later, operation in enumerate(graph.operations):
@@ -64,7 +64,7 @@ def views_of(graph: Graph, place: int) -> set[int]:
     return views
 
 
-def sums(full: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
+def _axis_sums(full: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
     """An array summed over every choice of axes."""
     for count in range(full.ndim + 1):
         for axes in combinations(range(full.ndim), count):

@@ -1,0 +1,78 @@
+"""The factor that an elementwise operation multiplies a gradient by: left out, or taken at another value."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from acg_numpy.checks.explain.broadcast_uses import unsummed_contribution
+from acg_numpy.checks.explain.corruptions import Contribution, Corruption, pass_through, try_call
+from acg_numpy.checks.tracing import Operation
+from acg_numpy.shapes import Array
+
+SLOPES: dict[str, Callable[[Array], Array]] = {
+    "v": lambda v: v,
+    "1 - v": lambda v: 1 - v,
+    "v (1 - v)": lambda v: v * (1 - v),
+    "1 - v^2": lambda v: 1 - v * v,
+    "v^2": lambda v: v * v,
+    "1 / v": lambda v: 1 / v,
+}
+
+
+def _elementwise_factor(operation: Operation, position: int) -> Array | None:
+    """The array that g is multiplied by on its way to an argument of its shape, if that is all that happens to it."""
+    g = np.random.default_rng(0).normal(size=operation.value.shape)
+    wide = unsummed_contribution(operation, position, np.ones_like(operation.value))
+    if wide is not None:
+        tried = unsummed_contribution(operation, position, g)
+    else:
+        wide = try_call(operation.contribution, position, np.ones_like(operation.value))
+        tried = try_call(operation.contribution, position, g)
+    if wide is None or tried is None or wide.shape != g.shape or not np.allclose(tried, wide * g, equal_nan=True):
+        return None
+    return np.asarray(wide)
+
+
+def missing_factors(operation: Operation, position: int) -> Iterator[Corruption]:
+    """The factor left out: a mask, where it holds zeros and one other value."""
+    factor = _elementwise_factor(operation, position)
+    if factor is None or factor.size < 2 or not np.all(np.isfinite(factor)):
+        return
+    different = np.unique(factor)
+    if len(different) == 1:
+        return  # a constant: what it would be to leave it out is found as a constant
+    if len(different) == 2 and 0.0 in different:
+        other = float(different[different != 0][0])
+        yield Corruption("missing-mask", 1.5, "sent on as if nothing were masked", pass_through(1.0))
+        if other != 1.0:
+            yield Corruption("missing-mask", 1.6, "scaled, but not masked", pass_through(other))
+    else:
+        yield Corruption("stale-value", 2.2, "sent on without its factor", pass_through(1.0))
+
+
+def stale_slopes(operation: Operation, position: int) -> Iterator[Corruption]:
+    """Another function of the argument or the result in the place of the slope."""
+    arg, factor = operation.values[position], _elementwise_factor(operation, position)
+    if factor is None or len(operation.args) != 1 or arg.shape != factor.shape or len(np.unique(factor)) < 3:
+        return
+    for value in (operation.value, arg):
+        for written, slope in SLOPES.items():
+            with np.errstate(all="ignore"):
+                other = np.asarray(slope(value))
+            if np.all(np.isfinite(other)) and not np.allclose(other, factor):
+                what = "result" if value is operation.value else "argument"
+                yield Corruption(
+                    "stale-value",
+                    1.9,
+                    f"{written} used for the slope, v being the {what}",
+                    _multiply_by_slope(slope, what),
+                )
+
+
+def _multiply_by_slope(slope: Callable[[Array], Array], what: str) -> Contribution:
+    """The gradient times a function of the result or the argument."""
+
+    def contribution(operation: Operation, position: int, g: Array) -> Array:
+        return g * slope(operation.value if what == "result" else operation.values[position])
+
+    return contribution
