@@ -1,4 +1,4 @@
-"""Which mistakes are taken for which?  The diagnosis on trial, over a catalogue whose answers are known."""
+"""The confusion table of the diagnosis, over a catalogue of mistakes whose names are known."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ NOTHING = "(nothing)"
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often each mistake was named how.
+    """The counts of what each mistake was called.
 
     Attributes
     ----------
@@ -36,28 +36,28 @@ class Confusion:
 
     @property
     def cases(self) -> int:
-        """How many (mistake, draw) there were."""
+        """The number of cases, a mistake at a draw each."""
         return self.counts.total()
 
     @property
     def named(self) -> int:
-        """In how many of them the report named a mistake."""
+        """The number of cases in which the report named a mistake."""
         return sum(count for (_, _, named), count in self.counts.items() if named is not None)
 
     @property
     def rightly(self) -> int:
-        """In how many of them it named the expected one first."""
+        """The number of cases in which it named the expected one first."""
         return sum(count for (_, expected, named), count in self.counts.items() if named == expected)
 
     @property
     def recall(self) -> float:
         """The share of cases in which the expected id is named first."""
-        return share(self.rightly, self.cases)
+        return _share(self.rightly, self.cases)
 
     @property
     def precision(self) -> float:
         """The share of right names among the cases in which something is named."""
-        return share(self.rightly, self.named)
+        return _share(self.rightly, self.named)
 
     @property
     def confused(self) -> list[tuple[str, str, str | None, int]]:
@@ -65,7 +65,7 @@ class Confusion:
         return [(*case, count) for case, count in self.counts.items() if case[1] != case[2]]
 
     def table(self) -> str:
-        """The confusion table as text: a line an expected id, with what it was called and how often.
+        """Write the confusion table as text: a line for each expected id, with what it was called and how often.
 
         Examples
         --------
@@ -90,8 +90,8 @@ class Confusion:
     __str__ = table
 
 
-def share(part: int, whole: int) -> float:
-    """A ratio; of nothing, all."""
+def _share(part: int, whole: int) -> float:
+    """Return a ratio; 1 where there are no cases."""
     return part / whole if whole else 1.0
 
 

@@ -13,7 +13,7 @@ MOST_AXES = 5  # of an array whose every order of axes is tried
 
 
 def is_transposition(operation: Operation, position: int) -> bool:
-    """Whether an operation exchanges axes of its argument, and does nothing else."""
+    """Check whether an operation exchanges axes of its argument, and does nothing else."""
     arg = operation.values[position]
     if not isinstance(arg, np.ndarray) or arg.size != operation.value.size or not 2 <= arg.ndim <= MOST_AXES:
         return False
@@ -28,12 +28,12 @@ def is_transposition(operation: Operation, position: int) -> bool:
 
 
 def _reshape_only(operation: Operation, position: int, g: Array) -> Array:
-    """The numbers as they lie, under the argument's shape."""
+    """Return the numbers in their order in memory, in the argument's shape."""
     return np.reshape(g, operation.values[position].shape)
 
 
 def axis_exchanges(operation: Operation, position: int) -> Iterator[Corruption]:
-    """Two axes exchanged: of what is sent, or of what came in."""
+    """Yield corruptions that exchange two axes: of what is sent, or of what came in."""
     if is_transposition(operation, position):
         yield Corruption("reshaped-not-transposed", 1.5, "reshaped, without exchanging axes", _reshape_only)
     shape = np.shape(operation.values[position])
@@ -56,7 +56,7 @@ def axis_exchanges(operation: Operation, position: int) -> Iterator[Corruption]:
 
 
 def _exchange_after(i: int, j: int) -> Contribution:
-    """The contribution with two axes exchanged."""
+    """Return the contribution with two axes exchanged."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         return np.swapaxes(operation.contribution(position, g), i, j)
@@ -65,7 +65,7 @@ def _exchange_after(i: int, j: int) -> Contribution:
 
 
 def _exchange_before(i: int, j: int) -> Contribution:
-    """The contribution of a gradient with two axes exchanged under its old shape."""
+    """Return the contribution of a gradient with two axes exchanged under its old shape."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         return operation.contribution(position, np.swapaxes(g, i, j).reshape(g.shape))
@@ -74,7 +74,7 @@ def _exchange_before(i: int, j: int) -> Contribution:
 
 
 def _exchange_under_shape(i: int, j: int) -> Contribution:
-    """The contribution as if two axes had been in each other's place when it was reshaped."""
+    """Return the contribution as if two axes had been in each other's place when it was reshaped."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         right = operation.contribution(position, g)
@@ -86,7 +86,7 @@ def _exchange_under_shape(i: int, j: int) -> Contribution:
 
 
 def _transpose_argument(other: int) -> Contribution:
-    """The contribution with another argument transposed."""
+    """Return the contribution with another argument transposed."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         values = list(operation.values)

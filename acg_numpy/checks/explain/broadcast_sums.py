@@ -1,4 +1,4 @@
-"""Something is broadcast in the forward, and its gradient not summed, or summed over another axis, and passed on.
+"""Missing sums: the gradient of something broadcast, passed on unsummed or summed over another axis.
 
 What should have one number a row then has as many as the row, and meets the value that was reduced in the first place
 further back: in a softmax, that leaves the diagonal of the Jacobian.
@@ -17,14 +17,14 @@ from acg_numpy.shapes import Array
 
 
 def missing_sums(search: Search) -> Iterator[Explanation]:
-    """Something broadcast whose gradient is not summed, or summed over another axis."""
+    """Yield explanations by something broadcast whose gradient is not summed, or summed over another axis."""
     for shift in missing_sum_shifts(search):
         if search.fits(shift.vector):
             yield search.explanation(shift)
 
 
 def missing_sum_shifts(search: Search) -> Iterator[Shift]:
-    """Something broadcast whose gradient is not summed, or summed over another axis, and passed on as it is.
+    """Yield the shifts by a gradient of something broadcast that is passed on unsummed, or summed over another axis.
 
     It meets the value that was reduced in the first place further back: in a softmax, that leaves the diagonal.
     """
@@ -45,7 +45,7 @@ def missing_sum_shifts(search: Search) -> Iterator[Shift]:
 
 
 def _missing_sum_corruption(search: Search, edge: Edge, right: int, axis: int | None) -> Corruption:
-    """What it is called if a sum is left out, or taken over another axis."""
+    """Name the mistake if a sum is left out, or taken over another axis."""
     if axis is not None:
         return Corruption("wrong-axis", 1.5, f"summed over axis {axis} where it is axis {right}", pass_through(1.0))
     if any(region.scores < edge.operation <= region.weights for region in search.softmaxes):
@@ -55,7 +55,7 @@ def _missing_sum_corruption(search: Search, edge: Edge, right: int, axis: int | 
 
 
 def _unsummed_vector(search: Search, place: int, right: Array, sent: Array) -> Array | None:
-    """The shift if `sent`, too wide for a result, goes on in the place of `right`, up to where it fits.
+    """Return the shift if `sent`, too wide for a result, goes on in the place of `right`, up to where it fits.
 
     On the way operations work element by element, or add an axis of length one, or are the reduction that it was
     all about: each multiplies by an array, found by sending ones through it.
@@ -70,7 +70,8 @@ def _unsummed_vector(search: Search, place: int, right: Array, sent: Array) -> A
         factor = try_call(operation.contribution, position, ones)
         if factor is None:
             return None
-        if factor.size == ones.size:  # the same numbers, perhaps without an axis of length one
+        if factor.size == ones.size:
+            # the same numbers, perhaps without an axis of length one
             factor = factor.reshape(np.broadcast_shapes(operation.value.shape, (1,) * right.ndim))
             given = factor.shape
         else:

@@ -11,7 +11,7 @@ from acg_numpy.shapes import Array
 
 
 def unsummed_contribution(operation: Operation, position: int, g: Array) -> Array | None:
-    """What is sent to an argument before it is summed over the axes that it was broadcast along; None if none were."""
+    """Return what is sent to an argument before it is summed over the axes of its broadcast; None if there are none."""
     arg = operation.values[position]
     if not isinstance(arg, np.ndarray):
         return None
@@ -48,7 +48,7 @@ def unsummed_contribution(operation: Operation, position: int, g: Array) -> Arra
 
 
 def broadcast_axes(shape: tuple[int, ...], like: tuple[int, ...]) -> tuple[int, ...]:
-    """The axes over which an array of `shape` has to be summed to have the shape `like`."""
+    """Return the axes over which an array of `shape` has to be summed to have the shape `like`."""
     added = len(shape) - len(like)
     stretched = [added + i for i, n in enumerate(like) if n == 1 and shape[added + i] != 1]
     return (*range(added), *stretched)
@@ -63,7 +63,7 @@ def use_corruptions(operation: Operation, position: int) -> Iterator[Corruption]
 
 
 def _one_broadcast_use(which: int) -> Contribution:
-    """One of the broadcast uses, not their sum."""
+    """Return the gradient of one of the broadcast uses, not their sum."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array | None:
         arg, full = operation.values[position], unsummed_contribution(operation, position, g)
@@ -77,7 +77,7 @@ def _one_broadcast_use(which: int) -> Contribution:
 
 
 def _wrong_axis_sums(operation: Operation, position: int) -> Iterator[Corruption]:
-    """Sums over other axes that leave the right shape behind."""
+    """Yield sums over other axes that have the right shape."""
     arg = operation.values[position]
     full = unsummed_contribution(operation, position, np.ones_like(operation.value))
     if full is None:
@@ -90,7 +90,7 @@ def _wrong_axis_sums(operation: Operation, position: int) -> Iterator[Corruption
 
 
 def _sum_over(axes: tuple[int, ...]) -> Contribution:
-    """The uses summed over given axes."""
+    """Return the sum of the uses over the given axes."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array | None:
         full = unsummed_contribution(operation, position, g)

@@ -1,4 +1,4 @@
-"""The gradients submitted, the right ones, and how far apart they are.
+"""The case to explain: the submitted gradients, the right ones, and how far apart they are.
 
 The right ones come from the graph of the forward where it could be traced and agrees with the numeric derivative, to
 some fifteen digits; otherwise they are the numeric derivative, good to some seven.  The tolerance goes with it.
@@ -16,9 +16,12 @@ from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.checks.tracing import Graph, Line, trace
 from acg_numpy.shapes import Array
 
-TRACED = 1e-8  # relative to the largest element of a gradient: two ways of writing one formula differ by far less
-CLOSE = 1e-6  # relative; in gradients of many digits a factor is known to far more
-NOTHING = 1e-12  # relative to the largest element of all gradients: this is zero
+# relative to the largest element of a gradient: two ways of writing one formula differ by far less
+TRACED = 1e-8
+# relative; in gradients of many digits a factor is known to far more
+CLOSE = 1e-6
+# relative to the largest element of all gradients: this is zero
+NOTHING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +70,16 @@ class Case:
         return max(CLOSE, self.tolerance)
 
     def fits(self, which: int) -> bool:
-        """Whether the submitted gradient has the shape of its input."""
+        """Check whether the submitted gradient has the shape of its input."""
         submitted = self.submitted[which]
         return submitted is not None and submitted.shape == self.right[which].shape
 
     def close(self, one: Array, other: Array) -> bool:
-        """Whether two gradients of an input are the same, but for rounding."""
+        """Check whether two gradients of an input are the same, except for rounding."""
         return one.shape == other.shape and self.distance(one, other) <= self.tolerance
 
     def distance(self, one: Array, other: Array) -> float:
-        """The largest difference, relative to the largest element."""
+        """Return the largest difference, relative to the largest element."""
         scale = max(max_abs(one), max_abs(other), NOTHING * self.scale / self.tolerance)
         if not one.size or scale == 0:
             return 0.0
@@ -94,7 +97,7 @@ class Case:
         )
 
     def residual(self, gradients: Sequence[Array]) -> float:
-        """How far the submitted gradients are from other ones, over all inputs; infinite where a shape differs."""
+        """Return the distance of the submitted gradients from others, over all inputs; infinite if a shape differs."""
         off = 0.0
         for submitted, gradient in zip(self.submitted, gradients, strict=True):
             if submitted is None or submitted.shape != gradient.shape:
@@ -105,14 +108,14 @@ class Case:
         return off
 
     def only(self, which: Sequence[int]) -> "Case":
-        """The case in which the gradients of all other inputs were right."""
+        """Return the case in which the gradients of all other inputs were right."""
         kept = [s if i in which else r for i, (s, r) in enumerate(zip(self.submitted, self.right, strict=True))]
         return replace(self, submitted=tuple(kept))
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """One way to come from the right gradients to those submitted.
+    """One way to get from the right gradients to the submitted ones.
 
     Attributes
     ----------
@@ -139,7 +142,7 @@ class Explanation:
 
 
 def max_abs(array: Array) -> float:
-    """The largest absolute value, 0 for none."""
+    """Return the largest absolute value, 0 for an empty array."""
     return float(np.max(np.abs(array), initial=0.0))
 
 
@@ -178,7 +181,8 @@ def make_case(
         graph = replay({})
         grads = graph.gradients(grad_outs)
         traced = graph.at_inputs(grads)
-    except Exception:  # whatever somebody's function does when it meets Tensors
+    except Exception:
+        # a user's function may raise anything when it meets Tensors
         traced = None
     coarse = max((_relative_error(one) for one in known), default=0.0)
     tolerance = min(1e-3, max(1e-6, 20 * coarse))
@@ -199,7 +203,7 @@ def make_case(
 
 
 def _float_array(entry: Any) -> Array | None:
-    """A gradient as it came, in float64; None for what is no array of real numbers."""
+    """Return a gradient as it was submitted, in float64; None for what is no array of real numbers."""
     if entry is None:
         return None
     try:
@@ -209,12 +213,12 @@ def _float_array(entry: Any) -> Array | None:
 
 
 def _relative_error(numeric: Differences) -> float:
-    """How uncertain a numeric gradient is, relative to its largest element."""
+    """Return how uncertain a numeric gradient is, relative to its largest element."""
     return max_abs(numeric.error) / max(max_abs(numeric.derivative), 1e-300)
 
 
 def _agrees(traced: Array, numeric: Differences) -> bool:
-    """Whether the graph's gradient is the numeric one, as far as that can be told."""
+    """Check whether the graph's gradient is the numeric one, as far as that can be told."""
     give = np.where(np.isfinite(numeric.error), numeric.error, np.inf)
     size = max(max_abs(numeric.derivative), max_abs(traced))
     with np.errstate(invalid="ignore"):

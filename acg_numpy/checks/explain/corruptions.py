@@ -17,7 +17,7 @@ Contribution = Callable[[Operation, int, Array], "Array | None"]
 
 
 class Corruption(NamedTuple):
-    """One way to go wrong at an edge."""
+    """One way to go wrong at an edge of the graph."""
 
     mistake: str
     cost: float
@@ -26,21 +26,22 @@ class Corruption(NamedTuple):
 
 
 def try_call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """What a function returns, or None where it cannot cope."""
+    """Return what a function returns, or None if it raises."""
     try:
         with np.errstate(all="ignore"):
             return function(*args, **kwargs)
-    except Exception:  # a rule given shapes that it was not made for may raise anything
+    except Exception:
+        # a rule given shapes that it was not made for may raise anything
         return None
 
 
 def scaled_contribution(factor: float) -> Contribution:
-    """The right contribution times a factor."""
+    """Return the right contribution times a factor."""
     return lambda operation, position, g: factor * operation.contribution(position, g)
 
 
 def pass_through(factor: float) -> Contribution:
-    """The gradient as it came, times a number."""
+    """Return the gradient as it came, times a number."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array | None:
         arg = operation.values[position]
@@ -52,7 +53,7 @@ def pass_through(factor: float) -> Contribution:
 
 
 def replace_argument(other: int, value: Any) -> Contribution:
-    """The contribution with one argument replaced."""
+    """Return the contribution with one argument replaced."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         values = list(operation.values)
@@ -63,12 +64,12 @@ def replace_argument(other: int, value: Any) -> Contribution:
 
 
 def replace_result(value: Array) -> Contribution:
-    """The contribution with another array for the result."""
+    """Return the contribution with another array for the result."""
     return lambda operation, position, g: operation.contribution(position, g, ans=value)
 
 
 def weight_position(axis: int, which: int, weight: float, others: float = 1.0) -> Contribution:
-    """The contribution of a gradient of which one place along an axis counts more, or less, than the others."""
+    """Return the contribution of a gradient of which one place along an axis counts more, or less, than the others."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         changed = others * g

@@ -1,4 +1,4 @@
-"""A factor on what is sent along a chain of edges, and what it is called: a sign, a scale, a path left out.
+"""Names for a factor on what is sent along a chain of edges: a sign, a scale, a path left out.
 
 The edges of a chain all do the same to the gradients of the inputs, so cutting it anywhere is one and the same mistake.
 What it is called depends on what the chain is: one use of an input, a statistic that the input then meets again, or the
@@ -19,7 +19,7 @@ from acg_numpy.shapes import Array
 
 
 def factor_explanations(search: Search) -> Iterator[Explanation]:
-    """A factor on what is sent along one edge; all uses of one operation's two equal arguments count as one."""
+    """Yield explanations by a factor on what is sent along one edge; two equal arguments count as one."""
     for edges, _, vector in search.chains():
         step = fit_factor(search.target, vector)
         if step is not None and search.fits(step * vector):
@@ -27,7 +27,10 @@ def factor_explanations(search: Search) -> Iterator[Explanation]:
 
 
 def missing_outputs(search: Search) -> Iterator[Explanation]:
-    """The gradient that comes from outside for an output that is also used within, left out: no edge carries it."""
+    """Yield explanations by the incoming gradient of an output left out.
+
+    The output is also used within the forward, and no edge carries the gradient that comes in for it.
+    """
     operations, outputs = search.graph.operations, search.graph.outputs
     used = [parent for operation in operations for _, parent in operation.links()] + [*outputs]
     for number, (place, grad) in enumerate(zip(outputs, search.case.grad_outs, strict=True)):
@@ -40,38 +43,38 @@ def missing_outputs(search: Search) -> Iterator[Explanation]:
 
 
 def name_factor(search: Search, factor: float, edges: tuple[Edge, ...], vector: Array) -> list[Explanation]:
-    """What a factor on what is sent along some edges is called, the likeliest name first."""
+    """Name a factor on what is sent along some edges, the likeliest name first."""
     residual, close = search.misfit((factor - 1) * vector), search.case.factor_tolerance
     support = int(np.count_nonzero(np.abs(vector) > 1e-9))
     line = search.first_line(edges)
 
-    def told(mistake: str, cost: float, text: str, chosen: int = 0) -> Explanation:
+    def explanation(mistake: str, cost: float, text: str, chosen: int = 0) -> Explanation:
         return Explanation(mistake, cost, residual, text, line, support - chosen)
 
     if abs(factor) <= close:
         mistake, text = name_cut(search, edges)
-        return [told(mistake, 1.5, text)]
+        return [explanation(mistake, 1.5, text)]
     if abs(factor + 1) <= close:
-        return [told("wrong-sign", 1.5, "what comes back from there has the wrong sign")]
+        return [explanation("wrong-sign", 1.5, "what comes back from there has the wrong sign")]
     uses = is_input_use(search, edges)
     if abs(factor - 2) <= close and uses:
-        return [told("double-counted", 1.5, "what comes back from there counts twice")]
+        return [explanation("double-counted", 1.5, "what comes back from there counts twice")]
     if abs(factor - 0.5) <= close and _uses_both_arguments(search, edges):
         mistake = "missing-path" if uses else "held-constant"
-        return [told(mistake, 1.9, "one of the two uses of a value there is left out")]
+        return [explanation(mistake, 1.9, "one of the two uses of a value there is left out")]
     return [
-        told(named.mistake, named.cost + 0.9, f"what comes back from there is off by {named.text}", chosen=1)
-        for named in factor_names(factor, search.case)
+        explanation(name.mistake, name.cost + 0.9, f"what comes back from there is off by {name.text}", chosen=1)
+        for name in factor_names(factor, search.case)
     ]
 
 
 def _uses_both_arguments(search: Search, edges: Sequence[Edge]) -> bool:
-    """Whether these are two arguments of one operation, x * x say."""
+    """Check whether these are two arguments of one operation, as in x * x."""
     return any(e.operation == f.operation and e.position < f.position for e in edges for f in edges)
 
 
 def is_statistic(search: Search, edges: Sequence[Edge]) -> bool:
-    """Whether a chain of edges makes a statistic of the value, a mean or a norm, that the value then meets again.
+    """Check whether a chain of edges makes a statistic of the value, a mean or a norm, that the value then meets again.
 
     It reduces, and what it ends in is broadcast, or multiplies or divides.  A penalty that is added to a loss
     reduces as well, but is a term of its own.
@@ -91,7 +94,7 @@ def is_statistic(search: Search, edges: Sequence[Edge]) -> bool:
 
 
 def _is_reduction(search: Search, edge: Edge, edges: Sequence[Edge]) -> bool:
-    """Whether an operation reduces its argument, by itself or, as x @ x does, with itsearch."""
+    """Check whether an operation reduces its argument, by itself or, as x @ x does, with itself."""
     operation = search.graph.operations[edge.operation]
     if operation.value.size >= np.size(operation.values[edge.position]) or is_selection(operation):
         return False
@@ -99,7 +102,7 @@ def _is_reduction(search: Search, edge: Edge, edges: Sequence[Edge]) -> bool:
 
 
 def is_input_use(search: Search, edges: Sequence[Edge]) -> bool:
-    """Whether a chain begins at an input used elsewhere too, or at a function of one, element by element."""
+    """Check whether a chain begins at an input that has other uses, or at a function of one, element by element."""
     for edge in edges:
         place = search.graph.operations[edge.operation].args[edge.position].place
         begins = _source_inputs(search, place)
@@ -109,7 +112,7 @@ def is_input_use(search: Search, edges: Sequence[Edge]) -> bool:
 
 
 def _source_inputs(search: Search, place: int) -> set[int] | None:
-    """The one input that a result is made of element by element, or by moving elements; None if it is not."""
+    """Return the one input that a result is made of element by element, or by moving elements; None if none is."""
     operation = search.graph.operations[place]
     if operation.entry is None:
         return {place}
@@ -125,7 +128,7 @@ def _source_inputs(search: Search, place: int) -> set[int] | None:
 
 
 def _use_count(search: Search, place: int) -> int:
-    """By how many operations a result is used, through views of it too."""
+    """Count the operations that use a result, also through views of it."""
     count = 0
     for later, operation in enumerate(search.graph.operations):
         for _, parent in operation.links():
@@ -135,7 +138,7 @@ def _use_count(search: Search, place: int) -> int:
 
 
 def name_cut(search: Search, edges: tuple[Edge, ...]) -> tuple[str, str]:
-    """What it is called if nothing is sent along a chain."""
+    """Name the mistake of sending nothing along a chain."""
     if _cuts_target(search, edges):
         return "target-not-subtracted", "what comes back from there is the target, or points at it, and is left out"
     if is_input_use(search, edges) and not is_statistic(search, edges):
@@ -144,13 +147,13 @@ def name_cut(search: Search, edges: tuple[Edge, ...]) -> tuple[str, str]:
 
 
 def _cuts_target(search: Search, edges: tuple[Edge, ...]) -> bool:
-    """Whether what is left out is an input that is not wrong, times a number, or ones where integers point."""
+    """Check whether what is left out is an input that is not wrong, times a number, or ones where integers point."""
     sent = (search.contribution(edge) for edge in edges)
     return any(c is not None and is_target(c, search.case) for c in sent)
 
 
 def is_selection(operation: Operation) -> bool:
-    """Whether an operation picks some elements of its first argument, and reduces nothing.
+    """Check whether an operation picks some elements of its first argument, and reduces nothing.
 
     To pick and then take a function of each element is to take the function and then pick, whatever the function; no
     sum, mean, product or extremum allows that for one that falls, and in a curve.
@@ -165,7 +168,7 @@ def is_selection(operation: Operation) -> bool:
 
 
 def _is_rearrangement(graph: Graph, place: int) -> bool:
-    """Whether a result has the numbers of one argument and no others, in whatever order or shape."""
+    """Check whether a result has the numbers of one argument and no others, in any order or shape."""
     operation = graph.operations[place]
     links = list(operation.links())
     if len(links) != 1:

@@ -36,7 +36,7 @@ def edge_corruptions(operation: Operation, position: int) -> Iterator[Corruption
 
 
 def mask_corruptions(operation: Operation) -> Iterator[Corruption]:
-    """Boolean arguments all True, or all False."""
+    """Yield the contributions with a boolean argument all True, or all False."""
     for other, (value, arg) in enumerate(zip(operation.values, operation.args, strict=True)):
         if isinstance(value, np.ndarray) and value.dtype == bool and not isinstance(arg, Link):
             for all_of in (True, False):
@@ -46,7 +46,7 @@ def mask_corruptions(operation: Operation) -> Iterator[Corruption]:
 
 
 def _only_if_more(wrong: Contribution) -> Contribution:
-    """A change where more comes back than is right; where less does, it is no mask that is forgotten."""
+    """Restrict a contribution to where more comes back than is right; where less does, no mask was forgotten."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array | None:
         changed, right = wrong(operation, position, g), operation.contribution(position, g)
@@ -71,7 +71,7 @@ def _position_corruptions(operation: Operation) -> Iterator[Corruption]:
 
 
 def _argument_exchanges(operation: Operation) -> Iterator[Corruption]:
-    """The result in the place of an argument, or an argument in the place of the result or of another."""
+    """Yield corruptions that take the result for an argument, or an argument for the result or for another argument."""
     for other, given in enumerate(operation.values):
         if isinstance(given, np.ndarray) and given.shape == operation.value.shape and given.size > 1:
             yield Corruption("stale-value", 1.6, "what went in used for what came out", replace_result(given))

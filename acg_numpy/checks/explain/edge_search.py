@@ -1,4 +1,4 @@
-"""Which change, at which edge or edges of the graph, gives the submitted gradients?
+"""The search for a corruption, at one edge or several edges of the graph, that gives the submitted gradients.
 
 The gradients of the inputs are linear in what is sent along one edge: a contribution c' in the place of the right c
 changes them by pull(c' - c).  For a factor k on c that is (k - 1) pull(c), so one pull and a least-squares fit find the
@@ -23,7 +23,7 @@ from acg_numpy.shapes import Array
 
 
 class Shift(NamedTuple):
-    """A change and what it does to the gradients of the inputs, as one long vector in units of their sizes."""
+    """A corruption and what it does to the gradients of the inputs, as one long vector in units of their sizes."""
 
     corruption: Corruption
     line: Line | None
@@ -32,7 +32,7 @@ class Shift(NamedTuple):
 
 
 class OutOfTimeError(Exception):
-    """The time set aside for looking is up."""
+    """Raised when the time set aside for the search is up."""
 
 
 @dataclass
@@ -72,48 +72,48 @@ class Search:
         )
 
     def vector(self, gradients: Sequence[Array]) -> Array:
-        """Gradients of all inputs as one vector, each in units of its size."""
+        """Return gradients of all inputs as one vector, each in units of its size."""
         return np.concatenate([np.ravel(g) / s for g, s in zip(gradients, self.scales, strict=True)])
 
     def pull_vector(self, place: int, gradient: Array) -> Array:
-        """What a gradient of one result comes to at the inputs."""
+        """Return what a gradient of one result comes to at the inputs."""
         if time.thread_time() > self.deadline:
             raise OutOfTimeError
         return self.vector(self.graph.pull(place, gradient))
 
     def misfit(self, vector: Array) -> float:
-        """How far a shift is from the one that is to be explained."""
+        """Return how far a shift is from the one that is to be explained."""
         with np.errstate(invalid="ignore", over="ignore"):
             off = float(np.max(np.abs(self.target - vector), initial=0.0))
         return off if np.isfinite(off) else np.inf
 
     def fits(self, vector: Array) -> bool:
-        """Whether a shift explains everything."""
+        """Check whether a shift explains everything."""
         return self.misfit(vector) <= self.case.tolerance
 
     # What may be worth a look.
 
     def edges(self) -> Iterator[tuple[Edge, int]]:
-        """Edges along which something is sent, of results behind which all that is wrong lies, with these results."""
+        """Yield each edge that carries a gradient back to all wrong inputs, with the result that it uses."""
         wrong = set(self.case.wrong)
         for edge, parent in self.graph.edges():
             if self.case.grads[edge.operation] is not None and wrong <= self.reached[parent]:
                 yield edge, parent
 
     def wrong_edges(self) -> Iterator[tuple[Edge, int]]:
-        """Edges along which something is sent to anything that is wrong."""
+        """Yield each edge that carries a gradient back to any wrong input, with the result that it uses."""
         wrong = set(self.case.wrong)
         for edge, parent in self.graph.edges():
             if self.case.grads[edge.operation] is not None and wrong & self.reached[parent]:
                 yield edge, parent
 
     def contribution(self, edge: Edge) -> Array | None:
-        """The right contribution along an edge."""
+        """Return the right contribution along an edge."""
         g = self.case.grads[edge.operation]
         return None if g is None else self.graph.operations[edge.operation].contribution(edge.position, g)
 
     def line_identities(self) -> list[tuple[Line, str, int] | None]:
-        """For each result its line, its operation, and which of these it is within one run of the line."""
+        """Return each result's line, its operation, and its number among such operations in one run of the line."""
         seen: dict[tuple[int, str], int] = defaultdict(int)
         names: list[tuple[Line, str, int] | None] = []
         for operation in self.graph.operations:
@@ -127,7 +127,7 @@ class Search:
     # One edge, or several that stand in one line.
 
     def chains(self, *, all_edges: bool = False) -> list[tuple[tuple[Edge, ...], int, Array]]:
-        """(edges, the result that they use, what doubling what is sent along them does), those that do the same as one.
+        """Return chains of edges, each with the result that it uses and the shift by doubling what it sends.
 
         The edges of a chain all do the same, so the chain is one entry, whose result is the latest along it.
         """
@@ -153,18 +153,18 @@ class Search:
         return [(tuple(edges), parent, vector) for edges, parent, vector in found]
 
     def first_line(self, edges: Sequence[Edge]) -> Line | None:
-        """The line of the first edge that has one."""
+        """Return the line of the first edge that has one."""
         lines = (self.graph.operations[edge.operation].line for edge in edges)
         return next((line for line in lines if line is not None), None)
 
     def single_edge_explanations(self) -> Iterator[Explanation]:
-        """Another contribution along one edge."""
+        """Yield explanations by another contribution along one edge."""
         for shift in self.single_corruptions():
             if self.fits(shift.vector):
                 yield self.explanation(shift)
 
     def explanation(self, shift: Shift) -> Explanation:
-        """A shift that fits, in words."""
+        """Put a shift that fits into words."""
         support = int(np.count_nonzero(np.abs(shift.vector) > 1e-9))
         cost = shift.corruption.cost
         return Explanation(
@@ -172,7 +172,7 @@ class Search:
         )
 
     def single_corruptions(self, *, all_edges: bool = False) -> Iterator[Shift]:
-        """Every change of one edge, with what it does."""
+        """Yield every corruption of one edge, with what it does."""
         for edge, parent in self.wrong_edges() if all_edges else self.edges():
             operation, g, right = (
                 self.graph.operations[edge.operation],
@@ -199,7 +199,7 @@ class Search:
                     yield Shift(corruption, operation.line, (edge,), self.pull_vector(parent, sent - right))
 
     def replay(self, corruptions: dict[Edge, Corruption]) -> Array | None:
-        """What several changes do together, found by carrying all gradients back anew; None where it is nothing."""
+        """Return what several corruptions do together, by carrying all gradients back anew; None if they do nothing."""
         if time.thread_time() > self.deadline:
             raise OutOfTimeError
         instead = {edge: _with_fallback(corruption) for edge, corruption in corruptions.items()}
@@ -212,7 +212,7 @@ class Search:
 
 
 def _with_fallback(corruption: Corruption) -> Contribution:
-    """What a change sends, or the right contribution where it makes no sense."""
+    """Return a corruption's contribution, or the right one where the corruption makes no sense."""
 
     def sent(operation: Operation, position: int, g: Array) -> Array:
         right = operation.contribution(position, g)

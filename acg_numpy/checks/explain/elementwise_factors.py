@@ -20,7 +20,7 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
 
 
 def _elementwise_factor(operation: Operation, position: int) -> Array | None:
-    """The array that g is multiplied by on its way to an argument of its shape, if that is all that happens to it."""
+    """Return the array that g is multiplied by on its way to an argument of its shape, if that is all that happens."""
     g = np.random.default_rng(0).normal(size=operation.value.shape)
     wide = unsummed_contribution(operation, position, np.ones_like(operation.value))
     if wide is not None:
@@ -34,13 +34,14 @@ def _elementwise_factor(operation: Operation, position: int) -> Array | None:
 
 
 def missing_factors(operation: Operation, position: int) -> Iterator[Corruption]:
-    """The factor left out: a mask, where it holds zeros and one other value."""
+    """Yield corruptions that leave the factor out: a mask, where it holds zeros and one other value."""
     factor = _elementwise_factor(operation, position)
     if factor is None or factor.size < 2 or not np.all(np.isfinite(factor)):
         return
     different = np.unique(factor)
     if len(different) == 1:
-        return  # a constant: what it would be to leave it out is found as a constant
+        # a constant: what it would be to leave it out is found as a constant
+        return
     if len(different) == 2 and 0.0 in different:
         other = float(different[different != 0][0])
         yield Corruption("missing-mask", 1.5, "sent on as if nothing were masked", pass_through(1.0))
@@ -51,7 +52,7 @@ def missing_factors(operation: Operation, position: int) -> Iterator[Corruption]
 
 
 def stale_slopes(operation: Operation, position: int) -> Iterator[Corruption]:
-    """Another function of the argument or the result in the place of the slope."""
+    """Yield corruptions that put another function of the argument or the result in the place of the slope."""
     arg, factor = operation.values[position], _elementwise_factor(operation, position)
     if factor is None or len(operation.args) != 1 or arg.shape != factor.shape or len(np.unique(factor)) < 3:
         return
@@ -70,7 +71,7 @@ def stale_slopes(operation: Operation, position: int) -> Iterator[Corruption]:
 
 
 def _multiply_by_slope(slope: Callable[[Array], Array], what: str) -> Contribution:
-    """The gradient times a function of the result or the argument."""
+    """Return the gradient times a function of the result or the argument."""
 
     def contribution(operation: Operation, position: int, g: Array) -> Array:
         return g * slope(operation.value if what == "result" else operation.values[position])

@@ -19,7 +19,7 @@ from acg_numpy.shapes import Array
 
 
 def formula_explanations(search: Search) -> Iterator[Explanation]:
-    """Explanations by a wrong formula for a softmax or for a function of each element."""
+    """Yield explanations by a wrong formula for a softmax or for a function of each element."""
     for region in search.softmaxes:
         yield from _softmax_formulas(search, region)
     for part in find_normalisations(search.graph):
@@ -28,12 +28,12 @@ def formula_explanations(search: Search) -> Iterator[Explanation]:
 
 
 def _picks_one_per_row(g: Array, axis: int) -> bool:
-    """Whether a gradient has one number in each row, and zeros beside it: a label was picked there."""
+    """Check whether a gradient has one number in each row, and zeros beside it: a label was picked there."""
     return bool(np.all(np.count_nonzero(g, axis=axis) <= 1) and np.any(g))
 
 
 def _normalisation_formulas(search: Search, part: Normalisation) -> Iterator[Explanation]:
-    """r (g - mean g - y mean y g) and r (g - y sum y g), over other axes or with another value for y."""
+    """Try r (g - mean g - y mean y g) and r (g - y sum y g) over other axes or with another value for y."""
     graph, (start, end, axes, kind, factor) = search.graph, part
     g, y = search.case.grads[end], graph.operations[end].value
     right = None if g is None else pull_between(graph, start, end, g)
@@ -56,21 +56,21 @@ def _normalisation_formulas(search: Search, part: Normalisation) -> Iterator[Exp
 
 
 def _try_formula(
-    search: Search, start: int, end: int, sent: Array, right: Array, told: tuple[str, float, str]
+    search: Search, start: int, end: int, sent: Array, right: Array, naming: tuple[str, float, str]
 ) -> Iterator[Explanation]:
-    """The explanation, if sending this in the place of what is right gives the submitted gradients."""
+    """Yield the explanation if sending this in the place of what is right gives the submitted gradients."""
     if np.shape(sent) != right.shape or not np.all(np.isfinite(sent)):
         return
     vector = search.pull_vector(start, sent - right)
     if np.any(vector) and search.fits(vector):
-        mistake, cost, text = told
+        mistake, cost, text = naming
         line = search.graph.operations[end].line
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
         yield Explanation(mistake, cost, search.misfit(vector), text, line, support)
 
 
 def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
-    """y (g - sum y g) and g - exp(y) sum g, with something else in the place of y, or a sum over another axis."""
+    """Try y (g - sum y g) and g - exp(y) sum g with something else in the place of y, or a sum over another axis."""
     graph, (start, end, axis, log) = search.graph, region
     g, y = search.case.grads[end], graph.operations[end].value
     if g is None:
@@ -129,7 +129,7 @@ def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
 
 
 def elementwise_formulas(search: Search) -> Iterator[Explanation]:
-    """The derivative of a chain of functions of each element, taken at another value."""
+    """Try the derivative of a chain of functions of each element at another value."""
     graph = search.graph
     for start in range(len(graph.operations)):
         x = graph.operations[start].value
@@ -148,7 +148,7 @@ def elementwise_formulas(search: Search) -> Iterator[Explanation]:
 
 
 def _elementwise_slope(search: Search, start: int, end: int) -> Array | None:
-    """The factor between two results, if one is a function of the other element by element."""
+    """Return the factor between two results, if one is a function of the other element by element."""
     graph, y = search.graph, search.graph.operations[end].value
     g = np.random.default_rng(0).normal(size=y.shape)
     ones, tried = pull_between(graph, start, end, np.ones_like(y)), pull_between(graph, start, end, g)
@@ -158,7 +158,7 @@ def _elementwise_slope(search: Search, start: int, end: int) -> Array | None:
 
 
 def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[tuple[str, Array, float]]:
-    """The same slope as a function of other values, as people mix them up."""
+    """Yield the same slope as a function of other values, as people mix them up."""
     graph = search.graph
     x, y = graph.operations[start].value, graph.operations[end].value
     values = [(source.line, source.value) for source in graph.operations if source.value.shape == y.shape]
@@ -182,7 +182,7 @@ def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator
 
 
 def _chain_slope(search: Search, start: int, end: int, value: Array) -> Array | None:
-    """The slope of the chain between two results at another value of the first."""
+    """Return the slope of the chain between two results at another value of the first."""
     graph = search.graph
     values = {start: value}
     slopes: dict[int, Array] = {start: np.ones_like(value)}

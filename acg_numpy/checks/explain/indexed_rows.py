@@ -18,7 +18,7 @@ def row_corruptions(operation: Operation) -> Iterator[Corruption]:
 
 
 def flat_values(values: Any) -> Iterator[Any]:
-    """The values, and the values in tuples among them."""
+    """Yield the values, and the values in tuples among them."""
     for value in values:
         if isinstance(value, tuple):
             yield from flat_values(value)
@@ -27,12 +27,12 @@ def flat_values(values: Any) -> Iterator[Any]:
 
 
 def is_ids(value: Any) -> bool:
-    """Whether an argument is an array of integers."""
+    """Check whether an argument is an array of integers."""
     return isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim > 0
 
 
 def _source_indices(operation: Operation, position: int, g: Array) -> Array | None:
-    """From which element of an argument each element of the result was picked."""
+    """Return from which element of an argument each element of the result was picked."""
     arg = operation.values[position]
     counted = np.arange(arg.size).reshape(arg.shape)
     places = try_call(operation.again, [counted if i == position else v for i, v in enumerate(operation.values)])
@@ -42,7 +42,7 @@ def _source_indices(operation: Operation, position: int, g: Array) -> Array | No
 
 
 def assign_rows(operation: Operation, position: int, g: Array) -> Array | None:
-    """Rows put where they came from, the last one staying where several came from one place."""
+    """Put rows where they came from; where several came from one place, the last one stays."""
     places = _source_indices(operation, position, g)
     if places is None:
         return None
@@ -52,7 +52,7 @@ def assign_rows(operation: Operation, position: int, g: Array) -> Array | None:
 
 
 def average_rows(operation: Operation, position: int, g: Array) -> Array | None:
-    """Rows added where they came from, and divided by their number."""
+    """Add rows where they came from, and divide by their number."""
     places = _source_indices(operation, position, g)
     if places is None:
         return None

@@ -31,7 +31,7 @@ class Softmax(NamedTuple):
 
 
 def pull_between(graph: Graph, start: int, end: int, gradient: Array) -> Array | None:
-    """What a gradient of the result at `end` comes to at `start`, an earlier one, through what lies between."""
+    """Carry a gradient of the result at `end` back to `start`, an earlier one, through what lies between."""
     grads: list[Array | None] = [None] * len(graph.operations)
     grads[end] = gradient
     graph.carry(grads, stop=start)
@@ -39,7 +39,7 @@ def pull_between(graph: Graph, start: int, end: int, gradient: Array) -> Array |
 
 
 def find_softmaxes(graph: Graph) -> list[Softmax]:
-    """Every softmax in a graph: for each result that is one, of the earliest value that it is one of."""
+    """Find every softmax in a graph: for each result that is one, of the earliest value that it is one of."""
     found = []
     rng = np.random.default_rng(0)
     for end, operation in enumerate(graph.operations):
@@ -62,7 +62,7 @@ def find_softmaxes(graph: Graph) -> list[Softmax]:
 
 
 def _softmax_axes(y: Array) -> list[tuple[int, bool]]:
-    """(axis, is it the logarithm) for which an array sums to one, all positive."""
+    """Return (axis, whether it is the logarithm) for which an array sums to one, all positive."""
     if y.ndim == 0 or y.dtype.kind != "f":
         return []
     found = []
@@ -88,7 +88,7 @@ class Normalisation(NamedTuple):
 
 
 def find_normalisations(graph: Graph) -> list[Normalisation]:
-    """Every direction and every normalised value in a graph, of the earliest value that it is one of."""
+    """Find every direction and every normalised value in a graph, of the earliest value that it is one of."""
     found = []
     rng = np.random.default_rng(0)
     for end, operation in enumerate(graph.operations):
@@ -111,7 +111,7 @@ def find_normalisations(graph: Graph) -> list[Normalisation]:
 
 
 def projection(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
-    """The part of a gradient that a normalised value lets through, but for a factor."""
+    """Return the part of a gradient that a normalised value lets through, except for a factor."""
     if kind == "length":
         return np.asarray(g - y * np.sum(y * g, axis=axes, keepdims=True))
     mean = np.mean(g, axis=axes, keepdims=True) if kind == "centred" else 0.0
@@ -119,7 +119,10 @@ def projection(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
 
 
 def _normalised_axes(y: Array) -> list[tuple[tuple[int, ...], str]]:
-    """(axes, kind) along which an array has length one, or mean square one or a little less, with or without a mean."""
+    """Return (axes, kind) along which an array has length one, or mean square one or a little less.
+
+    The kind is "length", "square", or "centred" where the mean is zero as well.
+    """
     if y.ndim == 0 or y.dtype.kind != "f" or not np.all(np.isfinite(y)):
         return []
     found: list[tuple[tuple[int, ...], str]] = []

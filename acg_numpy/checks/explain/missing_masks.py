@@ -1,4 +1,4 @@
-"""The forward replayed without its masks: what would the gradient be if nothing were masked or dropped?"""
+"""The gradient of the forward replayed without its masks, as if nothing were masked or dropped."""
 
 from collections.abc import Iterator
 from itertools import chain, combinations
@@ -9,12 +9,14 @@ import numpy as np
 from acg_numpy.checks.explain.case import Case, Explanation
 from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.shapes import Array
+from acg_numpy.text import joined
 
-_COST = 1.75  # more than a change at one edge, and more than another value of the graph in the place of the right one
+# more than a corruption at one edge, and more than another value of the graph in the place of the right one
+_COST = 1.75
 
 
 def mask_explanations(case: Case) -> Iterator[Explanation]:
-    """Boolean inputs all True, and integers and floats that are masks, all ones."""
+    """Replay the forward with boolean inputs all True, and integers and floats that are masks all ones."""
     if case.replay is None or not all(case.fits(i) for i in case.wrong):
         return
     open_masks: dict[str, Any] = {name: np.ones_like(value) for name, value in case.others.items() if is_mask(value)}
@@ -33,19 +35,19 @@ def mask_explanations(case: Case) -> Iterator[Explanation]:
         ]
         residual = case.residual(expected)
         if residual <= case.tolerance:
-            message = f"this is the gradient of the forward without {' and '.join(some)}"
+            message = f"this is the gradient of the forward without {joined(some)}"
             support = sum(case.right[i].size for i in case.wrong)
             yield Explanation("missing-mask", _COST, residual, message, support=support)
 
 
 def is_mask(value: Array) -> bool:
-    """Whether something is masked by an array that is held fixed: False somewhere, or zeros and ones."""
+    """Check whether an array that is held fixed masks something: it is False somewhere, or holds zeros and ones."""
     if value.dtype == bool:
         return not np.all(value)
     return value.dtype.kind in "iu" and np.array_equal(np.unique(value), [0, 1])
 
 
 def _is_dropout_mask(value: Array) -> bool:
-    """Whether an array holds zeros and one positive value."""
+    """Check whether an array holds zeros and one positive value."""
     different = np.unique(value)
     return len(different) == 2 and different[0] == 0 and different[1] > 0

@@ -1,4 +1,4 @@
-"""Which constant is this, and what is a mistake by it called?
+"""Names for a factor by which a gradient is off, and for the mistake that a factor like it is.
 
 A factor by which a gradient is off is looked for among the sizes of axes (a mean for a sum), the square roots of these
 (a lost 1 / sqrt(d)), the constants that the forward itself uses, and small numbers.
@@ -14,9 +14,11 @@ import numpy as np
 from acg_numpy.checks.explain.case import CLOSE, Case
 
 UNKNOWN = 1.4  # the cost of a factor that could be any number
-LIKELY, POSSIBLE = 0.7, 0.9  # of one that the forward has, or sums over; of one that could be some axis's
+# the cost of one that the forward has, or sums over; of one that could be some axis's
+LIKELY, POSSIBLE = 0.7, 0.9
 
-FEW = 4  # a larger whole number in a forward counts something
+# a larger whole number in a forward counts something
+FEW = 4
 
 
 class FactorName(NamedTuple):
@@ -28,7 +30,7 @@ class FactorName(NamedTuple):
 
 
 def factor_names(factor: float, case: Case) -> list[FactorName]:
-    """The likeliest origins of a factor other than 0, 1 and -1, best first, one for each mistake that it may be.
+    """Return the likeliest origins of a factor other than 0, 1 and -1, best first, one for each mistake that it may be.
 
     A constant that the forward computes with tells most: a whole number counts something, so it makes a mean, and any
     other may be the root of an axis, so it is a scale.  Then come the sizes of axes that the forward sums over, then
@@ -37,8 +39,8 @@ def factor_names(factor: float, case: Case) -> list[FactorName]:
     sizes = axis_sizes(case)
     found = [*_constant_names(factor, case, sizes), *size_names(factor, case, sizes)]
     best: dict[str, FactorName] = {}
-    for named in sorted(found, key=lambda named: named.cost):
-        best.setdefault(named.mistake, named)
+    for name in sorted(found, key=lambda name: name.cost):
+        best.setdefault(name.mistake, name)
     if best:
         return list(best.values())
     ratios = ((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q)
@@ -47,7 +49,7 @@ def factor_names(factor: float, case: Case) -> list[FactorName]:
 
 
 def _constant_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[FactorName]:
-    """Powers of a constant that the forward computes with."""
+    """Yield names from powers of a constant that the forward computes with."""
     for constant, whole, where in _forward_constants(case):
         for power, shown in ((1, ""), (-1, "1 / "), (2, "the square of "), (-2, "1 over the square of ")):
             if not _same_factor(factor, _safe_power(constant, power), case.factor_tolerance):
@@ -64,20 +66,20 @@ def _constant_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterato
 
 
 def _safe_power(constant: float, power: int) -> float:
-    """A power, infinite where it is too large to be written: a constant of 1e-200 is no reason to stop."""
+    """Return a power, infinite where it is too large for a float: a constant of 1e-200 is no reason to stop."""
     with np.errstate(over="ignore"):
         return float(np.float64(constant) ** power)
 
 
 def is_count(constant: float, sizes: dict[int, str]) -> bool:
-    """Whether a constant, or one over it, is the size of an axis, or of two together."""
+    """Check whether a constant, or one over it, is the size of an axis, or of two together."""
     whole = {n for n in sizes if n > 1}
     whole |= {n * m for n, m in combinations(whole, 2)}
     return any(_same_factor(constant, n) or _same_factor(constant, 1 / n) for n in whole)
 
 
 def size_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[FactorName]:
-    """Sizes of axes, roots of them, products and ratios of two."""
+    """Yield names from sizes of axes, roots of them, products and ratios of two."""
     says, summed, close = f"a factor {factor:.4g}", _reduction_sizes(case), case.factor_tolerance
     whole = [n for n in sizes if n > 1]
     for n in whole:
@@ -103,12 +105,12 @@ def size_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Fac
 
 
 def _same_factor(one: float, other: float, close: float = CLOSE) -> bool:
-    """Whether two factors are equal as far as they are known."""
+    """Check whether two factors are equal as far as they are known."""
     return abs(one - other) <= close * max(abs(one), abs(other))
 
 
 def axis_sizes(case: Case) -> dict[int, str]:
-    """Sizes of axes, each with the first places it occurs in: inputs, then outputs, then what lies between."""
+    """Return sizes of axes, each with the first places it occurs in: inputs, then outputs, then what lies between."""
     places: dict[int, list[str]] = {}
     arrays = {**dict(zip(case.names, case.values, strict=True)), **case.others}
     for name, value in arrays.items():
@@ -129,7 +131,7 @@ def axis_sizes(case: Case) -> dict[int, str]:
 
 
 def _reduction_sizes(case: Case) -> set[int]:
-    """The sizes that the forward sums over, divides by or broadcasts along."""
+    """Return the sizes that the forward sums over, divides by or broadcasts along."""
     found = {int(c) for c, whole, _ in _forward_constants(case) if whole}
     for operation in case.graph.operations if case.graph else ():
         for position, _ in operation.links():
@@ -143,7 +145,7 @@ def _reduction_sizes(case: Case) -> set[int]:
 
 
 def _forward_constants(case: Case) -> Iterator[tuple[float, bool, str]]:
-    """The numbers that the forward computes with, other than 0, 1 and -1; is it an int; where."""
+    """Yield the numbers that the forward computes with, except 0, 1 and -1; whether each is an int; and where."""
     for operation in case.graph.operations if case.graph else ():
         for value, arg in zip(operation.values, operation.args, strict=True):
             number = value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

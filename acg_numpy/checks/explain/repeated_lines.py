@@ -1,4 +1,4 @@
-"""The same change wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
+"""The same corruption wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from acg_numpy.checks.tracing import Edge, Line
 
 
 def single_use(search: Search) -> Iterator[Explanation]:
-    """Of three or more uses of a result only the last, or the first, arrives."""
+    """Yield explanations in which, of three or more uses of a result, only the last, or the first, arrives."""
     uses: dict[int, dict[int, list[Edge]]] = defaultdict(lambda: defaultdict(list))
     for edge, parent in search.edges():
         uses[parent][edge.operation].append(edge)
@@ -29,7 +29,8 @@ def single_use(search: Search) -> Iterator[Explanation]:
         visits = {search.graph.operations[operation].visit for operation in operations}
         lines = {search.graph.operations[operation].line for operation in operations}
         if len(sent) < 2 or len(visits) < len(operations) or len(lines) > 1:
-            continue  # not the turns of a loop: of several uses, some are left out
+            # not the turns of a loop: of several uses, some are left out
+            continue
         total = np.sum(sent, axis=0)
         for kept in (sent[0], sent[-1]):
             vector = search.pull_vector(parent, kept - total)
@@ -37,12 +38,13 @@ def single_use(search: Search) -> Iterator[Explanation]:
                 line = search.first_line([edge for edges in operations.values() for edge in edges])
                 text = f"of {len(sent)} uses of one value there only one arrives"
                 support = int(np.count_nonzero(vector))
-                cost = 1.4 if len(sent) > 2 else 1.6  # of two uses, one may as well be left out
+                # of two uses, one may as well be left out
+                cost = 1.4 if len(sent) > 2 else 1.6
                 yield Explanation("last-only", cost, search.misfit(vector), text, line, support)
 
 
 def loop_corruptions(search: Search) -> Iterator[Explanation]:
-    """The same change wherever a line of the forward is run: in every turn of a loop, in every call of a helper."""
+    """Make the same corruption wherever a line of the forward is run: in each turn of a loop, each call of a helper."""
     for members in repeated_edges(search):
         (place, position), _ = members[0]
         operation = search.graph.operations[place]
@@ -56,19 +58,20 @@ def loop_corruptions(search: Search) -> Iterator[Explanation]:
         if step is not None and not any(
             abs(1 + step - f) <= search.case.factor_tolerance for f in (-1.0, 0.0, 1.0, 2.0)
         ):
-            for named in factor_names(1 + step, search.case):
+            for name in factor_names(1 + step, search.case):
                 corruption = Corruption(
-                    named.mistake, named.cost + 1.1, f"off by {named.text}", scaled_contribution(1 + step)
+                    name.mistake, name.cost + 1.1, f"off by {name.text}", scaled_contribution(1 + step)
                 )
                 yield from replay_corruption(search, corruption, line, members)
-        last = search.graph.operations[members[-1][0].operation]  # the first turn of a loop can be a special one
+        # the first turn of a loop can be a special one
+        last = search.graph.operations[members[-1][0].operation]
         for corruption in (*edge_corruptions(operation, position), *edge_corruptions(last, position)):
             yield from replay_corruption(search, corruption, line, members)
         yield from _stale_turns(search, line, members)
 
 
 def unmasked_backward(search: Search) -> Iterator[Explanation]:
-    """Nothing masked on the whole way back, where the forward masks in several places."""
+    """Mask nothing on the whole way back, where the forward masks in several places."""
     corruptions = {}
     for edge, _ in search.wrong_edges():
         operation = search.graph.operations[edge.operation]
@@ -86,7 +89,7 @@ def unmasked_backward(search: Search) -> Iterator[Explanation]:
 
 
 def _stale_turns(search: Search, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
-    """In every turn of a loop the value of another line, of this turn or the one before or after."""
+    """Use, in every turn of a loop, the value of another line, of this turn or the one before or after."""
     names = search.line_identities()
     turns: dict[Any, list[int]] = defaultdict(list)
     for place, name in enumerate(names):
@@ -117,7 +120,7 @@ def _stale_turns(search: Search, line: Line, members: list[tuple[Edge, int]]) ->
 def replay_corruption(
     search: Search, corruption: Corruption, line: Line, members: list[tuple[Edge, int]]
 ) -> Iterator[Explanation]:
-    """A change of several edges at once, if it explains everything."""
+    """Make a corruption at several edges at once; yield it if it explains everything."""
     vector = search.replay({edge: corruption for edge, _ in members})
     if vector is not None and search.fits(vector):
         edges = [edge for edge, _ in members]
@@ -132,7 +135,7 @@ def replay_corruption(
 
 
 def repeated_edges(search: Search) -> list[list[tuple[Edge, int]]]:
-    """Edges of the same line, operation and argument: the turns of a loop, the calls of a helper."""
+    """Group the edges of the same line, operation and argument: the turns of a loop, the calls of a helper."""
     groups: dict[Any, list[tuple[Edge, int]]] = defaultdict(list)
     names = search.line_identities()
     for edge, parent in search.graph.edges():

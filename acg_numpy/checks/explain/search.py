@@ -1,7 +1,7 @@
-"""Every explanation, simplest first, and what is said about them.
+"""The search for explanations, simplest first, and the diagnoses made of them.
 
-First what a single change explains; where nothing does, a change for each input; where nothing does, two corruptions.  The
-work is bounded by a time: what was found until then counts, and that the rest was not tried is said.
+First come explanations by a single corruption; if there are none, by one corruption for each input; if there are none,
+by two corruptions.  The time is bounded: what was found until then counts, and a note says that the rest was not tried.
 """
 
 import time
@@ -24,10 +24,12 @@ from acg_numpy.checks.explain.wrong_shapes import shape_explanations
 from acg_numpy.checks.report.diagnosis import Diagnosis
 from acg_numpy.checks.report.mistake_names import MISTAKES
 
-SECONDS = 4.0  # of computing, whatever else the machine does meanwhile
-ALONE = 0.3  # for a mistake that shows in fewer gradients than it would from where it is found
-SIMPLE = 1.0  # the cost of an explanation that no change of a single edge comes near
-
+# of computing, whatever else the machine does meanwhile
+SECONDS = 4.0
+# the cost added to a mistake that shows in fewer gradients than it would from where it is found
+ALONE = 0.3
+# the cost of an explanation that no corruption of a single edge comes near
+SIMPLE = 1.0
 
 _Strategy: TypeAlias = Callable[[Case, float], Iterator[Explanation]]
 
@@ -48,7 +50,8 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     seconds : float
         The time to spend at most, about.
     """
-    with np.errstate(all="ignore"):  # a corrupted gradient may overflow, or be nothing by nothing
+    # a corrupted gradient may overflow, or be nothing by nothing
+    with np.errstate(all="ignore"):
         found, complete = _find_explanations(case, time.thread_time() + seconds)
     diagnoses = _rank(found, case)
     notes = []
@@ -58,7 +61,7 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
 
 
 def _find_explanations(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
-    """All explanations of the first kind that has any, and whether all were tried."""
+    """Return all explanations of the first kind that has any, and whether all were tried."""
     if not case.wrong:
         return [], True
     several = len(case.wrong) > 1
@@ -73,7 +76,7 @@ def _find_explanations(case: Case, deadline: float) -> tuple[list[Explanation], 
 
 
 def _collect(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bool]:
-    """A list of them, and whether there was time for all."""
+    """Return explanations as a list, and whether there was time for all."""
     found: list[Explanation] = []
     try:
         found.extend(explanations)
@@ -83,11 +86,12 @@ def _collect(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bo
 
 
 def single_corruptions(case: Case, deadline: float) -> Iterator[Explanation]:
-    """One change explains all."""
+    """Yield explanations of everything by one corruption."""
     simple = list(whole_gradient_explanations(case))
     yield from simple
     if case.graph is None or any(e.cost < SIMPLE for e in simple):
-        return  # nothing that is still to come could be as simple
+        # nothing that is still to come could be as simple
+        return
     yield from mask_explanations(case)
     if not all(case.fits(which) for which in case.wrong):
         yield from shape_explanations(case, case.graph)
@@ -100,7 +104,7 @@ def single_corruptions(case: Case, deadline: float) -> Iterator[Explanation]:
 
 
 def _edge_explanations(search: Search) -> Iterator[Explanation]:
-    """One change at an edge, at several that are alike, or in a formula."""
+    """Yield explanations by one corruption at an edge, at several edges that are alike, or in a formula."""
     yield from factor_explanations(search)
     yield from missing_outputs(search)
     yield from single_use(search)
@@ -112,13 +116,13 @@ def _edge_explanations(search: Search) -> Iterator[Explanation]:
 
 
 def _corruption_pairs(case: Case, deadline: float) -> Iterator[Explanation]:
-    """Two changes explain all."""
+    """Yield explanations of everything by two corruptions."""
     if case.graph is not None and all(case.fits(which) for which in case.wrong):
         yield from pair_explanations(Search(case, case.graph, deadline))
 
 
 def _explain_each_input(case: Case, deadline: float, ways: Sequence[_Strategy]) -> tuple[list[Explanation], bool]:
-    """Each wrong input explained by itself, if all of them can be."""
+    """Explain each wrong input by itself, if all of them can be."""
     best = []
     for which in case.wrong:
         found: list[Explanation] = []
@@ -136,7 +140,7 @@ def _explain_each_input(case: Case, deadline: float, ways: Sequence[_Strategy]) 
 
 
 def _rank(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
-    """One diagnosis a mistake, the simplest explanation of each, best first; ties share the confidence."""
+    """Return one diagnosis for each mistake, its simplest explanation, best first; ties share the confidence."""
     best: dict[str, Explanation] = {}
     for e in sorted(found, key=lambda e: (e.cost, e.residual)):
         best.setdefault(e.mistake, e)
@@ -148,7 +152,7 @@ def _rank(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
 
 
 def make_diagnosis(e: Explanation, share: float, case: Case) -> Diagnosis:
-    """An explanation as a diagnosis."""
+    """Make a diagnosis of an explanation."""
     sure = share * (0.5 if e.support < 1 else 0.99) * (1.0 if case.graph is not None else 0.9)
     source = "the gradient of the traced forward" if case.graph is not None else "the numeric derivative"
     whose = "all inputs" if len(case.names) > 1 else case.names[0]

@@ -11,7 +11,7 @@ from acg_numpy.shapes import Array
 
 
 def stale_corruptions(graph: Graph, place: int, position: int) -> Iterator[Corruption]:
-    """Other values of the same shape, from anywhere in the graph, in the place of an argument, or functions of them."""
+    """Yield corruptions that use another value of the same shape, from anywhere in the graph, or a function of one."""
     operation = graph.operations[place]
     for other, given in enumerate(operation.values):
         if not isinstance(given, np.ndarray) or given.size < 2 or given.dtype.kind != "f":
@@ -29,7 +29,7 @@ def stale_corruptions(graph: Graph, place: int, position: int) -> Iterator[Corru
 
 
 def _broadcast_like(value: Array, given: Array) -> Array | None:
-    """A value in the shape of another, if it has that or can be broadcast to it."""
+    """Return a value in the shape of another, if it has that shape or can be broadcast to it."""
     if value.shape == given.shape:
         return value
     if value.size < 2 or value.ndim != given.ndim:
@@ -39,7 +39,7 @@ def _broadcast_like(value: Array, given: Array) -> Array | None:
 
 
 def _derived_values(value: Array) -> Iterator[tuple[str, Array]]:
-    """Functions of a value that are taken for the value, or that it is taken for."""
+    """Yield functions of a value that are taken for the value, or that it is taken for."""
     for written, function in FUNCTIONS.items():
         with np.errstate(all="ignore"):
             derived = np.asarray(function(value))
@@ -58,7 +58,7 @@ FUNCTIONS: dict[str, Callable[[Array], Array]] = {
 
 
 def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> Iterator[tuple[str, Array]]:
-    """What a result's gradient would be if some part of the way back to it were skipped.
+    """Yield what a result's gradient would be if some part of the way back to it were skipped.
 
     The part goes from a later result to an earlier one of the same shape, whose gradients are taken for each other.
     """
@@ -77,7 +77,7 @@ def stale_gradients(graph: Graph, grads: Sequence[Array | None], place: int) -> 
 
 
 def _downstream_results(graph: Graph, place: int) -> Iterator[int]:
-    """A result, and those that are made of it one after the other as long as it is used only once, three at most."""
+    """Yield a result, and those made of it one after the other as long as it is used only once, three at most."""
     yield place
     for _ in range(3):
         users = [later for later, op in enumerate(graph.operations) if any(p == place for _, p in op.links())]

@@ -1,4 +1,4 @@
-"""Two changes at once: two factors on two chains of edges, or a factor and a change, or the same change twice."""
+"""Two corruptions at once: two factors on two chains of edges, a factor and a corruption, or the same kind twice."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -12,12 +12,14 @@ from acg_numpy.checks.explain.edge_search import Search, Shift
 from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
 
-MOST = 400  # single changes that are combined
-FEW = 12  # changes of one kind of which all pairs are replayed
+# single corruptions that are combined
+MOST = 400
+# corruptions of one kind of which all pairs are replayed
+FEW = 12
 
 
 def pair_explanations(search: Search) -> Iterator[Explanation]:
-    """Explanations by two changes."""
+    """Yield explanations by two corruptions."""
     yield from two_factors(search)
     corruptions = [*missing_sum_shifts(search), *search.single_corruptions(all_edges=True)][:MOST]
     yield from same_kind_pairs(search, corruptions)
@@ -25,14 +27,14 @@ def pair_explanations(search: Search) -> Iterator[Explanation]:
 
 
 def is_plausible_factor(factor: float, search: Search) -> bool:
-    """Whether a factor is one that somebody could have written."""
+    """Check whether a factor is one that a person could have written."""
     if min(abs(factor - written) for written in (0.0, -1.0, 2.0, 0.5)) <= search.case.factor_tolerance:
         return True
     return factor_names(factor, search.case)[0].cost < UNKNOWN
 
 
 def two_factors(search: Search) -> Iterator[Explanation]:
-    """Factors on what is sent along two chains of edges."""
+    """Yield explanations by factors on what is sent along two chains of edges."""
     chains = search.chains(all_edges=True)
     target = search.target
     products = np.array([[np.vdot(a, b) for _, _, b in chains] for _, _, a in chains])
@@ -55,7 +57,7 @@ def two_factors(search: Search) -> Iterator[Explanation]:
 
 
 def _combine(parts: list[Explanation]) -> Iterator[Explanation]:
-    """Two explanations that hold together."""
+    """Combine two explanations that hold together."""
     total = sum(part.cost for part in parts)
     text = ", and ".join(dict.fromkeys(_text_with_line(part) for part in parts))
     for n, mistake in enumerate(dict.fromkeys(part.mistake for part in parts)):
@@ -64,7 +66,7 @@ def _combine(parts: list[Explanation]) -> Iterator[Explanation]:
 
 
 def same_kind_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explanation]:
-    """The same kind of mistake at two edges."""
+    """Yield explanations by the same kind of mistake at two edges."""
     by_kind: dict[str, list[Shift]] = {}
     for corruption in corruptions:
         if np.any(corruption.vector):
@@ -83,7 +85,7 @@ def same_kind_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explan
 
 
 def _nested_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
-    """Two changes of which one may lie on the way back of the other, so that what they do does not simply add up."""
+    """Replay pairs of which one may lie on the way back of the other, so that their shifts do not just add up."""
     for one, other in combinations(shifts, 2):
         if one.edges != other.edges:
             vector = search.replay(
@@ -94,7 +96,7 @@ def _nested_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
 
 
 def _corruption_factor_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explanation]:
-    """A change at one edge and a factor on what is sent along another."""
+    """Yield explanations by a corruption at one edge and a factor on what is sent along another."""
     chains = search.chains(all_edges=True)
     if not corruptions or not chains:
         return
@@ -111,5 +113,5 @@ def _corruption_factor_pairs(search: Search, corruptions: list[Shift]) -> Iterat
 
 
 def _text_with_line(part: Explanation) -> str:
-    """What one of two changes is, with its place."""
+    """Return the text of one of two corruptions, with its line."""
     return f"{part.text} ({part.line})" if part.line else part.text

@@ -1,4 +1,4 @@
-"""What can be seen from the gradients alone: factors, exchanges, axes, sums left out, targets left in."""
+"""Mistakes that show in the gradients alone: factors, exchanges, axes, sums left out, targets left in."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations, permutations
@@ -8,12 +8,14 @@ import numpy as np
 from acg_numpy.checks.explain.case import Case, Explanation, max_abs
 from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
+from acg_numpy.text import joined
 
-MOST_AXES = 5  # beyond these, only exchanges of two axes are tried
+# beyond these, only exchanges of two axes are tried
+MOST_AXES = 5
 
 
 def whole_gradient_explanations(case: Case) -> Iterator[Explanation]:
-    """Explanations by one change of the gradients as a whole."""
+    """Yield explanations by one change of the gradients as a whole."""
     for family in (
         _zero_gradient,
         swapped_inputs,
@@ -26,13 +28,12 @@ def whole_gradient_explanations(case: Case) -> Iterator[Explanation]:
 
 
 def _input_names(case: Case, which: tuple[int, ...]) -> str:
-    """The inputs by name: x; x and y; x, y and z."""
-    names = [case.names[i] for i in which]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    """Join the names of inputs: x; x and y; x, y and z."""
+    return joined([case.names[i] for i in which])
 
 
 def _zero_gradient(case: Case) -> Iterator[Explanation]:
-    """Zeros, or None."""
+    """Explain gradients that are zeros, or None."""
     if all(case.submitted[i] is None or not np.any(case.submitted[i]) for i in case.wrong):
         yield Explanation(
             "zero-gradient", 0.5, 0.0, f"the gradient of {_input_names(case, case.wrong)} is zero throughout"
@@ -40,7 +41,7 @@ def _zero_gradient(case: Case) -> Iterator[Explanation]:
 
 
 def swapped_inputs(case: Case) -> Iterator[Explanation]:
-    """The gradient of every wrong input is the right one of another."""
+    """Explain gradients each of which is the right one of another wrong input."""
     if len(case.wrong) < 2:
         return
     takes = {}
@@ -53,7 +54,7 @@ def swapped_inputs(case: Case) -> Iterator[Explanation]:
 
 
 def common_factor(case: Case) -> Iterator[Explanation]:
-    """One constant times the right gradient, for all that are wrong."""
+    """Explain all wrong gradients by one constant times the right ones."""
     if not all(case.fits(i) for i in case.wrong):
         return
     submitted = np.concatenate([np.ravel(np.asarray(case.submitted[i])) for i in case.wrong])
@@ -80,7 +81,7 @@ def common_factor(case: Case) -> Iterator[Explanation]:
 
 
 def fit_factor(target: Array, direction: Array) -> float | None:
-    """The factor of `direction` that comes closest to `target`; None where there is nothing to fit."""
+    """Return the factor of `direction` that comes closest to `target`; None where there is nothing to fit."""
     square = float(np.vdot(direction, direction))
     with np.errstate(invalid="ignore", over="ignore"):
         factor = float(np.vdot(direction, target)) / square if square > 0 else np.nan
@@ -88,7 +89,7 @@ def fit_factor(target: Array, direction: Array) -> float | None:
 
 
 def _axis_orders(ndim: int) -> Iterator[tuple[int, ...]]:
-    """Orders of axes other than the one they have."""
+    """Yield the orders of axes other than the one they have."""
     if ndim <= MOST_AXES:
         yield from (order for order in permutations(range(ndim)) if order != tuple(range(ndim)))
         return
@@ -99,7 +100,7 @@ def _axis_orders(ndim: int) -> Iterator[tuple[int, ...]]:
 
 
 def _exchanged_axes(case: Case) -> Iterator[Explanation]:
-    """Axes exchanged, with the shape or under a shape that hides it."""
+    """Explain gradients by exchanged axes, with the shape or under a shape that hides it."""
     exchanged, reshaped = [], []
     for i in case.wrong:
         mine, right = case.submitted[i], case.right[i]
@@ -122,22 +123,21 @@ def _exchanged_axes(case: Case) -> Iterator[Explanation]:
 
 
 def _shape_mismatch(case: Case) -> Iterator[Explanation]:
-    """A shape too large that sums to the right gradient, too small a one that is its sum, or the same numbers."""
+    """Explain a shape too large that sums to the right gradient, one too small that is its sum, or a mere reshape."""
     for i in case.wrong:
         mine, right = case.submitted[i], case.right[i]
         if mine is None or mine.shape == right.shape:
             return
     found = [_explain_shape(case, i) for i in case.wrong]
-    told = [f for f in found if f is not None]
-    if len(told) == len(found) and len({mistake for mistake, _ in told}) == 1:
-        texts = dict.fromkeys(text for _, text in told)
-        yield Explanation(
-            told[0][0], 0.8, 0.0, f"the gradient of {_input_names(case, case.wrong)} {' and '.join(texts)}"
-        )
+    reasons = [f for f in found if f is not None]
+    if len(reasons) == len(found) and len({mistake for mistake, _ in reasons}) == 1:
+        texts = dict.fromkeys(text for _, text in reasons)
+        message = f"the gradient of {_input_names(case, case.wrong)} {joined(list(texts))}"
+        yield Explanation(reasons[0][0], 0.8, 0.0, message)
 
 
 def _explain_shape(case: Case, which: int) -> tuple[str, str] | None:
-    """How a gradient of the wrong shape comes from the right one, if by sums alone."""
+    """Return how a gradient of the wrong shape comes from the right one, if by sums alone."""
     mine, right = np.asarray(case.submitted[which]), case.right[which]
     if mine.size == right.size:
         if case.close(mine.reshape(right.shape), right):
@@ -158,12 +158,12 @@ def _explain_shape(case: Case, which: int) -> tuple[str, str] | None:
 
 
 def _axes_text(axes: tuple[int, ...]) -> str:
-    """Axis 0; axes 0 and 2."""
-    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {' and '.join(map(str, axes))}"
+    """Write axes out: axis 0; axes 0 and 2."""
+    return f"{'axis' if len(axes) == 1 else 'axes'} {joined([str(axis) for axis in axes])}"
 
 
 def unsubtracted_target(case: Case) -> Iterator[Explanation]:
-    """The error is another input, or a one where an integer input points, and nothing else."""
+    """Explain an error that is another input, or a one where an integer input points, and nothing else."""
     if not all(case.fits(i) for i in case.wrong):
         return
     differences = [np.asarray(case.submitted[i]) - case.right[i] for i in case.wrong]
@@ -180,15 +180,13 @@ def unsubtracted_target(case: Case) -> Iterator[Explanation]:
             max(max_abs(np.asarray(case.submitted[i])) for i in case.wrong), 1e-300
         )
         if miss <= case.tolerance:
-            message = (
-                f"the gradient of {_input_names(case, case.wrong)} is off by {factor:.4g} times {name} and by nothing else: "
-                f"{name} is not subtracted"
-            )
+            whose = f"the gradient of {_input_names(case, case.wrong)}"
+            message = f"{whose} is off by {factor:.4g} times {name} and by nothing else: {name} is not subtracted"
             yield Explanation("target-not-subtracted", 0.9, miss, message, support=int(np.count_nonzero(flat)) - 1)
 
 
 def _possible_targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]], list[Array | None]]]]:
-    """What may be a target: a floating input as it is, an integer one as ones where it points."""
+    """Yield what may be a target: a floating input as it is, an integer one as ones where it points."""
 
     def as_it_is(value: Array) -> Callable[[list[Array]], list[Array | None]]:
         return lambda gradients: [value if g.shape == value.shape else None for g in gradients]
@@ -207,7 +205,7 @@ def _possible_targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]],
 
 
 def one_hot(ids: Array, shape: tuple[int, ...]) -> Array | None:
-    """Ones where the ids point along an axis that the rest of the shape has too many for them."""
+    """Return ones where the ids point along an axis of the shape that the ids do not have."""
     for axis in range(len(shape)):
         rest = shape[:axis] + shape[axis + 1 :]
         if rest == ids.shape and np.all((ids >= 0) & (ids < shape[axis])):
@@ -218,7 +216,7 @@ def one_hot(ids: Array, shape: tuple[int, ...]) -> Array | None:
 
 
 def is_target(gradient: Array, case: Case) -> bool:
-    """Whether a gradient is an input that is not wrong, times a number, but for zeros where a mask was."""
+    """Check whether a gradient is an input that is not wrong, times a number, except for zeros where a mask was."""
     if np.count_nonzero(gradient) < 2:
         return False
     for i, value in enumerate(case.values):

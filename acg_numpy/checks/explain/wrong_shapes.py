@@ -12,7 +12,7 @@ from acg_numpy.shapes import Array
 
 
 def shape_explanations(case: Case, graph: Graph) -> Iterator[Explanation]:
-    """A contribution to an input, not yet summed where it was broadcast, summed over other axes or over none."""
+    """Explain a contribution to an input that is not yet summed where it was broadcast, or summed over other axes."""
     shaped = [i for i in case.wrong if not case.fits(i)]
     if len(shaped) != len(case.wrong):
         return
@@ -30,7 +30,7 @@ def shape_explanations(case: Case, graph: Graph) -> Iterator[Explanation]:
 
 
 def explain_input_shape(case: Case, graph: Graph, which: int) -> Iterator[Explanation]:
-    """The same for one input."""
+    """Yield such explanations for one input."""
     mine = case.submitted[which]
     if mine is None:
         return
@@ -53,7 +53,7 @@ def explain_input_shape(case: Case, graph: Graph, which: int) -> Iterator[Explan
 
 
 def input_views(graph: Graph, place: int) -> set[int]:
-    """An input and what is nothing but the same numbers in another shape."""
+    """Return an input and the results that hold the same numbers in another shape."""
     views = {place}
     for later, operation in enumerate(graph.operations):
         links = list(operation.links())
@@ -65,7 +65,7 @@ def input_views(graph: Graph, place: int) -> set[int]:
 
 
 def _axis_sums(full: Array) -> Iterator[tuple[tuple[int, ...], Array]]:
-    """An array summed over every choice of axes."""
+    """Yield an array summed over every choice of axes."""
     for count in range(full.ndim + 1):
         for axes in combinations(range(full.ndim), count):
             yield axes, np.sum(full, axis=axes)
