@@ -11,97 +11,130 @@ from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.shapes import Array
 
 
-def draw_embedding(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """A table of N rows, and (B, T) ids that repeat within a sequence and between two."""
+def _draw_embedding(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw a table of N rows, and (B, T) ids that repeat within a sequence and between two."""
     N, D, B, T = sizes(rng, distinct, 4)
     ids = repeated_ids(rng, N, B, T)
     ids[-1, -1] = ids[0, 0]
     return rng.normal(size=(N, D)), ids
 
 
-EMBEDDING = Operation("embedding", embedding_forward, embedding_backward, draw_embedding)
+EMBEDDING = Operation("embedding", embedding_forward, embedding_backward, _draw_embedding)
 
 
-@EMBEDDING.mistake("rows assigned", "overwritten-rows")
-def embedding_assigned(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """The forward reads `table[ids]`, so the backward writes `dE[ids]`; of a row read twice one write survives."""
+@EMBEDDING.mistake(
+    "rows assigned",
+    "overwritten-rows",
+    "The forward reads `table[ids]`, so the backward writes `dE[ids]`; of a row read twice one write survives.",
+)
+def _embedding_assigned(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
     dE[cache.ids] = grad_out
     return (dE,)
 
 
-@EMBEDDING.mistake("rows added by +=", "overwritten-rows")
-def embedding_added_at_once(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """`dE[ids] += dO` looks like adding, but NumPy reads all rows before it writes any."""
+@EMBEDDING.mistake(
+    "rows added by +=",
+    "overwritten-rows",
+    "`dE[ids] += dO` looks like adding, but NumPy reads all rows before it writes any.",
+)
+def _embedding_added_at_once(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
     dE[cache.ids] += grad_out
     return (dE,)
 
 
-@EMBEDDING.mistake("averaged over the ids", "mean-for-sum")
-def embedding_averaged(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """Gradients are averaged over the batch out of habit, where the loss has done so already."""
+@EMBEDDING.mistake(
+    "averaged over the ids",
+    "mean-for-sum",
+    "Gradients are averaged over the batch out of habit, where the loss has done so already.",
+)
+def _embedding_averaged(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
     return (dE / cache.ids.size,)
 
 
-@EMBEDDING.mistake("a new table for each sequence", "last-only")
-def embedding_of_last_sequence(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """The line that makes the zeros has slipped into the loop, so each turn throws away the one before."""
+@EMBEDDING.mistake(
+    "a new table for each sequence",
+    "last-only",
+    "The line that makes the zeros has slipped into the loop, so each turn throws away the one before.",
+)
+def _embedding_of_last_sequence(grad_out: Array, cache: EmbeddingCache) -> Grads:
     for dO, ids in zip(grad_out, cache.ids, strict=True):
         dE = np.zeros((cache.num_rows, dO.shape[-1]))
         np.add.at(dE, ids, dO)
     return (dE,)
 
 
-@EMBEDDING.mistake("the gradient as it came", "wrong-shape")
-def embedding_passed_on(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """A lookup only copies, so its gradient is taken to be a copy as well, and nobody asks of which row."""
+@EMBEDDING.mistake(
+    "the gradient as it came",
+    "wrong-shape",
+    "A lookup only copies, so its gradient is taken to be a copy as well, and it is not asked of which row.",
+)
+def _embedding_passed_on(grad_out: Array, cache: EmbeddingCache) -> Grads:
     return (grad_out.copy(),)
 
 
-@EMBEDDING.mistake("added up in float32", "wrong-dtype")
-def embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """The buffer is made in the dtype in which one mostly trains, not in that of the table."""
+@EMBEDDING.mistake(
+    "added up in float32",
+    "wrong-dtype",
+    "The buffer is made in the dtype in which one mostly trains, not in that of the table.",
+)
+def _embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]), dtype=np.float32)
     np.add.at(dE, cache.ids, grad_out)
     return (dE,)
 
 
-@EMBEDDING.mistake("a gradient for the ids", "wrong-count")
-def embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """One gradient an input, says the rule, so the ids get zeros, though between 2 and 3 there is nothing."""
+@EMBEDDING.mistake(
+    "a gradient for the ids",
+    "wrong-count",
+    "The rule says one gradient for each input, so the ids get zeros, though between 2 and 3 there is nothing.",
+)
+def _embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
     return dE, np.zeros(cache.ids.shape)
 
 
-@EMBEDDING.mistake("added to a copy of the rows", "zero-gradient")
-def embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """`rows = dE[ids]` is taken for a view, as a slice would be, and what is added to it reaches no table."""
+@EMBEDDING.mistake(
+    "added to a copy of the rows",
+    "zero-gradient",
+    "`rows = dE[ids]` is taken for a view, as a slice would be, and what is added to it reaches no table.",
+)
+def _embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
     rows = dE[cache.ids]
     rows += grad_out
     return (dE,)
 
 
-@EMBEDDING.mistake("each row the mean of its uses", "mean-for-sum")
-def embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """Frequent rows are to learn no faster than rare ones; but the loss does depend on them that often."""
+@EMBEDDING.mistake(
+    "each row the mean of its uses",
+    "mean-for-sum",
+    "Frequent rows are to learn no faster than rare ones; but the loss does depend on them that often.",
+)
+def _embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
     uses = np.bincount(cache.ids.ravel(), minlength=cache.num_rows)
     return (dE / np.maximum(uses, 1)[:, None],)
 
 
-@EMBEDDING.mistake("a minus for the update", "wrong-sign")
-def embedding_subtracted(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """np.subtract.at updates a table in one line, and the line is copied for a table of gradients."""
+@EMBEDDING.mistake(
+    "a minus for the update",
+    "wrong-sign",
+    "np.subtract.at updates a table in one line, and the line is copied for a table of gradients.",
+)
+def _embedding_subtracted(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
     np.subtract.at(dE, cache.ids, grad_out)
     return (dE,)
 
 
-@EMBEDDING.mistake("the last place of each sequence left out", "missing-path")
-def embedding_last_place_left_out(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """A model of the next token has no loss at the last place, and the shift stayed where now all places count."""
+@EMBEDDING.mistake(
+    "the last place of each sequence left out",
+    "missing-path",
+    "A model of the next token has no loss at the last place, and the shift stayed where now all places count.",
+)
+def _embedding_last_place_left_out(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out[:, :-1], cache.ids[:, :-1], cache.num_rows)
     return (dE,)

@@ -1,4 +1,4 @@
-"""Splitting and merging heads: numbers only move, and there are several wrong ways home."""
+"""Splitting and merging heads: numbers only move, and there are several wrong ways to move them back."""
 
 from functools import partial
 from typing import Any
@@ -19,44 +19,56 @@ from acg_numpy.shapes import Array
 HEADS = 3
 
 
-def draw_rows(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Sequences of rows, to be cut into three heads."""
+def _draw_rows(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw sequences of rows, to be cut into three heads."""
     B, L, d = rng.permutation((5, 7, 8)) if distinct else sizes(rng, distinct, 3)
     return (rng.normal(size=(B, L, HEADS * d)),)
 
 
-def draw_heads(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Sequences of rows, cut into heads."""
+def _draw_heads(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw sequences of rows, cut into heads."""
     return (rng.normal(size=sizes(rng, distinct, 4)),)
 
 
-SPLIT = Operation("split_heads", partial(split_heads_forward, num_heads=HEADS), split_heads_backward, draw_rows)
-MERGE = Operation("merge_heads", merge_heads_forward, merge_heads_backward, draw_heads)
+SPLIT = Operation("split_heads", partial(split_heads_forward, num_heads=HEADS), split_heads_backward, _draw_rows)
+MERGE = Operation("merge_heads", merge_heads_forward, merge_heads_backward, _draw_heads)
 
 
-@SPLIT.mistake("merged by reshape alone", "reshaped-not-transposed")
-def split_merged_by_reshape(grad_out: Array, cache: SplitHeadsCache) -> Grads:
-    """A reshape has the right shape, runs without a word, and mixes the rows."""
+@SPLIT.mistake(
+    "merged by reshape alone",
+    "reshaped-not-transposed",
+    "A reshape has the right shape, runs without an error, and mixes the rows.",
+)
+def _split_merged_by_reshape(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     B, H, L, d = grad_out.shape
     return (np.reshape(grad_out, (B, L, H * d)),)
 
 
-@SPLIT.mistake("features before heads", "transposed")
-def split_features_before_heads(grad_out: Array, cache: SplitHeadsCache) -> Grads:
-    """The heads are moved to the end, since it is the end that they are merged into; but there they run fastest."""
+@SPLIT.mistake(
+    "features before heads",
+    "transposed",
+    "The heads are moved to the end, since it is the end that they are merged into; but there they run fastest.",
+)
+def _split_features_before_heads(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     B, H, L, d = grad_out.shape
     return (np.reshape(np.moveaxis(grad_out, 1, -1), (B, L, d * H)),)
 
 
-@SPLIT.mistake("exchanged, not merged", "wrong-shape")
-def split_not_merged(grad_out: Array, cache: SplitHeadsCache) -> Grads:
-    """The exchange of the axes is remembered, and the reshape after it is not."""
+@SPLIT.mistake(
+    "exchanged, not merged",
+    "wrong-shape",
+    "The exchange of the axes is remembered, and the reshape after it is not.",
+)
+def _split_not_merged(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     return (np.swapaxes(grad_out, 1, 2).copy(),)
 
 
-@SPLIT.mistake("a new array for each head", "last-only")
-def split_last_head(grad_out: Array, cache: SplitHeadsCache) -> Grads:
-    """Written as a loop over the heads that fills in their features, into zeros made anew each time."""
+@SPLIT.mistake(
+    "a new array for each head",
+    "last-only",
+    "Written as a loop over the heads that fills in their features, into zeros made anew each time.",
+)
+def _split_last_head(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     B, H, L, d = grad_out.shape
     for h in range(H):
         dx = np.zeros((B, L, H * d))
@@ -64,33 +76,45 @@ def split_last_head(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     return (dx,)
 
 
-@MERGE.mistake("split by reshape alone", "reshaped-not-transposed")
-def merge_split_by_reshape(grad_out: Array, cache: MergeHeadsCache) -> Grads:
-    """The last axis is H d, so it is cut into H and d, and H is put where it belongs by its name only."""
+@MERGE.mistake(
+    "split by reshape alone",
+    "reshaped-not-transposed",
+    "The last axis is H d, so it is cut into H and d, and H is put where it belongs by its name only.",
+)
+def _merge_split_by_reshape(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H = cache.num_heads
     return (np.reshape(grad_out, (B, H, L, D // H)),)
 
 
-@MERGE.mistake("the exchange forgotten", "transposed")
-def merge_not_exchanged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
-    """Cut into heads and returned as (L, H, d), one step short of (H, L, d)."""
+@MERGE.mistake(
+    "the exchange forgotten",
+    "transposed",
+    "Cut into heads and returned as (L, H, d), one step short of (H, L, d).",
+)
+def _merge_not_exchanged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H = cache.num_heads
     return (np.reshape(grad_out, (B, L, H, D // H)),)
 
 
-@MERGE.mistake("shared out among the heads", "mean-for-sum")
-def merge_averaged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
-    """Heads are averaged where one looks at their weights, so here each gets its share; but merging sets them apart."""
+@MERGE.mistake(
+    "shared out among the heads",
+    "mean-for-sum",
+    "Heads are averaged when their weights are shown, so here each gets its share; but merging sets them side by side.",
+)
+def _merge_averaged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H = cache.num_heads
     return (np.swapaxes(np.reshape(grad_out, (B, L, H, D // H)), 1, 2) / H,)
 
 
-@MERGE.mistake("a new array for each head", "last-only")
-def merge_last_head(grad_out: Array, cache: MergeHeadsCache) -> Grads:
-    """Written as a loop over the heads that takes out their features, into zeros made anew each time."""
+@MERGE.mistake(
+    "a new array for each head",
+    "last-only",
+    "Written as a loop over the heads that takes out their features, into zeros made anew each time.",
+)
+def _merge_last_head(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H, d = cache.num_heads, D // cache.num_heads
     for h in range(H):
@@ -99,9 +123,12 @@ def merge_last_head(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     return (dx,)
 
 
-@MERGE.mistake("features before heads", "transposed")
-def merge_features_before_heads(grad_out: Array, cache: MergeHeadsCache) -> Grads:
-    """Cut into (d, H) where it should be (H, d): each head gets every H-th feature."""
+@MERGE.mistake(
+    "features before heads",
+    "transposed",
+    "Cut into (d, H) where it should be (H, d): each head gets every H-th feature.",
+)
+def _merge_features_before_heads(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H = cache.num_heads
     by_row = np.reshape(grad_out, (B, L, D // H, H))

@@ -9,148 +9,193 @@ from acg_numpy.passes.layer_norm import LayerNormCache, layer_norm_backward, lay
 from acg_numpy.shapes import Array
 
 
-def draw_layer_norm(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Rows of features, with a weight and a bias that are neither 1 nor 0."""
+def _draw_layer_norm(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw rows of features, with a weight and a bias that are neither 1 nor 0."""
     B, D = sizes(rng, distinct, 2)
     return rng.normal(size=(B, D)), rng.uniform(0.5, 2.0, size=D), rng.normal(size=D)
 
 
-LAYER_NORM = Operation("layer_norm", layer_norm_forward, layer_norm_backward, draw_layer_norm)
+LAYER_NORM = Operation("layer_norm", layer_norm_forward, layer_norm_backward, _draw_layer_norm)
 
 
-def of_parameters(dy: Array, n: Array) -> tuple[Array, Array]:
-    """dw and db, right."""
+def parameter_gradients(dy: Array, n: Array) -> tuple[Array, Array]:
+    """Return dw and db, right."""
     return np.sum(dy * n, axis=0), np.sum(dy, axis=0)
 
 
-def of_rows(dn: Array, n: Array, r: Array) -> Array:
-    """dx, right."""
+def row_gradients(dn: Array, n: Array, r: Array) -> Array:
+    """Return dx, right."""
     dx: Array = r * (dn - np.mean(dn, axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))
     return dx
 
 
-@LAYER_NORM.mistake("mean and variance held fixed", "held-constant")
-def layer_norm_statistics_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """n = (x - mu) r is differentiated as if mu and r came from elsewhere, as in evaluation mode of a batch norm."""
+@LAYER_NORM.mistake(
+    "mean and variance held fixed",
+    "held-constant",
+    "n = (x - mu) r is differentiated as if mu and r came from elsewhere, as in evaluation mode of a batch norm.",
+)
+def _layer_norm_statistics_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    return dy * w * r, *of_parameters(dy, n)
+    return dy * w * r, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("the mean held fixed", "held-constant")
-def layer_norm_mean_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The variance is differentiated with care, and the plainer of the two is overlooked."""
+@LAYER_NORM.mistake(
+    "the mean held fixed",
+    "held-constant",
+    "The variance is differentiated with care, and the plainer of the two is overlooked.",
+)
+def _layer_norm_mean_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - n * np.mean(dn * n, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("the variance held fixed", "held-constant")
-def layer_norm_variance_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """Taking off the mean of the gradient is easy to remember, its part along n is not."""
+@LAYER_NORM.mistake(
+    "the variance held fixed",
+    "held-constant",
+    "Taking off the mean of the gradient is easy to remember, its part along n is not.",
+)
+def _layer_norm_variance_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - np.mean(dn, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("the part along n added", "wrong-sign")
-def layer_norm_part_added(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The minus of the derivative of 1 / sqrt(v) is lost among the others."""
+@LAYER_NORM.mistake(
+    "the part along n added",
+    "wrong-sign",
+    "The minus of the derivative of 1 / sqrt(v) is lost among the others.",
+)
+def _layer_norm_part_added(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - np.mean(dn, axis=-1, keepdims=True) + n * np.mean(dn * n, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("the mean of the gradient added", "wrong-sign")
-def layer_norm_mean_added(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The mean was taken off in the forward, so here it is put back."""
+@LAYER_NORM.mistake(
+    "the mean of the gradient added",
+    "wrong-sign",
+    "The mean was taken off in the forward, so here it is put back.",
+)
+def _layer_norm_mean_added(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn + np.mean(dn, axis=-1, keepdims=True) - n * np.mean(dn * n, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("a sum for the mean along n", "mean-for-sum")
-def layer_norm_sum_along_n(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """A projection is n <n, dn>, for a unit vector; the length of n is sqrt(D)."""
+@LAYER_NORM.mistake(
+    "a sum for the mean along n",
+    "mean-for-sum",
+    "A projection is n <n, dn>, for a unit vector; the length of n is sqrt(D).",
+)
+def _layer_norm_sum_along_n(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - np.mean(dn, axis=-1, keepdims=True) - n * np.sum(dn * n, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("means over the batch", "wrong-axis")
-def layer_norm_over_batch(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The backward is copied from a batch norm, which normalises the other axis."""
+@LAYER_NORM.mistake(
+    "means over the batch",
+    "wrong-axis",
+    "The backward is copied from a batch norm, which normalises the other axis.",
+)
+def _layer_norm_over_batch(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - np.mean(dn, axis=0) - n * np.mean(dn * n, axis=0))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("the output for the normalised rows", "stale-value")
-def layer_norm_output_for_rows(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """What goes into the weight's product and what comes out of it have one shape, and dw is made of the latter."""
+@LAYER_NORM.mistake(
+    "the output for the normalised rows",
+    "stale-value",
+    "What goes into the weight's product and what comes out of it have one shape, and dw is made of the latter.",
+)
+def _layer_norm_output_for_rows(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, b) = grad_out, cache
     y = n * w + b
-    return of_rows(dy * w, n, r), np.sum(dy * y, axis=0), np.sum(dy, axis=0)
+    return row_gradients(dy * w, n, r), np.sum(dy * y, axis=0), np.sum(dy, axis=0)
 
 
-@LAYER_NORM.mistake("weight and bias averaged over the batch", "mean-for-sum")
-def layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """np.mean is written all over this file, and here too."""
+@LAYER_NORM.mistake(
+    "weight and bias averaged over the batch",
+    "mean-for-sum",
+    "np.mean is written all over this file, and here too.",
+)
+def _layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    return of_rows(dy * w, n, r), np.mean(dy * n, axis=0), np.mean(dy, axis=0)
+    return row_gradients(dy * w, n, r), np.mean(dy * n, axis=0), np.mean(dy, axis=0)
 
 
-@LAYER_NORM.mistake("one weight gradient a row", "missing-broadcast-sum")
-def layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """y = n w + b, so dw = dy n; that all rows share w is in no line of the formula."""
+@LAYER_NORM.mistake(
+    "one weight gradient a row",
+    "missing-broadcast-sum",
+    "y = n w + b, so dw = dy n; that all rows share w is in no line of the formula.",
+)
+def _layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    return of_rows(dy * w, n, r), dy * n, np.sum(dy, axis=0)
+    return row_gradients(dy * w, n, r), dy * n, np.sum(dy, axis=0)
 
 
-@LAYER_NORM.mistake("the bias summed over the features", "wrong-axis")
-def layer_norm_bias_other_axis(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """All sums here run over the features, so this one does."""
+@LAYER_NORM.mistake(
+    "the bias summed over the features",
+    "wrong-axis",
+    "All sums here run over the features, so this one does.",
+)
+def _layer_norm_bias_other_axis(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    return of_rows(dy * w, n, r), np.sum(dy * n, axis=0), np.sum(dy, axis=-1)
+    return row_gradients(dy * w, n, r), np.sum(dy * n, axis=0), np.sum(dy, axis=-1)
 
 
-@LAYER_NORM.mistake("the weight's gradient of the last row", "last-only")
-def layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """Translated into a loop over rows, with dw assigned in it and db added."""
+@LAYER_NORM.mistake(
+    "the weight's gradient of the last row",
+    "last-only",
+    "Translated into a loop over rows, with dw assigned in it and db added.",
+)
+def _layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     db = np.zeros_like(w)
     for row, normalised in zip(dy, n, strict=True):
         dw = row * normalised
         db += row
-    return of_rows(dy * w, n, r), dw, db
+    return row_gradients(dy * w, n, r), dw, db
 
 
-@LAYER_NORM.mistake("weight and bias exchanged", "swapped-inputs")
-def layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """beta and gamma are in the order of one's notes, weight and bias in that of the forward."""
+@LAYER_NORM.mistake(
+    "weight and bias exchanged",
+    "swapped-inputs",
+    "beta and gamma are in the order of one's notes, weight and bias in that of the forward.",
+)
+def _layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    dw, db = of_parameters(dy, n)
-    return of_rows(dy * w, n, r), db, dw
+    dw, db = parameter_gradients(dy, n)
+    return row_gradients(dy * w, n, r), db, dw
 
 
-@LAYER_NORM.mistake("the part along n twice", "constant-factor")
-def layer_norm_part_twice(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The 2 of the square is carried along, and the 1/2 of the root that it meets is forgotten."""
+@LAYER_NORM.mistake(
+    "the part along n twice",
+    "constant-factor",
+    "The 2 of the square is carried along, and the 1/2 of the root that it meets is forgotten.",
+)
+def _layer_norm_part_twice(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - np.mean(dn, axis=-1, keepdims=True) - 2 * n * np.mean(dn * n, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)
 
 
-@LAYER_NORM.mistake("sums for both means", "mean-for-sum")
-def layer_norm_sums(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The 1 / D of mean and variance is left out of both, as in a formula for rows of length one."""
+@LAYER_NORM.mistake(
+    "sums for both means",
+    "mean-for-sum",
+    "The 1 / D of mean and variance is left out of both, as in a formula for rows of length one.",
+)
+def _layer_norm_sums(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dn = dy * w
     dx = r * (dn - np.sum(dn, axis=-1, keepdims=True) - n * np.sum(dn * n, axis=-1, keepdims=True))
-    return dx, *of_parameters(dy, n)
+    return dx, *parameter_gradients(dy, n)

@@ -9,136 +9,184 @@ from acg_numpy.passes.linear import LinearCache, linear_backward, linear_forward
 from acg_numpy.shapes import Array
 
 
-def draw_linear(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Sequences x of rows, a weight and a bias."""
+def _draw_linear(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw sequences x of rows, a weight and a bias."""
     B, L, d_in, d_out = sizes(rng, distinct, 4)
     return rng.normal(size=(B, L, d_in)), rng.normal(size=(d_in, d_out)), rng.normal(size=d_out)
 
 
-def draw_rows(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """The same with plain rows."""
+def _draw_rows(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw rows x, a weight and a bias."""
     B, d_in, d_out = sizes(rng, distinct, 3)
     return rng.normal(size=(B, d_in)), rng.normal(size=(d_in, d_out)), rng.normal(size=d_out)
 
 
-LINEAR = Operation("linear", linear_forward, linear_backward, draw_linear)
-ROWS = Operation("linear", linear_forward, linear_backward, draw_rows)
+LINEAR = Operation("linear", linear_forward, linear_backward, _draw_linear)
+ROWS = Operation("linear", linear_forward, linear_backward, _draw_rows)
 
 
-@ROWS.mistake("the weight's gradient the other way round", "transposed")
-def linear_weight_transposed(grad_out: Array, cache: LinearCache) -> Grads:
-    """dy^T x is how it goes where weights are kept as (out, in), as PyTorch does; here they are (in, out)."""
+@ROWS.mistake(
+    "the weight's gradient the other way round",
+    "transposed",
+    "dy^T x is how it goes where weights are kept as (out, in), as PyTorch does; here they are (in, out).",
+)
+def _linear_weight_transposed(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, dy.T @ x, np.sum(dy, axis=0)
 
 
-@LINEAR.mistake("one bias gradient a row", "missing-broadcast-sum")
-def linear_bias_not_summed(grad_out: Array, cache: LinearCache) -> Grads:
-    """y = xW + b, so dy/db = 1, so db = dy; that b was added to every row goes unnoticed."""
+@LINEAR.mistake(
+    "one bias gradient a row",
+    "missing-broadcast-sum",
+    "y = xW + b, so dy/db = 1, so db = dy; that b was added to every row goes unnoticed.",
+)
+def _linear_bias_not_summed(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, np.einsum("bli,blo->io", x, dy), dy.copy()
 
 
-@LINEAR.mistake("the bias summed over the batch alone", "missing-broadcast-sum")
-def linear_bias_summed_once(grad_out: Array, cache: LinearCache) -> Grads:
-    """`axis=0` was right for rows, and then sequences came."""
+@LINEAR.mistake(
+    "the bias summed over the batch alone",
+    "missing-broadcast-sum",
+    "`axis=0` was right for rows, and then sequences came.",
+)
+def _linear_bias_summed_once(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, np.einsum("bli,blo->io", x, dy), np.sum(dy, axis=0)
 
 
-@ROWS.mistake("the bias summed over the features", "wrong-axis")
-def linear_bias_other_axis(grad_out: Array, cache: LinearCache) -> Grads:
-    """Of the two axes the last is summed, as in most sums one writes."""
+@ROWS.mistake(
+    "the bias summed over the features",
+    "wrong-axis",
+    "Of the two axes the last is summed, as in most sums one writes.",
+)
+def _linear_bias_other_axis(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, x.T @ dy, np.sum(dy, axis=-1)
 
 
-@ROWS.mistake("the bias averaged over the rows", "mean-for-sum")
-def linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
-    """A gradient of a batch is thought of as an average, and np.mean has the right shape."""
+@ROWS.mistake(
+    "the bias averaged over the rows",
+    "mean-for-sum",
+    "A gradient of a batch is thought of as an average, and np.mean has the right shape.",
+)
+def _linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, x.T @ dy, np.mean(dy, axis=0)
 
 
-@ROWS.mistake("weight and bias divided by the batch size", "mean-for-sum")
-def linear_averaged(grad_out: Array, cache: LinearCache) -> Grads:
-    """Lecture notes put 1/m before dW and db, where m belongs to the loss, and here the loss has divided already."""
+@ROWS.mistake(
+    "weight and bias divided by the batch size",
+    "mean-for-sum",
+    "Lecture notes put 1/m before dW and db, where m belongs to the loss, and here the loss has divided already.",
+)
+def _linear_averaged(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     m = len(x)
     return dy @ W.T, x.T @ dy / m, np.sum(dy, axis=0) / m
 
 
-@LINEAR.mistake("the weight's gradient of the last sequence", "last-only")
-def linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
-    """In the loop over the batch stands = and not +=."""
+@LINEAR.mistake(
+    "the weight's gradient of the last sequence",
+    "last-only",
+    "The loop over the batch has = where += belongs.",
+)
+def _linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     for b in range(len(x)):
         dW = x[b].T @ dy[b]
     return dy @ W.T, dW, np.sum(dy, axis=(0, 1))
 
 
-@LINEAR.mistake("no gradient for x", "zero-gradient")
-def linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
-    """In the first layer x is data and wants no gradient; then the layer was used as a second one."""
+@LINEAR.mistake(
+    "no gradient for x",
+    "zero-gradient",
+    "In the first layer x is data and wants no gradient; then the layer was used as a second one.",
+)
+def _linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, _, _) = grad_out, cache
     return np.zeros_like(x), np.einsum("bli,blo->io", x, dy), np.sum(dy, axis=(0, 1))
 
 
-@LINEAR.mistake("no gradient for the bias", "wrong-count")
-def linear_bias_forgotten(grad_out: Array, cache: LinearCache) -> Grads:
-    """The bias came into the forward later, and the backward was not told."""
+@LINEAR.mistake(
+    "no gradient for the bias",
+    "wrong-count",
+    "The bias came into the forward later, and the backward was not told.",
+)
+def _linear_bias_forgotten(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, np.einsum("bli,blo->io", x, dy)
 
 
-@ROWS.mistake("the gradients of x and the weight exchanged", "swapped-inputs")
-def linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
-    """The weight comes first in one's head, as in W x + b, and so in the return."""
+@ROWS.mistake(
+    "the gradients of x and the weight exchanged",
+    "swapped-inputs",
+    "The weight is thought of first, as in W x + b, and so it is returned first.",
+)
+def _linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     dx, dW = dy @ W.T, x.T @ dy
     return dW, dx, np.sum(dy, axis=0)
 
 
-@ROWS.mistake("the weight's gradient with a minus", "wrong-sign")
-def linear_descending(grad_out: Array, cache: LinearCache) -> Grads:
-    """One goes down the gradient, and the minus of the update has found its way into the gradient."""
+@ROWS.mistake(
+    "the weight's gradient with a minus",
+    "wrong-sign",
+    "One goes down the gradient, and the minus of the update has found its way into the gradient.",
+)
+def _linear_descending(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, -(x.T @ dy), np.sum(dy, axis=0)
 
 
-@ROWS.mistake("the weight's gradient in float32", "wrong-dtype")
-def linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
-    """Half the memory for the largest of the three, and nobody tells the optimiser."""
+@ROWS.mistake(
+    "the weight's gradient in float32",
+    "wrong-dtype",
+    "float32 halves the memory of the largest of the three, and the optimiser is not told.",
+)
+def _linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, (x.T @ dy).astype(np.float32), np.sum(dy, axis=0)
 
 
-@ROWS.mistake("the learning rate in it", "constant-factor")
-def linear_with_learning_rate(grad_out: Array, cache: LinearCache) -> Grads:
-    """The layer once updated itself, and the rate stayed behind when that moved to an optimiser."""
+@ROWS.mistake(
+    "the learning rate in it",
+    "constant-factor",
+    "The layer once updated itself, and the rate stayed behind when that moved to an optimiser.",
+)
+def _linear_with_learning_rate(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     rate = 0.01
     return dy @ W.T, rate * (x.T @ dy), rate * np.sum(dy, axis=0)
 
 
-@ROWS.mistake("the bias's gradient with an axis left over", "wrong-shape")
-def linear_bias_keeps_axis(grad_out: Array, cache: LinearCache) -> Grads:
-    """keepdims is a good habit elsewhere, and (1, out) is subtracted from (out,) without a word."""
+@ROWS.mistake(
+    "the bias's gradient with an axis left over",
+    "wrong-shape",
+    "keepdims is a good habit elsewhere, and (1, out) is subtracted from (out,) without an error.",
+)
+def _linear_bias_keeps_axis(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, x.T @ dy, np.sum(dy, axis=0, keepdims=True)
 
 
-@LINEAR.mistake("the rows of x not put back into sequences", "wrong-shape")
-def linear_rows_left_flat(grad_out: Array, cache: LinearCache) -> Grads:
-    """All is laid out as rows for the weight's sake, and dx is returned as it lies."""
+@LINEAR.mistake(
+    "the rows of x not put back into sequences",
+    "wrong-shape",
+    "Everything is laid out as rows for the weight's gradient, and dx is returned as rows too.",
+)
+def _linear_rows_left_flat(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     x_rows, dy_rows = np.reshape(x, (-1, len(W))), np.reshape(dy, (-1, W.shape[1]))
     return dy_rows @ W.T, x_rows.T @ dy_rows, np.sum(dy_rows, axis=0)
 
 
-@LINEAR.mistake("the bias of the last sequence", "last-only")
-def linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
-    """In a loop over the batch the weight is added up, and the bias, a line further down, assigned."""
+@LINEAR.mistake(
+    "the bias of the last sequence",
+    "last-only",
+    "In a loop over the batch the weight is added up, and the bias, a line further down, assigned.",
+)
+def _linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     dW = np.zeros_like(W)
     for x_b, dy_b in zip(x, dy, strict=True):
@@ -147,16 +195,22 @@ def linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
     return dy @ W.T, dW, db
 
 
-@ROWS.mistake("no gradient for the bias but zeros", "zero-gradient")
-def linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
-    """The arrays are made first, to be filled in, and one of them is not."""
+@ROWS.mistake(
+    "no gradient for the bias but zeros",
+    "zero-gradient",
+    "The arrays are made first, to be filled in, and one of them is not.",
+)
+def _linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, x.T @ dy, np.zeros(W.shape[-1])
 
 
-@LINEAR.mistake("the first sequence counted twice", "double-counted")
-def linear_first_twice(grad_out: Array, cache: LinearCache) -> Grads:
-    """The sum starts with the first term, so that no zeros are needed, and the loop starts there, too."""
+@LINEAR.mistake(
+    "the first sequence counted twice",
+    "double-counted",
+    "The sum starts with the first term, so that no zeros are needed, and the loop starts there, too.",
+)
+def _linear_first_twice(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     dW, db = x[0].T @ dy[0], np.sum(dy[0], axis=0)
     for x_b, dy_b in zip(x, dy, strict=True):
@@ -165,9 +219,12 @@ def linear_first_twice(grad_out: Array, cache: LinearCache) -> Grads:
     return dy @ W.T, dW, db
 
 
-@LINEAR.mistake("the first sequence left out", "missing-path")
-def linear_first_left_out(grad_out: Array, cache: LinearCache) -> Grads:
-    """The loop begins at 1, as it did when the sum began with the first term, and now the sum begins with zeros."""
+@LINEAR.mistake(
+    "the first sequence left out",
+    "missing-path",
+    "The loop begins at 1, as it did when the sum began with the first term, and now the sum begins with zeros.",
+)
+def _linear_first_left_out(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     dW, db = np.zeros_like(W), np.zeros(W.shape[-1])
     for b in range(1, len(x)):

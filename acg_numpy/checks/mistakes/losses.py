@@ -1,4 +1,4 @@
-"""Squared error, cross-entropy, BPR: what is divided by what, who is subtracted from whom."""
+"""Squared error, cross-entropy, BPR: what is divided by what, which is subtracted from which."""
 
 from typing import Any
 
@@ -20,186 +20,249 @@ from acg_numpy.passes.losses import (
 from acg_numpy.shapes import Array
 
 
-def draw_mse(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Predictions and targets."""
+def _draw_mse(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw predictions and targets."""
     shape = sizes(rng, distinct, 2)
     return rng.normal(size=shape), rng.normal(size=shape)
 
 
-def draw_cross_entropy(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Logits, and target distributions over all candidates."""
+def _draw_cross_entropy(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw logits, and target distributions over all candidates."""
     B, K = sizes(rng, distinct, 2)
     return 2 * rng.normal(size=(B, K)), distributions(rng, B, K), None
 
 
-def draw_candidates(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """The same with a mask that leaves out some to which the target gives something."""
-    logits, target, _ = draw_cross_entropy(rng, distinct)
+def _draw_candidates(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw the same with a mask that leaves out some to which the target gives something."""
+    logits, target, _ = _draw_cross_entropy(rng, distinct)
     return logits, target, random_mask(rng, *logits.shape)
 
 
-def draw_bpr(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """One positive against K negatives."""
+def _draw_bpr(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw one positive against K negatives."""
     B, K = sizes(rng, distinct, 2)
     return rng.normal(size=(B, 1)), rng.normal(size=(B, K))
 
 
-MSE = Operation("mse", mse_forward, mse_backward, draw_mse)
-CROSS_ENTROPY = Operation("cross_entropy", cross_entropy_forward, cross_entropy_backward, draw_cross_entropy)
-CANDIDATES = Operation("cross_entropy", cross_entropy_forward, cross_entropy_backward, draw_candidates)
-BPR = Operation("bpr", bpr_forward, bpr_backward, draw_bpr)
+MSE = Operation("mse", mse_forward, mse_backward, _draw_mse)
+CROSS_ENTROPY = Operation("cross_entropy", cross_entropy_forward, cross_entropy_backward, _draw_cross_entropy)
+CANDIDATES = Operation("cross_entropy", cross_entropy_forward, cross_entropy_backward, _draw_candidates)
+BPR = Operation("bpr", bpr_forward, bpr_backward, _draw_bpr)
 
 
-@MSE.mistake("the 2 of the square lost", "constant-factor")
-def mse_without_two(grad_out: Array, cache: MseCache) -> Grads:
-    """Many books define the loss with a half in front, and there the 2 is gone."""
+@MSE.mistake(
+    "the 2 of the square lost",
+    "constant-factor",
+    "Many books define the loss with a half in front, and there the 2 is gone.",
+)
+def _mse_without_two(grad_out: Array, cache: MseCache) -> Grads:
     dp = cache.difference * (grad_out / cache.difference.size)
     return dp, -dp
 
 
-@MSE.mistake("not divided by the number of elements", "mean-for-sum")
-def mse_not_divided(grad_out: Array, cache: MseCache) -> Grads:
-    """The square is differentiated, the mean around it forgotten."""
+@MSE.mistake(
+    "not divided by the number of elements",
+    "mean-for-sum",
+    "The square is differentiated, the mean around it forgotten.",
+)
+def _mse_not_divided(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * grad_out
     return dp, -dp
 
 
-@MSE.mistake("divided by the batch size alone", "mean-for-sum")
-def mse_divided_by_batch(grad_out: Array, cache: MseCache) -> Grads:
-    """The loss is a mean over all elements, but `len` counts the rows."""
+@MSE.mistake(
+    "divided by the batch size alone",
+    "mean-for-sum",
+    "The loss is a mean over all elements, but `len` counts the rows.",
+)
+def _mse_divided_by_batch(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / len(cache.difference))
     return dp, -dp
 
 
-@MSE.mistake("the target pulled along", "wrong-sign")
-def mse_target_sign(grad_out: Array, cache: MseCache) -> Grads:
-    """The square is symmetric, so both are given the same gradient."""
+@MSE.mistake(
+    "the target pulled along",
+    "wrong-sign",
+    "The square is symmetric, so both are given the same gradient.",
+)
+def _mse_target_sign(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / cache.difference.size)
     return dp, dp.copy()
 
 
-@MSE.mistake("no gradient for the target", "zero-gradient")
-def mse_target_is_data(grad_out: Array, cache: MseCache) -> Grads:
-    """Targets are data, one thinks, until two embeddings are drawn towards each other."""
+@MSE.mistake(
+    "no gradient for the target",
+    "zero-gradient",
+    "Targets are thought to be data, until two embeddings are drawn towards each other.",
+)
+def _mse_target_is_data(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / cache.difference.size)
     return dp, np.zeros_like(dp)
 
 
-@MSE.mistake("no second gradient", "wrong-count")
-def mse_prediction_alone(grad_out: Array, cache: MseCache) -> Grads:
-    """The loss has one input that learns, and the other is forgotten."""
+@MSE.mistake(
+    "no second gradient",
+    "wrong-count",
+    "The loss has one input that learns, and the other is forgotten.",
+)
+def _mse_prediction_alone(grad_out: Array, cache: MseCache) -> Grads:
     return (2 * cache.difference * (grad_out / cache.difference.size),)
 
 
-@CROSS_ENTROPY.mistake("P for P - t", "target-not-subtracted")
-def cross_entropy_target_forgotten(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """Softmax gives P, and the target, which only picks things out of the loss, is not thought to be in its slope."""
+@CROSS_ENTROPY.mistake(
+    "P for P - t",
+    "target-not-subtracted",
+    "Softmax gives P, and the target, which only picks things out of the loss, is not thought to be in its slope.",
+)
+def _cross_entropy_target_forgotten(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return np.exp(log_P) * (grad_out / N), -log_P * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("t - P", "wrong-sign")
-def cross_entropy_negated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """What is missing from P to t is what one would like to add, so it is what one writes."""
+@CROSS_ENTROPY.mistake(
+    "t - P",
+    "wrong-sign",
+    "What is missing from P to t is what one would like to add, so it is what one writes.",
+)
+def _cross_entropy_negated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return (t - np.exp(log_P)) * (grad_out / N), -log_P * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("the logits not divided by the batch size", "mean-for-sum")
-def cross_entropy_not_divided(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """P - t is so famous that the mean over the rows is not looked for."""
+@CROSS_ENTROPY.mistake(
+    "the logits not divided by the batch size",
+    "mean-for-sum",
+    "P - t is so famous that the mean over the rows is not looked for.",
+)
+def _cross_entropy_not_divided(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     return (np.exp(log_P) - t) * grad_out, -log_P * (grad_out / len(t))
 
 
-@CROSS_ENTROPY.mistake("divided by the number of elements", "mean-for-sum")
-def cross_entropy_divided_by_all(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """The mean is taken over all of the array, as in the squared error."""
+@CROSS_ENTROPY.mistake(
+    "divided by the number of elements",
+    "mean-for-sum",
+    "The mean is taken over all of the array, as in the squared error.",
+)
+def _cross_entropy_divided_by_all(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     return (np.exp(log_P) - t) * (grad_out / t.size), -log_P * (grad_out / t.size)
 
 
-@CANDIDATES.mistake("the target of excluded candidates left in", "missing-mask")
-def cross_entropy_mask_forgotten(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """Masked logits have P = 0 of their own accord, so the mask seems to be dealt with; t is not zero there."""
+@CANDIDATES.mistake(
+    "the target of excluded candidates left in",
+    "missing-mask",
+    "Masked logits have P = 0 of their own accord, so the mask seems to be dealt with; t is not zero there.",
+)
+def _cross_entropy_mask_forgotten(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N, P = len(t), np.exp(log_P)
     dS = (P * np.sum(t, axis=-1, keepdims=True) - t) * (grad_out / N)
     return dS, -np.where(P > 0, log_P, 0.0) * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("the normaliser held fixed", "held-constant")
-def cross_entropy_normaliser_fixed(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """The loss is -t S plus something that no target multiplies, which is taken for a constant."""
+@CROSS_ENTROPY.mistake(
+    "the normaliser held fixed",
+    "held-constant",
+    "The loss is -t S plus something that no target multiplies, which is taken for a constant.",
+)
+def _cross_entropy_normaliser_fixed(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return -t * (grad_out / N), -log_P * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("the diagonal of the Jacobian only", "diagonal-softmax")
-def cross_entropy_diagonal(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """-t / P times P (1 - P), element by element, is neat and forgets that each score moves every P."""
+@CROSS_ENTROPY.mistake(
+    "the diagonal of the Jacobian only",
+    "diagonal-softmax",
+    "-t / P times P (1 - P), element by element, is neat and forgets that each score moves every P.",
+)
+def _cross_entropy_diagonal(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return -t * (1 - np.exp(log_P)) * (grad_out / N), -log_P * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("no gradient for the target", "zero-gradient")
-def cross_entropy_target_is_data(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """Labels have no gradient; but where a teacher's distribution is the target, the teacher has one."""
+@CROSS_ENTROPY.mistake(
+    "no gradient for the target",
+    "zero-gradient",
+    "Labels have no gradient; but where a teacher's distribution is the target, the teacher has one.",
+)
+def _cross_entropy_target_is_data(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     return (np.exp(log_P) - t) * (grad_out / len(t)), np.zeros_like(t)
 
 
-@CROSS_ENTROPY.mistake("probabilities for log-probabilities", "stale-value")
-def cross_entropy_not_logarithmic(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """P is at hand for the logits' gradient, and serves for the target's as well."""
+@CROSS_ENTROPY.mistake(
+    "probabilities for log-probabilities",
+    "stale-value",
+    "P is at hand for the logits' gradient, and serves for the target's as well.",
+)
+def _cross_entropy_not_logarithmic(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     t, P = cache.target, np.exp(cache.log_softmax.L)
     N = len(t)
     return (P - t) * (grad_out / N), -P * (grad_out / N)
 
 
-@BPR.mistake("one gradient a negative for the positive", "missing-broadcast-sum")
-def bpr_not_summed(grad_out: Array, cache: BprCache) -> Grads:
-    """dp = -dn is so simple that nobody looks at the shapes."""
-    dn = bpr_pull(cache) * (grad_out / cache.negative.size)
+@BPR.mistake(
+    "one gradient a negative for the positive",
+    "missing-broadcast-sum",
+    "dp = -dn is so simple that the shapes are not looked at.",
+)
+def _bpr_not_summed(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * (grad_out / cache.negative.size)
     return -dn, dn
 
 
-@BPR.mistake("the positive averaged over its negatives", "mean-for-sum")
-def bpr_averaged(grad_out: Array, cache: BprCache) -> Grads:
-    """There is one positive, so it gets the mean of what its negatives say."""
-    dn = bpr_pull(cache) * (grad_out / cache.negative.size)
+@BPR.mistake(
+    "the positive averaged over its negatives",
+    "mean-for-sum",
+    "There is one positive, so it gets the mean of what its negatives say.",
+)
+def _bpr_averaged(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * (grad_out / cache.negative.size)
     return -np.mean(dn, axis=1, keepdims=True), dn
 
 
-@BPR.mistake("not divided by the number of pairs", "mean-for-sum")
-def bpr_not_divided(grad_out: Array, cache: BprCache) -> Grads:
-    """The paper's criterion is a sum over pairs, the code's a mean."""
-    dn = bpr_pull(cache) * grad_out
+@BPR.mistake(
+    "not divided by the number of pairs",
+    "mean-for-sum",
+    "The paper's criterion is a sum over pairs, the code's a mean.",
+)
+def _bpr_not_divided(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * grad_out
     return -np.sum(dn, axis=1, keepdims=True), dn
 
 
-@BPR.mistake("the positive pushed down", "wrong-sign")
-def bpr_positive_sign(grad_out: Array, cache: BprCache) -> Grads:
-    """The inner derivative of n - p is forgotten for p."""
-    dn = bpr_pull(cache) * (grad_out / cache.negative.size)
+@BPR.mistake(
+    "the positive pushed down",
+    "wrong-sign",
+    "The inner derivative of n - p is forgotten for p.",
+)
+def _bpr_positive_sign(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * (grad_out / cache.negative.size)
     return np.sum(dn, axis=1, keepdims=True), dn
 
 
-@BPR.mistake("positive and negative exchanged", "swapped-inputs")
-def bpr_swapped(grad_out: Array, cache: BprCache) -> Grads:
-    """z = n - p puts the negative first, and the gradients follow."""
-    dn = bpr_pull(cache) * (grad_out / cache.negative.size)
+@BPR.mistake(
+    "positive and negative exchanged",
+    "swapped-inputs",
+    "z = n - p puts the negative first, and the gradients follow.",
+)
+def _bpr_swapped(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * (grad_out / cache.negative.size)
     return dn, -np.sum(dn, axis=1, keepdims=True)
 
 
-@BPR.mistake("the positive's gradient of its last negative", "last-only")
-def bpr_last_negative(grad_out: Array, cache: BprCache) -> Grads:
-    """A loop over the negatives fills in theirs, and assigns that of the positive anew each time."""
-    s, N = bpr_pull(cache), cache.negative.size
+@BPR.mistake(
+    "the positive's gradient of its last negative",
+    "last-only",
+    "A loop over the negatives fills in theirs, and assigns that of the positive anew each time.",
+)
+def _bpr_last_negative(grad_out: Array, cache: BprCache) -> Grads:
+    s, N = _pair_error(cache), cache.negative.size
     dn = np.zeros_like(s)
     for k in range(s.shape[1]):
         dn[:, k] = s[:, k] * (grad_out / N)
@@ -207,69 +270,93 @@ def bpr_last_negative(grad_out: Array, cache: BprCache) -> Grads:
     return dp, dn
 
 
-@BPR.mistake("summed over the batch", "wrong-axis")
-def bpr_other_axis(grad_out: Array, cache: BprCache) -> Grads:
-    """Sums over the batch are the usual ones, and (K,) is a column to whoever reshapes it."""
-    dn = bpr_pull(cache) * (grad_out / cache.negative.size)
+@BPR.mistake(
+    "summed over the batch",
+    "wrong-axis",
+    "Sums over the batch are the usual ones, and (K,) is easily reshaped into a column.",
+)
+def _bpr_other_axis(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * (grad_out / cache.negative.size)
     return -np.sum(dn, axis=0)[:, None], dn
 
 
-def bpr_pull(cache: BprCache) -> Array:
-    """s(n - p), how wrong each pair still is."""
+def _pair_error(cache: BprCache) -> Array:
+    """Return s(n - p), how wrong each pair still is."""
     pull: Array = 1 / (1 + np.exp(cache.positive - cache.negative))
     return pull
 
 
-@CANDIDATES.mistake("P for P - t among candidates", "target-not-subtracted")
-def cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """The mask and the mean are dealt with at length, and the target is lost over it."""
+@CANDIDATES.mistake(
+    "P for P - t among candidates",
+    "target-not-subtracted",
+    "The mask and the mean are dealt with at length, and the target is lost over it.",
+)
+def _cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N, P = len(t), np.exp(log_P)  # 0 where masked, and there alone
     dS = P * np.sum(np.where(P > 0, t, 0.0), axis=-1, keepdims=True) * (grad_out / N)
     return dS, -np.where(P > 0, log_P, 0.0) * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("logits and target exchanged", "swapped-inputs")
-def cross_entropy_swapped(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """In t log P the target stands first."""
+@CROSS_ENTROPY.mistake(
+    "logits and target exchanged",
+    "swapped-inputs",
+    "In t log P the target stands first.",
+)
+def _cross_entropy_swapped(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return -log_P * (grad_out / N), (np.exp(log_P) - t) * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("log-probabilities for probabilities", "stale-value")
-def cross_entropy_not_exponentiated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """The cache holds log P under a short name, and it is put where P belongs."""
+@CROSS_ENTROPY.mistake(
+    "log-probabilities for probabilities",
+    "stale-value",
+    "The cache holds log P under a short name, and it is put where P belongs.",
+)
+def _cross_entropy_not_exponentiated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return (P - t) * (grad_out / N), -P * (grad_out / N)
 
 
-@CROSS_ENTROPY.mistake("the target pulled along", "wrong-sign")
-def cross_entropy_target_sign(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """The minus before the sum is dealt with in P - t, and so forgotten for the target itself."""
+@CROSS_ENTROPY.mistake(
+    "the target pulled along",
+    "wrong-sign",
+    "The minus before the sum is dealt with in P - t, and so forgotten for the target itself.",
+)
+def _cross_entropy_target_sign(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return (np.exp(log_P) - t) * (grad_out / N), log_P * (grad_out / N)
 
 
-@MSE.mistake("t - p", "wrong-sign")
-def mse_negated(grad_out: Array, cache: MseCache) -> Grads:
-    """For the loss it does not matter which is taken from which, for the slope it does."""
+@MSE.mistake(
+    "t - p",
+    "wrong-sign",
+    "For the loss it does not matter which is taken from which, for the slope it does.",
+)
+def _mse_negated(grad_out: Array, cache: MseCache) -> Grads:
     dp = -2 * cache.difference * (grad_out / cache.difference.size)
     return dp, -dp
 
 
-@BPR.mistake("one minus the sigmoid", "stale-value")
-def bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
-    """s(p - n) is in the loss, and stands where its slope has s(n - p): right pairs push, and wrong ones rest."""
-    s, N = 1 - bpr_pull(cache), cache.negative.size
+@BPR.mistake(
+    "one minus the sigmoid",
+    "stale-value",
+    "s(p - n) is in the loss, and stands where its slope has s(n - p): right pairs push, and wrong ones rest.",
+)
+def _bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
+    s, N = 1 - _pair_error(cache), cache.negative.size
     dn = s * (grad_out / N)
     return -np.sum(dn, axis=1, keepdims=True), dn
 
 
-@BPR.mistake("divided by the number of positives", "mean-for-sum")
-def bpr_divided_by_positives(grad_out: Array, cache: BprCache) -> Grads:
-    """Users are counted, and each has K pairs."""
-    dn = bpr_pull(cache) * (grad_out / len(cache.positive))
+@BPR.mistake(
+    "divided by the number of positives",
+    "mean-for-sum",
+    "Users are counted, and each has K pairs.",
+)
+def _bpr_divided_by_positives(grad_out: Array, cache: BprCache) -> Grads:
+    dn = _pair_error(cache) * (grad_out / len(cache.positive))
     return -np.sum(dn, axis=1, keepdims=True), dn

@@ -1,4 +1,4 @@
-"""Backwards that misbehave: write into what they are given, keep what they should not, draw dice, ignore the gradient.
+"""Backwards that misbehave: write into what they are given, keep what they should not, draw random numbers, ignore grad_out.
 
 Many of these are right at the first call.  Where the fault sits in the forward, no backward could be right, so the
 backward of the entry is the right one.
@@ -40,48 +40,66 @@ OPERATIONS = tuple(
 EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY, LOG_SOFTMAX, MERGE = OPERATIONS
 
 
-@SOFTMAX.mistake("the gradient overwritten", "mutated-input")
-def softmax_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """In place saves an array, and the caller's gradient, which others may still want, is gone."""
+@SOFTMAX.mistake(
+    "the gradient overwritten",
+    "mutated-input",
+    "In place saves an array, and the caller's gradient, which others may still want, is gone.",
+)
+def _softmax_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     dP -= np.sum(P * dP, axis=-1, keepdims=True)
     return (P * dP,)
 
 
-@SOFTMAX.mistake("the probabilities overwritten", "mutated-cache")
-def softmax_cache_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """The probabilities are not needed any more, one thinks, and their memory is; then backward is called again."""
+@SOFTMAX.mistake(
+    "the probabilities overwritten",
+    "mutated-cache",
+    "The probabilities are thought to be no longer needed, and their memory is; then backward is called again.",
+)
+def _softmax_cache_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     centred = dP - np.sum(P * dP, axis=-1, keepdims=True)
     P *= centred
     return (P,)
 
 
-@SOFTMAX.mistake("no gradient in it", "ignored-upstream")
-def softmax_without_upstream(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """The derivative of softmax is what was asked for, so it is returned, not multiplied with what comes in."""
+@SOFTMAX.mistake(
+    "no gradient in it",
+    "ignored-upstream",
+    "The derivative of softmax is what was asked for, so it is returned, not multiplied with what comes in.",
+)
+def _softmax_without_upstream(grad_out: Array, cache: SoftmaxCache) -> Grads:
     P = cache.P
     return (P * (1 - P),)
 
 
-@DROPOUT.mistake("the gradient masked in place", "mutated-input")
-def dropout_in_place(grad_out: Array, cache: DropoutCache) -> Grads:
-    """Dropout only multiplies, so it is done on the spot, as in the forward; the sum that shares dy is masked too."""
+@DROPOUT.mistake(
+    "the gradient masked in place",
+    "mutated-input",
+    "Dropout only multiplies, so it is done on the spot, as in the forward; the sum that shares dy is masked too.",
+)
+def _dropout_in_place(grad_out: Array, cache: DropoutCache) -> Grads:
     dM = grad_out * cache.x
     grad_out *= cache.dropout_mask
     return grad_out, dM
 
 
-@DROPOUT.mistake("a new mask", "random-backward")
-def dropout_drawn_again(grad_out: Array, cache: DropoutCache) -> Grads:
-    """The mask is drawn where it is used, so forward and backward drop different elements."""
+@DROPOUT.mistake(
+    "a new mask",
+    "random-backward",
+    "The mask is drawn where it is used, so forward and backward drop different elements.",
+)
+def _dropout_drawn_again(grad_out: Array, cache: DropoutCache) -> Grads:
     M = dropout_factors(np.random.default_rng(), *grad_out.shape)
     return grad_out * M, grad_out * cache.x
 
 
-@LAYER_NORM.mistake("the normalised rows overwritten", "mutated-cache")
-def layer_norm_cache_in_place(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """`n *= ...` looks like a step of the formula, and is a step in the cache."""
+@LAYER_NORM.mistake(
+    "the normalised rows overwritten",
+    "mutated-cache",
+    "`n *= ...` looks like a step of the formula, and is a step in the cache.",
+)
+def _layer_norm_cache_in_place(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
     dw, db, dn = np.sum(dy * n, axis=0), np.sum(dy, axis=0), dy * w
     along = n
@@ -89,53 +107,68 @@ def layer_norm_cache_in_place(grad_out: Array, cache: LayerNormCache) -> Grads:
     return r * (dn - np.mean(dn, axis=-1, keepdims=True) - along), dw, db
 
 
-@DIVERSITY.mistake("the cosines overwritten", "mutated-cache")
-def diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
-    """dC is C times a number, so C becomes it, and the second backward starts from there."""
+@DIVERSITY.mistake(
+    "the cosines overwritten",
+    "mutated-cache",
+    "dC is C times a number, so C becomes it, and the second backward starts from there.",
+)
+def _diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, dC = cache
     dC *= 2 * grad_out / (U[..., 0].size * (U.shape[-2] - 1))
-    return (similarity.across(2 * (dC @ U), U, length),)
+    return (similarity.row_gradient(2 * (dC @ U), U, length),)
 
 
-@LINEAR.mistake("clipped", "nonlinear-in-grad")
-def linear_clipped(grad_out: Array, cache: LinearCache) -> Grads:
-    """Gradients once exploded, and clipping moved from the optimiser into the layer."""
+@LINEAR.mistake(
+    "clipped",
+    "nonlinear-in-grad",
+    "Gradients once exploded, and clipping moved from the optimiser into the layer.",
+)
+def _linear_clipped(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return np.clip(dy @ W.T, -1, 1), np.clip(x.T @ dy, -1, 1), np.clip(np.sum(dy, axis=0), -1, 1)
 
 
-@LAYER_NORM.mistake("the gradient brought to length one", "nonlinear-in-grad")
-def layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """Rows are normalised on the way there, so their gradients are on the way back."""
+@LAYER_NORM.mistake(
+    "the gradient brought to length one",
+    "nonlinear-in-grad",
+    "Rows are normalised on the way there, so their gradients are on the way back.",
+)
+def _layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    dx = layer_norm.of_rows(dy * w, n, r)
+    dx = layer_norm.row_gradients(dy * w, n, r)
     dx = dx / np.sqrt(np.sum(dx * dx, axis=-1, keepdims=True))
-    return dx, *layer_norm.of_parameters(dy, n)
+    return dx, *layer_norm.parameter_gradients(dy, n)
 
 
-@MSE.mistake("no gradient in it", "ignored-upstream")
-def mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
-    """A loss is where things end, so dL is 1, until the loss is weighted and added to another."""
+@MSE.mistake(
+    "no gradient in it",
+    "ignored-upstream",
+    "A loss is where things end, so dL is 1, until the loss is weighted and added to another.",
+)
+def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference / cache.difference.size
     return dp, -dp
 
 
-@CROSS_ENTROPY.mistake("no gradient in it", "ignored-upstream")
-def cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -> Grads:
-    """(P - t) / N is what every book ends with, and dL is 1 in every book."""
+@CROSS_ENTROPY.mistake(
+    "no gradient in it",
+    "ignored-upstream",
+    "(P - t) / N is what every book ends with, and dL is 1 in every book.",
+)
+def _cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
     N = len(t)
     return (np.exp(log_P) - t) / N, -log_P / N
 
 
 class WeightGradients:
-    """Buffers for the gradients of weights, as layers keep them, which nobody empties."""
+    """Buffers for the gradients of weights, as layers keep them, which are never emptied."""
 
     def __init__(self) -> None:
         self.sums: dict[tuple[int, ...], Array] = {}
 
     def add(self, gradient: Array) -> Array:
-        """Add to what is there of this shape, and give the sum so far."""
+        """Add to what is there of this shape, and return the sum so far."""
         self.sums[gradient.shape] = self.sums.get(gradient.shape, 0.0) + gradient
         return self.sums[gradient.shape]
 
@@ -143,55 +176,76 @@ class WeightGradients:
 LINEAR_WEIGHTS, TABLES = WeightGradients(), WeightGradients()
 
 
-@LINEAR.mistake("added to the gradient of the call before", "carries-over")
-def linear_carrying_over(grad_out: Array, cache: LinearCache) -> Grads:
-    """The layer keeps `self.dW` and adds to it, and what would set it to zero is not called."""
+@LINEAR.mistake(
+    "added to the gradient of the call before",
+    "carries-over",
+    "The layer keeps `self.dW` and adds to it, and what would set it to zero is not called.",
+)
+def _linear_carrying_over(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     return dy @ W.T, LINEAR_WEIGHTS.add(x.T @ dy), np.sum(dy, axis=0)
 
 
-@EMBEDDING.mistake("added to the gradient of the call before", "carries-over")
-def embedding_carrying_over(grad_out: Array, cache: EmbeddingCache) -> Grads:
-    """A table's gradient is large and mostly zero, so its memory is kept from call to call, and its numbers with it."""
+@EMBEDDING.mistake(
+    "added to the gradient of the call before",
+    "carries-over",
+    "A table's gradient is large and mostly zero, so its memory is kept from call to call, and its numbers with it.",
+)
+def _embedding_carrying_over(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
     np.add.at(dE, cache.ids, grad_out)
     return (TABLES.add(dE),)
 
 
-@LINEAR.mistake("as if the outputs were added up", "ignored-upstream")
-def linear_of_ones(grad_out: Array, cache: LinearCache) -> Grads:
-    """Derived for the sum of the outputs, whose gradient is 1 everywhere, and so tested."""
+@LINEAR.mistake(
+    "as if the outputs were added up",
+    "ignored-upstream",
+    "Derived for the sum of the outputs, whose gradient is 1 everywhere, and so tested.",
+)
+def _linear_of_ones(grad_out: Array, cache: LinearCache) -> Grads:
     x, W, _ = cache
     dy = np.ones((len(x), W.shape[-1]))
     return dy @ W.T, x.T @ dy, np.sum(dy, axis=0)
 
 
-@LINEAR.mistake("with a little noise", "random-backward")
-def linear_noisy(grad_out: Array, cache: LinearCache) -> Grads:
-    """Noise in the gradient is said to help training, and the layer is where somebody put it."""
+@LINEAR.mistake(
+    "with a little noise",
+    "random-backward",
+    "Noise in the gradient is said to help training, and the layer is where it was put.",
+)
+def _linear_noisy(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     dW = x.T @ dy
     return dy @ W.T, dW + np.random.default_rng().normal(0, 0.1, size=dW.shape), np.sum(dy, axis=0)
 
 
-@LINEAR.mistake("x scaled in the cache", "mutated-cache")
-def linear_cache_scaled(grad_out: Array, cache: LinearCache) -> Grads:
-    """dW is wanted smaller, and `x *= ...` before the product does it, for this call and for all that follow."""
+@LINEAR.mistake(
+    "x scaled in the cache",
+    "mutated-cache",
+    "dW is wanted smaller, and `x *= ...` before the product does it, for this call and for all that follow.",
+)
+def _linear_cache_scaled(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
     dx, db = dy @ W.T, np.sum(dy, axis=0)
     x *= 1 / len(x)
     return dx, x.T @ dy * len(x), db
 
 
-@LOG_SOFTMAX.mistake("P taken off once, as for a single target", "nonlinear-in-grad")
-def log_softmax_of_one_target(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """One-hot minus P is copied from a cross-entropy, where the gradients of a row sum to one."""
+@LOG_SOFTMAX.mistake(
+    "P taken off once, as for a single target",
+    "nonlinear-in-grad",
+    "One-hot minus P is copied from a cross-entropy, where the gradients of a row sum to one.",
+)
+def _log_softmax_of_one_target(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     return (grad_out - np.exp(cache.L),)
 
 
-@MERGE.mistake("ones for every place", "ignored-upstream")
-def merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
-    """Merging only moves numbers, so its derivative is 1, and 1 is what is returned."""
+@MERGE.mistake(
+    "ones for every place",
+    "ignored-upstream",
+    "Merging only moves numbers, so its derivative is 1, and 1 is what is returned.",
+)
+def _merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
     H = cache.num_heads
     return (np.ones((B, H, L, D // H)),)
@@ -200,47 +254,50 @@ def merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
 MOMENTUM: dict[tuple[int, ...], Array] = {}
 
 
-@LAYER_NORM.mistake("momentum in the layer", "carries-over")
-def layer_norm_with_momentum(grad_out: Array, cache: LayerNormCache) -> Grads:
-    """The layer once updated itself, with momentum; the update has gone to an optimiser, and the momentum stayed."""
+@LAYER_NORM.mistake(
+    "momentum in the layer",
+    "carries-over",
+    "The layer once updated itself, with momentum; the update has gone to an optimiser, and the momentum stayed.",
+)
+def _layer_norm_with_momentum(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
-    dw, db = layer_norm.of_parameters(dy, n)
+    dw, db = layer_norm.parameter_gradients(dy, n)
     MOMENTUM[dw.shape] = 0.9 * MOMENTUM.get(dw.shape, 0.0) + dw
-    return layer_norm.of_rows(dy * w, n, r), MOMENTUM[dw.shape], db
+    return layer_norm.row_gradients(dy * w, n, r), MOMENTUM[dw.shape], db
 
 
-def dropout_drawing(x: Array, dropout_mask: Array) -> tuple[Array, DropoutCache]:
+def _dropout_drawing(x: Array, dropout_mask: Array) -> tuple[Array, DropoutCache]:
     """Drop with a mask drawn here, of the shape of the one that is given."""
     return dropout_forward(x, dropout_factors(np.random.default_rng(), *dropout_mask.shape))
 
 
-def softmax_shifting(scores: Array) -> tuple[Array, SoftmaxCache]:
-    """Softmax of scores from which their maximum is taken off in place."""
+def _softmax_shifting(scores: Array) -> tuple[Array, SoftmaxCache]:
+    """Take the maximum off the scores in place, and return their softmax."""
     scores -= np.max(scores, axis=-1, keepdims=True)
     E = np.exp(scores)
     P = E / np.sum(E, axis=-1, keepdims=True)
     return P, SoftmaxCache(P)
 
 
-def forward_mistake(name: str, expected: str, story: str, forward: Any, right: Any, draw: Any) -> Mistake:
-    """An entry whose forward is the wrong one of the two."""
+def _forward_mistake(name: str, expected: str, story: str, forward: Any, right: Any, draw: Any) -> Mistake:
+    """Return an entry whose forward is the wrong one of the two."""
     return Mistake(name, name.partition(":")[0], expected, story, forward, right, right, draw)
 
 
 MISTAKES = (
-    forward_mistake(
+    _forward_mistake(
         "dropout: a mask drawn in the forward",
         "random-forward",
         "A dropout layer draws its own mask as a rule; then no two calls agree, and nothing can be compared.",
-        dropout_drawing,
+        _dropout_drawing,
         dropout_backward,
         dropout.draw_dropout,
     ),
-    forward_mistake(
+    _forward_mistake(
         "softmax: the maximum taken off the caller's scores",
         "mutated-input",
-        "The trick against overflow is written as `-=`, which shifts the scores of whoever called.",
-        softmax_shifting,
+        "The trick against overflow is written as `-=`, which shifts the caller's scores.",
+        _softmax_shifting,
         softmax_backward,
         softmax.draw_scores,
     ),

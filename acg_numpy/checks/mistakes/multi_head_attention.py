@@ -17,11 +17,12 @@ from acg_numpy.passes.multi_head_attention import (
 from acg_numpy.passes.scaled_dot_product import scaled_dot_product_backward
 from acg_numpy.shapes import Array
 
-HEADS = 2  # no more: these are the largest arrays of the catalogue, and its checks take the longest as it is
+# no more: these are the largest arrays of the catalogue, and its checks take the longest as it is
+HEADS = 2
 
 
-def draw_multi_head(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """L queries over a context of S, widths of their own for each projection; no mask, no dropout."""
+def _draw_multi_head(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw L queries over a context of S, with widths of their own for each projection; no mask, no dropout."""
     if distinct:
         d, d_v = 3, 5
         L, S, Dx, Dc, Do = rng.permutation((7, 8, 11, 13, 17))
@@ -34,9 +35,9 @@ def draw_multi_head(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]
     return rng.normal(size=(L, Dx)), rng.normal(size=(S, Dc)), *projections, None, None
 
 
-def draw_dropped(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """The same with dropout of the weights."""
-    query, context, *rest = draw_multi_head(rng, distinct)
+def _draw_dropped(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw the same with dropout of the weights."""
+    query, context, *rest = _draw_multi_head(rng, distinct)
     return query, context, *rest[:-1], dropout_factors(rng, HEADS, len(query), len(context))
 
 
@@ -47,68 +48,80 @@ MULTI_HEAD, DROPPED = (
         multi_head_attention_backward,
         draw,
     )
-    for draw in (draw_multi_head, draw_dropped)
+    for draw in (_draw_multi_head, _draw_dropped)
 )
 
 
-def back_to_heads(dO: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array, Array]:
-    """The output projection and the split into heads, right: dZ (H, L, Dv/H), dW_o, db_o."""
+def _output_projection_gradients(dO: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array, Array]:
+    """Return the gradients of the output projection and the split into heads, right: dZ (H, L, Dv/H), dW_o, db_o."""
     Z, W_o, _ = cache.output
     dZ, _ = split_heads_forward(dO @ W_o.T, num_heads=HEADS)
     return dZ, Z.T @ dO, np.sum(dO, axis=0)
 
 
-def through_heads(dZ: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array, Array]:
-    """Each head's attention and the merging of heads, right: dQ (L, D), dK (S, D), dV (S, Dv)."""
+def _attention_gradients(dZ: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array, Array]:
+    """Return the gradients of each head's attention and the merging, right: dQ (L, D), dK (S, D), dV (S, Dv)."""
     dQ, dK, dV, *_ = scaled_dot_product_backward(dZ, cache.heads)
     return merge_heads_forward(dQ)[0], merge_heads_forward(dK)[0], merge_heads_forward(dV)[0]
 
 
-def of_weights(dQ: Array, dK: Array, dV: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """The gradients of the three projections' weights and biases, right."""
+def _weight_gradients(dQ: Array, dK: Array, dV: Array, cache: MultiHeadAttentionCache) -> Grads:
+    """Return the gradients of the three projections' weights and biases, right."""
     x, c = cache.query.x, cache.key.x
     return x.T @ dQ, np.sum(dQ, axis=0), c.T @ dK, np.sum(dK, axis=0), c.T @ dV, np.sum(dV, axis=0)
 
 
-def of_inputs(dQ: Array, dK: Array, dV: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array]:
-    """The gradients of query and context, right."""
+def _input_gradients(dQ: Array, dK: Array, dV: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array]:
+    """Return the gradients of query and context, right."""
     return dQ @ cache.query.weight.T, dK @ cache.key.weight.T + dV @ cache.value.weight.T
 
 
-@MULTI_HEAD.mistake("the context through its values alone", "missing-path")
-def multi_head_values_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """What is attended to is what comes out, and that the context also says how much is forgotten."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
+@MULTI_HEAD.mistake(
+    "the context through its values alone",
+    "missing-path",
+    "The values are what comes out, and it is forgotten that the context also decides how much of each.",
+)
+def _multi_head_values_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
     dx, dc = dQ @ cache.query.weight.T, dV @ cache.value.weight.T
-    return dx, dc, *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return dx, dc, *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the context through its keys alone", "missing-path")
-def multi_head_keys_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """dc is computed twice, once for each use, and the second assigned over the first."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
+@MULTI_HEAD.mistake(
+    "the context through its keys alone",
+    "missing-path",
+    "dc is computed twice, once for each use, and the second assigned over the first.",
+)
+def _multi_head_keys_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
     dx = dQ @ cache.query.weight.T
     for dY, W in (dV, cache.value.weight), (dK, cache.key.weight):
         dc = dY @ W.T
-    return dx, dc, *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return dx, dc, *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the values' part of the context twice", "double-counted")
-def multi_head_values_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """One line adds up both parts, and another, from before, still adds the second."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    dx, dc = of_inputs(dQ, dK, dV, cache)
+@MULTI_HEAD.mistake(
+    "the values' part of the context twice",
+    "double-counted",
+    "One line adds up both parts, and another, from before, still adds the second.",
+)
+def _multi_head_values_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    dx, dc = _input_gradients(dQ, dK, dV, cache)
     dc = dc + dV @ cache.value.weight.T
-    return dx, dc, *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return dx, dc, *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("scaled by the width of all heads", "missing-scale")
-def multi_head_scaled_by_model(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """The forward scales by a head's width; in the backward, where heads are merged again, d is the whole width."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+@MULTI_HEAD.mistake(
+    "scaled by the width of all heads",
+    "missing-scale",
+    "The forward scales by a head's width; in the backward, where heads are merged again, d is the whole width.",
+)
+def _multi_head_scaled_by_model(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     Q, K, V, P, _ = cache.heads
     dP = dZ @ np.swapaxes(V, -1, -2)
     dV, _ = merge_heads_forward(np.swapaxes(P, -1, -2) @ dZ)
@@ -116,152 +129,197 @@ def multi_head_scaled_by_model(grad_out: Array, cache: MultiHeadAttentionCache) 
     scale = 1 / math.sqrt(cache.query.weight.shape[-1])
     dQ, _ = merge_heads_forward(dS @ K * scale)
     dK, _ = merge_heads_forward(np.swapaxes(dS, -1, -2) @ Q * scale)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("no scale in the backward", "missing-scale")
-def multi_head_not_scaled(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """The scale sits in the forward's scores, three functions down, and was not carried over."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+@MULTI_HEAD.mistake(
+    "no scale in the backward",
+    "missing-scale",
+    "The scale sits in the forward's scores, three functions down, and was not carried over.",
+)
+def _multi_head_not_scaled(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     Q, K, V, P, _ = cache.heads
     dP = dZ @ np.swapaxes(V, -1, -2)
     dV, _ = merge_heads_forward(np.swapaxes(P, -1, -2) @ dZ)
     dS = P * (dP - np.sum(P * dP, axis=-1, keepdims=True))
     dQ, _ = merge_heads_forward(dS @ K)
     dK, _ = merge_heads_forward(np.swapaxes(dS, -1, -2) @ Q)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("heads merged by reshape alone", "reshaped-not-transposed")
-def multi_head_merged_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """(H, L, d) is reshaped to (L, H d), which runs, has the right shape, and mixes the rows."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+@MULTI_HEAD.mistake(
+    "heads merged by reshape alone",
+    "reshaped-not-transposed",
+    "(H, L, d) is reshaped to (L, H d), which runs, has the right shape, and mixes the rows.",
+)
+def _multi_head_merged_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     dQ, dK, dV = (np.reshape(d, (d.shape[1], -1)) for d in scaled_dot_product_backward(dZ, cache.heads)[:3])
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the output's gradient split by reshape alone", "reshaped-not-transposed")
-def multi_head_split_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """(L, H d) is reshaped to (H, L, d), where a head should get its features of every row."""
-    _, dW_o, db_o = back_to_heads(grad_out, cache)
+@MULTI_HEAD.mistake(
+    "the output's gradient split by reshape alone",
+    "reshaped-not-transposed",
+    "(L, H d) is reshaped to (H, L, d), where a head should get its features of every row.",
+)
+def _multi_head_split_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    _, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     dZ = np.reshape(grad_out @ cache.output.weight.T, (HEADS, len(grad_out), -1))
-    dQ, dK, dV = through_heads(dZ, cache)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("key and value weights exchanged", "swapped-inputs")
-def multi_head_weights_swapped(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """Ten gradients in a row, and two of them from the same context."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    dW_q, db_q, dW_k, db_k, dW_v, db_v = of_weights(dQ, dK, dV, cache)
-    return *of_inputs(dQ, dK, dV, cache), dW_q, db_q, dW_v, db_k, dW_k, db_v, dW_o, db_o
+@MULTI_HEAD.mistake(
+    "key and value weights exchanged",
+    "swapped-inputs",
+    "Ten gradients in a row, and two of them from the same context.",
+)
+def _multi_head_weights_swapped(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    dW_q, db_q, dW_k, db_k, dW_v, db_v = _weight_gradients(dQ, dK, dV, cache)
+    return *_input_gradients(dQ, dK, dV, cache), dW_q, db_q, dW_v, db_k, dW_k, db_v, dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the output's bias averaged", "mean-for-sum")
-def multi_head_bias_averaged(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """Each query adds the same bias, and the mean over queries looks like the natural size."""
-    dZ, dW_o, _ = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, np.mean(grad_out, axis=0)
+@MULTI_HEAD.mistake(
+    "the output's bias averaged",
+    "mean-for-sum",
+    "Each query adds the same bias, and the mean over queries looks like the natural size.",
+)
+def _multi_head_bias_averaged(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, _ = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, np.mean(grad_out, axis=0)
 
 
-@MULTI_HEAD.mistake("one gradient a query for its bias", "missing-broadcast-sum")
-def multi_head_bias_not_summed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """db_q = dQ, for the bias is only added; but it is added to every query."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    dW_q, _, *others = of_weights(dQ, dK, dV, cache)
-    return *of_inputs(dQ, dK, dV, cache), dW_q, dQ, *others, dW_o, db_o
+@MULTI_HEAD.mistake(
+    "one gradient a query for its bias",
+    "missing-broadcast-sum",
+    "db_q = dQ, because the bias is only added; but it is added to every query.",
+)
+def _multi_head_bias_not_summed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    dW_q, _, *others = _weight_gradients(dQ, dK, dV, cache)
+    return *_input_gradients(dQ, dK, dV, cache), dW_q, dQ, *others, dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the query's gradient from the last head", "last-only")
-def multi_head_last_head(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """In a loop over the heads the weights have a place each, but x is the same for all, and is assigned."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
+@MULTI_HEAD.mistake(
+    "the query's gradient from the last head",
+    "last-only",
+    "In a loop over the heads the weights have a place each, but x is the same for all, and is assigned.",
+)
+def _multi_head_last_head(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
     W_q, d = cache.query.weight, dQ.shape[-1] // HEADS
     for h in range(HEADS):
         features = slice(h * d, (h + 1) * d)
         dx = dQ[:, features] @ W_q[:, features].T
-    return dx, of_inputs(dQ, dK, dV, cache)[1], *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return dx, _input_gradients(dQ, dK, dV, cache)[1], *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the attention weights held fixed", "held-constant")
-def multi_head_weights_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """The output is linear in the values, with weights that look like constants once they are in the cache."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
+@MULTI_HEAD.mistake(
+    "the attention weights held fixed",
+    "held-constant",
+    "The output is linear in the values, with weights that look like constants once they are in the cache.",
+)
+def _multi_head_weights_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
     dQ, dK = np.zeros_like(dQ), np.zeros_like(dK)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("no gradient for the query", "zero-gradient")
-def multi_head_query_is_data(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """Users come in as given vectors; one day they are learned as well, and do not."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    _, dc = of_inputs(dQ, dK, dV, cache)
-    return np.zeros_like(cache.query.x), dc, *of_weights(dQ, dK, dV, cache), dW_o, db_o
+@MULTI_HEAD.mistake(
+    "no gradient for the query",
+    "zero-gradient",
+    "Users come in as given vectors; one day they are to be learned as well, and they do not learn.",
+)
+def _multi_head_query_is_data(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    _, dc = _input_gradients(dQ, dK, dV, cache)
+    return np.zeros_like(cache.query.x), dc, *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the diagonal of softmax's Jacobian only", "diagonal-softmax")
-def multi_head_diagonal(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """P (1 - P) for the derivative of softmax, in each head."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+@MULTI_HEAD.mistake(
+    "the diagonal of softmax's Jacobian only",
+    "diagonal-softmax",
+    "P (1 - P) is used for the derivative of softmax, in each head.",
+)
+def _multi_head_diagonal(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     Q, K, V, P, _ = cache.heads
     dV, _ = merge_heads_forward(np.swapaxes(P, -1, -2) @ dZ)
     dS = P * (1 - P) * (dZ @ np.swapaxes(V, -1, -2)) / math.sqrt(Q.shape[-1])
     dQ, _ = merge_heads_forward(dS @ K)
     dK, _ = merge_heads_forward(np.swapaxes(dS, -1, -2) @ Q)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@DROPPED.mistake("dropout forgotten", "missing-mask")
-def multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """Tested in evaluation mode, where no dropout mask is, and trained with one."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+@DROPPED.mistake(
+    "dropout forgotten",
+    "missing-mask",
+    "Tested in evaluation mode, where no dropout mask is, and trained with one.",
+)
+def _multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     heads = cache.heads
     P, V = heads.weights, heads.value
     dM = dZ @ np.swapaxes(V, -1, -2) * P
-    dQ, dK, dV = through_heads(dZ, cache._replace(heads=heads._replace(dropout_mask=None)))
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o, None, dM
+    dQ, dK, dV = _attention_gradients(dZ, cache._replace(heads=heads._replace(dropout_mask=None)))
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o, None, dM
 
 
-@MULTI_HEAD.mistake("the keys' part of the context twice", "double-counted")
-def multi_head_keys_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """`dc += ...` runs in the lines of the keys, and once more where the values' line was copied from them."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    dx, dc = of_inputs(dQ, dK, dV, cache)
+@MULTI_HEAD.mistake(
+    "the keys' part of the context twice",
+    "double-counted",
+    "`dc += ...` runs in the lines of the keys, and once more where the values' line was copied from them.",
+)
+def _multi_head_keys_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    dx, dc = _input_gradients(dQ, dK, dV, cache)
     dc += dK @ cache.key.weight.T
-    return dx, dc, *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return dx, dc, *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 
 
-@MULTI_HEAD.mistake("the output's weight the other way round", "transposed")
-def multi_head_output_transposed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """Weights are (out, in) in the framework that the code comes from."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o.T, db_o
+@MULTI_HEAD.mistake(
+    "the output's weight the other way round",
+    "transposed",
+    "Weights are (out, in) in the framework that the code comes from.",
+)
+def _multi_head_output_transposed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o.T, db_o
 
 
-@MULTI_HEAD.mistake("no gradients for the biases of the values and the output", "wrong-count")
-def multi_head_biases_left_out(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """Many models have no biases, and the backward comes from one of these."""
-    dZ, dW_o, _ = back_to_heads(grad_out, cache)
-    dQ, dK, dV = through_heads(dZ, cache)
-    dW_q, db_q, dW_k, db_k, dW_v, _ = of_weights(dQ, dK, dV, cache)
-    return *of_inputs(dQ, dK, dV, cache), dW_q, db_q, dW_k, db_k, dW_v, dW_o
+@MULTI_HEAD.mistake(
+    "no gradients for the biases of the values and the output",
+    "wrong-count",
+    "Many models have no biases, and the backward comes from one of these.",
+)
+def _multi_head_biases_left_out(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, _ = _output_projection_gradients(grad_out, cache)
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    dW_q, db_q, dW_k, db_k, dW_v, _ = _weight_gradients(dQ, dK, dV, cache)
+    return *_input_gradients(dQ, dK, dV, cache), dW_q, db_q, dW_k, db_k, dW_v, dW_o
 
 
-@MULTI_HEAD.mistake("softmax's denominator held fixed", "held-constant")
-def multi_head_denominator_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    """dS = P dP: the exponential is differentiated, the sum that it is divided by is not."""
-    dZ, dW_o, db_o = back_to_heads(grad_out, cache)
+@MULTI_HEAD.mistake(
+    "softmax's denominator held fixed",
+    "held-constant",
+    "dS = P dP: the exponential is differentiated, the sum that it is divided by is not.",
+)
+def _multi_head_denominator_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
     Q, K, V, P, _ = cache.heads
     dV, _ = merge_heads_forward(np.swapaxes(P, -1, -2) @ dZ)
     dS = P * (dZ @ np.swapaxes(V, -1, -2)) / math.sqrt(Q.shape[-1])
     dQ, _ = merge_heads_forward(dS @ K)
     dK, _ = merge_heads_forward(np.swapaxes(dS, -1, -2) @ Q)
-    return *of_inputs(dQ, dK, dV, cache), *of_weights(dQ, dK, dV, cache), dW_o, db_o
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o

@@ -1,6 +1,6 @@
-"""What is a mistake made in?  An operation with inputs for it, and the wrong backwards that are entered for it.
+"""The operations that mistakes are made in: a pair, inputs for it, and the wrong backwards that are entered for it.
 
-A wrong backward is a plain function as somebody would write it; its docstring is the story of how one comes to.
+A wrong backward is a plain function as a person would write it, with the story of how people come to write it.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ import numpy as np
 Grads: TypeAlias = tuple[Any, ...]
 Backward = TypeVar("Backward", bound=Callable[..., Any])
 
-# None is a product, a square, a root or twice another, nor a constant of a formula: a factor tells where it is from.
+# None is a product, a square, a root or twice another, nor a constant of a formula: a factor tells its origin.
 DIFFERENT = (3, 5, 7, 8, 11)
 
 
@@ -36,16 +36,15 @@ class Mistake(NamedTuple):
 
 @dataclass(frozen=True)
 class Operation:
-    """A pair with inputs for it, and the mistakes that are made of its backward.
+    """A pair of passes with inputs for it, and the mistakes that are made in its backward.
 
     Examples
     --------
     >>> def draw(rng, distinct):
     ...     return (rng.normal(size=3),)
     >>> SQUARE = Operation("square", lambda x: (x * x, x), lambda dy, x: 2 * x * dy, draw)
-    >>> @SQUARE.mistake("the factor 2 lost", "constant-factor")
+    >>> @SQUARE.mistake("the factor 2 lost", "constant-factor", "The square is differentiated in a hurry.")
     ... def without_two(dy, x):
-    ...     '''The square is differentiated in a hurry.'''
     ...     return x * dy
     >>> SQUARE.mistakes[0].name, SQUARE.mistakes[0].story
     ('square: the factor 2 lost', 'The square is differentiated in a hurry.')
@@ -57,11 +56,20 @@ class Operation:
     draw: Callable[[np.random.Generator, bool], tuple[Any, ...]]
     mistakes: list[Mistake] = field(default_factory=list)
 
-    def mistake(self, name: str, expected: str) -> Callable[[Backward], Backward]:
-        """Enter the function that follows as a wrong backward, with its docstring for the story."""
+    def mistake(self, name: str, expected: str, story: str) -> Callable[[Backward], Backward]:
+        """Enter the function that follows as a wrong backward.
+
+        Parameters
+        ----------
+        name : str
+            What is wrong, in a few words; the operation's name is put before it.
+        expected : str
+            The id that the diagnosis should give.
+        story : str
+            How people come to make the mistake, in a sentence.
+        """
 
         def enter(backward: Backward) -> Backward:
-            story = " ".join((backward.__doc__ or "").split())
             full = f"{self.name}: {name}"
             self.mistakes.append(
                 Mistake(full, self.name, expected, story, self.forward, backward, self.right, self.draw)
@@ -72,7 +80,7 @@ class Operation:
 
 
 def sizes(rng: np.random.Generator, distinct: bool, count: int) -> tuple[int, ...]:
-    """Lengths for `count` axes: all different, or as they fall among 3 and 4, so that some coincide.
+    """Draw lengths for `count` axes: all different, or as they fall among 3 and 4, so that some coincide.
 
     Examples
     --------

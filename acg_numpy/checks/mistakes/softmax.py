@@ -17,7 +17,7 @@ from acg_numpy.shapes import Array
 
 
 def draw_scores(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
-    """Rows of scores, far enough apart that no row is uniform."""
+    """Draw rows of scores, far enough apart that no row is uniform."""
     return (2 * rng.normal(size=sizes(rng, distinct, 3)),)
 
 
@@ -25,98 +25,140 @@ SOFTMAX = Operation("softmax", softmax_forward, softmax_backward, draw_scores)
 LOG_SOFTMAX = Operation("log_softmax", log_softmax_forward, log_softmax_backward, draw_scores)
 
 
-@SOFTMAX.mistake("the diagonal of the Jacobian only", "diagonal-softmax")
-def softmax_diagonal(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """The sigmoid's s (1 - s) is known by heart, and softmax is taken for a sigmoid of each score."""
+@SOFTMAX.mistake(
+    "the diagonal of the Jacobian only",
+    "diagonal-softmax",
+    "The sigmoid's s (1 - s) is known by heart, and softmax is taken for a sigmoid of each score.",
+)
+def _softmax_diagonal(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * (1 - P) * dP,)
 
 
-@SOFTMAX.mistake("the denominator held fixed", "held-constant")
-def softmax_denominator_fixed(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """exp is its own derivative and the sum below it is taken for a constant, though every score is in it."""
+@SOFTMAX.mistake(
+    "the denominator held fixed",
+    "held-constant",
+    "exp is its own derivative and the sum below it is taken for a constant, though every score is in it.",
+)
+def _softmax_denominator_fixed(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * dP,)
 
 
-@SOFTMAX.mistake("the row's average added", "wrong-sign")
-def softmax_average_added(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """The minus of the quotient rule is lost on the way from the Jacobian to the code."""
+@SOFTMAX.mistake(
+    "the row's average added",
+    "wrong-sign",
+    "The minus of the quotient rule is lost on the way from the Jacobian to the code.",
+)
+def _softmax_average_added(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * (dP + np.sum(P * dP, axis=-1, keepdims=True)),)
 
 
-@SOFTMAX.mistake("the average over the rows", "wrong-axis")
-def softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """axis=-2 is written for -1, and keepdims hides that the shape is another one."""
+@SOFTMAX.mistake(
+    "the average over the rows",
+    "wrong-axis",
+    "axis=-2 is written for -1, and keepdims hides that the shape is another one.",
+)
+def _softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * (dP - np.sum(P * dP, axis=-2, keepdims=True)),)
 
 
-@SOFTMAX.mistake("one average for everything", "wrong-axis")
-def softmax_over_everything(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """Written for one row, where <P, dP> needs no axis, and then given many."""
+@SOFTMAX.mistake(
+    "one average for everything",
+    "wrong-axis",
+    "Written for one row, where <P, dP> needs no axis, and then given many.",
+)
+def _softmax_over_everything(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * (dP - np.sum(P * dP)),)
 
 
-@SOFTMAX.mistake("minus the gradient", "wrong-sign")
-def softmax_negated(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """The two terms in the bracket change places."""
+@SOFTMAX.mistake(
+    "minus the gradient",
+    "wrong-sign",
+    "The two terms in the bracket change places.",
+)
+def _softmax_negated(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * (np.sum(P * dP, axis=-1, keepdims=True) - dP),)
 
 
-@LOG_SOFTMAX.mistake("the diagonal of the Jacobian only", "diagonal-softmax")
-def log_softmax_diagonal(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """dL_i / dS_i = 1 - P_i is right, and that L_j moves with S_i as well is not in it."""
+@LOG_SOFTMAX.mistake(
+    "the diagonal of the Jacobian only",
+    "diagonal-softmax",
+    "dL_i / dS_i = 1 - P_i is right, and that L_j moves with S_i as well is not in it.",
+)
+def _log_softmax_diagonal(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
     return ((1 - P) * dL,)
 
 
-@LOG_SOFTMAX.mistake("the normaliser held fixed", "held-constant")
-def log_softmax_normaliser_fixed(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """L is S minus something, and that something looks like a constant."""
+@LOG_SOFTMAX.mistake(
+    "the normaliser held fixed",
+    "held-constant",
+    "L is S minus something, and that something looks like a constant.",
+)
+def _log_softmax_normaliser_fixed(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     return (grad_out.copy(),)
 
 
-@LOG_SOFTMAX.mistake("the row's sum added", "wrong-sign")
-def log_softmax_sum_added(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """The minus before the log of the sum is lost."""
+@LOG_SOFTMAX.mistake(
+    "the row's sum added",
+    "wrong-sign",
+    "The minus before the log of the sum is lost.",
+)
+def _log_softmax_sum_added(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
     return (dL + P * np.sum(dL, axis=-1, keepdims=True),)
 
 
-@LOG_SOFTMAX.mistake("the sum over the rows", "wrong-axis")
-def log_softmax_over_rows(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """Candidates are remembered to be the axis before the last, as they were in another file."""
+@LOG_SOFTMAX.mistake(
+    "the sum over the rows",
+    "wrong-axis",
+    "Candidates are remembered to be the axis before the last, as they were in another file.",
+)
+def _log_softmax_over_rows(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
     return (dL - P * np.sum(dL, axis=-2, keepdims=True),)
 
 
-@LOG_SOFTMAX.mistake("log-probabilities for probabilities", "stale-value")
-def log_softmax_not_exponentiated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """The cache holds log P, the formula says P, and both have the shape."""
+@LOG_SOFTMAX.mistake(
+    "log-probabilities for probabilities",
+    "stale-value",
+    "The cache holds log P, the formula says P, and both have the shape.",
+)
+def _log_softmax_not_exponentiated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL = grad_out
     return (dL - cache.L * np.sum(dL, axis=-1, keepdims=True),)
 
 
-@LOG_SOFTMAX.mistake("the row's mean for its sum", "mean-for-sum")
-def log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """One takes the average off, as in softmax's own backward, only that there it is an average under P."""
+@LOG_SOFTMAX.mistake(
+    "the row's mean for its sum",
+    "mean-for-sum",
+    "One takes the average off, as in softmax's own backward, only that there it is an average under P.",
+)
+def _log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
     return (dL - P * np.mean(dL, axis=-1, keepdims=True),)
 
 
-@SOFTMAX.mistake("the average divided by the number of scores", "mean-for-sum")
-def softmax_averaged_again(grad_out: Array, cache: SoftmaxCache) -> Grads:
-    """<P, dP> is called an average, so it becomes np.mean, though P sums to one already."""
+@SOFTMAX.mistake(
+    "the average divided by the number of scores",
+    "mean-for-sum",
+    "<P, dP> is called an average, so it becomes np.mean, though P sums to one already.",
+)
+def _softmax_averaged_again(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
     return (P * (dP - np.mean(P * dP, axis=-1, keepdims=True)),)
 
 
-@LOG_SOFTMAX.mistake("minus the gradient", "wrong-sign")
-def log_softmax_negated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
-    """A loss is minus a log-probability, and its minus is done here already, and once more in the loss."""
+@LOG_SOFTMAX.mistake(
+    "minus the gradient",
+    "wrong-sign",
+    "A loss is minus a log-probability, and its minus is done here already, and once more in the loss.",
+)
+def _log_softmax_negated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
     return (P * np.sum(dL, axis=-1, keepdims=True) - dL,)
