@@ -43,3 +43,14 @@ def test_a_forward_that_casts_down_is_noted():
     assert report.per_input["x"].num_right == 2
     assert any("float32" in note for note in report.notes)
     assert not check_backward(forward, lambda g, x: 1.1 * backward(g, x), x, rtol=1e-2, raise_on_failure=False).passed
+
+
+def test_inputs_without_a_gradient_are_said_not_to_learn():
+    def forward(x, y):
+        return 0.0 * x + 0.0 * y, None
+
+    x = np.array([1.0, 0.5, 3.0])
+    alone = check_backward(lambda x: (0.0 * x, None), lambda g, _: 0.0 * g, x)
+    both = check_backward(forward, lambda g, _: (0.0 * g, 0.0 * g), x, x)
+    assert any("x: the gradient is right, and identically zero: this input cannot learn" in n for n in alone.notes)
+    assert any("x, y: the gradient is right, and identically zero: these inputs cannot learn" in n for n in both.notes)

@@ -1,4 +1,4 @@
-"""Backwards that misbehave: write into what they are given, keep what they should not, draw random numbers, ignore grad_out.
+"""Backwards that misbehave: write into what they are given, keep what they should not, draw anew, ignore grad_out.
 
 Many of these are right at the first call.  Where the fault sits in the forward, no backward could be right, so the
 backward of the entry is the right one.

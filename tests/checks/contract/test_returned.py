@@ -5,7 +5,7 @@ import pytest
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.contract.checked_inputs import read_argument
-from acg_numpy.checks.contract.returned import read_gradient, read_gradients, shape_hint
+from acg_numpy.checks.contract.returned import random_like, read_gradient, read_gradients, shape_hint
 from tests.checks.pairs_to_check import embedding_forward, square_backward, square_forward
 
 
@@ -226,3 +226,11 @@ def test_a_forward_of_the_wrong_form_is_refused(name):
 
 def test_trailing_nones_stand_for_optional_inputs_that_were_not_given():
     assert check_backward(product_forward, lambda g, cache: (g @ W.T, X.T @ g, None, None), X, W).passed
+
+
+def test_a_random_gradient_has_both_signs_and_moderate_sizes():
+    drawn = random_like(np.ones((20, 20), dtype=np.float32), np.random.default_rng(0))
+    assert drawn.shape == (20, 20)
+    assert drawn.dtype == np.float32
+    assert np.all((np.abs(drawn) >= 0.5) & (np.abs(drawn) <= 1.5))
+    assert 0.4 < np.mean(drawn > 0) < 0.6

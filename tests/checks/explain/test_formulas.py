@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
+from acg_numpy.checks.explain.formulas import elementwise_formulas, wrong_slopes
+from tests.checks.explain.cases import X as POINT
+from tests.checks.explain.cases import right_case, search_of, submitting
 
 X = 2 * np.random.default_rng(0).normal(size=(3, 5))
 
@@ -138,3 +141,32 @@ def test_a_target_that_ids_point_at_is_missed_along_either_axis(axis):
     best = check_backward(forward, backward, x, ids, raise_on_failure=False).diagnoses[0]
     assert best.mistake == "target-not-subtracted"
     assert "times ids and by nothing else: ids is not subtracted" in best.evidence
+
+
+# Slopes taken at another value.
+
+
+def test_a_slope_at_another_value_is_named_with_that_values_line():
+    def forward(x):
+        u = np.tanh(x)
+        return np.sin(u)
+
+    case, u = right_case(forward, POINT), np.tanh(POINT)
+    g = case.grad_outs[0]
+    (line,) = {operation.line for operation in case.graph.operations if operation.name == "np.tanh"}
+
+    def texts(gradient):
+        return {e.text for e in elementwise_formulas(search_of(submitting(case, gradient)))}
+
+    assert "the slope taken at the value of an input" in texts(g * np.cos(POINT) * (1 - u * u))
+    assert f"the slope taken at the value of {line}" in texts(g * np.cos(u) * (1 - np.tanh(u) ** 2))
+    assert "the result used where its slope belongs" in texts(g * np.sin(u) * (1 - u * u))
+
+
+def test_a_result_equal_to_its_argument_is_not_told_from_it():
+    """0 and 1 are their own squares: there `y` in the place of `2 x` is `x` in the place of it."""
+    own = np.array([0.0, 1.0, 1.0, 0.0])
+    case = right_case(np.square, own)
+    (end,) = case.graph.outputs
+    slopes = list(wrong_slopes(search_of(case), case.graph.inputs[0], end, 2 * own))
+    assert not any("the result" in text for text, _, _ in slopes)

@@ -1,7 +1,7 @@
 """The first name that a diagnosis gives is the right one: for every mistake of the catalogue, and for most elsewhere.
 
-The operations outside the package were written by somebody who did not see the diagnosis, and frozen before it was
-tuned; no name there was chosen by what it says.
+The operations outside the package were written without sight of the diagnosis, and frozen before it was tuned; no name
+there was chosen by what it says.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from tests.thoroughness import one_in
 
 
 @pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
-def test_a_mistake_of_the_catalogue_is_named_with_a_line_and_a_residual(mistake):
+def test_a_mistake_of_the_catalogue_is_named_first(mistake):
     inputs = mistake.draw(np.random.default_rng(0), True)
     report = check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False)
     assert not report.passed, report
@@ -52,7 +52,7 @@ def test_what_has_no_name_is_counted_as_that():
 
 
 @pytest.mark.parametrize(("returned", "sentence"), [(None, "return statement missing"), ({}, "returned a dict")])
-def test_no_gradients_at_all_are_told_for_what_they_are(returned, sentence):
+def test_no_gradients_at_all_are_said_to_be_missing(returned, sentence):
     report = check_backward(lambda x: (x * x, x), lambda g, x: returned, np.ones(3), raise_on_failure=False)
     assert sentence in report.faults[0]
     assert report.diagnoses[0].mistake == "wrong-count"

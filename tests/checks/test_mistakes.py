@@ -1,20 +1,16 @@
 """The catalogue: every wrong backward fails a check, every right one passes, at whatever shapes are drawn."""
 
-from functools import cache, partial
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import settings
 
-from acg_numpy import passes
+from acg_numpy import passes as library
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.all_passes import names_of_pairs
 from acg_numpy.checks.confusion import measure
 from acg_numpy.checks.mistakes import CATALOGUE
 from acg_numpy.checks.report.mistake_names import MISTAKES
-from acg_numpy.checks.settings import METHODS
-from tests.passes.pairs import PAIRS
+from tests.checks.verdict import passes
 from tests.thoroughness import one_in
 
 # (seed, distinct): every other one with axes whose lengths may coincide; 2 of them, 10 in the thorough profile.
@@ -24,8 +20,8 @@ NOT_IN_THE_NUMBERS = {"mutated-input", "mutated-cache", "carries-over", "wrong-d
 
 
 def keeps_the_forward(mistake):
-    """Some mistakes bring a forward of their own, that draws dice or writes in place; no backward of that is right."""
-    return getattr(mistake.forward, "func", mistake.forward) is getattr(passes, f"{mistake.operation}_forward")
+    """Check whether the forward is the library's own; no backward of one that draws its own mask or writes in place is right."""
+    return getattr(mistake.forward, "func", mistake.forward) is getattr(library, f"{mistake.operation}_forward")
 
 
 # One for each way of drawing: mistakes share what is right.
@@ -39,20 +35,15 @@ def drawn(mistake, seed, distinct):
     return mistake.draw(np.random.default_rng(seed), distinct)
 
 
-@cache
-def report_on(mistake, seed, distinct):
-    """The check of a wrong backward, once for all tests that look at it."""
-    return check_backward(mistake.forward, mistake.backward, *drawn(mistake, seed, distinct), raise_on_failure=False)
-
-
-@pytest.mark.parametrize(("seed", "distinct"), DRAWS[1:])  # at the first draw test_naming.py asks for the name as well
+# at the first draw report/test_mistake_names.py asks for the name as well
+@pytest.mark.parametrize(("seed", "distinct"), DRAWS[1:])
 @pytest.mark.parametrize("mistake", one_in(2, CATALOGUE), ids=lambda mistake: mistake.name)
 def test_a_wrong_backward_fails(mistake, seed, distinct):
-    assert not report_on(mistake, seed, distinct).passed
+    assert not passes(mistake.forward, mistake.backward, *drawn(mistake, seed, distinct))
 
 
 def gradients(mistake, backward, seed):
-    """What a backward returns at a draw of the mistake's, for the same grad_out whichever backward it is."""
+    """Return what a backward returns at a draw of the mistake, for the same grad_out for every backward."""
     out, cache = mistake.forward(*drawn(mistake, seed, True))
     found = backward(np.random.default_rng(seed + 1).normal(size=np.shape(out)), cache)
     return found if isinstance(found, tuple) else (found,)
@@ -69,7 +60,7 @@ def alike(gradient, other):
     [m for m in CATALOGUE if keeps_the_forward(m) and m.expected not in NOT_IN_THE_NUMBERS],
     ids=lambda mistake: mistake.name,
 )
-def test_a_wrong_backward_is_wrong_at_every_draw_whatever_a_check_may_say(mistake):
+def test_a_wrong_backward_is_wrong_at_every_draw(mistake):
     for seed in range(5):
         wrong, right = (gradients(mistake, backward, seed) for backward in (mistake.backward, mistake.right))
         assert len(wrong) != len(right) or not all(map(alike, wrong, right))
@@ -80,15 +71,6 @@ def test_a_wrong_backward_is_wrong_at_every_draw_whatever_a_check_may_say(mistak
 def test_the_right_backward_passes_at_the_same_inputs(draw, seed, distinct):
     mistake = RIGHT[draw]
     check_backward(mistake.forward, mistake.right, *drawn(mistake, seed, distinct))
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
-@settings(max_examples=settings().max_examples // 5)  # sixty combinations: a few hundred calls, or some ten thousand
-@given(data=st.data())
-def test_a_right_pair_passes_by_every_method_at_any_shape(pair, method, data):
-    args, options = data.draw(pair.calls)
-    check_backward(partial(pair.forward, **options), pair.backward, *args, method=method)
 
 
 def lengths(inputs):

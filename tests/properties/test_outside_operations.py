@@ -9,13 +9,14 @@ from acg_numpy.checks import check_backward
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.checks.tracing import trace
 from tests.checks.outside import OUTSIDE
+from tests.checks.verdict import passes
 from tests.thoroughness import one_in
 
 OPERATIONS = {mistake.operation: mistake for mistake in OUTSIDE}
 DRAWS = one_in(3, [(0, True), (1, True), (2, False)])
 
 # Right at the first call: these show in what they leave behind.
-CONDUCT = {"mutated-cache", "carries-over"}
+SIDE_EFFECTS = {"mutated-cache", "carries-over"}
 
 
 def drawn(mistake, seed, distinct):
@@ -30,14 +31,14 @@ def test_a_right_backward_passes(operation, seed, distinct):
 
 
 @pytest.mark.parametrize(("seed", "distinct"), DRAWS)
-@pytest.mark.parametrize("mistake", [m for m in OUTSIDE if m.expected not in CONDUCT], ids=lambda m: m.name)
+@pytest.mark.parametrize("mistake", [m for m in OUTSIDE if m.expected not in SIDE_EFFECTS], ids=lambda m: m.name)
 def test_a_wrong_backward_fails(mistake, seed, distinct):
     inputs = drawn(mistake, seed, distinct)
-    assert not check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False).passed
+    assert not passes(mistake.forward, mistake.backward, *inputs)
 
 
-@pytest.mark.parametrize("mistake", [m for m in OUTSIDE if m.expected in CONDUCT], ids=lambda m: m.name)
-def test_a_mistake_of_conduct_is_right_once_and_then_differs(mistake):
+@pytest.mark.parametrize("mistake", [m for m in OUTSIDE if m.expected in SIDE_EFFECTS], ids=lambda m: m.name)
+def test_a_side_effect_is_right_once_and_then_differs(mistake):
     out, cache = mistake.forward(*drawn(mistake, 0, True))
     backward, right, grad_out = deepcopy(mistake.backward), mistake.right(out, deepcopy(cache)), np.array(out)
     for once, expected in zip(backward(grad_out, cache), right, strict=True):
