@@ -20,7 +20,10 @@ NOT_IN_THE_NUMBERS = {"mutated-input", "mutated-cache", "carries-over", "wrong-d
 
 
 def keeps_the_forward(mistake):
-    """Check whether the forward is the library's own; no backward of one that draws its own mask or writes in place is right."""
+    """Check whether the forward is the library's own.
+
+    Some mistakes bring a forward that draws its own mask or writes in place; no backward of that is right.
+    """
     return getattr(mistake.forward, "func", mistake.forward) is getattr(library, f"{mistake.operation}_forward")
 
 

@@ -1,4 +1,4 @@
-"""What a mutant is: a program with one mistake in it, made by changing one node of its syntax tree.
+"""Mutants: programs with one mistake in them, made by changing one node of the syntax tree.
 
 The mistakes are those that people make in derivatives: a sign, the wrong operator, a factor left out, arguments
 exchanged, another axis, a number that is off by one.  Not changed are what no derivative depends on: annotations,
@@ -126,7 +126,7 @@ def _left_alone(node: ast.AST) -> bool:
 
 
 def _name(path: Path) -> str:
-    """The functions around a node, or the NumPy function that a rule is registered for."""
+    """Return the functions around a node, or the NumPy function that a rule is registered for."""
     names = []
     for (parent, field, index), node in path:
         if isinstance(node, ast.FunctionDef):
@@ -139,7 +139,7 @@ def _name(path: Path) -> str:
 
 
 def _statement(path: Path) -> range:
-    """Lines of the statement around a node; of a compound one only its head; of a default the whole function."""
+    """Return the lines of the statement around a node; of a compound one its head; of a default the whole function."""
     for i in range(len(path) - 1, -1, -1):
         node = path[i][1]
         if isinstance(node, ast.Lambda):
@@ -242,7 +242,7 @@ def _other_calls(call: ast.Call) -> Iterator[ast.AST]:
 
 
 def _is_a_rules_result(path: Path) -> bool:
-    """Whether a node is what a function of a gradient `g` gives."""
+    """Check whether a node is what a function of a gradient `g` gives."""
     (parent, field, _), _ = path[-1]
     if isinstance(parent, ast.Lambda) and field == "body":
         return any(argument.arg == "g" for argument in parent.args.args)

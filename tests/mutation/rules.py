@@ -1,4 +1,4 @@
-"""Are the tests of the rules able to fail?  Break every rule in every small way, and see whether they do.
+"""Mutation tests of the rules: break every rule in every small way, and see whether a test fails.
 
     python -m tests.mutation.rules [--only NAME] [--sample N --seed S] [--again OUTPUT]
 
@@ -43,7 +43,7 @@ KILLED, SURVIVED, TIMED_OUT = "killed", "survived", "timed out"
 
 
 def install(tree: ast.Module, module: types.ModuleType) -> None:
-    """Run a module again from its changed tree, so that whoever holds something of the old one sees the change.
+    """Run a module again from its changed tree, so that holders of its objects see the change.
 
     Others hold functions of the module, and the table's entries; both stay the objects they are, with new content.
     """
@@ -69,7 +69,7 @@ def install(tree: ast.Module, module: types.ModuleType) -> None:
 
 
 def _written_in(entry: Any) -> set[str]:
-    """Files of the functions that an entry consists of."""
+    """Return the files of the functions that an entry consists of."""
     rules = getattr(entry, "rules", None)
     functions = (rules.rule,) if hasattr(rules, "rule") else rules or (getattr(entry, "function", None),)
     return {f.__code__.co_filename for f in functions if hasattr(f, "__code__")}
@@ -81,7 +81,10 @@ def _refill(old: types.FunctionType, new: types.FunctionType) -> None:
 
 
 def _known_as(key: Any) -> Any:
-    """A rule may be for a function of the rules' own, of which there is another after the module has run again."""
+    """Return a key that stays the same when the module runs again.
+
+    A rule may be for a function of the rules' own, of which there is another one then.
+    """
     own = isinstance(key, types.FunctionType) and (key.__module__ or "").startswith("acg_numpy.autograd.rules")
     return (key.__module__, key.__qualname__) if own else key
 
@@ -90,7 +93,7 @@ def _known_as(key: Any) -> Any:
 
 
 def run(item: pytest.Item) -> None:
-    """One test, as pytest runs it, but without a report of how it failed."""
+    """Run one test as pytest does, but without a report of how it failed."""
     setup = item.session._setupstate
     with warnings.catch_warnings(), np.errstate():
         warnings.simplefilter("error")
@@ -102,7 +105,7 @@ def run(item: pytest.Item) -> None:
 
 
 def lines_reached(call: Callable[[], None]) -> set[tuple[str, int]]:
-    """Which lines of the rules run in a call."""
+    """Return which lines of the rules run in a call."""
     reached: set[tuple[str, int]] = set()
     files: dict[str, str | None] = {}
 
@@ -125,7 +128,7 @@ def lines_reached(call: Callable[[], None]) -> set[tuple[str, int]]:
 
 
 def in_a_child(work: Callable[[], None], seconds: int = SECONDS) -> str:
-    """Whether work fails, is done, or has no end; whatever it does, it does to a copy of this process."""
+    """Return whether work fails, ends well, or does not end; whatever it does, it does to a copy of this process."""
     sys.stdout.flush()
     with warnings.catch_warnings():  # of threads, which a child does not have: none of ours runs one meanwhile
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -160,7 +163,10 @@ class Tests:
             self.seconds.append(time.process_time() - began)
 
     def that_reach(self, mutant: Mutant) -> list[pytest.Item]:
-        """The quickest first; where no line is reached in a call, as at the head of a module, all that use the file."""
+        """Return the tests that reach a mutant, quickest first.
+
+        Where no call reaches the line, as at the head of a module, these are all that use the file.
+        """
         numbers = set().union(*(self.by_line[mutant.file, line] for line in mutant.lines))
         if not numbers and mutant.function == "module":
             numbers = set().union(*(tests for (file, _), tests in self.by_line.items() if file == mutant.file))
@@ -182,15 +188,15 @@ class Plugin:
 
 
 def known_equivalents() -> dict[str, str]:
-    """What `equivalent.toml` lists, and why."""
+    """Return what `equivalent.toml` lists, and why."""
     listed = tomllib.loads((HERE / "equivalent.toml").read_text())["equivalent"]
     return {key: reason["why"] for reason in listed for key in reason["mutants"]}
 
 
 def all_mutants() -> tuple[dict[str, ast.Module], list[Mutant]]:
-    """Every mutant of every module of rules, and the trees to apply them to."""
+    """Return every mutant of every module of rules, and the trees to apply them to."""
     trees = {path.name: ast.parse(path.read_text()) for path in sorted(RULES.glob("*.py"))}
-    trees = {file: tree for file, tree in trees.items() if file not in ("__init__.py", "plain.py")}
+    trees = {file: tree for file, tree in trees.items() if file not in ("__init__.py", "nondifferentiable.py")}
     return trees, [mutant for file, tree in trees.items() for mutant in mutants_of(tree, file)]
 
 

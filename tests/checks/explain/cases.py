@@ -12,7 +12,7 @@ X, Y, SQUARE = (RNG.normal(size=shape) for shape in [(3, 4), (3, 4), (4, 4)])
 
 
 def right_case(forward, *values):
-    """The case of a forward with one output, the right gradients submitted."""
+    """Return the case of a forward with one output, the right gradients submitted."""
     graph = trace(lambda *given: (forward(*given),), values, [True] * len(values))
     g = np.random.default_rng(1).normal(size=graph.operations[graph.outputs[0]].value.shape)
     grads = graph.gradients([g])
@@ -21,7 +21,7 @@ def right_case(forward, *values):
 
 
 def submitting(case, *gradients):
-    """The same case with other gradients submitted."""
+    """Return the same case with other gradients submitted."""
     return Case(
         case.names, case.values, case.others, gradients, case.right, case.grad_outs, case.graph, case.grads, 1e-8
     )
@@ -32,7 +32,7 @@ def search_of(case):
 
 
 def corruptions_of(forward, *values, position=0):
-    """The last operation, the gradient of its result, and the changes of what it sends to one argument, by text."""
+    """Return the last operation, the gradient of its result, and the corruptions for one argument, by text."""
     case = right_case(forward, *values)
     (place,) = case.graph.outputs
     operation = case.graph.operations[place]

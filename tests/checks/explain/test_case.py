@@ -12,7 +12,7 @@ POINT = np.array([1.0, 0.5, 3.0])
 
 
 def otherwise_on_tensors(x):
-    """A forward that is another function where it is traced."""
+    """Compute another function where the forward is traced."""
     return np.sin(x) if isinstance(x, np.ndarray) else x * x
 
 

@@ -6,10 +6,10 @@ They stand for what users bring along.  Nothing in the checks may be fitted to t
 from acg_numpy.checks.mistakes import Mistake
 from tests.checks.outside import (
     activations,
-    classifying,
+    classifiers,
     gates,
     losses,
-    normalising,
+    normalisation,
     products,
     recurrent,
     tables,
@@ -17,9 +17,9 @@ from tests.checks.outside import (
 )
 
 OUTSIDE: tuple[Mistake, ...] = (
-    *normalising.MISTAKES,
+    *normalisation.MISTAKES,
     *losses.MISTAKES,
-    *classifying.MISTAKES,
+    *classifiers.MISTAKES,
     *activations.MISTAKES,
     *recurrent.MISTAKES,
     *windows.MISTAKES,

@@ -1,4 +1,4 @@
-"""How well are mistakes named in operations that the package does not know?  `python -m tests.checks.outside`."""
+"""The confusion table of operations that the package does not know: `python -m tests.checks.outside`."""
 
 from acg_numpy.checks.confusion import measure
 from tests.checks.outside import OUTSIDE

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sigmoid, sizes
+from tests.checks.outside.operations import Operation, sigmoid, sizes
 
 
 def draw_features(rng, distinct):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sigmoid, sizes, softmax
+from tests.checks.outside.operations import Operation, sigmoid, sizes, softmax
 
 # Mixture of experts: a softmax says how far each expert is heard
 

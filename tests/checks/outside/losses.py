@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sigmoid, sizes, softmax
+from tests.checks.outside.operations import Operation, sigmoid, sizes, softmax
 
 # InfoNCE: every anchor among all positives of the batch
 

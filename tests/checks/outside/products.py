@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sizes, softmax
+from tests.checks.outside.operations import Operation, sizes, softmax
 
 # Bilinear form: x W y for every pair of a batch
 
@@ -207,7 +207,7 @@ def scaled_twice(grad_out, cache):
 
 
 class KeepsAdding:
-    """A layer with a buffer for its weight's gradient, which nobody sets back to zero."""
+    """A layer with a buffer for its weight's gradient, which is never set back to zero."""
 
     def __init__(self):
         self.buffer = np.zeros((0, 0))
@@ -306,7 +306,7 @@ MISTAKES = (
     ),
     SCALED.mistake("weight not scaled", "missing-scale", "x is remembered without its factor.", scaled_weight_unscaled),
     SCALED.mistake("scaled twice", "missing-scale", "Once in the loss's scale, and once here.", scaled_twice),
-    SCALED.mistake("keeps adding", "carries-over", "zero_grad is somebody else's task.", KeepsAdding()),
+    SCALED.mistake("keeps adding", "carries-over", "zero_grad is left to other code.", KeepsAdding()),
     LOG_SUM_EXP.mistake(
         "softmax of the last axis", "wrong-axis", "softmax has an axis by default.", log_sum_exp_last_axis
     ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sigmoid, sizes
+from tests.checks.outside.operations import Operation, sigmoid, sizes
 
 # h_t = tanh(x_t W + h_{t-1} U + b), all h_t returned
 
@@ -104,7 +104,7 @@ def gru_forward(x, h, Wz, Uz, Wr, Ur, Wc, Uc):  # (B, I), (B, H), then (I, H) an
 
 
 def gru_inner(grad_out, cache):
-    """The gradients before each activation, and that of r * h."""
+    """Return the gradients before each activation, and that of r * h."""
     _, h, _, _, _, _, _, Uc, z, r, c = cache
     dz = grad_out * (c - h) * z * (1 - z)
     dc = grad_out * z * (1 - c**2)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sizes
+from tests.checks.outside.operations import Operation, sizes
 
 
 def ids_with_repeats(rng, rows, shape):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sizes
+from tests.checks.outside.operations import Operation, sizes
 
 # y_t = sum_k x_{t+k} W_k + b
 

@@ -1,4 +1,4 @@
-"""What every file here needs: an operation that mistakes are made of, and sizes for its axes."""
+"""An operation that mistakes are made in, and sizes for its axes."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,14 +19,14 @@ class Operation(NamedTuple):
     draw: Callable[[np.random.Generator, bool], tuple[Any, ...]]
 
     def mistake(self, name: str, expected: str, story: str, backward: Callable[..., Any]) -> Mistake:
-        """A wrong backward of this operation."""
+        """Return a wrong backward of this operation."""
         return Mistake(
             f"{self.name}: {name}", self.name, expected, story, self.forward, backward, self.right, self.draw
         )
 
 
 def sizes(rng, distinct, count, among=DIFFERENT):
-    """Sizes for `count` axes: all different, or as they fall among 3 and 4, so that some coincide."""
+    """Draw sizes for `count` axes: all different, or as they fall among 3 and 4, so that some coincide."""
     return (int(n) for n in (rng.permutation(among)[:count] if distinct else rng.integers(3, 5, size=count)))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sizes, softmax
+from tests.checks.outside.operations import Operation, sizes, softmax
 
 # Next-token loss: cross-entropy over a vocabulary, averaged over the positions that are not padding
 

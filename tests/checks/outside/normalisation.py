@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.checks.outside.making import Operation, sizes
+from tests.checks.outside.operations import Operation, sizes
 
 # RMS norm: y = x / sqrt(mean(x^2) + eps) * weight
 
