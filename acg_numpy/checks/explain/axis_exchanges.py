@@ -9,7 +9,8 @@ from acg_numpy.checks.explain.corruptions import Contribution, Corruption, try_c
 from acg_numpy.checks.tracing import Operation
 from acg_numpy.shapes import Array
 
-MOST_AXES = 5  # of an array whose every order of axes is tried
+# of an array whose every order of axes is tried
+MOST_AXES = 5
 
 
 def is_transposition(operation: Operation, position: int) -> bool:
@@ -41,9 +42,8 @@ def axis_exchanges(operation: Operation, position: int) -> Iterator[Corruption]:
         if shape[i] == shape[j] and shape[i] > 1:
             yield Corruption("transposed", 1.6, f"axes {i} and {j} exchanged", _exchange_after(i, j))
         elif min(shape[i], shape[j]) > 1 and operation.value.size == np.prod(shape):
-            yield Corruption(
-                "transposed", 2.0, f"axes {i} and {j} in the order of the other", _exchange_under_shape(i, j)
-            )
+            text = f"axes {i} and {j} in the order of the other"
+            yield Corruption("transposed", 2.0, text, _exchange_under_shape(i, j))
     for i, j in combinations(range(operation.value.ndim), 2):
         if operation.value.shape[i] == operation.value.shape[j] > 1:
             yield Corruption("transposed", 1.6, f"axes {i} and {j} of the gradient exchanged", _exchange_before(i, j))

@@ -107,10 +107,10 @@ class Case:
                 return off
         return off
 
-    def only(self, which: Sequence[int]) -> "Case":
+    def isolate(self, which: Sequence[int]) -> "Case":
         """Return the case in which the gradients of all other inputs were right."""
-        kept = [s if i in which else r for i, (s, r) in enumerate(zip(self.submitted, self.right, strict=True))]
-        return replace(self, submitted=tuple(kept))
+        submitted = [s if i in which else r for i, (s, r) in enumerate(zip(self.submitted, self.right, strict=True))]
+        return replace(self, submitted=tuple(submitted))
 
 
 @dataclass(frozen=True)

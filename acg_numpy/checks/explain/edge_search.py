@@ -45,7 +45,7 @@ class Search:
     graph : Graph
     deadline : float
         In the time of `time.thread_time`.
-    wrong_alone : bool
+    wrong_only : bool
         Whether to look at the wrong gradients alone: each of a backward's formulas is written by itself, so a mistake
         in one of them need not show in the others, though it would if it had been made where they come from.
     """
@@ -91,7 +91,7 @@ class Search:
         """Check whether a shift explains everything."""
         return self.misfit(vector) <= self.case.tolerance
 
-    # What may be worth a look.
+    # The edges of the graph.
 
     def edges(self) -> Iterator[tuple[Edge, int]]:
         """Yield each edge that carries a gradient back to all wrong inputs, with the result that it uses."""
@@ -124,7 +124,7 @@ class Search:
             seen[operation.visit, operation.name] += 1
         return names
 
-    # One edge, or several that stand in one line.
+    # Corruptions of one edge, and factors on a chain of edges.
 
     def chains(self, *, all_edges: bool = False) -> list[tuple[tuple[Edge, ...], int, Array]]:
         """Return chains of edges, each with the result that it uses and the shift by doubling what it sends.
@@ -166,19 +166,14 @@ class Search:
     def explanation(self, shift: Shift) -> Explanation:
         """Put a shift that fits into words."""
         support = int(np.count_nonzero(np.abs(shift.vector) > 1e-9))
-        cost = shift.corruption.cost
-        return Explanation(
-            shift.corruption.mistake, cost, self.misfit(shift.vector), shift.corruption.text, shift.line, support
-        )
+        mistake, cost, text, _ = shift.corruption
+        return Explanation(mistake, cost, self.misfit(shift.vector), text, shift.line, support)
 
     def single_corruptions(self, *, all_edges: bool = False) -> Iterator[Shift]:
         """Yield every corruption of one edge, with what it does."""
         for edge, parent in self.wrong_edges() if all_edges else self.edges():
-            operation, g, right = (
-                self.graph.operations[edge.operation],
-                self.case.grads[edge.operation],
-                self.contribution(edge),
-            )
+            operation, g = self.graph.operations[edge.operation], self.case.grads[edge.operation]
+            right = self.contribution(edge)
             if g is None or right is None:
                 continue
             own = edge_corruptions(operation, edge.position)
@@ -214,9 +209,9 @@ class Search:
 def _with_fallback(corruption: Corruption) -> Contribution:
     """Return a corruption's contribution, or the right one where the corruption makes no sense."""
 
-    def sent(operation: Operation, position: int, g: Array) -> Array:
+    def contribution(operation: Operation, position: int, g: Array) -> Array:
         right = operation.contribution(position, g)
         other = try_call(corruption.contribution, operation, position, g)
         return right if other is None or np.shape(other) != right.shape else np.asarray(other)
 
-    return sent
+    return contribution

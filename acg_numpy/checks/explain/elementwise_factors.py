@@ -62,12 +62,8 @@ def stale_slopes(operation: Operation, position: int) -> Iterator[Corruption]:
                 other = np.asarray(slope(value))
             if np.all(np.isfinite(other)) and not np.allclose(other, factor):
                 what = "result" if value is operation.value else "argument"
-                yield Corruption(
-                    "stale-value",
-                    1.9,
-                    f"{written} used for the slope, v being the {what}",
-                    _multiply_by_slope(slope, what),
-                )
+                text = f"{written} used for the slope, v being the {what}"
+                yield Corruption("stale-value", 1.9, text, _multiply_by_slope(slope, what))
 
 
 def _multiply_by_slope(slope: Callable[[Array], Array], what: str) -> Contribution:

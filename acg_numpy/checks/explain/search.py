@@ -128,7 +128,7 @@ def _explain_each_input(case: Case, deadline: float, ways: Sequence[_Strategy]) 
         found: list[Explanation] = []
         for way in ways:
             if not found:
-                found, complete = _collect(way(case.only([which]), deadline))
+                found, complete = _collect(way(case.isolate([which]), deadline))
                 if not complete:
                     return [], False
         if not found:
