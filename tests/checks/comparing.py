@@ -1,6 +1,6 @@
 """The comparison of gradients alone, where a test reads verdicts and numbers and no diagnosis."""
 
-from acg_numpy.checks.backward_pass import Pair, compare_gradients
+from acg_numpy.checks.backward_pass import Pair, check_backward, compare_gradients
 from acg_numpy.checks.contract.checked_inputs import read_arguments
 from acg_numpy.checks.settings import read_settings
 
@@ -13,3 +13,13 @@ def compare_only(
     pair = Pair(forward, backward, read_arguments(forward, inputs, None))
     report, _ = compare_gradients(pair, read_settings(method, rtol, atol, step, seed))
     return report
+
+
+def fails(forward, backward, *inputs):
+    """Return whether a pair fails a check, by its gradients alone where these are wrong already.
+
+    What shows in side effects alone is named by them, so no search for the mistake runs in either case.
+    """
+    if not compare_only(forward, backward, *inputs).passed:
+        return True
+    return not check_backward(forward, backward, *inputs, raise_on_failure=False).passed

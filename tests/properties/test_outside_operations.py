@@ -8,8 +8,8 @@ import pytest
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.checks.tracing import trace
+from tests.checks.comparing import fails
 from tests.checks.outside import OUTSIDE
-from tests.checks.verdict import passes
 from tests.thoroughness import one_in
 
 OPERATIONS = {mistake.operation: mistake for mistake in OUTSIDE}
@@ -34,7 +34,7 @@ def test_a_right_backward_passes(operation, seed, distinct):
 @pytest.mark.parametrize("mistake", [m for m in OUTSIDE if m.expected not in SIDE_EFFECTS], ids=lambda m: m.name)
 def test_a_wrong_backward_fails(mistake, seed, distinct):
     inputs = drawn(mistake, seed, distinct)
-    assert not passes(mistake.forward, mistake.backward, *inputs)
+    assert fails(mistake.forward, mistake.backward, *inputs)
 
 
 @pytest.mark.parametrize("mistake", [m for m in OUTSIDE if m.expected in SIDE_EFFECTS], ids=lambda m: m.name)
