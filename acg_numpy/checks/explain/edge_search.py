@@ -5,7 +5,6 @@ changes them by pull(c' - c).  For a factor k on c that is (k - 1) pull(c), so o
 factor, whatever it is.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from acg_numpy.checks.explain.corruptions import Contribution, Corruption, pass_
 from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.known_regions import Softmax, find_softmaxes
 from acg_numpy.checks.explain.stale_values import stale_corruptions, stale_gradients
+from acg_numpy.checks.explain.time_budget import TimeBudget
 from acg_numpy.checks.tracing import Edge, Graph, Line, Operation
 from acg_numpy.shapes import Array
 
@@ -31,10 +31,6 @@ class Shift(NamedTuple):
     vector: Array
 
 
-class OutOfTimeError(Exception):
-    """Raised when the time set aside for the search is up."""
-
-
 @dataclass
 class Search:
     """The edges of a case's graph, with what has been found out about them.
@@ -43,8 +39,7 @@ class Search:
     ----------
     case : Case
     graph : Graph
-    deadline : float
-        In the time of `time.thread_time`.
+    budget : TimeBudget
     wrong_only : bool
         Whether to look at the wrong gradients alone: each of a backward's formulas is written by itself, so a mistake
         in one of them need not show in the others, though it would if it had been made where they come from.
@@ -52,7 +47,7 @@ class Search:
 
     case: Case
     graph: Graph
-    deadline: float
+    budget: TimeBudget
     wrong_only: bool = False
     softmaxes: list[Softmax] = field(default_factory=list)
     reached: list[set[int]] = field(default_factory=list)
@@ -77,8 +72,7 @@ class Search:
 
     def pull_vector(self, place: int, gradient: Array) -> Array:
         """Return what a gradient of one result comes to at the inputs."""
-        if time.thread_time() > self.deadline:
-            raise OutOfTimeError
+        self.budget.check()
         return self.vector(self.graph.pull(place, gradient))
 
     def misfit(self, vector: Array) -> float:
@@ -195,8 +189,7 @@ class Search:
 
     def replay(self, corruptions: dict[Edge, Corruption]) -> Array | None:
         """Return what several corruptions do together, by carrying all gradients back anew; None if they do nothing."""
-        if time.thread_time() > self.deadline:
-            raise OutOfTimeError
+        self.budget.check()
         instead = {edge: _with_fallback(corruption) for edge, corruption in corruptions.items()}
         gradients = try_call(self.graph.gradients, self.case.grad_outs, instead)
         if gradients is None:

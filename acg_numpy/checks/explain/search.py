@@ -4,7 +4,6 @@ First come explanations by a single corruption; if there are none, by one corrup
 by two corruptions.  The time is bounded: what was found until then counts, and a note says that the rest was not tried.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
@@ -14,10 +13,11 @@ import numpy as np
 from acg_numpy.checks.explain.broadcast_sums import missing_sums
 from acg_numpy.checks.explain.case import Case, Explanation
 from acg_numpy.checks.explain.cut_edges import factor_explanations, missing_outputs
-from acg_numpy.checks.explain.edge_search import OutOfTimeError, Search
+from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.explain.formulas import formula_explanations
 from acg_numpy.checks.explain.missing_masks import mask_explanations
 from acg_numpy.checks.explain.repeated_lines import loop_corruptions, single_use, unmasked_backward
+from acg_numpy.checks.explain.time_budget import OutOfTimeError, TimeBudget
 from acg_numpy.checks.explain.two_corruptions import pair_explanations
 from acg_numpy.checks.explain.whole_gradient import whole_gradient_explanations
 from acg_numpy.checks.explain.wrong_shapes import shape_explanations
@@ -31,7 +31,7 @@ ALONE = 0.3
 # the cost of an explanation that no corruption of a single edge comes near
 SIMPLE = 1.0
 
-_Strategy: TypeAlias = Callable[[Case, float], Iterator[Explanation]]
+_Strategy: TypeAlias = Callable[[Case, TimeBudget], Iterator[Explanation]]
 
 
 class Findings(NamedTuple):
@@ -52,7 +52,7 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     """
     # a corrupted gradient may overflow, or be nothing by nothing
     with np.errstate(all="ignore"):
-        found, complete = _find_explanations(case, time.thread_time() + seconds)
+        found, complete = _find_explanations(case, TimeBudget(seconds))
     diagnoses = _rank(found, case)
     notes = []
     if not complete:
@@ -60,18 +60,18 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     return Findings(diagnoses, tuple(notes))
 
 
-def _find_explanations(case: Case, deadline: float) -> tuple[list[Explanation], bool]:
+def _find_explanations(case: Case, budget: TimeBudget) -> tuple[list[Explanation], bool]:
     """Return all explanations of the first kind that has any, and whether all were tried."""
     if not case.wrong:
         return [], True
     several = len(case.wrong) > 1
-    found, complete = _collect(single_corruptions(case, deadline))
+    found, complete = _collect(single_corruptions(case, budget))
     if not found and complete and several:
-        found, complete = _explain_each_input(case, deadline, (single_corruptions,))
+        found, complete = _explain_each_input(case, budget, (single_corruptions,))
     if not found and complete:
-        found, complete = _collect(_corruption_pairs(case, deadline))
+        found, complete = _collect(_corruption_pairs(case, budget))
     if not found and complete and several:
-        found, complete = _explain_each_input(case, deadline, (single_corruptions, _corruption_pairs))
+        found, complete = _explain_each_input(case, budget, (single_corruptions, _corruption_pairs))
     return found, complete
 
 
@@ -85,7 +85,7 @@ def _collect(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bo
     return found, True
 
 
-def single_corruptions(case: Case, deadline: float) -> Iterator[Explanation]:
+def single_corruptions(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
     """Yield explanations of everything by one corruption."""
     simple = list(whole_gradient_explanations(case))
     yield from simple
@@ -96,10 +96,10 @@ def single_corruptions(case: Case, deadline: float) -> Iterator[Explanation]:
     if not all(case.fits(which) for which in case.wrong):
         yield from shape_explanations(case, case.graph)
         return
-    found = list(_edge_explanations(Search(case, case.graph, deadline)))
+    found = list(_edge_explanations(Search(case, case.graph, budget)))
     yield from found
     if not found and not simple and len(case.wrong) < len(case.names):
-        alone = _edge_explanations(Search(case, case.graph, deadline, wrong_only=True))
+        alone = _edge_explanations(Search(case, case.graph, budget, wrong_only=True))
         yield from (replace(e, cost=e.cost + ALONE) for e in alone)
 
 
@@ -115,20 +115,20 @@ def _edge_explanations(search: Search) -> Iterator[Explanation]:
     yield from unmasked_backward(search)
 
 
-def _corruption_pairs(case: Case, deadline: float) -> Iterator[Explanation]:
+def _corruption_pairs(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
     """Yield explanations of everything by two corruptions."""
     if case.graph is not None and all(case.fits(which) for which in case.wrong):
-        yield from pair_explanations(Search(case, case.graph, deadline))
+        yield from pair_explanations(Search(case, case.graph, budget))
 
 
-def _explain_each_input(case: Case, deadline: float, ways: Sequence[_Strategy]) -> tuple[list[Explanation], bool]:
+def _explain_each_input(case: Case, budget: TimeBudget, ways: Sequence[_Strategy]) -> tuple[list[Explanation], bool]:
     """Explain each wrong input by itself, if all of them can be."""
     best = []
     for which in case.wrong:
         found: list[Explanation] = []
         for way in ways:
             if not found:
-                found, complete = _collect(way(case.isolate([which]), deadline))
+                found, complete = _collect(way(case.isolate([which]), budget))
                 if not complete:
                     return [], False
         if not found:

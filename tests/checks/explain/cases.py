@@ -5,6 +5,7 @@ import numpy as np
 from acg_numpy.checks.explain.case import Case
 from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.edge_search import Search
+from acg_numpy.checks.explain.time_budget import TimeBudget
 from acg_numpy.checks.tracing import trace
 
 RNG = np.random.default_rng(0)
@@ -28,7 +29,7 @@ def submitting(case, *gradients):
 
 
 def search_of(case):
-    return Search(case, case.graph, np.inf)
+    return Search(case, case.graph, TimeBudget(np.inf))
 
 
 def corruptions_of(forward, *values, position=0):

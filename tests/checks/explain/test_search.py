@@ -5,6 +5,7 @@ import pytest
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.explain.search import make_diagnosis, single_corruptions
+from acg_numpy.checks.explain.time_budget import TimeBudget
 from acg_numpy.checks.explain.whole_gradient import common_factor
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from tests.checks.explain.cases import X, right_case, submitting
@@ -51,7 +52,7 @@ def test_where_a_sign_explains_everything_no_edge_is_looked_at():
     case = submitting(case, -case.right[0])
     (sign,) = common_factor(case)
     assert sign.mistake == "wrong-sign"
-    assert list(single_corruptions(case, np.inf)) == [sign]
+    assert list(single_corruptions(case, TimeBudget(np.inf))) == [sign]
 
 
 def test_a_mistake_without_a_line_is_described_by_its_meaning_alone():
