@@ -64,7 +64,8 @@ def test_a_test_mirrors_a_module_and_its_names_are_short(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_the_english_is_plain(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    # "mend" is a key of the JSON that autograders read
+    text = path.read_text(encoding="utf-8").replace('"mend"', "").replace("`mend`", "")
     assert re.findall(rf"\b(?:{UNCOMMON})\b", text, re.IGNORECASE) == []
     summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     assert summary.endswith(".")
@@ -74,4 +75,5 @@ def test_the_walks_of_contributing_lead_through_files_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     paths = set(re.findall(r"`((?:acg_numpy|tests|tutorials|docs)/[\w./-]*)`", text))
     assert len(paths) > 40
+    paths = {path for path in paths if "gelu" not in path}  # the example of an operation to add
     assert sorted(path for path in paths if not (ROOT / path).exists()) == []

@@ -123,7 +123,7 @@ def error_as_json(error: "LearnerError") -> dict[str, Any]:
         "worst": None,
         "undecided": 0,
         **{key: [] for key in ("diagnoses", "blind_spots", "notes", "faults")},
-        "error": {**found, "fix": error.fix},
+        "error": {**found, "mend": error.fix},
     }
 
 

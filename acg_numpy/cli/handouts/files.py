@@ -131,7 +131,7 @@ and `--solution` adds the package's own answer and the list of the mistakes.
 | `whole` | of a case: `points`, 1 where nothing at all is wrong |
 | `forward_unchanged` | of a case: true or false, null where the file failed; if it is false a case has no points |
 | `diagnoses` | of a case: which mistake it is, best first: `mistake`, `message`, `evidence`, `hint` |
-| `error` | of a case: null, or where the file failed: `message`, `file`, `line`, `source`, `fix` |
+| `error` | of a case: null, or where the file failed: `message`, `file`, `line`, `source`, `mend` |
 
 The other keys of a case are those of `acg gradcheck --json`. With `--hints 1` a diagnosis is a hint alone, with
 `--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is stopped, and the line is named.
