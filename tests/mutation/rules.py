@@ -4,7 +4,7 @@
 
 The tests are collected once, and run once to see which of them reach which lines.  Then, for each mutant (`mutants`),
 a forked child puts the mistaken module in place of the right one and runs the tests that reach the changed line, the
-quickest first, until one fails.  No other tests are run than `tests/autograd/test_rules_*.py`.  A mutant that no test
+quickest first, until one fails.  No other tests are run than `tests/properties/test_rules*.py`.  A mutant that no test
 can tell from the right program is listed in `equivalent.toml`, with the reason.
 """
 
@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     verdicts: Counter[str] = Counter()
     plugin = Plugin(lambda items: verdicts.update(judge(items, trees, chosen)))
-    tests = sorted(str(path) for path in (ROOT / "tests" / "autograd").glob("test_rules_*.py"))
+    tests = sorted(str(path) for path in (ROOT / "tests" / "properties").glob("test_rules*.py"))
     how = ["-o", "addopts=", "--import-mode=importlib", "-q", "-s", "--no-header", "-p", "no:cacheprovider"]
     pytest.main([*how, *tests], plugins=[plugin])
     judged = sum(verdicts.values()) - verdicts["equivalent"]

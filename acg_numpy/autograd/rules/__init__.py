@@ -1,4 +1,4 @@
-"""The rules, by family; importing them fills the table."""
+"""Derivative rules of NumPy's functions, a module for each family; importing them fills the table."""
 
 from acg_numpy.autograd.rules import (
     elementwise,

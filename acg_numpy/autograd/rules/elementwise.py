@@ -19,9 +19,9 @@ from acg_numpy.shapes import unbroadcast
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
-def over(g: Any, d: Any) -> Any:
-    """g / d, where nothing over zero is nothing."""
-    if np.count_nonzero(d) == d.size:  # the quickest way to ask, several times quicker than np.all
+def safe_divide(g: Any, d: Any) -> Any:
+    """Return g / d, with 0 / 0 = 0."""
+    if np.count_nonzero(d) == d.size:  # several times faster than np.all
         return g / d
     return g / np.where((d == 0) & (g == 0), 1.0, d)
 
@@ -30,15 +30,15 @@ def over(g: Any, d: Any) -> Any:
 
 
 def divide_left(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """1 / y."""
-    return unbroadcast(g / y if isinstance(y, int | float) else over(g, y), x)
+    """Slope 1 / y."""
+    return unbroadcast(g / y if isinstance(y, int | float) else safe_divide(g, y), x)
 
 
 def divide_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """-(x / y) / y, in an order that keeps a gradient of nothing nothing where y is 0."""
+    """Slope -(x / y) / y, in an order that keeps a gradient of 0 at 0 where y is 0."""
     if np.count_nonzero(y) == y.size:
         return -unbroadcast(g * ans, y) / y
-    return -unbroadcast(over(over(g, y) * x, y), y)
+    return -unbroadcast(safe_divide(safe_divide(g, y) * x, y), y)
 
 
 register_rule(np.positive, lambda g, ans, x: g)
@@ -60,29 +60,31 @@ register_rule(
 
 @composite(np.divmod)
 def divmod(x: Any, y: Any) -> Any:
-    """The quotient, which has no derivative to give, and the remainder, which has."""
+    """Return the quotient, which has no derivative to give, and the remainder, which has."""
     return np.floor_divide(x, y), np.remainder(x, y)
 
 
 register_rule(np.square, lambda g, ans, x: 2.0 * g * x)
-register_rule(np.reciprocal, lambda g, ans, x: over(-g, x * x))
+register_rule(np.reciprocal, lambda g, ans, x: safe_divide(-g, x * x))
 
 
 def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """y x**(y - 1); at y = 0 the function is constant in x, also at x = 0."""
+    """Slope y x**(y - 1); at y = 0 the function is constant in x, also at x = 0."""
     base = x
-    if np.count_nonzero(x) < x.size and np.any(np.less(y, 1)):  # an infinite slope: a gradient of nothing stays nothing
+    if np.count_nonzero(x) < x.size and np.any(np.less(y, 1)):
+        # An infinite slope: a gradient of 0 stays 0.
         base = np.where((x == 0) & np.less(y, 1) & (g == 0), 1.0, x)
     if isinstance(y, int | float):
         return unbroadcast(g * (y * base ** (y - 1)) if y != 0 else g * 0.0, x)
-    constant = (y == 0) & (x == 0)  # elsewhere y = 0 is a point like others, with slope 1 / x in y
+    # Where x is not 0 the point y = 0 is like the others: the slope in y is 1 / x.
+    constant = (y == 0) & (x == 0)
     if not np.any(constant):
         return unbroadcast(g * y * base ** (y - 1), x)
     return unbroadcast(g * y * base ** np.where(constant, 1.0, y - 1), x)
 
 
 def power_exponent(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """x**y log x, and 0 where x = 0."""
+    """Slope x**y log x, and 0 where x = 0."""
     if isinstance(x, int | float):
         return unbroadcast(g * ans * math.log(x) if x > 0 else g * 0.0 if x == 0 else g * math.nan, y)
     return unbroadcast(g * ans * np.log(np.where(x == 0, 1.0, x)), y)
@@ -96,12 +98,12 @@ register_rule(np.float_power, power_base, power_exponent)
 register_rule(np.exp, lambda g, ans, x: g * ans)
 register_rule(np.exp2, lambda g, ans, x: g * ans * LN2)
 register_rule(np.expm1, lambda g, ans, x: g * (ans + 1.0))
-register_rule(np.log, lambda g, ans, x: over(g, x))
-register_rule(np.log2, lambda g, ans, x: over(g, x * LN2))
-register_rule(np.log10, lambda g, ans, x: over(g, x * LN10))
-register_rule(np.log1p, lambda g, ans, x: over(g, x + 1.0))
-register_rule(np.sqrt, lambda g, ans, x: over(g, 2.0 * ans))
-register_rule(np.cbrt, lambda g, ans, x: over(g, 3.0 * ans * ans))
+register_rule(np.log, lambda g, ans, x: safe_divide(g, x))
+register_rule(np.log2, lambda g, ans, x: safe_divide(g, x * LN2))
+register_rule(np.log10, lambda g, ans, x: safe_divide(g, x * LN10))
+register_rule(np.log1p, lambda g, ans, x: safe_divide(g, x + 1.0))
+register_rule(np.sqrt, lambda g, ans, x: safe_divide(g, 2.0 * ans))
+register_rule(np.cbrt, lambda g, ans, x: safe_divide(g, 3.0 * ans * ans))
 register_rule(
     np.logaddexp,
     lambda g, ans, x, y: unbroadcast(g * logaddexp_share(x, ans), x),
@@ -115,7 +117,7 @@ register_rule(
 
 
 def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
-    """exp(x - ans), the part of the sum that is e**x; all of it at inf, and of e**-inf nothing has a part."""
+    """Return exp(x - ans), the share that e**x has in the sum: 1 where x is inf, and 0 where the sum is e**-inf."""
     bounded = np.isfinite(ans)
     beyond = np.where(np.isposinf(x), 0.0, -np.inf).astype(ans.dtype)
     return exp(np.where(bounded, x, beyond) - np.where(bounded, ans, 0.0))
@@ -126,34 +128,34 @@ def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
 register_rule(np.sin, lambda g, ans, x: g * np.cos(x))
 register_rule(np.cos, lambda g, ans, x: -g * np.sin(x))
 register_rule(np.tan, lambda g, ans, x: g * (1.0 + ans * ans))
-register_rule(np.arcsin, lambda g, ans, x: over(g, np.sqrt(1.0 - x * x)))
-register_rule(np.arccos, lambda g, ans, x: over(-g, np.sqrt(1.0 - x * x)))
+register_rule(np.arcsin, lambda g, ans, x: safe_divide(g, np.sqrt(1.0 - x * x)))
+register_rule(np.arccos, lambda g, ans, x: safe_divide(-g, np.sqrt(1.0 - x * x)))
 register_rule(np.arctan, lambda g, ans, x: g / (1.0 + x * x))
 register_rule(np.sinh, lambda g, ans, x: g * np.cosh(x))
 register_rule(np.cosh, lambda g, ans, x: g * np.sinh(x))
 register_rule(np.tanh, lambda g, ans, x: g * (1.0 - ans * ans))
 register_rule(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1.0))
-register_rule(np.arccosh, lambda g, ans, x: over(g, np.sqrt(x * x - 1.0)))
-register_rule(np.arctanh, lambda g, ans, x: over(g, 1.0 - x * x))
+register_rule(np.arccosh, lambda g, ans, x: safe_divide(g, np.sqrt(x * x - 1.0)))
+register_rule(np.arctanh, lambda g, ans, x: safe_divide(g, 1.0 - x * x))
 
 
-def part(x: Any, whole: Any) -> Any:
-    """x / whole, and 0 where the whole is 0, at every order."""
+def safe_ratio(x: Any, whole: Any) -> Any:
+    """Return x / whole, and 0 where the whole is 0, at every order."""
     if np.count_nonzero(whole) == whole.size:
         return x / whole
-    nothing = whole == 0
-    return np.where(nothing, 0.0, x / np.where(nothing, 1.0, whole))
+    empty = whole == 0
+    return np.where(empty, 0.0, x / np.where(empty, 1.0, whole))
 
 
 register_rule(
     np.arctan2,
-    lambda g, ans, x, y: unbroadcast(g * part(y, x * x + y * y), x),
-    lambda g, ans, x, y: unbroadcast(-g * part(x, x * x + y * y), y),
+    lambda g, ans, x, y: unbroadcast(g * safe_ratio(y, x * x + y * y), x),
+    lambda g, ans, x, y: unbroadcast(-g * safe_ratio(x, x * x + y * y), y),
 )
 register_rule(
     np.hypot,
-    lambda g, ans, x, y: unbroadcast(g * part(x, ans), x),
-    lambda g, ans, x, y: unbroadcast(g * part(y, ans), y),
+    lambda g, ans, x, y: unbroadcast(g * safe_ratio(x, ans), x),
+    lambda g, ans, x, y: unbroadcast(g * safe_ratio(y, ans), y),
 )
 for to_radians in (np.deg2rad, np.radians):
     register_rule(to_radians, lambda g, ans, x: g * (math.pi / 180.0))
@@ -163,8 +165,8 @@ for to_degrees in (np.rad2deg, np.degrees):
 # Choosing.
 
 
-def wins(x: Any, y: Any, ans: Any) -> Any:
-    """1 where x was chosen, 1/2 where both were, 0 where y was, in the dtype of the result."""
+def tie_share(x: Any, y: Any, ans: Any) -> Any:
+    """Return 1 where x was chosen, 1/2 where both were, 0 where y was, in the dtype of the result."""
     return (np.equal(x, ans).astype(ans.dtype) + np.not_equal(y, ans)) / 2
 
 
@@ -179,8 +181,8 @@ register_rule(np.fabs, lambda g, ans, x: g * np.sign(x))
 for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     register_rule(
         extremum,
-        lambda g, ans, x, y: unbroadcast(g * wins(x, y, ans), x),
-        lambda g, ans, x, y: unbroadcast(g * wins(y, x, ans), y),
+        lambda g, ans, x, y: unbroadcast(g * tie_share(x, y, ans), x),
+        lambda g, ans, x, y: unbroadcast(g * tie_share(y, x, ans), y),
     )
 register_rule(
     np.where,
@@ -198,7 +200,7 @@ def _clip(a: Any, low: Any, high: Any) -> Any:
 
 @composite(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
-    """Clip by `limit`, under either pair of names for the ends."""
+    """Limit values to an interval; its ends have two pairs of names."""
     return limit(a, a_min if min is None else min, a_max if max is None else max)
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of indexing, and of what is written with it.
+"""Derivatives of indexing, and of functions that select, insert or delete elements.
 
 Indexing takes elements; its transpose puts a gradient back where each was taken, adding up where one was taken more
 than once. The two are each other's rule, and so every order of derivative is there.
@@ -16,19 +16,19 @@ from acg_numpy.shapes import Array
 
 
 def _put(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
-    """The transpose of `array[index]` for an array of that shape: zeros, with `values` added at the index."""
-    if _takes_each_once(index):
+    """Return zeros of that shape with `values` added at the index: the transpose of `array[index]`."""
+    if _is_unique(index):
         full = np.zeros(shape, values.dtype)
         full[index] = values
         return full
     if isinstance(index, np.ndarray) and index.ndim and index.size and index.dtype.kind in "iu":
-        return scatter_add(values, index % shape[0], shape[0])  # whole rows
+        return scatter_add(values, index % shape[0], shape[0])
     places = np.arange(math.prod(shape)).reshape(shape)[index]
     return scatter_add(np.ravel(values), np.ravel(places), math.prod(shape)).reshape(shape)
 
 
-def _takes_each_once(index: Any) -> bool:
-    """Whether an index can't name an element twice: slices, numbers, a mask."""
+def _is_unique(index: Any) -> bool:
+    """Tell whether an index can't name an element twice: slices, numbers, a mask."""
     if isinstance(index, np.ndarray):
         return index.dtype.kind == "b"
     parts = index if type(index) is tuple else (index,)
@@ -42,18 +42,19 @@ register_rule(scatter_add, lambda g, ans, values, ids, num_rows: g[ids])
 
 @composite(np.take)
 def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
-    """Indexing along one axis."""
+    """Index along one axis."""
     if axis is None:
         a, axis = np.ravel(a), 0
     axis, n = axis % a.ndim, a.shape[axis]
     if mode != "raise":
-        indices = np.take(np.arange(n), indices, mode=mode)  # NumPy knows what a mode is, and refuses others
+        # NumPy itself applies the mode, and refuses unknown ones.
+        indices = np.take(np.arange(n), indices, mode=mode)
     return a[(slice(None),) * axis + (indices,)]
 
 
 @composite(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    """Indexing along one axis, with another index for each row."""
+    """Index along one axis, with another index for each row."""
     if axis is None:
         return np.ravel(arr)[indices]
     axis = axis % arr.ndim
@@ -65,7 +66,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 
 @composite(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Elements whose two indices differ by `offset`, as the last axis."""
+    """Return the elements whose two indices differ by `offset`, as the last axis."""
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     n = max(0, min(a.shape[-2] + min(offset, 0), a.shape[-1] - max(offset, 0)))
     return a[..., np.arange(n) - min(offset, 0), np.arange(n) + max(offset, 0)]

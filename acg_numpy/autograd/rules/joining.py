@@ -13,18 +13,18 @@ def _join(*arrays: Any, axis: int = 0) -> Any:
     return np.concatenate(arrays, axis=axis)
 
 
-def _part(place: int, g: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
-    """The piece of the gradient that lies where this array was put."""
+def _slice_of(place: int, g: Any, ans: Any, *arrays: Any, axis: int = 0) -> Any:
+    """Return the slice of the gradient that lies where this array was put."""
     begin = sum(np.shape(a)[axis] for a in arrays[:place])
     return g[(slice(None),) * (axis % ans.ndim) + (slice(begin, begin + arrays[place].shape[axis]),)]
 
 
-join = register_rule(_join, EachPosition(_part))
+join = register_rule(_join, EachPosition(_slice_of))
 
 
 @composite(np.concatenate)
 def concatenate(arrays: Any, axis: int | None = 0) -> Any:
-    """Arrays end to end; flat ones where the axis is None."""
+    """Join arrays end to end; flat ones where the axis is None."""
     if axis is None:
         return join(*(np.ravel(a) for a in arrays), axis=0)
     return join(*arrays, axis=axis)
@@ -32,7 +32,7 @@ def concatenate(arrays: Any, axis: int | None = 0) -> Any:
 
 @composite(np.stack)
 def stack(arrays: Any, axis: int = 0) -> Any:
-    """Arrays of one shape beside each other, along a new axis."""
+    """Join arrays of one shape along a new axis."""
     shapes = {np.shape(a) for a in arrays}
     if len(shapes) != 1:
         raise ValueError(f"stack: all arrays must have one shape, got {sorted(shapes)}")
@@ -41,66 +41,66 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 @composite(np.append)
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """Two arrays end to end; flat ones where the axis is None."""
+    """Join two arrays end to end; flat ones where the axis is None."""
     return np.concatenate([arr, values], axis=axis)
 
 
 @composite(np.atleast_1d)
 def atleast_1d(*arys: Any) -> Any:
-    """At least (N,)."""
-    return _each(arys, lambda shape: shape or (1,))
+    """Return arrays of shape (N,) or more axes."""
+    return _reshape_each(arys, lambda shape: shape or (1,))
 
 
 @composite(np.atleast_2d)
 def atleast_2d(*arys: Any) -> Any:
-    """At least (1, N)."""
-    return _each(arys, lambda shape: (1,) * (2 - len(shape)) + shape)
+    """Return arrays of shape (1, N) or more axes."""
+    return _reshape_each(arys, lambda shape: (1,) * (2 - len(shape)) + shape)
 
 
 @composite(np.atleast_3d)
 def atleast_3d(*arys: Any) -> Any:
-    """At least (1, N, 1)."""
-    return _each(
+    """Return arrays of shape (1, N, 1) or more axes."""
+    return _reshape_each(
         arys, lambda shape: shape if len(shape) > 2 else (*shape, 1) if len(shape) == 2 else (1, *(shape or (1,)), 1)
     )
 
 
-def _each(arrays: tuple[Any, ...], shape_for: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Any:
+def _reshape_each(arrays: tuple[Any, ...], shape_for: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Any:
     found = tuple(np.reshape(array, shape_for(np.shape(array))) for array in arrays)
     return found[0] if len(found) == 1 else found
 
 
 @composite(np.hstack)
 def hstack(tup: Any) -> Any:
-    """Along the second axis; along the only one for vectors."""
+    """Join along the second axis; along the only one for vectors."""
     arrays = [atleast_1d(array) for array in tup]
     return np.concatenate(arrays, axis=0 if arrays[0].ndim == 1 else 1)
 
 
 @composite(np.vstack)
 def vstack(tup: Any) -> Any:
-    """Along the first axis; vectors are rows."""
+    """Join along the first axis; vectors are rows."""
     return np.concatenate([atleast_2d(array) for array in tup], axis=0)
 
 
 @composite(np.dstack)
 def dstack(tup: Any) -> Any:
-    """Along the third axis."""
+    """Join along the third axis."""
     return np.concatenate([atleast_3d(array) for array in tup], axis=2)
 
 
 @composite(np.column_stack)
 def column_stack(tup: Any) -> Any:
-    """Along the second axis; vectors are columns."""
+    """Join along the second axis; vectors are columns."""
     return np.concatenate([a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1)
 
 
-# Taking apart: slices, which need no rule of their own.
+# Splitting: slices, which need no rule of their own.
 
 
 @composite(np.array_split)
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    """Pieces between the indices, or so many pieces, the first ones longer by one where it does not come out even."""
+    """Split at the indices, or into that many pieces; the first ones are longer by one where they can't be equal."""
     n = ary.shape[axis]
     if np.ndim(indices_or_sections):
         ends = [int(i) for i in indices_or_sections]
@@ -116,7 +116,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 @composite(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
-    """Pieces between the indices, or so many pieces of equal length."""
+    """Split at the indices, or into that many pieces of equal length."""
     if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % int(indices_or_sections):
         raise ValueError(
             f"split: {ary.shape[axis]} elements can't be split into {indices_or_sections} equal pieces; use array_split"
@@ -126,19 +126,19 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 @composite(np.hsplit)
 def hsplit(ary: Any, indices_or_sections: Any) -> Any:
-    """Along the second axis; along the only one for vectors."""
+    """Split along the second axis; along the only one for vectors."""
     return split(ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
 
 
 @composite(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
-    """Along the first axis."""
+    """Split along the first axis."""
     return split(ary, indices_or_sections, 0)
 
 
 @composite(np.dsplit)
 def dsplit(ary: Any, indices_or_sections: Any) -> Any:
-    """Along the third axis."""
+    """Split along the third axis."""
     return split(ary, indices_or_sections, 2)
 
 
@@ -146,6 +146,6 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
     @composite(np.unstack)
     def unstack(x: Any, axis: int = 0) -> Any:
-        """The arrays along an axis."""
+        """Return the arrays along an axis."""
         first = np.moveaxis(x, axis, 0)
         return tuple(first[i] for i in range(len(first)))

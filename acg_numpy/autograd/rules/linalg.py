@@ -1,7 +1,8 @@
-"""Derivatives of linear algebra: norms, inverses, solutions, determinants.
+"""Derivatives of linear algebra: norms, inverses, solutions, determinants, powers.
 
-At the end stand np.linalg's names for what has rules already.  Conventions at kinks: a Euclidean norm of 0 has slope 0,
-at every order; the others are sums and maxima of absolute values, with their conventions.
+The last section holds np.linalg's other names for functions that have rules already.  Conventions at kinks: a norm of 0
+has slope 0, at every order; the norms 1, -1, inf and -inf are sums and maxima of absolute values, with their
+conventions.
 """
 
 from typing import Any
@@ -22,7 +23,7 @@ def _euclidean(x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def euclidean_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """x / |x|, and 0 where |x| is 0."""
+    """Slope x / |x|, and 0 where |x| is 0."""
     length = spread(ans, x, axis, keepdims)
     flat = length == 0
     return spread(g, x, axis, keepdims) * np.where(flat, 0.0, x / np.where(flat, 1.0, length))
@@ -33,7 +34,7 @@ euclidean = register_rule(_euclidean, euclidean_slope)
 
 @composite(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """The norm of vectors along an axis, or of matrices along two."""
+    """Return the norm of vectors along an axis, or of matrices along two."""
     if axis is None:
         if ord is None:
             return euclidean(x, tuple(range(x.ndim)), keepdims)
@@ -82,14 +83,14 @@ def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) ->
 
 @composite(np.linalg.vector_norm)
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """Any number of axes as one vector."""
+    """Return the norm of vectors; any number of axes count as one vector."""
     axes = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
     return norm_of_vectors(x, tuple(int(i) % x.ndim for i in axes), ord, keepdims)
 
 
 @composite(np.linalg.matrix_norm)
 def matrix_norm(x: Any, keepdims: bool = False, ord: Any = "fro") -> Any:
-    """The last two axes are the matrix."""
+    """Return the norm of matrices, which are the last two axes."""
     return norm_of_matrices(x, (x.ndim - 2, x.ndim - 1), ord, keepdims)
 
 
@@ -100,14 +101,14 @@ register_rule(np.linalg.inv, lambda g, ans, a: -(ans.mT @ g @ ans.mT))
 
 
 def solve_right(g: Any, ans: Any, a: Any, b: Any) -> Any:
-    """A'^-1 dX; a vector is a matrix of one column."""
+    """Return A'^-1 dX; a vector is a matrix of one column."""
     if b.ndim == 1:
         return unbroadcast(np.linalg.solve(a.mT, g[..., None])[..., 0], b)
     return unbroadcast(np.linalg.solve(a.mT, g), b)
 
 
 def solve_left(g: Any, ans: Any, a: Any, b: Any) -> Any:
-    """-(A'^-1 dX) X'."""
+    """Return -(A'^-1 dX) X'."""
     if b.ndim == 1:
         return unbroadcast(-np.linalg.solve(a.mT, g[..., None]) * ans[..., None, :], a)
     return unbroadcast(-(np.linalg.solve(a.mT, g) @ ans.mT), a)
@@ -118,11 +119,12 @@ register_rule(np.linalg.solve, solve_left, solve_right)
 # Determinant.  Its slope in a_ij is the cofactor C_ij, and C = det A^-1' where the inverse can be trusted.  Elsewhere
 # the cofactors are the determinants of what is left without row i and column j, which exist for every matrix.
 
-NEARLY_SINGULAR = 1e-6  # |det| over the product of the rows' lengths, its largest possible value
+# |det| over the product of the rows' lengths, its largest possible value.
+NEARLY_SINGULAR = 1e-6
 
 
-def cofactors(det: Any, a: Any) -> Any:
-    """Cofactors of a stack of square matrices."""
+def _cofactors(det: Any, a: Any) -> Any:
+    """Return the cofactors of a stack of square matrices."""
     n = a.shape[-1]
     lengths = np.prod(np.sqrt(np.sum(a * a, axis=-1)), axis=-1)
     if n == 0 or np.all(np.abs(det) > NEARLY_SINGULAR * lengths):
@@ -133,7 +135,7 @@ def cofactors(det: Any, a: Any) -> Any:
     return minors * signs.astype(a.dtype)
 
 
-register_rule(np.linalg.det, lambda g, ans, a: g[..., None, None] * cofactors(ans, a))
+register_rule(np.linalg.det, lambda g, ans, a: g[..., None, None] * _cofactors(ans, a))
 
 
 def _log_abs_det(a: Any) -> Any:
@@ -145,7 +147,7 @@ log_abs_det = register_rule(_log_abs_det, lambda g, ans, a: g[..., None, None] *
 
 @composite(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
-    """The sign, which has no derivative to give, and the logarithm of the absolute value, which has."""
+    """Return the sign, which has no derivative to give, and the logarithm of the absolute value, which has."""
     plain = np.linalg.slogdet(a._data if isinstance(a, Tensor) else a)
     return type(plain)(plain.sign, log_abs_det(a))
 
@@ -155,19 +157,19 @@ def slogdet(a: Any) -> Any:
 
 @composite(np.linalg.matmul)
 def matmul(x1: Any, x2: Any) -> Any:
-    """np.matmul."""
+    """Return np.matmul."""
     return np.matmul(x1, x2)
 
 
 @composite(np.linalg.matrix_transpose)
 def matrix_transpose(x: Any) -> Any:
-    """The last two axes exchanged."""
+    """Exchange the last two axes."""
     return np.swapaxes(x, -1, -2)
 
 
 @composite(np.linalg.outer)
 def outer(x1: Any, x2: Any) -> Any:
-    """Every element times every other, for vectors."""
+    """Multiply each element of a vector by each of another."""
     if np.ndim(x1) != 1 or np.ndim(x2) != 1:
         raise ValueError(f"np.linalg.outer: two vectors are needed, got shapes {np.shape(x1)} and {np.shape(x2)}")
     return np.outer(x1, x2)
@@ -175,23 +177,23 @@ def outer(x1: Any, x2: Any) -> Any:
 
 @composite(np.linalg.tensordot)
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
-    """np.tensordot."""
+    """Return np.tensordot."""
     return np.tensordot(x1, x2, axes=axes)
 
 
 @composite(np.linalg.vecdot)
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
-    """Sum of products along an axis."""
+    """Sum products along an axis."""
     return np.sum(np.multiply(x1, x2), axis=axis)
 
 
 @composite(np.linalg.diagonal)
 def diagonal(x: Any, offset: int = 0) -> Any:
-    """The diagonal of the last two axes."""
+    """Return the diagonal of the last two axes."""
     return np.diagonal(x, offset, axis1=-2, axis2=-1)
 
 
 @composite(np.linalg.trace)
 def trace(x: Any, offset: int = 0) -> Any:
-    """The sum of the diagonal of the last two axes."""
+    """Sum the diagonal of the last two axes."""
     return np.trace(x, offset, axis1=-2, axis2=-1)

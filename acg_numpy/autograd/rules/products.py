@@ -14,7 +14,7 @@ from acg_numpy.shapes import unbroadcast
 
 
 def matmul_left(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """dX = dO Y'."""
+    """Return dX = dO Y'."""
     if y.ndim == 1:
         return unbroadcast(g[..., None] * y, x)
     if x.ndim == 1:
@@ -23,7 +23,7 @@ def matmul_left(g: Any, ans: Any, x: Any, y: Any) -> Any:
 
 
 def matmul_right(g: Any, ans: Any, x: Any, y: Any) -> Any:
-    """dY = X' dO; a matrix used for a whole batch collects it in one product."""
+    """Return dY = X' dO; a matrix used for a whole batch collects its gradient in one product."""
     if x.ndim == 1:
         return unbroadcast(x * g if y.ndim == 1 else x[:, None] * g[..., None, :], y)
     if y.ndim == 1:
@@ -40,12 +40,12 @@ if hasattr(np, "matvec"):  # NumPy 2.2
 
     @composite(np.matvec)
     def matvec(x1: Any, x2: Any) -> Any:
-        """A stack of matrices times a stack of vectors."""
+        """Multiply a stack of matrices by a stack of vectors."""
         return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
 
     @composite(np.vecmat)
     def vecmat(x1: Any, x2: Any) -> Any:
-        """A stack of vectors times a stack of matrices."""
+        """Multiply a stack of vectors by a stack of matrices."""
         return np.matmul(np.expand_dims(x1, -2), x2)[..., 0, :]
 
 
@@ -56,7 +56,7 @@ def _as_array(x: Any) -> Any:
 
 @composite(np.dot)
 def dot(a: Any, b: Any) -> Any:
-    """Dot, which is matmul up to two axes, and a contraction of last with last but one beyond."""
+    """Multiply as matmul does up to two axes; beyond, sum over the last axis of a and the last but one of b."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(_as_array(a), _as_array(b))
     if np.ndim(b) <= 2:
@@ -66,7 +66,7 @@ def dot(a: Any, b: Any) -> Any:
 
 @composite(np.inner)
 def inner(a: Any, b: Any) -> Any:
-    """Sum over the last axis of both."""
+    """Sum products over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(_as_array(a), _as_array(b))
     return np.tensordot(a, b, axes=(-1, -1))
@@ -74,25 +74,25 @@ def inner(a: Any, b: Any) -> Any:
 
 @composite(np.outer)
 def outer(a: Any, b: Any) -> Any:
-    """Every element times every other."""
+    """Multiply each element of an array by each of another."""
     return np.ravel(a)[:, None] * np.ravel(b)
 
 
 @composite(np.vdot)
 def vdot(a: Any, b: Any) -> Any:
-    """Dot product of all elements."""
+    """Return the dot product of all elements."""
     return np.matmul(np.ravel(a), np.ravel(b))
 
 
 @composite(np.vecdot)
 def vecdot(x1: Any, x2: Any, axis: int = -1) -> Any:
-    """Sum of products along an axis."""
+    """Sum products along an axis."""
     return np.sum(np.multiply(x1, x2), axis=axis)
 
 
 @composite(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Sum over pairs of axes: put them last and first, and multiply matrices."""
+    """Sum over pairs of axes: move them last and first, and multiply matrices."""
     a_ndim, b_ndim = np.ndim(a), np.ndim(b)
     if isinstance(axes, int | np.integer):
         a_axes, b_axes = list(range(a_ndim - axes, a_ndim)), list(range(axes))
@@ -115,7 +115,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 @composite(np.einsum)
 def einsum(*operands: Any, optimize: Any = False) -> Any:
-    """Put every way to call it into one: a subscript for each operand, all labels letters, the output named."""
+    """Bring each form of call into one: a subscript for each operand, all labels letters, the output named."""
     if not isinstance(operands[0], str):
         operands = _from_lists(operands)
     text, arrays = operands[0].replace(" ", ""), operands[1:]
@@ -154,10 +154,10 @@ def _contract(*arrays: Any, subscripts: tuple[str, ...], output: str, optimize: 
     return np.einsum(",".join(subscripts) + "->" + output, *arrays, optimize=optimize)
 
 
-def contraction(
+def _contraction(
     place: int, g: Any, ans: Any, *arrays: Any, subscripts: tuple[str, ...], output: str, optimize: Any = False
 ) -> Any:
-    """Gradient of one operand."""
+    """Return the gradient of one operand."""
     x, own = arrays[place], subscripts[place]
     lengths: dict[str, int] = {}
     for array, labels in zip(arrays, subscripts, strict=True):
@@ -165,8 +165,8 @@ def contraction(
             lengths[label] = max(lengths.get(label, 1), n) if n else 0
     rest = [(a, s) for i, (a, s) in enumerate(zip(arrays, subscripts, strict=True)) if i != place]
     once = "".join(dict.fromkeys(own))  # each label once; the diagonal is filled below
-    there = set(output).union(*(s for _, s in rest))
-    found = "".join(label for label in once if label in there)
+    known = set(output).union(*(s for _, s in rest))
+    found = "".join(label for label in once if label in known)
     grad = np.einsum(
         ",".join([output, *(s for _, s in rest)]) + "->" + found, g, *(a for a, _ in rest), optimize=optimize
     )
@@ -186,4 +186,4 @@ def contraction(
     return unbroadcast(grad, x)
 
 
-contract = register_rule(_contract, EachPosition(contraction))
+contract = register_rule(_contract, EachPosition(_contraction))

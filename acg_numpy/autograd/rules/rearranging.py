@@ -1,4 +1,4 @@
-"""Derivatives of functions that repeat, pad, sort, cut away or difference elements: mostly indexing under other names.
+"""Derivatives of functions that repeat, pad, sort, cut away or difference elements: mostly forms of indexing.
 
 Conventions at kinks: sorting is stable, so equal elements keep their order and each keeps its own gradient.
 """
@@ -17,15 +17,15 @@ from acg_numpy.autograd.tensors import _requires_grad
 
 @composite(np.repeat)
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Every element taken so many times."""
+    """Repeat elements along an axis."""
     if axis is None:
         a, axis = np.ravel(a), 0
-    return a[along(axis, a.ndim, np.repeat(np.arange(a.shape[axis]), repeats))]
+    return a[axis_index(axis, a.ndim, np.repeat(np.arange(a.shape[axis]), repeats))]
 
 
 @composite(np.tile)
 def tile(A: Any, reps: Any) -> Any:
-    """Copies laid beside each other: a new axis in front of each, broadcast, and merged with it."""
+    """Repeat an array along its axes: put a new axis in front of each, broadcast it, and merge the two."""
     reps = tuple(reps) if np.iterable(reps) else (reps,)
     n = max(len(reps), A.ndim)
     reps, shape = (1,) * (n - len(reps)) + reps, (1,) * (n - A.ndim) + A.shape
@@ -34,8 +34,8 @@ def tile(A: Any, reps: Any) -> Any:
     return np.reshape(copies, [times * length for times, length in zip(reps, shape, strict=True)])
 
 
-def along(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
-    """An index that says something about one axis only."""
+def axis_index(axis: int, ndim: int, index: Any) -> tuple[Any, ...]:
+    """Return an index for one axis alone."""
     return (slice(None),) * (axis % ndim) + (index,)
 
 
@@ -56,44 +56,45 @@ def pad(
     stat_length: Any = None,
     reflect_type: str = "even",
 ) -> Any:
-    """Elements put around an array, made from it or constant."""
+    """Put elements around an array, made from it or constant."""
     if mode not in MODES:
         raise NoDerivativeError(f"np.pad: no derivative with mode={mode!r}; there are {', '.join(MODES)}")
-    widths = pairs(pad_width, array.ndim)
+    widths = _pairs(pad_width, array.ndim)
     if mode == "constant":
         if _requires_grad(constant_values):
             raise NoDerivativeError(
                 "np.pad: no derivative for constant_values=; give it as a plain value (t.numpy(), t.item())"
             )
         return pad_constant(array, widths=widths, constant_values=constant_values)
-    ends = pairs(end_values, array.ndim, float)
-    lengths = [(None, None)] * array.ndim if stat_length is None else pairs(stat_length, array.ndim)
+    ends = _pairs(end_values, array.ndim, float)
+    lengths = [(None, None)] * array.ndim if stat_length is None else _pairs(stat_length, array.ndim)
     for axis, width in enumerate(widths):
         if width == (0, 0):
             continue
         if mode == "linear_ramp":
-            array = pad_ramp(array, axis, width, ends[axis])
+            array = _pad_ramp(array, axis, width, ends[axis])
         elif mode in STATISTICS:
-            array = pad_statistic(array, axis, width, lengths[axis], STATISTICS[mode])
+            array = _pad_statistic(array, axis, width, lengths[axis], STATISTICS[mode])
         elif reflect_type == "odd" and mode in ("reflect", "symmetric"):
-            identity = np.eye(array.shape[axis], dtype=array.dtype)  # odd reflection is linear: this is its matrix
+            # Odd reflection is linear; what it makes of the identity is its matrix.
+            identity = np.eye(array.shape[axis], dtype=array.dtype)
             matrix = np.pad(identity, (width, (0, 0)), mode=mode, reflect_type=reflect_type)
             array = np.moveaxis(np.tensordot(matrix, array, axes=(1, axis)), 0, axis)
         else:
-            taken = np.pad(np.arange(array.shape[axis]), width, mode=mode)  # which element goes where
-            array = array[along(axis, array.ndim, taken)]
+            source = np.pad(np.arange(array.shape[axis]), width, mode=mode)
+            array = array[axis_index(axis, array.ndim, source)]
     return array
 
 
-def pairs(given: Any, ndim: int, kind: Any = int) -> list[tuple[Any, Any]]:
-    """One (before, after) an axis, from any of the forms that NumPy takes."""
-    if isinstance(given, dict):
-        named = {axis % ndim: value for axis, value in given.items()}
-        given = [named.get(axis, (0, 0)) for axis in range(ndim)]
-        given = [value if np.iterable(value) else (value, value) for value in given]
+def _pairs(value: Any, ndim: int, kind: Any = int) -> list[tuple[Any, Any]]:
+    """Return one (before, after) for each axis, from any of the forms that NumPy takes."""
+    if isinstance(value, dict):
+        by_axis = {axis % ndim: width for axis, width in value.items()}
+        widths = [by_axis.get(axis, (0, 0)) for axis in range(ndim)]
+        value = [width if np.iterable(width) else (width, width) for width in widths]
     if ndim == 0:
         return []
-    return [(kind(before), kind(after)) for before, after in np.broadcast_to(np.asarray(given), (ndim, 2))]
+    return [(kind(before), kind(after)) for before, after in np.broadcast_to(np.asarray(value), (ndim, 2))]
 
 
 def _pad(array: Any, *, widths: Any, constant_values: Any) -> Any:
@@ -107,22 +108,22 @@ def _unpad(g: Any, ans: Any, array: Any, *, widths: Any, constant_values: Any) -
 pad_constant = register_rule(_pad, _unpad)
 
 
-def pad_statistic(array: Any, axis: int, width: tuple[int, int], length: tuple[Any, Any], statistic: Any) -> Any:
-    """A statistic of the elements nearest to each end."""
+def _pad_statistic(array: Any, axis: int, width: tuple[int, int], length: tuple[Any, Any], statistic: Any) -> Any:
+    """Pad with a statistic of the elements nearest to each end."""
     n = array.shape[axis]
-    first = statistic(array[along(axis, array.ndim, slice(0, length[0]))], axis=axis, keepdims=True)
+    first = statistic(array[axis_index(axis, array.ndim, slice(0, length[0]))], axis=axis, keepdims=True)
     last = statistic(
-        array[along(axis, array.ndim, slice(0 if length[1] is None else max(0, n - length[1]), n))],
+        array[axis_index(axis, array.ndim, slice(0 if length[1] is None else max(0, n - length[1]), n))],
         axis=axis,
         keepdims=True,
     )
     return np.concatenate([np.repeat(first, width[0], axis), array, np.repeat(last, width[1], axis)], axis=axis)
 
 
-def pad_ramp(array: Any, axis: int, width: tuple[int, int], ends: tuple[float, float]) -> Any:
-    """A straight line from each end to its end value."""
-    first = array[along(axis, array.ndim, slice(0, 1))]
-    last = array[along(axis, array.ndim, slice(-1, None))]
+def _pad_ramp(array: Any, axis: int, width: tuple[int, int], ends: tuple[float, float]) -> Any:
+    """Pad with a straight line from each end to its end value."""
+    first = array[axis_index(axis, array.ndim, slice(0, 1))]
+    last = array[axis_index(axis, array.ndim, slice(-1, None))]
     column = [-1 if i == axis else 1 for i in range(array.ndim)]
     up, down = (np.reshape(np.arange(w, dtype=array.dtype) / max(w, 1), column) for w in width)
     down = np.flip(down)
@@ -136,7 +137,7 @@ def pad_ramp(array: Any, axis: int, width: tuple[int, int], ends: tuple[float, f
 
 @composite(np.sort)
 def sort(a: Any, axis: int | None = -1, kind: Any = None, stable: Any = None) -> Any:
-    """The elements at the places that argsort names."""
+    """Take the elements in the order that argsort gives."""
     if axis is None:
         a, axis = np.ravel(a), -1
     return np.take_along_axis(a, np.argsort(a, axis=axis, kind="stable"), axis=axis)
@@ -152,25 +153,25 @@ def _below(m: Any, k: int) -> Any:
 
 @composite(np.tril)
 def tril(m: Any, k: int = 0) -> Any:
-    """On and below a diagonal; 0 above."""
+    """Keep what is on and below a diagonal."""
     return np.where(_below(m, k), m, 0.0)
 
 
 @composite(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
-    """On and above a diagonal; 0 below."""
+    """Keep what is on and above a diagonal."""
     return np.where(_below(m, k - 1), 0.0, m)
 
 
 @composite(np.trace)
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """Sum of a diagonal."""
+    """Sum a diagonal."""
     return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
 
 
 @composite(np.diag)
 def diag(v: Any, k: int = 0) -> Any:
-    """A matrix with this diagonal, or the diagonal of a matrix."""
+    """Return a matrix with this diagonal, or the diagonal of a matrix."""
     if v.ndim == 2:
         return np.diagonal(v, k)
     if v.ndim != 1:
@@ -181,7 +182,7 @@ def diag(v: Any, k: int = 0) -> Any:
 
 @composite(np.diagflat)
 def diagflat(v: Any, k: int = 0) -> Any:
-    """A matrix with all elements on a diagonal."""
+    """Return a matrix with all elements on a diagonal."""
     return diag(np.ravel(v), k)
 
 
@@ -190,7 +191,7 @@ def diagflat(v: Any, k: int = 0) -> Any:
 
 @composite(np.diff)
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """Neighbours subtracted, `n` times."""
+    """Subtract neighbours, `n` times."""
     if n < 0:
         raise ValueError(f"diff: n={n} should be zero or positive")
     edge = [1 if i == axis % a.ndim else length for i, length in enumerate(a.shape)]
@@ -199,18 +200,18 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n and len(parts) > 1:
         a = np.concatenate(parts, axis=axis)
     for _ in range(n):
-        a = a[along(axis, a.ndim, slice(1, None))] - a[along(axis, a.ndim, slice(None, -1))]
+        a = a[axis_index(axis, a.ndim, slice(1, None))] - a[axis_index(axis, a.ndim, slice(None, -1))]
     return a
 
 
 @composite(np.ptp)
 def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """From the smallest to the largest."""
+    """Subtract the smallest from the largest."""
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
-def cumulative(running: Any, start: float) -> Any:
-    """The array API's form of a running sum or product."""
+def _cumulative(running: Any, start: float) -> Any:
+    """Return the array API's form of a running sum or product."""
 
     def function(x: Any, axis: int | None = None, include_initial: bool = False) -> Any:
         if axis is None:
@@ -227,5 +228,5 @@ def cumulative(running: Any, start: float) -> Any:
 
 
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
-    composite(np.cumulative_sum)(cumulative(np.cumsum, 0.0))
-    composite(np.cumulative_prod)(cumulative(np.cumprod, 1.0))
+    composite(np.cumulative_sum)(_cumulative(np.cumsum, 0.0))
+    composite(np.cumulative_prod)(_cumulative(np.cumprod, 1.0))

@@ -1,4 +1,4 @@
-"""Derivatives of functions that reduce axes, or run along one.
+"""Derivatives of functions that reduce axes, or accumulate along one.
 
 Conventions at kinks: equal maxima (or minima) share the gradient in equal parts; a standard deviation of 0 has slope 0.
 """
@@ -13,8 +13,8 @@ from acg_numpy.autograd.table import TABLE, Primitive
 from acg_numpy.autograd.tensors import Tensor
 
 
-def kept(r: Any, x: Any, axis: Any) -> Any:
-    """A reduced array with its reduced axes back, of length one."""
+def keep_axes(r: Any, x: Any, axis: Any) -> Any:
+    """Give a reduced array its reduced axes back, of length one."""
     if axis is None:
         return np.reshape(r, (1,) * x.ndim)
     shape = list(x.shape)
@@ -24,25 +24,26 @@ def kept(r: Any, x: Any, axis: Any) -> Any:
 
 
 def spread(g: Any, x: Any, axis: Any, keepdims: Any) -> Any:
-    """The gradient of a reduced array, given to every element that was reduced."""
+    """Give the gradient of a reduced array to each element that was reduced."""
     if not keepdims:
-        g = kept(g, x, axis)
+        g = keep_axes(g, x, axis)
     if isinstance(g, Tensor):
         return np.broadcast_to(g, x.shape)
-    full = np.empty(x.shape, g.dtype)  # several times faster than np.broadcast_to for small arrays
+    # Several times faster than np.broadcast_to for small arrays.
+    full = np.empty(x.shape, g.dtype)
     full[...] = g
     return full
 
 
 def count(x: Any, axis: Any) -> int:
-    """How many elements a reduction over `axis` puts together."""
+    """Count the elements that a reduction over `axis` combines."""
     if axis is None:
         return int(x.size)
     return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 def add_up(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """np.sum without its way through Python."""
+    """Return np.sum, without its steps in Python."""
     reduce: Any = np.add.reduce
     return reduce(a, axis, dtype, None, keepdims)
 
@@ -61,7 +62,7 @@ register_rule(
 def variance(
     g: Any, ans: Any, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
 ) -> Any:
-    """2 (x - m) / n."""
+    """Slope 2 (x - m) / n."""
     n = count(a, axis) - (ddof if correction is None else correction)
     return spread(g, a, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2.0 / n)
 
@@ -69,9 +70,9 @@ def variance(
 def deviation(
     g: Any, ans: Any, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
 ) -> Any:
-    """(x - m) / (n std), and 0 where std is 0."""
+    """Slope (x - m) / (n std), and 0 where std is 0."""
     n = count(a, axis) - (ddof if correction is None else correction)
-    std = ans if keepdims else kept(ans, a, axis)
+    std = ans if keepdims else keep_axes(ans, a, axis)
     flat = std == 0
     slope = (a - np.mean(a, axis=axis, keepdims=True)) / (np.where(flat, 1.0, std) * n)
     return spread(g, a, axis, keepdims) * np.where(flat, 0.0, slope)
@@ -84,9 +85,9 @@ register_rule(np.std, deviation)
 
 
 def extremum(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The gradient goes where the extremum is, in equal parts where it is more than once."""
+    """Pass the gradient to where the extremum is, in equal parts where it is more than once."""
     if not keepdims:
-        g, ans = kept(g, a, axis), kept(ans, a, axis)
+        g, ans = keep_axes(g, a, axis), keep_axes(ans, a, axis)
     chosen = np.equal(a, ans)
     share = chosen / np.sum(chosen, axis=axis, keepdims=True, dtype=a.dtype)
     return g * share
@@ -102,16 +103,16 @@ for minimum in {np.min, np.amin}:
 
 
 def product(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False, dtype: Any = None) -> Any:
-    """Product of all other factors."""
+    """Slope: the product of all other factors."""
     if not keepdims:
-        g, ans = kept(g, a, axis), kept(ans, a, axis)
+        g, ans = keep_axes(g, a, axis), keep_axes(ans, a, axis)
     if np.all(a):
         return g * (ans / a)
-    return g * others(a, axis)
+    return g * _product_of_others(a, axis)
 
 
-def others(a: Any, axis: Any) -> Any:
-    """For each element the product of all the others along `axis`, right for any number of zeros."""
+def _product_of_others(a: Any, axis: Any) -> Any:
+    """Return for each element the product of all the others along `axis`, right for any number of zeros."""
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = tuple(i % a.ndim for i in axes)
     rest = tuple(i for i in range(a.ndim) if i not in axes)
@@ -126,11 +127,11 @@ def others(a: Any, axis: Any) -> Any:
 
 register_rule(np.prod, product)
 
-# Running along an axis.
+# Accumulations.
 
 
 def running_sum(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    """x_i is in every later sum: add their gradients up from the end."""
+    """Add up the gradients from the end, because x_i is in each later sum."""
     if axis is None:
         return np.reshape(np.flip(np.cumsum(np.flip(g))), a.shape)
     return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
@@ -140,7 +141,7 @@ register_rule(np.cumsum, running_sum)
 
 
 def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
-    """From ans_j = ans_{j-1} x_j:  h_j = g_j + h_{j+1} x_{j+1} from the end, and the slope in x_j is h_j ans_{j-1}."""
+    """Use ans_j = ans_{j-1} x_j:  h_j = g_j + h_{j+1} x_{j+1} from the end; the slope in x_j is h_j ans_{j-1}."""
     if axis is None:
         flat = np.reshape(a, -1)
         return np.reshape(running_product(g, ans, flat, axis=0), a.shape)
@@ -154,11 +155,11 @@ def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = Non
 
 register_rule(np.cumprod, running_product)
 
-# The methods of ufuncs that do the same; their axis is 0 where it is not given.
+# The methods of ufuncs that compute the same; their axis is 0 by default.
 
 
-def along_first(function: Any) -> Any:
-    """A reduction, or a running one, whose axis is 0 where it is not given."""
+def _along_first_axis(function: Any) -> Any:
+    """Return a reduction or an accumulation whose axis is 0 by default."""
 
     def method(array: Any, axis: Any = 0, keepdims: bool = False) -> Any:
         return function(array, axis=axis, keepdims=True) if keepdims else function(array, axis=axis)
@@ -174,18 +175,18 @@ for ufunc, method, function in (
     (np.add, "accumulate", np.cumsum),
     (np.multiply, "accumulate", np.cumprod),
 ):
-    composite((ufunc, method))(along_first(function))
+    composite((ufunc, method))(_along_first_axis(function))
 
 
 def running_extremum(g: Any, ans: Any, a: Any, axis: Any = 0) -> Any:
-    """Each running extremum is shared by the elements up to it that equal it."""
+    """Share the gradient of each running extremum among the elements up to it that equal it."""
     x, g, ans = (np.moveaxis(v, axis, -1) for v in (a, g, ans))
-    upto = np.tri(x.shape[-1], dtype=bool)  # [j, i]: i <= j
-    chosen = np.equal(x[..., None, :], ans[..., :, None]) & upto
+    earlier = np.tri(x.shape[-1], dtype=bool)  # [j, i]: i <= j
+    chosen = np.equal(x[..., None, :], ans[..., :, None]) & earlier
     share = chosen / np.sum(chosen, axis=-1, keepdims=True, dtype=a.dtype)
     return np.moveaxis(np.sum(g[..., :, None] * share, axis=-2), -1, axis)
 
 
 for ufunc in (np.maximum, np.minimum):
     running = register_rule(ufunc.accumulate, running_extremum)
-    composite((ufunc, "accumulate"))(along_first(running))
+    composite((ufunc, "accumulate"))(_along_first_axis(running))

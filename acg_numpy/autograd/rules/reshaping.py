@@ -1,4 +1,4 @@
-"""Derivatives of functions that move axes and elements about: each is undone by its opposite."""
+"""Derivatives of functions that change shapes and move axes: each is undone by its inverse."""
 
 from typing import Any
 
@@ -35,14 +35,14 @@ register_rule(np.broadcast_to, lambda g, ans, array, shape: unbroadcast(g, array
 
 @composite(np.broadcast_arrays)
 def broadcast_arrays(*arrays: Any) -> Any:
-    """Every array in the shape that all of them broadcast to."""
+    """Broadcast all arrays to one shape."""
     shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
     return tuple(np.broadcast_to(a, shape) for a in arrays)
 
 
 @composite(np.rollaxis)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """One axis moved to stand before another."""
+    """Move one axis in front of another."""
     n = a.ndim
     axis, start = axis % n, start + n if start < 0 else start
     return np.moveaxis(a, axis, start - 1 if axis < start else start)
@@ -50,19 +50,19 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 @composite(np.fliplr)
 def fliplr(m: Any) -> Any:
-    """The second axis reversed."""
+    """Reverse the second axis."""
     return np.flip(m, 1)
 
 
 @composite(np.flipud)
 def flipud(m: Any) -> Any:
-    """The first axis reversed."""
+    """Reverse the first axis."""
     return np.flip(m, 0)
 
 
 @composite(np.rot90)
 def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
-    """A plane turned by quarters: an axis reversed, and the two exchanged."""
+    """Turn a plane by quarters: reverse an axis, and exchange the two."""
     first, second = axes
     k = k % 4
     if k == 2:
@@ -81,7 +81,7 @@ cast = register_rule(_cast, lambda g, ans, x, dtype: g.astype(x.dtype))
 
 @composite(np.astype)
 def astype(x: Any, dtype: npt.DTypeLike) -> Any:
-    """Another floating dtype is recorded; whole numbers have no derivative to give and come out plain."""
+    """Cast to another floating dtype, recorded; to whole numbers, which have no derivative, as a plain array."""
     if np.issubdtype(np.dtype(dtype), np.floating):
         return cast(x, dtype)
     return x._data.astype(dtype) if isinstance(x, Tensor) else x.astype(dtype)

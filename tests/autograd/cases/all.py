@@ -3,7 +3,7 @@
 import numpy as np
 
 from acg_numpy.autograd.table import TABLE
-from tests.autograd.cases import arranging, axes, elementwise, indexing, joining, linalg, products, reductions
+from tests.autograd.cases import elementwise, indexing, joining, linalg, products, rearranging, reductions, reshaping
 
 
 def is_our_own(key):
@@ -18,6 +18,6 @@ ENTRIES = {key: entry for key, entry in TABLE.items() if is_our_own(key)}  # as 
 
 CASES = [
     case
-    for family in (elementwise, reductions, products, axes, joining, arranging, indexing, linalg)
+    for family in (elementwise, reductions, products, reshaping, joining, rearranging, indexing, linalg)
     for case in family.CASES
 ]

@@ -1,4 +1,4 @@
-"""Functions that move axes and elements about."""
+"""Functions that change shapes and move axes."""
 
 import numpy as np
 

@@ -198,7 +198,7 @@ def is_numpys(key):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_every_rule_of_the_table_is_called_with_arrays_and_is_differentiated_itself(dtype):
+def test_every_rule_is_called_with_arrays_and_is_differentiated_itself(dtype):
     """With what it is called: g an array in a plain pass, a Tensor in one that is recorded."""
     called = set()
 
