@@ -1,8 +1,10 @@
 """Derivative rules of NumPy's functions, a module for each family; importing them fills the table."""
 
 from acg_numpy.autograd.rules import (
+    decompositions,
     elementwise,
     indexing,
+    interpolation,
     joining,
     linalg,
     nondifferentiable,
@@ -10,11 +12,14 @@ from acg_numpy.autograd.rules import (
     rearranging,
     reductions,
     reshaping,
+    statistics,
 )
 
 __all__ = [
+    "decompositions",
     "elementwise",
     "indexing",
+    "interpolation",
     "joining",
     "linalg",
     "nondifferentiable",
@@ -22,4 +27,5 @@ __all__ = [
     "rearranging",
     "reductions",
     "reshaping",
+    "statistics",
 ]

@@ -4,8 +4,8 @@ One line where the mathematics is one line.  `g` is the gradient of the result `
 
 Conventions at kinks, where there is no derivative: |x| has slope 0 at 0; maximum and minimum share the gradient of a
 tie in equal halves; clip lets it pass at both ends of the interval; 0**y has slope 0 in y at x = 0; hypot and arctan2
-have slope 0 at (0, 0).  Where a slope is infinite, a gradient of exactly 0 stays 0: so `np.where(x > 0, np.log(x), 0)`
-and the like have the gradient one expects.
+have slope 0 at (0, 0); heaviside has slope 0 in x at 0.  Where a slope is infinite, a gradient of exactly 0 stays 0:
+so `np.where(x > 0, np.log(x), 0)` and the like have the gradient one expects.
 """
 
 import math
@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.rules.joining import as_array
+from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -65,7 +67,7 @@ def divmod(x: Any, y: Any) -> Any:
 
 
 register_rule(np.square, lambda g, ans, x: 2.0 * g * x)
-register_rule(np.reciprocal, lambda g, ans, x: safe_divide(-g, x * x))
+register_rule(np.reciprocal, lambda g, ans, x: safe_divide(safe_divide(-g, x), x))
 
 
 def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
@@ -97,7 +99,7 @@ register_rule(np.float_power, power_base, power_exponent)
 
 register_rule(np.exp, lambda g, ans, x: g * ans)
 register_rule(np.exp2, lambda g, ans, x: g * ans * LN2)
-register_rule(np.expm1, lambda g, ans, x: g * (ans + 1.0))
+register_rule(np.expm1, lambda g, ans, x: g * np.exp(x))  # ans + 1 would cancel
 register_rule(np.log, lambda g, ans, x: safe_divide(g, x))
 register_rule(np.log2, lambda g, ans, x: safe_divide(g, x * LN2))
 register_rule(np.log10, lambda g, ans, x: safe_divide(g, x * LN10))
@@ -125,18 +127,27 @@ def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
 
 # Trigonometric and hyperbolic functions, and their inverses.
 
+
+def _sech_squared(x: Any) -> Any:
+    """Return 1 / cosh(x)**2, which 1 - tanh(x)**2 would lose in the tails."""
+    e = np.exp(-2.0 * np.abs(x))
+    return 4.0 * e / np.square(1.0 + e)
+
+
+sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * np.tanh(x))
+
 register_rule(np.sin, lambda g, ans, x: g * np.cos(x))
 register_rule(np.cos, lambda g, ans, x: -g * np.sin(x))
 register_rule(np.tan, lambda g, ans, x: g * (1.0 + ans * ans))
-register_rule(np.arcsin, lambda g, ans, x: safe_divide(g, np.sqrt(1.0 - x * x)))
-register_rule(np.arccos, lambda g, ans, x: safe_divide(-g, np.sqrt(1.0 - x * x)))
-register_rule(np.arctan, lambda g, ans, x: g / (1.0 + x * x))
+register_rule(np.arcsin, lambda g, ans, x: safe_divide(g, np.sqrt((1.0 - x) * (1.0 + x))))
+register_rule(np.arccos, lambda g, ans, x: safe_divide(-g, np.sqrt((1.0 - x) * (1.0 + x))))
+register_rule(np.arctan, lambda g, ans, x: g / np.square(np.hypot(1.0, x)))
 register_rule(np.sinh, lambda g, ans, x: g * np.cosh(x))
 register_rule(np.cosh, lambda g, ans, x: g * np.sinh(x))
-register_rule(np.tanh, lambda g, ans, x: g * (1.0 - ans * ans))
-register_rule(np.arcsinh, lambda g, ans, x: g / np.sqrt(x * x + 1.0))
-register_rule(np.arccosh, lambda g, ans, x: safe_divide(g, np.sqrt(x * x - 1.0)))
-register_rule(np.arctanh, lambda g, ans, x: safe_divide(g, 1.0 - x * x))
+register_rule(np.tanh, lambda g, ans, x: g * sech_squared(x))
+register_rule(np.arcsinh, lambda g, ans, x: g / np.hypot(1.0, x))
+register_rule(np.arccosh, lambda g, ans, x: safe_divide(g, np.sqrt((x - 1.0) * (x + 1.0))))
+register_rule(np.arctanh, lambda g, ans, x: safe_divide(g, (1.0 - x) * (1.0 + x)))
 
 
 def safe_ratio(x: Any, whole: Any) -> Any:
@@ -147,10 +158,16 @@ def safe_ratio(x: Any, whole: Any) -> Any:
     return np.where(empty, 0.0, x / np.where(empty, 1.0, whole))
 
 
+def _arctan2_slope(x: Any, y: Any) -> Any:
+    """Return x / (x**2 + y**2), whose squares would underflow at 1e-200."""
+    length = np.hypot(x, y)
+    return safe_ratio(safe_ratio(x, length), length)
+
+
 register_rule(
     np.arctan2,
-    lambda g, ans, x, y: unbroadcast(g * safe_ratio(y, x * x + y * y), x),
-    lambda g, ans, x, y: unbroadcast(-g * safe_ratio(x, x * x + y * y), y),
+    lambda g, ans, x, y: unbroadcast(g * _arctan2_slope(y, x), x),
+    lambda g, ans, x, y: unbroadcast(-g * _arctan2_slope(x, y), y),
 )
 register_rule(
     np.hypot,
@@ -162,7 +179,57 @@ for to_radians in (np.deg2rad, np.radians):
 for to_degrees in (np.rad2deg, np.degrees):
     register_rule(to_degrees, lambda g, ans, x: g * (180.0 / math.pi))
 
-# Choosing.
+# sinc(x) = sin(z) / z with z = pi x.  Near 0 its derivatives would cancel, so there it is its power series in z**2.
+
+SINC_SERIES = tuple((-1.0) ** k / math.factorial(2 * k + 1) for k in range(10))
+
+
+@composite(np.sinc)
+def sinc(x: Any) -> Any:
+    """Return sin(pi x) / (pi x), which is smooth at 0."""
+    z = math.pi * as_array(x)
+    near = np.less(np.abs(z), 1.0)
+    square = np.square(np.where(near, z, 0.0))
+    series: Any = SINC_SERIES[-1]
+    for coefficient in SINC_SERIES[-2::-1]:
+        series = series * square + coefficient
+    z = np.where(near, 1.0, z)
+    return np.where(near, series, np.sin(z) / z)
+
+
+@composite(np.i0)
+def i0(x: Any) -> Any:
+    """Return the mean of exp(x cos t) over half a turn, which the midpoint rule gives to the last digits."""
+    x = as_array(x)
+    largest = float(np.max(np.abs(x.data if isinstance(x, Tensor) else x), initial=0.0))
+    nodes = 24 + int(6.0 * math.sqrt(largest))
+    cosines = np.cos((np.arange(nodes) + 0.5) * (math.pi / nodes)).astype(x.dtype)
+    return np.mean(np.exp(x[..., None] * cosines), axis=-1)
+
+
+# Parts of floating and complex numbers.  All that can be differentiated here is real.
+
+register_rule(np.real, lambda g, ans, val: g)
+register_rule(np.real_if_close, lambda g, ans, a, tol=100: g)
+register_rule(np.nextafter, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(g * 0.0, y))
+register_rule(np.ldexp, lambda g, ans, x, y: unbroadcast(np.ldexp(g, y), x), None)
+
+
+@composite(np.frexp)
+def frexp(x: Any) -> Any:
+    """Return mantissa and exponent; the exponent has no derivative to give."""
+    exponent = np.frexp(x.data if isinstance(x, Tensor) else x)[1]
+    return np.ldexp(x, -exponent), exponent
+
+
+@composite(np.modf)
+def modf(x: Any) -> Any:
+    """Return the fractional part, which has slope 1, and the whole part, which has no derivative to give."""
+    whole = np.trunc(x)
+    return np.fmod(np.where(np.isinf(x), 0.0, x), 1.0), whole
+
+
+# Choices.
 
 
 def tie_share(x: Any, y: Any, ans: Any) -> Any:
@@ -178,6 +245,11 @@ register_rule(
 )
 register_rule(np.nan_to_num, lambda g, ans, x, nan=0.0, posinf=None, neginf=None: np.where(np.isfinite(x), g, 0.0))
 register_rule(np.fabs, lambda g, ans, x: g * np.sign(x))
+register_rule(
+    np.heaviside,
+    lambda g, ans, x, y: unbroadcast(g * 0.0, x),
+    lambda g, ans, x, y: unbroadcast(np.where(np.equal(x, 0), g, 0.0), y),
+)
 for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     register_rule(
         extremum,

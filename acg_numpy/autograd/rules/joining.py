@@ -6,7 +6,35 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.table import EachPosition
+from acg_numpy.autograd.table import EachPosition, NoDerivativeError
+from acg_numpy.autograd.tensors import Tensor
+from acg_numpy.autograd.trees import flatten
+
+
+def as_array(x: Any) -> Any:
+    """Return a Tensor as it is and anything else as an array; lists of Tensors, however deep, are stacked."""
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, list | tuple) and any(isinstance(leaf, Tensor) for leaf in flatten(x)[0]):
+        return np.stack([as_array(branch) for branch in x])
+    return np.asarray(x)
+
+
+def as_common_dtype(arrays: Any) -> tuple[list[Any], Any]:
+    """Return arrays in the dtype that NumPy gives to them together, and the dtype; Python numbers have none."""
+    arrays = [x if type(x) in (int, float) else as_array(x) for x in arrays]
+    dtype = np.result_type(*(x if type(x) in (int, float) else x.dtype for x in arrays))
+    arrays = [as_array(x) for x in arrays]
+    return [x if x.dtype == dtype else np.astype(x, dtype) for x in arrays], dtype
+
+
+def refuse_tensors(function: str, **options: Any) -> None:
+    """Refuse Tensors that require a gradient as options by which a function has no derivative."""
+    for name, value in options.items():
+        if any(isinstance(leaf, Tensor) and leaf.requires_grad for leaf in flatten(value)[0]):
+            raise NoDerivativeError(
+                f"{function}: no derivative for {name}=; give it as a plain value (t.numpy(), t.item())"
+            )
 
 
 def _join(*arrays: Any, axis: int = 0) -> Any:
@@ -93,6 +121,30 @@ def dstack(tup: Any) -> Any:
 def column_stack(tup: Any) -> Any:
     """Join along the second axis; vectors are columns."""
     return np.concatenate([a if np.ndim(a) > 1 else np.reshape(a, (-1, 1)) for a in tup], axis=1)
+
+
+@composite(np.block)
+def block(arrays: Any) -> Any:
+    """Join nested lists of arrays: the innermost along the last axis, the next along the last but one, and so on."""
+    depth = _depth(arrays)
+    ndim = max([depth, *(np.ndim(leaf) for leaf in flatten(arrays)[0])])
+    return _join_blocks(arrays, depth, ndim)
+
+
+def _depth(arrays: Any) -> int:
+    if not isinstance(arrays, list):
+        return 0
+    depths = {_depth(branch) for branch in arrays}
+    if len(depths) != 1:
+        raise ValueError(f"block: all lists must be nested equally deep and hold arrays, got depths {sorted(depths)}")
+    return depths.pop() + 1
+
+
+def _join_blocks(arrays: Any, depth: int, ndim: int) -> Any:
+    if depth == 0:
+        array = as_array(arrays)
+        return np.reshape(array, (1,) * (ndim - array.ndim) + array.shape)
+    return np.concatenate([_join_blocks(branch, depth - 1, ndim) for branch in arrays], axis=-depth)
 
 
 # Splitting: slices, which need no rule of their own.

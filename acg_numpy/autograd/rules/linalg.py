@@ -5,13 +5,17 @@ has slope 0, at every order; the norms 1, -1, inf and -inf are sums and maxima o
 conventions.
 """
 
+import math
+import operator
+import string
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.rules.joining import as_array
 from acg_numpy.autograd.rules.reductions import spread
-from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
 
@@ -32,6 +36,21 @@ def euclidean_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 euclidean = register_rule(_euclidean, euclidean_slope)
 
 
+def _p_norm(x: Any, axis: Any, keepdims: bool, p: float) -> Any:
+    return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1.0 / p)
+
+
+def p_norm_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: bool, p: float) -> Any:
+    """Slope sign(x) (|x| / ans)**(p - 1), and 0 where x is 0."""
+    length = spread(ans, x, axis, keepdims)
+    flat = np.equal(x, 0) | np.equal(length, 0)
+    ratio = np.where(flat, 1.0, np.abs(x)) / np.where(flat, 1.0, length)
+    return spread(g, x, axis, keepdims) * np.where(flat, 0.0, np.sign(x) * ratio ** (p - 1.0))
+
+
+p_norm = register_rule(_p_norm, p_norm_slope)
+
+
 @composite(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the norm of vectors along an axis, or of matrices along two."""
@@ -43,7 +62,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
                 f"np.linalg.norm: with ord={ord!r} an array of {x.ndim} axes needs axis=, one or two of them"
             )
         axis = tuple(range(x.ndim))
-    axes = tuple(int(i) % x.ndim for i in (axis if np.iterable(axis) else (axis,)))
+    axes = normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
     if len(axes) == 1:
         return norm_of_vectors(x, axes, 2 if ord is None else ord, keepdims)
     if len(axes) == 2:
@@ -52,7 +71,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def norm_of_vectors(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:
-    """Over all `axes` together."""
+    """Return the norm over all `axes` together; the number of elements that are not 0 has no derivative."""
     if ord == 2:
         return euclidean(x, axes, keepdims)
     if ord == 1:
@@ -61,19 +80,30 @@ def norm_of_vectors(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> 
         return np.max(np.abs(x), axis=axes, keepdims=keepdims)
     if ord == -np.inf:
         return np.min(np.abs(x), axis=axes, keepdims=keepdims)
-    raise NoDerivativeError(
-        f"np.linalg.norm: no derivative with ord={ord!r} for vectors; there are None, 1, 2, inf, -inf"
-    )
+    if isinstance(ord, str):
+        raise ValueError(f"np.linalg.norm: ord={ord!r} is for matrices; for vectors it is a number")
+    if ord == 0:
+        return np.sum(np.astype(np.not_equal(x, 0), x.dtype), axis=axes, keepdims=keepdims)
+    return p_norm(x, axis=axes, keepdims=keepdims, p=float(ord))
 
 
 def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:
-    """Frobenius, or the largest or smallest absolute sum of a column (1, -1) or a row (inf, -inf)."""
+    """Return a norm of matrices.
+
+    Either it is the Frobenius norm ("fro"), the largest or smallest absolute sum of a column (1, -1) or a row
+    (inf, -inf), or the largest, the smallest or the sum of the singular values (2, -2, "nuc").
+    """
+    if axes[0] == axes[1]:
+        raise ValueError(f"np.linalg.norm: axis names axis {axes[0]} twice")
     if ord == "fro":
         return euclidean(x, axes, keepdims)
+    if ord in (2, -2, "nuc"):
+        of_singular_values = np.sum if ord == "nuc" else np.max if ord == 2 else np.min
+        result = of_singular_values(np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1))), axis=-1)
+        return np.expand_dims(result, sorted(axes)) if keepdims else result
     if ord not in (1, -1, np.inf, -np.inf):
-        raise NoDerivativeError(
-            f"np.linalg.norm: no derivative with ord={ord!r} for matrices, which is about singular values; there are "
-            "None, 'fro', 1, -1, inf, -inf; for the Euclidean norm of all elements use np.linalg.norm(np.ravel(x))"
+        raise ValueError(
+            f"np.linalg.norm: ord={ord!r} is no norm of matrices; there are None, 'fro', 'nuc', 1, -1, 2, -2, inf, -inf"
         )
     summed, chosen = axes if abs(ord) == 1 else axes[::-1]
     sums = np.sum(np.abs(x), axis=summed, keepdims=True)
@@ -84,8 +114,8 @@ def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) ->
 @composite(np.linalg.vector_norm)
 def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """Return the norm of vectors; any number of axes count as one vector."""
-    axes = range(x.ndim) if axis is None else axis if np.iterable(axis) else (axis,)
-    return norm_of_vectors(x, tuple(int(i) % x.ndim for i in axes), ord, keepdims)
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    return norm_of_vectors(x, axes, ord, keepdims)
 
 
 @composite(np.linalg.matrix_norm)
@@ -152,7 +182,79 @@ def slogdet(a: Any) -> Any:
     return type(plain)(plain.sign, log_abs_det(a))
 
 
+# Powers, chains of products, and systems of equations in tensors.
+
+
+@composite(np.linalg.matrix_power)
+def matrix_power(a: Any, n: int) -> Any:
+    """Multiply a matrix by itself, by repeated squaring."""
+    n = operator.index(n)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power: square matrices are needed, got shape {a.shape}")
+    if n == 0:
+        return np.broadcast_to(np.eye(a.shape[-1], dtype=a.dtype), a.shape)
+    square, power = np.linalg.inv(a) if n < 0 else a, None
+    for digit in reversed(f"{abs(n):b}"):
+        if digit == "1":
+            power = square if power is None else power @ square
+        square = square @ square if abs(n) > 1 else square
+    return power
+
+
+@composite(np.linalg.multi_dot)
+def multi_dot(arrays: Any) -> Any:
+    """Multiply matrices in the order that costs least; vectors may stand at the ends."""
+    arrays = [as_array(array) for array in arrays]
+    if len(arrays) < 2:
+        raise ValueError(f"multi_dot: at least two arrays are needed, got {len(arrays)}")
+    letters = string.ascii_letters[: len(arrays) + 1]
+    labels = [letters[i : i + 2] for i in range(len(arrays))]
+    labels[0] = labels[0][2 - arrays[0].ndim :]
+    labels[-1] = labels[-1][: arrays[-1].ndim]
+    output = (letters[0] if arrays[0].ndim == 2 else "") + (letters[-1] if arrays[-1].ndim == 2 else "")
+    return np.einsum(f"{','.join(labels)}->{output}", *arrays, optimize=True)
+
+
+@composite(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """Solve tensordot(a, x, x.ndim) = b."""
+    a, b = as_array(a), as_array(b)
+    if axes is not None:
+        last = [int(i) % a.ndim for i in axes]
+        a = np.transpose(a, [i for i in range(a.ndim) if i not in last] + last)
+    shape = a.shape[b.ndim :]
+    size = math.prod(shape)
+    if a.size != size**2:
+        raise np.linalg.LinAlgError(f"tensorsolve: shape {a.shape} is not square for b of shape {b.shape}")
+    return np.reshape(np.linalg.solve(np.reshape(a, (size, size)), np.ravel(b)), shape)
+
+
+@composite(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """Return the inverse of tensordot(a, x, ind)."""
+    if ind <= 0:
+        raise ValueError(f"tensorinv: ind is {ind}; it must be positive")
+    rows = math.prod(a.shape[ind:])
+    return np.reshape(np.linalg.inv(np.reshape(a, (rows, -1))), a.shape[ind:] + a.shape[:ind])
+
+
+@composite(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Any:
+    """Return the condition number: the norm of x times the norm of its inverse."""
+    x = as_array(x)
+    if p in (None, 2, -2):
+        s = np.linalg.svdvals(x)
+        return s[..., 0] / s[..., -1] if p != -2 else s[..., -1] / s[..., 0]
+    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+
+
 # The same under other names.
+
+
+@composite(np.linalg.cross)
+def cross(x1: Any, x2: Any, axis: int = -1) -> Any:
+    """Return the cross products of vectors of three components."""
+    return np.cross(x1, x2, axis=axis)
 
 
 @composite(np.linalg.matmul)

@@ -22,7 +22,7 @@ plain(
     ]
 )
 plain([np.shares_memory, np.may_share_memory, np.array_repr, np.array_str, np.array2string])
-plain([np.zeros_like, np.ones_like, np.empty_like, np.full_like])
+plain([np.zeros_like, np.ones_like, np.empty_like])
 plain(
     [
         np.argmax,
@@ -36,21 +36,19 @@ plain(
         np.count_nonzero,
     ]
 )
-plain([np.searchsorted, np.digitize, np.bincount, np.histogram, np.unique, np.isin, np.nanargmax, np.nanargmin])
+plain([np.searchsorted, np.digitize, np.isin, np.nanargmax, np.nanargmin])
 plain([np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal, np.isclose, np.allclose])
 plain([np.array_equal, np.array_equiv, np.all, np.any, np.logical_and, np.logical_or, np.logical_xor, np.logical_not])
 plain([np.isnan, np.isinf, np.isfinite, np.isneginf, np.isposinf, np.signbit, np.isreal, np.iscomplex])
 plain(
     [
         np.sign,
-        np.heaviside,
         np.floor,
         np.ceil,
         np.trunc,
         np.rint,
         np.round,
         np.around,
-        np.fix,
         np.floor_divide,
         np.spacing,
     ]

@@ -1,4 +1,4 @@
-"""Derivatives of products that sum over axes: matmul, einsum, and those that are written with them."""
+"""Derivatives of products: matmul, einsum, cross, kron, convolve, and those that are written with them."""
 
 import string
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.table import EachPosition
-from acg_numpy.autograd.tensors import Tensor
+from acg_numpy.autograd.rules.joining import as_array
+from acg_numpy.autograd.table import EachPosition, NoDerivativeError
 from acg_numpy.shapes import unbroadcast
 
 # matmul.  For matrices dX = dO Y', dY = X' dO; vectors are matrices with an axis left out.
@@ -49,16 +49,11 @@ if hasattr(np, "matvec"):  # NumPy 2.2
         return np.matmul(np.expand_dims(x1, -2), x2)[..., 0, :]
 
 
-def _as_array(x: Any) -> Any:
-    """A number counts as an array of its own dtype here, as NumPy has it."""
-    return x if isinstance(x, Tensor) else np.asarray(x)
-
-
 @composite(np.dot)
 def dot(a: Any, b: Any) -> Any:
     """Multiply as matmul does up to two axes; beyond, sum over the last axis of a and the last but one of b."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(_as_array(a), _as_array(b))
+        return np.multiply(as_array(a), as_array(b))
     if np.ndim(b) <= 2:
         return np.matmul(a, b)
     return np.tensordot(a, b, axes=(-1, -2))
@@ -68,7 +63,7 @@ def dot(a: Any, b: Any) -> Any:
 def inner(a: Any, b: Any) -> Any:
     """Sum products over the last axis of both."""
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(_as_array(a), _as_array(b))
+        return np.multiply(as_array(a), as_array(b))
     return np.tensordot(a, b, axes=(-1, -1))
 
 
@@ -187,3 +182,77 @@ def _contraction(
 
 
 contract = register_rule(_contract, EachPosition(_contraction))
+
+
+# Products of elements in other arrangements.
+
+
+@composite(np.cross)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Return the cross products of vectors of three components."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    if x.shape[-1] != 3 or y.shape[-1] != 3:
+        raise NoDerivativeError(
+            f"np.cross: vectors of three components are needed, got {x.shape[-1]} and {y.shape[-1]}; in the plane it "
+            "is a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]"
+        )
+    after, before = np.array([1, 2, 0]), np.array([2, 0, 1])
+    return np.moveaxis(x[..., after] * y[..., before] - x[..., before] * y[..., after], -1, axisc)
+
+
+@composite(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """Return the array whose blocks are b times each element of a."""
+    a, b = as_array(a), as_array(b)
+    ndim = max(a.ndim, b.ndim)
+    outer_shape = (1,) * (ndim - a.ndim) + a.shape
+    inner_shape = (1,) * (ndim - b.ndim) + b.shape
+    rows = np.reshape(a, [side for n in outer_shape for side in (n, 1)])
+    columns = np.reshape(b, [side for n in inner_shape for side in (1, n)])
+    return np.reshape(rows * columns, [n * m for n, m in zip(outer_shape, inner_shape, strict=True)])
+
+
+# Convolution.  out_k = sum_j a_j v_{k-j}, so the gradient of a_j is sum_k g_k v_{k-j}: the gradient convolved with the
+# reversed v, from where the two overlap whole.
+
+
+def _convolve(a: Any, v: Any) -> Any:
+    return np.convolve(a, v)
+
+
+convolve_full = register_rule(
+    _convolve,
+    lambda g, ans, a, v: convolve_full(g, np.flip(v))[v.shape[0] - 1 : v.shape[0] - 1 + a.shape[0]],
+    lambda g, ans, a, v: convolve_full(g, np.flip(a))[a.shape[0] - 1 : a.shape[0] - 1 + v.shape[0]],
+)
+CONVOLUTION_MODES = ("full", "same", "valid")
+
+
+@composite(np.convolve)
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """Convolve two sequences."""
+    a, v = (np.atleast_1d(as_array(x)) for x in (a, v))
+    return _cut_to_mode("np.convolve", a, v, mode)
+
+
+@composite(np.correlate)
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """Convolve a sequence with another one in reverse."""
+    a, v = as_array(a), np.flip(as_array(v))
+    return _cut_to_mode("np.correlate", a, v, mode)
+
+
+def _cut_to_mode(name: str, a: Any, v: Any, mode: str) -> Any:
+    """Return a convolution as long as a mode says, cut from the whole one."""
+    if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
+        raise ValueError(f"{name}: two sequences that are not empty are needed, got shapes {a.shape} and {v.shape}")
+    if mode not in CONVOLUTION_MODES:
+        raise ValueError(f"{name}: mode is {mode!r}; there are {', '.join(CONVOLUTION_MODES)}")
+    short, long = sorted((a.size, v.size))
+    whole = convolve_full(a, v)
+    if mode == "same":
+        begin = (short - 1) // 2 if name == "np.convolve" or v.size <= a.size else short // 2
+        return whole[begin : begin + long]
+    return whole if mode == "full" else whole[short - 1 : long]

@@ -9,8 +9,9 @@ import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.indexing import put
+from acg_numpy.autograd.rules.joining import as_array, refuse_tensors
 from acg_numpy.autograd.table import NoDerivativeError
-from acg_numpy.autograd.tensors import _requires_grad
+from acg_numpy.autograd.tensors import Tensor
 
 # Repeating.
 
@@ -18,7 +19,7 @@ from acg_numpy.autograd.tensors import _requires_grad
 @composite(np.repeat)
 def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     """Repeat elements along an axis."""
-    if axis is None:
+    if axis is None or a.ndim == 0:  # NumPy takes the axes 0 and -1 of a number
         a, axis = np.ravel(a), 0
     return a[axis_index(axis, a.ndim, np.repeat(np.arange(a.shape[axis]), repeats))]
 
@@ -61,10 +62,7 @@ def pad(
         raise NoDerivativeError(f"np.pad: no derivative with mode={mode!r}; there are {', '.join(MODES)}")
     widths = _pairs(pad_width, array.ndim)
     if mode == "constant":
-        if _requires_grad(constant_values):
-            raise NoDerivativeError(
-                "np.pad: no derivative for constant_values=; give it as a plain value (t.numpy(), t.item())"
-            )
+        refuse_tensors("np.pad", constant_values=constant_values)
         return pad_constant(array, widths=widths, constant_values=constant_values)
     ends = _pairs(end_values, array.ndim, float)
     lengths = [(None, None)] * array.ndim if stat_length is None else _pairs(stat_length, array.ndim)
@@ -230,3 +228,48 @@ def _cumulative(running: Any, start: float) -> Any:
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     composite(np.cumulative_sum)(_cumulative(np.cumsum, 0.0))
     composite(np.cumulative_prod)(_cumulative(np.cumprod, 1.0))
+
+
+@composite(np.ediff1d)
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """Subtract neighbours of the flat array, between what is put at its ends."""
+    ary = np.ravel(as_array(ary))
+    ends = [x if x is None else np.astype(np.ravel(as_array(x)), ary.dtype) for x in (to_begin, to_end)]
+    return np.concatenate([part for part in (ends[0], ary[1:] - ary[:-1], ends[1]) if part is not None])
+
+
+@composite(np.unwrap)
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2.0 * np.pi) -> Any:
+    """Add multiples of the period, which do not depend on the angles nearby, so that no step is large."""
+    refuse_tensors("np.unwrap", discont=discont, period=period)
+    values = p.data if isinstance(p, Tensor) else np.asarray(p)
+    return p + (np.unwrap(values, discont, axis, period=period) - values)
+
+
+# Functions applied along axes.
+
+
+@composite(np.apply_along_axis)
+def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call a function on each row along an axis; what it returns takes the place of the axis."""
+    rows = np.moveaxis(as_array(arr), axis, -1)
+    around = rows.shape[:-1]
+    if 0 in around:
+        raise ValueError(f"apply_along_axis: there is no row along axis {axis} of shape {np.shape(arr)}")
+    results = [as_array(func1d(rows[place], *args, **kwargs)) for place in np.ndindex(*around)]
+    stacked = np.reshape(np.stack(results), around + results[0].shape)
+    added = range(len(around), stacked.ndim)
+    return np.moveaxis(stacked, list(added), [i - len(around) + axis % rows.ndim for i in added])
+
+
+@composite(np.apply_over_axes)
+def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """Call a function of an array and an axis for one axis after the other; the axes that it drops come back."""
+    ndim = a.ndim
+    for axis in np.atleast_1d(axes):
+        axis = int(axis) % ndim
+        result = func(a, axis)
+        a = np.expand_dims(result, axis) if result.ndim == ndim - 1 else result
+        if a.ndim != ndim:
+            raise ValueError(f"apply_over_axes: the function gave {result.ndim} axes for {ndim}")
+    return a

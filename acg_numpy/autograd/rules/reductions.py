@@ -14,8 +14,8 @@ from acg_numpy.autograd.tensors import Tensor
 
 
 def keep_axes(r: Any, x: Any, axis: Any) -> Any:
-    """Give a reduced array its reduced axes back, of length one."""
-    if axis is None:
+    """Give a reduced array its reduced axes back, of length one; a number has the axes 0 and -1 for NumPy."""
+    if axis is None or not x.ndim:
         return np.reshape(r, (1,) * x.ndim)
     shape = list(x.shape)
     for i in axis if isinstance(axis, tuple) else (axis,):
@@ -35,47 +35,97 @@ def spread(g: Any, x: Any, axis: Any, keepdims: Any) -> Any:
     return full
 
 
-def count(x: Any, axis: Any) -> int:
+def count(x: Any, axis: Any, where: Any = True) -> Any:
     """Count the elements that a reduction over `axis` combines."""
-    if axis is None:
+    if where is not True:
+        chosen = np.broadcast_to(where, x.shape)
+        return np.sum(chosen, axis=axis, keepdims=True, dtype=x.dtype)
+    if axis is None or not x.ndim:
         return int(x.size)
     return math.prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
-def add_up(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+def _only(where: Any, g: Any) -> Any:
+    """Set the gradient to 0 where a reduction left the elements out."""
+    return g if where is True else np.where(where, g, 0.0)
+
+
+def add_up(
+    a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, **where: Any
+) -> Any:
     """Return np.sum, without its steps in Python."""
     reduce: Any = np.add.reduce
-    return reduce(a, axis, dtype, None, keepdims)
+    return reduce(a, axis, dtype, None, keepdims, 0 if initial is None else initial, **where)
 
 
-TABLE[np.sum] = Primitive(
-    np.sum, (lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims),), run=add_up
-)
-register_rule(
-    np.mean, lambda g, ans, a, axis=None, keepdims=False, dtype=None: spread(g, a, axis, keepdims) / count(a, axis)
-)
+def _sum_rule(
+    g: Any,
+    ans: Any,
+    a: Any,
+    axis: Any = None,
+    keepdims: Any = False,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    """Slope 1."""
+    return _only(where, spread(g, a, axis, keepdims))
+
+
+def _mean_rule(
+    g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False, dtype: Any = None, where: Any = True
+) -> Any:
+    """Slope 1 / n."""
+    if where is True:
+        return spread(g, a, axis, keepdims) / count(a, axis)
+    return _only(where, spread(g, a, axis, keepdims) / np.maximum(count(a, axis, where), 1.0))
+
+
+TABLE[np.sum] = Primitive(np.sum, (_sum_rule,), run=add_up)
+register_rule(np.mean, _mean_rule)
 
 # Variance and standard deviation, about the mean m:  var = sum (x - m)**2 / n,  n = count - ddof.  That m depends on x
 # too changes nothing, because sum (x - m) = 0.
 
 
+def _deviations(a: Any, axis: Any, where: Any) -> Any:
+    """Return x - m."""
+    if where is True:
+        return a - np.mean(a, axis=axis, keepdims=True)
+    return a - np.mean(a, axis=axis, keepdims=True, where=where)
+
+
 def variance(
-    g: Any, ans: Any, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
+    g: Any,
+    ans: Any,
+    a: Any,
+    axis: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    correction: Any = None,
+    where: Any = True,
 ) -> Any:
     """Slope 2 (x - m) / n."""
-    n = count(a, axis) - (ddof if correction is None else correction)
-    return spread(g, a, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2.0 / n)
+    n = count(a, axis, where) - (ddof if correction is None else correction)
+    return _only(where, spread(g, a, axis, keepdims) * _deviations(a, axis, where) * (2.0 / n))
 
 
 def deviation(
-    g: Any, ans: Any, a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = False, correction: Any = None
+    g: Any,
+    ans: Any,
+    a: Any,
+    axis: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    correction: Any = None,
+    where: Any = True,
 ) -> Any:
     """Slope (x - m) / (n std), and 0 where std is 0."""
-    n = count(a, axis) - (ddof if correction is None else correction)
+    n = count(a, axis, where) - (ddof if correction is None else correction)
     std = ans if keepdims else keep_axes(ans, a, axis)
     flat = std == 0
-    slope = (a - np.mean(a, axis=axis, keepdims=True)) / (np.where(flat, 1.0, std) * n)
-    return spread(g, a, axis, keepdims) * np.where(flat, 0.0, slope)
+    slope = _deviations(a, axis, where) / (np.where(flat, 1.0, std) * n)
+    return _only(where, spread(g, a, axis, keepdims) * np.where(flat, 0.0, slope))
 
 
 register_rule(np.var, variance)
@@ -84,11 +134,16 @@ register_rule(np.std, deviation)
 # Extrema.
 
 
-def extremum(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False) -> Any:
+def extremum(
+    g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
     """Pass the gradient to where the extremum is, in equal parts where it is more than once."""
     if not keepdims:
         g, ans = keep_axes(g, a, axis), keep_axes(ans, a, axis)
     chosen = np.equal(a, ans)
+    if where is not True or initial is not None:  # then there may be rows in which no element is the extremum
+        chosen = chosen & where
+        return g * (chosen / np.maximum(np.sum(chosen, axis=axis, keepdims=True, dtype=a.dtype), 1.0))
     share = chosen / np.sum(chosen, axis=axis, keepdims=True, dtype=a.dtype)
     return g * share
 
@@ -102,19 +157,30 @@ for minimum in {np.min, np.amin}:
 # others are multiplied up from both ends, which needs no division.
 
 
-def product(g: Any, ans: Any, a: Any, axis: Any = None, keepdims: Any = False, dtype: Any = None) -> Any:
+def product(
+    g: Any,
+    ans: Any,
+    a: Any,
+    axis: Any = None,
+    keepdims: Any = False,
+    dtype: Any = None,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
     """Slope: the product of all other factors."""
     if not keepdims:
         g, ans = keep_axes(g, a, axis), keep_axes(ans, a, axis)
+    if where is not True:
+        a = np.where(where, a, 1.0)
     if np.all(a):
-        return g * (ans / a)
-    return g * _product_of_others(a, axis)
+        return _only(where, g * (ans / a))
+    return _only(where, g * (_product_of_others(a, axis) * (1.0 if initial is None else initial)))
 
 
 def _product_of_others(a: Any, axis: Any) -> Any:
     """Return for each element the product of all the others along `axis`, right for any number of zeros."""
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    axes = tuple(i % a.ndim for i in axes)
+    axes = tuple(i % a.ndim for i in axes) if a.ndim else ()
     rest = tuple(i for i in range(a.ndim) if i not in axes)
     order = rest + axes
     rows = np.reshape(np.transpose(a, order), (*(a.shape[i] for i in rest), -1) if a.size else a.shape)
@@ -134,7 +200,7 @@ def running_sum(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -
     """Add up the gradients from the end, because x_i is in each later sum."""
     if axis is None:
         return np.reshape(np.flip(np.cumsum(np.flip(g))), a.shape)
-    return np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis)
+    return np.reshape(np.flip(np.cumsum(np.flip(g, axis), axis=axis), axis), a.shape)
 
 
 register_rule(np.cumsum, running_sum)
@@ -142,7 +208,7 @@ register_rule(np.cumsum, running_sum)
 
 def running_product(g: Any, ans: Any, a: Any, axis: Any = None, dtype: Any = None) -> Any:
     """Use ans_j = ans_{j-1} x_j:  h_j = g_j + h_{j+1} x_{j+1} from the end; the slope in x_j is h_j ans_{j-1}."""
-    if axis is None:
+    if axis is None or not a.ndim:
         flat = np.reshape(a, -1)
         return np.reshape(running_product(g, ans, flat, axis=0), a.shape)
     x, g, ans = (np.moveaxis(v, axis, 0) for v in (a, g, ans))
@@ -167,11 +233,23 @@ def _along_first_axis(function: Any) -> Any:
     return method
 
 
+def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return log(sum(exp(x))); the largest element, a constant, is taken out first."""
+    values = x.data if isinstance(x, Tensor) else np.asarray(x)
+    largest = np.max(values, axis=axis, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0.0).astype(values.dtype)
+    total = np.sum(np.exp(x - shift), axis=axis, keepdims=True)
+    empty = total == 0
+    log = np.where(empty, -np.inf, np.log(np.where(empty, 1.0, total))) + shift
+    return log if keepdims else np.reshape(log, np.max(values, axis=axis, initial=-np.inf).shape)
+
+
 for ufunc, method, function in (
     (np.add, "reduce", np.sum),
     (np.multiply, "reduce", np.prod),
     (np.maximum, "reduce", np.max),
     (np.minimum, "reduce", np.min),
+    (np.logaddexp, "reduce", _logsumexp),
     (np.add, "accumulate", np.cumsum),
     (np.multiply, "accumulate", np.cumprod),
 ):

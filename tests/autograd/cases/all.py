@@ -3,7 +3,19 @@
 import numpy as np
 
 from acg_numpy.autograd.table import TABLE
-from tests.autograd.cases import elementwise, indexing, joining, linalg, products, rearranging, reductions, reshaping
+from tests.autograd.cases import (
+    decompositions,
+    elementwise,
+    indexing,
+    interpolation,
+    joining,
+    linalg,
+    products,
+    rearranging,
+    reductions,
+    reshaping,
+    statistics,
+)
 
 
 def is_our_own(key):
@@ -18,6 +30,18 @@ ENTRIES = {key: entry for key, entry in TABLE.items() if is_our_own(key)}  # as 
 
 CASES = [
     case
-    for family in (elementwise, reductions, products, reshaping, joining, rearranging, indexing, linalg)
+    for family in (
+        elementwise,
+        reductions,
+        products,
+        reshaping,
+        joining,
+        rearranging,
+        indexing,
+        linalg,
+        decompositions,
+        statistics,
+        interpolation,
+    )
     for case in family.CASES
 ]

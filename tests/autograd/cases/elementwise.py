@@ -82,3 +82,24 @@ CASES.add(np.power, positive(2), [2.0, 3.0])
 CASES.add(np.where, [True, False], real(2), [1.0, 2.0])
 
 CASES.add(np.astype, real(2, 3), np.float64)
+
+for function in [np.sinc, np.i0, np.real, np.real_if_close, np.frexp, np.modf]:
+    for shape in [(2, 3), (), (0, 3)]:
+        CASES.add(function, real(*shape))
+CASES.add(np.sinc, np.array([0.0, 1e-9, 0.2, 0.4, 30.3]))
+CASES.add(np.i0, np.array([0.0, -1e-3, 7.9, 8.1, 40.0]))
+CASES.add(np.real_if_close, real(2), tol=10)
+CASES.add(np.modf, np.array([1.7, -2.3, 0.4]))
+CASES.add(np.frexp, np.array([1.7, -2.3, 0.4, 1000.0]))
+CASES.add(np.ldexp, real(2, 3), np.array([1, -2, 0]))
+CASES.add(np.ldexp, real(3), 4)
+CASES.add(np.ldexp, real(3), np.array([[1], [2]]))
+for function in [np.nextafter, np.heaviside]:
+    CASES.add(function, real(2, 3), real(2, 3))
+    CASES.add(function, real(2, 1), real(3))
+    CASES.add(function, real(3), real(2, 1))
+CASES.add(np.heaviside, np.array([-1, 0, 2]), real(3))
+CASES.add(np.heaviside, np.array([0, 0]), real(3, 1))
+CASES.add(np.arctan, np.array([1e6, -40.0]))
+CASES.add(np.tanh, np.array([3.0, -2.5]))
+CASES.add(np.astype, real(2, 3), np.float64, copy=False)

@@ -50,3 +50,8 @@ if hasattr(np, "unstack"):
     CASES.add(np.unstack, real(2, 3))
     CASES.add(np.unstack, real(2, 3), axis=-1)
     CASES.add(np.unstack, real(2, 3, 4), axis=-1)
+
+CASES.add(np.block, [[real(2, 2), real(2, 1)], [real(1, 2), real(1, 1)]])
+CASES.add(np.block, [real(2), real(3), 1.0])
+CASES.add(np.block, real(2, 3))
+CASES.add(np.block, [[real(2)], [real(2)]])

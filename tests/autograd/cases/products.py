@@ -87,3 +87,30 @@ CASES.add(np.einsum, "ij,jk,kl->il", real(2, 3), real(3, 2), real(2, 2), optimiz
 CASES.add(np.matmul, [[1.0, 2.0]], real(2))
 CASES.add(np.dot, real(2), [1.0, 2.0])
 CASES.add(np.einsum, "i,i", real(2), [1.0, 2.0])
+
+CASES.add(np.cross, real(3), real(3))
+CASES.add(np.cross, real(2, 3), real(3))
+CASES.add(np.cross, real(3, 2), real(2, 3), axisa=0)
+CASES.add(np.cross, real(2, 3), real(3, 2), axisb=0, axisc=0)
+CASES.add(np.cross, real(3, 2), real(3, 2), axis=0)
+CASES.add(np.cross, [1.0, 2.0, 3.0], real(3))
+CASES.add(np.linalg.cross, real(2, 3), real(2, 3))
+CASES.add(np.linalg.cross, real(3, 2), real(3, 2), axis=0)
+CASES.add(np.cross, real(0, 3), real(0, 3))
+
+for x, y in [((2,), (3,)), ((2, 3), (2, 2)), ((2, 1, 2), (3,)), ((), (2,)), ((3,), (2, 2)), ((0, 2), (2, 1))]:
+    CASES.add(np.kron, real(*x), real(*y))
+CASES.add(np.kron, np.eye(2, dtype=int), real(2, 2))
+
+for function in [np.convolve, np.correlate]:
+    for mode in ["full", "same", "valid"]:
+        for n, m in [(5, 3), (3, 5), (4, 4), (4, 2), (2, 4), (1, 3)]:
+            CASES.add(function, real(n), real(m), mode)
+    CASES.add(function, real(4), v=real(2))
+    CASES.add(function, [1.0, 2.0], real(3), mode="full")
+CASES.add(np.convolve, real(), real(3))
+
+CASES.add(np.linalg.multi_dot, [real(2, 3), real(3, 4), real(4, 1), real(1, 3)])
+CASES.add(np.linalg.multi_dot, [real(3), real(3, 4), real(4)])
+CASES.add(np.linalg.multi_dot, (real(2, 3), real(3, 2)))
+CASES.add(np.linalg.multi_dot, [real(2, 3), real(3, 2), real(2)])

@@ -74,3 +74,26 @@ for name in ["cumulative_sum", "cumulative_prod"]:
         CASES.add(getattr(np, name), real(2, 3), axis=0, include_initial=True)
         CASES.add(getattr(np, name), real(2, 3), axis=-1, include_initial=True)
         CASES.add(getattr(np, name), real(4), include_initial=True)
+
+MASK = np.array([[True, False, True], [True, True, False]])
+for function in [np.sum, np.mean, np.var, np.std, np.prod]:
+    for axis in [None, 0, 1, (0, 1)]:
+        CASES.add(function, real(2, 3), axis=axis, where=MASK)
+        CASES.add(function, real(2, 3), axis=axis, where=MASK, keepdims=True)
+    CASES.add(function, real(), axis=0)
+    CASES.add(function, real(), axis=-1)
+for function in [np.var, np.std]:
+    CASES.add(function, real(2, 3), axis=1, where=MASK, ddof=0.5)
+for function in [np.sum, np.prod]:
+    CASES.add(function, real(2, 3), axis=1, initial=2.0)
+    CASES.add(function, real(2, 3), initial=-1.5, where=MASK)
+for function, initial in [(np.max, -9.0), (np.min, 9.0), (np.amax, 0.05), (np.amin, 0.05)]:
+    CASES.add(function, spread_out(2, 3), axis=0, initial=initial)
+    CASES.add(function, spread_out(2, 3), initial=initial, where=MASK)
+    CASES.add(function, spread_out(2, 3), axis=1, initial=initial, where=MASK, keepdims=True)
+    CASES.add(function, spread_out(), axis=0)
+for function in [np.cumsum, np.cumprod]:
+    CASES.add(function, real(), axis=0)
+CASES.add((np.logaddexp, "reduce"), real(3, 4))
+CASES.add((np.logaddexp, "reduce"), real(3, 4), axis=1)
+CASES.add((np.logaddexp, "reduce"), real(3, 4), axis=-1, keepdims=True)

@@ -1,0 +1,389 @@
+"""Derivatives of averages, quantiles, covariances, histograms, and of the reductions that pass over NaN.
+
+Conventions: an element that is NaN has slope 0 where a function passes over it.  Quantiles are made from sorted
+elements, so equal elements keep their order, as in `np.sort`.  Distinct elements (`np.unique`) are the first of their
+kind, and the gradient goes there.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from acg_numpy.autograd.registry import composite
+from acg_numpy.autograd.rules.joining import as_array, refuse_tensors
+from acg_numpy.autograd.table import NoDerivativeError
+from acg_numpy.autograd.tensors import Tensor
+from acg_numpy.passes.scatter import scatter_add
+
+
+def _values(x: Any) -> Any:
+    """Return the array inside a Tensor."""
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
+def _changed(**options: Any) -> dict[str, Any]:
+    """Leave out the options that say nothing."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+# Averages.
+
+
+@composite(np.average)
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+    """Return the mean, weighted where there are weights."""
+    a = as_array(a)
+    if weights is None:
+        mean = np.mean(a, axis=axis, keepdims=keepdims)
+        total: Any = np.asarray(a.size / max(mean.size, 1), mean.dtype)
+    else:
+        weights = as_array(weights)
+        if weights.shape != a.shape:
+            weights = _weights_along(weights, a.shape, axis)
+        total = np.sum(weights, axis=axis, keepdims=keepdims)
+        if np.any(total == 0.0):
+            raise ZeroDivisionError("np.average: the weights sum to 0")
+        mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
+
+
+def _weights_along(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    """Give weights for some axes the number of axes that the array has."""
+    if axis is None:
+        raise TypeError(f"np.average: axis is needed where weights of shape {weights.shape} meet shape {shape}")
+    axes = normalize_axis_tuple(axis, len(shape))
+    if weights.shape != tuple(shape[i] for i in axes):
+        raise ValueError(f"np.average: weights of shape {weights.shape} do not match axis {axis} of shape {shape}")
+    sides = [n if i in axes else 1 for i, n in enumerate(shape)]
+    return np.reshape(np.transpose(weights, np.argsort(axes)), sides)
+
+
+# Reductions that pass over NaN: the same reductions with another value in its place, or without it.
+
+
+def _without_nan(a: Any, value: float) -> tuple[Any, Any]:
+    """Return an array with a value in place of NaN, and where it was not NaN."""
+    a = as_array(a)
+    there = ~np.isnan(a)
+    return np.where(there, a, value), there
+
+
+@composite(np.nansum)
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = None, initial: Any = None, where: Any = None
+) -> Any:
+    """Sum over axes, NaN as 0."""
+    filled, _ = _without_nan(a, 0.0)
+    return np.sum(filled, axis=axis, **_changed(dtype=dtype, keepdims=keepdims, initial=initial, where=where))
+
+
+@composite(np.nanprod)
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = None, initial: Any = None, where: Any = None
+) -> Any:
+    """Multiply over axes, NaN as 1."""
+    filled, _ = _without_nan(a, 1.0)
+    return np.prod(filled, axis=axis, **_changed(dtype=dtype, keepdims=keepdims, initial=initial, where=where))
+
+
+@composite(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """Accumulate sums, NaN as 0."""
+    return np.cumsum(_without_nan(a, 0.0)[0], axis=axis, **_changed(dtype=dtype))
+
+
+@composite(np.nancumprod)
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """Accumulate products, NaN as 1."""
+    return np.cumprod(_without_nan(a, 1.0)[0], axis=axis, **_changed(dtype=dtype))
+
+
+def _passing_over_nan(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a reduction by means of the elements that are not NaN."""
+
+    def reduce(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = None, where: Any = True) -> Any:
+        filled, there = _without_nan(a, 0.0)
+        return function(filled, axis=axis, where=there & where, **_changed(dtype=dtype, keepdims=keepdims))
+
+    return reduce
+
+
+def _passing_over_nan_with_ddof(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a reduction about the mean of the elements that are not NaN."""
+
+    def reduce(
+        a: Any, axis: Any = None, ddof: Any = 0, keepdims: Any = None, where: Any = True, correction: Any = None
+    ) -> Any:
+        filled, there = _without_nan(a, 0.0)
+        ddof = ddof if correction is None else correction
+        return function(filled, axis=axis, ddof=ddof, where=there & where, **_changed(keepdims=keepdims))
+
+    return reduce
+
+
+def _extremum_over_nan(function: Callable[..., Any], least: float) -> Callable[..., Any]:
+    """Return an extremum of the elements that are not NaN; NaN where there are none."""
+
+    def reduce(a: Any, axis: Any = None, keepdims: Any = None, initial: Any = None, where: Any = True) -> Any:
+        filled, there = _without_nan(a, least)
+        counted, options = there & where, _changed(keepdims=keepdims)
+        found = function(filled, axis=axis, initial=least if initial is None else initial, where=counted, **options)
+        if initial is not None:
+            return found
+        return np.where(np.any(counted, axis=axis, **options), found, np.nan)
+
+    return reduce
+
+
+composite(np.nanmean)(_passing_over_nan(np.mean))
+composite(np.nanvar)(_passing_over_nan_with_ddof(np.var))
+composite(np.nanstd)(_passing_over_nan_with_ddof(np.std))
+composite(np.nanmax)(_extremum_over_nan(np.max, -np.inf))
+composite(np.nanmin)(_extremum_over_nan(np.min, np.inf))
+
+# Quantiles.  Whatever the method, a quantile of n sorted numbers is on the straight line between two of them; where,
+# NumPy itself says: at the quantile of the numbers 0, 1, ..., n - 1.
+
+
+def _quantile(
+    name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool, passes_over_nan: bool, scale: float = 1.0
+) -> Any:
+    a = as_array(a)
+    if isinstance(q, Tensor) and q.requires_grad and method != "linear":
+        raise NoDerivativeError(f"{name}: no derivative by q with method={method!r}; there is 'linear'")
+    q = np.asarray(q, a.dtype) if isinstance(q, int | float) else as_array(q)
+    shares = _values(q) / scale
+    if np.any(~((shares >= 0) & (shares <= 1))):
+        raise ValueError(f"{name}: q must lie between 0 and {scale:g}")
+    dtype = np.result_type(a.dtype, q.dtype, np.float16)
+    axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    rest = [i for i in range(a.ndim) if i not in axes]
+    length = int(np.prod([a.shape[i] for i in axes]))
+    rows = np.reshape(np.transpose(a, [*axes, *rest]), (length, *(a.shape[i] for i in rest)))
+    shape = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else [a.shape[i] for i in rest]
+    if length == 0:
+        raise ValueError(f"{name}: there is nothing to take a quantile of in shape {a.shape} over axis {axis}")
+    rows = np.sort(rows, axis=0)
+    missing = np.count_nonzero(np.isnan(rows), axis=0)  # they are last
+    numbers = length - missing if passes_over_nan else np.full(missing.shape, length)
+    around = (...,) + (None,) * numbers.ndim
+    places = np.empty(shares.shape + numbers.shape)
+    for n in np.unique(numbers):
+        found = np.quantile(np.arange(max(n, 1), dtype=float), np.asarray(shares, float), method=method)
+        places[..., numbers == n] = np.reshape(found, (*shares.shape, 1))
+    below = np.floor(places).astype(np.intp)
+    above = np.minimum(below + 1, np.maximum(numbers - 1, 0))
+    if isinstance(q, Tensor) and q.requires_grad:
+        share: Any = np.astype(q, float)[around] * (np.maximum(numbers - 1, 0) / scale) - below
+        share = np.astype(share, dtype)
+    else:
+        share = np.asarray(places - below, dtype)
+    flat = np.reshape(rows, (length, -1))
+    columns = np.arange(flat.shape[1])
+    low, high = (np.reshape(flat[np.reshape(i, (-1, flat.shape[1])), columns], places.shape) for i in (below, above))
+    # A place between two elements is a mean of them; on an element, the other one, were it infinite, has no part.
+    result = low + np.where(places > below, high - low, 0.0) * share if not _moves(q) else low + (high - low) * share
+    unknown = numbers == 0 if passes_over_nan else missing > 0
+    result = np.where(unknown, np.nan, result) if np.any(unknown) else result
+    return np.reshape(np.astype(result, dtype), (*shares.shape, *shape))
+
+
+def _moves(q: Any) -> bool:
+    return isinstance(q, Tensor) and q.requires_grad
+
+
+def _quantiles(name: str, scale: float, passes_over_nan: bool) -> Callable[..., Any]:
+    def function(
+        a: Any, q: Any, axis: Any = None, overwrite_input: bool = False, method: str = "linear", keepdims: Any = False
+    ) -> Any:
+        return _quantile(name, a, q, axis, method, bool(keepdims is True), passes_over_nan, scale)
+
+    return function
+
+
+composite(np.quantile)(_quantiles("np.quantile", 1.0, False))
+composite(np.percentile)(_quantiles("np.percentile", 100.0, False))
+composite(np.nanquantile)(_quantiles("np.nanquantile", 1.0, True))
+composite(np.nanpercentile)(_quantiles("np.nanpercentile", 100.0, True))
+
+
+@composite(np.median)
+def median(a: Any, axis: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+    """Return the middle element, or the mean of the two in the middle."""
+    return _quantile("np.median", a, 0.5, axis, "linear", keepdims, False)
+
+
+@composite(np.nanmedian)
+def nanmedian(a: Any, axis: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    """Return the median of the elements that are not NaN."""
+    return _quantile("np.nanmedian", a, 0.5, axis, "linear", bool(keepdims is True), True)
+
+
+# Covariances.
+
+
+@composite(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    dtype: Any = None,
+) -> Any:
+    """Return the covariance matrix of variables, which are rows; in float64, if no dtype is given, as NumPy does."""
+    refuse_tensors("np.cov", fweights=fweights)
+    x = _as_variables("m", m, rowvar)
+    if y is not None:
+        x = np.concatenate([x, _as_variables("y", y, rowvar)], axis=0)
+    x = np.astype(x, np.result_type(x.dtype, np.float64) if dtype is None else dtype)
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    weights = None if fweights is None else np.asarray(fweights, float)
+    if aweights is not None:
+        weights = as_array(aweights) if weights is None else weights * as_array(aweights)
+    if weights is None:
+        total: Any = x.shape[1]
+        mean, factor = np.mean(x, axis=1, keepdims=True), total - ddof
+        weighted = x - mean
+    else:
+        total = np.sum(weights)
+        mean = np.sum(x * weights, axis=1, keepdims=True) / total
+        if ddof == 0:
+            factor = total
+        elif aweights is None:
+            factor = total - ddof
+        else:
+            factor = total - ddof * np.sum(weights * as_array(aweights)) / total
+        weighted = (x - mean) * weights
+    return np.squeeze((x - mean) @ weighted.T / factor)
+
+
+def _as_variables(name: str, x: Any, rowvar: bool) -> Any:
+    x = as_array(x)
+    if x.ndim > 2:
+        raise ValueError(f"np.cov: {name} has shape {x.shape}; expected at most two axes")
+    rows = np.atleast_2d(x)
+    return rows.T if not rowvar and (x.ndim == 2 or name == "y") and rows.shape[0] != 1 else rows
+
+
+@composite(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
+    """Return the correlation matrix of variables, which are rows."""
+    c = cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    deviations = np.sqrt(np.diagonal(c))
+    return np.clip(c / deviations[:, None] / deviations, -1.0, 1.0)
+
+
+# Counting.  How many elements fall into a bin has slope 0 in the elements; what they weigh has slope 1 in the weights.
+
+
+@composite(np.bincount)
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """Add up the weights of each number."""
+    numbers = _values(x)
+    counts = np.bincount(numbers, minlength=minlength)
+    if weights is None:
+        return counts
+    return scatter_add(np.astype(as_array(weights), np.float64), numbers, len(counts))
+
+
+@composite(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """Return the edges of the bins, which move with the smallest and the largest element."""
+    refuse_tensors("np.histogram_bin_edges", range=range, weights=weights)
+    if np.ndim(bins) == 1:
+        return as_array(bins)
+    edges = np.histogram_bin_edges(_values(a), bins, range, None if weights is None else _values(weights))
+    if range is not None or not isinstance(a, Tensor) or not a.requires_grad or edges[0] != np.min(_values(a)):
+        return edges
+    return np.linspace(np.min(a), np.max(a), len(edges))
+
+
+@composite(np.histogram)
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """Add up the weights in each bin, and return them with the edges of the bins."""
+    a = as_array(a)
+    edges = histogram_bin_edges(a, bins, range)
+    values, bounds = np.ravel(_values(a)), _values(edges)
+    if weights is None:
+        heights: Any = np.histogram(values, bounds)[0]
+    else:
+        weights = np.ravel(as_array(weights))
+        if weights.shape != values.shape:
+            raise ValueError(f"np.histogram: weights of shape {weights.shape} for elements of shape {values.shape}")
+        inside = (values >= bounds[0]) & (values <= bounds[-1])
+        numbers = np.minimum(np.searchsorted(bounds, values[inside], side="right") - 1, len(bounds) - 2)
+        heights = scatter_add(weights[inside], numbers, len(bounds) - 1)
+    if density:
+        heights = heights / np.diff(edges) / np.sum(heights)
+    return heights, edges
+
+
+# Sets.
+
+
+@composite(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Any:
+    """Return the sorted distinct elements, each as the first of its kind."""
+    values = _values(ar)
+    found = np.unique(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    distinct = np.take(np.ravel(as_array(ar)) if axis is None else ar, found[1], axis=0 if axis is None else axis)
+    rest = found[1:] if return_index else found[2:]
+    return (distinct, *rest) if rest else distinct
+
+
+def _unique_elements(x: Any) -> Any:
+    """Return the distinct elements in the order in which NumPy's `unique_values` gives them; NaN differs from NaN."""
+    values = np.unique_values(_values(x))
+    _, first = np.unique(_values(x), return_index=True, equal_nan=False)
+    places = np.empty_like(first)
+    places[np.argsort(values)] = first
+    return np.ravel(x)[places]
+
+
+@composite(np.unique_values)
+def unique_values(x: Any) -> Any:
+    """Return the distinct elements."""
+    return _unique_elements(x)
+
+
+def _with_unique_elements(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose first result is the sorted distinct elements; the others are plain."""
+
+    def rewrite(x: Any) -> Any:
+        found = function(_values(x))
+        return type(found)(unique(x, equal_nan=False), *found[1:])
+
+    return rewrite
+
+
+for _function in (np.unique_all, np.unique_counts, np.unique_inverse):
+    composite(_function)(_with_unique_elements(_function))
+
+
+@composite(np.union1d)
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """Return the sorted distinct elements of two arrays."""
+    return unique(np.concatenate([np.ravel(as_array(ar1)), np.ravel(as_array(ar2))]))
+
+
+@composite(np.setdiff1d)
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Return the elements of one array that are not in another."""
+    first = np.ravel(as_array(ar1)) if assume_unique else unique(as_array(ar1))
+    return first[~np.isin(_values(first), _values(ar2))]
