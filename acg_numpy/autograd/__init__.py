@@ -1,7 +1,7 @@
 """The engine: Tensors, the table of rules, the backward pass, and transforms of functions.
 
-`table` names what is known, `tensors` records, `backward` carries back, `rules` holds the derivatives, `pairs` takes
-hand-derived ones, `transforms` turns functions into functions.
+`table` says which functions have which rules, `tensors` records operations, `backward` propagates gradients, `rules`
+holds the derivatives, `custom_vjp` takes hand-derived ones, `transforms` turns functions into functions.
 """
 
 from acg_numpy.autograd import rules

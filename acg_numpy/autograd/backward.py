@@ -32,7 +32,7 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
 
 
 def gradients(results: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], create_graph: bool) -> list[Any]:
-    """Gradients of the results with respect to `targets`, which need not be leaves; zeros where there is no way to one.
+    """Return gradients of the results with respect to `targets`, leaves or not; zeros where no path leads to one.
 
     Only the part of the graph that leads from a target to a result is visited.
     """
@@ -66,13 +66,13 @@ def carry_back(
     create_graph: bool,
     targets: Collection[int] = (),
 ) -> list[tuple[Tensor, Any]]:
-    """The pass itself.  Gives (Tensor, gradient) of every leaf, or of every target.
+    """Propagate gradients back, and return (Tensor, gradient) of every leaf, or of every target.
 
     A Tensor is known by its order, its place in time.  `between` limits the visit, `targets` are where it ends.
     Rules are called with arrays, or with Tensors where the pass is to be differentiated itself.
     """
     grads: dict[int, Any] = {}  # order -> the gradient so far
-    borrowed: set[int] = set()  # orders whose gradient is an array that somebody else holds too
+    borrowed: set[int] = set()  # orders whose gradient is an array that something else refers to as well
     youngest: list[tuple[int, Tensor]] = []  # a heap by negated orders
     arrived: list[tuple[Tensor, Any]] = []
     ans: Any
@@ -114,7 +114,7 @@ def carry_back(
             else:
                 c = joint[place]
                 if type(c) is RowSparseGradient and (create_graph or parent._record is not None):
-                    c = np.asarray(c)  # it is for leaves to keep; rules are promised arrays
+                    c = np.asarray(c)  # only leaves store it; rules are promised arrays
             data = parent._data
             if data is not None:  # the arguments of a pair of several outputs have no array of their own
                 if c.shape != data.shape:
@@ -137,14 +137,14 @@ def carry_back(
 
 
 def _owned(grad: Any, borrowed: bool) -> Any:
-    """The gradient as something that no one else holds, so that it may be kept and written to."""
+    """Return the gradient as an array that nothing else refers to, so that it may be stored and written to."""
     if type(grad) is np.ndarray:
         return grad.copy() if borrowed or grad.base is not None else grad
     return grad if isinstance(grad, Tensor) or type(grad) is RowSparseGradient else np.array(grad)
 
 
 def _between(results: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
-    """Orders of the Tensors on a way from a target to a result.
+    """Return orders of the Tensors on a path from a target to a result.
 
     Nothing older than the oldest target can be made from one, so the search ends there.
     """

@@ -1,4 +1,4 @@
-"""The adapter: a hand-derived forward and backward become one node of the graph.
+"""The adapter that makes a hand-derived forward and backward one node of the graph.
 
 First order, the node calls the hand-derived backward with arrays.  Where the backward pass is itself recorded, it runs
 the forward again on Tensors, so that the cache is part of the graph, and then the same backward on those: plain NumPy
@@ -98,7 +98,7 @@ class _Pair:
         return tuple(recorded_tensor(o, _Output(self.name, i, outputs), (call,), {}) for i, o in enumerate(outputs))
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Inputs by position, options by keyword."""
+        """Return inputs by position, options by keyword."""
         if any(name in kwargs for name in self.names):
             kwargs, places = dict(kwargs), list(args)
             for name in self.names[len(args) :]:
@@ -121,7 +121,7 @@ class _Pair:
         cache: Any,
         create_graph: bool,
     ) -> Sequence[Any]:
-        """Gradients of all inputs at once."""
+        """Return the gradients of all inputs at once."""
         if create_graph:
             _, cache = self.forward(*args, **options)
         grads = self.backward(g, cache)
@@ -136,9 +136,8 @@ class _Pair:
                 name = self.names[place] if place < len(self.names) else place
                 raise TypeError(f"{self.name}: the backward gave no gradient for {name}, which requires one")
             if type(grad) is np.ndarray:
-                grad = (
-                    grad.view()
-                )  # it may be the caller's own, or the cache's: a view is copied before anyone may write to it
+                # It may be the caller's own, or the cache's: a view is copied before anyone may write to it.
+                grad = grad.view()
             found.append(grad)
         return found
 
@@ -153,5 +152,5 @@ class _Output:
     def pull(
         self, g: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any, create_graph: bool
     ) -> Sequence[Any]:
-        """Zeros for the other outputs: a pair is given a gradient for each."""
+        """Return zeros for the other outputs: a pair is given a gradient for each."""
         return [_Several(g if i == self.place else np.zeros(*like) for i, like in enumerate(self.likes))]

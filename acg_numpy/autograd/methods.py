@@ -5,49 +5,49 @@ from typing import Any, Self
 import numpy
 import numpy.typing as npt
 
-np: Any = numpy  # NumPy's own annotations know nothing of other array types
+np: Any = numpy  # NumPy's own annotations do not include other array types
 Axis = int | tuple[int, ...] | None
 
 
 class ArrayMethods:
-    """What people write with a dot: `t.sum(axis=-1)`, `t.T`, `t.reshape(2, -1)`."""
+    """The methods of an ndarray: `t.sum(axis=-1)`, `t.T`, `t.reshape(2, -1)`."""
 
     __slots__ = ()
 
     def sum(self, axis: Axis = None, **options: Any) -> Self:
-        """Sum over axes; see `numpy.sum`."""
+        """Return the sum over axes; see `numpy.sum`."""
         return np.sum(self, axis=axis, **options)
 
     def mean(self, axis: Axis = None, **options: Any) -> Self:
-        """Mean over axes; see `numpy.mean`."""
+        """Return the mean over axes; see `numpy.mean`."""
         return np.mean(self, axis=axis, **options)
 
     def prod(self, axis: Axis = None, **options: Any) -> Self:
-        """Product over axes; see `numpy.prod`."""
+        """Return the product over axes; see `numpy.prod`."""
         return np.prod(self, axis=axis, **options)
 
     def max(self, axis: Axis = None, **options: Any) -> Self:
-        """Maximum over axes; see `numpy.max`."""
+        """Return the maximum over axes; see `numpy.max`."""
         return np.max(self, axis=axis, **options)
 
     def min(self, axis: Axis = None, **options: Any) -> Self:
-        """Minimum over axes; see `numpy.min`."""
+        """Return the minimum over axes; see `numpy.min`."""
         return np.min(self, axis=axis, **options)
 
     def var(self, axis: Axis = None, **options: Any) -> Self:
-        """Variance over axes; see `numpy.var`."""
+        """Return the variance over axes; see `numpy.var`."""
         return np.var(self, axis=axis, **options)
 
     def std(self, axis: Axis = None, **options: Any) -> Self:
-        """Standard deviation over axes; see `numpy.std`."""
+        """Return the standard deviation over axes; see `numpy.std`."""
         return np.std(self, axis=axis, **options)
 
     def cumsum(self, axis: int | None = None) -> Self:
-        """Cumulative sum; see `numpy.cumsum`."""
+        """Return the cumulative sum; see `numpy.cumsum`."""
         return np.cumsum(self, axis=axis)
 
     def cumprod(self, axis: int | None = None) -> Self:
-        """Cumulative product; see `numpy.cumprod`."""
+        """Return the cumulative product; see `numpy.cumprod`."""
         return np.cumprod(self, axis=axis)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
@@ -55,19 +55,19 @@ class ArrayMethods:
         return np.clip(self, min, max)
 
     def dot(self, b: Any) -> Self:
-        """Dot product; see `numpy.dot`."""
+        """Return the dot product; see `numpy.dot`."""
         return np.dot(self, b)
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
-        """Sum along a diagonal; see `numpy.trace`."""
+        """Return the sum along a diagonal; see `numpy.trace`."""
         return np.trace(self, offset, axis1, axis2)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
-        """A diagonal; see `numpy.diagonal`."""
+        """Return a diagonal; see `numpy.diagonal`."""
         return np.diagonal(self, offset, axis1, axis2)
 
     def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Self:
-        """Elements at indices; see `numpy.take`."""
+        """Return the elements at indices; see `numpy.take`."""
         return np.take(self, indices, axis=axis, mode=mode)
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Self:
@@ -75,36 +75,36 @@ class ArrayMethods:
         return np.repeat(self, repeats, axis=axis)
 
     def reshape(self, *shape: Any) -> Self:
-        """The same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
+        """Return the same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
         return np.reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def ravel(self) -> Self:
-        """The elements in one axis; see `numpy.ravel`."""
+        """Return the elements in one axis; see `numpy.ravel`."""
         return np.ravel(self)
 
     def flatten(self) -> Self:
-        """The elements in one axis, as `ravel`: results on a Tensor are values, never views to write to."""
+        """Return the elements in one axis, as `ravel`: results on a Tensor are values, never views to write to."""
         return np.ravel(self)
 
     def squeeze(self, axis: Axis = None) -> Self:
-        """Leave out axes of length one; see `numpy.squeeze`."""
+        """Remove axes of length one; see `numpy.squeeze`."""
         return np.squeeze(self, axis=axis)
 
     def transpose(self, *axes: Any) -> Self:
-        """Axes in another order: `t.transpose()`, `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
+        """Return the axes in another order: `t.transpose()`, `t.transpose(1, 0)` or `t.transpose((1, 0))`."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return np.transpose(self, order or None)
 
     def swapaxes(self, axis1: int, axis2: int) -> Self:
-        """Two axes exchanged; see `numpy.swapaxes`."""
+        """Exchange two axes; see `numpy.swapaxes`."""
         return np.swapaxes(self, axis1, axis2)
 
     def astype(self, dtype: npt.DTypeLike) -> Any:
-        """Another floating dtype, recorded; any other dtype gives a plain array."""
+        """Convert to another floating dtype, recorded; any other dtype gives a plain array."""
         return np.astype(self, dtype)
 
     def copy(self) -> Self:
-        """A copy, recorded."""
+        """Return a copy, recorded."""
         return np.copy(self)
 
     @property
@@ -118,29 +118,29 @@ class ArrayMethods:
         return np.swapaxes(self, -1, -2)
 
     def argmax(self, axis: int | None = None) -> Any:
-        """Index of the maximum, plain; see `numpy.argmax`."""
+        """Return the index of the maximum, not recorded; see `numpy.argmax`."""
         return np.argmax(self, axis=axis)
 
     def argmin(self, axis: int | None = None) -> Any:
-        """Index of the minimum, plain; see `numpy.argmin`."""
+        """Return the index of the minimum, not recorded; see `numpy.argmin`."""
         return np.argmin(self, axis=axis)
 
     def argsort(self, axis: int = -1) -> Any:
-        """Indices that sort, plain; see `numpy.argsort`."""
+        """Return the indices that sort, not recorded; see `numpy.argsort`."""
         return np.argsort(self, axis=axis)
 
     def round(self, decimals: int = 0) -> Any:
-        """Rounded values, plain: rounding has no derivative to give."""
+        """Return rounded values, not recorded: the derivative of rounding is zero wherever there is one."""
         return np.round(self, decimals)
 
     def any(self, axis: Axis = None) -> Any:
-        """Whether any element is not zero, plain; see `numpy.any`."""
+        """Return whether any element is not zero, not recorded; see `numpy.any`."""
         return np.any(self, axis=axis)
 
     def all(self, axis: Axis = None) -> Any:
-        """Whether all elements are not zero, plain; see `numpy.all`."""
+        """Return whether all elements are not zero, not recorded; see `numpy.all`."""
         return np.all(self, axis=axis)
 
     def nonzero(self) -> Any:
-        """Indices of the elements that are not zero, plain; see `numpy.nonzero`."""
+        """Return the indices of the elements that are not zero, not recorded; see `numpy.nonzero`."""
         return np.nonzero(self)

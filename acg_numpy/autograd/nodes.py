@@ -1,7 +1,7 @@
-"""Node: an array and its place in the graph; what can be read of it, and the ways out.
+"""Node: an array and its place in the graph, its attributes, and how to leave the graph.
 
-A node is a leaf, whose array is its own and may be written to, or the result of an operation, which nobody may change:
-what was made from it would no longer be true.
+A node is a leaf, whose array is its own and may be written to, or the result of an operation, which must not be changed
+(what was made from it would no longer be true).
 """
 
 import itertools
@@ -17,7 +17,7 @@ next_order = itertools.count(1).__next__  # one counter for all threads: a resul
 
 
 class Node:
-    """What a Tensor holds; `Tensor` adds the operations."""
+    """The state of a Tensor; `Tensor` adds the operations."""
 
     __slots__ = ("__weakref__", "_data", "_needs", "_order", "_record", "grad")
     __hash__ = object.__hash__
@@ -40,7 +40,7 @@ class Node:
         self.grad = None
         self.requires_grad = requires_grad
 
-    # What it is.
+    # Attributes.
 
     @property
     def data(self) -> Array:
@@ -134,18 +134,18 @@ class Node:
     def __format__(self, spec: str) -> str:
         return format(self._data if self._data.ndim else self._data[()], spec)
 
-    # Ways out of the graph.
+    # Leaving the graph.
 
     def numpy(self) -> Array:
-        """The values as an array of your own: a copy, which nothing that happens here changes."""
+        """Return the values as an array of your own: a copy, which nothing that happens here changes."""
         return self._data.copy()
 
     def item(self, *index: int) -> Any:
-        """One element as a Python number."""
+        """Return one element as a Python number."""
         return self._data.item(*index)
 
     def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
+        """Return the values as nested lists of Python numbers."""
         return self._data.tolist()
 
     def _leave(self, how: str) -> Array:

@@ -1,4 +1,4 @@
-"""How rules get into the table: `register_rule` for everyone, `composite` and `plain` for the engine's own."""
+"""Registration of rules in the table: `register_rule` for users, `composite` and `nondifferentiable` for the engine."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -11,11 +11,11 @@ from acg_numpy.autograd.tensors import Tensor, call_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DISPATCHED = (np.ufunc, type(np.sum))  # NumPy hands calls of these over to a Tensor by itself
+_DISPATCHED = (np.ufunc, type(np.sum))  # NumPy itself passes calls of these to a Tensor
 
 
 def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | None) -> Any:
-    """Give a function its derivative, and with it its place in the engine.
+    """Register the derivative of a function, so that it can be called with Tensors.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     Returns
     -------
     callable
-        What to call: `function` itself where NumPy hands it over by itself, else a function of the same name that takes
-        Tensors too.
+        What to call: `function` itself if NumPy passes its calls to Tensors, else a function of the same name that also
+        takes Tensors.
 
     Examples
     --------
@@ -57,8 +57,8 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     for rule in rules:
         if rule is not None and not callable(rule) and not isinstance(rule, EachPosition):
             raise TypeError(f"every rule must be callable or None, got {rule!r}")
-    kept = rules[0] if isinstance(rules[0], EachPosition) else rules
-    TABLE[function] = Primitive(function, kept)  # type: ignore[arg-type]
+    per_argument = rules[0] if isinstance(rules[0], EachPosition) else rules
+    TABLE[function] = Primitive(function, per_argument)  # type: ignore[arg-type]
     if isinstance(function, _DISPATCHED):
         return function
 
@@ -72,7 +72,7 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
 
 
 def composite(*functions: Any) -> Callable[[F], F]:
-    """Decorator: this is how to write those NumPy functions in ones that the table holds."""
+    """Decorate the way to write those NumPy functions in ones that the table has entries for."""
 
     def enter(rewrite: F) -> F:
         for function in functions:
@@ -82,7 +82,7 @@ def composite(*functions: Any) -> Callable[[F], F]:
     return enter
 
 
-def plain(functions: Iterable[Any]) -> None:
-    """Enter functions that have no derivative to give."""
+def nondifferentiable(functions: Iterable[Any]) -> None:
+    """Register functions that have no derivative by any of their arguments."""
     for function in functions:
         TABLE[function] = PLAIN

@@ -34,9 +34,9 @@ class RowSparseGradient:
     Parameters
     ----------
     rows : int or integer array, any shape
-        Row numbers from 0 to N - 1, repeats welcome.
+        Row numbers from 0 to N - 1; a row may occur several times.
     values : array, shape rows.shape + shape[1:], floating
-        What each adds to its row.
+        The gradient that each adds to its row.
     shape : tuple of int
         Of the table, (N, ...).
 
@@ -116,11 +116,11 @@ class RowSparseGradient:
         return dense
 
     def astype(self, dtype: npt.DTypeLike) -> "RowSparseGradient":
-        """The same in another dtype."""
+        """Return the same gradient in another dtype."""
         return self.with_values(self.values.astype(dtype))
 
     def with_values(self, values: Array) -> "RowSparseGradient":
-        """Other values for the same rows: an array like `values`, which is not copied."""
+        """Return a gradient with other values for the same rows: an array like `values`, which is not copied."""
         made = RowSparseGradient.__new__(RowSparseGradient)
         made.rows, made.values, made.shape = self.rows, values, self.shape
         return made
@@ -168,7 +168,7 @@ class RowSparseGradient:
 
 
 def _by_rows(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> Any:
-    """The result of an operation whose cost is that of the rows; None where there is no such way."""
+    """Return the result of an operation whose cost is that of the rows; None if there is no such way."""
     x: Any = inputs[0]
     y: Any = inputs[1] if len(inputs) == 2 else None
     sparse_x, sparse_y = isinstance(x, RowSparseGradient), isinstance(y, RowSparseGradient)
@@ -196,7 +196,7 @@ def _is_scale(x: Any) -> bool:
 
 
 def _summed(rows: Rows, values: Array) -> tuple[Rows, Array]:
-    """Distinct rows, ascending, and the sum of the values of each; copies."""
+    """Return the distinct rows, ascending, and the sum of the values of each; copies."""
     if np.all(rows[1:] > rows[:-1]):
         return rows.copy(), values.copy()
     order = np.argsort(rows, kind="stable")

@@ -1,14 +1,14 @@
-"""The table: which NumPy function has which derivative rules, and how its arguments are named.
+"""The table of derivative rules: one entry for each NumPy function, and the names of its arguments.
 
 An entry is one of three things:
 
 - a `Primitive` has a rule for each of its first arguments: the vector-Jacobian product
   `rule(g, ans, *args, **options)`, where `g` is the gradient of the result `ans`;
 - a `Composite` is written in functions that have entries already, so that its derivative needs no line of its own;
-- `PLAIN` marks a function with no derivative to give: it works on the arrays inside Tensors and returns plain arrays.
+- `PLAIN` marks a function that has no derivative by any argument: it works on the arrays inside Tensors and returns
+  plain arrays.
 """
 
-import difflib
 import inspect
 import sys
 from collections.abc import Callable
@@ -26,14 +26,14 @@ class NoDerivativeError(TypeError):
 
 
 class Plain:
-    """The mark of a function with no derivative to give."""
+    """The type of `PLAIN`."""
 
 
 PLAIN: Final = Plain()
 
 
 class EachPosition:
-    """One rule for a function of any number of arrays: it is told first which of them is meant."""
+    """One rule for a function of any number of arrays; its first argument is the position of the array it is for."""
 
     def __init__(self, rule: Callable[..., Any]) -> None:
         self.rule = rule
@@ -46,7 +46,7 @@ class EachPosition:
 
 
 class Binding:
-    """A function's arguments put into one form: its arrays by position, its options by keyword.
+    """The arguments of a call in one form: arrays by position, options by keyword.
 
     `np.sum(a=t, axis=0)`, `np.sum(t, 0)` and `np.sum(t, 0, None, None, False)` are one call; a rule sees the first form
     that it can be written in.  Options that have NumPy's default value are left out, others must be named by `accepts`.
@@ -60,10 +60,7 @@ class Binding:
         own = list(inspect.signature(like).parameters.values())[skip:]
         try:
             parameters = list(inspect.signature(function).parameters.values())
-        except (
-            ValueError,
-            TypeError,
-        ):  # a function in C that does not tell; then the rule's own names are what there is
+        except (ValueError, TypeError):  # a function in C without a signature: the rule's own names are used
             parameters = own
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         self.names = [p.name for p in parameters if p.kind in positional]
@@ -75,6 +72,7 @@ class Binding:
         self.usual = frozenset(self.options) - self.leading
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call in that form."""
         if len(args) <= self.arity and self.usual.issuperset(kwargs):
             return args, kwargs  # in that form already, as nearly always
         if kwargs and not self.leading.isdisjoint(kwargs):
@@ -106,7 +104,7 @@ class Binding:
 class Primitive:
     """A function with derivative rules of its own, one for each of its first arguments (None: no derivative there).
 
-    `run`, where given, is what is called in its place: the same values by a shorter way.
+    `run`, if given, is called in its place: the same values by a shorter way.
     """
 
     __slots__ = ("bind", "function", "name", "partial", "rules")
@@ -129,7 +127,7 @@ class Primitive:
 
 
 class Composite:
-    """A function rewritten in functions that the table already holds."""
+    """A function rewritten in functions that have entries already."""
 
     __slots__ = ("bind", "function", "name")
 
@@ -142,7 +140,7 @@ class Composite:
 
 
 def name_of(function: Any) -> str:
-    """The name people call a function by: `np.linalg.norm`, `np.add`."""
+    """Return the name that users call a function by: `np.linalg.norm`, `np.add`."""
     if isinstance(function, tuple):  # a method of a ufunc: (np.add, "reduce")
         return f"{name_of(function[0])}.{function[1]}"
     if isinstance(function, np.ufunc):
@@ -153,14 +151,31 @@ def name_of(function: Any) -> str:
     return f"{prefix}{name}"
 
 
+# What to write instead of functions that have no rule, by name; a package's name stands for all its functions.
+RECIPES: dict[str, str] = {
+    "np.fft": "complex numbers have no derivative here",
+    "np.linalg.eig": "its result is complex; np.linalg.eigh is for symmetric matrices",
+    "np.linalg.eigvals": "its result is complex; np.linalg.eigvalsh is for symmetric matrices",
+    "np.roots": "its result is complex",
+    "np.copyto": "it would write in place; np.where makes a new array",
+    "np.place": "it would write in place; np.where makes a new array",
+    "np.putmask": "it would write in place; np.where makes a new array",
+    "np.put": "it would write in place; np.where makes a new array",
+    "np.put_along_axis": "it would write in place; np.where makes a new array",
+    "np.fill_diagonal": "it would write in place; np.where(np.eye(n, dtype=bool), value, a) makes a new array",
+    "np.save": "a file holds values alone",
+    "np.savez": "a file holds values alone",
+    "np.savez_compressed": "a file holds values alone",
+    "np.savetxt": "a file holds values alone",
+}
+
+
 def no_rule(function: Any) -> NoDerivativeError:
-    """The error for a function that the table does not hold: what it is, what is near it, what can be done."""
+    """Return the error for a function that has no entry: what it is, what to write instead, and how to add a rule."""
     name = name_of(function)
-    names = [e.name for e in TABLE.values() if not isinstance(e, Plain) and not e.name.startswith("_")]
-    known = {known.rpartition(".")[2]: known for known in names}
-    near = difflib.get_close_matches(name.rpartition(".")[2], known, n=1, cutoff=0.0)
-    hint = f" (the nearest that has one is {known[near[0]]})" if near else ""
+    recipe = RECIPES.get(name) or RECIPES.get(name.rpartition(".")[0])
     return NoDerivativeError(
-        f"{name} has no derivative rule{hint}. Add one with acg_numpy.register_rule({name}, rule), where "
-        "rule(g, ans, *args) is the gradient of its first argument, or leave the graph on purpose: call it on t.numpy()"
+        f"{name} has no derivative rule{f': {recipe}' if recipe else ''}. Add one with acg_numpy.register_rule({name}, "
+        "rule), where rule(g, ans, *args) is the gradient of its first argument, or leave the graph on purpose: call "
+        "it on t.numpy()"
     )

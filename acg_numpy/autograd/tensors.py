@@ -19,21 +19,20 @@ from acg_numpy.shapes import Array
 
 _SEQUENCES = (list, tuple)
 _SIMPLE = frozenset({int, bool, float, str, type(None)})
-_USUAL = frozenset(
-    {np.ndarray, float, int, bool, np.float64, np.float32, np.int64}
-)  # operands with nothing to say of their own
+# Types of operands that have no operators to be asked first.
+_USUAL = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})
 
 
 def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
-    """An operator whose other operand is not one of the usual ones."""
+    """Apply an operator whose other operand is of an uncommon type."""
     for operand in (x, y):
         if getattr(operand, "__array_ufunc__", ufunc) is None:
-            return NotImplemented  # it wants to handle arrays itself
+            return NotImplemented  # it handles arrays itself
     return ufunc(x, y)
 
 
 def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[["Tensor", Any], Any]:
-    """An operator with a rule: the ufunc's own way through NumPy's protocol, with the turns left out."""
+    """Return an operator with a rule: the way of the ufunc through NumPy's protocol, without the detours."""
 
     def forward(self: "Tensor", other: Any) -> Any:
         if isinstance(other, Tensor):
@@ -83,7 +82,7 @@ class Tensor(Node, ArrayMethods):
         return (self[i] for i in range(len(self._data)))
 
     def detach(self) -> "Tensor":
-        """The same values in a Tensor that nothing is carried back through."""
+        """Return the same values in a Tensor that no gradient passes through."""
         return plain_tensor(self._data.copy())
 
     # Gradients.
@@ -127,7 +126,7 @@ class Tensor(Node, ArrayMethods):
     def __getitem__(self, index: Any) -> "Tensor":
         return call_function(_getitem, (self, index), {})
 
-    # Operators.  Those with a rule take a short way to it; comparisons, bits and whole quotients are plain.
+    # Operators.  Those with a rule take a short way to it; comparisons, bits and whole quotients are not recorded.
 
     __add__, __radd__ = _recorded_operator(np.add), _recorded_operator(np.add, reflected=True)
     __sub__, __rsub__ = _recorded_operator(np.subtract), _recorded_operator(np.subtract, reflected=True)
@@ -166,7 +165,7 @@ class Tensor(Node, ArrayMethods):
 
 
 def _getitem(array: Array, index: Any) -> Array:
-    """Indexing as a function, so that it has a place in the table; its rule is in `rules.indexing`."""
+    """Index an array: a function, so that it has an entry in the table; its rule is in `rules.indexing`."""
     return array[index]
 
 
@@ -205,14 +204,14 @@ def tensor(data: npt.ArrayLike, requires_grad: bool = False) -> Tensor:
 
 
 def plain_tensor(data: Array) -> Tensor:
-    """A Tensor around an array, which is not copied, that requires no gradient."""
+    """Return a Tensor around an array, which is not copied, that requires no gradient."""
     t = Tensor.__new__(Tensor)
     t._data, t._needs, t._order, t._record, t.grad = data, False, 0, None, None
     return t
 
 
 def recorded_tensor(data: Any, entry: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any = None) -> Tensor:
-    """The result of an operation, with what its backward needs."""
+    """Return the result of an operation, with what its backward needs."""
     t = Tensor.__new__(Tensor)
     t._data, t._needs, t._order, t._record, t.grad = data, True, next_order(), (entry, args, options, saved), None
     return t
@@ -236,7 +235,7 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
 
 
 def remember(data: Any, needs: bool, entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """The result of a primitive as a Tensor, which knows how it was made where one of its arguments needs that."""
+    """Return the result of a primitive as a Tensor, with its record if one of its arguments requires a gradient."""
     if type(data) is not np.ndarray:
         if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values
             return data
@@ -325,7 +324,7 @@ def _call_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 
 
 def _requires_grad(value: Any) -> bool:
-    """Is there a Tensor that requires a gradient in here, however deep?"""
+    """Return whether there is a Tensor that requires a gradient in here, at any depth."""
     if isinstance(value, Tensor):
         return value._needs and state.enabled
     if type(value) in (list, tuple):
@@ -334,7 +333,7 @@ def _requires_grad(value: Any) -> bool:
 
 
 def _stripped(value: Any) -> Any:
-    """The same arguments with the arrays inside for the Tensors."""
+    """Return the same arguments with arrays in place of the Tensors."""
     if isinstance(value, Tensor):
         return value._data
     if type(value) in (list, tuple):

@@ -41,13 +41,13 @@ class _Level:
             return function(*self.rebuild(self.variables))
 
     def give(self, tree: Any) -> Any:
-        """What leaves the transform: Tensors where it is recorded, arrays where not."""
+        """Return what leaves the transform: Tensors if it is recorded, arrays if not."""
         if self.recorded:
             return tree
         return tree_map(lambda leaf: leaf.numpy() if isinstance(leaf, Tensor) else leaf, tree)
 
     def pull(self, results: Sequence[Tensor], cotangents: Sequence[Any]) -> list[Any]:
-        """Gradients of the variables."""
+        """Return the gradients of the variables."""
         around = state.enabled and (state.transforms > 0 or any(isinstance(c, Tensor) and c._needs for c in cotangents))
         create_graph = self.recorded or around
         if not create_graph:
@@ -57,7 +57,7 @@ class _Level:
 
 
 def _enter(x: Any, what: str) -> Tensor:
-    """A leaf as a variable of this transform's own."""
+    """Return a leaf as a variable of this transform's own."""
     data = x._data if isinstance(x, Tensor) else np.asarray(x)
     if not np.issubdtype(data.dtype, np.floating):
         raise TypeError(
@@ -74,7 +74,7 @@ def _as_tensor(leaf: Any) -> Tensor:
 
 
 def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
-    """Run a function, and get the function that carries a gradient of its result back: g -> (g J, ...).
+    """Run a function, and return the function that carries a gradient of its result back: g -> (g J, ...).
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
     *primals
         Its arguments: arrays, Tensors, numbers, or nested dicts, lists and tuples of these, all floating.
     has_aux : bool
-        Whether `fun` returns `(out, aux)`; then aux is handed through.
+        Whether `fun` returns `(out, aux)`; then aux is passed through.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def vjp(fun: Function, *primals: Any, has_aux: bool = False) -> Any:
 
 
 def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The function that gives both the value of `fun` and its gradient.
+    """Return the function that gives both the value of `fun` and its gradient.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def value_and_grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -
 
 
 def grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The function that gives the gradient of `fun`; parameters as for `value_and_grad`.
+    """Return the function that gives the gradient of `fun`; parameters as for `value_and_grad`.
 
     Returns
     -------
@@ -190,7 +190,7 @@ def grad(fun: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function
 
 
 def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
-    """Value of a function, and its derivative along a direction: J v.
+    """Return the value of a function, and its derivative along a direction: J v.
 
     The pullback g -> g J is linear in g, and its own pullback is v -> J v.
 
@@ -224,7 +224,9 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple
 
 
 def hvp(fun: Function, primals: Any, tangents: Any) -> Any:
-    """Hessian of a function of arrays to a number, times a direction: the derivative of its gradient along it.
+    """Return the Hessian of a function of arrays to a number, times a direction.
+
+    It is the derivative of the gradient along the direction.
 
     Parameters
     ----------
@@ -249,7 +251,7 @@ def hvp(fun: Function, primals: Any, tangents: Any) -> Any:
 
 
 def jacobian(fun: Function, argnums: Argnums = 0) -> Function:
-    """The function that gives all derivatives of `fun`: a row for each element of its result.
+    """Return the function that gives all derivatives of `fun`: a row for each element of its result.
 
     Parameters
     ----------
@@ -283,7 +285,7 @@ def jacobian(fun: Function, argnums: Argnums = 0) -> Function:
 
 
 def _rows(level: _Level, result: Tensor) -> list[Any]:
-    """Derivatives of one result by each of a level's variables, stacked over the elements of the result."""
+    """Return derivatives of one result by each of a level's variables, stacked over the elements of the result."""
     rows = []
     for i in range(result.size):
         basis = np.zeros(result.size, result.dtype)
@@ -298,7 +300,7 @@ def _rows(level: _Level, result: Tensor) -> list[Any]:
 
 
 def hessian(fun: Function, argnums: Argnums = 0) -> Function:
-    """The function that gives all second derivatives of `fun`: the Jacobian of its gradient.
+    """Return the function that gives all second derivatives of `fun`: the Jacobian of its gradient.
 
     Examples
     --------
@@ -319,13 +321,13 @@ def _run_by_arguments(
             raise ValueError(f"argnums is {argnums}, but the function was called with {len(args)} positional arguments")
     level = _Level([args[i] for i in places], what)
 
-    def of_chosen(*chosen: Any) -> Any:
+    def partial(*chosen: Any) -> Any:
         full = list(args)
         for i, tree in zip(places, chosen, strict=True):
             full[i] = tree
         return fun(*full, **kwargs)
 
-    return level, level.run(of_chosen)
+    return level, level.run(partial)
 
 
 def _named(function: Function, transform: str, of: Function) -> Function:

@@ -1,4 +1,4 @@
-"""Nested dicts, lists and tuples, taken apart into their leaves and put together again."""
+"""Trees: nested dicts, lists and tuples, flattened into their leaves and rebuilt."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ Rebuild = Callable[[Sequence[Any]], Any]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
-    """Leaves of a tree from left to right, and the function that puts others in their place.
+    """Return the leaves of a tree from left to right, and the function that puts others in their place.
 
     Dicts, lists, tuples and named tuples are branches, None is an empty one; everything else is a leaf.
 
@@ -31,7 +31,7 @@ def flatten(tree: Any) -> tuple[list[Any], Rebuild]:
 
 
 def tree_map(function: Callable[..., Any], tree: Any) -> Any:
-    """The same tree with `function` applied to every leaf."""
+    """Return the same tree with `function` applied to every leaf."""
     leaves, rebuild = flatten(tree)
     return rebuild([function(leaf) for leaf in leaves])
 

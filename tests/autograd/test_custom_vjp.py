@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from acg_numpy import from_passes, grad, tensor
+from acg_numpy import Tensor, from_passes, grad, no_grad, tensor
+from acg_numpy.autograd.state import recording
 from acg_numpy.passes import (
     embedding_backward,
     embedding_forward,
@@ -146,3 +147,59 @@ def test_a_tensor_given_as_an_option_is_an_error():
     f = from_passes(lambda x, *, scale: (x * scale, scale), lambda g, scale: (g * scale,))
     with pytest.raises(TypeError, match="scale is an option"):
         f(tensor(1.0, requires_grad=True), scale=tensor(2.0, requires_grad=True))
+
+
+def test_a_pair_is_called_by_its_forward():
+    def square_forward(x):
+        """A square."""
+        return x * x, x
+
+    square = from_passes(square_forward, lambda g, x: 2 * g * x)
+    assert square.__name__ == square.__qualname__ == "square"
+    assert square.__doc__ == "A square."
+
+
+def test_inputs_of_a_pair_come_by_name_in_any_order_with_defaults_between():
+    def weighed_forward(x, y=2.0, z=3.0, *, power=1):
+        return x * y**power * z, (x, y, z, power)
+
+    def weighed_backward(g, cache):
+        x, y, z, power = cache
+        return g * y**power * z, g * x * power * y ** (power - 1) * z, g * x * y**power
+
+    weighed = from_passes(weighed_forward, weighed_backward)
+    t = tensor(5.0, requires_grad=True)
+    out = weighed(z=t, x=1.0, power=2)
+    assert out.item() == 20.0
+    out.backward()
+    assert t.grad == 4.0
+    t.grad = None
+    weighed(1.0, y=t).backward()
+    assert t.grad == 3.0
+    assert weighed(2.0, z=tensor(1.0)).item() == 4.0
+    assert weighed(2.0) == 12.0
+
+
+def test_a_pair_that_is_looked_into_leaves_the_operations_of_its_forward():
+    doubled = from_passes(lambda x, w: (x * w, "cache"), lambda g, cache: (None, None))
+    t = tensor([1.0, 2.0], requires_grad=True)
+    with recording(True, expand=True):
+        np.sum(doubled(t, 3.0)).backward()
+    assert np.array_equal(t.grad, [3.0, 3.0])
+
+
+def test_nothing_is_recorded_by_a_pair_where_nothing_needs_it():
+    pair = from_passes(lambda x: (x * 2.0, None), lambda g, cache: 2.0 * g)
+    both = from_passes(lambda x: ((x * 2.0, np.sum(x)), None), lambda g, cache: 2.0 * g[0] + g[1])
+    t = tensor([1.0, 2.0], requires_grad=True)
+    for out in (pair(tensor([1.0])), *both(tensor([1.0]))):
+        assert isinstance(out, Tensor)
+        assert not out.requires_grad
+    with no_grad():
+        assert not pair(t).requires_grad
+        assert [out.requires_grad for out in both(t)] == [False, False]
+    assert type(pair(np.ones(2))) is np.ndarray
+    assert [type(out) for out in both(np.ones(2))] == [np.ndarray, np.float64]
+    twice, total = both(t)
+    (np.sum(twice) + 10.0 * total).backward()
+    assert np.array_equal(t.grad, [12.0, 12.0])

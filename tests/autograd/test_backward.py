@@ -1,14 +1,15 @@
-"""The pass back: gradients add up, reach what they should, and belong to whoever gets them."""
+"""The pass back: gradients add up, reach what they should, and belong to the one who gets them."""
+
+import gc
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from acg_numpy import RowSparseGradient, Tensor, from_passes, no_grad, tensor
+from acg_numpy import AttentionConditioner, RowSparseGradient, Tensor, from_passes, hessian, jvp, tensor
 from acg_numpy.autograd.backward import backward, carry_back, gradients
-from acg_numpy.autograd.state import recording, state
-from acg_numpy.autograd.trees import flatten, tree_map
 
 finite = st.lists(st.floats(-3, 3), min_size=3, max_size=3).map(np.array)
 
@@ -229,48 +230,78 @@ def test_scaling_by_what_is_no_number_is_done_to_the_table():
         np.multiply(np.ones((3, 1)), 2.0, out=grad)
 
 
-# State and trees.
+@pytest.fixture
+def leaf():
+    return tensor([1.0, 2.0, 3.0], requires_grad=True)
 
 
-def test_a_block_puts_everything_back_as_it_was():
-    assert (state.enabled, state.transforms, state.expand) == (True, 0, False)
-    with recording(False, transform=True, expand=True):
-        assert (state.enabled, state.transforms, state.expand) == (False, 1, True)
-        with recording(True):
-            assert (state.enabled, state.transforms, state.expand) == (True, 1, False)
-        with recording(True, transform=True):
-            assert state.transforms == 2
-        assert (state.enabled, state.transforms, state.expand) == (False, 1, True)
-    assert (state.enabled, state.transforms, state.expand) == (True, 0, False)
+class TestBackward:
+    def test_gradients_add_up_until_they_are_cleared(self, leaf):
+        y = np.sum(leaf**2)
+        y.backward()
+        y.backward()
+        np.testing.assert_array_equal(leaf.grad, 2 * 2 * leaf.data)
 
+    def test_only_leaves_keep_a_gradient(self, leaf):
+        middle = leaf * 2
+        np.sum(middle).backward()
+        assert middle.grad is None
 
-def test_a_pair_that_is_looked_into_leaves_the_operations_of_its_forward():
-    doubled = from_passes(lambda x, w: (x * w, "cache"), lambda g, cache: (None, None))
-    t = tensor([1.0, 2.0], requires_grad=True)
-    with recording(True, expand=True):
-        np.sum(doubled(t, 3.0)).backward()
-    assert np.array_equal(t.grad, [3.0, 3.0])
+    def test_a_gradient_is_asked_for_where_the_result_is_not_one_number(self, leaf):
+        with pytest.raises(ValueError, match=r"shape \(3,\)"):
+            (leaf * 2).backward()
+        with pytest.raises(ValueError, match=r"shape \(2,\)"):
+            (leaf * 2).backward(np.ones(2))
+        with pytest.raises(ValueError, match="requires no gradient"):
+            tensor(1.0).backward()
 
+    def test_a_gradient_given_as_a_tensor_leaves_no_tensor_behind(self, leaf):
+        (leaf * 2).backward(tensor(np.ones(3), requires_grad=True))
+        assert type(leaf.grad) is np.ndarray
 
-@given(st.recursive(st.floats(-1, 1) | st.none(), lambda t: st.lists(t, max_size=3) | st.tuples(t, t)))
-def test_a_tree_of_its_own_leaves_is_the_same_tree(tree):
-    leaves, rebuild = flatten(tree)
-    assert rebuild(leaves) == tree
-    assert flatten(tree_map(lambda leaf: leaf + 1, tree))[0] == [leaf + 1 for leaf in leaves]
+    def test_a_leaf_gets_its_own_gradient(self):
+        t = tensor(3.0, requires_grad=True)
+        t.backward()
+        assert t.grad == 1.0
 
+    def test_create_graph_gives_a_gradient_to_differentiate(self, leaf):
+        np.sum(leaf**3).backward(create_graph=True)
+        first = leaf.grad
+        assert isinstance(first, Tensor)
+        leaf.grad = None
+        np.sum(first).backward()
+        np.testing.assert_allclose(leaf.grad, 6 * leaf.data)
 
-def test_nothing_is_recorded_by_a_pair_where_nothing_needs_it():
-    pair = from_passes(lambda x: (x * 2.0, None), lambda g, cache: 2.0 * g)
-    both = from_passes(lambda x: ((x * 2.0, np.sum(x)), None), lambda g, cache: 2.0 * g[0] + g[1])
-    t = tensor([1.0, 2.0], requires_grad=True)
-    for out in (pair(tensor([1.0])), *both(tensor([1.0]))):
-        assert isinstance(out, Tensor)
-        assert not out.requires_grad
-    with no_grad():
-        assert not pair(t).requires_grad
-        assert [out.requires_grad for out in both(t)] == [False, False]
-    assert type(pair(np.ones(2))) is np.ndarray
-    assert [type(out) for out in both(np.ones(2))] == [np.ndarray, np.float64]
-    twice, total = both(t)
-    (np.sum(twice) + 10.0 * total).backward()
-    assert np.array_equal(t.grad, [12.0, 12.0])
+    def test_a_value_used_in_many_places_collects_from_all(self, leaf):
+        np.sum(leaf * leaf + leaf * 3 - leaf / 2).backward()
+        np.testing.assert_allclose(leaf.grad, 2 * leaf.data + 2.5)
+
+    def test_a_chain_of_100_000_operations_overflows_nothing(self):
+        t = tensor(1.0, requires_grad=True)
+        y = t
+        for _ in range(100_000):
+            y = y + 1.0
+        y.backward()
+        assert t.grad == 1.0
+        del y
+
+    def test_memory_is_given_back_without_the_collector(self):
+        conditioner = AttentionConditioner(4, 2, 3, dropout=0.1, layer_norm=True, seed=0)
+        users = tensor(np.ones((5, 4)), requires_grad=True)
+
+        def work():
+            condition, attention = conditioner(users[:, None], np.arange(3), return_attention=True)
+            (np.sum(condition) + np.sum(attention**2)).backward()
+            hessian(lambda x: np.sum(x**3))(np.ones(2))
+            jvp(np.sin, (np.ones(2),), (np.ones(2),))
+            conditioner.zero_grad()
+            return weakref.ref(condition)
+
+        work()
+        gc.collect()
+        gc.disable()
+        try:
+            assert work()() is None
+            assert gc.collect() == 0
+        finally:
+            gc.enable()

@@ -1,4 +1,4 @@
-"""What the engine refuses it refuses in whole sentences: what came, what was expected, and the mend."""
+"""What the engine refuses it refuses in whole sentences: what came, what was expected, and the fix."""
 
 import copy
 import operator
@@ -131,14 +131,14 @@ OF_TENSORS = {
 OF_FUNCTIONS = {
     "a function without a rule": (
         np.fft.fft,
-        "np.fft.fft has no derivative rule (the nearest that has one is np.diff). Add one with "
+        "np.fft.fft has no derivative rule: complex numbers have no derivative here. Add one with "
         "acg_numpy.register_rule(np.fft.fft, rule), where rule(g, ans, *args) is the gradient of its first argument, "
         "or leave the graph on purpose: call it on t.numpy()",
     ),
     "a function of a module without a rule": (
         lambda t: np.linalg.eig(np.reshape(t[:1], (1, 1))),
-        "np.linalg.eig has no derivative rule (the nearest that has one is np.diag). Add one with "
-        "acg_numpy.register_rule(np.linalg.eig, rule), where rule(g, ans, *args) is the gradient of its first "
+        "np.linalg.eig has no derivative rule: its result is complex; np.linalg.eigh is for symmetric matrices. Add "
+        "one with acg_numpy.register_rule(np.linalg.eig, rule), where rule(g, ans, *args) is the gradient of its first "
         "argument, or leave the graph on purpose: call it on t.numpy()",
     ),
     "out=": (
