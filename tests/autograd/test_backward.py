@@ -119,7 +119,7 @@ def test_a_gradient_that_came_first_is_not_added_to_in_place():
 # Between targets and results.
 
 
-def test_targets_need_not_be_leaves_and_a_target_behind_another_gets_its_own_way_only():
+def test_targets_need_not_be_leaves_and_may_be_behind_each_other():
     x = tensor([1.0, 2.0], requires_grad=True)
     y = x * x
     z = np.sum(y * x)
@@ -170,7 +170,7 @@ def looked_up(grad_as):
     return from_passes(lambda table, ids: (table[ids], ids), lambda g, ids: (grad_as(ids, g), None))
 
 
-def test_a_leaf_keeps_a_gradient_by_rows_and_others_are_given_an_array():
+def test_a_leaf_keeps_a_gradient_by_rows_others_get_an_array():
     look_up = looked_up(lambda ids, g: RowSparseGradient(ids, g, (4, 1)))
     table = tensor(np.arange(4.0)[:, None], requires_grad=True)
     look_up(table, np.array([1, 3, 1])).backward(np.ones((3, 1)))

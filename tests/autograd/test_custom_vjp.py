@@ -159,7 +159,7 @@ def test_a_pair_is_called_by_its_forward():
     assert square.__doc__ == "A square."
 
 
-def test_inputs_of_a_pair_come_by_name_in_any_order_with_defaults_between():
+def test_inputs_of_a_pair_come_by_name_in_any_order_with_defaults():
     def weighed_forward(x, y=2.0, z=3.0, *, power=1):
         return x * y**power * z, (x, y, z, power)
 

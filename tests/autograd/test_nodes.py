@@ -190,6 +190,6 @@ class TestCopies:
         assert type(copy.deepcopy(Parameter([1.0]))) is Parameter
 
 
-def test_a_tensor_is_an_array_of_its_dtype_to_those_who_ask_itself():
+def test_a_tensor_converts_to_an_array_of_the_dtype_asked_for():
     assert tensor([1.0, 2.0]).__array__(np.float32).dtype == np.float32
     assert np.array_equal(tensor([1.0, 2.0]).__array__(np.float32), [1.0, 2.0])

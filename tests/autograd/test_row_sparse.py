@@ -49,7 +49,7 @@ def test_the_order_of_the_ids_does_not_show_in_float32(order, seed):
     np.testing.assert_array_equal(one.values, np.array(sums, np.float32))
 
 
-def test_many_small_gradients_of_one_row_do_not_vanish_beside_a_large_one():
+def test_small_gradients_of_a_row_do_not_vanish_beside_a_large_one():
     values = np.full((100_001, 1), 1e-3, np.float32)
     values[0] = 1e6  # one half of whose last place, 0.03, none of the others reaches
     assert RowSparseGradient(np.zeros(len(values), int), values, (1, 1)).values == np.float32(1e6 + 100)

@@ -46,7 +46,7 @@ def _table_as_it_was():
 
 
 @pytest.mark.usefixtures("_table_as_it_was")
-def test_a_function_of_any_number_of_arrays_has_one_rule_that_is_told_the_place():
+def test_a_function_of_any_number_of_arrays_has_one_rule():
     def power_sum(*terms):
         return sum(term ** (i + 1) for i, term in enumerate(terms))
 
@@ -102,7 +102,7 @@ def test_the_table_holds_entries_of_three_kinds():
 
 
 @pytest.mark.usefixtures("_table_as_it_was")
-def test_what_is_left_out_of_a_call_by_keyword_is_left_out_of_the_rules_call():
+def test_a_rule_is_called_without_what_a_call_leaves_out():
     def scaled(x, by=2.0):
         return x * by
 
@@ -115,7 +115,7 @@ def test_what_is_left_out_of_a_call_by_keyword_is_left_out_of_the_rules_call():
 
 
 @pytest.mark.usefixtures("_table_as_it_was")
-def test_a_rule_is_found_for_tensors_by_keyword_too_and_not_needed_for_arrays():
+def test_a_rule_is_found_for_tensors_by_keyword_too():
     def scaled(x, *, by=2.0):
         return x * by
 

@@ -309,7 +309,7 @@ def test_a_tangent_at_a_recorded_tensor_is_recorded_too():
     np.testing.assert_allclose(x.grad, -np.sin(A) * B)
 
 
-def test_the_rows_of_a_jacobian_are_what_is_pulled_back_to_the_last_bit():
+def test_the_rows_of_a_jacobian_are_pullbacks_to_the_last_bit():
     x = np.linspace(-2, 2, 7, dtype=np.float32)
 
     def function(x):

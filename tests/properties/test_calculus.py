@@ -92,7 +92,7 @@ def test_the_gradient_of_a_product_is_each_gradient_times_the_other(data):
 
 
 @given(st.data())
-def test_the_gradient_of_a_composition_goes_back_through_the_outer_and_then_the_inner(data):
+def test_the_gradient_of_a_composition_is_that_of_the_outer_then_inner(data):
     x = data.draw(points())
     inner = data.draw(programs(x, max_steps=3))
     z = np.asarray(inner(*x))
