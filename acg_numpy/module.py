@@ -41,7 +41,7 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return (
-            f"Parameter({np.array2string(self._data, separator=', ', prefix='Parameter(')}, dtype={self._data.dtype})"
+            f"Parameter({np.array2string(self._elements, separator=', ', prefix='Parameter(')}, dtype={self._elements.dtype})"
         )
 
 

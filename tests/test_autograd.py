@@ -21,7 +21,7 @@ from acg_numpy.autograd.trees import flatten
 
 LOST = (
     "would lose the gradient of a Tensor that requires one; use .numpy() (or .item(), .detach()) to leave the graph on "
-    "purpose"
+    "purpose, np.stack to join Tensors"
 )
 
 
@@ -215,7 +215,7 @@ OF_TRANSFORMS = {
     "a gradient by integers": (
         lambda t: grad(double)(np.array([3])),
         TypeError,
-        "grad: an argument to differentiate by must be floating, got dtype int64; use .astype(float)",
+        "grad: an argument to differentiate by must be floating, got dtype int64; convert it with .astype(float) first",
     ),
     "a vjp by an integer": (
         lambda t: vjp(double, 3),

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from acg_numpy.autograd.nodes import UNRECORDED
 from acg_numpy.autograd.row_sparse import RowSparseGradient
-from acg_numpy.autograd.state import recording
+from acg_numpy.autograd.state import recording, state
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.autograd.tensors import Tensor
 
@@ -19,9 +20,14 @@ from acg_numpy.autograd.tensors import Tensor
 def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> None:
     """Add the gradient of `root` to `.grad` of every leaf; `Tensor.backward` is this."""
     if not root._needs:
+        if root._order == UNRECORDED:
+            raise ValueError(
+                "this Tensor was made while recording was off, so there is nothing to carry back; make it outside of "
+                f"no_grad{'' if state().enabled else ', which is in force here too'}"
+            )
         raise ValueError(
             "this Tensor requires no gradient, so there is nothing to carry back; make its inputs with "
-            "requires_grad=True"
+            f"requires_grad=True{'' if state().enabled else ', and outside of no_grad, which is in force here'}"
         )
     seed = as_gradient(root, gradient, "gradient")
     if isinstance(seed, Tensor) and not create_graph:
@@ -96,13 +102,19 @@ def carry_back(
         entry, args, options, saved = t._record
         rules: Any = None
         if type(entry) is Primitive:
+            if saved is not None:  # guards of large operands
+                for guard in saved:
+                    guard.check()
             rules, ans, values = entry.rules, t, args
             if not create_graph:
-                ans, values = t._data, []
+                ans, values = t._elements, []
                 for a in args:  # a comprehension would cost a call
-                    values.append(a._data if isinstance(a, Tensor) else a)
+                    values.append(a._elements if isinstance(a, Tensor) else a)
         else:  # a pair gives all its gradients at once
-            joint = entry.pull(g, args, options, saved, create_graph)
+            cache, guards = saved
+            for guard in guards:
+                guard.check()
+            joint = entry.pull(g, args, options, cache, create_graph)
         for place, parent in enumerate(args):
             if not isinstance(parent, Tensor) or not parent._needs:
                 continue
@@ -115,7 +127,7 @@ def carry_back(
                 c = joint[place]
                 if type(c) is RowSparseGradient and (create_graph or parent._record is not None):
                     c = np.asarray(c)  # only leaves store it; rules are promised arrays
-            data = parent._data
+            data = parent._elements
             if data is not None:  # the arguments of a pair of several outputs have no array of their own
                 if c.shape != data.shape:
                     raise ValueError(

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from acg_numpy.autograd.nodes import UNRECORDED
+from acg_numpy.autograd.operands import Guard, plain_operands, snapshot
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.tensors import Tensor, plain_tensor, recorded_tensor
+from acg_numpy.autograd.tensors import Tensor, not_floating, plain_tensor, recorded_tensor
 
 
 def from_passes(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,20 +84,43 @@ class _Pair:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, options = self._bind(args, kwargs)
-        tensors = [a for a in args if isinstance(a, Tensor)]
-        if state.expand:
+        if state().expand:
             return self.forward(*args, **options)[0]
-        out, cache = self.forward(*[a._data if isinstance(a, Tensor) else a for a in args], **options)
+        tensors = [a for a in args if isinstance(a, Tensor)]
         if not tensors:
-            return out
-        several = isinstance(out, tuple)
-        if not (state.enabled and any(t._needs for t in tensors)):
-            return tuple(plain_tensor(np.asarray(o)) for o in out) if several else plain_tensor(np.asarray(out))
-        if not several:
-            return recorded_tensor(np.asarray(out), self, args, options, cache)
-        outputs = tuple(np.asarray(o) for o in out)
-        call = recorded_tensor(None, self, args, options, cache)  # it stands for all outputs, and has no array
-        return tuple(recorded_tensor(o, _Output(self.name, i, outputs), (call,), {}) for i, o in enumerate(outputs))
+            return self.forward(*args, **options)[0]
+        recorded = state().enabled and any(t._needs for t in tensors)
+        guards: list[Guard] = []
+        args = tuple(self._operand(a, place, recorded, guards) for place, a in enumerate(args))
+        options = {name: self._operand(option, name, recorded, guards) for name, option in options.items()}
+        out, cache = self.forward(*[a._elements if isinstance(a, Tensor) else a for a in args], **options)
+        outputs = tuple(np.asarray(o) for o in (out if isinstance(out, tuple) else (out,)))
+        if not recorded:
+            results = tuple(map(plain_tensor, outputs))
+            if any(a._needs for a in tensors):
+                for result in results:
+                    result._order = UNRECORDED
+            return results if isinstance(out, tuple) else results[0]
+        for o in outputs:
+            if o.dtype.kind == "c" or (o.dtype.kind != "f" and not isinstance(out, tuple)):
+                raise not_floating(self, o)
+        if not isinstance(out, tuple):
+            return recorded_tensor(outputs[0], self, args, options, (cache, guards))
+        call = recorded_tensor(None, self, args, options, (cache, guards))  # of all outputs; it has no array itself
+        return tuple(
+            recorded_tensor(o, _Output(self.name, i, outputs), (call,), {}, (None, ()))
+            if o.dtype.kind == "f"
+            else plain_tensor(o)
+            for i, o in enumerate(outputs)
+        )
+
+    def _operand(self, value: Any, place: int | str, recorded: bool, guards: list[Guard]) -> Any:
+        """Return an argument as a plain array, which holds its values until the backward pass."""
+        if isinstance(value, Tensor):
+            return value
+        name = f"{self.name}: {place if isinstance(place, str) or place >= len(self.names) else self.names[place]}"
+        value = plain_operands(value, name, Tensor)
+        return snapshot(value, name, guards) if recorded and type(value) is np.ndarray else value
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return inputs by position, options by keyword."""

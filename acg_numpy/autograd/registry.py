@@ -1,6 +1,7 @@
 """Registration of rules in the table: `register_rule` for users, `composite` and `nondifferentiable` for the engine."""
 
 import functools
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -85,4 +86,14 @@ def composite(*functions: Any) -> Callable[[F], F]:
 def nondifferentiable(functions: Iterable[Any]) -> None:
     """Register functions that have no derivative by any of their arguments."""
     for function in functions:
-        TABLE[function] = PLAIN
+        TABLE.setdefault(function, PLAIN)
+
+
+def reads_shape_only(function: Any, *places: int) -> None:
+    """Say of arguments (of all, if none is named) that the rules read nothing of them but the shape.
+
+    Such an argument may change before the backward pass.
+    """
+    entry = TABLE[function]
+    assert isinstance(entry, Primitive)
+    entry.unread = frozenset(places) if places else range(sys.maxsize)

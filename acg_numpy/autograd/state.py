@@ -1,34 +1,90 @@
-"""Whether operations are being recorded, a question that every thread answers for itself."""
+"""The state of recording: whether operations are recorded, for each thread and each asyncio task.
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar, overload
+A context variable holds the blocks that are open, in the order in which they were entered.  The block that was entered
+last decides.  A block removes itself when it is left, wherever it stands among the others: two generators that are
+closed out of order leave nothing behind.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar, overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _State(threading.local):
-    enabled: bool = True  # are operations on Tensors recorded?
-    transforms: int = 0  # how many of `grad`, `vjp`, ... are running their function just now?
-    expand: bool = False  # does a hand-derived pair leave the operations of its forward behind, and not one node?
+class State(NamedTuple):
+    """What is done in this context, and the blocks that say so."""
+
+    enabled: bool = True  # operations on Tensors are recorded
+    transforms: int = 0  # number of transforms (`grad`, `vjp`, ...) that are running their function
+    expand: bool = False  # a hand-derived pair records the operations of its forward, not one node
+    blocks: tuple["recording", ...] = ()
 
 
-state = _State()
+_STATE: ContextVar[State] = ContextVar("recording", default=State())  # noqa: B039
+state = _STATE.get  # called for each operation: state().enabled
 
 
-@contextmanager
-def recording(enabled: bool, *, transform: bool = False, expand: bool = False) -> Iterator[None]:
-    """Switch recording on or off for a block.
+class recording:
+    """Context manager that switches recording on or off.
 
-    `transform` says that a transform is running its function in it, `expand` that pairs are to be looked into.
+    Parameters
+    ----------
+    enabled : bool
+    transform : bool
+        Whether a transform runs its function in the block.
+    expand : bool
+        Whether pairs record the operations of their forward.
     """
-    before = state.enabled, state.transforms, state.expand
-    state.enabled, state.transforms, state.expand = enabled, before[1] + transform, expand
-    try:
-        yield
-    finally:
-        state.enabled, state.transforms, state.expand = before
+
+    __slots__ = ("_opened", "enabled", "expand", "transform")
+
+    def __init__(self, enabled: bool, *, transform: bool = False, expand: bool = False) -> None:
+        self.enabled, self.transform, self.expand = enabled, transform, expand
+        self._opened: list[recording] = []
+
+    def __enter__(self) -> None:
+        # One object may be entered several times: each time is a block of its own.
+        block = recording(self.enabled, transform=self.transform, expand=self.expand)
+        self._opened.append(block)
+        _set((*state().blocks, block))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        block = self._opened.pop()
+        _set(tuple(other for other in state().blocks if other is not block))
+
+    def __call__(self, function: F) -> F:
+        """Return the function with its body in such a block."""
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__name__} is a generator, whose body runs after the call; use `with no_grad():` inside it"
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*args: Any, **kwargs: Any) -> Any:
+                with recording(self.enabled, transform=self.transform, expand=self.expand):
+                    return await function(*args, **kwargs)
+
+            return awaited  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with recording(self.enabled, transform=self.transform, expand=self.expand):
+                return function(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+
+def _set(blocks: tuple[recording, ...]) -> None:
+    last = blocks[-1] if blocks else recording(True)
+    transforms = sum(block.transform for block in blocks)
+    _STATE.set(State(last.enabled, transforms, last.expand, blocks))
 
 
 @overload
@@ -36,7 +92,7 @@ def no_grad() -> Any: ...
 @overload
 def no_grad(function: F) -> F: ...
 def no_grad(function: Callable[..., Any] | None = None) -> Any:
-    """Record nothing in this block, or in this function, in this thread.
+    """Record nothing in this block, or in this function, in this thread and asyncio task.
 
     Examples
     --------

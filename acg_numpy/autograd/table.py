@@ -11,7 +11,7 @@ An entry is one of three things:
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,11 @@ class Plain:
 
 
 PLAIN: Final = Plain()
+
+
+def ZERO(g: Any, ans: Any, *args: Any, **options: Any) -> Any:
+    """Stand for the rule of an argument whose derivative is zero wherever there is one: nothing is recorded for it."""
+    raise AssertionError("nothing is carried back to this argument")
 
 
 class EachPosition:
@@ -102,12 +107,14 @@ class Binding:
 
 
 class Primitive:
-    """A function with derivative rules of its own, one for each of its first arguments (None: no derivative there).
+    """A function with derivative rules of its own, one for each of its first arguments.
 
-    `run`, if given, is called in its place: the same values by a shorter way.
+    None stands for an argument by which there is no derivative, and raises; `ZERO` for one by which it is zero.
+    `run`, if given, is called in its place: the same values by a shorter way.  `unread` holds the arguments of which no
+    rule reads more than the shape.
     """
 
-    __slots__ = ("bind", "function", "name", "partial", "rules")
+    __slots__ = ("bind", "function", "name", "partial", "rules", "unread")
 
     def __init__(
         self,
@@ -118,7 +125,8 @@ class Primitive:
         self.function = run or function
         self.rules = rules
         self.name = name_of(function)
-        self.partial = not isinstance(rules, EachPosition) and None in rules
+        self.partial = not isinstance(rules, EachPosition) and (None in rules or ZERO in rules)
+        self.unread: Container[int] = frozenset()
         if isinstance(rules, EachPosition):
             like, skip = rules.rule, 3  # position, g, ans
         else:

@@ -2,7 +2,8 @@
 
 NumPy itself is the language.  A Tensor implements NumPy's two protocols, so `np.exp(t)`, `np.einsum("ij,jk", t, w)` and
 `t @ w` all arrive here; each runs on the arrays, and its result keeps what a backward pass needs: the entry of the
-table, the arguments and the options.  Nothing else happens on the way forward.
+table, the arguments and the options.  Nothing else happens on the way forward; `operands` says what the arguments are
+that are no Tensors.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,14 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd.methods import ArrayMethods
-from acg_numpy.autograd.nodes import Node, next_order
+from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
+from acg_numpy.autograd.operands import as_operand, plain_operands, snapshots
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.table import PLAIN, TABLE, Composite, NoDerivativeError, Primitive, name_of, no_rule
+from acg_numpy.autograd.table import PLAIN, TABLE, ZERO, Composite, NoDerivativeError, Primitive, name_of, no_rule
 from acg_numpy.shapes import Array
 
+_FLOAT64 = np.dtype(np.float64)
 _SEQUENCES = (list, tuple)
-_SIMPLE = frozenset({int, bool, float, str, type(None)})
-# Types of operands that have no operators to be asked first.
+_SIMPLE = frozenset({int, bool, float, str, type(None), slice, type(Ellipsis)})
+# Types of operands that are plain, and have no operators to be asked first.
 _USUAL = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})
 
 
@@ -36,16 +39,15 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
 
     def forward(self: "Tensor", other: Any) -> Any:
         if isinstance(other, Tensor):
-            return remember(
-                ufunc(self._data, other._data), self._needs or other._needs, TABLE[ufunc], (self, other), {}
-            )
+            needs = self._needs or other._needs
+            return remember(ufunc(self._elements, other._elements), needs, TABLE[ufunc], (self, other), {}, False)
         if type(other) in _USUAL:
-            return remember(ufunc(self._data, other), self._needs, TABLE[ufunc], (self, other), {})
+            return remember(ufunc(self._elements, other), self._needs, TABLE[ufunc], (self, other), {})
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
         if type(other) in _USUAL:
-            return remember(ufunc(other, self._data), self._needs, TABLE[ufunc], (other, self), {})
+            return remember(ufunc(other, self._elements), self._needs, TABLE[ufunc], (other, self), {})
         return _operate(ufunc, other, self)
 
     return backward if reflected else forward
@@ -75,15 +77,16 @@ class Tensor(Node, ArrayMethods):
 
     __slots__ = ()
     __hash__ = object.__hash__
+    __pandas_priority__ = 5000  # above a DataFrame's, 4000: pandas leaves its operators to a Tensor
 
     def __iter__(self) -> Iterator["Tensor"]:
         if self.ndim == 0:
             raise TypeError("iteration over a 0-d Tensor")
-        return (self[i] for i in range(len(self._data)))
+        return (self[i] for i in range(len(self._elements)))
 
     def detach(self) -> "Tensor":
         """Return the same values in a Tensor that no gradient passes through."""
-        return plain_tensor(self._data.copy())
+        return plain_tensor(self._elements.copy())
 
     # Gradients.
 
@@ -206,14 +209,14 @@ def tensor(data: npt.ArrayLike, requires_grad: bool = False) -> Tensor:
 def plain_tensor(data: Array) -> Tensor:
     """Return a Tensor around an array, which is not copied, that requires no gradient."""
     t = Tensor.__new__(Tensor)
-    t._data, t._needs, t._order, t._record, t.grad = data, False, 0, None, None
+    t._elements, t._needs, t._order, t._record, t.grad = data, False, 0, None, None
     return t
 
 
 def recorded_tensor(data: Any, entry: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any = None) -> Tensor:
     """Return the result of an operation, with what its backward needs."""
     t = Tensor.__new__(Tensor)
-    t._data, t._needs, t._order, t._record, t.grad = data, True, next_order(), (entry, args, options, saved), None
+    t._elements, t._needs, t._order, t._record, t.grad = data, True, next_order(), (entry, args, options, saved), None
     return t
 
 
@@ -222,41 +225,79 @@ def recorded_tensor(data: Any, entry: Any, args: tuple[Any, ...], options: dict[
 
 def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Run a primitive on the arrays inside its arguments, and let the result remember it."""
-    needs, values = False, []
+    needs, values, beside, foreign = False, [], False, False
     for a in args:
         if isinstance(a, Tensor):
-            values.append(a._data)
+            values.append(a._elements)
             needs = needs or a._needs
-        elif type(a) in _SEQUENCES:  # rules are promised arrays
-            return record(entry, tuple(np.asarray(b) if type(b) in _SEQUENCES else b for b in args), options)
-        else:
-            values.append(a)
-    return remember(entry.function(*values, **options), needs, entry, args, options)
+            continue
+        beside = True
+        if type(a) not in _USUAL or (type(a) is np.ndarray and a.dtype.kind == "O"):
+            a, foreign = as_operand(a, f"{entry.name}: argument {len(values)}"), True
+        values.append(a)
+    if foreign:
+        args = tuple(a if isinstance(a, Tensor) else value for a, value in zip(args, values, strict=True))
+    return remember(entry.function(*values, **options), needs, entry, args, options, beside)
 
 
-def remember(data: Any, needs: bool, entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Return the result of a primitive as a Tensor, with its record if one of its arguments requires a gradient."""
+def remember(
+    data: Any, needs: bool, entry: Any, args: tuple[Any, ...], options: dict[str, Any], beside: bool = True
+) -> Any:
+    """Return the result of a primitive as a Tensor, with its record if one of its arguments requires a gradient.
+
+    `beside` says whether something else stands among the arguments.
+    """
     if type(data) is not np.ndarray:
         if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values
             return data
         data = np.asarray(data)
     t = Tensor.__new__(Tensor)
-    t._data, t._order, t.grad = data, next_order(), None
-    if needs and state.enabled:
+    t._elements, t._order, t.grad = data, next_order(), None
+    if needs and state().enabled:
+        guards = None
+        if data.dtype is not _FLOAT64 and data.dtype.kind != "f":
+            raise not_floating(entry, data)
         if entry.partial or len(args) > len(entry.rules):
-            _check_places(entry, args)
-        t._needs, t._record = True, (entry, args, options, None)
+            args = _with_rules(entry, args)
+            if not args:
+                return data
+        if beside:
+            args, guards = snapshots(args, entry.name, entry.unread)
+        t._needs, t._record = True, (entry, args, options, guards)
     else:
         t._needs, t._record = False, None
+        if needs:
+            t._order = UNRECORDED
     return t
 
 
-def _check_places(entry: Any, args: tuple[Any, ...]) -> None:
+def _with_rules(entry: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return arguments with plain arrays for Tensors by which the derivative is zero; nothing if it is zero by all.
+
+    Raise where a Tensor requires a gradient and there is neither a rule nor zero.
+    """
+    found, recorded = list(args), False
     for i, a in enumerate(args):
-        if isinstance(a, Tensor) and a._needs and (i >= len(entry.rules) or entry.rules[i] is None):
-            raise NoDerivativeError(
-                f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
-            )
+        if isinstance(a, Tensor) and a._needs:
+            rule = entry.rules[i] if i < len(entry.rules) else None
+            if rule is None:
+                raise NoDerivativeError(
+                    f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
+                )
+            if rule is ZERO:
+                found[i] = a._elements
+            else:
+                recorded = True
+    return tuple(found) if recorded else ()
+
+
+def not_floating(entry: Any, data: Array) -> NoDerivativeError:
+    """Return the error for a result, by a Tensor that requires a gradient, that is not of real floating numbers."""
+    if data.dtype.kind == "c":
+        why = "complex numbers have no derivative here; compute with real and imaginary parts as two arrays"
+    else:
+        why = "only real floating numbers have a derivative; call it on t.numpy() if none is wanted"
+    return NoDerivativeError(f"{entry.name}: the result has dtype {data.dtype}, and {why}")
 
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -275,10 +316,11 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
                     raise NoDerivativeError(
                         f"{entry.name}: no derivative for {name}=; give it as a plain value (t.numpy(), t.item())"
                     )
-                kwargs = {**kwargs, name: _stripped(value)}
+                kwargs = {**kwargs, name: _option(value, f"{entry.name}: {name}")}
         return record(entry, args, kwargs)
     if type(entry) is Composite:
         args, kwargs = entry.bind(args, kwargs)
+        args, kwargs = plain_operands(args, entry.name, Tensor), plain_operands(kwargs, entry.name, Tensor)
         return entry.function(*args, **kwargs)
     if entry is not PLAIN and (_requires_grad(args) or _requires_grad(tuple(kwargs.values()))):
         raise no_rule(function)
@@ -299,7 +341,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
             _, kwargs = entry.bind((), kwargs)
         return record(entry, inputs, kwargs)
     if type(entry) is Composite:
-        return entry.function(*inputs, **kwargs)
+        return entry.function(*plain_operands(inputs, entry.name, Tensor), **kwargs)
     if entry is not PLAIN and _requires_grad(inputs):
         raise no_rule(ufunc)
     return ufunc(*_stripped(inputs), **_stripped(kwargs))
@@ -309,7 +351,7 @@ def _call_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if (ufunc, method) in TABLE:
         return call_function((ufunc, method), inputs, kwargs)
     if method == "outer" and type(TABLE.get(ufunc)) is Primitive and not kwargs:
-        x, y = inputs
+        x, y = plain_operands(inputs, f"{name_of(ufunc)}.outer", Tensor)
         return ufunc(np.reshape(x, np.shape(x) + (1,) * np.ndim(y)), y)
     if method != "at" and not _requires_grad(inputs):
         return getattr(ufunc, method)(*_stripped(inputs), **_stripped(kwargs))
@@ -326,7 +368,7 @@ def _call_method(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 def _requires_grad(value: Any) -> bool:
     """Return whether there is a Tensor that requires a gradient in here, at any depth."""
     if isinstance(value, Tensor):
-        return value._needs and state.enabled
+        return value._needs and state().enabled
     if type(value) in (list, tuple):
         return any(_requires_grad(v) for v in value)
     return False
@@ -335,9 +377,19 @@ def _requires_grad(value: Any) -> bool:
 def _stripped(value: Any) -> Any:
     """Return the same arguments with arrays in place of the Tensors."""
     if isinstance(value, Tensor):
-        return value._data
+        return value._elements
     if type(value) in (list, tuple):
         return type(value)(_stripped(v) for v in value)
     if type(value) is dict:
         return {k: _stripped(v) for k, v in value.items()}
     return value
+
+
+def _option(value: Any, name: str) -> Any:
+    """Return an option as a rule will read it again: plain arrays that are its own (indices, mostly)."""
+    value = plain_operands(_stripped(value), name, Tensor)
+    if not state().enabled:
+        return value
+    if type(value) in _SEQUENCES:
+        return type(value)(v.copy() if type(v) is np.ndarray else v for v in value)
+    return value.copy() if type(value) is np.ndarray else value

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.backward import as_gradient, gradients
+from acg_numpy.autograd.operands import Guard, as_operand, floating_advice, snapshot
 from acg_numpy.autograd.state import recording, state
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.autograd.tensors import Tensor, recorded_tensor
@@ -31,10 +32,11 @@ class _Level:
 
     def __init__(self, trees: Sequence[Any], what: str) -> None:
         leaves, self.rebuild = flatten(tuple(trees))
-        self.recorded = state.enabled and (
-            state.transforms > 0 or any(isinstance(x, Tensor) and x._needs for x in leaves)
+        self.recorded = state().enabled and (
+            state().transforms > 0 or any(isinstance(x, Tensor) and x._needs for x in leaves)
         )
-        self.variables = [_enter(x, what) for x in leaves]
+        self.guards: list[Guard] = []
+        self.variables = [_enter(x, what, self.guards) for x in leaves]
 
     def run(self, function: Function) -> Any:
         with recording(True, transform=True):
@@ -48,7 +50,11 @@ class _Level:
 
     def pull(self, results: Sequence[Tensor], cotangents: Sequence[Any]) -> list[Any]:
         """Return the gradients of the variables."""
-        around = state.enabled and (state.transforms > 0 or any(isinstance(c, Tensor) and c._needs for c in cotangents))
+        for guard in self.guards:
+            guard.check()
+        around = state().enabled and (
+            state().transforms > 0 or any(isinstance(c, Tensor) and c._needs for c in cotangents)
+        )
         create_graph = self.recorded or around
         if not create_graph:
             cotangents = [c.data if isinstance(c, Tensor) else c for c in cotangents]
@@ -56,17 +62,18 @@ class _Level:
         return gradients(reached, self.variables, create_graph)
 
 
-def _enter(x: Any, what: str) -> Tensor:
+def _enter(x: Any, what: str, guards: list[Guard]) -> Tensor:
     """Return a leaf as a variable of this transform's own."""
-    data = x._data if isinstance(x, Tensor) else np.asarray(x)
-    if not np.issubdtype(data.dtype, np.floating):
-        raise TypeError(
-            f"{what}: an argument to differentiate by must be floating, got {x!r} of dtype {data.dtype}; use "
-            f"float({x!r})"
-            if data.ndim == 0
-            else f"{what}: an argument to differentiate by must be floating, got dtype {data.dtype}; use .astype(float)"
-        )
-    return recorded_tensor(data, _IDENTITY, (x if isinstance(x, Tensor) else data,), {})
+    name = f"{what}: an argument to differentiate by"
+    data = x._elements if isinstance(x, Tensor) else np.asarray(as_operand(x, name))
+    if data.dtype.kind != "f":
+        advice = floating_advice(data) if data.ndim or data.dtype.kind == "c" else f"use float({x!r})"
+        found = f"{x!r} of dtype {data.dtype}" if data.ndim == 0 else f"dtype {data.dtype}"
+        raise TypeError(f"{name} must be floating, got {found}; {advice}")
+    if isinstance(x, Tensor):
+        return recorded_tensor(data, _IDENTITY, (x,), {})
+    data = snapshot(data, name, guards)
+    return recorded_tensor(data, _IDENTITY, (data,), {})
 
 
 def _as_tensor(leaf: Any) -> Tensor:
@@ -214,7 +221,7 @@ def jvp(fun: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: as many tangents as primals are needed, got {len(tangents)} for {len(primals)}")
     level = _Level(primals, "jvp")
-    level.recorded |= state.enabled and any(isinstance(t, Tensor) and t._needs for t in flatten(tuple(tangents))[0])
+    level.recorded |= state().enabled and any(isinstance(t, Tensor) and t._needs for t in flatten(tuple(tangents))[0])
     with recording(True, transform=True):  # the first pass back is always recorded: it is what is differentiated
         out, pullback = vjp(fun, *level.rebuild(level.variables))
         ones = tree_map(lambda leaf: np.ones(np.shape(leaf), leaf.dtype), out)

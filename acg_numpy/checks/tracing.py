@@ -251,18 +251,18 @@ def _recorded_tensors(roots: Sequence[Tensor]) -> list[Tensor]:
 def _as_operation(t: Tensor, place: dict[int, int], lines: "_LineLog") -> Operation:
     """Return a recorded Tensor as an Operation."""
     if t._record is None:
-        return Operation(t._data)
+        return Operation(t._elements)
     entry, args, options, _ = t._record
     if not isinstance(entry, Primitive):
         raise TypeError(f"{entry.name} is one node with a gradient of its own and cannot be looked into")
     linked = tuple(Link(place[a._order]) if isinstance(a, Tensor) and a._needs else _array_of(a) for a in args)
     values = tuple(_array_of(a) for a in args)
-    return Operation(t._data, entry, linked, values, options, *lines.at(t._order))
+    return Operation(t._elements, entry, linked, values, options, *lines.at(t._order))
 
 
 def _array_of(value: Any) -> Any:
     """Return the array in a Tensor, anything else as it is."""
-    return value._data if isinstance(value, Tensor) else value
+    return value._elements if isinstance(value, Tensor) else value
 
 
 class _LineLog:

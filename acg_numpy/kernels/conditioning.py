@@ -106,7 +106,7 @@ def condition_forward(
         user_emb = np.tile(user_emb, (len(groups.present), 1))
     rows_mask, rows_dropout = sort_results(mask, groups), sort_results(dropout_mask, groups)
     module: Any = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}[kernel]
-    options = {"keep": state.enabled or with_weights} if kernel == "absorbed" else {}
+    options = {"keep": state().enabled or with_weights} if kernel == "absorbed" else {}
     rows, inner = module.forward(user_emb, tables, projections, groups, rows_mask, rows_dropout, num_heads, **options)
     cache = ConditionCache(kernel, inner, user_emb, *parameters, tables, groups, rows_dropout, sparse_grad)
     out = rows if groups.every and kernel == "absorbed" else unsort_results(rows, groups)

@@ -150,5 +150,5 @@ def _operation(node: Tensor) -> str:
 
 
 def _shape(node: Tensor) -> str:
-    data: Array | None = node._data
+    data: Array | None = node._elements
     return "" if data is None else str(data.shape)

@@ -14,15 +14,15 @@ def leaf():
 
 
 def test_a_block_puts_everything_back_as_it_was():
-    assert (state.enabled, state.transforms, state.expand) == (True, 0, False)
+    assert (state().enabled, state().transforms, state().expand) == (True, 0, False)
     with recording(False, transform=True, expand=True):
-        assert (state.enabled, state.transforms, state.expand) == (False, 1, True)
+        assert (state().enabled, state().transforms, state().expand) == (False, 1, True)
         with recording(True):
-            assert (state.enabled, state.transforms, state.expand) == (True, 1, False)
+            assert (state().enabled, state().transforms, state().expand) == (True, 1, False)
         with recording(True, transform=True):
-            assert state.transforms == 2
-        assert (state.enabled, state.transforms, state.expand) == (False, 1, True)
-    assert (state.enabled, state.transforms, state.expand) == (True, 0, False)
+            assert state().transforms == 2
+        assert (state().enabled, state().transforms, state().expand) == (False, 1, True)
+    assert (state().enabled, state().transforms, state().expand) == (True, 0, False)
 
 
 class TestNoGrad:

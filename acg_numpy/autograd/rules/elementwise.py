@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.registry import composite, reads_shape_only, register_rule
 from acg_numpy.autograd.rules.joining import as_array
 from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
@@ -48,6 +48,8 @@ register_rule(np.conjugate, lambda g, ans, x: g)  # of real numbers, as all that
 register_rule(np.negative, lambda g, ans, x: -g)
 register_rule(np.add, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(g, y))
 register_rule(np.subtract, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g, y))
+for addition in (np.add, np.subtract):
+    reads_shape_only(addition)
 register_rule(np.multiply, lambda g, ans, x, y: unbroadcast(g * y, x), lambda g, ans, x, y: unbroadcast(g * x, y))
 register_rule(np.divide, divide_left, divide_right)
 register_rule(
@@ -262,6 +264,7 @@ register_rule(
     lambda g, ans, condition, x, y: unbroadcast(np.where(condition, g, 0.0), x),
     lambda g, ans, condition, x, y: unbroadcast(np.where(condition, 0.0, g), y),
 )
+reads_shape_only(np.where, 1, 2)
 
 
 def _clip(a: Any, low: Any, high: Any) -> Any:

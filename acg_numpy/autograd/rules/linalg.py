@@ -178,7 +178,7 @@ log_abs_det = register_rule(_log_abs_det, lambda g, ans, a: g[..., None, None] *
 @composite(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     """Return the sign, which has no derivative to give, and the logarithm of the absolute value, which has."""
-    plain = np.linalg.slogdet(a._data if isinstance(a, Tensor) else a)
+    plain = np.linalg.slogdet(a._elements if isinstance(a, Tensor) else a)
     return type(plain)(plain.sign, log_abs_det(a))
 
 

@@ -19,13 +19,13 @@ from acg_numpy.autograd.registry import nondifferentiable
 NAMES = """
 shape ndim size result_type can_cast min_scalar_type iscomplexobj isrealobj common_type
 shares_memory may_share_memory array_repr array_str array2string
-zeros_like ones_like empty_like full_like
+zeros_like ones_like empty_like
 argmax argmin argsort argpartition lexsort nonzero argwhere flatnonzero count_nonzero
-searchsorted digitize bincount histogram unique isin nanargmax nanargmin
+searchsorted digitize isin nanargmax nanargmin
 equal not_equal less less_equal greater greater_equal isclose allclose
 array_equal array_equiv all any logical_and logical_or logical_xor logical_not
 isnan isinf isfinite isneginf isposinf signbit isreal iscomplex
-sign heaviside floor ceil trunc rint round around fix floor_divide spacing
+sign floor ceil trunc rint round around fix floor_divide spacing
 bitwise_and bitwise_or bitwise_xor invert left_shift right_shift linalg.matrix_rank
 """
 

@@ -130,4 +130,4 @@ def astype(x: Any, dtype: npt.DTypeLike, copy: bool = True) -> Any:
         return cast(x, dtype)
     if np.issubdtype(np.dtype(dtype), np.complexfloating) and isinstance(x, Tensor) and x.requires_grad:
         raise NoDerivativeError(f"np.astype: complex numbers have no derivative here; dtype is {np.dtype(dtype)}")
-    return x._data.astype(dtype) if isinstance(x, Tensor) else x.astype(dtype)
+    return x._elements.astype(dtype) if isinstance(x, Tensor) else x.astype(dtype)

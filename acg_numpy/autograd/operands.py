@@ -1,0 +1,204 @@
+"""Operands of a recorded operation: plain arrays, whose values stay what they were until the backward pass.
+
+What stands beside a Tensor becomes a plain array or a number once, where the operation is recorded, so that no operator
+of another library ever runs in a rule (`*` of `np.matrix` is a matrix product, that of a masked array leaves elements
+out).
+
+A rule reads its operands again in the backward pass.  The caller's array is never locked, so it may have been written
+to by then.  An array of at most `SMALL` bytes is copied; of a larger one a checksum is taken, which is compared before
+a rule reads the array again.
+"""
+
+import numbers
+from collections.abc import Container
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.table import NoDerivativeError
+from acg_numpy.shapes import Array
+
+SMALL = 2**18  # bytes; a checksum of more takes less time than a copy
+
+_NUMBERS = (int, float, complex, np.generic)
+_WIDTH = 1021  # a prime, so that no row of an array is as long as a row of the sum
+
+
+def as_operand(value: Any, name: str) -> Any:
+    """Return what stands beside a Tensor as a plain array or a number.
+
+    Parameters
+    ----------
+    value : anything
+        None and text pass unchanged, as arguments that are no operands.
+    name : str
+        What the operand is called, for the message: "np.add: argument 1".
+
+    Raises
+    ------
+    NoDerivativeError
+        For an array with masked elements, for one that has not been computed yet, and for what NumPy can make no
+        array of numbers of.
+
+    Examples
+    --------
+    >>> as_operand(range(3), "np.multiply: argument 1")
+    array([0, 1, 2])
+    >>> as_operand(np.ma.array([1.0, 2.0], mask=[False, True]), "np.multiply: argument 1")
+    Traceback (most recent call last):
+    acg_numpy.autograd.table.NoDerivativeError: np.multiply: argument 1 is a MaskedArray with masked elements, which have no value; fill them with .filled(0.0) first
+    """  # noqa: E501  the whole sentence of an error
+    if value is None or isinstance(value, (*_NUMBERS, str)):
+        return value
+    if isinstance(value, numbers.Real):  # a Fraction
+        return float(value)
+    kind = type(value).__name__
+    if type(value) is not np.ndarray:
+        if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
+            raise NoDerivativeError(
+                f"{name} is a {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
+            )
+        if is_lazy(value):
+            raise NoDerivativeError(
+                f"{name} is a {kind} that has not been computed; call .compute() first, or use the function on each "
+                "of its blocks with map_blocks"
+            )
+        value = _converted(value, kind, name)
+    if value.dtype.kind in "OSUV":
+        raise NoDerivativeError(
+            f"{name} is a {kind} of which NumPy makes an array of dtype {value.dtype}; give an array of numbers, as "
+            f"np.asarray(..., dtype=float) or, for a sparse array, .toarray() makes"
+        )
+    return value
+
+
+def is_lazy(value: Any) -> bool:
+    """Return whether this is an array that is computed block by block when it is asked for (dask, xarray over dask)."""
+    graph = getattr(type(value), "__dask_graph__", None)
+    return graph is not None and value.__dask_graph__() is not None
+
+
+def _converted(value: Any, kind: str, name: str) -> Array:
+    if isinstance(value, list | tuple | range):
+        return np.asarray(value)
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except Exception as error:
+        raise NoDerivativeError(f"{name} is a {kind} that NumPy can make no array of: {error}") from error
+
+
+def plain_operands(tree: Any, name: str, tensor: type) -> Any:
+    """Return arguments, at any depth of lists, tuples and dicts, with plain arrays for the arrays of other libraries.
+
+    What is no array (an axis, a shape, a string) passes unchanged, and so do instances of `tensor`.
+    """
+    kind = type(tree)
+    if kind is np.ndarray:
+        return as_operand(tree, name)
+    if kind is list or kind is tuple:
+        return kind(plain_operands(branch, name, tensor) for branch in tree)
+    if kind is dict:
+        return {key: plain_operands(branch, f"{name}: {key}", tensor) for key, branch in tree.items()}
+    if isinstance(tree, (tensor, *_NUMBERS)):
+        return tree
+    is_array = isinstance(tree, np.ndarray | range) or hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")
+    return as_operand(tree, name) if is_array else tree
+
+
+class Guard:
+    """An array that must not change before a rule reads it, and the checksum of what it held.
+
+    Parameters
+    ----------
+    array : ndarray
+    name : str
+        What the array is called, for the message.
+    """
+
+    __slots__ = ("array", "checksum", "name")
+
+    def __init__(self, array: Array, name: str) -> None:
+        self.array, self.name, self.checksum = array, name, checksum(array)
+
+    def check(self) -> None:
+        """Raise a RuntimeError if the array has changed."""
+        if checksum(self.array) != self.checksum:
+            raise RuntimeError(
+                f"{self.name}, an array of shape {self.array.shape}, was changed between the forward and the backward "
+                "pass, which reads it again; write to it after the backward pass, or give a copy"
+            )
+
+
+def checksum(array: Array) -> int:
+    """Return a number that changes when an element of an array changes, or elements change places.
+
+    It is made of sums over every 1021st word of 8 bytes, which no change of one element leaves as they were, and of a
+    sample of about a thousand words, so that changes of many elements that would cancel in the sums (of all signs, say)
+    show too.  It takes about the time that it takes to read the array.
+
+    Examples
+    --------
+    >>> x = np.arange(6.0)
+    >>> checksum(x) == checksum(x.copy()), checksum(x) == checksum(-x), checksum(x) == checksum(x[::-1])
+    (True, False, False)
+    """
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    data = np.ascontiguousarray(_without_repeats(array).transpose(order)).reshape(-1).view(np.uint8)
+    words = data[: len(data) // 8 * 8].view(np.uint64)
+    rows = len(words) // _WIDTH
+    sums = np.add.reduce(words[: rows * _WIDTH].reshape(rows, _WIDTH), axis=0)
+    rest = data[rows * _WIDTH * 8 :]
+    return hash((sums.tobytes(), rest.tobytes(), words[:: 1 + len(words) // _WIDTH].tobytes()))
+
+
+def _without_repeats(array: Array) -> Array:
+    """Return the view of a broadcast array in which no number occurs twice."""
+    if 0 not in array.strides:
+        return array
+    return array[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in array.strides)]
+
+
+def snapshots(args: tuple[Any, ...], name: str, unread: Container[int]) -> tuple[tuple[Any, ...], list[Guard] | None]:
+    """Return arguments whose arrays hold their values until the backward pass, and the guards of those that may not.
+
+    Parameters
+    ----------
+    args : tuple
+    name : str
+        What was called, for the message of a guard.
+    unread : container of int
+        Places of arguments of which no rule reads more than the shape.
+    """
+    guards: list[Guard] | None = None
+    found = list(args)
+    for place, a in enumerate(args):
+        if type(a) is np.ndarray and place not in unread:
+            if a.nbytes <= SMALL:  # as `snapshot` would, without its call
+                found[place] = a.copy("K")
+            else:
+                guards = [] if guards is None else guards
+                found[place] = snapshot(a, f"{name}: argument {place}", guards)
+    return tuple(found), guards
+
+
+def snapshot(value: Array, name: str, guards: list[Guard]) -> Array:
+    """Return an array to read again in the backward pass: a copy if it is small, else itself, with a guard."""
+    if value.nbytes <= SMALL:
+        return value.copy("K")
+    once = _without_repeats(value)
+    if once.nbytes <= SMALL:
+        return np.broadcast_to(once.copy("K"), value.shape)
+    guards.append(Guard(value, name))
+    return value
+
+
+def floating_advice(data: Array) -> str:
+    """Return what to do with numbers that have no derivative because they are not real floating numbers."""
+    if data.dtype.kind == "c":
+        return (
+            "complex numbers have no derivative here; give their real and imaginary parts as two arrays, x.real and "
+            "x.imag"
+        )
+    return "convert it with .astype(float) first"
