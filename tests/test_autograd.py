@@ -154,8 +154,9 @@ OF_FUNCTIONS = {
         "np.add.reduceat has no derivative rule (reduce and accumulate have them for add, multiply, maximum, minimum)",
     ),
     "an option of a function": (
-        lambda t: np.sum(t, initial=1.0),
-        "np.sum: no derivative with initial=1.0; leave initial out (options that have one: axis, dtype, keepdims)",
+        lambda t: np.var(t, mean=1.0),
+        "np.var: no derivative with mean=1.0; leave mean out (options that have one: axis, correction, ddof, keepdims, "
+        "where)",
     ),
     "an option of a ufunc": (
         lambda t: np.add(t, 1, dtype=float),

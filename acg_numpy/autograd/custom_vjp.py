@@ -97,7 +97,7 @@ class _Pair:
         outputs = tuple(np.asarray(o) for o in (out if isinstance(out, tuple) else (out,)))
         if not recorded:
             results = tuple(map(plain_tensor, outputs))
-            if any(a._needs for a in tensors):
+            if not state().enabled:
                 for result in results:
                     result._order = UNRECORDED
             return results if isinstance(out, tuple) else results[0]

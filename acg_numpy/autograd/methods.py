@@ -42,13 +42,13 @@ class ArrayMethods:
         """Return the standard deviation over axes; see `numpy.std`."""
         return np.std(self, axis=axis, **options)
 
-    def cumsum(self, axis: int | None = None) -> Self:
+    def cumsum(self, axis: int | None = None, **options: Any) -> Self:
         """Return the cumulative sum; see `numpy.cumsum`."""
-        return np.cumsum(self, axis=axis)
+        return np.cumsum(self, axis=axis, **options)
 
-    def cumprod(self, axis: int | None = None) -> Self:
+    def cumprod(self, axis: int | None = None, **options: Any) -> Self:
         """Return the cumulative product; see `numpy.cumprod`."""
-        return np.cumprod(self, axis=axis)
+        return np.cumprod(self, axis=axis, **options)
 
     def clip(self, min: Any = None, max: Any = None) -> Self:
         """Limit values to an interval; see `numpy.clip`."""
@@ -74,17 +74,17 @@ class ArrayMethods:
         """Repeat elements; see `numpy.repeat`."""
         return np.repeat(self, repeats, axis=axis)
 
-    def reshape(self, *shape: Any) -> Self:
+    def reshape(self, *shape: Any, **options: Any) -> Self:
         """Return the same elements in another shape: `t.reshape(2, 3)` or `t.reshape((2, 3))`."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape, **options)
 
-    def ravel(self) -> Self:
+    def ravel(self, order: Any = "C") -> Self:
         """Return the elements in one axis; see `numpy.ravel`."""
-        return np.ravel(self)
+        return np.ravel(self, order=order)
 
-    def flatten(self) -> Self:
+    def flatten(self, order: Any = "C") -> Self:
         """Return the elements in one axis, as `ravel`: results on a Tensor are values, never views to write to."""
-        return np.ravel(self)
+        return np.ravel(self, order=order)
 
     def squeeze(self, axis: Axis = None) -> Self:
         """Remove axes of length one; see `numpy.squeeze`."""
@@ -99,13 +99,17 @@ class ArrayMethods:
         """Exchange two axes; see `numpy.swapaxes`."""
         return np.swapaxes(self, axis1, axis2)
 
-    def astype(self, dtype: npt.DTypeLike) -> Any:
+    def astype(
+        self, dtype: npt.DTypeLike, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
         """Convert to another floating dtype, recorded; any other dtype gives a plain array."""
-        return np.astype(self, dtype)
+        if not np.can_cast(self.dtype, dtype, casting):  # type: ignore[attr-defined]
+            raise TypeError(f"cannot cast from {self.dtype} to {np.dtype(dtype)} by the rule {casting!r}")  # type: ignore[attr-defined]
+        return np.astype(self, dtype, copy=copy)
 
-    def copy(self) -> Self:
+    def copy(self, order: Any = "C") -> Self:
         """Return a copy, recorded."""
-        return np.copy(self)
+        return np.copy(self, order=order)
 
     @property
     def T(self) -> Self:
@@ -117,29 +121,29 @@ class ArrayMethods:
         """The last two axes exchanged."""
         return np.swapaxes(self, -1, -2)
 
-    def argmax(self, axis: int | None = None) -> Any:
+    def argmax(self, axis: int | None = None, **options: Any) -> Any:
         """Return the index of the maximum, not recorded; see `numpy.argmax`."""
-        return np.argmax(self, axis=axis)
+        return np.argmax(self, axis=axis, **options)
 
-    def argmin(self, axis: int | None = None) -> Any:
+    def argmin(self, axis: int | None = None, **options: Any) -> Any:
         """Return the index of the minimum, not recorded; see `numpy.argmin`."""
-        return np.argmin(self, axis=axis)
+        return np.argmin(self, axis=axis, **options)
 
-    def argsort(self, axis: int = -1) -> Any:
+    def argsort(self, axis: int | None = -1, **options: Any) -> Any:
         """Return the indices that sort, not recorded; see `numpy.argsort`."""
-        return np.argsort(self, axis=axis)
+        return np.argsort(self, axis=axis, **options)
 
     def round(self, decimals: int = 0) -> Any:
         """Return rounded values, not recorded: the derivative of rounding is zero wherever there is one."""
         return np.round(self, decimals)
 
-    def any(self, axis: Axis = None) -> Any:
+    def any(self, axis: Axis = None, **options: Any) -> Any:
         """Return whether any element is not zero, not recorded; see `numpy.any`."""
-        return np.any(self, axis=axis)
+        return np.any(self, axis=axis, **options)
 
-    def all(self, axis: Axis = None) -> Any:
+    def all(self, axis: Axis = None, **options: Any) -> Any:
         """Return whether all elements are not zero, not recorded; see `numpy.all`."""
-        return np.all(self, axis=axis)
+        return np.all(self, axis=axis, **options)
 
     def nonzero(self) -> Any:
         """Return the indices of the elements that are not zero, not recorded; see `numpy.nonzero`."""

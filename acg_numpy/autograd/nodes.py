@@ -15,7 +15,7 @@ from acg_numpy.autograd.operands import as_operand, floating_advice
 from acg_numpy.shapes import Array
 
 next_order = itertools.count(1).__next__  # one counter for all threads: a result is always younger than its arguments
-UNRECORDED = -1  # order of a result that would have been recorded, had recording not been off
+UNRECORDED = -1  # order of a result that was made while recording was off
 
 
 class Node:

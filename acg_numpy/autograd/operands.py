@@ -103,8 +103,8 @@ def plain_operands(tree: Any, name: str, tensor: type) -> Any:
         return {key: plain_operands(branch, f"{name}: {key}", tensor) for key, branch in tree.items()}
     if isinstance(tree, (tensor, *_NUMBERS)):
         return tree
-    is_array = isinstance(tree, np.ndarray | range) or hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")
-    return as_operand(tree, name) if is_array else tree
+    is_array = isinstance(tree, np.ndarray | range | numbers.Real) or hasattr(kind, "__array__")
+    return as_operand(tree, name) if is_array or hasattr(kind, "__dlpack__") else tree
 
 
 class Guard:

@@ -266,7 +266,7 @@ def remember(
         t._needs, t._record = True, (entry, args, options, guards)
     else:
         t._needs, t._record = False, None
-        if needs:
+        if not state().enabled:
             t._order = UNRECORDED
     return t
 

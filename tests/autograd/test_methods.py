@@ -115,7 +115,26 @@ METHODS = {
     "transpose by a tuple": lambda a: a.transpose((1, 0)),
     "swapaxes": lambda a: a.swapaxes(0, -1),
     "astype": lambda a: a.astype(np.float64),
+    "astype without a copy": lambda a: a.astype(np.float64, copy=False),
+    "astype by a rule of casting": lambda a: a.astype(np.float64, casting="safe"),
     "copy": lambda a: a.copy(),
+    "copy in another order": lambda a: a.copy("F"),
+    "flatten in another order": lambda a: a.flatten("F"),
+    "ravel in another order": lambda a: a.ravel(order="F"),
+    "reshape in another order": lambda a: a.reshape(3, 2, order="F"),
+    "transpose of one axis": lambda a: a[0].transpose(0) * a[1].transpose(-1),
+    "sum of some": lambda a: a.sum(axis=1, where=np.array([True, False, True])),
+    "sum from a start": lambda a: a.sum(axis=0, initial=2.0),
+    "mean of some": lambda a: a.mean(where=np.array([[True], [False]])),
+    "prod from a start": lambda a: a.prod(axis=1, initial=2.0),
+    "max of some": lambda a: a.max(axis=0, where=np.array([[True], [False]]), initial=0.0),
+    "roll by lists": lambda a: np.roll(a, [1, 2], axis=[0, 1]),
+    "an axis of a number": lambda a: sum(
+        method(a[i, 0], axis=axis)
+        for i, axis in enumerate((0, -1))
+        for method in (np.sum, np.mean, np.max, np.min, np.prod)
+    ),
+    "running along a number": lambda a: np.cumsum(a[0, 0], axis=0) * np.cumprod(a[1, 1], axis=-1),
     "T": lambda a: a.T,
     "mT": lambda a: a.mT,
 }
@@ -153,8 +172,16 @@ def test_a_method_with_no_derivative_to_give_is_plain(name):
 
 
 def test_options_without_a_derivative_are_refused_by_methods_too():
-    with pytest.raises(NoDerivativeError, match="where"):
-        tensor(X, requires_grad=True).sum(where=X > 1)
+    with pytest.raises(NoDerivativeError, match="mean"):
+        tensor(X, requires_grad=True).var(mean=1.0)
+    with pytest.raises(NoDerivativeError, match="order='K'"):
+        tensor(X, requires_grad=True).flatten("K")
+
+
+def test_a_cast_that_a_rule_of_casting_forbids_is_refused():
+    for a in (X, tensor(X, requires_grad=True)):
+        with pytest.raises(TypeError, match=r"[cC]annot cast"):
+            a.astype(np.float32, casting="safe")
 
 
 def test_a_chain_reads_like_numpy():

@@ -117,6 +117,12 @@ def test_every_rule_takes_a_plain_array_of_it_or_refuses(kind):
                 continue
             foreign = [make(x) if i in others else x for i, x in enumerate(case.inputs)]
             arrays = [plain(x) if i in others else x for i, x in enumerate(foreign)]
+            if "dx" in case.kwargs and place:
+                continue  # NumPy asks y and x of np.trapezoid, not dx: its own operators run
+            try:
+                u, expected = recorded(case, case.inputs if kind in REFUSED else arrays, place)
+            except (ValueError, NoDerivativeError):
+                continue  # the numbers of a range are none for this function
             tried += 1
             try:
                 t, outputs = recorded(case, foreign, place)
@@ -126,7 +132,6 @@ def test_every_rule_takes_a_plain_array_of_it_or_refuses(kind):
                     wrong.append((case.name, error))
                 refused += 1
                 continue
-            u, expected = recorded(case, arrays, place)
             if not same([o.data for o in outputs], [o.data for o in expected]):
                 wrong.append((case.name, outputs, expected))
             elif not same([gradient(t, outputs)], [gradient(u, expected)]):
@@ -204,7 +209,7 @@ def test_numpy_ma_gets_no_array_of_a_tensor_that_requires_a_gradient(name):
         NUMPY_MA[name](tensor([1.0, 2.0], requires_grad=True), np.ma.array([3.0, 4.0], mask=[False, True]))
 
 
-# Names that NumPy's masked arrays, pandas, SciPy's sparse arrays, PyTorch, JAX, xarray, dask, Arrow and others look for.
+# Names that NumPy's masked arrays, pandas, SciPy's sparse arrays, PyTorch, JAX, xarray, dask and others look for.
 THEIRS = """
 _data _mask mask values _values _array array _ndarray fill_value filled to_numpy to_dlpack todense toarray tocsr
 getformat iloc columns index name dims coords compute __dask_graph__ __array_interface__ __array_struct__
@@ -243,6 +248,7 @@ LEFT = {  # results that are not real floating numbers
     "a complex array on its left": lambda t: np.array([1j, 2.0]) + t,
     "a complex Tensor": lambda t: t - tensor(np.array([1j, 2.0])),
     "as complex numbers": lambda t: t.astype(complex),
+    "as objects": lambda t: t.astype(object),
     "a sum of complex numbers": lambda t: np.sum(t, dtype=complex),
     "a sum of integers": lambda t: np.sum(t, dtype=int),
     "a product of integers": lambda t: np.prod(t, dtype=np.int32),
@@ -252,7 +258,9 @@ LEFT = {  # results that are not real floating numbers
 
 @pytest.mark.parametrize("name", LEFT)
 def test_a_result_that_is_not_real_and_floating_is_refused(name):
-    with pytest.raises(NoDerivativeError, match=r"(complex|only real floating) numbers have (no|a) derivative"):
+    with pytest.raises(
+        NoDerivativeError, match=r"(complex numbers|only real floating numbers|objects) have (no|a) derivative"
+    ):
         LEFT[name](tensor([1.0, 2.0], requires_grad=True))
 
 

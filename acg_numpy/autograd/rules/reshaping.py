@@ -128,6 +128,7 @@ def astype(x: Any, dtype: npt.DTypeLike, copy: bool = True) -> Any:
     """Cast to another floating dtype, recorded; to whole numbers, which have no derivative, as a plain array."""
     if np.issubdtype(np.dtype(dtype), np.floating):
         return cast(x, dtype)
-    if np.issubdtype(np.dtype(dtype), np.complexfloating) and isinstance(x, Tensor) and x.requires_grad:
-        raise NoDerivativeError(f"np.astype: complex numbers have no derivative here; dtype is {np.dtype(dtype)}")
+    if np.dtype(dtype).kind not in "biu" and isinstance(x, Tensor) and x.requires_grad:
+        what = "complex numbers" if np.dtype(dtype).kind == "c" else "objects"
+        raise NoDerivativeError(f"np.astype: {what} have no derivative here; dtype is {np.dtype(dtype)}")
     return x._elements.astype(dtype) if isinstance(x, Tensor) else x.astype(dtype)
