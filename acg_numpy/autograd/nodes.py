@@ -120,6 +120,11 @@ class Node:
         return self._elements.nbytes
 
     def __len__(self) -> int:
+        if not self._elements.ndim:
+            raise TypeError(
+                "len() of a Tensor without axes; .item() gives its number, and torch.from_dlpack(t) or "
+                "np.from_dlpack(t) share the memory of a whole Tensor"
+            )
         return len(self._elements)
 
     def __contains__(self, value: Any) -> bool:

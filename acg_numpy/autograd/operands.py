@@ -20,7 +20,10 @@ from acg_numpy.shapes import Array
 
 SMALL = 2**18  # bytes; a checksum of more takes less time than a copy
 
+_NO_ARRAYS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})
 _NUMBERS = (int, float, complex, np.generic)
+_ARRAYS = (np.ndarray, range, numbers.Real)
+_NOT_NUMERIC = "OSUV"  # kinds of dtypes: objects, bytes, text and records
 _WIDTH = 1021  # a prime, so that no row of an array is as long as a row of the sum
 
 
@@ -48,12 +51,12 @@ def as_operand(value: Any, name: str) -> Any:
     Traceback (most recent call last):
     acg_numpy.autograd.table.NoDerivativeError: np.multiply: argument 1 is a MaskedArray with masked elements, which have no value; fill them with .filled(0.0) first
     """  # noqa: E501  the whole sentence of an error
-    if value is None or isinstance(value, (*_NUMBERS, str)):
-        return value
-    if isinstance(value, numbers.Real):  # a Fraction
-        return float(value)
     kind = type(value).__name__
     if type(value) is not np.ndarray:
+        if type(value) in _NO_ARRAYS or isinstance(value, _NUMBERS):
+            return value
+        if isinstance(value, numbers.Real):  # a Fraction
+            return float(value)
         if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
             raise NoDerivativeError(
                 f"{name} is a {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
@@ -64,7 +67,7 @@ def as_operand(value: Any, name: str) -> Any:
                 "of its blocks with map_blocks"
             )
         value = _converted(value, kind, name)
-    if value.dtype.kind in "OSUV":
+    if value.dtype.kind in _NOT_NUMERIC:
         raise NoDerivativeError(
             f"{name} is a {kind} of which NumPy makes an array of dtype {value.dtype}; give an array of numbers, as "
             f"np.asarray(..., dtype=float) or, for a sparse array, .toarray() makes"
@@ -95,16 +98,16 @@ def plain_operands(tree: Any, name: str, tensor: type) -> Any:
     What is no array (an axis, a shape, a string) passes unchanged, and so do instances of `tensor`.
     """
     kind = type(tree)
+    if kind in _NO_ARRAYS or isinstance(tree, tensor):
+        return tree
     if kind is np.ndarray:
-        return as_operand(tree, name)
+        return as_operand(tree, name) if tree.dtype.kind in _NOT_NUMERIC else tree
     if kind is list or kind is tuple:
-        return kind(plain_operands(branch, name, tensor) for branch in tree)
+        return kind([plain_operands(branch, name, tensor) for branch in tree])
     if kind is dict:
         return {key: plain_operands(branch, f"{name}: {key}", tensor) for key, branch in tree.items()}
-    if isinstance(tree, (tensor, *_NUMBERS)):
-        return tree
-    is_array = isinstance(tree, np.ndarray | range | numbers.Real) or hasattr(kind, "__array__")
-    return as_operand(tree, name) if is_array or hasattr(kind, "__dlpack__") else tree
+    is_array = isinstance(tree, _ARRAYS) or hasattr(kind, "__array__") or hasattr(kind, "__dlpack__")
+    return as_operand(tree, name) if is_array else tree
 
 
 class Guard:

@@ -32,11 +32,6 @@ class Plain:
 PLAIN: Final = Plain()
 
 
-def ZERO(g: Any, ans: Any, *args: Any, **options: Any) -> Any:
-    """Stand for the rule of an argument whose derivative is zero wherever there is one: nothing is recorded for it."""
-    raise AssertionError("nothing is carried back to this argument")
-
-
 class EachPosition:
     """One rule for a function of any number of arrays; its first argument is the position of the array it is for."""
 
@@ -109,7 +104,7 @@ class Binding:
 class Primitive:
     """A function with derivative rules of its own, one for each of its first arguments.
 
-    None stands for an argument by which there is no derivative, and raises; `ZERO` for one by which it is zero.
+    None stands for an argument by which there is no derivative: a Tensor there that requires a gradient is refused.
     `run`, if given, is called in its place: the same values by a shorter way.  `unread` holds the arguments of which no
     rule reads more than the shape.
     """
@@ -125,7 +120,7 @@ class Primitive:
         self.function = run or function
         self.rules = rules
         self.name = name_of(function)
-        self.partial = not isinstance(rules, EachPosition) and (None in rules or ZERO in rules)
+        self.partial = not isinstance(rules, EachPosition) and None in rules
         self.unread: Container[int] = frozenset()
         if isinstance(rules, EachPosition):
             like, skip = rules.rule, 3  # position, g, ans

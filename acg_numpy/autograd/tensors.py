@@ -16,7 +16,7 @@ from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
 from acg_numpy.autograd.operands import as_operand, plain_operands, snapshots
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.table import PLAIN, TABLE, ZERO, Composite, NoDerivativeError, Primitive, name_of, no_rule
+from acg_numpy.autograd.table import PLAIN, TABLE, Composite, NoDerivativeError, Primitive, name_of, no_rule
 from acg_numpy.shapes import Array
 
 _FLOAT64 = np.dtype(np.float64)
@@ -258,9 +258,7 @@ def remember(
         if data.dtype is not _FLOAT64 and data.dtype.kind != "f":
             raise not_floating(entry, data)
         if entry.partial or len(args) > len(entry.rules):
-            args = _with_rules(entry, args)
-            if not args:
-                return data
+            _check_places(entry, args)
         if beside:
             args, guards = snapshots(args, entry.name, entry.unread)
         t._needs, t._record = True, (entry, args, options, guards)
@@ -271,24 +269,12 @@ def remember(
     return t
 
 
-def _with_rules(entry: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return arguments with plain arrays for Tensors by which the derivative is zero; nothing if it is zero by all.
-
-    Raise where a Tensor requires a gradient and there is neither a rule nor zero.
-    """
-    found, recorded = list(args), False
+def _check_places(entry: Any, args: tuple[Any, ...]) -> None:
     for i, a in enumerate(args):
-        if isinstance(a, Tensor) and a._needs:
-            rule = entry.rules[i] if i < len(entry.rules) else None
-            if rule is None:
-                raise NoDerivativeError(
-                    f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
-                )
-            if rule is ZERO:
-                found[i] = a._elements
-            else:
-                recorded = True
-    return tuple(found) if recorded else ()
+        if isinstance(a, Tensor) and a._needs and (i >= len(entry.rules) or entry.rules[i] is None):
+            raise NoDerivativeError(
+                f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
+            )
 
 
 def not_floating(entry: Any, data: Array) -> NoDerivativeError:
@@ -379,7 +365,7 @@ def _stripped(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value._elements
     if type(value) in (list, tuple):
-        return type(value)(_stripped(v) for v in value)
+        return type(value)([_stripped(v) for v in value])
     if type(value) is dict:
         return {k: _stripped(v) for k, v in value.items()}
     return value
@@ -388,8 +374,8 @@ def _stripped(value: Any) -> Any:
 def _option(value: Any, name: str) -> Any:
     """Return an option as a rule will read it again: plain arrays that are its own (indices, mostly)."""
     value = plain_operands(_stripped(value), name, Tensor)
-    if not state().enabled:
-        return value
+    if type(value) is np.ndarray:
+        return value.copy() if state().enabled else value
     if type(value) in _SEQUENCES:
-        return type(value)(v.copy() if type(v) is np.ndarray else v for v in value)
-    return value.copy() if type(value) is np.ndarray else value
+        return type(value)([v.copy() if type(v) is np.ndarray else v for v in value])
+    return value

@@ -193,3 +193,45 @@ class TestCopies:
 def test_a_tensor_converts_to_an_array_of_the_dtype_asked_for():
     assert tensor([1.0, 2.0]).__array__(np.float32).dtype == np.float32
     assert np.array_equal(tensor([1.0, 2.0]).__array__(np.float32), [1.0, 2.0])
+
+
+def from_dlpack(library):
+    return lambda t: pytest.importorskip(library).from_dlpack(t)
+
+
+EXCHANGES = {  # ways of other libraries to an array, and whether it shares the memory
+    "np.from_dlpack": (from_dlpack("numpy"), True),
+    "torch.from_dlpack": (from_dlpack("torch"), True),
+    "torch.as_tensor": (lambda t: pytest.importorskip("torch").as_tensor(t), True),
+    "torch.asarray": (lambda t: pytest.importorskip("torch").asarray(t), True),
+    "torch.tensor": (lambda t: pytest.importorskip("torch").tensor(t), False),
+    "jax.numpy.from_dlpack": (from_dlpack("jax.numpy"), False),
+    "jax.numpy.asarray": (lambda t: pytest.importorskip("jax.numpy").asarray(t), False),
+}
+
+
+class TestExchange:
+    @pytest.mark.parametrize("shape", [(2, 3), (4,), ()])
+    @pytest.mark.parametrize("name", EXCHANGES)
+    def test_other_libraries_take_a_tensor_that_requires_no_gradient(self, name, shape):
+        exchange, shares = EXCHANGES[name]
+        t = tensor(np.full(shape, 2.0, np.float32))
+        found = exchange(t)
+        assert np.array_equal(np.asarray(found), t.data)
+        if shares:
+            t.data[...] = 5.0
+            assert np.all(np.asarray(found) == 5.0)
+
+    @pytest.mark.parametrize("name", EXCHANGES)
+    def test_they_take_none_that_requires_one(self, name, leaf):
+        exchange, _ = EXCHANGES[name]
+        for t in (leaf, leaf * 2):
+            with pytest.raises(TypeError, match="would lose the gradient of a Tensor that requires one"):
+                exchange(t)
+
+    def test_it_is_on_the_device_of_its_array(self, leaf):
+        assert leaf.__dlpack_device__() == leaf.data.__dlpack_device__()
+
+    def test_the_length_of_a_number_is_refused_with_what_to_do(self):
+        with pytest.raises(TypeError, match=r"len\(\) of a Tensor without axes; .*torch\.from_dlpack\(t\)"):
+            len(tensor(1.0))

@@ -1,10 +1,14 @@
 """Functions with no derivative to give answer about a Tensor in plain arrays, as NumPy answers about its array."""
 
+import warnings
+from unittest import mock
+
 import numpy as np
 import pytest
 
 from acg_numpy import Tensor, tensor
-from acg_numpy.autograd.table import PLAIN, name_of
+from acg_numpy.autograd.rules.nondifferentiable import NAMES, functions_named
+from acg_numpy.autograd.table import PLAIN, TABLE, name_of
 from tests.autograd.cases.all import ENTRIES
 
 X = np.array([[1.5, -2.0, 0.0], [0.5, 2.0, -0.0]])
@@ -75,3 +79,43 @@ def test_functions_of_whole_numbers_take_tensors_of_whole_numbers(function):
 def test_every_plain_function_of_the_table_is_here():
     listed = {function for function, _ in CALLS} | NO_FLOATS | NO_VALUES
     assert not {name_of(key) for key, entry in ENTRIES.items() if entry is PLAIN and key not in listed}
+
+
+@pytest.mark.parametrize(("function", "args"), CALLS, ids=[f"{f.__name__}-{len(a)}" for f, a in CALLS])
+def test_differences_by_each_floating_argument_are_zero(function, args):
+    """Having no derivative is a statement about every argument: functions with one by some argument have rules."""
+    if TABLE[function] is not PLAIN:
+        pytest.skip("it has a derivative by one of its arguments, and a rule")
+    rng = np.random.default_rng(0)
+    args = [a + rng.uniform(0.1, 0.4, a.shape) if isinstance(a, np.ndarray) else a for a in args]  # off the jumps
+    for place, a in enumerate(args):
+        if not isinstance(a, np.ndarray):
+            continue
+        near = a + 1e-9 * rng.standard_normal(a.shape)
+        outputs = [function(*args[:place], x, *args[place + 1 :]) for x in (a, near)]
+        for before, after in zip(*(o if isinstance(o, tuple) else (o,) for o in outputs), strict=True):
+            if not isinstance(before, str):  # the text of an array is no number
+                assert np.array_equal(before, after)
+
+
+def test_a_function_that_numpy_lacks_or_announces_to_remove_is_not_registered():
+    with warnings.catch_warnings(), mock.patch.object(np, "__getattr__", _announce_removal, create=True):
+        warnings.simplefilter("ignore")
+        found = list(functions_named("sign a_name_that_numpy_lacks a_name_that_goes linalg.a_name linalg.matrix_rank"))
+    assert found == [np.sign, np.linalg.matrix_rank]
+
+
+def _announce_removal(name):
+    if name != "a_name_that_goes":
+        raise AttributeError(name)
+    warnings.warn("it goes", DeprecationWarning, stacklevel=2)
+    return np.sign
+
+
+def test_every_function_of_this_numpy_that_is_named_is_registered():
+    assert {function.__name__ for function in functions_named(NAMES)} >= set(NAMES.split()) - {
+        "linalg.matrix_rank",
+        "around",
+        "fix",
+    }
+    assert all(TABLE[function] is PLAIN for function in functions_named(NAMES))
