@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd.operands import as_operand, floating_advice
+from acg_numpy.autograd.table import recipe_for_caller
 from acg_numpy.shapes import Array
 
 next_order = itertools.count(1).__next__  # one counter for all threads: a result is always younger than its arguments
@@ -160,9 +161,11 @@ class Node:
 
     def _leave(self, how: str) -> Array:
         if self._needs:
+            recipe = recipe_for_caller()
             raise TypeError(
-                f"{how} would lose the gradient of a Tensor that requires one; use .numpy() (or .item(), .detach()) "
-                "to leave the graph on purpose, np.stack to join Tensors"
+                f"{how} would lose the gradient of a Tensor that requires one; "
+                + (f"write {recipe} instead, or " if recipe else "")
+                + "use .numpy() (or .item(), .detach()) to leave the graph on purpose, np.stack to join Tensors"
             )
         return self._elements
 

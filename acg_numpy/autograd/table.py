@@ -9,6 +9,7 @@ An entry is one of three things:
   plain arrays.
 """
 
+import importlib
 import inspect
 import sys
 from collections.abc import Callable, Container
@@ -19,6 +20,12 @@ import numpy as np
 Rule = Callable[..., Any]
 
 TABLE: dict[Any, "Primitive | Composite | Plain"] = {}
+
+
+# Modules of rules that are imported when the first object of a package arrives, and what they know: how to compute a
+# function with an operand from that package.
+LATE_RULES: Final = {"scipy": "acg_numpy.autograd.rules.scipy_functions"}
+OTHER_OPERANDS: dict[tuple[Any, str], Callable[..., Any]] = {}
 
 
 class NoDerivativeError(TypeError):
@@ -142,41 +149,117 @@ class Composite:
         self.bind = Binding(function, arity, rewrite, 0)
 
 
+def entry_of(function: Any) -> "Primitive | Composite | Plain | None":
+    """Return the entry of a function, if it has one; the rules of other packages are imported when they are needed."""
+    entry = TABLE.get(function)
+    if entry is None and "scipy.special" in sys.modules:
+        importlib.import_module(LATE_RULES["scipy"])
+        entry = TABLE.get(function)
+    return entry
+
+
+def with_other_operand(function: Any, operand: Any) -> Callable[..., Any] | None:
+    """Return how to compute a function with an operand from another package, if there is a way of its own."""
+    package = type(operand).__module__.partition(".")[0]
+    if package not in LATE_RULES:
+        return None
+    importlib.import_module(LATE_RULES[package])
+    return OTHER_OPERANDS.get((function, package))
+
+
 def name_of(function: Any) -> str:
     """Return the name that users call a function by: `np.linalg.norm`, `np.add`."""
     if isinstance(function, tuple):  # a method of a ufunc: (np.add, "reduce")
         return f"{name_of(function[0])}.{function[1]}"
     if isinstance(function, np.ufunc):
-        return f"np.{function.__name__}"
+        special = sys.modules.get("scipy.special")
+        package = "np" if getattr(special, function.__name__, None) is not function else "scipy.special"
+        return f"{package}.{function.__name__}"
     module = getattr(function, "__module__", None) or ""
     name = getattr(function, "__qualname__", None) or getattr(function, "__name__", repr(function))
     prefix = module.replace("numpy", "np", 1) + "." if module.startswith("numpy") and "._" not in module else ""
     return f"{prefix}{name}"
 
 
-# What to write instead of functions that have no rule, by name; a package's name stands for all its functions.
+# What to write instead of functions that have no rule, or why there is none, by name; the name of a package stands for
+# all its functions.
+_COMPLEX = "complex numbers have no derivative here"
+_IN_PLACE = "it would write in place; np.where makes a new array"
+_FILE = "a file holds values alone"
+_TEXT = "it is for text"
+_DATE = "it is for dates"
+_WHOLE = "it is for whole numbers"
+_SETS = "its result depends on which elements are exactly equal"
+_BINS = "add up the weights of numbered bins with np.bincount(np.ravel_multi_index(places, shape), weights=t)"
 RECIPES: dict[str, str] = {
-    "np.fft": "complex numbers have no derivative here",
+    "np.fft": _COMPLEX,
+    "np.lib.scimath": _COMPLEX,
     "np.linalg.eig": "its result is complex; np.linalg.eigh is for symmetric matrices",
     "np.linalg.eigvals": "its result is complex; np.linalg.eigvalsh is for symmetric matrices",
     "np.roots": "its result is complex",
-    "np.copyto": "it would write in place; np.where makes a new array",
-    "np.place": "it would write in place; np.where makes a new array",
-    "np.putmask": "it would write in place; np.where makes a new array",
-    "np.put": "it would write in place; np.where makes a new array",
-    "np.put_along_axis": "it would write in place; np.where makes a new array",
+    "np.sort_complex": "its result is complex; np.sort is for real numbers",
+    "np.polydiv": "the lengths of its results depend on the values; np.polyval(p, x) / np.polyval(q, x) divides values",
+    "np.histogram2d": _BINS,
+    "np.histogramdd": _BINS,
+    "np.intersect1d": _SETS,
+    "np.setxor1d": _SETS,
+    "np.copyto": _IN_PLACE,
+    "np.place": _IN_PLACE,
+    "np.putmask": _IN_PLACE,
+    "np.put": _IN_PLACE,
+    "np.put_along_axis": _IN_PLACE,
     "np.fill_diagonal": "it would write in place; np.where(np.eye(n, dtype=bool), value, a) makes a new array",
-    "np.save": "a file holds values alone",
-    "np.savez": "a file holds values alone",
-    "np.savez_compressed": "a file holds values alone",
-    "np.savetxt": "a file holds values alone",
+    "np.save": _FILE,
+    "np.savez": _FILE,
+    "np.savez_compressed": _FILE,
+    "np.savetxt": _FILE,
+    "np.strings": _TEXT,
+    "np.char": _TEXT,
+    "np.isnat": _DATE,
+    "np.is_busday": _DATE,
+    "np.busday_count": _DATE,
+    "np.busday_offset": _DATE,
+    "np.datetime_as_string": _DATE,
+    "np.gcd": _WHOLE,
+    "np.lcm": _WHOLE,
+    "np.bitwise_count": _WHOLE,
+    "np.packbits": _WHOLE,
+    "np.unpackbits": _WHOLE,
+    "np.ravel_multi_index": _WHOLE,
+    "np.unravel_index": _WHOLE,
+    "np.ix_": _WHOLE,
+    "scipy.special.logsumexp": "np.logaddexp.reduce(x, axis=axis)",
+    "scipy.special.softmax": "np.exp(x - np.logaddexp.reduce(x, axis=axis, keepdims=True))",
+    "scipy.special.log_softmax": "x - np.logaddexp.reduce(x, axis=axis, keepdims=True)",
+    "scipy.special.softplus": "np.logaddexp(x, 0.0)",
+    "scipy.special.multigammaln": "a sum of scipy.special.gammaln",
+    "scipy.sparse._matmul_dispatch": "np.matmul(sparse, t)",
+    "scipy.sparse.multiply": "t * sparse.toarray()",
 }
+
+
+def recipe_for(name: str) -> str | None:
+    """Return what to write instead of a function, or why it has no rule, if that is known."""
+    return RECIPES.get(name) or RECIPES.get(name.rpartition(".")[0])
+
+
+def recipe_for_caller() -> str | None:
+    """Return the recipe for a function of SciPy that is asking for the array inside a Tensor just now."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        package = ".".join(frame.f_globals.get("__name__", "").split(".")[:2])
+        if package in ("scipy.special", "scipy.sparse"):
+            recipe = RECIPES.get(f"{package}.{frame.f_code.co_name}")
+            if recipe:
+                return recipe
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 def no_rule(function: Any) -> NoDerivativeError:
     """Return the error for a function that has no entry: what it is, what to write instead, and how to add a rule."""
     name = name_of(function)
-    recipe = RECIPES.get(name) or RECIPES.get(name.rpartition(".")[0])
+    recipe = recipe_for(name)
     return NoDerivativeError(
         f"{name} has no derivative rule{f': {recipe}' if recipe else ''}. Add one with acg_numpy.register_rule({name}, "
         "rule), where rule(g, ans, *args) is the gradient of its first argument, or leave the graph on purpose: call "

@@ -16,7 +16,17 @@ from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
 from acg_numpy.autograd.operands import as_operand, plain_operands, snapshots
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.table import PLAIN, TABLE, Composite, NoDerivativeError, Primitive, name_of, no_rule
+from acg_numpy.autograd.table import (
+    PLAIN,
+    TABLE,
+    Composite,
+    NoDerivativeError,
+    Primitive,
+    entry_of,
+    name_of,
+    no_rule,
+    with_other_operand,
+)
 from acg_numpy.shapes import Array
 
 _FLOAT64 = np.dtype(np.float64)
@@ -233,6 +243,9 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
             continue
         beside = True
         if type(a) not in _USUAL or (type(a) is np.ndarray and a.dtype.kind == "O"):
+            compute = with_other_operand(entry.function, a)
+            if compute is not None:
+                return compute(*args, **options)
             a, foreign = as_operand(a, f"{entry.name}: argument {len(values)}"), True
         values.append(a)
     if foreign:
@@ -288,7 +301,7 @@ def not_floating(entry: Any, data: Array) -> NoDerivativeError:
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run any NumPy function that was called with a Tensor somewhere among its arguments."""
-    entry = TABLE.get(function)
+    entry = entry_of(function)
     if type(entry) is Primitive:
         args, kwargs = entry.bind(args, kwargs)
         for place, value in enumerate(args):
@@ -321,7 +334,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         )
     if method != "__call__":
         return _call_method(ufunc, method, inputs, kwargs)
-    entry = TABLE.get(ufunc)
+    entry = entry_of(ufunc)
     if type(entry) is Primitive:
         if kwargs:
             _, kwargs = entry.bind((), kwargs)

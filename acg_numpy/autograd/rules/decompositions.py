@@ -40,6 +40,8 @@ def _symmetric(a: Any) -> Any:
 
 def _from_triangle(a: Any, upper: bool) -> Any:
     """Return the symmetric matrix of which one triangle is given."""
+    if a.ndim < 2:
+        raise LinAlgError(f"matrices are needed, got shape {a.shape}")
     half = np.triu(a) if upper else np.tril(a)
     rest = np.triu(a, 1) if upper else np.tril(a, -1)
     return half + rest.mT
@@ -78,7 +80,7 @@ def cholesky(a: Any, upper: bool = False) -> Any:
 # F_ij = 1 / (w_j - w_i) off the diagonal.
 
 
-def _eigh(a: Any, triangle: str) -> Any:
+def _eigh(a: Any, triangle: Any) -> Any:
     """Return eigenvalues as the first row, and the eigenvectors below it: (..., 1 + n, n)."""
     values, vectors = np.linalg.eigh(a, triangle)
     return np.concatenate([values[..., None, :], vectors], axis=-2)
@@ -103,7 +105,7 @@ def _diagonal_matrix(values: Any) -> Any:
     return values[..., None] * np.eye(values.shape[-1], dtype=values.dtype)
 
 
-def _eigh_rule(g: Any, ans: Any, a: Any, triangle: str) -> Any:
+def _eigh_rule(g: Any, ans: Any, a: Any, triangle: Any) -> Any:
     """Return V (diag(dw) + F * (V' dV)) V'."""
     values, vectors = ans[..., 0, :], ans[..., 1:, :]
     g_values, g_vectors = g[..., 0, :], g[..., 1:, :]

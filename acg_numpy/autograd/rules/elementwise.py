@@ -138,12 +138,19 @@ def _sech_squared(x: Any) -> Any:
 
 sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * np.tanh(x))
 
+
+def _over_square(x: Any, y: Any) -> Any:
+    """Return x / (x**2 + y**2), whose squares would underflow at 1e-200 and overflow at 1e200."""
+    length = np.hypot(x, y)
+    return safe_ratio(safe_ratio(x, length), length)
+
+
 register_rule(np.sin, lambda g, ans, x: g * np.cos(x))
 register_rule(np.cos, lambda g, ans, x: -g * np.sin(x))
 register_rule(np.tan, lambda g, ans, x: g * (1.0 + ans * ans))
 register_rule(np.arcsin, lambda g, ans, x: safe_divide(g, np.sqrt((1.0 - x) * (1.0 + x))))
 register_rule(np.arccos, lambda g, ans, x: safe_divide(-g, np.sqrt((1.0 - x) * (1.0 + x))))
-register_rule(np.arctan, lambda g, ans, x: g / np.square(np.hypot(1.0, x)))
+register_rule(np.arctan, lambda g, ans, x: g * _over_square(1.0, x))
 register_rule(np.sinh, lambda g, ans, x: g * np.cosh(x))
 register_rule(np.cosh, lambda g, ans, x: g * np.sinh(x))
 register_rule(np.tanh, lambda g, ans, x: g * sech_squared(x))
@@ -160,16 +167,10 @@ def safe_ratio(x: Any, whole: Any) -> Any:
     return np.where(empty, 0.0, x / np.where(empty, 1.0, whole))
 
 
-def _arctan2_slope(x: Any, y: Any) -> Any:
-    """Return x / (x**2 + y**2), whose squares would underflow at 1e-200."""
-    length = np.hypot(x, y)
-    return safe_ratio(safe_ratio(x, length), length)
-
-
 register_rule(
     np.arctan2,
-    lambda g, ans, x, y: unbroadcast(g * _arctan2_slope(y, x), x),
-    lambda g, ans, x, y: unbroadcast(-g * _arctan2_slope(x, y), y),
+    lambda g, ans, x, y: unbroadcast(g * _over_square(y, x), x),
+    lambda g, ans, x, y: unbroadcast(-g * _over_square(x, y), y),
 )
 register_rule(
     np.hypot,

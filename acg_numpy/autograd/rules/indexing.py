@@ -88,7 +88,7 @@ def extract(condition: Any, arr: Any) -> Any:
 
 
 @composite(np.partition)
-def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect") -> Any:
+def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect") -> Any:
     """Take the elements in the order that argpartition gives."""
     if axis is None:
         a, axis = np.ravel(a), -1
@@ -152,7 +152,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 
 
 @composite(np.choose)
-def choose(a: Any, choices: Any, mode: str = "raise") -> Any:
+def choose(a: Any, choices: Any, mode: Any = "raise") -> Any:
     """Take each element from the choice that an array of numbers names."""
     arrays, _ = as_common_dtype(choices)
     numbers = np.choose(a.data if isinstance(a, Tensor) else a, range(len(arrays)), mode=mode)
@@ -196,6 +196,6 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
         if not np.any(condition):
             continue
         values = function(x[condition], *args, **kw) if callable(function) else function
-        values = np.astype(np.broadcast_to(as_array(values), (np.count_nonzero(condition),)), x.dtype)
+        values = np.astype(np.broadcast_to(as_array(values), (int(np.count_nonzero(condition)),)), x.dtype)
         result = result + put(values[counted[condition]], index=counted, shape=x.shape)
     return result

@@ -17,10 +17,11 @@ import numpy as np
 from acg_numpy.autograd.registry import nondifferentiable
 
 NAMES = """
-shape ndim size result_type can_cast min_scalar_type iscomplexobj isrealobj common_type
+shape ndim size result_type can_cast min_scalar_type iscomplexobj isrealobj common_type imag angle
 shares_memory may_share_memory array_repr array_str array2string
 zeros_like ones_like empty_like
 argmax argmin argsort argpartition lexsort nonzero argwhere flatnonzero count_nonzero
+diag_indices_from tril_indices_from triu_indices_from einsum_path
 searchsorted digitize isin nanargmax nanargmin
 equal not_equal less less_equal greater greater_equal isclose allclose
 array_equal array_equiv all any logical_and logical_or logical_xor logical_not

@@ -222,7 +222,7 @@ def _convolve(a: Any, v: Any) -> Any:
     return np.convolve(a, v)
 
 
-convolve_full = register_rule(
+convolve_full: Any = register_rule(
     _convolve,
     lambda g, ans, a, v: convolve_full(g, np.flip(v))[v.shape[0] - 1 : v.shape[0] - 1 + a.shape[0]],
     lambda g, ans, a, v: convolve_full(g, np.flip(a))[a.shape[0] - 1 : a.shape[0] - 1 + v.shape[0]],

@@ -107,7 +107,8 @@ def variance(
 ) -> Any:
     """Slope 2 (x - m) / n."""
     n = count(a, axis, where) - (ddof if correction is None else correction)
-    return _only(where, spread(g, a, axis, keepdims) * _deviations(a, axis, where) * (2.0 / n))
+    factor = math.nan if isinstance(n, int | float) and n == 0 else 2.0 / n
+    return _only(where, spread(g, a, axis, keepdims) * _deviations(a, axis, where) * factor)
 
 
 def deviation(

@@ -5,8 +5,10 @@ elements, so equal elements keep their order, as in `np.sort`.  Distinct element
 kind, and the gradient goes there.
 """
 
+import math
+import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -129,6 +131,8 @@ def _extremum_over_nan(function: Callable[..., Any], least: float) -> Callable[.
     def reduce(a: Any, axis: Any = None, keepdims: Any = None, initial: Any = None, where: Any = True) -> Any:
         filled, there = _without_nan(a, least)
         counted, options = there & where, _changed(keepdims=keepdims)
+        if initial is None and not filled.size:
+            return function(filled, axis=axis, **options)
         found = function(filled, axis=axis, initial=least if initial is None else initial, where=counted, **options)
         if initial is not None:
             return found
@@ -148,50 +152,61 @@ composite(np.nanmin)(_extremum_over_nan(np.min, np.inf))
 
 
 def _quantile(
-    name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool, passes_over_nan: bool, scale: float = 1.0
+    name: str, a: Any, q: Any, axis: Any, method: Any, keepdims: bool, over_nan: bool, scale: float = 1.0
 ) -> Any:
+    """Return quantiles; `scale` is what q goes up to, `over_nan` says to pass over NaN."""
     a = as_array(a)
-    if isinstance(q, Tensor) and q.requires_grad and method != "linear":
-        raise NoDerivativeError(f"{name}: no derivative by q with method={method!r}; there is 'linear'")
     q = np.asarray(q, a.dtype) if isinstance(q, int | float) else as_array(q)
+    moving = isinstance(q, Tensor) and q.requires_grad
+    if moving and method != "linear":
+        raise NoDerivativeError(f"{name}: no derivative by q with method={method!r}; there is 'linear'")
     shares = _values(q) / scale
     if np.any(~((shares >= 0) & (shares <= 1))):
         raise ValueError(f"{name}: q must lie between 0 and {scale:g}")
     dtype = np.result_type(a.dtype, q.dtype, np.float16)
-    axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
-    rest = [i for i in range(a.ndim) if i not in axes]
-    length = int(np.prod([a.shape[i] for i in axes]))
-    rows = np.reshape(np.transpose(a, [*axes, *rest]), (length, *(a.shape[i] for i in rest)))
-    shape = [1 if i in axes else n for i, n in enumerate(a.shape)] if keepdims else [a.shape[i] for i in rest]
-    if length == 0:
+    rows, shape = _rows_and_shape(a, axis, keepdims)
+    if not len(rows) and (over_nan or name == "np.median"):
+        return np.full((*shares.shape, *shape), np.nan, dtype)
+    if not len(rows):
         raise ValueError(f"{name}: there is nothing to take a quantile of in shape {a.shape} over axis {axis}")
-    rows = np.sort(rows, axis=0)
-    missing = np.count_nonzero(np.isnan(rows), axis=0)  # they are last
-    numbers = length - missing if passes_over_nan else np.full(missing.shape, length)
-    around = (...,) + (None,) * numbers.ndim
-    places = np.empty(shares.shape + numbers.shape)
-    for n in np.unique(numbers):
-        found = np.quantile(np.arange(max(n, 1), dtype=float), np.asarray(shares, float), method=method)
-        places[..., numbers == n] = np.reshape(found, (*shares.shape, 1))
+    rows = np.sort(rows, axis=0)  # NaN is last
+    missing = np.count_nonzero(np.isnan(rows), axis=0)
+    numbers = len(rows) - missing if over_nan else np.full(missing.shape, len(rows))
+    places = _places(shares, numbers, method)
     below = np.floor(places).astype(np.intp)
     above = np.minimum(below + 1, np.maximum(numbers - 1, 0))
-    if isinstance(q, Tensor) and q.requires_grad:
-        share: Any = np.astype(q, float)[around] * (np.maximum(numbers - 1, 0) / scale) - below
+    columns = np.arange(rows.shape[1])
+    low, gap = rows[below, columns], rows[above, columns] - rows[below, columns]
+    if moving:
+        share = np.astype(q, np.float64)[..., None] * (np.maximum(numbers - 1, 0) / scale) - below
         share = np.astype(share, dtype)
-    else:
-        share = np.asarray(places - below, dtype)
-    flat = np.reshape(rows, (length, -1))
-    columns = np.arange(flat.shape[1])
-    low, high = (np.reshape(flat[np.reshape(i, (-1, flat.shape[1])), columns], places.shape) for i in (below, above))
-    # A place between two elements is a mean of them; on an element, the other one, were it infinite, has no part.
-    result = low + np.where(places > below, high - low, 0.0) * share if not _moves(q) else low + (high - low) * share
-    unknown = numbers == 0 if passes_over_nan else missing > 0
-    result = np.where(unknown, np.nan, result) if np.any(unknown) else result
+    else:  # on an element the next one has no part, though it be infinite
+        share, gap = np.asarray(places - below, dtype), np.where(places > below, gap, 0.0)
+    result = low + gap * share
+    unknown = numbers == 0 if over_nan else missing > 0
+    if np.any(unknown):
+        result = np.where(unknown, np.nan, result)
     return np.reshape(np.astype(result, dtype), (*shares.shape, *shape))
 
 
-def _moves(q: Any) -> bool:
-    return isinstance(q, Tensor) and q.requires_grad
+def _rows_and_shape(a: Any, axis: Any, keepdims: bool) -> tuple[Any, list[int]]:
+    """Return the elements to be compared as the first of two axes, and the shape of the rest."""
+    axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    rest = [i for i in range(a.ndim) if i not in axes]
+    length = math.prod(a.shape[i] for i in axes)
+    columns = math.prod(a.shape[i] for i in rest)
+    rows = np.reshape(np.transpose(a, [*axes, *rest]), (length, columns))
+    return rows, [1 if i in axes else n for i, n in enumerate(a.shape) if keepdims or i not in axes]
+
+
+def _places(shares: Any, numbers: Any, method: Any) -> Any:
+    """Return the places of quantiles between the elements of each column, of which there are so many."""
+    quantile: Any = np.quantile
+    places = np.empty(shares.shape + numbers.shape)
+    for n in np.unique(numbers):
+        found = quantile(np.arange(max(n, 1), dtype=float), np.asarray(shares, float), method=method)
+        places[..., numbers == n] = np.asarray(found)[..., None]
+    return places
 
 
 def _quantiles(name: str, scale: float, passes_over_nan: bool) -> Callable[..., Any]:
@@ -259,6 +274,9 @@ def cov(
         else:
             factor = total - ddof * np.sum(weights * as_array(aweights)) / total
         weighted = (x - mean) * weights
+    if np.any(factor <= 0):
+        warnings.warn("np.cov: there are no degrees of freedom", RuntimeWarning, stacklevel=3)
+        factor = np.zeros((), x.dtype)
     return np.squeeze((x - mean) @ weighted.T / factor)
 
 
@@ -300,9 +318,11 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
     if np.ndim(bins) == 1:
         return as_array(bins)
     edges = np.histogram_bin_edges(_values(a), bins, range, None if weights is None else _values(weights))
-    if range is not None or not isinstance(a, Tensor) or not a.requires_grad or edges[0] != np.min(_values(a)):
+    if range is not None or not isinstance(a, Tensor) or not a.requires_grad or not a.size:
         return edges
-    return np.linspace(np.min(a), np.max(a), len(edges))
+    low, high = np.min(a), np.max(a)  # equal ones are moved apart by NumPy
+    low, high = low + (float(edges[0]) - low.item()), high + (float(edges[-1]) - high.item())
+    return np.linspace(low, high, len(edges))
 
 
 @composite(np.histogram)
@@ -340,8 +360,8 @@ def unique(
     sorted: bool = True,
 ) -> Any:
     """Return the sorted distinct elements, each as the first of its kind."""
-    values = _values(ar)
-    found = np.unique(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    values, numpys = _values(ar), cast(Any, np.unique)
+    found = numpys(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
     distinct = np.take(np.ravel(as_array(ar)) if axis is None else ar, found[1], axis=0 if axis is None else axis)
     rest = found[1:] if return_index else found[2:]
     return (distinct, *rest) if rest else distinct

@@ -1,5 +1,7 @@
 """All cases, and the table without what tests and users add to it."""
 
+import importlib
+
 import numpy as np
 
 from acg_numpy.autograd.table import TABLE
@@ -14,8 +16,11 @@ from tests.autograd.cases import (
     rearranging,
     reductions,
     reshaping,
+    scipy_functions,
     statistics,
 )
+
+importlib.import_module("acg_numpy.autograd.rules.scipy_functions")  # only with it is the table complete
 
 
 def is_our_own(key):
@@ -42,6 +47,7 @@ CASES = [
         decompositions,
         statistics,
         interpolation,
+        scipy_functions,
     )
     for case in family.CASES
 ]

@@ -80,8 +80,9 @@ for function in [np.sum, np.mean, np.var, np.std, np.prod]:
     for axis in [None, 0, 1, (0, 1)]:
         CASES.add(function, real(2, 3), axis=axis, where=MASK)
         CASES.add(function, real(2, 3), axis=axis, where=MASK, keepdims=True)
-    CASES.add(function, real(), axis=0)
-    CASES.add(function, real(), axis=-1)
+    if function not in (np.var, np.std):  # which NumPy refuses
+        CASES.add(function, real(), axis=0)
+        CASES.add(function, real(), axis=-1)
 for function in [np.var, np.std]:
     CASES.add(function, real(2, 3), axis=1, where=MASK, ddof=0.5)
 for function in [np.sum, np.prod]:

@@ -107,3 +107,12 @@ for function in [np.unique_values, np.unique_all, np.unique_counts, np.unique_in
 CASES.add(np.union1d, spread_out(3), spread_out(2, 2) + 0.07)
 CASES.add(np.setdiff1d, spread_out(4), np.array([9, 10]))
 CASES.add(np.setdiff1d, spread_out(4), np.array([9, 10]), assume_unique=True)
+
+CASES.add(np.histogram_bin_edges, np.array([1.5]), 2)
+CASES.add(np.nanmax, real(0, 3), axis=1)
+CASES.add(np.quantile, real(0, 3), 0.5, axis=1)
+CASES.add(np.quantile, real(), 0.5)
+CASES.add(np.average, real())
+CASES.add(np.nansum, real(0))
+CASES.add(np.nanmean, real(), axis=0)
+CASES.add(np.unique, real(0))

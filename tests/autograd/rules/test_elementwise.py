@@ -1,0 +1,57 @@
+"""Slopes where the obvious formula would cancel, underflow or overflow."""
+
+import numpy as np
+import pytest
+
+from acg_numpy import grad, hessian, tensor
+from acg_numpy.autograd.rules.elementwise import safe_divide, safe_ratio, tie_share
+
+EXACT = {
+    "tanh far out": (np.tanh, 20.0, 4 * np.exp(-40.0)),
+    "tanh far out on the other side": (np.tanh, -300.0, 4 * np.exp(-600.0)),
+    "expm1 far out": (np.expm1, -60.0, np.exp(-60.0)),
+    "arctan far out": (np.arctan, 1e200, 0.0),
+    "arctan": (np.arctan, 1e10, 1e-20),
+    "arcsinh far out": (np.arcsinh, 1e200, 1e-200),
+    "arctanh near 1": (np.arctanh, 1 - 2.0**-50, 1 / (2.0**-50 * (2 - 2.0**-50))),
+    "arcsin near 1": (np.arcsin, 1 - 2.0**-50, 1 / np.sqrt(2.0**-50 * (2 - 2.0**-50))),
+    "arccosh near 1": (np.arccosh, 1 + 2.0**-50, 1 / np.sqrt(2.0**-50 * (2 + 2.0**-50))),
+    "reciprocal": (np.reciprocal, 1e-150, -1e300),
+    "arctan2 of the tiny": (lambda x: np.arctan2(x, 1e-200), 1e-200, 0.5e200),
+    "arctan2 by the tiny": (lambda x: np.arctan2(1e-200, x), 1e-200, -0.5e200),
+    "arctan2 of the huge": (lambda x: np.arctan2(x, 1e200), 1e200, 0.5e-200),
+    "hypot of the tiny": (lambda x: np.hypot(x, 4e-200), 3e-200, 0.6),
+    "sinc near 0": (np.sinc, 1e-8, -(np.pi**2) * 1e-8 / 3),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_slope_keeps_its_digits(name):
+    function, x, slope = EXACT[name]
+    assert grad(function)(x) == pytest.approx(slope, rel=1e-13, abs=0)
+
+
+def test_second_derivatives_keep_their_digits_too():
+    assert grad(grad(np.tanh))(20.0) == pytest.approx(-8 * np.exp(-40.0), rel=1e-13)
+    assert grad(grad(grad(np.tanh)))(0.0) == pytest.approx(-2.0)
+    assert grad(grad(np.sinc))(0.0) == pytest.approx(-(np.pi**2) / 3)
+    assert grad(grad(np.sinc))(1e-9) == pytest.approx(-(np.pi**2) / 3)
+    assert hessian(np.i0)(np.array(0.0)) == pytest.approx(0.5)
+
+
+def test_a_step_has_its_value_at_zero_from_its_second_argument():
+    by_x, by_value = grad(lambda x, y: np.sum(np.heaviside(x, y)), (0, 1))(np.array([-1.0, 0.0, 2.0]), np.full(3, 0.5))
+    assert by_x.tolist() == [0, 0, 0]
+    assert by_value.tolist() == [0, 1, 0]
+
+
+def test_helpers_are_zero_where_nothing_is_divided():
+    zero, one = np.zeros(1), np.ones(1)
+    assert safe_divide(zero, zero).tolist() == safe_ratio(one, zero).tolist() == [0]
+    assert tie_share(one, one, one).tolist() == [0.5]
+
+
+def test_infinite_numbers_have_a_fractional_part_of_zero():
+    fraction, whole = np.modf(tensor([np.inf, -1.5], requires_grad=True))
+    assert fraction.tolist() == [0, -0.5]
+    assert whole.tolist() == [np.inf, -1]
