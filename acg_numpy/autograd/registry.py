@@ -43,12 +43,13 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     >>> t.grad.round(3)
     array([0.5  , 0.881])
 
-    As a decorator, for `np.sinc`:
+    As a decorator, for `scipy.special.exprel`:
 
-    >>> @register_rule(np.sinc)
-    ... def sinc(g, ans, x):
-    ...     return g * (np.cos(np.pi * x) - ans) / x
-    >>> sinc is np.sinc
+    >>> from scipy import special
+    >>> @register_rule(special.exprel)
+    ... def exprel(g, ans, x):
+    ...     return g * (np.exp(x) - ans) / x
+    >>> exprel is special.exprel
     True
     """
     if not callable(function):
