@@ -51,28 +51,33 @@ def as_operand(value: Any, name: str) -> Any:
     Traceback (most recent call last):
     acg_numpy.autograd.table.NoDerivativeError: np.multiply: argument 1 is a MaskedArray with masked elements, which have no value; fill them with .filled(0.0) first
     """  # noqa: E501  the whole sentence of an error
+    if type(value) is np.ndarray:
+        if value.dtype.kind in _NOT_NUMERIC:
+            raise NoDerivativeError(
+                f"{name} is an array of dtype {value.dtype}; give an array of numbers, as x.astype(float) makes"
+            )
+        return value
+    if type(value) in _NO_ARRAYS or isinstance(value, _NUMBERS):
+        return value
+    if isinstance(value, numbers.Real):  # a Fraction
+        return float(value)
     kind = type(value).__name__
-    if type(value) is not np.ndarray:
-        if type(value) in _NO_ARRAYS or isinstance(value, _NUMBERS):
-            return value
-        if isinstance(value, numbers.Real):  # a Fraction
-            return float(value)
-        if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
-            raise NoDerivativeError(
-                f"{name} is a {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
-            )
-        if is_lazy(value):
-            raise NoDerivativeError(
-                f"{name} is a {kind} that has not been computed; call .compute() first, or use the function on each "
-                "of its blocks with map_blocks"
-            )
-        value = _converted(value, kind, name)
-    if value.dtype.kind in _NOT_NUMERIC:
+    if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
         raise NoDerivativeError(
-            f"{name} is a {kind} of which NumPy makes an array of dtype {value.dtype}; give an array of numbers, as "
-            f"np.asarray(..., dtype=float) or, for a sparse array, .toarray() makes"
+            f"{name} is a {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
         )
-    return value
+    if is_lazy(value):
+        raise NoDerivativeError(
+            f"{name} is a {kind} that has not been computed; call .compute() first, or use the function on each of its "
+            "blocks with map_blocks"
+        )
+    array = _converted(value, kind, name)
+    if array.dtype.kind in _NOT_NUMERIC:
+        raise NoDerivativeError(
+            f"{name} is a {kind}, which NumPy turns into an array of dtype {array.dtype}; give an array of numbers, as "
+            "np.asarray(x, dtype=float) or, for a sparse array, x.toarray() makes"
+        )
+    return array
 
 
 def is_lazy(value: Any) -> bool:

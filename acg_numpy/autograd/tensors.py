@@ -137,7 +137,7 @@ class Tensor(Node, ArrayMethods):
         return call_function(func, args, kwargs)
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return call_function(_getitem, (self, index), {})
+        return call_function(get_item, (self, index), {})
 
     # Operators.  Those with a rule take a short way to it; comparisons, bits and whole quotients are not recorded.
 
@@ -177,7 +177,7 @@ class Tensor(Node, ArrayMethods):
         return other // self, other % self
 
 
-def _getitem(array: Array, index: Any) -> Array:
+def get_item(array: Array, index: Any) -> Array:
     """Index an array: a function, so that it has an entry in the table; its rule is in `rules.indexing`."""
     return array[index]
 

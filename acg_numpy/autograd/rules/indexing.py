@@ -11,7 +11,7 @@ import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.joining import as_array, as_common_dtype, refuse_tensors
-from acg_numpy.autograd.tensors import Tensor, _getitem
+from acg_numpy.autograd.tensors import Tensor, get_item
 from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.shapes import Array
 
@@ -37,7 +37,7 @@ def _is_unique(index: Any) -> bool:
 
 
 put = register_rule(_put, lambda g, ans, values, index, shape: g[index])
-register_rule(_getitem, lambda g, ans, array, index: put(g, index, array.shape))
+register_rule(get_item, lambda g, ans, array, index: put(g, index, array.shape))
 register_rule(scatter_add, lambda g, ans, values, ids, num_rows: g[ids])
 
 
