@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.nodes import UNRECORDED
+from acg_numpy.autograd.operands import as_operand
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import recording, state
 from acg_numpy.autograd.table import Primitive
@@ -60,7 +61,9 @@ def as_gradient(of: Tensor, gradient: Any, name: str) -> Any:
             )
         return np.ones(of.shape, of.dtype)
     if not isinstance(gradient, Tensor):
-        gradient = np.asarray(gradient)
+        gradient = np.asarray(as_operand(gradient, name))
+    if gradient.dtype.kind == "c":
+        raise TypeError(f"{name} has dtype {gradient.dtype}; complex numbers have no derivative here")
     if gradient.shape != of.shape:
         raise ValueError(f"{name} has shape {gradient.shape}, but the Tensor has shape {of.shape}")
     return gradient if gradient.dtype == of.dtype else gradient.astype(of.dtype)
@@ -135,6 +138,11 @@ def carry_back(
                         f"{data.shape}"
                     )
                 if c.dtype is not data.dtype and c.dtype != data.dtype:
+                    if c.dtype.kind == "c":
+                        raise TypeError(
+                            f"the rule of {entry.name} for argument {place} gave complex numbers, which have no "
+                            "derivative here"
+                        )
                     c = c.astype(data.dtype)
             before = grads.get(order)
             if before is not None:

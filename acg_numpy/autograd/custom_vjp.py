@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.nodes import UNRECORDED
-from acg_numpy.autograd.operands import Guard, plain_operands, snapshot
+from acg_numpy.autograd.operands import Guard, as_operand, plain_operands, snapshot
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import state
 from acg_numpy.autograd.tensors import Tensor, not_floating, plain_tensor, recorded_tensor
 
@@ -94,7 +95,7 @@ class _Pair:
         args = tuple(self._operand(a, place, recorded, guards) for place, a in enumerate(args))
         options = {name: self._operand(option, name, recorded, guards) for name, option in options.items()}
         out, cache = self.forward(*[a._elements if isinstance(a, Tensor) else a for a in args], **options)
-        outputs = tuple(np.asarray(o) for o in (out if isinstance(out, tuple) else (out,)))
+        outputs = tuple(np.asarray(as_operand(o, self.name)) for o in (out if isinstance(out, tuple) else (out,)))
         if not recorded:
             results = tuple(map(plain_tensor, outputs))
             if not state().enabled:
@@ -160,9 +161,9 @@ class _Pair:
             if isinstance(arg, Tensor) and arg._needs and grad is None:
                 name = self.names[place] if place < len(self.names) else place
                 raise TypeError(f"{self.name}: the backward gave no gradient for {name}, which requires one")
-            if type(grad) is np.ndarray:
+            if grad is not None and not isinstance(grad, Tensor | RowSparseGradient):
                 # It may be the caller's own, or the cache's: a view is copied before anyone may write to it.
-                grad = grad.view()
+                grad = np.asarray(as_operand(grad, f"{self.name}: the gradient of argument {place}")).view()
             found.append(grad)
         return found
 

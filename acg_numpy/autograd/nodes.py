@@ -68,7 +68,7 @@ class Node:
                 raise ValueError(
                     f"data must stay an ndarray of shape {self.shape} and dtype {self.dtype}, got {_describe(value)}"
                 )
-            self._elements = value
+            self._elements = as_operand(value, "data")  # of a subclass (np.memmap, np.matrix) a plain view
 
     @property
     def requires_grad(self) -> bool:

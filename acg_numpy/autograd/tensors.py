@@ -263,7 +263,7 @@ def remember(
     if type(data) is not np.ndarray:
         if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values
             return data
-        data = np.asarray(data)
+        data = np.asarray(as_operand(data, entry.name) if isinstance(data, np.ndarray) else data)
     t = Tensor.__new__(Tensor)
     t._elements, t._order, t.grad = data, next_order(), None
     if needs and state().enabled:

@@ -9,10 +9,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from acg_numpy import NoDerivativeError, Tensor, from_passes, grad, tensor, vjp
+from acg_numpy import NoDerivativeError, Tensor, from_passes, grad, register_rule, tensor, vjp
 from acg_numpy.autograd.operands import SMALL, checksum
+from acg_numpy.autograd.table import Primitive
 from acg_numpy.passes import linear_backward, linear_forward
-from tests.autograd.cases.all import CASES
+from tests.autograd.cases.all import CASES, ENTRIES
 
 pytestmark = pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 
@@ -239,7 +240,7 @@ def test_an_array_that_has_not_been_computed_is_refused():
 def test_a_sparse_array_is_refused_by_name(name):
     sparse = getattr(pytest.importorskip("scipy.sparse"), name)(X)
     for operate in (lambda t: t * sparse, lambda t: sparse * t, lambda t: t + sparse, lambda t: np.add(sparse, t)):
-        with pytest.raises(TypeError, match=rf"is a {name} .*\.toarray\(\)|would lose the gradient"):
+        with pytest.raises(TypeError, match=rf"is a {name}, .*\.toarray\(\)|would lose the gradient"):
             operate(tensor(X, requires_grad=True))
 
 
@@ -271,6 +272,53 @@ def test_a_complex_leaf_is_refused_with_what_to_do():
     for x in (1j, np.array([1j])):
         with pytest.raises(TypeError, match=advice):
             grad(abs)(x)
+
+
+def complex_gradient(t):
+    (t * 2).backward(np.array([1j, 2.0]))
+
+
+def rule_of_complex_numbers(t):
+    double = register_rule(lambda x: 2.0 * x, lambda g, ans, x: g * (2.0 + 0.0j))
+    np.sum(double(t)).backward()
+
+
+@pytest.mark.parametrize("pass_back", [complex_gradient, rule_of_complex_numbers])
+def test_a_complex_gradient_is_refused(pass_back):
+    with pytest.raises(TypeError, match="complex numbers"):
+        pass_back(tensor([1.0, 2.0], requires_grad=True))
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+HIDDEN = {  # places where a mask would be lost
+    "a gradient": lambda t: (t * 2).backward(MASKED),
+    "a gradient of a pullback": lambda t: vjp(np.square, np.ones(2))[1](MASKED),
+    "a result of a pair": lambda t: from_passes(lambda x: (np.ma.array(x, mask=[True, False]), x), lambda g, x: g)(t),
+    "a gradient of a pair": lambda t: np.sum(from_passes(lambda x: (x * 2, x), lambda g, x: MASKED)(t)).backward(),
+    "a result of a function with a rule": lambda t: register_rule(lambda x: MASKED * x, lambda g, ans, x: g)(t),
+    "data of a leaf": lambda t: setattr(t, "data", MASKED),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_no_mask_is_lost(name):
+    with pytest.raises(NoDerivativeError, match="with masked elements"):
+        HIDDEN[name](tensor([1.0, 2.0], requires_grad=True))
+
+
+def test_what_a_pair_computes_with_matrices_is_plain_outside():
+    pair = from_passes(lambda x: (np.matrix(x) * 2.0, x), lambda g, x: np.matrix(g) * 2.0)
+    t = tensor(X, requires_grad=True)
+    (pair(t) * t).backward(np.ones((2, 2)))
+    assert np.array_equal(t.grad, 4.0 * X)
+    assert type(t.grad) is np.ndarray
+
+
+def test_data_of_a_leaf_is_a_plain_view_of_what_is_set():
+    t, matrix = tensor(X, requires_grad=True), np.matrix(X)
+    t.data = matrix
+    assert type(t.data) is np.ndarray
+    assert np.shares_memory(t.data, matrix)
 
 
 # What changed between the forward and the backward pass.
@@ -350,6 +398,8 @@ def test_an_argument_of_a_pullback_may_change_too():
 @pytest.mark.parametrize("shape", [(5,), BIG], ids=["small", "large"])
 def test_what_no_rule_reads_may_change(shape):
     """The rules of sums and choices read shapes and conditions: a buffer that was added may be filled anew."""
+    unread = {entry.name for entry in ENTRIES.values() if type(entry) is Primitive and entry.unread != frozenset()}
+    assert unread == {"np.add", "np.subtract", "np.where", "_join"}  # all of them are below
     t, c = tensor(np.ones(shape), requires_grad=True), np.ones(shape)
     out = np.where(np.arange(shape[0]) % 2 == 0, t + c, c) - c
     out = np.concatenate([out, c])
