@@ -40,9 +40,7 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True)
 
     def __repr__(self) -> str:
-        return (
-            f"Parameter({np.array2string(self._elements, separator=', ', prefix='Parameter(')}, dtype={self._elements.dtype})"
-        )
+        return f"Parameter({np.array2string(self._elements, separator=', ', prefix='Parameter(')}, dtype={self.dtype})"
 
 
 class Module:

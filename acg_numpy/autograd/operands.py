@@ -61,23 +61,27 @@ def as_operand(value: Any, name: str) -> Any:
         return value
     if isinstance(value, numbers.Real):  # a Fraction
         return float(value)
-    kind = type(value).__name__
+    kind = _with_article(type(value).__name__)
     if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
         raise NoDerivativeError(
-            f"{name} is a {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
+            f"{name} is {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
         )
     if is_lazy(value):
         raise NoDerivativeError(
-            f"{name} is a {kind} that has not been computed; call .compute() first, or use the function on each of its "
+            f"{name} is {kind} that has not been computed; call .compute() first, or use the function on each of its "
             "blocks with map_blocks"
         )
     array = _converted(value, kind, name)
     if array.dtype.kind in _NOT_NUMERIC:
         raise NoDerivativeError(
-            f"{name} is a {kind}, which NumPy turns into an array of dtype {array.dtype}; give an array of numbers, as "
+            f"{name} is {kind}, which NumPy turns into an array of dtype {array.dtype}; give an array of numbers, as "
             "np.asarray(x, dtype=float) or, for a sparse array, x.toarray() makes"
         )
     return array
+
+
+def _with_article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
 
 
 def is_lazy(value: Any) -> bool:
@@ -94,7 +98,7 @@ def _converted(value: Any, kind: str, name: str) -> Array:
             return np.from_dlpack(value)
         return np.asarray(value)
     except Exception as error:
-        raise NoDerivativeError(f"{name} is a {kind} that NumPy can make no array of: {error}") from error
+        raise NoDerivativeError(f"{name} is {kind} that NumPy can make no array of: {error}") from error
 
 
 def plain_operands(tree: Any, name: str, tensor: type) -> Any:

@@ -177,7 +177,7 @@ def test_a_pair_takes_a_plain_array_of_it_or_refuses(kind):
     linear = from_passes(linear_forward, linear_backward)
     t, u = tensor(X, requires_grad=True), tensor(X, requires_grad=True)
     if kind in REFUSED:
-        with pytest.raises(NoDerivativeError, match="linear: weight is a"):
+        with pytest.raises(NoDerivativeError, match="linear: weight is an? "):
             linear(t, make(X), None)
         return
     for leaf, weight in ((t, make(X)), (u, plain(make(X)))):
@@ -185,7 +185,7 @@ def test_a_pair_takes_a_plain_array_of_it_or_refuses(kind):
     assert np.array_equal(t.grad, u.grad)
 
 
-def test_a_masked_array_that_masks_is_refused_wherever_numbers_are_taken_from_it():
+def test_an_array_that_masks_is_refused_wherever_numbers_are_taken():
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     for take in (tensor, grad(np.sum), lambda m: tensor([1.0, 2.0], requires_grad=True) * m):
         with pytest.raises(NoDerivativeError, match=r"masked elements, which have no value; fill them with \.filled"):
@@ -219,7 +219,7 @@ __jax_array__ __arrow_array__ __arrow_c_array__ __tensor__ _mgr _box _value _tra
 """
 
 
-def test_no_name_of_a_tensor_is_one_that_others_take_for_their_own():
+def test_no_name_of_a_tensor_is_one_that_others_look_for():
     t = tensor([1.0], requires_grad=True)
     assert [name for name in THEIRS.split() if hasattr(t, name)] == []
 
