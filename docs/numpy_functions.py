@@ -37,6 +37,17 @@ Which functions of NumPy, and of SciPy, take a Tensor that requires a gradient:
 Complex numbers have no derivative here, and nothing is written in place. Any other function, and those of your own,
 can be given a rule with [`register_rule`](howto-operation.md). This page is made from the table that the engine works
 with; a test compares the two.
+
+Options of NumPy's that a function has no derivative with (`out=`, most `dtype=` and `order="K"`) are refused by name. Where
+there is no derivative, the convention is:
+
+- ties in `max`, `min`, `maximum`, `minimum` share the gradient; `sort`, `quantile` and `unique` are stable: equal
+  elements keep their order, and the first of its kind stands for the others;
+- |x|, norms, deviations and singular values have slope 0 at 0; `interp` has the slope of the interval to the right;
+- NaN that `nansum`, `nanmean` and the like pass over has slope 0;
+- `cholesky`, `eigh` and `eigvalsh` read one triangle of a matrix, and the gradient is in that triangle;
+- equal eigenvalues and singular values have a gradient, but their vectors have none, nor have they a second derivative:
+  asked for it, `eigh` and `svd` raise `LinAlgError`; `qr`, `pinv` and `lstsq` raise it at a matrix without full rank.
 """
 
 

@@ -137,7 +137,7 @@ def test_an_infinite_slope_that_is_asked_for_is_infinite(function):
         assert grad(function)(0.0) == np.inf
 
 
-def test_the_slope_in_a_gradient_of_zero_is_right_beside_an_infinite_slope():
+def test_the_slope_in_a_zero_gradient_is_right_beside_infinite_slopes():
     """The pullback is linear in its gradient g, also at g = 0 and where it guards x = 0: its slope in g is J."""
     x, y = np.array([0.0, 4.0, 0.0, 0.0]), np.array([0.5, 0.5, 1.5, 2.0])
 

@@ -139,6 +139,12 @@ def _sech_squared(x: Any) -> Any:
 sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * np.tanh(x))
 
 
+def _tanh_rule(g: Any, ans: Any, x: Any) -> Any:
+    """Slope 1 - tanh(x)**2, from the exponential where the difference would cancel."""
+    slope = 1.0 - ans * ans
+    return g * (sech_squared(x) if np.count_nonzero(slope < 0.01) else slope)
+
+
 def _over_square(x: Any, y: Any) -> Any:
     """Return x / (x**2 + y**2), whose squares would underflow at 1e-200 and overflow at 1e200."""
     length = np.hypot(x, y)
@@ -153,7 +159,7 @@ register_rule(np.arccos, lambda g, ans, x: safe_divide(-g, np.sqrt((1.0 - x) * (
 register_rule(np.arctan, lambda g, ans, x: g * _over_square(1.0, x))
 register_rule(np.sinh, lambda g, ans, x: g * np.cosh(x))
 register_rule(np.cosh, lambda g, ans, x: g * np.sinh(x))
-register_rule(np.tanh, lambda g, ans, x: g * sech_squared(x))
+register_rule(np.tanh, _tanh_rule)
 register_rule(np.arcsinh, lambda g, ans, x: g / np.hypot(1.0, x))
 register_rule(np.arccosh, lambda g, ans, x: safe_divide(g, np.sqrt((x - 1.0) * (x + 1.0))))
 register_rule(np.arctanh, lambda g, ans, x: safe_divide(g, (1.0 - x) * (1.0 + x)))

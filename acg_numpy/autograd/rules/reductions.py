@@ -50,12 +50,10 @@ def _only(where: Any, g: Any) -> Any:
     return g if where is True else np.where(where, g, 0.0)
 
 
-def add_up(
-    a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, initial: Any = None, **where: Any
-) -> Any:
+def add_up(a: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None, **options: Any) -> Any:
     """Return np.sum, without its steps in Python."""
     reduce: Any = np.add.reduce
-    return reduce(a, axis, dtype, None, keepdims, 0 if initial is None else initial, **where)
+    return reduce(a, axis, dtype, None, keepdims, **options)
 
 
 def _sum_rule(

@@ -36,7 +36,7 @@ def test_vectors_of_equal_eigenvalues_raise_and_never_give_a_number(a):
         grad(lambda a: np.sum(np.linalg.svd(a)[0] * weights))(a)
 
 
-def test_the_vector_of_an_eigenvalue_that_is_alone_has_its_derivative_beside_equal_ones():
+def test_the_vector_of_a_single_eigenvalue_has_its_derivative_beside_equal_ones():
     def projection(a):
         vector = np.linalg.eigh(a)[1][:, 2]
         return np.outer(vector, vector)
