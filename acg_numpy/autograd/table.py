@@ -19,6 +19,8 @@ import numpy as np
 
 Rule = Callable[..., Any]
 
+_NO_VALUE: Final = getattr(np, "_NoValue", None)  # NumPy's default for options that change nothing if left out
+
 TABLE: dict[Any, "Primitive | Composite | Plain"] = {}
 
 
@@ -91,7 +93,8 @@ class Binding:
                 gathered.append(kwargs.pop(name, self.defaults.get(name)))
             args = tuple(gathered)
         if len(args) > self.arity and self.names:
-            kwargs = {**dict(zip(self.names[self.arity :], args[self.arity :], strict=False)), **kwargs}
+            rest = zip(self.names[self.arity :], args[self.arity :], strict=False)
+            kwargs = {**{name: value for name, value in rest if value is not _NO_VALUE}, **kwargs}
             args = args[: self.arity]
         if kwargs and self.accepts is not None and not self.accepts.issuperset(kwargs):
             kwargs = {k: v for k, v in kwargs.items() if k in self.accepts or not self._is_default(k, v)}

@@ -80,7 +80,7 @@ for function in [np.sum, np.mean, np.var, np.std, np.prod]:
     for axis in [None, 0, 1, (0, 1)]:
         CASES.add(function, real(2, 3), axis=axis, where=MASK)
         CASES.add(function, real(2, 3), axis=axis, where=MASK, keepdims=True)
-    if function not in (np.var, np.std):  # which NumPy refuses
+    if function in (np.sum, np.prod):  # NumPy refuses the others
         CASES.add(function, real(), axis=0)
         CASES.add(function, real(), axis=-1)
 for function in [np.var, np.std]:
