@@ -1,7 +1,8 @@
 """The engine: Tensors, the table of rules, the backward pass, and transforms of functions.
 
-`table` says which functions have which rules, `tensors` records operations, `backward` propagates gradients, `rules`
-holds the derivatives, `custom_vjp` takes hand-derived ones, `transforms` turns functions into functions.
+`table` says which functions have which rules, `tensors` records operations, `operands` makes plain arrays of what
+stands beside a Tensor, `backward` propagates gradients, `rules` holds the derivatives, `custom_vjp` takes hand-derived
+ones, `transforms` turns functions into functions.
 """
 
 from acg_numpy.autograd import rules

@@ -66,7 +66,7 @@ def as_operand(value: Any, name: str) -> Any:
         raise NoDerivativeError(
             f"{name} is {kind} with masked elements, which have no value; fill them with .filled(0.0) first"
         )
-    if is_lazy(value):
+    if _is_lazy(value):
         raise NoDerivativeError(
             f"{name} is {kind} that has not been computed; call .compute() first, or use the function on each of its "
             "blocks with map_blocks"
@@ -84,7 +84,7 @@ def _with_article(kind: str) -> str:
     return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
 
 
-def is_lazy(value: Any) -> bool:
+def _is_lazy(value: Any) -> bool:
     """Return whether this is an array that is computed block by block when it is asked for (dask, xarray over dask)."""
     graph = getattr(type(value), "__dask_graph__", None)
     return graph is not None and value.__dask_graph__() is not None
@@ -144,11 +144,11 @@ class Guard:
 
 
 def checksum(array: Array) -> int:
-    """Return a number that changes when an element of an array changes, or elements change places.
+    """Return a number that changes when the elements of an array change, or change places.
 
-    It is made of sums over every 1021st word of 8 bytes, which no change of one element leaves as they were, and of a
-    sample of about a thousand words, so that changes of many elements that would cancel in the sums (of all signs, say)
-    show too.  It takes about the time that it takes to read the array.
+    It is made of sums over every 1021st word of 8 bytes, in which a change of one element always shows, and of a sample
+    of about a thousand words, in which changes of many elements show that would cancel in the sums (all signs, say).
+    It takes about the time that it takes to read the array.
 
     Examples
     --------

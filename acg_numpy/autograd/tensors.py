@@ -52,12 +52,14 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
             needs = self._needs or other._needs
             return remember(ufunc(self._elements, other._elements), needs, TABLE[ufunc], (self, other), {}, False)
         if type(other) in _USUAL:
-            return remember(ufunc(self._elements, other), self._needs, TABLE[ufunc], (self, other), {})
+            beside = type(other) is np.ndarray
+            return remember(ufunc(self._elements, other), self._needs, TABLE[ufunc], (self, other), {}, beside)
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
         if type(other) in _USUAL:
-            return remember(ufunc(other, self._elements), self._needs, TABLE[ufunc], (other, self), {})
+            beside = type(other) is np.ndarray
+            return remember(ufunc(other, self._elements), self._needs, TABLE[ufunc], (other, self), {}, beside)
         return _operate(ufunc, other, self)
 
     return backward if reflected else forward
@@ -241,12 +243,12 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
             values.append(a._elements)
             needs = needs or a._needs
             continue
-        beside = True
         if type(a) not in _USUAL or (type(a) is np.ndarray and a.dtype.kind == "O"):
             compute = with_other_operand(entry.function, a)
             if compute is not None:
                 return compute(*args, **options)
             a, foreign = as_operand(a, f"{entry.name}: argument {len(values)}"), True
+        beside = beside or type(a) is np.ndarray
         values.append(a)
     if foreign:
         args = tuple(a if isinstance(a, Tensor) else value for a, value in zip(args, values, strict=True))
@@ -258,7 +260,7 @@ def remember(
 ) -> Any:
     """Return the result of a primitive as a Tensor, with its record if one of its arguments requires a gradient.
 
-    `beside` says whether something else stands among the arguments.
+    `beside` says whether an array stands among the arguments.
     """
     if type(data) is not np.ndarray:
         if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values

@@ -177,7 +177,7 @@ def test_a_pair_takes_a_plain_array_of_it_or_refuses(kind):
     linear = from_passes(linear_forward, linear_backward)
     t, u = tensor(X, requires_grad=True), tensor(X, requires_grad=True)
     if kind in REFUSED:
-        with pytest.raises(NoDerivativeError, match="linear: weight is an? "):
+        with pytest.raises(NoDerivativeError, match=r"linear: weight is an? "):
             linear(t, make(X), None)
         return
     for leaf, weight in ((t, make(X)), (u, plain(make(X)))):
