@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from acg_numpy.autograd.rules.elementwise import sech_squared
 from tests.autograd.cases.making import CaseList, between, positive, real
 
 CASES = CaseList()
@@ -103,3 +104,4 @@ CASES.add(np.heaviside, np.array([0, 0]), real(3, 1))
 CASES.add(np.arctan, np.array([1e6, -40.0]))
 CASES.add(np.tanh, np.array([3.0, -2.5]))
 CASES.add(np.astype, real(2, 3), np.float64, copy=False)
+CASES.add(sech_squared, real(2, 3))

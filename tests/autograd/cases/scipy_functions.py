@@ -1,8 +1,9 @@
 """SciPy's ufuncs."""
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
+from acg_numpy.autograd.rules.scipy_functions import polygamma, times_sparse
 from tests.autograd.cases.making import CaseList, between, positive, real
 
 CASES = CaseList()
@@ -42,3 +43,6 @@ CASES.add(special.betainc, np.array([[1], [2]]), 3, between(0.1, 0.9, 3))
 for name in ["boxcox", "boxcox1p", "inv_boxcox"]:
     CASES.add(getattr(special, name), positive(2, 3), 2)
     CASES.add(getattr(special, name), positive(3), np.array([[1], [2]]))
+
+CASES.add(polygamma, positive(3), n=1)
+CASES.add(times_sparse, real(2, 3), matrix=sparse.csr_array(np.arange(6, dtype=np.float32).reshape(3, 2)))
