@@ -67,7 +67,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_scipy_hands_to_nobody_is_refused_with_the_recipe(name):
+def test_what_scipy_does_not_dispatch_is_refused_with_the_recipe(name):
     function, recipe = REFUSED[name]
     t = tensor(np.ones((4, 3)), requires_grad=True)
     with pytest.raises(TypeError, match=f"write .*{recipe}"):
