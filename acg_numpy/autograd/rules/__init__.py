@@ -1,6 +1,7 @@
 """Derivative rules of NumPy's functions, a module for each family; importing them fills the table."""
 
 from acg_numpy.autograd.rules import (
+    counting,
     decompositions,
     elementwise,
     indexing,
@@ -16,6 +17,7 @@ from acg_numpy.autograd.rules import (
 )
 
 __all__ = [
+    "counting",
     "decompositions",
     "elementwise",
     "indexing",

@@ -18,14 +18,8 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.rules.joining import as_array
+from acg_numpy.autograd.rules.joining import array_of, as_array
 from acg_numpy.autograd.table import NoDerivativeError
-from acg_numpy.autograd.tensors import Tensor
-
-
-def _values(x: Any) -> Any:
-    """Return the array inside a Tensor."""
-    return x.data if isinstance(x, Tensor) else x
 
 
 def _tolerance(values: Any, sides: tuple[int, ...]) -> Any:
@@ -88,7 +82,7 @@ def _eigh(a: Any, triangle: Any) -> Any:
 
 def _inverse_gaps(values: Any, uses: Any, tolerance: Any, what: str) -> Any:
     """Return 1 / (w_j - w_i), and 0 on the diagonal and where the two are equal and neither vector is used."""
-    plain, diagonal = _values(values), np.eye(values.shape[-1], dtype=bool)
+    plain, diagonal = array_of(values), np.eye(values.shape[-1], dtype=bool)
     near = np.abs(plain[..., None, :] - plain[..., :, None]) <= tolerance[..., None]
     if np.any(near & ~diagonal & (uses[..., :, None] | uses[..., None, :])):
         raise LinAlgError(f"the vectors of equal {what} have no derivative, and a second one of the values needs it")
@@ -112,7 +106,7 @@ def _eigh_rule(g: Any, ans: Any, a: Any, triangle: Any) -> Any:
     inner = _diagonal_matrix(g_values)
     uses = _used(g_vectors)
     if np.any(uses):
-        gaps = _inverse_gaps(values, uses, _tolerance(_values(values), a.shape[-1:]), "eigenvalues")
+        gaps = _inverse_gaps(values, uses, _tolerance(array_of(values), a.shape[-1:]), "eigenvalues")
         inner = inner + gaps * (vectors.mT @ g_vectors)
     return _symmetric(vectors @ inner @ vectors.mT)
 
@@ -160,7 +154,7 @@ def _svd_rule(g: Any, ans: Any, a: Any) -> Any:
     m, n = a.shape[-2:]
     u, s, v = _split_svd(ans, m)
     g_u, g_s, g_v = _split_svd(g, m)
-    plain = _values(s)
+    plain = array_of(s)
     tolerance = _tolerance(plain, (m, n))
     zero = plain <= tolerance
     inner = _diagonal_matrix(np.where(zero, 0.0, g_s))
@@ -218,7 +212,7 @@ def _qr_rule(g: Any, ans: Any, a: Any) -> Any:
     m = a.shape[-2]
     q, r = ans[..., :m, :], ans[..., m:, :].mT
     g_q, g_r = g[..., :m, :], g[..., m:, :].mT
-    pivots = np.abs(np.diagonal(_values(r), axis1=-2, axis2=-1))
+    pivots = np.abs(np.diagonal(array_of(r), axis1=-2, axis2=-1))
     if np.any(pivots <= _tolerance(pivots, a.shape[-2:])):
         raise LinAlgError("qr has no derivative at a matrix whose columns depend on each other")
     inner = np.tril(r @ g_r.mT - g_q.mT @ q)
@@ -250,7 +244,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 def _check_full_rank(p: Any, a: Any, name: str) -> None:
     """Refuse a matrix of which the pseudo-inverse inverts less than it could."""
-    rank = np.einsum("...ij,...ji->...", _values(p), _values(a))
+    rank = np.einsum("...ij,...ji->...", array_of(p), array_of(a))
     if np.any(rank < min(a.shape[-2:]) - 0.5):
         raise LinAlgError(f"{name} has no derivative at a matrix without full rank")
 
@@ -298,7 +292,7 @@ least_squares = register_rule(_least_squares, _least_squares_left, _least_square
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """Return the solution of least squares, its squared residuals, the rank, and the singular values."""
     a, b = as_array(a), as_array(b)
-    _, residuals, rank, _ = np.linalg.lstsq(_values(a), _values(b), rcond)
+    _, residuals, rank, _ = np.linalg.lstsq(array_of(a), array_of(b), rcond)
     x = least_squares(a, b, rcond=rcond)
     if residuals.size:
         residuals = np.sum(_as_columns(np.square(b - a @ x)), axis=0)

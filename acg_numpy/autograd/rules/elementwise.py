@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, reads_shape_only, register_rule
-from acg_numpy.autograd.rules.joining import as_array
-from acg_numpy.autograd.tensors import Tensor
+from acg_numpy.autograd.rules.joining import array_of, as_array
 from acg_numpy.shapes import unbroadcast
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -210,7 +209,7 @@ def sinc(x: Any) -> Any:
 def i0(x: Any) -> Any:
     """Return the mean of exp(x cos t) over half a turn, which the midpoint rule gives to the last digits."""
     x = as_array(x)
-    largest = float(np.max(np.abs(x.data if isinstance(x, Tensor) else x), initial=0.0))
+    largest = float(np.max(np.abs(array_of(x)), initial=0.0))
     nodes = 24 + int(6.0 * math.sqrt(largest))
     cosines = np.cos((np.arange(nodes) + 0.5) * (math.pi / nodes)).astype(x.dtype)
     return np.mean(np.exp(x[..., None] * cosines), axis=-1)
@@ -227,7 +226,7 @@ register_rule(np.ldexp, lambda g, ans, x, y: unbroadcast(np.ldexp(g, y), x), Non
 @composite(np.frexp)
 def frexp(x: Any) -> Any:
     """Return mantissa and exponent; the exponent has no derivative to give."""
-    exponent = np.frexp(x.data if isinstance(x, Tensor) else x)[1]
+    exponent = np.frexp(array_of(x))[1]
     return np.ldexp(x, -exponent), exponent
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.rules.joining import as_array, as_common_dtype, refuse_tensors
+from acg_numpy.autograd.rules.joining import array_of, as_array, as_common_dtype, refuse_tensors
 from acg_numpy.autograd.tensors import Tensor, get_item
 from acg_numpy.passes.scatter import scatter_add
 from acg_numpy.shapes import Array
@@ -155,7 +155,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 def choose(a: Any, choices: Any, mode: Any = "raise") -> Any:
     """Take each element from the choice that an array of numbers names."""
     arrays, _ = as_common_dtype(choices)
-    numbers = np.choose(a.data if isinstance(a, Tensor) else a, range(len(arrays)), mode=mode)
+    numbers = np.choose(array_of(a), range(len(arrays)), mode=mode)
     shape = np.broadcast_shapes(np.shape(numbers), *(array.shape for array in arrays))
     rows = np.reshape(np.stack([np.broadcast_to(array, shape) for array in arrays]), (len(arrays), -1))
     size = math.prod(shape)

@@ -20,6 +20,11 @@ def as_array(x: Any) -> Any:
     return np.asarray(x)
 
 
+def array_of(x: Any) -> Any:
+    """Return the array inside a Tensor, and anything else as an array."""
+    return x.data if isinstance(x, Tensor) else np.asarray(x)
+
+
 def as_common_dtype(arrays: Any) -> tuple[list[Any], Any]:
     """Return arrays in the dtype that NumPy gives to them together, and the dtype; Python numbers have none."""
     arrays = [x if type(x) in (int, float) else as_array(x) for x in arrays]

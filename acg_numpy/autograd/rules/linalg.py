@@ -14,9 +14,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from acg_numpy.autograd.registry import composite, register_rule
-from acg_numpy.autograd.rules.joining import as_array
+from acg_numpy.autograd.rules.joining import array_of, as_array
 from acg_numpy.autograd.rules.reductions import spread
-from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
 
 # Norms.
@@ -178,7 +177,7 @@ log_abs_det = register_rule(_log_abs_det, lambda g, ans, a: g[..., None, None] *
 @composite(np.linalg.slogdet)
 def slogdet(a: Any) -> Any:
     """Return the sign, which has no derivative to give, and the logarithm of the absolute value, which has."""
-    plain = np.linalg.slogdet(a._elements if isinstance(a, Tensor) else a)
+    plain = np.linalg.slogdet(array_of(a))
     return type(plain)(plain.sign, log_abs_det(a))
 
 

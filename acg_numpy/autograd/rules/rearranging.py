@@ -9,9 +9,8 @@ import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.indexing import put
-from acg_numpy.autograd.rules.joining import as_array, refuse_tensors
+from acg_numpy.autograd.rules.joining import array_of, as_array, refuse_tensors
 from acg_numpy.autograd.table import NoDerivativeError
-from acg_numpy.autograd.tensors import Tensor
 
 # Repeating.
 
@@ -242,7 +241,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2.0 * np.pi) -> Any:
     """Add multiples of the period, which do not depend on the angles nearby, so that no step is large."""
     refuse_tensors("np.unwrap", discont=discont, period=period)
-    values = p.data if isinstance(p, Tensor) else np.asarray(p)
+    values = array_of(p)
     return p + (np.unwrap(values, discont, axis, period=period) - values)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.rules.joining import array_of
 from acg_numpy.autograd.table import TABLE, Primitive
 from acg_numpy.autograd.tensors import Tensor
 
@@ -234,7 +235,7 @@ def _along_first_axis(function: Any) -> Any:
 
 def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return log(sum(exp(x))); the largest element, a constant, is taken out first."""
-    values = x.data if isinstance(x, Tensor) else np.asarray(x)
+    values = array_of(x)
     largest = np.max(values, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, 0.0).astype(values.dtype)
     total = np.sum(np.exp(x - shift), axis=axis, keepdims=True)

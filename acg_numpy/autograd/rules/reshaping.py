@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd.registry import composite, register_rule
+from acg_numpy.autograd.rules.joining import array_of
 from acg_numpy.autograd.table import TABLE, NoDerivativeError, Primitive
 from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.shapes import unbroadcast
@@ -77,7 +78,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 @composite(np.full_like)
 def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> Any:
     """Broadcast a value to the shape of an array, in the dtype of that array."""
-    values = a.data if isinstance(a, Tensor) else np.asarray(a)
+    values = array_of(a)
     dtype = values.dtype if dtype is None else np.dtype(dtype)
     if not isinstance(fill_value, Tensor):
         return np.full_like(values, fill_value, dtype, shape=shape)

@@ -6,6 +6,7 @@ import numpy as np
 
 from acg_numpy.autograd.table import TABLE
 from tests.autograd.cases import (
+    counting,
     decompositions,
     elementwise,
     indexing,
@@ -46,6 +47,7 @@ CASES = [
         linalg,
         decompositions,
         statistics,
+        counting,
         interpolation,
         scipy_functions,
     )
