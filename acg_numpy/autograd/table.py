@@ -206,6 +206,8 @@ RECIPES: dict[str, str] = {
     "np.histogramdd": _BINS,
     "np.intersect1d": _SETS,
     "np.setxor1d": _SETS,
+    "np.trapz": "np.trapezoid",
+    "np.in1d": "np.isin",
     "np.copyto": _IN_PLACE,
     "np.place": _IN_PLACE,
     "np.putmask": _IN_PLACE,

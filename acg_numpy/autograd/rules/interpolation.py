@@ -100,6 +100,7 @@ def _curvature(quotients: Any, steps: Any, part: Any) -> Any:
     return (part(quotients, 1, None) - part(quotients, None, 1)) / (part(steps, None, 1) + part(steps, 1, None))
 
 
+@composite(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integrate along an axis by the trapezoidal rule."""
     y = as_array(y)
@@ -112,11 +113,6 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
             widths = np.reshape(widths, [-1 if i == axis % y.ndim else 1 for i in range(y.ndim)])
     left, right = (y[axis_index(axis, y.ndim, part)] for part in (slice(None, -1), slice(1, None)))
     return np.sum(widths * (left + right) / 2.0, axis=axis)
-
-
-for _name in ("trapezoid", "trapz"):  # the second until NumPy 2.3
-    if hasattr(np, _name):
-        composite(getattr(np, _name))(trapezoid)
 
 
 # Spaced numbers.
