@@ -38,8 +38,8 @@ Complex numbers have no derivative here, and nothing is written in place. Any ot
 can be given a rule with [`register_rule`](howto-operation.md). This page is made from the table that the engine works
 with; a test compares the two.
 
-Options of NumPy's that a function has no derivative with (`out=`, most `dtype=` and `order="K"`) are refused by name. Where
-there is no derivative, the convention is:
+Options of NumPy's that a function has no derivative with (`out=`, most `dtype=` and `order="K"`) are refused by name.
+Where there is no derivative, the convention is:
 
 - ties in `max`, `min`, `maximum`, `minimum` share the gradient; `sort`, `quantile` and `unique` are stable: equal
   elements keep their order, and the first of its kind stands for the others;
