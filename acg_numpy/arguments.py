@@ -1,6 +1,5 @@
-"""Checks of what modules are given: options when they are made, arrays when they are called."""
+"""Checks of a module's arguments: its options when it is made, its arrays when it is called."""
 
-import difflib
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +9,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd import Tensor
 from acg_numpy.shapes import Array, check_ids
+from acg_numpy.text import counted, did_you_mean, joined
 
 
 def check_count(value: Any, name: str, least: int = 1) -> int:
@@ -53,7 +53,7 @@ def check_rate(value: Any, name: str) -> float:
 
 
 def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
-    """Return one of a few words.
+    """Return an option that is one of a few words.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def check_choice(value: Any, name: str, choices: Sequence[str]) -> str:
     ValueError: kernel is 'fast'; expected 'auto' or 'classroom'
     """
     if value not in choices:
-        raise ValueError(f"{name} is {value!r}; expected {' or '.join(map(repr, choices))}")
+        raise ValueError(f"{name} is {value!r}; expected {joined(list(map(repr, choices)), 'or')}")
     return str(value)
 
 
@@ -95,9 +95,9 @@ def check_input(value: Any, name: str, dtype: np.dtype[Any], features: int, *, m
     Raises
     ------
     TypeError
-        Where it is not floating: integers may be ids by mistake, complex numbers would lose a part.
+        If it is not floating: integers may be ids by mistake, complex numbers would lose their imaginary part.
     ValueError
-        Where it has too few axes, or its last has another length than `features`.
+        If it has too few axes, or its last has another length than `features`.
 
     Examples
     --------
@@ -125,11 +125,11 @@ def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = N
     Raises
     ------
     IndexError
-        Where a number is not from 0 to `num_domains` - 1; none is wrapped round.
+        If a number is not from 0 to `num_domains` - 1; none is wrapped round.
     TypeError
-        Where they are neither integers nor names.
+        If they are neither integers nor names.
     ValueError
-        Where a name is not known.
+        If a name is not known.
 
     Examples
     --------
@@ -142,20 +142,19 @@ def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = N
     array = np.asarray(domain_id)
     if array.dtype.kind in "UO" and (array.size or names is not None):
         if names is None:
-            raise TypeError(f"domain_id is {domain_id!r}; expected integers, or names where domain_names is given")
-        return _numbers_of(array, names)
+            raise TypeError(f"domain_id is {domain_id!r}; expected integers, or names if domain_names is given")
+        return _ids_by_name(array, names)
     if array.size == 0 and not isinstance(domain_id, np.ndarray | Tensor):
         return array.astype(np.intp)  # an empty list has no dtype to be wrong
     return check_ids(domain_id, num_domains, name="domain_id", rows="num_domains")
 
 
-def _numbers_of(array: Array, names: Sequence[str]) -> npt.NDArray[np.intp]:
+def _ids_by_name(array: Array, names: Sequence[str]) -> npt.NDArray[np.intp]:
     numbers = {name: i for i, name in enumerate(names)}
     for name in array.flat:
         if name not in numbers:
-            near = difflib.get_close_matches(str(name), names, n=1)
-            mend = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(map(repr, names))}"
-            raise ValueError(f"domain_id holds {str(name)!r}, which is not in domain_names; {mend}")
+            hint = did_you_mean(str(name), names, f"known are {joined(list(map(repr, names)))}")
+            raise ValueError(f"domain_id holds {str(name)!r}, which is not in domain_names; {hint}")
     return np.array([numbers[name] for name in array.flat], np.intp).reshape(array.shape)
 
 
@@ -170,14 +169,14 @@ def check_names(names: Sequence[str] | None, num_domains: int) -> tuple[str, ...
     --------
     >>> check_names(["books"], 2)
     Traceback (most recent call last):
-    ValueError: domain_names holds 1 names, but num_domains is 2
+    ValueError: domain_names holds 1 name, but num_domains is 2
     """
     if names is None:
         return None
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"domain_names is {names!r}; expected a sequence of strings")
     if len(names) != num_domains:
-        raise ValueError(f"domain_names holds {len(names)} names, but num_domains is {num_domains}")
+        raise ValueError(f"domain_names holds {counted(len(names), 'name')}, but num_domains is {num_domains}")
     if len(set(names)) != len(names):
         twice = next(name for i, name in enumerate(names) if name in names[:i])
         raise ValueError(f"domain_names holds {twice!r} twice")

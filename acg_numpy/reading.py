@@ -1,6 +1,6 @@
-"""How is the package's own code shown where it is explained?  As it stands in its file, with its colours.
+"""Source code of the package's own functions, to be shown where they are explained.
 
-A chapter that quoted code would quote it wrong one day.  So chapters ask for the source.
+A quotation of code in a chapter would be out of date one day, so chapters ask for the source, as it is in its file.
 """
 
 import ast
@@ -27,12 +27,12 @@ class Source(NamedTuple):
 
 
 def source(definition: Callable[..., Any] | type | ModuleType, *, docstring: bool = False) -> Source:
-    """The source code of a function, a class or a module, without its first docstring.
+    """Return the source code of a function, a class or a module, without its first docstring.
 
     Parameters
     ----------
     definition : function, class or module
-        What is to be shown.
+        What is shown.
     docstring : bool, default: False
         Show its docstring too.  Those of functions and classes within it are always shown.
 
@@ -44,7 +44,7 @@ def source(definition: Callable[..., Any] | type | ModuleType, *, docstring: boo
     Raises
     ------
     TypeError
-        Where there is no source code in Python to be had.
+        If there is no source code in Python.
 
     Examples
     --------

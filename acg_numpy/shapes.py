@@ -1,8 +1,8 @@
-"""Shape and dtype checks, with the messages that a reader of a traceback deserves.
+"""Checks of shapes and dtypes, with messages that say what was wrong, what was expected, and the likely fix.
 
 The checks look at shapes, dtypes and ids alone, never at floating values, so that they cost next to nothing and work
 alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the engine's Tensors.  Each `check_...` raises
-a TypeError for a wrong kind of thing, a ValueError for a wrong shape, an IndexError for an id that points nowhere.
+a TypeError for a wrong type or dtype, a ValueError for a wrong shape, and an IndexError for an id out of range.
 """
 
 import functools
@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from acg_numpy.text import joined
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -48,7 +50,7 @@ def unbroadcast(grad: Array, like: Array) -> Array:
 
 @functools.lru_cache(maxsize=1024)  # a network has few pairs of shapes, and asks for each at every step
 def _broadcast_axes(shape: tuple[int, ...], like: tuple[int, ...]) -> tuple[tuple[int, ...], bool]:
-    """The axes along which an array of shape `like` was broadcast to `shape`, and whether some of them are its own."""
+    """Return the axes along which shape `like` was broadcast to `shape`, and whether some of them are its own."""
     added = len(shape) - len(like)
     stretched = tuple(added + i for i, n in enumerate(like) if n == 1 and shape[added + i] != 1)
     return (*range(added), *stretched), bool(stretched)
@@ -88,8 +90,8 @@ def check_axes(least: int, **arrays: Array) -> None:
     for name, array in arrays.items():
         if array.ndim < least:
             axes = ", ".join(("heads", "rows", "features")[-least:])
-            mend = f"{name}[{', '.join(['None'] * (least - array.ndim))}]"
-            raise ValueError(f"{name} has shape {array.shape}; expected (..., {axes}), which {mend} has")
+            fix = f"{name}[{', '.join(['None'] * (least - array.ndim))}]"
+            raise ValueError(f"{name} has shape {array.shape}; expected (..., {axes}), which {fix} has")
 
 
 def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_rows") -> npt.NDArray[np.intp]:
@@ -114,15 +116,15 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
     array = np.asarray(ids)
     if array.dtype.kind not in "iu":
         what = f"is {ids!r}" if array.ndim == 0 else f"has dtype {array.dtype}"
-        mend = ": np.flatnonzero turns a boolean mask into ids" if array.dtype.kind == "b" else ""
-        raise TypeError(f"{name} {what}; expected integers{mend}")
+        hint = ": np.flatnonzero turns a boolean mask into ids" if array.dtype.kind == "b" else ""
+        raise TypeError(f"{name} {what}; expected integers{hint}")
     places = array.astype(np.intp, copy=False)
     if places.size and places.view(np.uintp).max() >= num_rows:  # read as unsigned, a negative id is a very large one
         lowest, highest = array.min(), array.max()
-        culprit = lowest if lowest < 0 else highest
+        wrong = lowest if lowest < 0 else highest
         span = f"ids run from 0 to {num_rows - 1}" if num_rows else "there are no rows to point to"
         note = "; a negative id does not count from the end" if lowest < 0 else ""
-        raise IndexError(f"{name} holds {culprit}, but {rows} is {num_rows} ({span}{note})")
+        raise IndexError(f"{name} holds {wrong}, but {rows} is {num_rows} ({span}{note})")
     return places
 
 
@@ -145,9 +147,12 @@ def check_num_rows(num_rows: Any) -> int:
 def check_attention(query: Array, key: Array, value: Array, mask: Array | None, dropout_mask: Array | None) -> None:
     """Refuse queries, keys, values and masks that do not fit together.
 
-        For a dtype that is not floating, or a mask that is not boolean.
+    Raises
+    ------
+    TypeError
+        If a dtype is not floating, or a mask is not boolean.
     ValueError
-        For shapes that do not fit, naming both.
+        If shapes do not fit; the message names both.
 
     Examples
     --------
@@ -234,8 +239,8 @@ def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes.values())
     except ValueError:
-        listed = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
-        raise ValueError(f"axes do not broadcast: {listed}") from None
+        parts = [f"{name} has {shape}" for name, shape in shapes.items()]
+        raise ValueError(f"axes do not broadcast: {', '.join(parts)}") from None
 
 
 def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
@@ -286,7 +291,8 @@ def _check_pairs(name: str, array: Array, shape: tuple[int, ...]) -> None:
     *batch, rows, columns = shape
     if array.ndim < 2 or array.shape[-2] not in (1, rows) or array.shape[-1] not in (1, columns):
         raise ValueError(
-            f"{name} has shape {array.shape}; expected (..., {rows}, {columns}): a row a query, a column a key"
+            f"{name} has shape {array.shape}; expected (..., {rows}, {columns}): one row for each query, one column "
+            "for each key"
         )
     check_broadcast(**{name: array.shape[:-2], "scores": tuple(batch)})
 
@@ -309,10 +315,10 @@ def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, 
     check_axes(1, **{x_name: x})
     _check_matrix(weight, bias, prefix)
     if x.shape[-1] != weight.shape[0]:
-        mend = f"; {prefix}weight.T would fit" if x.shape[-1] == weight.shape[1] else ""
+        hint = f"; {prefix}weight.T would fit" if x.shape[-1] == weight.shape[1] else ""
         raise ValueError(
             f"{x_name} has {x.shape[-1]} features (shape {x.shape}), but {prefix}weight takes {weight.shape[0]} "
-            f"(shape {weight.shape}, in by out){mend}"
+            f"(shape {weight.shape}, in by out){hint}"
         )
     _check_bias(weight, bias, prefix)
 
@@ -326,12 +332,13 @@ def _check_matrix(weight: Array, bias: Array | None, prefix: str) -> None:
 def _check_bias(weight: Array, bias: Array | None, prefix: str) -> None:
     if bias is not None and bias.shape != (weight.shape[1],):
         raise ValueError(
-            f"{prefix}bias has shape {bias.shape}; expected ({weight.shape[1]},), one number a column of {prefix}weight"
+            f"{prefix}bias has shape {bias.shape}; expected ({weight.shape[1]},), one number for each column of "
+            f"{prefix}weight"
         )
 
 
 def check_num_heads(num_heads: int, features: int, name: str) -> None:
-    """Refuse a number of features that cannot be cut into so many heads of equal size.
+    """Refuse a number of heads that does not divide the number of features.
 
     Examples
     --------
@@ -340,10 +347,10 @@ def check_num_heads(num_heads: int, features: int, name: str) -> None:
     ValueError: num_heads is 4, which does not divide 6, the last axis of x; 1, 2, 3 or 6 would
     """
     if num_heads < 1 or features % num_heads:
-        *divisors, last = [str(n) for n in range(1, features + 1) if features % n == 0] or ["1"]
-        listed = f"{', '.join(divisors)} or {last}" if divisors else last
+        divisors = [str(n) for n in range(1, features + 1) if features % n == 0] or ["1"]
         raise ValueError(
-            f"num_heads is {num_heads}, which does not divide {features}, the last axis of {name}; {listed} would"
+            f"num_heads is {num_heads}, which does not divide {features}, the last axis of {name}; "
+            f"{joined(divisors, 'or')} would"
         )
 
 
@@ -354,7 +361,7 @@ def check_layer_norm(x: Array, weight: Array, bias: Array | None) -> None:
     --------
     >>> check_layer_norm(np.zeros((2, 4)), np.ones(3), None)
     Traceback (most recent call last):
-    ValueError: weight has shape (3,); expected (4,), one number a feature of x
+    ValueError: weight has shape (3,); expected (4,), one number for each feature of x
     """
     check_axes(1, x=x)
     check_floating(weight=weight, bias=bias)
@@ -363,7 +370,7 @@ def check_layer_norm(x: Array, weight: Array, bias: Array | None) -> None:
         raise ValueError(f"x has shape {x.shape}; expected at least one feature on the last axis, to take a mean")
     for name, array in {"weight": weight, "bias": bias}.items():
         if array is not None and array.shape != features:
-            raise ValueError(f"{name} has shape {array.shape}; expected {features}, one number a feature of x")
+            raise ValueError(f"{name} has shape {array.shape}; expected {features}, one number for each feature of x")
 
 
 def check_same_shape(**arrays: Array) -> None:

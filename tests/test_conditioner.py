@@ -462,7 +462,7 @@ class TestRefusals:
             ((8, 2, 2), {"num_global_tokens": -1}, ValueError, "num_global_tokens is -1"),
             ((8, 2, 2), {"kernel": "fastest"}, ValueError, "kernel is 'fastest'"),
             ((8, 2, 2), {"dtype": int}, TypeError, "dtype is int64"),
-            ((8, 2, 2), {"domain_names": ["a"]}, ValueError, "1 names, but num_domains is 2"),
+            ((8, 2, 2), {"domain_names": ["a"]}, ValueError, "1 name, but num_domains is 2"),
             ((8, 2, 2), {"domain_names": ["a", "a"]}, ValueError, "'a' twice"),
             ((8, 2, 2), {"domain_names": "ab"}, TypeError, "sequence of strings"),
             ((8, 2, 2), {"seed": "lucky"}, TypeError, "seed"),

@@ -4,8 +4,8 @@ Scores are held tokens-major, (..., K, users): the sum over tokens then adds row
 
     P = exp(S) / sum exp(S)                dS = P * (dP - sum P dP)
 
-The maximum is taken off only where a score is so large, or all are so small, that exp would leave its range: a look at
-the largest and the smallest of all is cheaper than the maximum of each column, and mostly there is nothing to do.
+The maximum is subtracted only if a score is so large, or all are so small, that exp would leave its range: finding the
+largest and the smallest of all is cheaper than the maximum of each column, and mostly there is nothing to do.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ SAFE = 40.0  # exp(+-40) and sums of many of them are far inside of float32's ra
 
 
 def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
-    """Make weights of scores (..., K, users); `mask` broadcasts with them, and is True where one may attend.
+    """Turn scores (..., K, users) into weights; `mask` broadcasts with them, and is True where a user may attend.
 
     A user who may attend to nothing gets weights of 0.
     """
@@ -39,7 +39,7 @@ def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
 
 
 def softmax_backward_in_place(dP: Array, P: Array, product: Array) -> Array:
-    """Make gradients of scores of those of the weights, all (..., K, users); `product` is scratch of their shape."""
+    """Turn gradients of the weights into those of the scores, all (..., K, users); `product` is scratch space."""
     np.multiply(P, dP, out=product)
     mean = np.add.reduce(product, axis=-2, keepdims=True)
     dP -= mean

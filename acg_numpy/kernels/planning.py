@@ -1,4 +1,6 @@
-"""Which kernel for these shapes?  Multiplications and bytes are counted, weighed, and the cheapest is taken.
+"""The plan of a call: the kernel that costs least at its shapes, by counted multiplications and bytes.
+
+Which kernel for these shapes?  Multiplications and bytes are counted, weighed, and the cheapest is taken.
 
 Of B results (users), N domains that occur, K tokens a domain, D features, H heads, a forward and a backward pass make
 
@@ -13,7 +15,7 @@ multiply-adds.  Attention over a context of its own, of L queries over S keys wi
     classroom    6 H L S d                                  whole                     scores H L S, each in new memory
     tiled        7 H L S d                                  a tile at a time          scores H L S, in the same memory
 
-for as many H as there are heads in the whole batch.  A product of small matrices runs slower than one of large ones,
+where H counts the heads of the whole batch.  A product of small matrices runs slower than one of large ones,
 and each call costs something by itself; the weights below, in nanoseconds, were fitted to some 250 shapes on one
 machine and one thread (`python -m tests.benchmarks.planning` shows how far the choice is from the best one), and a
 quarter more or less on another does not matter, as only their ratios do.
@@ -33,18 +35,19 @@ CONTEXT_KERNELS = ("auto", "classroom", "tiled")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is chosen and why; `print(plan)` shows it.
+    """Choice of a kernel and its reason; `print(plan)` shows it.
 
     Attributes
     ----------
     kernel : str
-        What is used.
+        The kernel that is used.
     why : str
-        A sentence.
+        The reason, in a sentence.
     costs : dict of str to float
-        Predicted milliseconds of forward and backward of each kernel; only their ratios mean something elsewhere.
+        Predicted milliseconds of forward and backward of each kernel; on another machine only their ratios are
+        meaningful.  Empty if a module of the user's own is called, whose cost is not known.
     shapes : dict of str to int
-        What was counted: results, domains, tokens, features, heads, padded; over a context of its own, heads, queries,
+        The counts: results, domains, tokens, features, heads, padded; over a context of its own, heads, queries,
         keys and features of a head.
     """
 
@@ -66,8 +69,9 @@ class Plan:
     __repr__ = __str__
 
 
-# Nanoseconds: of a multiply-add in products over users, in small ones of a domain, over tokens; of an element of the
-# scores' passes, of the users' rows, of the tables; of a piece of a domain, a head of a domain, a batch, a call.
+# Weights in nanoseconds: of a multiply-add in products over users, in small ones of a domain, over tokens; of an
+# element of the scores' passes, of the users' rows, of the tables; of a piece of a domain, a head of a domain, a batch,
+# a call.
 ABSORBED = {
     "scores": 0.0171,
     "passes": 3.16,
@@ -81,15 +85,15 @@ GROUPED = {"rows": 0.0207, "passes": 5.5, "padded": 8.48, "tables": 0.0222, "tab
 GATHERED = {"rows": 0.0313, "copies": 1.26, "passes": 22.3, "user": 179, "tables": 0.0198, "table": 15.8}
 CALL = 233e3  # of grouped and gathered
 
-# The same, of attention over long contexts, fitted to 25 shapes.  Memory above 32 MiB is asked of the system anew each
-# time, which clears it; then a pass over the scores takes longer.
+# The same for attention over long contexts, fitted to 25 shapes.  Memory above 32 MiB is requested from the system anew
+# each time, which clears it; then a pass over the scores takes longer.
 WHOLE = {"scores": 0.0243, "passes": 4.96, "fresh passes": 11.5, "rows": 5.75}
 TILED = {"scores": 0.0192, "passes": 4.43, "rows": 5.73, "head": 56.8e3, "call": 100e3}
 FRESH = 1 << 25  # bytes of all scores
 
 
-def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[dict[str, float], dict[str, int]]:
-    """Milliseconds of each kernel, and what was counted."""
+def predict_costs(groups: Groups, tokens: int, features: int, heads: int) -> tuple[dict[str, float], dict[str, int]]:
+    """Return the predicted milliseconds of each kernel, and what was counted."""
     B, N, K, D, H = int(groups.counts.sum()), len(groups.counts), tokens, features, heads
     parts = int(np.sum(-(-groups.counts // CHUNK)))
     batches = groups.batches
@@ -130,17 +134,17 @@ def predicted(groups: Groups, tokens: int, features: int, heads: int) -> tuple[d
 
 
 def make_plan(groups: Groups, tokens: int, features: int, heads: int, kernel: str = "auto") -> Plan:
-    """Choose, or take what was asked for."""
+    """Choose a kernel, or take the one that was asked for."""
     if not groups.counts.sum():
-        return Plan("classroom", "there is nobody to condition", {"classroom": 0.0}, {"results": 0})
-    costs, shapes = predicted(groups, tokens, features, heads)
+        return Plan("classroom", "there are no users to condition", {"classroom": 0.0}, {"results": 0})
+    costs, shapes = predict_costs(groups, tokens, features, heads)
     if kernel != "auto":
         return Plan(kernel, "asked for", costs, shapes)
     if tokens == 1:
         return Plan(
-            "grouped", "a single key has weight 1, so the condition is the domain's, whoever asks", costs, shapes
+            "grouped", "a single key has weight 1, so the condition is the domain's, for any user", costs, shapes
         )
-    best = min(costs, key=lambda name: costs[name])
+    best = min(costs, key=lambda name: costs[name])  # never "classroom", which is "gathered" and more
     return Plan(best, REASONS[best], costs, shapes)
 
 
@@ -148,7 +152,6 @@ REASONS = {
     "absorbed": "many users a domain, so what keys and values are multiplied by is multiplied in once a domain",
     "grouped": "few users a domain, or more scores than features, so tables are projected and users put side by side",
     "gathered": "few users, so each gathers its rows of the projected tables",
-    "classroom": "so few users that there is nothing to share",
 }
 
 
@@ -157,7 +160,7 @@ def plan_for_context(
 ) -> Plan:
     """Choose how L queries attend over S keys, `scores` = (L, S), in every batch, or take what was asked for.
 
-    Where weights are kept there is nothing to choose: it is the classroom.
+    If weights are wanted there is nothing to choose: only the classroom keeps them.
     """
     L, S = scores
     heads, d = math.prod(batch) * num_heads, features // num_heads

@@ -1,8 +1,8 @@
-"""Attention in tiles: the scores of many queries over many keys, without ever holding them all.
+"""Attention in tiles: the scores of many queries over many keys, never all of them in memory at once.
 
-The classroom (`passes.scaled_dot_product`) keeps P, a number for each pair of a query and a key: for 16,384 of each, 1 GiB, and
-several times that while it is made.  Here a block of queries meets a block of keys, and what is kept of each query is
-three things: its output so far, the largest score so far, and the sum of the exponentials so far.
+The classroom (`passes.scaled_dot_product`) keeps P, a number for each pair of a query and a key: 1 GiB for 16,384 of
+each, and several times that while it is made.  Here a block of queries meets a block of keys, and three things are kept
+for each query: its output so far, the largest score so far, and the sum of the exponentials so far.
 
 Forward (Milakov and Gimelshein, 2018).  For one query with scores S_j, after the keys seen so far:
 
@@ -20,7 +20,7 @@ that has no key yet, and not exp(-inf + inf).  A row that gets none at all ends 
 
 Any other m gives the same O, as long as nothing overflows; the maximum is only the m that is safe for all scores.  By
 Cauchy and Schwarz |S_ij| <= |q_i| |k_j|, and where the longest query and key show that exp(S) is harmless, m is 0: then
-nobody need look for a maximum or take it off, forward or backward.
+no maximum has to be found or subtracted, forward or backward.
 
 Backward (Dao et al., 2022).  The block of scores is computed again, and with the final m and z it gives its P at once:
 
@@ -59,7 +59,7 @@ BLOCK_BYTES = 1 << 25  # of its scores: products that are smaller leave threads 
 
 
 class TiledCache(NamedTuple):
-    """What the backward needs: nothing of the size of the scores."""
+    """What the backward needs, which is nothing of the size of the scores."""
 
     query: Array  # (..., L, d)
     key: Array  # (..., S, d)
@@ -71,7 +71,7 @@ class TiledCache(NamedTuple):
 
 
 class TiledGrads(NamedTuple):
-    """One gradient an input of `forward`."""
+    """One gradient for each input of `forward`."""
 
     query: Array  # (..., L, d)
     key: Array  # (..., S, d)
@@ -82,8 +82,8 @@ class TiledGrads(NamedTuple):
 def forward(query: Array, key: Array, value: Array, mask: Array | None = None) -> tuple[Array, Any]:
     """Average the values for each query, as `scaled_dot_product_forward` does, a block of scores at a time.
 
-    Leading axes broadcast between all arguments.  On Tensors, where a backward pass is itself to be differentiated, it
-    is `scaled_dot_product_forward`.
+    Leading axes broadcast between all arguments.  On Tensors, where a backward pass is itself to be differentiated,
+    this is `scaled_dot_product_forward`.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ def forward(query: Array, key: Array, value: Array, mask: Array | None = None) -
     Raises
     ------
     TypeError
-        For an argument that is not floating, or a mask that is not boolean.
+        If an argument is not floating, or a mask is not boolean.
     ValueError
-        For shapes that do not fit together.
+        If the shapes do not fit together.
 
     References
     ----------
@@ -174,7 +174,7 @@ def backward(grad_out: Array, cache: Any) -> Any:
 
 
 def _attend(Q: Array, K: Array, V: Array, mask: Array | None, o: Array, m: Array, z: Array) -> None:
-    """Go over all pairs of (L, d) queries and (S, d) keys, and leave o, m and z behind."""
+    """Go over all pairs of (L, d) queries and (S, d) keys, and fill o, m and z."""
     q = Q / math.sqrt(Q.shape[-1])
     harmless = _longest(q) * _longest(K) < math.log(np.finfo(q.dtype).max) / 4  # a sum of exp(S) V is far from overflow
     if harmless:
@@ -223,13 +223,13 @@ def _carry_back(
 
 
 def _longest(rows: Array) -> float:
-    """Length of the longest row."""
+    """Return the length of the longest row."""
     with np.errstate(over="ignore"):  # an infinite length is an answer
         return math.sqrt(np.max(np.sum(np.abs(rows) ** 2, axis=-1), initial=0))
 
 
 def _scores(q: Array, K: Array, allowed: Array | None) -> Array:
-    """Q K^T of one block, (rows, d) and (keys, d) -> (rows, keys), and -inf where a pair is masked."""
+    """Return q K^T of one block, (rows, d) and (keys, d) -> (rows, keys), with -inf where a pair is masked."""
     S = np.matmul(q, K.T, out=scratch.get("scores of a tile", (len(q), len(K)), q.dtype))
     if allowed is not None:
         np.copyto(S, -np.inf, where=~allowed)
@@ -237,7 +237,7 @@ def _scores(q: Array, K: Array, allowed: Array | None) -> Array:
 
 
 def _blocks(Q: Array, K: Array, mask: Array | None) -> Iterator[tuple[slice, slice, Array | None]]:
-    """Rows, keys, and which of their pairs are allowed (None: all), of each block that has one."""
+    """Yield rows, keys, and which of their pairs are allowed (None: all), for each block that has one."""
     rows = max(1, min(len(Q), BLOCK_ROWS))
     keys = max(1, BLOCK_BYTES // (rows * Q.itemsize))  # more of them where there are few queries
     if mask is not None:
@@ -252,7 +252,7 @@ def _blocks(Q: Array, K: Array, mask: Array | None) -> Iterator[tuple[slice, sli
 
 
 def _part(x: Any, at: tuple[int, ...]) -> Any:
-    """The matrix of an array with leading axes that stands at `at` of what these are broadcast to: a view."""
+    """Return the matrix at index `at` of the leading axes that an array is broadcast to: a view."""
     if x is None:
         return None
     leading = x.shape[:-2]

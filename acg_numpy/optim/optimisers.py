@@ -1,28 +1,28 @@
-"""How do parameters follow their gradients?  SGD with momentum, and AdamW.
+"""Optimisers that update parameters by their gradients: SGD with momentum, and AdamW.
 
 Both decay weights apart from the gradient ("decoupled"): p <- p - rate * decay * p, whatever the gradient is.
 
-AdamW keeps two running averages for each parameter, of the gradient g and of its square, and divides out how far they
-still lean to their start at 0 (t counts the parameter's own steps):
+AdamW keeps two running averages for each parameter, of the gradient g and of its square, and corrects for their start
+at 0 (t counts the parameter's own steps):
 
     m <- beta1 m + (1 - beta1) g              v <- beta2 v + (1 - beta2) g^2
     p <- p - rate * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-The quotient is about 1 however small g is.  That is the point, and it has a price: a gradient that is zero in exact
+The quotient is about 1 however small g is.  That is intended, and has a price: a gradient that is zero in exact
 arithmetic, and rounding noise in floating point, would be blown up to full steps in random directions.  Attention has
 such a parameter, the bias of its keys.  So a gradient that as a whole lies below the rounding error of the largest one
 counts as the zero that it stands for.
 
-Clipping shortens all gradients together where they are longer, as one vector, than is wanted; their direction stays:
+Clipping shortens all gradients together if they are longer, as one vector, than a limit; their direction stays:
 
     g <- g * min(1, limit / |g|)              |g|^2 = the sum of the squares over all parameters
 
-Tables whose gradient is row-sparse (`RowSparseGradient`) are followed lazily: every row counts as a parameter of its
-own, and those that the gradient does not hold have none in this step and are left alone, as a whole parameter without
-a gradient is.  Their values do not decay; their averages stay as they were, and nothing makes up for that when they are
-met again; AdamW's t counts a row's own steps.  So a lazy step costs by the rows that it touches.  It is not the dense
-step, in which a row that was not looked up has gradient 0: that one decays its values and its averages, and moves it on
-by what is left of them.  Without momentum and weight decay SGD's two are the same.
+Tables whose gradient is row-sparse (`RowSparseGradient`) are updated lazily: every row counts as a parameter of its
+own, and the rows that the gradient does not hold are not updated, as a whole parameter without a gradient is not.
+Their values do not decay; their averages stay as they were, and nothing makes up for that when they are next updated;
+AdamW's t counts a row's own steps.  So the cost of a lazy step depends on the rows that it touches.  It is not the
+dense step, in which a row that was not looked up has gradient 0: that one decays its values and its averages, and moves
+it on by what is left of them.  Without momentum and weight decay SGD's two are the same.
 """
 
 import math
@@ -39,7 +39,7 @@ WIDENED = 1 << 13  # numbers whose squares are added up together, in double prec
 
 
 class SGD:
-    """Stochastic gradient descent, with momentum if asked for.
+    """Stochastic gradient descent, optionally with momentum.
 
     Parameters
     ----------
@@ -47,19 +47,18 @@ class SGD:
     lr : float
         The learning rate; may be set anew between steps, as `optimiser.lr`.
     momentum : float, default 0
-        The step follows the velocity <- momentum * velocity + gradient.
+        The step is along the velocity <- momentum * velocity + gradient.
     weight_decay : float, default 0
-        Decoupled: each step also takes lr * weight_decay of the parameter away.
+        Decoupled: each step also subtracts lr * weight_decay of the parameter.
 
     Raises
     ------
     ValueError
         If there is no parameter, one is listed twice, or a number is out of range.
 
-    Notes
-    -----
-    Lazy where a gradient is row-sparse: of a row that it does not hold, neither value nor velocity changes, so that the
-    row neither decays nor coasts; a row's velocity keeps `momentum` of what it was when the row was last held.
+    Notes ----- Lazy if a gradient is row-sparse: of a row that it does not hold, neither value nor velocity changes, so
+    that the row neither decays nor moves on; a row's velocity keeps `momentum` of what it was when the row was last
+    held.
 
     Examples
     --------
@@ -77,21 +76,21 @@ class SGD:
     ) -> None:
         _check_range("momentum", momentum, 0.0, 1.0)
         _check_rates(lr, weight_decay)
-        self.parameters = _distinct(parameters)
+        self.parameters = _check_distinct(parameters)
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self._buffer = FlatBuffer(self.parameters, 1)
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set every gradient to None."""
         for p in self.parameters:
             p.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         grads = [p.grad for p in self.parameters]
-        self._buffer.update(grads, [0] * len(grads), 1.0 - self.lr * self.weight_decay, self._follow)
+        self._buffer.update(grads, [0] * len(grads), 1.0 - self.lr * self.weight_decay, self._update_rule)
 
-    def _follow(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
+    def _update_rule(self, grad: Array, averages: Sequence[Array], t: int, out: Array) -> None:
         (velocity,) = averages
         if self.momentum:
             velocity *= self.momentum
@@ -101,12 +100,12 @@ class SGD:
         np.multiply(velocity, self.lr, out=out)
 
     def state_dict(self) -> dict[str, Array]:
-        """Copy what the next step depends on, as a flat dict of arrays."""
+        """Return copies of what the next step depends on, as a flat dict of arrays."""
         return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Go on from a `state_dict`; nothing changes if it does not fit (ValueError)."""
-        _load(self._state(), state)
+        """Continue from a `state_dict`; nothing changes if it does not fit (ValueError)."""
+        _load_arrays(self._state(), state)
 
     def _state(self) -> dict[str, Array]:
         return {f"velocity.{i}": velocity for i, (velocity,) in enumerate(self._buffer.averages)}
@@ -121,7 +120,7 @@ class AdamW:
     lr : float, default 3e-3
         The learning rate; may be set anew between steps, as `optimiser.lr`.
     weight_decay : float, default 1e-2
-        Each step takes lr * weight_decay of the parameter away.
+        Each step also subtracts lr * weight_decay of the parameter.
     betas : pair of float, default (0.9, 0.999)
         How much of the running averages of the gradient and of its square each step keeps.
     eps : float, default 1e-8
@@ -134,11 +133,11 @@ class AdamW:
 
     Notes
     -----
-    A gradient counts as zero when its root mean square is below 4 machine epsilons times that of the largest gradient:
-    it is rounding noise then (see the head of this file).
+    A gradient counts as zero if its root mean square is below 4 machine epsilons times that of the largest gradient: it
+    is rounding noise then (see the head of this file).
 
-    Lazy where a gradient is row-sparse: of a row that it does not hold, neither the value (no weight decay, no step)
-    nor the two averages change.  A row that it holds takes the step of a parameter of its own that has met as many
+    Lazy if a gradient is row-sparse: of a row that it does not hold, neither the value (no weight decay, no step)
+    nor the two averages change.  A row that it holds takes the step of a parameter of its own that has had as many
     gradients as the row has: it decays once by lr * weight_decay, each of its averages keeps `betas` of what it was
     when the row was last held, and t in the correction of their start at 0 counts the row's own steps (kept in the
     state, as `row_steps`, from the first row-sparse gradient on).  A dense gradient holds all rows.  The root mean
@@ -172,21 +171,21 @@ class AdamW:
             _check_range(f"betas[{i}]", betas[i], 0.0, 1.0)
         if not eps > 0:
             raise ValueError(f"eps must be above 0, but it is {eps}")
-        self.parameters = _distinct(parameters)
+        self.parameters = _check_distinct(parameters)
         self.lr, self.weight_decay, self.betas, self.eps = lr, weight_decay, betas, eps
         self._steps = np.zeros(len(self.parameters), np.int64)
-        self._row_steps: dict[int, Array] = {}  # of tables that have met a row-sparse gradient, for each row
+        self._row_steps: dict[int, Array] = {}  # for each row of the tables that have had a row-sparse gradient
         self._buffer = FlatBuffer(self.parameters, 2)  # the mean gradient, and the mean square
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Set every gradient to None."""
         for p in self.parameters:
             p.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         sizes = [_root_mean_square(p.grad) for p in self.parameters]
-        grads = [_unless_noise(p.grad, size, max(sizes)) for p, size in zip(self.parameters, sizes, strict=True)]
+        grads = [_zero_if_noise(p.grad, size, max(sizes)) for p, size in zip(self.parameters, sizes, strict=True)]
         steps = []
         t: Any
         for i, grad in enumerate(grads):
@@ -196,10 +195,10 @@ class AdamW:
                 t = int(self._steps[i]) + 1
             self._steps[i] += grad is not None
             steps.append(t)
-        self._buffer.update(grads, steps, 1.0 - self.lr * self.weight_decay, self._follow)
+        self._buffer.update(grads, steps, 1.0 - self.lr * self.weight_decay, self._update_rule)
 
     def _count_rows(self, i: int, grad: Any) -> tuple[RowSparseGradient, Array]:
-        """Count a step for each row that a table's gradient holds: all of them, if it is dense."""
+        """Count one step for each row that a table's gradient holds: for all of them if it is dense."""
         if not isinstance(grad, RowSparseGradient):
             grad = RowSparseGradient(np.arange(len(grad)), grad, grad.shape)
         if i not in self._row_steps:
@@ -208,7 +207,7 @@ class AdamW:
         self._row_steps[i][grad.rows] += 1
         return grad, self._row_steps[i][grad.rows]
 
-    def _follow(self, grad: Array, averages: Sequence[Array], t: Any, out: Array) -> None:
+    def _update_rule(self, grad: Array, averages: Sequence[Array], t: Any, out: Array) -> None:
         beta1, beta2 = self.betas
         m, v = averages
         m *= beta1
@@ -218,27 +217,24 @@ class AdamW:
         out *= 1.0 - beta2
         v += out
 
-        # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections drawn into one number a step, or a row
-        c1, root = 1.0 - beta1**t, (1.0 - beta2**t) ** 0.5
-        np.sqrt(v, out=out)
-        out += _column(self.eps * root, out)
-        np.divide(m, out, out=out)
-        out *= _column(self.lr * root / c1, out)
+        # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections joined in one number for each step, or each
+        row c1, root = 1.0 - beta1**t, (1.0 - beta2**t) ** 0.5 np.sqrt(v, out=out) out += _as_column(self.eps * root,
+        out) np.divide(m, out, out=out) out *= _as_column(self.lr * root / c1, out)
 
     def state_dict(self) -> dict[str, Array]:
-        """Copy what the next step depends on, as a flat dict of arrays."""
+        """Return copies of what the next step depends on, as a flat dict of arrays."""
         return {name: array.copy() for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
-        """Go on from a `state_dict`; nothing changes if it does not fit (ValueError)."""
-        had = self._row_steps
+        """Continue from a `state_dict`; nothing changes if it does not fit (ValueError)."""
+        before = self._row_steps
         self._row_steps = {
             i: np.zeros(p.data.shape[:1], np.int64) for i, p in enumerate(self.parameters) if f"row_steps.{i}" in state
         }
         try:
-            _load(self._state(), state)
+            _load_arrays(self._state(), state)
         except ValueError:
-            self._row_steps = had
+            self._row_steps = before
             raise
 
     def _state(self) -> dict[str, Array]:
@@ -256,7 +252,7 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     parameters : iterable of Parameter
         Those without a gradient count as 0.  A row-sparse gradient stays row-sparse.
     limit : float
-        The largest global norm that is let through, above 0.
+        The largest global norm that is left as it is, above 0.
 
     Returns
     -------
@@ -285,14 +281,14 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     array([0.6, 0.8])
     """
     check_limit("limit", limit)
-    listed = [p for p in parameters if p.grad is not None]
-    norm = math.sqrt(sum(_sum_of_squares(_numbers(p.grad)) for p in listed))
+    with_gradient = [p for p in parameters if p.grad is not None]
+    norm = math.sqrt(sum(_sum_of_squares(_values(p.grad)) for p in with_gradient))
     if not math.isfinite(norm):
         raise FloatingPointError(
             f"the gradients have norm {norm}: look for huge inputs, or take a smaller learning rate"
         )
     if norm > limit:
-        for p in listed:
+        for p in with_gradient:
             p.grad = p.grad * (limit / norm)
     return norm
 
@@ -303,18 +299,18 @@ def check_limit(name: str, limit: float) -> None:
         raise ValueError(f"{name} must be a finite number above 0, but it is {limit}")
 
 
-def _numbers(grad: Any) -> Array:
-    """Give the numbers of a gradient that may be other than 0."""
+def _values(grad: Any) -> Array:
+    """Return the numbers of a gradient that may be other than 0."""
     return grad.values if isinstance(grad, RowSparseGradient) else grad
 
 
-def _column(numbers: Any, like: Array) -> Any:
-    """Let a number for each row stand beside the rows; one number for all stays as it is."""
+def _as_column(numbers: Any, like: Array) -> Any:
+    """Return one number for each row as a column that broadcasts with the rows; a single number stays as it is."""
     return numbers if np.ndim(numbers) == 0 else numbers.astype(like.dtype).reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _sum_of_squares(grad: Array) -> float:
-    """Add squares up in double precision, so that none overflows; no more than a few at a time are widened."""
+    """Return the sum of squares in double precision, so that none overflows; only a block at a time is widened."""
     total = 0.0
     for (block,) in blocks(grad, size=WIDENED):
         wide = np.ravel(block).astype(np.float64, copy=False)
@@ -323,27 +319,27 @@ def _sum_of_squares(grad: Array) -> float:
 
 
 def _root_mean_square(grad: Any) -> float:
-    if grad is None or not _numbers(grad).size:
+    if grad is None or not _values(grad).size:
         return 0.0
-    flat = np.ravel(_numbers(grad), order="K")
+    flat = np.ravel(_values(grad), order="K")
     return math.sqrt(float(np.dot(flat, flat)) / flat.size)
 
 
-def _unless_noise(grad: Any, size: float, largest: float) -> Any:
-    """Give the gradient, or zeros for one that lies below the rounding error of the largest."""
+def _zero_if_noise(grad: Any, size: float, largest: float) -> Any:
+    """Return the gradient, or zeros for one that is below the rounding error of the largest."""
     if grad is None or size > 4.0 * float(np.finfo(grad.dtype).eps) * largest:
         return grad
-    zeros = np.broadcast_to(np.zeros((), grad.dtype), _numbers(grad).shape)
+    zeros = np.broadcast_to(np.zeros((), grad.dtype), _values(grad).shape)
     return grad.with_values(zeros) if isinstance(grad, RowSparseGradient) else zeros
 
 
-def _distinct(parameters: Iterable[HasGradient]) -> Sequence[HasGradient]:
-    listed = list(parameters)
-    if not listed:
+def _check_distinct(parameters: Iterable[HasGradient]) -> Sequence[HasGradient]:
+    distinct = list(parameters)
+    if not distinct:
         raise ValueError("parameters is empty: there is nothing to optimise (an iterator may have been used up before)")
-    if len({id(p) for p in listed}) < len(listed):
-        raise ValueError("parameters lists one parameter twice; it would be updated twice a step")
-    return listed
+    if len({id(p) for p in distinct}) < len(distinct):
+        raise ValueError("parameters lists one parameter twice; it would be updated twice in each step")
+    return distinct
 
 
 def _check_rates(lr: float, weight_decay: float) -> None:
@@ -358,7 +354,7 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name} must be at least {low} and below {high}, but it is {value}")
 
 
-def _load(own: Mapping[str, Array], state: Mapping[str, Array]) -> None:
+def _load_arrays(own: Mapping[str, Array], state: Mapping[str, Array]) -> None:
     if set(own) != set(state):
         missing, unknown = sorted(set(own) - set(state)), sorted(set(state) - set(own))
         raise ValueError(f"state does not belong to this optimiser: missing {missing}, unknown {unknown}")

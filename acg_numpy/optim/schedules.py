@@ -1,12 +1,12 @@
-"""How does the learning rate change from epoch to epoch?
+"""Schedules of the learning rate, from epoch to epoch.
 
-A schedule says by what the base rate is multiplied in an epoch (counted from 1), from nothing but the epoch's number
-and the looks at the validation pairs so far.  So it has no state of its own: where training goes on from its history,
-the rate goes on with it.
+A schedule gives the factor of the base rate in an epoch (counted from 1), from nothing but the epoch's number and the
+scores on the validation pairs so far.  So it has no state of its own: if training continues from its history, the rate
+continues with it.
 
     constant         1
     cosine           (1 + cos(pi (epoch - 1) / epochs)) / 2           from 1 down to nearly 0
-    plateau          1/2^n, n being how often PLATEAU looks in a row were no better than the best one
+    plateau          1/2^n, n being how often PLATEAU validations in a row were no better than the best one
 
 References
 ----------
@@ -16,15 +16,15 @@ Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", 2
 import math
 from collections.abc import Callable, Sequence
 
-PLATEAU = 5  # looks: two halvings, and then a third of the patience is left, before training ends early
+PLATEAU = 5  # validations: two halvings, and then a third of the patience is left, before training ends early
 
 
-def constant(epoch: int, epochs: int, looks: Sequence[float]) -> float:
+def constant(epoch: int, epochs: int, validations: Sequence[float]) -> float:
     """Stay at the base rate."""
     return 1.0
 
 
-def cosine(epoch: int, epochs: int, looks: Sequence[float]) -> float:
+def cosine(epoch: int, epochs: int, validations: Sequence[float]) -> float:
     """Go down along half a wave of the cosine.
 
     Examples
@@ -35,8 +35,8 @@ def cosine(epoch: int, epochs: int, looks: Sequence[float]) -> float:
     return (1.0 + math.cos(math.pi * (epoch - 1) / epochs)) / 2.0
 
 
-def plateau(epoch: int, epochs: int, looks: Sequence[float]) -> float:
-    """Halve the rate whenever `PLATEAU` looks in a row were no better than the best before them.
+def plateau(epoch: int, epochs: int, validations: Sequence[float]) -> float:
+    """Halve the rate whenever `PLATEAU` validations in a row were no better than the best before them.
 
     Examples
     --------
@@ -44,8 +44,8 @@ def plateau(epoch: int, epochs: int, looks: Sequence[float]) -> float:
     (1.0, 0.5)
     """
     factor, best, since = 1.0, -math.inf, 0
-    for look in looks:
-        best, since = (look, 0) if look > best else (best, since + 1)
+    for score in validations:
+        best, since = (score, 0) if score > best else (best, since + 1)
         if since == PLATEAU:
             factor, since = factor / 2.0, 0
     return factor

@@ -1,4 +1,4 @@
-"""Dropout: leave some numbers out, and scale the others up for them.
+"""Dropout: some numbers are left out, and the others scaled up to keep the mean.
 
 Forward.  The mask M is drawn by the caller: each of its entries is 0 with probability p, else 1 / (1 - p):
 
@@ -11,8 +11,8 @@ Backward.  A product, element by element, so each factor is the derivative with 
 
     dx = dy * M        dM = dy * x
 
-What was dropped gets no gradient, for it had no effect; what was kept gets it scaled up, as it was itself.  Therefore
-forward and backward must see the same M, and it is an argument, not drawn in here.
+What was dropped gets no gradient, because it had no effect; what was kept gets it scaled up, as it was itself.
+Therefore forward and backward must see the same M, and it is an argument, not drawn in here.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,7 @@ class DropoutCache(NamedTuple):
 
 
 class DropoutGrads(NamedTuple):
-    """One gradient an input of `dropout_forward`."""
+    """One gradient for each input of `dropout_forward`."""
 
     x: Array  # (...)
     dropout_mask: Array  # (...)
@@ -51,9 +51,9 @@ def dropout_forward(x: Array, dropout_mask: Array) -> tuple[Array, DropoutCache]
     Raises
     ------
     TypeError
-        Where an argument is not floating; a mask of booleans still wants to be divided by the keep rate.
+        If an argument is not floating; a mask of booleans still has to be divided by the keep rate.
     ValueError
-        Where the shapes do not broadcast.
+        If the shapes do not broadcast.
 
     References
     ----------

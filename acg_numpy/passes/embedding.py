@@ -1,4 +1,4 @@
-"""Embedding: look up rows of a table, and add the gradients up where rows were looked up twice.
+"""Embedding: rows looked up in a table, and gradients added up where a row was looked up several times.
 
 Forward.  Place i of the output is a copy of row ids[i] of the table E (`table`, N rows):
 
@@ -11,9 +11,8 @@ Backward.  The second form says which outputs depend on row r: those whose id is
 
     dE_r = sum_i 1[ids_i = r] dO_i
 
-which is `scatter_add`.  A row that was looked up three times gets three gradients added up; a row that nobody looked
-up gets zero.  The ids are no place to push: they are whole numbers with nothing between them, and their gradient is
-None.
+which is `scatter_add`.  A row that was looked up three times gets three gradients added up; a row that was not looked
+up gets zero.  The ids have no gradient: they are whole numbers with nothing between them, and theirs is None.
 """
 
 from typing import NamedTuple
@@ -23,14 +22,14 @@ from acg_numpy.shapes import Array, check_axes, check_ids
 
 
 class EmbeddingCache(NamedTuple):
-    """What the backward needs: who looked where, and how long the table was."""
+    """What the backward needs: the ids, and the length of the table."""
 
     ids: Array  # (...)
     num_rows: int
 
 
 class EmbeddingGrads(NamedTuple):
-    """One gradient an input of `embedding_forward`."""
+    """One gradient for each input of `embedding_forward`."""
 
     table: Array  # (N, ...)
     ids: None = None
@@ -42,7 +41,7 @@ def embedding_forward(table: Array, ids: Array | int) -> tuple[Array, EmbeddingC
     Parameters
     ----------
     table : array, shape (N, ...), floating
-        One row an id, of any number of axes.
+        One row for each id, of any number of axes.
     ids : int or integer array, any shape
         Row numbers from 0 to N - 1.
 
@@ -55,9 +54,9 @@ def embedding_forward(table: Array, ids: Array | int) -> tuple[Array, EmbeddingC
     Raises
     ------
     IndexError
-        Where an id is negative or not below N: ids never wrap round.
+        If an id is negative or not below N: ids never wrap round.
     TypeError
-        Where ids are booleans or floats.
+        If ids are booleans or floats.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""Heads: cut the last axis into H pieces that attend side by side, and put them together again.
+"""Heads: the last axis cut into H pieces that attend side by side, and put together again.
 
 Forward.  Row l of x has D features.  Head h takes d = D / H of them that lie together, from h d to (h + 1) d - 1:
 
     split:   y_{h l e} = x_{l, h d + e}       (..., L, D) -> (..., L, H, d) -> (..., H, L, d)
     merge:   the same read from right to left  (..., H, L, d) -> (..., L, H, d) -> (..., L, D)
 
-The exchange of L and H in the middle is the point, and the classical mistake is to leave it out: reshaping
+The exchange of L and H in the middle is essential, and the classical mistake is to leave it out: reshaping
 (..., L, D) to (..., H, L, d) directly has the right shape and mixes the rows.
 
 Backward.  Both only move numbers, each to a place of its own, so each gradient moves back the way its number came: the
@@ -20,23 +20,23 @@ from acg_numpy.shapes import Array, check_axes, check_num_heads
 
 
 class SplitHeadsCache(NamedTuple):
-    """Merging needs nothing but the gradient, whose shape says all."""
+    """Empty cache: merging needs nothing but the gradient, whose shape says all."""
 
 
 class SplitHeadsGrads(NamedTuple):
-    """One gradient an input of `split_heads_forward`."""
+    """One gradient for each input of `split_heads_forward`."""
 
     x: Array  # (..., L, D)
 
 
 class MergeHeadsCache(NamedTuple):
-    """Splitting again needs the number of heads."""
+    """Number of heads, which splitting again needs."""
 
     num_heads: int
 
 
 class MergeHeadsGrads(NamedTuple):
-    """One gradient an input of `merge_heads_forward`."""
+    """One gradient for each input of `merge_heads_forward`."""
 
     x: Array  # (..., H, L, d)
 
@@ -58,9 +58,9 @@ def split_heads_forward(x: Array, *, num_heads: int) -> tuple[Array, SplitHeadsC
     Raises
     ------
     TypeError
-        Where x is not floating.
+        If x is not floating.
     ValueError
-        Where H does not divide D, or x has no rows axis.
+        If H does not divide D, or x has no rows axis.
 
     Examples
     --------
@@ -117,9 +117,9 @@ def merge_heads_forward(x: Array) -> tuple[Array, MergeHeadsCache]:
     Raises
     ------
     TypeError
-        Where x is not floating.
+        If x is not floating.
     ValueError
-        Where x has fewer than three axes.
+        If x has fewer than three axes.
 
     Examples
     --------

@@ -1,11 +1,11 @@
-"""Layer norm: shift and stretch each row to mean 0 and variance 1, then to a learned weight and bias.
+"""Layer norm: each row shifted and stretched to mean 0 and variance 1, then to a learned weight and bias.
 
 Forward.  For each row x of D features, with mean(.) the mean over them:
 
     mu  = mean(x)
     v   = mean((x - mu)^2)
     r   = 1 / sqrt(v + eps)            eps keeps a constant row, v = 0, from dividing by 0
-    n   = (x - mu) r                   mean 0, and mean(n^2) = v / (v + eps), all but 1
+    n   = (x - mu) r                   mean 0, and mean(n^2) = v / (v + eps), nearly 1
     y   = n w + b
 
 Backward.  The last line first: y meets w through n and b through 1, in every row, and n through w:
@@ -27,7 +27,7 @@ and the chain rule sums over j:
          = r (dn_i - mean(dn) - n_i mean(dn n))
 
 So: take from the incoming gradient its mean, and its part along n.  Those are the two directions in which x can move
-without moving n: all features up together, or all of them further out (but for eps).  They get no gradient.
+without moving n: all features up together, or all of them further out (except for eps).  They get no gradient.
 """
 
 from typing import NamedTuple
@@ -47,7 +47,7 @@ class LayerNormCache(NamedTuple):
 
 
 class LayerNormGrads(NamedTuple):
-    """One gradient an input of `layer_norm_forward`."""
+    """One gradient for each input of `layer_norm_forward`."""
 
     x: Array  # (..., D)
     weight: Array  # (D,)
@@ -75,9 +75,9 @@ def layer_norm_forward(
     Raises
     ------
     TypeError
-        For an argument that is not floating.
+        If an argument is not floating.
     ValueError
-        For shapes that do not fit together, or rows of no features.
+        If the shapes do not fit together, or rows have no features.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Linear: every row of x through the same matrix.
+"""Linear map: every row of x through the same matrix.
 
 Forward.  W takes `in` features to `out` features, b shifts them:
 
@@ -10,8 +10,8 @@ Backward.  x_id meets dy_ie through W_de, for every e; W_de meets it through x_i
     dW_de = sum_i x_id dy_ie    dW = x^T dy
     db_e  = sum_i dy_ie
 
-The weight is used once a row, so its gradient is a sum over all rows, over every leading axis that x has; shapes leave
-no other way to put the factors together: (in, rows) @ (rows, out) -> (in, out).
+The weight is used once for each row, so its gradient is a sum over all rows, over every leading axis that x has; shapes
+leave no other way to put the factors together: (in, rows) @ (rows, out) -> (in, out).
 """
 
 import math
@@ -31,7 +31,7 @@ class LinearCache(NamedTuple):
 
 
 class LinearGrads(NamedTuple):
-    """One gradient an input of `linear_forward`."""
+    """One gradient for each input of `linear_forward`."""
 
     x: Array  # (..., in)
     weight: Array  # (in, out)
@@ -55,9 +55,9 @@ def linear_forward(x: Array, weight: Array, bias: Array | None = None) -> tuple[
     Raises
     ------
     TypeError
-        For an argument that is not floating.
+        If an argument is not floating.
     ValueError
-        For shapes that do not fit together.
+        If the shapes do not fit together.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Losses: one number that says how wrong, and its slope.
+"""Losses: one number that says how wrong a prediction is, and its slope.
 
 Each is a mean over N things, so that it does not grow with the batch; each backward receives one number, dL, which is 1
-where the loss ends the computation.  (Losses of direction, `cosine` and `diversity`, have `directions` to themselves.)
+where the loss ends the computation.  (Losses of direction, `cosine` and `diversity`, are in `similarity`.)
 
 Squared error, N elements.  The derivative of a square is twice the difference:
 
@@ -13,9 +13,9 @@ Cross-entropy, N rows of candidates.  S are the logits, t the distribution that 
     dt_j = -log P_j dL / N                      dlog P_j = -t_j dL / N,    and log-softmax's backward makes of that
                                                 dS_i = (P_i sum_j t_j - t_i) dL / N
 
-Where t sums to 1 this is P - t: what was predicted less what is true, the reward for taking softmax and logarithm
-together.  A masked candidate has S = -inf, so P = 0, and is left out of the sums: 0 times -inf never arises, whatever t
-says there has no effect, and its gradient is 0.  A row with all candidates masked adds 0 to L.
+If t sums to 1 this is P - t, the prediction minus the truth: the reward for taking softmax and logarithm together.  A
+masked candidate has S = -inf, so P = 0, and is left out of the sums: 0 times -inf never arises, whatever t says there
+has no effect, and its gradient is 0.  A row with all candidates masked adds 0 to L.
 
 Bayesian personalised ranking, N pairs of scores.  z = n - p is how far the negative is ahead, s the logistic function:
 
@@ -54,14 +54,14 @@ class MseCache(NamedTuple):
 
 
 class MseGrads(NamedTuple):
-    """One gradient an input of `mse_forward`."""
+    """One gradient for each input of `mse_forward`."""
 
     prediction: Array  # (...)
     target: Array  # (...)
 
 
 def mse_forward(prediction: Array, target: Array) -> tuple[Array, MseCache]:
-    """Mean squared error, over all elements.
+    """Compute the mean squared error over all elements.
 
     Parameters
     ----------
@@ -75,9 +75,9 @@ def mse_forward(prediction: Array, target: Array) -> tuple[Array, MseCache]:
     Raises
     ------
     TypeError
-        For an argument that is not floating.
+        If an argument is not floating.
     ValueError
-        Where shapes differ (broadcasting would only hide a mistake), or are empty.
+        If the shapes differ (broadcasting would only hide a mistake), or are empty.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class CrossEntropyCache(NamedTuple):
 
 
 class CrossEntropyGrads(NamedTuple):
-    """One gradient an input of `cross_entropy_forward`."""
+    """One gradient for each input of `cross_entropy_forward`."""
 
     logits: Array  # (..., K)
     target: Array  # (..., K)
@@ -132,7 +132,7 @@ class CrossEntropyGrads(NamedTuple):
 
 
 def cross_entropy_forward(logits: Array, target: Array, mask: Array | None = None) -> tuple[Array, CrossEntropyCache]:
-    """Cross-entropy between target distributions and the softmax of logits, a mean over rows.
+    """Compute the cross-entropy between target distributions and the softmax of logits, a mean over rows.
 
     Parameters
     ----------
@@ -151,9 +151,9 @@ def cross_entropy_forward(logits: Array, target: Array, mask: Array | None = Non
     Raises
     ------
     TypeError
-        For an argument that is not floating, or a mask that is not boolean.
+        If an argument is not floating, or a mask is not boolean.
     ValueError
-        For shapes that do not fit together, or are empty.
+        If the shapes do not fit together, or are empty.
 
     Examples
     --------
@@ -210,14 +210,14 @@ class BprCache(NamedTuple):
 
 
 class BprGrads(NamedTuple):
-    """One gradient an input of `bpr_forward`."""
+    """One gradient for each input of `bpr_forward`."""
 
     positive: Array  # (...)
     negative: Array  # (...)
 
 
 def bpr_forward(positive: Array, negative: Array) -> tuple[Array, BprCache]:
-    """Bayesian personalised ranking: the mean of -log sigmoid(positive - negative).
+    """Compute the loss of Bayesian personalised ranking, the mean of -log sigmoid(positive - negative).
 
     Parameters
     ----------
@@ -233,9 +233,9 @@ def bpr_forward(positive: Array, negative: Array) -> tuple[Array, BprCache]:
     Raises
     ------
     TypeError
-        For an argument that is not floating.
+        If an argument is not floating.
     ValueError
-        For shapes that do not broadcast, or are empty.
+        If the shapes do not broadcast, or are empty.
 
     References
     ----------

@@ -8,16 +8,16 @@ that attend independently (`scaled_dot_product`), put together again and project
     Z = heads attend, merged                                     (..., L, D)
     O = Z W_o + b_o
 
-Nothing here is new, so nothing needs deriving: each step is a pair of its own, and the backward calls their backwards
+Nothing needs deriving here: each step is a pair of its own, and the backward calls their backwards
 in reverse order.  The context is used twice, for keys and for values, and gets the sum of what comes back from both:
 dc = dc_K + dc_V.
 
-The surprise is b_k.  It is added to every key alike, so its gradient is a sum over keys, in each head
+The bias b_k is special.  It is added to every key alike, so its gradient is a sum over keys, in each head
 
     db_k = sum_j dK_j = sum_j sum_i dS_ij q_i / sqrt(d) = sum_i (sum_j dS_ij) q_i / sqrt(d) = 0
 
-since each row of dS sums to zero.  A bias on the keys adds q_i . b_k / sqrt(d) to all scores of row i, which softmax
-does not notice: b_k has no effect and cannot learn.  Added up in floating point the sum is not 0 but some 1e-17 of
+since each row of dS sums to zero.  A bias on the keys adds q_i . b_k / sqrt(d) to all scores of row i, which does not
+change the softmax: b_k has no effect and cannot learn.  Added up in floating point the sum is not 0 but some 1e-17 of
 rounding noise, and an optimiser that divides a gradient by its usual size would make full steps of that; so the
 backward below returns the exact zero.
 """
@@ -44,7 +44,7 @@ from acg_numpy.shapes import Array, check_multi_head
 
 
 class MultiHeadAttentionCache(NamedTuple):
-    """The cache of each step."""
+    """Caches of all steps."""
 
     query: LinearCache
     key: LinearCache
@@ -56,12 +56,12 @@ class MultiHeadAttentionCache(NamedTuple):
 
     @property
     def weights(self) -> Array:
-        """P, shape (..., H, L, S): what each head of each query attends to, from before dropout."""
+        """Attention weights P, shape (..., H, L, S), of each head of each query, from before dropout."""
         return self.heads.weights
 
 
 class MultiHeadAttentionGrads(NamedTuple):
-    """One gradient an input of `multi_head_attention_forward`."""
+    """One gradient for each input of `multi_head_attention_forward`."""
 
     query: Array  # (..., L, Dx)
     context: Array  # (..., S, Dc)
@@ -95,14 +95,14 @@ def multi_head_attention_forward(
 ) -> tuple[Array, MultiHeadAttentionCache]:
     """Let several heads of each query attend over the context.
 
-    Leading axes broadcast between query, context and masks.  Mostly all widths are one D; they need not be.
+    Leading axes broadcast between query, context and masks.  Usually all widths are one D; they need not be.
 
     Parameters
     ----------
     query : array, shape (..., L, Dx), floating
-        x, what asks.
+        x, the queries before their projection.
     context : array, shape (..., S, Dc), floating
-        c, what is attended to.
+        c, the keys and values before their projections.
     query_weight, query_bias : arrays, shapes (Dx, D) and (D,)
         Here and below, a bias may be None.
     key_weight, key_bias : arrays, shapes (Dc, D) and (D,)
@@ -124,9 +124,9 @@ def multi_head_attention_forward(
     Raises
     ------
     TypeError
-        For an argument that is not floating, or a mask that is not boolean.
+        If an argument is not floating, or a mask is not boolean.
     ValueError
-        For shapes that do not fit together.
+        If the shapes do not fit together.
 
     References
     ----------
@@ -184,7 +184,7 @@ def multi_head_attention_backward(
         dO, the gradient of the loss with respect to the output.
     cache : MultiHeadAttentionCache
     grad_weights : array, shape (..., H, L, S), optional
-        What the loss adds to dP where it looks at the attention weights themselves, by their entropy, say.
+        What the loss adds to dP if it depends on the attention weights themselves, on their entropy for example.
 
     Returns
     -------

@@ -18,9 +18,9 @@ V_je meets it through A_ij, for every i; likewise Q and K in the scores:
 Where something was broadcast it was used several times, and the gradient is the sum over its uses: `unbroadcast`.
 
 The mask is not in these lines, and need not be: where a pair is masked P is 0, so dS is 0.  A query with all keys
-masked has P = 0 throughout; its output is 0 and no gradient passes.  And each row of dS sums to zero, for softmax does
-not notice a number added to all scores of a row.  With a single key that is the end of it: P = 1, dS = 0, and query and
-key get no gradient at all, whatever they are.
+masked has P = 0 throughout; its output is 0 and no gradient passes.  And each row of dS sums to zero, because
+adding a number to all scores of a row does not change the softmax.  With a single key, therefore, P = 1 and dS = 0, and
+query and key get no gradient at all, whatever they are.
 """
 
 import math
@@ -43,7 +43,7 @@ class ScaledDotProductCache(NamedTuple):
 
 
 class ScaledDotProductGrads(NamedTuple):
-    """One gradient an input of `scaled_dot_product_forward`."""
+    """One gradient for each input of `scaled_dot_product_forward`."""
 
     query: Array  # (..., L, d)
     key: Array  # (..., S, d)
@@ -79,9 +79,9 @@ def scaled_dot_product_forward(
     Raises
     ------
     TypeError
-        For an argument that is not floating, or a mask that is not boolean.
+        If an argument is not floating, or a mask is not boolean.
     ValueError
-        For shapes that do not fit together.
+        If the shapes do not fit together.
 
     References
     ----------
@@ -117,7 +117,7 @@ def scaled_dot_product_backward(
         dO, the gradient of the loss with respect to the output.
     cache : ScaledDotProductCache
     grad_weights : array, shape (..., L, S), optional
-        What the loss adds to dP where it looks at the weights themselves.
+        What the loss adds to dP if it depends on the weights themselves.
 
     Returns
     -------

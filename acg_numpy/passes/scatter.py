@@ -8,8 +8,8 @@ The transpose.  Gradients flow back through S^T, which sends place i to row ids[
 
     (S^T values)_r = sum_i 1[ids_i = r] values_i
 
-`scatter_add` is S^T without the matrix.  The surprise is what does not work: `out[ids] += values` adds a repeated id
-once, since NumPy reads all rows, adds, and writes all rows back; of several writes to one row the last survives.
+`scatter_add` is S^T without the matrix.  What does not work is `out[ids] += values`: it adds a repeated id once,
+because NumPy reads all rows, adds, and writes all rows back; of several writes to one row the last survives.
 `np.add.at` adds every time.
 
 Both are linear, so each of the two is the other's derivative, at every order:
@@ -34,7 +34,7 @@ def scatter_add(values: Array, ids: Array, num_rows: int) -> Array:
     ----------
     values : array, shape ids.shape + rest
     ids : int or integer array, any shape
-        Row numbers from 0 to `num_rows` - 1, repeats welcome.
+        Row numbers from 0 to `num_rows` - 1, which may repeat.
     num_rows : int
 
     Returns
@@ -45,11 +45,11 @@ def scatter_add(values: Array, ids: Array, num_rows: int) -> Array:
     Raises
     ------
     IndexError
-        Where an id is negative or not below `num_rows`.
+        If an id is negative or not below `num_rows`.
     TypeError
-        Where ids are not integers.
+        If ids are not integers.
     ValueError
-        Where the shape of `values` does not begin with that of `ids`.
+        If the shape of `values` does not begin with that of `ids`.
 
     Examples
     --------

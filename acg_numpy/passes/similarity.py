@@ -1,15 +1,15 @@
 """Losses of direction: `cosine` pulls two rows to point the same way, `diversity` keeps rows from doing so.
 
-Both look at rows x through their directions alone.  With |x| = sqrt(x . x),
+Both depend on the rows x through their directions alone.  With |x| = sqrt(x . x),
 
     x^ = x / |x|,    dx^_j / dx_i = (1[i = j] - x^_j x^_i) / |x|
 
-for |x| moves with x_i by x_i / |x| = x^_i.  So a gradient dx^ with respect to the direction becomes
+because |x| moves with x_i by x_i / |x| = x^_i.  So a gradient dx^ with respect to the direction becomes
 
     dx = (dx^ - x^ (x^ . dx^)) / |x|                                            (*)
 
-what is left of it across x, for along x nothing turns; and the longer x is, the less it turns.  A row of zeros points
-nowhere: here its direction is 0, so that its cosine with anything is 0, and it gets no gradient.
+the part of it that is orthogonal to x, because moving along x turns nothing; and the longer x is, the less it turns.  A
+row of zeros has no direction: here its direction is 0, so that its cosine with anything is 0, and it gets no gradient.
 
 Cosine, N pairs of rows.  c = a^ . b^ is 1 for the same direction, 0 for a right angle, -1 for opposite ones:
 
@@ -44,7 +44,7 @@ class CosineCache(NamedTuple):
 
 
 class CosineGrads(NamedTuple):
-    """One gradient an input of `cosine_forward`."""
+    """One gradient for each input of `cosine_forward`."""
 
     a: Array  # (..., D)
     b: Array  # (..., D)
@@ -59,13 +59,13 @@ class DiversityCache(NamedTuple):
 
 
 class DiversityGrads(NamedTuple):
-    """One gradient an input of `diversity_forward`."""
+    """One gradient for each input of `diversity_forward`."""
 
     x: Array  # (..., n, D)
 
 
 def cosine_forward(a: Array, b: Array) -> tuple[Array, CosineCache]:
-    """Mean of 1 - cosine over pairs of rows.
+    """Compute the mean of 1 - cosine over pairs of rows.
 
     Parameters
     ----------
@@ -75,15 +75,15 @@ def cosine_forward(a: Array, b: Array) -> tuple[Array, CosineCache]:
     Returns
     -------
     loss : scalar
-        From 0, where all pairs point the same way, to 2.
+        From 0, if all pairs point the same way, to 2.
     cache : CosineCache
 
     Raises
     ------
     TypeError
-        For an argument that is not floating.
+        If an argument is not floating.
     ValueError
-        Where shapes differ, or are empty.
+        If shapes differ, or are empty.
 
     Examples
     --------
@@ -124,11 +124,11 @@ def cosine_backward(grad_out: Array, cache: CosineCache) -> CosineGrads:
     N = math.prod(a_hat.shape[:-1])
     da_hat = -b_hat * (grad_out / N)
     db_hat = -a_hat * (grad_out / N)
-    return CosineGrads(_across(da_hat, a_hat, a_length), _across(db_hat, b_hat, b_length))
+    return CosineGrads(_directions_backward(da_hat, a_hat, a_length), _directions_backward(db_hat, b_hat, b_length))
 
 
 def diversity_forward(x: Array) -> tuple[Array, DiversityCache]:
-    """Mean squared cosine of distinct rows.
+    """Compute the mean squared cosine of distinct rows.
 
     Parameters
     ----------
@@ -138,15 +138,15 @@ def diversity_forward(x: Array) -> tuple[Array, DiversityCache]:
     Returns
     -------
     loss : scalar
-        From 0, where all rows of a set are at right angles (or zero), to 1, where all are parallel.
+        From 0, if all rows of a set are at right angles (or zero), to 1, if all are parallel.
     cache : DiversityCache
 
     Raises
     ------
     TypeError
-        Where x is not floating.
+        If x is not floating.
     ValueError
-        For fewer than two rows, or no elements.
+        If a set has fewer than two rows, or there are no elements.
 
     Examples
     --------
@@ -189,18 +189,18 @@ def diversity_backward(grad_out: Array, cache: DiversityCache) -> DiversityGrads
     N = math.prod(U.shape[:-1]) * (U.shape[-2] - 1)
     dC = 2 * C * (grad_out / N)
     dU = 2 * (dC @ U)  # (..., n, n) @ (..., n, D) -> (..., n, D)
-    return DiversityGrads(_across(dU, U, length))
+    return DiversityGrads(_directions_backward(dU, U, length))
 
 
 def _directions(x: Array) -> tuple[Array, Array]:
-    """x^ and |x|; for a row of zeros 0 and 1."""
+    """Return x^ and |x|; for a row of zeros 0 and 1."""
     square = np.sum(x * x, axis=-1, keepdims=True)  # (..., 1)
     length = np.sqrt(np.where(square != 0, square, 1.0))
     return np.where(square != 0, x / length, 0.0), length
 
 
-def _across(dx_hat: Array, x_hat: Array, length: Array) -> Array:
-    """(*), from the gradient of a direction to that of the row; zero for a row of zeros."""
+def _directions_backward(dx_hat: Array, x_hat: Array, length: Array) -> Array:
+    """Carry the gradient of a direction to that of its row, by (*); zero for a row of zeros."""
     dx = (dx_hat - x_hat * np.sum(x_hat * dx_hat, axis=-1, keepdims=True)) / length
-    pointing = np.sum(x_hat * x_hat, axis=-1, keepdims=True) != 0
-    return np.where(pointing, dx, 0.0)
+    has_direction = np.sum(x_hat * x_hat, axis=-1, keepdims=True) != 0
+    return np.where(has_direction, dx, 0.0)

@@ -1,6 +1,6 @@
 """Softmax over the last axis, its logarithm, and the one line that is the backward of each.
 
-Forward.  For each row of scores S, with the row's maximum m taken off so that nothing overflows:
+Forward.  For each row of scores S, with the row's maximum m subtracted so that nothing overflows:
 
     P_j = exp(S_j - m) / sum_k exp(S_k - m)
 
@@ -13,9 +13,9 @@ Backward.  Every P_j depends on every S_i of its row:  dP_j / dS_i = P_j (1[i = 
          = P_i dP_i - P_i sum_j P_j dP_j
          = P_i (dP_i - <P, dP>)
 
-So: take from each incoming gradient its average under P, then weigh by P.  A gradient that is the same for all j has no
-effect, as it must be: probabilities sum to 1, so pushing all of them up together is impossible.  For the same reason
-each row of dS sums to zero.
+So: subtract from each incoming gradient its average under P, then multiply by P.  A gradient that is the same for all j
+has no effect, as it must be: probabilities sum to 1, so they cannot all rise together.  For the same reason each row of
+dS sums to zero.
 
 The logarithm.  log P would be -inf wherever P is too small for a float; taken before the division it is exact:
 
@@ -42,7 +42,7 @@ class SoftmaxCache(NamedTuple):
 
 
 class SoftmaxGrads(NamedTuple):
-    """One gradient an input of `softmax_forward`."""
+    """One gradient for each input of `softmax_forward`."""
 
     scores: Array  # (..., K)
 
@@ -54,7 +54,7 @@ class LogSoftmaxCache(NamedTuple):
 
 
 class LogSoftmaxGrads(NamedTuple):
-    """One gradient an input of `log_softmax_forward`."""
+    """One gradient for each input of `log_softmax_forward`."""
 
     scores: Array  # (..., K)
 
@@ -76,9 +76,9 @@ def softmax_forward(scores: Array) -> tuple[Array, SoftmaxCache]:
     Raises
     ------
     TypeError
-        Where scores are not an array of floating numbers.
+        If scores are not an array of floating numbers.
     ValueError
-        Where scores have no axis.
+        If scores have no axis.
 
     Examples
     --------
@@ -125,8 +125,8 @@ def log_softmax_forward(scores: Array) -> tuple[Array, LogSoftmaxCache]:
     Parameters
     ----------
     scores : array, shape (..., K), floating
-        A score of -inf has log-probability -inf.  Whoever multiplies it leaves it out first, as `cross_entropy` does
-        with its mask: 0 times -inf is not a number.
+        A score of -inf has log-probability -inf.  Before it is multiplied by 0 it has to be left out, as
+        `cross_entropy` does: 0 times -inf is not a number.
 
     Returns
     -------
@@ -137,9 +137,9 @@ def log_softmax_forward(scores: Array) -> tuple[Array, LogSoftmaxCache]:
     Raises
     ------
     TypeError
-        Where scores are not an array of floating numbers.
+        If scores are not an array of floating numbers.
     ValueError
-        Where scores have no axis.
+        If scores have no axis.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def log_softmax_backward(grad_out: Array, cache: LogSoftmaxCache) -> LogSoftmaxG
 
 
 def _below_maximum(scores: Array) -> Array:
-    """S - m, row by row, with m = 0 where there is no finite maximum (every score is -inf, or there is no score)."""
+    """Return S - m for each row, with m = 0 if there is no finite maximum (every score is -inf, or there is none)."""
     if scores.shape[-1] == 0:
         return scores
     m = np.max(scores, axis=-1, keepdims=True)

@@ -290,11 +290,11 @@ def test_outputs_and_gradients_have_the_dtype_and_shape_of_their_inputs(kernel: 
     assert outputs[0].shape == (*rows, D)
     assert all(out.shape == (*rows, call.options["num_heads"], K) for out in outputs[1:])
     assert all(out.dtype == dtype for out in outputs)
-    for x, grad in zip(call.arrays, backward(outputs, cache), strict=True):
-        assert (grad is None) == (x is None)
+    for x, slope in zip(call.arrays, backward(outputs, cache), strict=True):
+        assert (slope is None) == (x is None)
         if x is not None:
-            assert grad.shape == x.shape
-            assert grad.dtype == dtype
+            assert slope.shape == x.shape
+            assert slope.dtype == dtype
 
 
 @each_kernel

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from acg_numpy.kernels import planning
 from acg_numpy.kernels.grouping import CHUNK, every_domain, group
-from acg_numpy.kernels.planning import make_plan, plan_for_context, predicted
+from acg_numpy.kernels.planning import make_plan, plan_for_context, predict_costs
 
 WEIGHTS = (planning.ABSORBED, planning.GROUPED, planning.GATHERED, planning.WHOLE, planning.TILED)
 
@@ -84,7 +84,7 @@ def test_every_weight_is_looked_at() -> None:
 def test_each_kind_of_work_is_counted_as_the_page_says(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, table, weight = of
     only(monkeypatch, table, weight)
-    costs, _ = predicted(group(IDS, N), K, D, H)
+    costs, _ = predict_costs(group(IDS, N), K, D, H)
     assert costs[kernel] * 1e6 == pytest.approx(COUNTED[of], rel=1e-12)
 
 
@@ -98,7 +98,7 @@ def test_each_kind_of_work_over_a_context_is_counted_as_documented(of: Any, monk
 
 
 def test_a_plan_shows_what_was_counted() -> None:
-    assert predicted(group(IDS, N), K, D, H)[1] == {
+    assert predict_costs(group(IDS, N), K, D, H)[1] == {
         "results": B,
         "domains": N,
         "tokens": K,
@@ -119,7 +119,8 @@ def test_a_plan_shows_what_was_counted() -> None:
 def test_a_part_of_a_domain_is_a_chunk_that_fits_in_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, "ABSORBED", "part")
     for users, parts in [(1, 1), (CHUNK, 1), (CHUNK + 1, 2), (2 * CHUNK, 2)]:
-        assert predicted(every_domain(np.arange(3), users), K, D, H)[0]["absorbed"] * 1e6 == pytest.approx(3 * parts)
+        costs, _ = predict_costs(every_domain(np.arange(3), users), K, D, H)
+        assert costs["absorbed"] * 1e6 == pytest.approx(3 * parts)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_a_kernel_that_is_asked_for_is_taken_whatever_it_costs(kernel: str) -> N
     for tokens in (1, K):
         plan = make_plan(group(IDS, N), tokens, D, H, kernel)
         assert (plan.kernel, plan.why) == (kernel, "asked for")
-        assert (plan.costs, plan.shapes) == predicted(group(IDS, N), tokens, D, H)
+        assert (plan.costs, plan.shapes) == predict_costs(group(IDS, N), tokens, D, H)
 
 
 @pytest.mark.parametrize("kernel", ["classroom", "tiled"])
@@ -161,7 +162,7 @@ def test_left_to_itself_a_plan_is_the_cheapest_and_says_why(
     plan = make_plan(groups, tokens, heads * width, heads)
     assert plan.kernel == min(plan.costs, key=lambda kernel: plan.costs[kernel])
     assert plan.why == planning.REASONS[plan.kernel]
-    assert (plan.costs, plan.shapes) == predicted(groups, tokens, heads * width, heads)
+    assert (plan.costs, plan.shapes) == predict_costs(groups, tokens, heads * width, heads)
 
 
 def test_a_plan_for_a_context_is_the_cheapest_and_says_why() -> None:
@@ -173,8 +174,8 @@ def test_a_plan_for_a_context_is_the_cheapest_and_says_why() -> None:
 def test_over_a_single_token_the_plan_is_grouped_for_bitwise_equal_conditions() -> None:
     plan = make_plan(group(IDS, N), 1, D, H)
     assert plan.kernel == "grouped"
-    assert plan.why == "a single key has weight 1, so the condition is the domain's, whoever asks"
-    assert (plan.costs, plan.shapes) == predicted(group(IDS, N), 1, D, H)
+    assert plan.why == "a single key has weight 1, so the condition is the domain's, for any user"
+    assert (plan.costs, plan.shapes) == predict_costs(group(IDS, N), 1, D, H)
     assert make_plan(group(IDS, N), 2, D, H).kernel == "absorbed"
 
 
@@ -200,7 +201,7 @@ def test_an_empty_batch_is_planned_for_the_classroom_and_costs_nothing() -> None
     for kernel, groups in itertools.product(("auto", "grouped"), (group(IDS[:0], N), every_domain(np.arange(3), 0))):
         plan = make_plan(groups, K, D, H, kernel)
         assert str(plan).splitlines() == [
-            "kernel classroom: there is nobody to condition",
+            "kernel classroom: there are no users to condition",
             "(0 results)",
             "",
             "> classroom           0 ms predicted    0.00 x the cheapest",

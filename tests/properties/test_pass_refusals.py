@@ -77,7 +77,7 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: attend(mask=allowed.T),
         ValueError,
-        "mask has shape (3, 2); expected (..., 2, 3): a row a query, a column a key",
+        "mask has shape (3, 2); expected (..., 2, 3): one row for each query, one column for each key",
     ),
     (lambda: attend(mask=allowed[0]), ValueError, "mask has shape (3,); expected (..., 2, 3)"),
     (lambda: attend(dropout_mask=allowed), TypeError, "dropout_mask has dtype bool; expected factors"),
@@ -101,7 +101,7 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: attend_by_heads(dropout_mask=ones(2, 3, 2)),
         ValueError,
-        "dropout_mask has shape (2, 3, 2); expected (..., 2, 3): a row a query, a column a key",
+        "dropout_mask has shape (2, 3, 2); expected (..., 2, 3): one row for each query, one column for each key",
     ),
     (
         lambda: attend_by_heads(output_weight=ones(4)),
@@ -111,7 +111,7 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: attend_by_heads(output_bias=ones(3)),
         ValueError,
-        "output_bias has shape (3,); expected (4,), one number a column of output_weight",
+        "output_bias has shape (3,); expected (4,), one number for each column of output_weight",
     ),
     (lambda: attend_by_heads(value_bias=ones(3)), ValueError, "value_bias has shape (3,); expected (4,)"),
     (
@@ -156,12 +156,12 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: layer_norm_forward(ones(2, 4), ones(3), None),
         ValueError,
-        "weight has shape (3,); expected (4,), one number a feature of x",
+        "weight has shape (3,); expected (4,), one number for each feature of x",
     ),
     (
         lambda: layer_norm_forward(ones(2, 4), ones(4), ones(1)),
         ValueError,
-        "bias has shape (1,); expected (4,), one number a feature of x",
+        "bias has shape (1,); expected (4,), one number for each feature of x",
     ),
     (lambda: layer_norm_forward(ones(), ones(4), None), ValueError, "x has shape (); expected (..., features)"),
     (
