@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd import Tensor
 from acg_numpy.shapes import Array, check_ids
-from acg_numpy.text import counted, did_you_mean, joined
+from acg_numpy.text import counted, did_you_mean, first_few, joined
 
 
 def check_count(value: Any, name: str, least: int = 1) -> int:
@@ -153,7 +153,7 @@ def _ids_by_name(array: Array, names: Sequence[str]) -> npt.NDArray[np.intp]:
     numbers = {name: i for i, name in enumerate(names)}
     for name in array.flat:
         if name not in numbers:
-            hint = did_you_mean(str(name), names, f"known are {joined(list(map(repr, names)))}")
+            hint = did_you_mean(str(name), names, f"known are {first_few(names, most=12)}")
             raise ValueError(f"domain_id holds {str(name)!r}, which is not in domain_names; {hint}")
     return np.array([numbers[name] for name in array.flat], np.intp).reshape(array.shape)
 

@@ -217,9 +217,12 @@ class AdamW:
         out *= 1.0 - beta2
         v += out
 
-        # rate * (m / c1) / (sqrt(v / c2) + eps), with the two corrections joined in one number for each step, or each
-        row c1, root = 1.0 - beta1**t, (1.0 - beta2**t) ** 0.5 np.sqrt(v, out=out) out += _as_column(self.eps * root,
-        out) np.divide(m, out, out=out) out *= _as_column(self.lr * root / c1, out)
+        # rate * (m / c1) / (sqrt(v / c2) + eps), with both corrections joined in one number for each step, or row
+        c1, root = 1.0 - beta1**t, (1.0 - beta2**t) ** 0.5
+        np.sqrt(v, out=out)
+        out += _as_column(self.eps * root, out)
+        np.divide(m, out, out=out)
+        out *= _as_column(self.lr * root / c1, out)
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of what the next step depends on, as a flat dict of arrays."""
