@@ -1,4 +1,4 @@
-"""Sorting users by domain: everybody is somewhere, nobody twice, and each beside those of the same domain."""
+"""Sorting users by domain puts each user in one place, beside those of the same domain."""
 
 import itertools
 from typing import Any

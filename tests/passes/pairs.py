@@ -1,4 +1,4 @@
-"""Every pair of the classroom, with a strategy for calls of it at shapes that nobody thought of.
+"""Every pair of the classroom, with a strategy for calls of it at unusual shapes.
 
 Shapes, masks and options are drawn by Hypothesis, values by a generator whose seed Hypothesis draws.
 """

@@ -1,7 +1,7 @@
 """Three ways of knowing a derivative, for every pair: derived by hand, by the engine's primitive rules, and by trying.
 
 The engine runs the very same functions, on Tensors.  The first derivative goes through the forward; the second through
-the hand-derived backward, whose own derivative nobody derived by hand.
+the hand-derived backward, whose own derivative was not derived by hand.
 """
 
 from typing import Any
