@@ -24,6 +24,7 @@ from acg_numpy.passes import (
     split_heads_backward,
     split_heads_forward,
 )
+from acg_numpy.passes.masking import zero_unseen
 from acg_numpy.shapes import Array, check_broadcast, check_mask
 
 PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value", "output"), Linear)
@@ -173,9 +174,13 @@ class MultiHeadCrossAttention(Module):
             run = attend_with_weights if return_attention else attend
             return run(*call[:2], *self.projections(), call.mask, dropout_mask, num_heads=self.num_heads)
 
-        Q = self.query(call.query)  # (..., L, D)
-        K = self._project_keys(call.context)  # (..., S, D)
-        V = self.value(call.context)  # (..., S, D)
+        query, context = call.query, call.context
+        if call.mask is not None:
+            query = zero_unseen(query, call.mask, axis=-1)
+            context = zero_unseen(context, call.mask, axis=-2)
+        Q = self.query(query)  # (..., L, D)
+        K = self._project_keys(context)  # (..., S, D)
+        V = self.value(context)  # (..., S, D)
         Q, K, V = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, D/H)
         mask = None if call.mask is None else np.expand_dims(call.mask, -3)  # (..., 1, L, S), for all heads
         if call.plan.kernel == "tiled":

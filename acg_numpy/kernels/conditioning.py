@@ -2,7 +2,8 @@
 
 All kernels give what the modules give (`DomainEmbedding`, then `MultiHeadCrossAttention`), so the composition of these
 is written here once more, in the passes that the modules are made of: where a gradient is itself differentiated, the
-pair runs its forward on Tensors, which no kernel is made for, and the composition takes the kernel's place.
+pair runs its forward on Tensors, which no kernel is made for, and the composition takes the kernel's place.  It also
+does so where a mask may hide NaN or infinity, which the passes keep out of their sums (`passes.masking`).
 """
 
 from typing import Any, NamedTuple
@@ -97,7 +98,8 @@ def condition_forward(
         query_weight, query_bias, key_weight, key_bias, value_weight, value_bias, output_weight, output_bias
     )
     parameters = (tokens, global_tokens, projections)
-    if any(isinstance(x, Tensor) for x in (user_emb, tokens, global_tokens, *projections)):
+    recorded = any(isinstance(x, Tensor) for x in (user_emb, tokens, global_tokens, *projections))
+    if recorded or (mask is not None and not all(_is_modest(x) for x in (user_emb, tokens, global_tokens))):
         return composition_forward(
             user_emb, *parameters, ids, mask, dropout_mask, num_heads, groups.every, with_weights
         )
@@ -186,6 +188,14 @@ def composition_backward(grad_out: Any, grad_weights: Any, cache: CompositionCac
     grad_users = np.reshape(grads.query, cache.user_emb.shape)
     own, grad_global = split_tokens(grads.context, cache.tokens, cache.global_tokens)
     return (grad_users, scatter_add(own, cache.ids, len(cache.tokens)), grad_global, *grads[2:10])
+
+
+def _is_modest(x: Array | None) -> bool:
+    """Return whether all numbers are finite, and so small that no product of a few of them overflows."""
+    if x is None or not x.size:
+        return True
+    limit = float(np.finfo(x.dtype).max) ** 0.25
+    return bool(-limit < x.min() and x.max() < limit)  # False for NaN
 
 
 def sort_results(values: Any, groups: Groups) -> Any:

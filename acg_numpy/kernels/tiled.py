@@ -40,7 +40,8 @@ is known beforehand, from the output.  With the division done to dO, which has D
 where each block adds its share.  That makes seven products of the size of the scores instead of the classroom's six,
 and yet takes less time: all blocks use the same memory, of which much is in the processor's cache, where the classroom
 asks for new memory, writes it and reads it back, for each of some ten steps.  A block in which no pair is allowed is
-left out; of a causal mask at 16,384 x 16,384, 12 of 32.
+left out; of a causal mask at 16,384 x 16,384, 12 of 32.  What a masked pair holds, NaN and infinity included, has no
+effect (`passes.masking`).
 """
 
 import math
@@ -52,6 +53,7 @@ import numpy as np
 from acg_numpy.autograd import Tensor, from_passes
 from acg_numpy.kernels.scratch import scratch
 from acg_numpy.passes import scaled_dot_product_backward, scaled_dot_product_forward
+from acg_numpy.passes.masking import weighted_sum, zero_unseen
 from acg_numpy.shapes import Array, check_attention
 
 BLOCK_ROWS = 2048  # queries in a block; of float32, 4,096 keys, so that a causal mask leaves whole blocks empty
@@ -122,6 +124,9 @@ def forward(query: Array, key: Array, value: Array, mask: Array | None = None) -
     check_attention(query, key, value, mask, None)
     dtype = np.result_type(query, key, value)
     Q, K, V = (x.astype(dtype, copy=False) for x in (query, key, value))
+    if mask is not None:
+        Q = zero_unseen(Q, mask, axis=-1)
+        K, V = (zero_unseen(x, mask, axis=-2) for x in (K, V))
     batch = np.broadcast_shapes(*(x.shape[:-2] for x in (Q, K, V, mask) if x is not None))
     out = np.zeros((*batch, Q.shape[-2], V.shape[-1]), dtype)
     m = np.full((*batch, Q.shape[-2], 1), np.finfo(dtype).min, dtype)
@@ -189,7 +194,7 @@ def _attend(Q: Array, K: Array, V: Array, mask: Array | None, o: Array, m: Array
 
         E = np.exp(S, out=S)
         z[i] += np.sum(E, axis=-1, keepdims=True)
-        o[i] += E @ V[j]  # (rows, keys) @ (keys, Dv) -> (rows, Dv)
+        o[i] += E @ V[j] if allowed is None else weighted_sum(E, V[j])  # (rows, keys) @ (keys, Dv) -> (rows, Dv)
 
 
 def _carry_back(
@@ -216,9 +221,11 @@ def _carry_back(
         dV[j] += E.T @ G[i]  # (keys, rows) @ (rows, Dv) -> (keys, Dv)
 
         dS = np.matmul(G[i], V[j].T, out=scratch.get("gradient of a tile", E.shape, E.dtype))  # (rows, keys)
+        if allowed is not None and not np.isfinite(V[j]).all():
+            np.copyto(dS, 0, where=~allowed)
         dS -= D[i]
         dS *= E
-        dQ[i] += dS @ K[j] * scale  # (rows, keys) @ (keys, d) -> (rows, d)
+        dQ[i] += (dS @ K[j] if allowed is None else weighted_sum(dS, K[j])) * scale  # (rows, keys) @ (keys, d) -> (rows, d)
         dK[j] += dS.T @ q[i]  # (keys, rows) @ (rows, d) -> (keys, d)
 
 

@@ -14,8 +14,9 @@ Cross-entropy, N rows of candidates.  S are the logits, t the distribution that 
                                                 dS_i = (P_i sum_j t_j - t_i) dL / N
 
 If t sums to 1 this is P - t, the prediction minus the truth: the reward for taking softmax and logarithm together.  A
-masked candidate has S = -inf, so P = 0, and is left out of the sums: 0 times -inf never arises, whatever t says there
-has no effect, and its gradient is 0.  A row with all candidates masked adds 0 to L.
+masked candidate has S = -inf, so P = 0, and is left out of the sums: 0 times -inf never arises, whatever S and t hold
+there has no effect, and its gradient is 0.  So is a logit of -inf whose target is 0, which is how others write a mask.
+A row with all candidates masked adds 0 to L.
 
 Bayesian personalised ranking, N pairs of scores.  z = n - p is how far the negative is ahead, s the logistic function:
 
@@ -137,7 +138,7 @@ def cross_entropy_forward(logits: Array, target: Array, mask: Array | None = Non
     Parameters
     ----------
     logits : array, shape (..., K), floating
-        Finite; exclude candidates by the mask, not by -inf.
+        A logit of -inf excludes its candidate, as the mask does, if its target is 0; else the loss is infinite.
     target : array, shape (..., K), floating
         A distribution over the candidates; a row that does not sum to 1 counts as much as it sums to.
     mask : bool array, shape (..., K) or one that broadcasts to it, optional
@@ -164,12 +165,17 @@ def cross_entropy_forward(logits: Array, target: Array, mask: Array | None = Non
     check_axes(1, logits=logits)
     check_same_shape(logits=logits, target=target)
     check_candidates(mask, logits.shape)
-    S = logits if mask is None else np.where(mask, logits, -np.inf)
+    excluded = (logits == -np.inf) & (target == 0)
+    if excluded.any():
+        mask = ~excluded if mask is None else mask & ~excluded
+    S, t = logits, target
+    if mask is not None:
+        S, t = np.where(mask, logits, -np.inf), np.where(mask, target, 0.0)
     L, log_softmax_cache = log_softmax_forward(S)
     if mask is not None:
         L = np.where(mask, L, 0.0)
     N = math.prod(logits.shape[:-1])
-    return -np.sum(target * L) / N, CrossEntropyCache(log_softmax_cache, target, mask)
+    return -np.sum(t * L) / N, CrossEntropyCache(log_softmax_cache, target, mask)
 
 
 def cross_entropy_backward(grad_out: Array, cache: CrossEntropyCache) -> CrossEntropyGrads:

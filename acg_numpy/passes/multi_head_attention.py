@@ -35,6 +35,7 @@ from acg_numpy.passes.heads import (
     split_heads_forward,
 )
 from acg_numpy.passes.linear import LinearCache, linear_backward, linear_forward
+from acg_numpy.passes.masking import zero_unseen
 from acg_numpy.passes.scaled_dot_product import (
     ScaledDotProductCache,
     scaled_dot_product_backward,
@@ -153,6 +154,7 @@ def multi_head_attention_forward(
     }
     check_multi_head(query, context, projections, mask, dropout_mask, num_heads)
     if mask is not None:
+        query, context = zero_unseen(query, mask, axis=-1), zero_unseen(context, mask, axis=-2)
         mask = np.expand_dims(mask, -3)  # (..., 1, L, S), the same for every head
 
     Q, query_cache = linear_forward(query, query_weight, query_bias)  # (..., L, D)

@@ -17,8 +17,9 @@ V_je meets it through A_ij, for every i; likewise Q and K in the scores:
 
 Where something was broadcast it was used several times, and the gradient is the sum over its uses: `unbroadcast`.
 
-The mask is not in these lines, and need not be: where a pair is masked P is 0, so dS is 0.  A query with all keys
-masked has P = 0 throughout; its output is 0 and no gradient passes.  And each row of dS sums to zero, because
+The mask is not in these lines, and need not be: where a pair is masked P is 0, so dS is 0.  (NaN and infinity, which 0
+does not cancel, are kept out of the sums by `masking`.)  A query with all keys masked has P = 0 throughout; its output
+is 0 and no gradient passes.  And each row of dS sums to zero, because
 adding a number to all scores of a row does not change the softmax.  With a single key, therefore, P = 1 and dS = 0, and
 query and key get no gradient at all, whatever they are.
 """
@@ -28,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acg_numpy.passes.masking import weighted_sum, zero_unseen, zero_unweighted
 from acg_numpy.passes.softmax import SoftmaxCache, softmax_backward, softmax_forward
 from acg_numpy.shapes import Array, check_attention, unbroadcast
 
@@ -65,7 +67,7 @@ def scaled_dot_product_forward(
     key : array, shape (..., S, d), floating
     value : array, shape (..., S, Dv), floating
     mask : bool array, shape (..., L, S), optional
-        True where the query may attend to the key.
+        True where the query may attend to the key; whatever the other pairs hold has no effect.
     dropout_mask : array, shape (..., L, S), floating, optional
         What the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
 
@@ -96,13 +98,16 @@ def scaled_dot_product_forward(
     (array([[20.]]), array([[0., 1.]]))
     """
     check_attention(query, key, value, mask, dropout_mask)
+    if mask is not None:
+        query = zero_unseen(query, mask, axis=-1)
+        key, value = (zero_unseen(rows, mask, axis=-2) for rows in (key, value))
     scale = 1 / math.sqrt(query.shape[-1])
     S = query @ np.swapaxes(key, -1, -2) * scale  # (..., L, d) @ (..., d, S) -> (..., L, S)
     if mask is not None:
         S = np.where(mask, S, -np.inf)
     P, _ = softmax_forward(S)
     A = P if dropout_mask is None else P * dropout_mask
-    out = A @ value  # (..., L, S) @ (..., S, Dv) -> (..., L, Dv)
+    out = A @ value if mask is None else weighted_sum(A, value)  # (..., L, S) @ (..., S, Dv) -> (..., L, Dv)
     return out, ScaledDotProductCache(query, key, value, P, dropout_mask)
 
 
@@ -137,7 +142,7 @@ def scaled_dot_product_backward(
     scale = 1 / math.sqrt(Q.shape[-1])
     A = P if M is None else P * M
 
-    dA = dO @ np.swapaxes(V, -1, -2)  # (..., L, Dv) @ (..., Dv, S) -> (..., L, S)
+    dA = zero_unweighted(dO @ np.swapaxes(V, -1, -2), P)  # (..., L, Dv) @ (..., Dv, S) -> (..., L, S)
     dV = np.swapaxes(A, -1, -2) @ dO  # (..., S, L) @ (..., L, Dv) -> (..., S, Dv)
 
     dP = unbroadcast(dA if M is None else dA * M, P)
@@ -146,7 +151,7 @@ def scaled_dot_product_backward(
         dP = dP + grad_weights
 
     dS = softmax_backward(dP, SoftmaxCache(P)).scores
-    dQ = dS @ K * scale  # (..., L, S) @ (..., S, d) -> (..., L, d)
+    dQ = weighted_sum(dS, K) * scale  # (..., L, S) @ (..., S, d) -> (..., L, d)
     dK = np.swapaxes(dS, -1, -2) @ Q * scale  # (..., S, L) @ (..., L, d) -> (..., S, d)
 
     return ScaledDotProductGrads(unbroadcast(dQ, Q), unbroadcast(dK, K), unbroadcast(dV, V), None, dM)
