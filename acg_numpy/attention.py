@@ -58,12 +58,18 @@ def _key_backward(grad_out: Array, cache: Any) -> Any:
     return dx, dW, None if cache.bias is None else np.zeros_like(cache.bias)
 
 
+def _node(forward: Any, backward: Any) -> Any:
+    """Make one node of two passes in which weights, and what they are multiplied by, may underflow to 0."""
+    ignore = np.errstate(under="ignore")
+    return from_passes(ignore(forward), ignore(backward))
+
+
 split_heads = from_passes(split_heads_forward, split_heads_backward)
 merge_heads = from_passes(merge_heads_forward, merge_heads_backward)
-project_keys = from_passes(linear_forward, _key_backward)
-average_values = from_passes(_heads_forward, _heads_backward)
-attend = from_passes(multi_head_attention_forward, multi_head_attention_backward)
-attend_with_weights = from_passes(_attend_forward, _attend_backward)
+project_keys = _node(linear_forward, _key_backward)
+average_values = _node(_heads_forward, _heads_backward)
+attend = _node(multi_head_attention_forward, multi_head_attention_backward)
+attend_with_weights = _node(_attend_forward, _attend_backward)
 
 
 class _Call(NamedTuple):

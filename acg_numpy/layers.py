@@ -11,7 +11,8 @@ from acg_numpy.module import Module, Parameter
 from acg_numpy.passes import layer_norm_backward, layer_norm_forward, linear_backward, linear_forward
 from acg_numpy.shapes import Array
 
-linear = from_passes(linear_forward, linear_backward)
+# Products with weights of attention that are nearly 0 may underflow to 0.
+linear = from_passes(np.errstate(under="ignore")(linear_forward), np.errstate(under="ignore")(linear_backward))
 layer_norm = from_passes(layer_norm_forward, layer_norm_backward)
 
 Seed = int | np.random.SeedSequence | None

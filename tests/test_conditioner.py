@@ -262,6 +262,23 @@ class TestOneKey:
             AttentionConditioner(D, H, N, tokens_per_domain=1, num_global_tokens=1)
 
 
+@pytest.mark.parametrize("step_by_step", [False, True])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_weights_may_underflow_where_numpy_raises_at_everything(users, kernel, step_by_step):
+    options = {"residual": True, "layer_norm": True, "dropout": 0.3, "seed": 0}
+    conditioner = AttentionConditioner(D, H, N, kernel=kernel, **options)
+    if step_by_step:
+        conditioner.attention.value.__class__ = type("Same", (Linear,), {})
+    mask = np.random.default_rng(0).random((5, 8)) < 0.7
+    for scale in (1, 20, 100, 1000):
+        user_emb = tensor((scale * users).astype(np.float32), requires_grad=True)
+        with np.errstate(all="raise"):
+            for seen in (None, mask):
+                condition, attention = conditioner(user_emb, np.arange(5) % N, mask=seen, return_attention=True)
+                (np.sum(condition) + np.sum(attention)).backward()
+    assert np.min(attention.data[attention.data > 0]) < np.finfo(np.float32).tiny  # it did underflow
+
+
 class CalledError(Exception):
     """Raised by what stands in the place of a module, to show that it was called."""
 

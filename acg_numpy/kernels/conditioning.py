@@ -46,6 +46,7 @@ class CompositionCache(NamedTuple):
     ids: Array
 
 
+@np.errstate(under="ignore")  # weights may underflow to 0
 def condition_forward(
     user_emb: Any,
     tokens: Any,
@@ -117,6 +118,7 @@ def condition_forward(
     return out, cache
 
 
+@np.errstate(under="ignore")  # weights may underflow to 0
 def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
     """Return the gradients of user_emb, tokens, global_tokens and the eight projections."""
     grad_out, grad_weights = grad_out if isinstance(grad_out, tuple) else (grad_out, None)

@@ -81,6 +81,7 @@ class TiledGrads(NamedTuple):
     mask: None = None
 
 
+@np.errstate(under="ignore")  # weights may underflow to 0
 def forward(query: Array, key: Array, value: Array, mask: Array | None = None) -> tuple[Array, Any]:
     """Average the values for each query, as `scaled_dot_product_forward` does, a block of scores at a time.
 
@@ -140,6 +141,7 @@ def forward(query: Array, key: Array, value: Array, mask: Array | None = None) -
     return out, TiledCache(Q, K, V, mask, out, m, z)
 
 
+@np.errstate(under="ignore")  # weights may underflow to 0
 def backward(grad_out: Array, cache: Any) -> Any:
     """Carry dL/dO back to queries, keys and values; the scores are computed again.
 

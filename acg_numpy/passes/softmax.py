@@ -26,6 +26,9 @@ Its derivative has lost a factor P_j:  dL_j / dS_i = 1[i = j] - P_i.  Hence
     dS_i = dL_i - P_i sum_j dL_j
 
 and again each row sums to zero.
+
+The exponential of a score far below the maximum underflows to 0, which is right, so `np.seterr(under="raise")` does not
+stop at it.
 """
 
 from typing import NamedTuple
@@ -87,9 +90,10 @@ def softmax_forward(scores: Array) -> tuple[Array, SoftmaxCache]:
     array([0.25, 0.75])
     """
     check_axes(1, scores=scores)
-    E = np.exp(_below_maximum(scores))  # (..., K), at most 1
-    total = np.sum(E, axis=-1, keepdims=True)
-    P = E / np.where(total != 0, total, 1.0)
+    with np.errstate(under="ignore"):
+        E = np.exp(_below_maximum(scores))  # (..., K), at most 1
+        total = np.sum(E, axis=-1, keepdims=True)
+        P = E / np.where(total != 0, total, 1.0)
     return P, SoftmaxCache(P)
 
 
@@ -149,7 +153,8 @@ def log_softmax_forward(scores: Array) -> tuple[Array, LogSoftmaxCache]:
     """
     check_axes(1, scores=scores)
     Z = _below_maximum(scores)
-    total = np.sum(np.exp(Z), axis=-1, keepdims=True)
+    with np.errstate(under="ignore"):
+        total = np.sum(np.exp(Z), axis=-1, keepdims=True)
     L = Z - np.log(np.where(total != 0, total, 1.0))
     return L, LogSoftmaxCache(L)
 
@@ -175,7 +180,8 @@ def log_softmax_backward(grad_out: Array, cache: LogSoftmaxCache) -> LogSoftmaxG
     array([ 0.75, -0.25, -0.25, -0.25])
     """
     dL, L = grad_out, cache.L
-    P = np.exp(L)
+    with np.errstate(under="ignore"):
+        P = np.exp(L)
     dS = dL - P * np.sum(dL, axis=-1, keepdims=True)
     return LogSoftmaxGrads(dS)
 
