@@ -25,7 +25,7 @@ from acg_numpy.passes import (
     split_heads_forward,
 )
 from acg_numpy.passes.masking import zero_unseen
-from acg_numpy.shapes import Array, check_broadcast, check_mask
+from acg_numpy.shapes import Array, check_broadcast, check_shared_mask
 
 PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value", "output"), Linear)
 
@@ -163,7 +163,8 @@ class MultiHeadCrossAttention(Module):
             Leading axes broadcast with those of `query`.
         mask : boolean array, shape (..., L, S), optional
             Shared by the heads; True where attention is allowed, as in PyTorch's `scaled_dot_product_attention` and
-            unlike its `nn.MultiheadAttention`.  A query that may attend to nothing gets the output's bias.
+            unlike its `nn.MultiheadAttention`.  It has no axis for the heads, and no more axes than query and context.
+            A query that may attend to nothing gets the output's bias.
         return_attention : bool
             Whether to return the weights too.
 
@@ -236,7 +237,7 @@ class MultiHeadCrossAttention(Module):
         pairs = (query.shape[-2], context.shape[-2])
         if mask is not None:
             mask = np.asarray(mask)
-            check_mask(mask, (*batch, *pairs))
+            check_shared_mask(mask, (*batch, *pairs))
             batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
         plan = plan_for_context(batch, self.num_heads, pairs, self.emb_dim, self.dtype.itemsize, self.kernel)
         if return_attention or (self.training and self.dropout > 0):

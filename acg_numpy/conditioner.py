@@ -18,7 +18,7 @@ from acg_numpy.kernels.grouping import Groups, every_domain, group
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
 from acg_numpy.layers import LayerNorm, Seed, spawn
 from acg_numpy.module import Module, replaced_module
-from acg_numpy.shapes import Array, check_mask
+from acg_numpy.shapes import Array, check_boolean, check_broadcast
 from acg_numpy.text import html_table
 
 MOST_NAMES = 12  # of domains, in a display
@@ -159,7 +159,8 @@ class AttentionConditioner(Module):
         domain_id : int, integer array, or names where there are any
             Its shape broadcasts with that of `user_emb` without the last axis.
         mask : boolean array, shape (..., K), optional
-            True where a token may be attended to, of the domain's own tokens and then the shared ones.
+            True where a token may be attended to, of the domain's own tokens and then the shared ones; whatever the
+            others hold has no effect.  Its leading axes broadcast with the batch of users and domains, and are no more.
         return_attention : bool
             Whether to return the attention weights too.
 
@@ -201,26 +202,21 @@ class AttentionConditioner(Module):
         ids = domain_ids(domain_id, num_domains, self.domain_names)
         users = user_emb.shape[:-1]
         batch = _broadcast(user_emb.shape, ids.shape)
+        replaced, own = self._replaced_module(), self.domain_embedding
+        num_tokens = None if replaced else own.tokens_per_domain + own.num_global_tokens
         if mask is not None:
             mask = np.asarray(mask)
-            if mask.ndim == 0:
-                raise ValueError(f"mask is {mask}; expected shape (..., tokens), True where a token may be attended to")
-        replaced = self._replaced_module()
-        if replaced is not None:
+            _check_token_mask(mask, batch, num_tokens)
+        if num_tokens is None:
             why = f"{replaced} is not as the constructor made it, so the modules themselves are called"
             return _Call(user_emb, ids, mask, batch, None, Plan("classroom", why, {}, {"results": math.prod(batch)}))
-        num_tokens = self.domain_embedding.tokens_per_domain + self.domain_embedding.num_global_tokens
         if mask is not None:
-            check_mask(mask[..., None, :], (*batch, 1, num_tokens))  # one row for each query, of which a user is one
             batch = np.broadcast_shapes(batch, mask.shape[:-1])
         # whether every user meets every one of a row of domains, as with user_emb[:, None]
         every = (
             ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
         )
-        if every:
-            groups = every_domain(ids, math.prod(users))
-        else:
-            groups = group(_flat(ids, batch), num_domains)
+        groups = every_domain(ids, math.prod(users)) if every else group(_flat(ids, batch), num_domains)
         plan = make_plan(groups, num_tokens, self.emb_dim, self.attention.num_heads, self.kernel)
         return _Call(user_emb, ids, mask, batch, groups, plan)
 
@@ -338,6 +334,17 @@ def _broadcast(users: tuple[int, ...], ids: tuple[int, ...]) -> tuple[int, ...]:
             f"user_emb has shape {users} and domain_id {ids}: {users[:-1]} and {ids} do not broadcast; give one domain "
             "for all users, one for each, or user_emb[:, None] for each user in every domain"
         ) from None
+
+
+def _check_token_mask(mask: Array, batch: tuple[int, ...], num_tokens: int | None) -> None:
+    """Refuse a mask that is not boolean, or does not fit a batch of users and a number of tokens, where it is known."""
+    check_boolean(mask, "where a token may be attended to")
+    expected = f"expected {(*batch, num_tokens)}" if num_tokens else f"expected the batch, {batch}, and the tokens"
+    if mask.ndim > len(batch) + 1:
+        raise ValueError(f"mask has shape {mask.shape}; {expected}, without axes for heads and queries, which share it")
+    if mask.ndim == 0 or mask.shape[-1] not in (1, num_tokens or mask.shape[-1]):
+        raise ValueError(f"mask has shape {mask.shape}; {expected}")
+    check_broadcast(mask=mask.shape[:-1], batch=batch)
 
 
 def _flat(ids: Array, batch: tuple[int, ...]) -> Array:

@@ -221,7 +221,7 @@ def check_multi_head(
         )
     _check_bias(*projections["output"], "output_")
     batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
-    check_mask(mask, (*batch, query.shape[-2], context.shape[-2]))
+    check_shared_mask(mask, (*batch, query.shape[-2], context.shape[-2]))
     check_dropout_mask(dropout_mask, (*batch, num_heads, query.shape[-2], context.shape[-2]))
 
 
@@ -256,6 +256,32 @@ def check_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
         return
     check_boolean(mask, "where attention is allowed")
     _check_pairs("mask", mask, shape)
+
+
+def check_shared_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
+    """Refuse a mask that does not fit scores of this shape, or has an axis for the heads, which share it.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (..., L, S), without an axis for the heads.
+
+    Examples
+    --------
+    >>> check_shared_mask(np.ones((5, 1, 1, 8), dtype=bool), (5, 3, 8))
+    Traceback (most recent call last):
+    ValueError: mask has shape (5, 1, 1, 8), but the scores are (5, 3, 8): leave out the axis of the heads, which \
+share the mask
+    """
+    if mask is None:
+        return
+    check_boolean(mask, "where attention is allowed")
+    if mask.ndim > len(shape):
+        raise ValueError(
+            f"mask has shape {mask.shape}, but the scores are {shape}: leave out the axis of the heads, which share "
+            "the mask"
+        )
+    check_mask(mask, shape)
 
 
 def check_boolean(mask: Array, where: str) -> None:

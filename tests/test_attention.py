@@ -35,7 +35,16 @@ def test_batch_axes_broadcast_mask_included(attention, rng):
     assert out.shape == (7, 5, 3, D)
     assert weights.shape == (7, 5, H, 3, 4)
     dropping = MultiHeadCrossAttention(D, H, 0.5, dtype=np.float64, seed=0)
-    assert dropping(rng.normal(size=(3, D)), rng.normal(size=(4, D)), mask=mask).shape == (7, 1, 3, D)
+    assert dropping(rng.normal(size=(1, 1, 3, D)), rng.normal(size=(4, D)), mask=mask).shape == (7, 1, 3, D)
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 1, 4), (5, H, 3, 4), (1, 5, 3, 4)], ids=str)
+@pytest.mark.parametrize("kernel", CONTEXT_KERNELS)
+def test_a_mask_with_an_axis_for_the_heads_is_refused(rng, shape, kernel):
+    attention = MultiHeadCrossAttention(D, H, kernel=kernel, seed=0)
+    for query, context in [((5, 3, D), (4, D)), ((3, D), (5, 4, D)), ((5, 3, D), (5, 4, D))]:
+        with pytest.raises(ValueError, match="leave out the axis of the heads"):
+            attention(np.ones(query), np.ones(context), mask=np.ones(shape, bool))
 
 
 def test_true_is_where_attention_is_allowed(attention, rng):

@@ -233,6 +233,16 @@ class TestMask:
         with pytest.raises(ValueError, match="mask"):
             conditioner(users, 1, mask=np.ones(7, bool))
 
+    @pytest.mark.parametrize("shape", [(5, 1, 8), (5, 1, 1, 8), (5, H, 1, 8)], ids=str)
+    @pytest.mark.parametrize("replaced", [False, True])
+    def test_a_mask_with_axes_for_heads_or_queries_is_refused(self, conditioner, users, shape, replaced):
+        if replaced:
+            conditioner.domain_embedding.__class__ = type("Same", (DomainEmbedding,), {})
+        with pytest.raises(ValueError, match="without axes for heads and queries"):
+            conditioner(users, 1, mask=np.ones(shape, bool))
+        with pytest.raises(ValueError, match="mask has shape"):
+            conditioner(users, 1, mask=np.array(True))
+
 
 class TestOneKey:
     """With one key softmax has nothing to choose from."""

@@ -112,8 +112,9 @@ def multi_head_attention_calls(draw: st.DrawFn) -> Call:
         (heads * d_v, widths["out"]),
     ]:
         projections += [rng.normal(size=(d_in, d_out)), rng.normal(size=d_out) if biased else None]
-    mask = rng.random((*mask_batch, L, S)) < 0.7 if draw(st.booleans()) else None
     batch = np.broadcast_shapes(query_batch, context_batch)
+    mask_batch = mask_batch[max(0, len(mask_batch) - len(batch)) :]  # a mask has no more axes than what it masks
+    mask = rng.random((*mask_batch, L, S)) < 0.7 if draw(st.booleans()) else None
     dropout_mask = dropout_factors(rng, (*batch, heads, L, S)) if draw(st.booleans()) else None
     return Call((query, context, *projections, mask, dropout_mask), {"num_heads": heads})
 
