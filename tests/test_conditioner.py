@@ -289,6 +289,17 @@ def test_weights_may_underflow_where_numpy_raises_at_everything(users, kernel, s
     assert np.min(attention.data[attention.data > 0]) < np.finfo(np.float32).tiny  # it did underflow
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_user_who_is_not_a_number_spoils_no_other(users, kernel, bad):
+    conditioner = AttentionConditioner(D, H, N, kernel=kernel, seed=0)
+    users = (300 * users).astype(np.float32)  # scores that need their maximum taken off
+    expected = conditioner(users, 1).data[1:]
+    users[0] = bad
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(conditioner(users, 1).data[1:], expected, rtol=1e-5, atol=1e-6)
+
+
 class CalledError(Exception):
     """Raised by what stands in the place of a module, to show that it was called."""
 

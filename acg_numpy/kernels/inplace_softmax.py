@@ -25,7 +25,8 @@ def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
         return S
     if mask is not None:
         np.copyto(S, -np.inf, where=~mask)
-    if mask is not None or S.size == 0 or float(S.max()) > SAFE or float(S.min()) < -SAFE:
+    safe = mask is None and S.size > 0 and float(S.min()) >= -SAFE and float(S.max()) <= SAFE  # False for NaN
+    if not safe:
         m = np.max(S, axis=-2, keepdims=True)  # (..., 1, users)
         if mask is not None:
             m[m == -np.inf] = 0.0

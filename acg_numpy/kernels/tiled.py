@@ -227,7 +227,9 @@ def _carry_back(
             np.copyto(dS, 0, where=~allowed)
         dS -= D[i]
         dS *= E
-        dQ[i] += (dS @ K[j] if allowed is None else weighted_sum(dS, K[j])) * scale  # (rows, keys) @ (keys, d) -> (rows, d)
+        dQ[i] += (
+            dS @ K[j] if allowed is None else weighted_sum(dS, K[j])
+        ) * scale  # (rows, keys) @ (keys, d) -> (rows, d)
         dK[j] += dS.T @ q[i]  # (keys, rows) @ (rows, d) -> (keys, d)
 
 

@@ -13,6 +13,8 @@ arithmetic, and rounding noise in floating point, would be blown up to full step
 such a parameter, the bias of its keys.  So a gradient that as a whole lies below the rounding error of the largest one
 counts as the zero that it stands for.
 
+A gradient that holds NaN or infinity has no direction: a step raises FloatingPointError, and updates nothing.
+
 Clipping shortens all gradients together if they are longer, as one vector, than a limit; their direction stays:
 
     g <- g * min(1, limit / |g|)              |g|^2 = the sum of the squares over all parameters
@@ -86,7 +88,14 @@ class SGD:
             p.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient."""
+        """Update every parameter that has a gradient.
+
+        Raises
+        ------
+        FloatingPointError
+            If a gradient holds NaN or infinity; nothing is updated then.
+        """
+        _gradient_sizes(self.parameters)
         grads = [p.grad for p in self.parameters]
         self._buffer.update(grads, [0] * len(grads), 1.0 - self.lr * self.weight_decay, self._update_rule)
 
@@ -183,8 +192,14 @@ class AdamW:
             p.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient."""
-        sizes = [_root_mean_square(p.grad) for p in self.parameters]
+        """Update every parameter that has a gradient.
+
+        Raises
+        ------
+        FloatingPointError
+            If a gradient holds NaN or infinity; nothing is updated then.
+        """
+        sizes = _gradient_sizes(self.parameters)
         grads = [_zero_if_noise(p.grad, size, max(sizes)) for p, size in zip(self.parameters, sizes, strict=True)]
         steps = []
         t: Any
@@ -267,7 +282,7 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     ValueError
         If `limit` is not a finite number above 0.
     FloatingPointError
-        If the norm is not finite: such gradients have no direction to keep.
+        If a gradient holds NaN or infinity, or the norm is not finite: such gradients have no direction to keep.
 
     References
     ----------
@@ -284,9 +299,11 @@ def clip_gradients(parameters: Iterable[HasGradient], limit: float) -> float:
     array([0.6, 0.8])
     """
     check_limit("limit", limit)
+    parameters = list(parameters)
     with_gradient = [p for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(_sum_of_squares(_values(p.grad)) for p in with_gradient))
     if not math.isfinite(norm):
+        _gradient_sizes(parameters)  # names the one that is not finite, if there is one
         raise FloatingPointError(
             f"the gradients have norm {norm}: look for huge inputs, or take a smaller learning rate"
         )
@@ -321,11 +338,28 @@ def _sum_of_squares(grad: Array) -> float:
     return total
 
 
+def _gradient_sizes(parameters: Sequence[HasGradient]) -> list[float]:
+    """Return the root mean square of each gradient, 0 for none; refuse gradients that are not finite."""
+    sizes = [_root_mean_square(p.grad) for p in parameters]
+    for i, (p, size) in enumerate(zip(parameters, sizes, strict=True)):
+        if not math.isfinite(size) and not np.isfinite(_values(p.grad)).all():
+            what = "NaN" if np.isnan(_values(p.grad)).any() else "infinity"
+            raise FloatingPointError(
+                f"the gradient of parameters[{i}], of shape {p.data.shape}, holds {what}, and gives no "
+                "direction: look for huge inputs or NaN in the data, or take a smaller learning rate"
+            )
+    return sizes
+
+
 def _root_mean_square(grad: Any) -> float:
     if grad is None or not _values(grad).size:
         return 0.0
     flat = np.ravel(_values(grad), order="K")
-    return math.sqrt(float(np.dot(flat, flat)) / flat.size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = float(np.dot(flat, flat))
+        if not math.isfinite(square):  # NaN, infinity, or squares that overflow
+            square = _sum_of_squares(flat)
+    return math.sqrt(square / flat.size)
 
 
 def _zero_if_noise(grad: Any, size: float, largest: float) -> Any:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.optim.optimisers import SGD, AdamW, clip_gradients
 
 
@@ -210,9 +211,38 @@ def test_clipping_agrees_with_pytorch():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_gradients_without_a_direction_are_not_clipped_but_refused(bad):
     leaf = Leaf(np.zeros(2), np.array([1.0, bad]))
-    with pytest.raises(FloatingPointError, match=f"norm {bad}"):
-        clip_gradients([leaf], 1.0)
+    what = "NaN" if np.isnan(bad) else "infinity"
+    with pytest.raises(FloatingPointError, match=rf"gradient of parameters\[1\], of shape \(2,\), holds {what}"):
+        clip_gradients([Leaf(np.zeros(3), np.ones(3)), leaf], 1.0)
     assert leaf.grad[0] == 1.0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("momentum", [None, 0.0, 0.9])
+def test_a_gradient_that_is_not_finite_is_named_and_nothing_is_updated(momentum, place, sparse, bad):
+    leaves = [Leaf(np.ones((3, 2)), np.full((3, 2), 0.5)) for _ in range(3)]
+    optimiser = AdamW(leaves) if momentum is None else SGD(leaves, 0.1, momentum=momentum)
+    optimiser.step()
+    before, state = [leaf.data.copy() for leaf in leaves], optimiser.state_dict()
+    leaves[place].grad[1, 0] = bad
+    if sparse:
+        leaves[place].grad = RowSparseGradient(np.array([0, 1]), leaves[place].grad[:2], (3, 2))
+    with pytest.raises(FloatingPointError, match=rf"gradient of parameters\[{place}\], of shape \(3, 2\), holds"):
+        optimiser.step()
+    for leaf, data in zip(leaves, before, strict=True):
+        np.testing.assert_array_equal(leaf.data, data)
+    for name, array in optimiser.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+
+
+def test_a_gradient_whose_squares_overflow_makes_no_other_count_as_noise():
+    huge, small = Leaf(np.zeros(2, np.float32), np.full(2, 1e25, np.float32)), Leaf(np.zeros(2), np.full(2, 1e20))
+    optimiser = AdamW([huge, small], lr=0.1, weight_decay=0.0)
+    with np.errstate(over="ignore"):  # of Adam's average square
+        optimiser.step()
+    np.testing.assert_allclose(small.data, -0.1)
 
 
 def test_wrong_arguments_are_named():
