@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd import Tensor
-from acg_numpy.shapes import Array, check_ids
+from acg_numpy.shapes import Array, check_elements, check_ids
 from acg_numpy.text import counted, did_you_mean, first_few, joined
 
 
@@ -95,7 +95,8 @@ def check_input(value: Any, name: str, dtype: np.dtype[Any], features: int, *, m
     Raises
     ------
     TypeError
-        If it is not floating: integers may be ids by mistake, complex numbers would lose their imaginary part.
+        If it is not floating (integers may be ids by mistake, complex numbers would lose their imaginary part), or if
+        elements are masked or have not been computed (dask).
     ValueError
         If it has too few axes, or its last has another length than `features`.
 
@@ -106,6 +107,7 @@ def check_input(value: Any, name: str, dtype: np.dtype[Any], features: int, *, m
     ValueError: user_emb has shape (4, 16); its last axis must be emb_dim, 32
     """
     if not isinstance(value, Tensor):
+        check_elements(value, name)
         value = np.asarray(value)
     if value.dtype.kind != "f":
         raise TypeError(
@@ -139,6 +141,7 @@ def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = N
     Traceback (most recent call last):
     IndexError: domain_id holds 7, but num_domains is 4 (ids run from 0 to 3)
     """
+    check_elements(domain_id, "domain_id")
     array = np.asarray(domain_id)
     if array.dtype.kind in "UO" and (array.size or names is not None):
         if names is None:

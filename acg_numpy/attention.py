@@ -25,7 +25,7 @@ from acg_numpy.passes import (
     split_heads_forward,
 )
 from acg_numpy.passes.masking import zero_unseen
-from acg_numpy.shapes import Array, check_broadcast, check_shared_mask
+from acg_numpy.shapes import Array, check_broadcast, check_elements, check_shared_mask
 
 PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value", "output"), Linear)
 
@@ -236,6 +236,7 @@ class MultiHeadCrossAttention(Module):
         batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
         pairs = (query.shape[-2], context.shape[-2])
         if mask is not None:
+            check_elements(mask, "mask")
             mask = np.asarray(mask)
             check_shared_mask(mask, (*batch, *pairs))
             batch = check_broadcast(batch=batch, mask=mask.shape[:-2])

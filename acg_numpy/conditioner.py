@@ -18,7 +18,7 @@ from acg_numpy.kernels.grouping import Groups, every_domain, group
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
 from acg_numpy.layers import LayerNorm, Seed, spawn
 from acg_numpy.module import Module, replaced_module
-from acg_numpy.shapes import Array, check_boolean, check_broadcast
+from acg_numpy.shapes import Array, check_boolean, check_broadcast, check_elements
 from acg_numpy.text import html_table
 
 MOST_NAMES = 12  # of domains, in a display
@@ -205,6 +205,7 @@ class AttentionConditioner(Module):
         replaced, own = self._replaced_module(), self.domain_embedding
         num_tokens = None if replaced else own.tokens_per_domain + own.num_global_tokens
         if mask is not None:
+            check_elements(mask, "mask")
             mask = np.asarray(mask)
             _check_token_mask(mask, batch, num_tokens)
         if num_tokens is None:

@@ -3,6 +3,9 @@
 The checks look at shapes, dtypes and ids alone, never at floating values, so that they cost next to nothing and work
 alike on anything that has a `.shape` and a `.dtype`: NumPy's arrays and the engine's Tensors.  Each `check_...` raises
 a TypeError for a wrong type or dtype, a ValueError for a wrong shape, and an IndexError for an id out of range.
+
+The passes are written for plain arrays: `*` of an `np.matrix` is a matrix product, that of a masked array leaves
+elements out, that of a pandas Series goes by its index.  So arrays of other types are refused, by name.
 """
 
 import functools
@@ -56,6 +59,53 @@ def _broadcast_axes(shape: tuple[int, ...], like: tuple[int, ...]) -> tuple[tupl
     return (*range(added), *stretched), bool(stretched)
 
 
+def check_elements(array: Any, name: str) -> None:
+    """Refuse an array with elements that are masked, or that have not been computed (dask, xarray over dask).
+
+    `np.asarray` would give the masked elements the numbers that lie behind the mask, and would compute the others all
+    at once, on this machine and in its memory.
+
+    Examples
+    --------
+    >>> check_elements(np.ma.array([1.0, 2.0], mask=[False, True]), "user_emb")
+    Traceback (most recent call last):
+    TypeError: user_emb is a MaskedArray with masked elements, which have no value; fill them first, as \
+user_emb.filled(0.0) does
+    """
+    kind = type(array)
+    if kind is np.ndarray:
+        return
+    if issubclass(kind, np.ndarray) and np.any(getattr(array, "mask", False)):
+        raise TypeError(
+            f"{name} is a {kind.__name__} with masked elements, which have no value; fill them first, as "
+            f"{name}.filled(0.0) does"
+        )
+    if hasattr(kind, "__dask_graph__") and array.__dask_graph__() is not None:
+        raise TypeError(
+            f"{name} is a {kind.__name__} that has not been computed, and is not computed here, all at once: use "
+            f"{name}.map_blocks on a function of one block, or acg_numpy.scale; {name}.compute() makes an array of it"
+        )
+
+
+def check_plain(array: Any, name: str) -> None:
+    """Refuse an array of another type than NumPy's own or the engine's, whose operators may mean something else.
+
+    Examples
+    --------
+    >>> check_plain(np.zeros(3), "prediction")
+    >>> check_plain(np.ma.array([1.0, 2.0]), "prediction")
+    Traceback (most recent call last):
+    TypeError: prediction is a MaskedArray; expected an array, as np.asarray(prediction) makes
+    """
+    kind = type(array)
+    if kind is np.ndarray or issubclass(kind, np.generic | np.memmap):
+        return
+    if any(cls.__module__.startswith("acg_numpy.") for cls in kind.__mro__):
+        return
+    check_elements(array, name)
+    raise TypeError(f"{name} is a {kind.__name__}; expected an array, as np.asarray({name}) makes")
+
+
 def check_floating(**arrays: Array | None) -> None:
     """Refuse what is not an array of real or complex floating numbers; None passes, as an absent argument.
 
@@ -73,6 +123,7 @@ def check_floating(**arrays: Array | None) -> None:
         if dtype is None:
             kind = type(array).__name__
             raise TypeError(f"{name} is a {kind}; expected an array, as np.array({name}, dtype=np.float32) makes")
+        check_plain(array, name)
         if dtype.kind not in "fc":
             raise TypeError(f"{name} has dtype {dtype}; expected floating numbers, as {name}.astype(np.float32) makes")
 
@@ -113,6 +164,7 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
     Traceback (most recent call last):
     IndexError: domain_id holds 7, but num_domains is 4 (ids run from 0 to 3)
     """
+    check_elements(ids, name)
     array = np.asarray(ids)
     if array.dtype.kind not in "iu":
         what = f"is {ids!r}" if array.ndim == 0 else f"has dtype {array.dtype}"
@@ -287,6 +339,7 @@ share the mask
 def check_boolean(mask: Array, where: str) -> None:
     """Refuse a mask of numbers; `where` completes "True ..." in the message."""
     dtype = getattr(mask, "dtype", type(mask).__name__)
+    check_elements(mask, "mask")
     if dtype != np.bool_:
         raise TypeError(f"mask has dtype {dtype}; expected bool, True {where}, as mask != 0 makes")
 
