@@ -33,7 +33,7 @@ def test_a_weighted_sum_adds_the_rows_whose_weight_is_not_zero(
     np.testing.assert_allclose(weighted_sum(weights, rows), expected, rtol=1e-12, atol=1e-14)
 
 
-def test_a_row_is_seen_if_any_of_those_that_share_it_sees_it() -> None:
+def test_a_shared_row_is_seen_if_anything_sees_it() -> None:
     rows = np.full((1, 3, 2), np.nan)
     mask = np.zeros((4, 5, 3), bool)
     mask[3, 2, 1] = True

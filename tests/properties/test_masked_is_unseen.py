@@ -107,7 +107,7 @@ def test_rows_that_no_pair_sees_may_hold_anything(attention: Attention, batch: t
 
 @every_bad
 @every_attention
-def test_rows_that_a_batch_shares_may_hold_anything_if_no_element_sees_them(attention: Attention, bad: float) -> None:
+def test_shared_rows_that_no_element_sees_may_hold_anything(attention: Attention, bad: float) -> None:
     arrays = inputs(attention, ())
     mask = np.random.default_rng(1).random((3, L, S)) < 0.5
     mask[..., 0], mask[..., -1] = True, False
