@@ -25,7 +25,7 @@ from acg_numpy.passes import (
     split_heads_forward,
 )
 from acg_numpy.passes.masking import zero_unseen
-from acg_numpy.shapes import Array, check_broadcast, check_elements, check_shared_mask
+from acg_numpy.shapes import Array, ArrayOrTensor, check_broadcast, check_elements, check_shared_mask
 
 PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value", "output"), Linear)
 
@@ -75,8 +75,8 @@ attend_with_weights = _node(_attend_forward, _attend_backward)
 class _Call(NamedTuple):
     """Arguments of a call, checked and in the module's dtype, and how they are computed."""
 
-    query: Any  # (..., L, D)
-    context: Any  # (..., S, D)
+    query: ArrayOrTensor  # (..., L, D)
+    context: ArrayOrTensor  # (..., S, D)
     mask: Array | None  # (..., L, S)
     scores: tuple[int, ...]  # shape (..., H, L, S)
     plan: Plan
@@ -153,7 +153,9 @@ class MultiHeadCrossAttention(Module):
         )
         self._dropout_rng = np.random.default_rng(drops)
 
-    def __call__(self, query: Any, context: Any, *, mask: Array | None = None, return_attention: bool = False) -> Any:
+    def __call__(
+        self, query: ArrayOrTensor, context: ArrayOrTensor, *, mask: Array | None = None, return_attention: bool = False
+    ) -> Any:
         """Let queries attend over a context.
 
         Parameters
@@ -197,7 +199,7 @@ class MultiHeadCrossAttention(Module):
         out = self.output(merge_heads(Z))  # (..., L, D)
         return (out, weights) if return_attention else out
 
-    def _project_keys(self, context: Any) -> Any:
+    def _project_keys(self, context: ArrayOrTensor) -> Any:
         """Return `self.key(context)`; if that is a `Linear`, its bias gets an exact zero as its gradient."""
         if replaced_module(self, {"key": Linear}) is None:
             return project_keys(context, self.key.weight, self.key.bias)
@@ -214,7 +216,9 @@ class MultiHeadCrossAttention(Module):
             return None
         return dropout_mask(self._dropout_rng, shape, self.dropout, self.dtype)
 
-    def plan(self, query: Any, context: Any, *, mask: Array | None = None, return_attention: bool = False) -> Plan:
+    def plan(
+        self, query: ArrayOrTensor, context: ArrayOrTensor, *, mask: Array | None = None, return_attention: bool = False
+    ) -> Plan:
         """Return which kernel a call with these arguments uses, and why: `print(attention.plan(query, context))`.
 
         Nothing is computed; the predicted times are those of a forward and a backward pass,
@@ -229,7 +233,9 @@ class MultiHeadCrossAttention(Module):
         """
         return self._prepare(query, context, mask, return_attention).plan
 
-    def _prepare(self, query: Any, context: Any, mask: Array | None, return_attention: bool) -> _Call:
+    def _prepare(
+        self, query: ArrayOrTensor, context: ArrayOrTensor, mask: Array | None, return_attention: bool
+    ) -> _Call:
         """Check the arguments of a call, and plan it."""
         query = check_input(query, "query", self.dtype, self.emb_dim, min_ndim=2)
         context = check_input(context, "context", self.dtype, self.emb_dim, min_ndim=2)

@@ -18,7 +18,7 @@ from acg_numpy.kernels.grouping import Groups, every_domain, group
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
 from acg_numpy.layers import LayerNorm, Seed, spawn
 from acg_numpy.module import Module, replaced_module
-from acg_numpy.shapes import Array, check_boolean, check_broadcast, check_elements
+from acg_numpy.shapes import Array, ArrayOrTensor, check_boolean, check_broadcast, check_elements
 from acg_numpy.text import html_table
 
 MOST_NAMES = 12  # of domains, in a display
@@ -38,7 +38,7 @@ class OneKeyWarning(UserWarning):
 class _Call(NamedTuple):
     """Arguments of a call, checked, with the batch that they make, and how they are computed."""
 
-    user_emb: Any  # (..., D), in the conditioner's dtype
+    user_emb: ArrayOrTensor  # (..., D), in the conditioner's dtype
     ids: Array  # (...)
     mask: Array | None  # (..., K)
     batch: tuple[int, ...]  # what the leading axes of these broadcast to
@@ -89,8 +89,8 @@ class AttentionConditioner(Module):
     `domain_embedding`, `attention` and the four projections of `attention` may be replaced, by modules of your own
     that are called as these are.  A kernel stands in for them only while all six are what the constructor made: exactly
     of its classes (an instance of a subclass is a replacement), whose `__call__` is the one that they were defined
-    with, and with no attribute of the instance in the place of a method.  Otherwise the modules themselves are called,
-    whatever `kernel` says, and `plan` says so.
+    with, with no attribute of the instance in the place of a method, and with projections from `emb_dim` to `emb_dim`.
+    Otherwise the modules themselves are called, whatever `kernel` says, and `plan` says so.
 
     Examples
     --------
@@ -148,7 +148,7 @@ class AttentionConditioner(Module):
             )
 
     def __call__(
-        self, user_emb: Any, domain_id: Any, *, mask: Array | None = None, return_attention: bool = False
+        self, user_emb: ArrayOrTensor, domain_id: Any, *, mask: Array | None = None, return_attention: bool = False
     ) -> Any:
         """Condition users on domains.
 
@@ -183,9 +183,8 @@ class AttentionConditioner(Module):
         call = self._prepare(user_emb, domain_id, mask)
         if call.groups is None or call.plan.kernel == "classroom":
             context = self.domain_embedding(call.ids)  # (..., K, D)
-            query = call.user_emb[..., None, :]  # (..., 1, D): each user asks once
-            mask = None if call.mask is None else call.mask[..., None, :]  # (..., 1, K)
-            out = self.attention(query, context, mask=mask, return_attention=return_attention)  # (..., 1, D)
+            mask = None if call.mask is None else call.mask[..., None, :]  # (..., 1, K), since a user is one query
+            out = self.attention(call.user_emb[..., None, :], context, mask=mask, return_attention=return_attention)
             out, weights = (x[..., 0, :] for x in out) if return_attention else (out[..., 0, :], None)
         else:
             out, weights = self._condition_by_kernel(call, call.groups, return_attention)
@@ -195,7 +194,7 @@ class AttentionConditioner(Module):
             out = self.norm(out)
         return (out, weights) if return_attention else out
 
-    def _prepare(self, user_emb: Any, domain_id: Any, mask: Array | None = None) -> _Call:
+    def _prepare(self, user_emb: ArrayOrTensor, domain_id: Any, mask: Array | None = None) -> _Call:
         """Check the arguments of a call, group the users by domain, and plan."""
         user_emb = check_input(user_emb, "user_emb", self.dtype, self.emb_dim)
         num_domains = getattr(self.domain_embedding, "num_domains", sys.maxsize)  # a replacement may not say how many
@@ -265,7 +264,7 @@ class AttentionConditioner(Module):
             weights = None if weights is None else np.reshape(weights, (*batch, H, K))
         return out, weights
 
-    def plan(self, user_emb: Any, domain_id: Any) -> Plan:
+    def plan(self, user_emb: ArrayOrTensor, domain_id: Any) -> Plan:
         """Return which kernel is used for these users and domains, why, and what each would cost.
 
         Parameters

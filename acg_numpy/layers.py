@@ -1,7 +1,6 @@
 """Linear and LayerNorm: layers with parameters, each computed by its hand-derived pass."""
 
 import math
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +8,7 @@ import numpy.typing as npt
 from acg_numpy.autograd import Tensor, from_passes
 from acg_numpy.module import Module, Parameter
 from acg_numpy.passes import layer_norm_backward, layer_norm_forward, linear_backward, linear_forward
-from acg_numpy.shapes import Array
+from acg_numpy.shapes import Array, ArrayOrTensor
 
 # Products with weights of attention that are nearly 0 may underflow to 0.
 linear = from_passes(np.errstate(under="ignore")(linear_forward), np.errstate(under="ignore")(linear_backward))
@@ -60,7 +59,7 @@ class Linear(Module):
         self.weight = Parameter(xavier_uniform(rng or np.random.default_rng(), in_dim, out_dim, dtype))
         self.bias = Parameter(np.zeros(out_dim, dtype)) if bias else None
 
-    def __call__(self, x: Any) -> Tensor:
+    def __call__(self, x: ArrayOrTensor) -> Tensor:
         """Return x @ weight + bias: (..., in_dim) -> (..., out_dim)."""
         return linear(x, self.weight, self.bias)  # type: ignore[no-any-return]
 
@@ -80,7 +79,7 @@ class LayerNorm(Module):
         self.weight = Parameter(np.ones(dim, dtype))
         self.bias = Parameter(np.zeros(dim, dtype))
 
-    def __call__(self, x: Any) -> Tensor:
+    def __call__(self, x: ArrayOrTensor) -> Tensor:
         """Return x normed, scaled and shifted: (..., dim) -> (..., dim)."""
         return layer_norm(x, self.weight, self.bias)  # type: ignore[no-any-return]
 

@@ -18,6 +18,9 @@ import numpy.typing as npt
 from acg_numpy.text import joined
 
 Array: TypeAlias = npt.NDArray[Any]
+ArrayOrTensor: TypeAlias = Any
+"""A NumPy array or a Tensor.  To a type checker it is `Any`, because NumPy's functions, which take a Tensor by its
+`__array_function__`, are typed for arrays alone."""
 
 
 def unbroadcast(grad: Array, like: Array) -> Array:

@@ -18,7 +18,7 @@ from acg_numpy.kernels.grouping import Groups
 from acg_numpy.kernels.projections import Projections, Tables, is_all, join_tokens, make_tables, split_tokens
 from acg_numpy.kernels.scratch import scratch
 from acg_numpy.passes import multi_head_attention_backward, multi_head_attention_forward, scatter_add
-from acg_numpy.shapes import Array
+from acg_numpy.shapes import Array, ArrayOrTensor
 
 
 class ConditionCache(NamedTuple):
@@ -40,25 +40,25 @@ class CompositionCache(NamedTuple):
     """What the backward of the composition needs; `attention` is the cache of its attention."""
 
     attention: Any
-    user_emb: Any
-    tokens: Any
-    global_tokens: Any
+    user_emb: ArrayOrTensor
+    tokens: ArrayOrTensor
+    global_tokens: ArrayOrTensor
     ids: Array
 
 
 @np.errstate(under="ignore")  # weights may underflow to 0
 def condition_forward(
-    user_emb: Any,
-    tokens: Any,
-    global_tokens: Any,
-    query_weight: Any,
-    query_bias: Any,
-    key_weight: Any,
-    key_bias: Any,
-    value_weight: Any,
-    value_bias: Any,
-    output_weight: Any,
-    output_bias: Any,
+    user_emb: ArrayOrTensor,
+    tokens: ArrayOrTensor,
+    global_tokens: ArrayOrTensor,
+    query_weight: ArrayOrTensor,
+    query_bias: ArrayOrTensor,
+    key_weight: ArrayOrTensor,
+    key_bias: ArrayOrTensor,
+    value_weight: ArrayOrTensor,
+    value_bias: ArrayOrTensor,
+    output_weight: ArrayOrTensor,
+    output_bias: ArrayOrTensor,
     ids: Any,
     mask: Any = None,
     dropout_mask: Any = None,
@@ -160,9 +160,9 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
 
 
 def composition_forward(
-    user_emb: Any,
-    tokens: Any,
-    global_tokens: Any,
+    user_emb: ArrayOrTensor,
+    tokens: ArrayOrTensor,
+    global_tokens: ArrayOrTensor,
     projections: Projections,
     ids: Array,
     mask: Any,
