@@ -122,13 +122,15 @@ def check_floating(**arrays: Array | None) -> None:
     for name, array in arrays.items():
         if array is None:
             continue
-        dtype = getattr(array, "dtype", None)
-        if dtype is None:
-            kind = type(array).__name__
-            raise TypeError(f"{name} is a {kind}; expected an array, as np.array({name}, dtype=np.float32) makes")
-        check_plain(array, name)
-        if dtype.kind not in "fc":
-            raise TypeError(f"{name} has dtype {dtype}; expected floating numbers, as {name}.astype(np.float32) makes")
+        if type(array) is not np.ndarray:
+            if not hasattr(array, "dtype"):
+                kind = type(array).__name__
+                raise TypeError(f"{name} is a {kind}; expected an array, as np.array({name}, dtype=np.float32) makes")
+            check_plain(array, name)
+        if array.dtype.kind not in "fc":
+            raise TypeError(
+                f"{name} has dtype {array.dtype}; expected floating numbers, as {name}.astype(np.float32) makes"
+            )
 
 
 def check_axes(least: int, **arrays: Array) -> None:

@@ -71,9 +71,10 @@ def weighted_sum(weights: Array, rows: Array) -> Array:
     array([[ 1.],
            [inf]])
     """
-    finite: Any = np.isfinite(rows).all(axis=-1)  # (..., S)
+    finite: Any = np.isfinite(rows)
     if finite.all():
         return weights @ rows
+    finite = finite.all(axis=-1)  # (..., S)
     j = np.flatnonzero(~finite.reshape(-1, finite.shape[-1]).all(axis=0))  # (J,), not finite somewhere in the batch
     A = weights[..., j]  # (..., L, J)
     added = (A != 0) & ~finite[..., None, j]
