@@ -125,9 +125,14 @@ REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "query_weight makes 4 features, but key_weight makes 6",
     ),
     (
-        lambda: attend_by_heads(mask=np.ones((2, 2, 3, 3), bool)),
+        lambda: attend_by_heads(mask=np.ones((3, 3), bool)),
         ValueError,
-        "mask has shape (2, 2, 3, 3); expected (..., 2, 3)",
+        "mask has shape (3, 3); expected (..., 2, 3)",
+    ),
+    (
+        lambda: attend_by_heads(mask=np.ones((2, 2, 2, 3), bool)),
+        ValueError,
+        "mask has shape (2, 2, 2, 3), but the scores are (2, 3): leave out the axis of the heads, which share the mask",
     ),
     (
         lambda: linear_forward(ones(2, 3), ones(4, 3)),
