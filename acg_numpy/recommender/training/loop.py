@@ -246,6 +246,8 @@ def _train_epoch(state: TrainingState, pairs: Pairs, user_vectors: Array, clip_n
         if sampled:
             batch = batch.draw_candidates(state.shuffle)
         loss = ranker.loss(user_vectors[batch.users, batch.domains], batch)
+        if not np.isfinite(loss.item()):
+            return float(loss.item())  # which the caller refuses, before a gradient of it is
         optimiser.zero_grad()
         loss.backward()
         if clip_norm is not None:
