@@ -39,12 +39,12 @@ def run_timed(name: str, check: Callable[[], GradientReport]) -> TimedCheck:
     return TimedCheck(name, report, time.perf_counter() - start)
 
 
-def names_of_pairs() -> list[str]:
+def pair_names() -> list[str]:
     """Return the names of the operations of `acg_numpy.passes`, in alphabetical order.
 
     Examples
     --------
-    >>> names_of_pairs()[:3]
+    >>> pair_names()[:3]
     ['bpr', 'cosine', 'cross_entropy']
     """
     return [name.removesuffix("_forward") for name in passes.__all__ if name.endswith("_forward")]
@@ -64,7 +64,7 @@ def check_pairs(*, method: str = "central", seed: int = 0) -> Iterator[TimedChec
     ------
     TimedCheck
     """
-    for name in names_of_pairs():
+    for name in pair_names():
         inputs, options = CALLS[name](np.random.default_rng(seed))
         forward = partial(getattr(passes, f"{name}_forward"), **options)
         backward = getattr(passes, f"{name}_backward")

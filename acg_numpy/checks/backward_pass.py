@@ -8,10 +8,10 @@ import numpy as np
 
 from acg_numpy.autograd import from_passes
 from acg_numpy.checks.build_report import build_report
-from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, name_of, read_arguments
+from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, function_name, read_arguments
 from acg_numpy.checks.contract.returned import (
     FunctionOutputs,
-    entries_of,
+    gradient_entries,
     random_grad_outs,
     read_gradients,
     read_outputs,
@@ -159,7 +159,7 @@ class Pair:
         """Run both passes, and return what the backward returned, copied where it is gradients."""
         form, cache = self.run(point)
         returned = self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
-        return returned if return_fault(returned) else copy_arrays(entries_of(returned))
+        return returned if return_fault(returned) else copy_arrays(gradient_entries(returned))
 
 
 def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, Subject]:
@@ -176,7 +176,7 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
     returned = pair.pull(pair.values, grad_outs)
     gradients, fault = read_gradients(returned, arguments)
     report = build_report(
-        f"check_backward of {name_of(pair.backward)}",
+        f"check_backward of {function_name(pair.backward)}",
         settings,
         arguments,
         pair.evaluate,
@@ -185,7 +185,7 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
         fault=fault,
         evaluate_complex=pair.evaluate_complex,
     )
-    entries = entries_of(returned)
+    entries = gradient_entries(returned)
     return report, Subject(arguments, pair.outputs, pair.evaluate, grad_outs, entries, wrong_count=fault is not None)
 
 

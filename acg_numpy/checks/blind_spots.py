@@ -30,19 +30,19 @@ def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Arr
     grads : sequence
         The right gradient of every result.
     """
-    found = [*_in_masks(arguments), *_in_values(arguments, graph, grads)]
+    found = [*_mask_spots(arguments), *_zero_gradient_spots(arguments, graph, grads)]
     for place, operation in enumerate(graph.operations):
         g = grads[place]
         if operation.entry is not None and g is not None:
-            found += [*_in_ids(operation, g), *_in_axes(operation), *_in_constants(operation)]
-    found += _in_equal_sizes(arguments)
+            found += [*_id_spots(operation, g), *_axis_spots(operation), *_constant_spots(operation)]
+    found += _equal_size_spots(arguments)
     first: dict[tuple[str, str], BlindSpot] = {}
     for spot in found:
         first.setdefault((spot.mistake, spot.remedy), spot)  # one of a kind, because what shows one shows the others
     return tuple(first.values())
 
 
-def _in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+def _mask_spots(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
     """Find masks that mask nothing."""
     for argument in arguments:
         value = argument.value
@@ -60,7 +60,9 @@ def _in_masks(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
             )
 
 
-def _in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> Iterator[BlindSpot]:
+def _zero_gradient_spots(
+    arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]
+) -> Iterator[BlindSpot]:
     """Find gradients that are zero throughout: minus zero is zero."""
     gradients = graph.at_inputs(grads)
     scale = max(map(max_abs, gradients), default=0.0)
@@ -74,7 +76,7 @@ def _in_values(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Arra
         )
 
 
-def _in_ids(operation: Operation, g: Array) -> Iterator[BlindSpot]:
+def _id_spots(operation: Operation, g: Array) -> Iterator[BlindSpot]:
     """Find ids without repeats."""
     for position, _ in operation.links():
         if any(is_ids(value) for value in flat_values((*operation.values, *(operation.options or {}).values()))):
@@ -87,7 +89,7 @@ def _in_ids(operation: Operation, g: Array) -> Iterator[BlindSpot]:
                 )
 
 
-def _in_axes(operation: Operation) -> Iterator[BlindSpot]:
+def _axis_spots(operation: Operation) -> Iterator[BlindSpot]:
     """Find axes of length one, over which a sum, a mean, the first and the last are the same."""
     for position, _ in operation.links():
         given = operation.values[position]
@@ -121,11 +123,11 @@ def _reduces(operation: Operation, given: Array) -> bool:
     """Check whether an operation reduces its axis, by making that axis longer."""
     axis = (operation.options or {})["axis"]
     a = axis[0] if isinstance(axis, tuple) else axis
-    longer = try_call(operation.again, [np.repeat(given, 2, axis=a), *operation.values[1:]])
+    longer = try_call(operation.evaluate, [np.repeat(given, 2, axis=a), *operation.values[1:]])
     return longer is not None and longer.size == operation.value.size
 
 
-def _in_constants(operation: Operation) -> Iterator[BlindSpot]:
+def _constant_spots(operation: Operation) -> Iterator[BlindSpot]:
     """Find factors that happen to be one, as 1 / sqrt(d) is for d = 1."""
     others = [v for v, arg in zip(operation.values, operation.args, strict=True) if v is arg]
     linked = [position for position, _ in operation.links()]
@@ -141,7 +143,7 @@ def _in_constants(operation: Operation) -> Iterator[BlindSpot]:
         )
 
 
-def _in_equal_sizes(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+def _equal_size_spots(arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
     """Find axes of equal length, which a shape cannot distinguish."""
     for argument in arguments:
         if not argument.checked or argument.value.ndim < 2:

@@ -6,7 +6,7 @@ import numpy as np
 
 from acg_numpy.checks.contract.checked_inputs import Argument, Evaluate, Outputs
 from acg_numpy.checks.numeric.comparison import compare
-from acg_numpy.checks.numeric.differences import resolution_of
+from acg_numpy.checks.numeric.differences import output_eps
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.checks.report.report import GradientReport
 from acg_numpy.checks.settings import Settings
@@ -76,7 +76,7 @@ def build_report(
 def _notes(outputs: Outputs, comparisons: Sequence[InputComparison], order: int) -> list[str]:
     """Write what is worth knowing about a check beside its verdict."""
     notes = []
-    if resolution_of(outputs) > np.finfo(np.float64).eps:
+    if output_eps(outputs) > np.finfo(np.float64).eps:
         dtypes = joined(sorted({str(output.dtype) for output in outputs}))
         notes.append(
             f"inputs were given in float64, and outputs came back in {dtypes}: something on the way casts them down, "

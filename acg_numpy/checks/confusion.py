@@ -35,29 +35,29 @@ class Confusion:
     counts: Counter[tuple[str, str, str | None]]
 
     @property
-    def cases(self) -> int:
+    def num_cases(self) -> int:
         """The number of cases, a mistake at a draw each."""
         return self.counts.total()
 
     @property
-    def named(self) -> int:
+    def num_named(self) -> int:
         """The number of cases in which the report named a mistake."""
         return sum(count for (_, _, named), count in self.counts.items() if named is not None)
 
     @property
-    def rightly(self) -> int:
+    def num_right(self) -> int:
         """The number of cases in which it named the expected one first."""
         return sum(count for (_, expected, named), count in self.counts.items() if named == expected)
 
     @property
     def recall(self) -> float:
         """The share of cases in which the expected id is named first."""
-        return _share(self.rightly, self.cases)
+        return _share(self.num_right, self.num_cases)
 
     @property
     def precision(self) -> float:
         """The share of right names among the cases in which something is named."""
-        return _share(self.rightly, self.named)
+        return _share(self.num_right, self.num_named)
 
     @property
     def confused(self) -> list[tuple[str, str, str | None, int]]:
@@ -83,7 +83,7 @@ class Confusion:
             others = ", ".join(f"{name} {count}" for name, count in names.most_common() if name != expected)
             lines.append((expected, f"{names.total()}", f"{names[expected]}", others))
         summary = f"recall {self.recall:.1%}, precision {self.precision:.1%}"
-        lines.append(("all", f"{self.cases}", f"{self.rightly}", summary))
+        lines.append(("all", f"{self.num_cases}", f"{self.num_right}", summary))
         wide = max(len(line[0]) for line in lines)
         return "\n".join(f"{a:<{wide}}  {b:>5}  {c:>5}  {d}".rstrip() for a, b, c, d in lines)
 
@@ -111,7 +111,7 @@ def measure(mistakes: Iterable[Mistake], *, draws: int = 3, distinct: bool = Tru
     Examples
     --------
     >>> from acg_numpy.checks.mistakes import CATALOGUE
-    >>> measure([m for m in CATALOGUE if m.name == "mse: the target pulled along"], draws=2).recall
+    >>> measure([m for m in CATALOGUE if m.name == "mse: one gradient for both"], draws=2).recall
     1.0
     """
     counts: Counter[tuple[str, str, str | None]] = Counter()

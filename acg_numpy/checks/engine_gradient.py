@@ -8,7 +8,7 @@ import numpy as np
 
 from acg_numpy.autograd import Tensor, no_grad, tensor
 from acg_numpy.checks.build_report import build_report
-from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, name_of, read_arguments
+from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, function_name, read_arguments
 from acg_numpy.checks.contract.returned import FunctionOutputs, is_floating, random_grad_outs, read_outputs, refuse_nan
 from acg_numpy.checks.findings import Subject, add_findings
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
@@ -101,7 +101,7 @@ def _function_report(
     result = run(values)
     refuse_nan(result)
     grad_outs = random_grad_outs(result, settings.rng)
-    title = f"gradcheck of {name_of(function)}"
+    title = f"gradcheck of {function_name(function)}"
     gradients = engine_gradients(outputs, copy_arrays(values), arguments, copy_arrays(grad_outs))
 
     def evaluate(point: Sequence[Any]) -> Outputs:

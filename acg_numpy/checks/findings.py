@@ -23,7 +23,7 @@ from acg_numpy.checks.tracing import trace
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, first_few, joined
 
-FLOAT32 = 1e-5  # how far a gradient in float32 may be from one in float64
+FLOAT32 = 1e-5  # how far a gradient in float32 may be from one in float64, relative to its largest element
 FLOAT16 = 1e-2
 
 
@@ -136,7 +136,7 @@ def _diagnose(report: GradientReport, subject: Subject, settings: Settings) -> G
 
 
 def _make_case(report: GradientReport, subject: Subject, settings: Settings) -> Case:
-    """Put the submitted gradients together with the right ones."""
+    """Make the case of the submitted gradients beside the right ones."""
     case = make_case(
         subject.outputs,
         subject.arguments,
@@ -198,7 +198,7 @@ def _only_dtype_is_wrong(case: Case, subject: Subject) -> bool:
 
 
 def _summarise(case: Case) -> str:
-    """Say which inputs are right, where the errors are, and behind which part of the forward they lie."""
+    """Summarise which inputs are right, where the errors are, and which part of the forward causes all of them."""
     right = [name for i, name in enumerate(case.names) if i not in case.wrong]
     parts = ["no corruption of one or two places in the backward gives these gradients"]
     if right:
@@ -208,8 +208,8 @@ def _summarise(case: Case) -> str:
         wrong = set(case.wrong)
         behind = [
             operation.line
-            for operation, reached in zip(case.graph.operations, case.graph.reached, strict=True)
-            if reached == wrong and operation.line is not None
+            for operation, inputs in zip(case.graph.operations, case.graph.dependencies, strict=True)
+            if inputs == wrong and operation.line is not None
         ]
         if behind:
             parts.append(f"all that is wrong, and nothing else, lies behind {behind[-1]}: look for it from there on")
@@ -217,7 +217,7 @@ def _summarise(case: Case) -> str:
 
 
 def _location_of_errors(case: Case, which: int) -> str:
-    """Say which elements of one gradient are wrong: all, those at some places along an axis, or how many."""
+    """Describe which elements of one gradient are wrong: all, those at some places along an axis, or how many."""
     name, mine, right = case.names[which], case.submitted[which], case.right[which]
     if mine is None or mine.shape != right.shape:
         return f"{name} has another shape than its gradient"

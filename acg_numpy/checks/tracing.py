@@ -109,7 +109,7 @@ class Operation:
         sent: Array = rule(g, self.value if ans is None else ans, *given, **(self.options or {}))
         return sent
 
-    def again(self, values: Sequence[Any]) -> Array:
+    def evaluate(self, values: Sequence[Any]) -> Array:
         """Compute the result for other arguments."""
         assert self.entry is not None
         return np.asarray(self.entry.function(*values, **(self.options or {})))
@@ -145,23 +145,23 @@ class Graph:
             for position, parent in operation.links():
                 yield Edge(place, position), parent
 
-    def gradients(self, grad_outs: Sequence[Array], instead: dict[Edge, Any] | None = None) -> list[Array | None]:
-        """Compute the gradient of every result; `instead` has functions of (operation, position, g) for some edges."""
+    def gradients(self, grad_outs: Sequence[Array], replacements: dict[Edge, Any] | None = None) -> list[Array | None]:
+        """Compute the gradient of every result; `replacements` has functions for some edges."""
         grads: list[Array | None] = [None] * len(self.operations)
         for place, grad in zip(self.outputs, grad_outs, strict=True):
             if place is not None:
                 _add(grads, place, grad)
-        self.carry(grads, instead)
+        self.carry(grads, replacements)
         return grads
 
-    def pull(self, place: int, gradient: Array, instead: dict[Edge, Any] | None = None) -> list[Array]:
+    def pull(self, place: int, gradient: Array, replacements: dict[Edge, Any] | None = None) -> list[Array]:
         """Carry a gradient of one result back to the inputs."""
         grads: list[Array | None] = [None] * len(self.operations)
         grads[place] = gradient
-        self.carry(grads, instead)
+        self.carry(grads, replacements)
         return self.at_inputs(grads)
 
-    def carry(self, grads: list[Array | None], instead: dict[Edge, Any] | None = None, *, stop: int = -1) -> None:
+    def carry(self, grads: list[Array | None], replacements: dict[Edge, Any] | None = None, *, stop: int = -1) -> None:
         """Fill in the gradients of all results older than those that have one, back to the result at `stop`."""
         with np.errstate(all="ignore"):
             for place in range(len(grads) - 1, stop, -1):
@@ -169,8 +169,8 @@ class Graph:
                 if g is None:
                     continue
                 for position, parent in operation.links():
-                    changed = instead.get(Edge(place, position)) if instead else None
-                    sent = changed(operation, position, g) if changed else operation.contribution(position, g)
+                    replacement = replacements.get(Edge(place, position)) if replacements else None
+                    sent = replacement(operation, position, g) if replacement else operation.contribution(position, g)
                     if sent is not None:
                         _add(grads, parent, sent)
 
@@ -182,12 +182,8 @@ class Graph:
             for place, grad in zip(self.inputs, found, strict=True)
         ]
 
-    def behind(self, place: int) -> set[int]:
-        """Return the numbers of the inputs that a result depends on."""
-        return self.reached[place]
-
     @property
-    def reached(self) -> list[set[int]]:
+    def dependencies(self) -> list[set[int]]:
         """The numbers of the inputs that each result depends on."""
         sets: list[set[int]] = []
         for place, operation in enumerate(self.operations):
@@ -257,7 +253,7 @@ def _as_operation(t: Tensor, place: dict[int, int], lines: "_LineLog") -> Operat
         raise TypeError(f"{entry.name} is one node with a gradient of its own and cannot be looked into")
     linked = tuple(Link(place[a._order]) if isinstance(a, Tensor) and a._needs else _array_of(a) for a in args)
     values = tuple(_array_of(a) for a in args)
-    return Operation(t._elements, entry, linked, values, options, *lines.at(t._order))
+    return Operation(t._elements, entry, linked, values, options, *lines.line_at(t._order))
 
 
 def _array_of(value: Any) -> Any:
@@ -277,7 +273,7 @@ class _LineLog:
         self.times.append(next_order())
         self.lines.append(Line(frame.f_code.co_filename, frame.f_lineno))
 
-    def at(self, order: int) -> tuple[Line | None, int]:
+    def line_at(self, order: int) -> tuple[Line | None, int]:
         """Return the line that ran when the Tensor of this order was made, and its number among all that ran."""
         number = bisect.bisect(self.times, order) - 1
         return (self.lines[number] if number >= 0 else None), number

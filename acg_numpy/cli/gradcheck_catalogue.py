@@ -45,7 +45,7 @@ def _confusion_as_json(confusion: "Confusion") -> dict[str, Any]:
     keys = ("mistake", "expected", "named", "cases")
     confused = [dict(zip(keys, one, strict=True)) for one in confusion.confused]
     return {
-        "cases": confusion.cases,
+        "cases": confusion.num_cases,
         "recall": confusion.recall,
         "precision": confusion.precision,
         "confused": confused,

@@ -16,7 +16,7 @@ from acg_numpy.text import joined
 GREY = "0.45"
 REFERENCE_LINES = ("item-ridge", "user-knn")  # not conditioners: drawn hollow, and in another colour
 MINUS = "\N{MINUS SIGN}"  # as on the axis
-SURE = 2.0  # standard errors beyond which a lead gets an asterisk
+SIGNIFICANT = 2.0  # standard errors beyond which a lead gets an asterisk
 
 
 def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes | None = None) -> Axes:
@@ -98,7 +98,7 @@ def _mean_and_lead(name: str, mean: float, paired: Mapping[str, Mapping[str, flo
         return f"{mean:.3f}"
     difference, se = paired[name]["difference"], paired[name]["se"]
     lead = f"{difference:+.3f}".replace("-", MINUS)
-    return f"{mean:.3f} ({lead}){'*' if abs(difference) > SURE * se else ''}"
+    return f"{mean:.3f} ({lead}){'*' if abs(difference) > SIGNIFICANT * se else ''}"
 
 
 def _caption(measure: str, runs: int, referred: bool, compared: bool) -> str:

@@ -66,9 +66,9 @@ def attention_entropy(attention: Any, *, ax: Axes | None = None) -> Axes:
         line.set_label("median")
     ranks = np.unique(np.linspace(0, len(tokens) - 1, min(len(tokens), POINTS)).round().astype(int))
     shown = np.sort(tokens, axis=0)[ranks]
-    beside = np.linspace(-0.12, 0.12, 7)[np.arange(len(shown)) % 7]  # points of similar height do not overlap
+    offsets = np.linspace(-0.12, 0.12, 7)[np.arange(len(shown)) % 7]  # points of similar height do not overlap
     for head in range(heads) if heads <= MAX_TICKS else ():
-        ax.plot(head + beside, shown[:, head], ".", color="#0072B2", alpha=0.4, markersize=4, zorder=0)
+        ax.plot(head + offsets, shown[:, head], ".", color="#0072B2", alpha=0.4, markersize=4, zorder=0)
     K = weights.shape[-1]
     ax.axhline(K, color="#555555", linestyle="--", linewidth=1.0)
     ax.annotate(

@@ -132,9 +132,11 @@ def _node_places(nodes: dict[int, Tensor], arrows: list[tuple[int, int]]) -> dic
 def _bend(places: dict[int, tuple[float, float]], start: int, end: int) -> float:
     """Return how far an arrow is bent to avoid running under a box: not at all, or past it on the nearer side."""
     (x0, y0), (x1, y1) = places[start], places[end]
-    beside = [x0 + (x1 - x0) * (y0 - y) / (y0 - y1) - x for x, y in places.values() if y1 < y < y0]
-    under = [right for right in beside if abs(right) < 0.3]
-    return (-0.45 if sum(under) > 0 else 0.45) if under else 0.0  # a positive bend of an arrow down goes to the left
+    distances = [x0 + (x1 - x0) * (y0 - y) / (y0 - y1) - x for x, y in places.values() if y1 < y < y0]
+    crossed = [distance for distance in distances if abs(distance) < 0.3]
+    return (
+        (-0.45 if sum(crossed) > 0 else 0.45) if crossed else 0.0
+    )  # a positive bend of an arrow down goes to the left
 
 
 def _span(numbers: Iterable[float]) -> tuple[float, float]:

@@ -14,8 +14,8 @@ from acg_numpy.shapes import Array
 
 BAR = "attention weight\n(weights are not causes)"
 MAX_TICKS = 16  # labels on one axis; beyond that every n-th is written
-TICKS_AN_INCH, LETTERS_AN_INCH = 3.3, 10  # below a map
-NUMBER = 4  # letters at most in a name that is not slanted to save room
+TICKS_PER_INCH, LETTERS_PER_INCH = 3.3, 10  # below a map
+SHORT_NAME = 4  # letters at most in a name that is not slanted to save room
 MOST_CELLS = 256  # in a row or a column of a map: more are no wider than a few pixels
 NARROW = 64  # of more, a cell may be narrower than three pixels
 MAX_LETTERS = 50  # in all the labels below the map; beyond that they are slanted
@@ -211,9 +211,9 @@ def label_tokens(ax: Axes, names: Sequence[str]) -> None:
     """Write the names of tokens below a map, slanted if they are long."""
     figure = root_figure(ax)
     inches = ax.get_window_extent().width / figure.dpi
-    most, longest = TICKS_AN_INCH * inches, max(map(len, names))
-    if longest <= NUMBER:  # longer ones are slanted, and take less room the more of them there are
-        most = min(most, LETTERS_AN_INCH * inches / (longest + 2))
+    most, longest = TICKS_PER_INCH * inches, max(map(len, names))
+    if longest <= SHORT_NAME:  # longer ones are slanted, and take less room the more of them there are
+        most = min(most, LETTERS_PER_INCH * inches / (longest + 2))
     written = label_axis(ax.xaxis, names, most=max(2, min(MAX_TICKS, int(most))))
     if sum(map(len, written)) > MAX_LETTERS:
         ax.tick_params(axis="x", labelrotation=45)

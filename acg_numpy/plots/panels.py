@@ -62,7 +62,7 @@ def attention_heads(
         )
     heads = weights.shape[head_axis]
     panels = _panels(figure, heads, weights.shape[1 - head_axis % 3])
-    top = _highest(np.moveaxis(weights, head_axis, 0))
+    top = _largest_weight(np.moveaxis(weights, head_axis, 0))
     for head, ax in enumerate(panels):
         attention_map(
             weights,
@@ -119,7 +119,7 @@ def attention_by_domain(
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['books (2)', 'films (3)']
     """
-    figure = _means("domain_id", attention, domain_id, names, token_labels, figure)
+    figure = _draw_means("domain_id", attention, domain_id, names, token_labels, figure)
     figure.suptitle("mean attention of the users of each domain", fontsize="medium")
     return figure
 
@@ -168,12 +168,12 @@ def attention_by_group(
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['below 10 (2)', '10 and more (3)']
     """
-    figure = _means("group_id", attention, group_id, names, token_labels, figure)
+    figure = _draw_means("group_id", attention, group_id, names, token_labels, figure)
     figure.suptitle("mean attention of the users of each group", fontsize="medium")
     return figure
 
 
-def _means(
+def _draw_means(
     argument: str,
     attention: Any,
     groups: Any,
@@ -245,7 +245,7 @@ def attention_through_training(
             "for each of the E"
         )
     panels = _panels(figure, len(weights), weights.shape[1])
-    top = _highest(weights)
+    top = _largest_weight(weights)
     for epoch, rows, ax in zip(epochs, weights, panels, strict=True):
         attention_map(rows, ax=ax, row_labels=row_labels, token_labels=token_labels, top=top, colour_bar=False)
         ax.set_title(f"epoch {epoch}")
@@ -253,7 +253,7 @@ def attention_through_training(
     return _add_colour_bar(panels)
 
 
-def _highest(maps: Array) -> float:
+def _largest_weight(maps: Array) -> float:
     """Return the largest weight that any of the maps shows."""
     return max(float(block_means(rows)[0].max()) for rows in maps) or 1.0
 

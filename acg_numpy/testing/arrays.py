@@ -160,14 +160,14 @@ _ONE = st.binary(min_size=BYTES, max_size=BYTES)
 
 @st.composite
 def _arrays(
-    draw: st.DrawFn, shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]], of: NumberRange, any_layout: bool
+    draw: st.DrawFn, shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]], bounds: NumberRange, any_layout: bool
 ) -> Array:
     if isinstance(shape, st.SearchStrategy):
         shape = draw(shape)
-    return read_array(draw(_ONE), shape, of, any_layout)
+    return read_array(draw(_ONE), shape, bounds, any_layout)
 
 
-def read_array(drawn: bytes, shape: tuple[int, ...], of: NumberRange, any_layout: bool = True) -> Array:
+def read_array(drawn: bytes, shape: tuple[int, ...], bounds: NumberRange, any_layout: bool = True) -> Array:
     """Return the array that `BYTES` bytes stand for."""
     kind, pattern = _STYLES[drawn[0] % len(_STYLES)]
     codes = np.frombuffer(drawn[:1:-1], np.uint8)
@@ -178,20 +178,20 @@ def read_array(drawn: bytes, shape: tuple[int, ...], of: NumberRange, any_layout
     places = np.arange(math.prod(shape))
     # a repetition begins one further on, so that parts of a large array differ, whatever their size
     codes = codes[(places + places // NUM_DRAWN) % len(codes)]
-    array = _simplest_first(kind, of)[codes].reshape(shape)
+    array = _simplest_first(kind, bounds)[codes].reshape(shape)
     return lay_out(array, drawn[1]) if any_layout else array
 
 
 @lru_cache
-def _simplest_first(kind: str, of: NumberRange) -> Array:
+def _simplest_first(kind: str, bounds: NumberRange) -> Array:
     """Return what each of 256 bytes stands for, simple numbers first.
 
     Hypothesis makes a byte smaller by clearing its high bits, halving it, or taking one or two away as often as it can.
     That is why the high bits are left out first, the sign is the lowest, and what lies between grows with the byte.
     """
-    if of == BOOLEANS:
+    if bounds == BOOLEANS:
         return np.resize([True, False], 256)
-    dtype, smallest, magnitude = of
+    dtype, smallest, magnitude = bounds
     unit = min(1.0, magnitude)
     signed = [0.0, *(sign * unit * k for k in range(1, int(min(10, magnitude / unit)) + 1) for sign in (1, -1))]
     again = [number for pair in zip([0.0] * len(signed), signed, strict=True) for number in pair]  # more zeros

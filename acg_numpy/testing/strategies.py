@@ -231,10 +231,10 @@ def _make_conditioner(draw: st.DrawFn, drawn: bytes, fixed: dict[str, Any]) -> A
     codes = iter(drawn)
     made: dict[str, Any] = {}
 
-    def choose(name: str, otherwise: Sequence[Any]) -> Any:
-        """Return an option as it was fixed, or one of these; a byte is used in either case."""
+    def choose(name: str, choices: Sequence[Any]) -> Any:
+        """Return an option as it was fixed, or one of the choices; a byte is used in either case."""
         code = next(codes)
-        value = fixed[name] if name in fixed else otherwise[code % len(otherwise)]
+        value = fixed[name] if name in fixed else choices[code % len(choices)]
         made[name] = value = draw(value) if isinstance(value, st.SearchStrategy) else value
         return value
 

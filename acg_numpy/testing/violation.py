@@ -11,7 +11,7 @@ FEW = 60
 
 
 class PropertyViolation(AssertionError):
-    """An implementation does not have a property that the mathematics promises.
+    """Error for an implementation that lacks a property that the mathematics promises.
 
     Attributes
     ----------

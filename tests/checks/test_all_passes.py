@@ -5,17 +5,17 @@ import pytest
 
 from acg_numpy import passes
 from acg_numpy.checks import all_passes
-from acg_numpy.checks.all_passes import CALLS, check_pairs, names_of_pairs
+from acg_numpy.checks.all_passes import CALLS, check_pairs, pair_names
 from tests.checks.comparing import compare_only
 
 
 def test_every_pair_has_inputs():
-    assert sorted(CALLS) == names_of_pairs()
+    assert sorted(CALLS) == pair_names()
 
 
 def test_every_pair_passes():
     checked = list(check_pairs(seed=1))
-    assert [one.name for one in checked] == names_of_pairs()
+    assert [one.name for one in checked] == pair_names()
     assert all(one.report.passed for one in checked)
 
 

@@ -15,5 +15,5 @@ def test_a_confusion_table_has_a_line_for_every_expected_mistake():
         "all             7      3  recall 42.9%, precision 60.0%",
     ]
     assert confusion.confused == [("b", "wrong-sign", None, 2), ("c", "last-only", "wrong-sign", 2)]
-    assert (confusion.cases, confusion.named, confusion.rightly) == (7, 5, 3)
+    assert (confusion.num_cases, confusion.num_named, confusion.num_right) == (7, 5, 3)
     assert (Confusion(Counter()).recall, Confusion(Counter()).precision) == (1.0, 1.0)

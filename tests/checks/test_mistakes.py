@@ -6,7 +6,7 @@ from hypothesis import settings
 
 from acg_numpy import passes as library
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.all_passes import names_of_pairs
+from acg_numpy.checks.all_passes import pair_names
 from acg_numpy.checks.confusion import measure
 from acg_numpy.checks.mistakes import CATALOGUE
 from acg_numpy.checks.report.mistake_names import MISTAKES
@@ -101,7 +101,7 @@ def test_a_story_is_a_sentence(mistake):
 
 def test_every_pair_has_mistakes_and_every_mistake_a_pair():
     operations = [mistake.operation for mistake in CATALOGUE]
-    assert set(operations) == set(names_of_pairs())
+    assert set(operations) == set(pair_names())
     assert all(operations.count(name) >= 4 for name in set(operations))
 
 
@@ -111,12 +111,12 @@ def test_every_mistake_that_a_backward_can_make_is_made():
 
 def test_a_confusion_counts_every_mistake_at_every_draw():
     confusion = measure(CATALOGUE[:4], draws=2)
-    assert confusion.cases == 8
+    assert confusion.num_cases == 8
     assert 0 <= confusion.recall <= confusion.precision <= 1
 
 
 def test_a_confusion_has_what_the_report_names_first():
-    (mistake,) = (m for m in CATALOGUE if m.name == "mse: the target pulled along")
+    (mistake,) = (m for m in CATALOGUE if m.name == "mse: one gradient for both")
     confusion = measure([mistake], draws=2)
     assert confusion.counts == {(mistake.name, mistake.expected, mistake.expected): 2}
 
@@ -124,5 +124,5 @@ def test_a_confusion_has_what_the_report_names_first():
 def test_a_right_backward_is_never_called_a_mistake():
     right = [mistake._replace(backward=mistake.right) for mistake in RIGHT.values()]
     confusion = measure(right, draws=1)
-    assert confusion.named == 0
+    assert confusion.num_named == 0
     assert {named for _, _, named, _ in confusion.confused} == {None}

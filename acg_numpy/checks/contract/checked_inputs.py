@@ -132,14 +132,14 @@ def names_from_signature(function: Callable[..., Any], count: int) -> list[str]:
     return [*names, *(f"{variadic}[{i}]" for i in rest)]
 
 
-def name_of(function: Callable[..., Any]) -> str:
+def function_name(function: Callable[..., Any]) -> str:
     """Return the name of a function, also of a partial or of an object that can be called.
 
     Examples
     --------
     >>> from functools import partial
-    >>> name_of(name_of), name_of(partial(name_of))
-    ('name_of', 'name_of')
+    >>> function_name(function_name), function_name(partial(function_name))
+    ('function_name', 'function_name')
     """
     inner = getattr(function, "func", function)
     return str(getattr(inner, "__name__", type(inner).__name__))

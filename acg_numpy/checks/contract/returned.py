@@ -120,7 +120,7 @@ def random_like(output: Array, rng: np.random.Generator) -> Array:
     return np.asarray(signs * rng.uniform(0.5, 1.5, size=output.shape), dtype=output.dtype)
 
 
-def entries_of(returned: Any) -> list[Any]:
+def gradient_entries(returned: Any) -> list[Any]:
     """Return what a backward returned as a list; one array stands for a tuple of one."""
     return list(returned) if isinstance(returned, (tuple, list)) else [returned]
 
@@ -148,7 +148,7 @@ def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[A
     nothing = return_fault(returned)
     if nothing is not None:
         return [None] * len(arguments), nothing
-    entries = entries_of(returned)
+    entries = gradient_entries(returned)
     while len(entries) > len(arguments) and entries[-1] is None:
         entries.pop()  # of optional inputs that were not given
     names = ", ".join(argument.name for argument in arguments)

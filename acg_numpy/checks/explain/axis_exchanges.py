@@ -19,7 +19,7 @@ def is_transposition(operation: Operation, position: int) -> bool:
     if not isinstance(arg, np.ndarray) or arg.size != operation.value.size or not 2 <= arg.ndim <= MOST_AXES:
         return False
     counted = np.arange(arg.size, dtype=float).reshape(arg.shape)
-    moved = try_call(operation.again, [*operation.values[:position], counted, *operation.values[position + 1 :]])
+    moved = try_call(operation.evaluate, [*operation.values[:position], counted, *operation.values[position + 1 :]])
     if moved is None or moved.shape != operation.value.shape or np.array_equal(moved.ravel(), counted.ravel()):
         return False
     return any(

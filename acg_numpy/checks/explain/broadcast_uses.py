@@ -34,7 +34,7 @@ def unsummed_contribution(operation: Operation, position: int, g: Array) -> Arra
         ]
         if any(w is None and v is not None for w, v in zip(wide, operation.values, strict=True)):
             continue
-        again = try_call(operation.again, wide)
+        again = try_call(operation.evaluate, wide)
         if (
             again is None
             or again.shape != operation.value.shape

@@ -89,7 +89,7 @@ class Case:
 
     @cached_property
     def wrong(self) -> tuple[int, ...]:
-        """Which inputs have a wrong gradient."""
+        """The numbers of the inputs whose gradient is wrong."""
         return tuple(
             which
             for which, (submitted, right) in enumerate(zip(self.submitted, self.right, strict=True))
@@ -153,7 +153,7 @@ def make_case(
     submitted: Sequence[Any],
     numeric: Mapping[int, Differences],
 ) -> Case:
-    """Put together what is known, with the right gradients from the best source there is.
+    """Make the case of submitted gradients, with the right ones from the most precise source available.
 
     Parameters
     ----------

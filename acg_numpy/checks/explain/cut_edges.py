@@ -163,7 +163,7 @@ def is_selection(operation: Operation) -> bool:
         return False
     counted = np.arange(given.size, dtype=float).reshape(given.shape)
     falling = 1 / (1 + counted * counted)
-    first, then = (try_call(operation.again, [value, *operation.values[1:]]) for value in (counted, falling))
+    first, then = (try_call(operation.evaluate, [value, *operation.values[1:]]) for value in (counted, falling))
     return first is not None and np.array_equal(1 / (1 + first * first), then)
 
 

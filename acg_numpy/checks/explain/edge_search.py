@@ -33,7 +33,7 @@ class Shift(NamedTuple):
 
 @dataclass
 class Search:
-    """The edges of a case's graph, with what has been found out about them.
+    """The edges of a case's graph, with what the strategies of the search share.
 
     Attributes
     ----------
@@ -50,11 +50,11 @@ class Search:
     budget: TimeBudget
     wrong_only: bool = False
     softmaxes: list[Softmax] = field(default_factory=list)
-    reached: list[set[int]] = field(default_factory=list)
+    dependencies: list[set[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.softmaxes = find_softmaxes(self.graph)
-        self.reached = self.graph.reached
+        self.dependencies = self.graph.dependencies
         scales = [
             max(max_abs(right), max_abs(np.asarray(mine)), 1e-300)
             for right, mine in zip(self.case.right, self.case.submitted, strict=True)
@@ -91,14 +91,14 @@ class Search:
         """Yield each edge that carries a gradient back to all wrong inputs, with the result that it uses."""
         wrong = set(self.case.wrong)
         for edge, parent in self.graph.edges():
-            if self.case.grads[edge.operation] is not None and wrong <= self.reached[parent]:
+            if self.case.grads[edge.operation] is not None and wrong <= self.dependencies[parent]:
                 yield edge, parent
 
     def wrong_edges(self) -> Iterator[tuple[Edge, int]]:
         """Yield each edge that carries a gradient back to any wrong input, with the result that it uses."""
         wrong = set(self.case.wrong)
         for edge, parent in self.graph.edges():
-            if self.case.grads[edge.operation] is not None and wrong & self.reached[parent]:
+            if self.case.grads[edge.operation] is not None and wrong & self.dependencies[parent]:
                 yield edge, parent
 
     def contribution(self, edge: Edge) -> Array | None:
@@ -158,7 +158,7 @@ class Search:
                 yield self.explanation(shift)
 
     def explanation(self, shift: Shift) -> Explanation:
-        """Put a shift that fits into words."""
+        """Return the explanation that a fitting shift gives."""
         support = int(np.count_nonzero(np.abs(shift.vector) > 1e-9))
         mistake, cost, text, _ = shift.corruption
         return Explanation(mistake, cost, self.misfit(shift.vector), text, shift.line, support)
@@ -190,8 +190,8 @@ class Search:
     def replay(self, corruptions: dict[Edge, Corruption]) -> Array | None:
         """Return what several corruptions do together, by carrying all gradients back anew; None if they do nothing."""
         self.budget.check()
-        instead = {edge: _with_fallback(corruption) for edge, corruption in corruptions.items()}
-        gradients = try_call(self.graph.gradients, self.case.grad_outs, instead)
+        replacements = {edge: _with_fallback(corruption) for edge, corruption in corruptions.items()}
+        gradients = try_call(self.graph.gradients, self.case.grad_outs, replacements)
         if gradients is None:
             return None
         found = zip(self.graph.at_inputs(gradients), self.case.right, strict=True)

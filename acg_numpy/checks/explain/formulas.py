@@ -133,7 +133,7 @@ def elementwise_formulas(search: Search) -> Iterator[Explanation]:
     graph = search.graph
     for start in range(len(graph.operations)):
         x = graph.operations[start].value
-        if x.size < 2 or not set(search.case.wrong) <= search.reached[start]:
+        if x.size < 2 or not set(search.case.wrong) <= search.dependencies[start]:
             continue
         for end in range(start + 1, len(graph.operations)):
             y, g = graph.operations[end].value, search.case.grads[end]
@@ -194,7 +194,7 @@ def _chain_slope(search: Search, start: int, end: int, value: Array) -> Array | 
         given = list(operation.values)
         for position, parent in inside:
             given[position] = values[parent]
-        ans = try_call(operation.again, given)
+        ans = try_call(operation.evaluate, given)
         if ans is None or ans.shape != value.shape:
             continue
         values[place] = ans

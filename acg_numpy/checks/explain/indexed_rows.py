@@ -14,7 +14,7 @@ def row_corruptions(operation: Operation) -> Iterator[Corruption]:
     """Yield corruptions of how rows are added up where an id repeats; none if the operation takes no ids."""
     if any(is_ids(value) for value in flat_values((*operation.values, *(operation.options or {}).values()))):
         yield Corruption("overwritten-rows", 1.5, "assigned and not added where an id repeats", assign_rows)
-        yield Corruption("mean-for-sum", 1.6, "averaged and not added where an id repeats", average_rows)
+        yield Corruption("mean-for-sum", 1.6, "averaged and not added where an id repeats", _average_rows)
 
 
 def flat_values(values: Any) -> Iterator[Any]:
@@ -35,14 +35,14 @@ def _source_indices(operation: Operation, position: int, g: Array) -> Array | No
     """Return from which element of an argument each element of the result was picked."""
     arg = operation.values[position]
     counted = np.arange(arg.size).reshape(arg.shape)
-    places = try_call(operation.again, [counted if i == position else v for i, v in enumerate(operation.values)])
+    places = try_call(operation.evaluate, [counted if i == position else v for i, v in enumerate(operation.values)])
     if places is None or places.shape != g.shape or places.dtype.kind not in "iu":
         return None
     return np.asarray(places).ravel()
 
 
 def assign_rows(operation: Operation, position: int, g: Array) -> Array | None:
-    """Put rows where they came from; where several came from one place, the last one stays."""
+    """Assign rows to the places that they came from; of several from one place, the last one stays."""
     places = _source_indices(operation, position, g)
     if places is None:
         return None
@@ -51,8 +51,8 @@ def assign_rows(operation: Operation, position: int, g: Array) -> Array | None:
     return flat.reshape(operation.values[position].shape)
 
 
-def average_rows(operation: Operation, position: int, g: Array) -> Array | None:
-    """Add rows where they came from, and divide by their number."""
+def _average_rows(operation: Operation, position: int, g: Array) -> Array | None:
+    """Add rows to the places that they came from, and divide each sum by the number of its rows."""
     places = _source_indices(operation, position, g)
     if places is None:
         return None

@@ -14,15 +14,15 @@ import numpy as np
 from acg_numpy.checks.explain.case import CLOSE, Case
 
 UNKNOWN = 1.4  # the cost of a factor that could be any number
-# the cost of one that the forward has, or sums over; of one that could be some axis's
+# the cost of a factor that the forward has, or sums over; of one that could be the size of some axis
 LIKELY, POSSIBLE = 0.7, 0.9
 
 # a larger whole number in a forward counts something
-FEW = 4
+LARGEST_FACTOR = 4
 
 
 class FactorName(NamedTuple):
-    """What a factor may be."""
+    """Name for a factor: the mistake, its cost, and a text."""
 
     mistake: str
     cost: float
@@ -57,7 +57,7 @@ def _constant_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterato
             text = f"a factor {factor:.4g}, {shown}the {constant:.4g} in {where}"
             squares = _safe_power(constant, 2), _safe_power(constant, -2)
             root = next((n for n in sizes if n > 1 and any(_same_factor(square, n) for square in squares)), None)
-            if whole and (constant > FEW or is_count(constant, sizes)):
+            if whole and (constant > LARGEST_FACTOR or is_count(constant, sizes)):
                 yield FactorName("mean-for-sum", LIKELY, f"{text}, a number of elements")
             elif root is not None and not whole:
                 yield FactorName("missing-scale", LIKELY, f"{text}, the root of {root}, {sizes[root]}, or one over it")

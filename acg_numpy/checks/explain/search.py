@@ -27,22 +27,22 @@ from acg_numpy.checks.report.mistake_names import MISTAKES
 # of computing, whatever else the machine does meanwhile
 SECONDS = 4.0
 # the cost added to a mistake that shows in fewer gradients than it would from where it is found
-ALONE = 0.3
+WRONG_ONLY_COST = 0.3
 # the cost of an explanation that no corruption of a single edge comes near
-SIMPLE = 1.0
+SIMPLE_COST = 1.0
 
 _Strategy: TypeAlias = Callable[[Case, TimeBudget], Iterator[Explanation]]
 
 
 class Findings(NamedTuple):
-    """What there is to say about a wrong gradient."""
+    """Diagnoses of a wrong gradient, and notes on the search."""
 
     diagnoses: tuple[Diagnosis, ...]
     notes: tuple[str, ...]
 
 
 def explain(case: Case, seconds: float = SECONDS) -> Findings:
-    """Name the mistake, or say what is known.
+    """Find the mistakes that explain a wrong gradient, likeliest first.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     seconds : float
         The time to spend at most, about.
     """
-    # a corrupted gradient may overflow, or be nothing by nothing
+    # a corrupted gradient may overflow, or divide zero by zero
     with np.errstate(all="ignore"):
         found, complete = _find_explanations(case, TimeBudget(seconds))
     diagnoses = _rank(found, case)
@@ -89,7 +89,7 @@ def single_corruptions(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
     """Yield explanations of everything by one corruption."""
     simple = list(whole_gradient_explanations(case))
     yield from simple
-    if case.graph is None or any(e.cost < SIMPLE for e in simple):
+    if case.graph is None or any(e.cost < SIMPLE_COST for e in simple):
         # nothing that is still to come could be as simple
         return
     yield from mask_explanations(case)
@@ -100,7 +100,7 @@ def single_corruptions(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
     yield from found
     if not found and not simple and len(case.wrong) < len(case.names):
         alone = _edge_explanations(Search(case, case.graph, budget, wrong_only=True))
-        yield from (replace(e, cost=e.cost + ALONE) for e in alone)
+        yield from (replace(e, cost=e.cost + WRONG_ONLY_COST) for e in alone)
 
 
 def _edge_explanations(search: Search) -> Iterator[Explanation]:

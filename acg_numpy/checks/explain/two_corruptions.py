@@ -13,17 +13,17 @@ from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
 
 # single corruptions that are combined
-MOST = 400
+MOST_SHIFTS = 400
 # corruptions of one kind of which all pairs are replayed
-FEW = 12
+MOST_REPLAYED = 12
 
 
 def pair_explanations(search: Search) -> Iterator[Explanation]:
     """Yield explanations by two corruptions."""
     yield from two_factors(search)
-    corruptions = [*missing_sum_shifts(search), *search.single_corruptions(all_edges=True)][:MOST]
-    yield from same_kind_pairs(search, corruptions)
-    yield from _corruption_factor_pairs(search, corruptions)
+    shifts = [*missing_sum_shifts(search), *search.single_corruptions(all_edges=True)][:MOST_SHIFTS]
+    yield from same_kind_pairs(search, shifts)
+    yield from _corruption_factor_pairs(search, shifts)
 
 
 def is_plausible_factor(factor: float, search: Search) -> bool:
@@ -65,23 +65,23 @@ def _combine(parts: list[Explanation]) -> Iterator[Explanation]:
         yield Explanation(mistake, total + 0.3 * n, 0.0, text, line, min(part.support for part in parts))
 
 
-def same_kind_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explanation]:
+def same_kind_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
     """Yield explanations by the same kind of mistake at two edges."""
     by_kind: dict[str, list[Shift]] = {}
-    for corruption in corruptions:
-        if np.any(corruption.vector):
-            by_kind.setdefault(corruption.corruption.mistake, []).append(corruption)
-    for shifts in by_kind.values():
-        if len(shifts) < 2:
+    for shift in shifts:
+        if np.any(shift.vector):
+            by_kind.setdefault(shift.corruption.mistake, []).append(shift)
+    for alike in by_kind.values():
+        if len(alike) < 2:
             continue
-        vectors: Array = np.stack([shift.vector for shift in shifts])
+        vectors: Array = np.stack([shift.vector for shift in alike])
         for i, vector in enumerate(vectors[:-1]):
             off = np.max(np.abs(search.target - vector - vectors[i + 1 :]), axis=1)
             for j in np.flatnonzero(off <= search.case.tolerance):
-                one, other = search.explanation(shifts[i]), search.explanation(shifts[i + 1 + int(j)])
+                one, other = search.explanation(alike[i]), search.explanation(alike[i + 1 + int(j)])
                 yield from _combine([one, other])
-        if len(shifts) <= FEW:
-            yield from _nested_pairs(search, shifts)
+        if len(alike) <= MOST_REPLAYED:
+            yield from _nested_pairs(search, alike)
 
 
 def _nested_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
@@ -95,12 +95,12 @@ def _nested_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
                 yield from _combine([search.explanation(one), search.explanation(other)])
 
 
-def _corruption_factor_pairs(search: Search, corruptions: list[Shift]) -> Iterator[Explanation]:
+def _corruption_factor_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:
     """Yield explanations by a corruption at one edge and a factor on what is sent along another."""
     chains = search.chains(all_edges=True)
-    if not corruptions or not chains:
+    if not shifts or not chains:
         return
-    rest = search.target - np.stack([shift.vector for shift in corruptions])
+    rest = search.target - np.stack([shift.vector for shift in shifts])
     for edges, _, vector in chains:
         with np.errstate(invalid="ignore", over="ignore"):
             steps = rest @ vector / np.vdot(vector, vector)
@@ -108,7 +108,7 @@ def _corruption_factor_pairs(search: Search, corruptions: list[Shift]) -> Iterat
         for i in np.flatnonzero(off <= search.case.tolerance):
             step = float(steps[i])
             if abs(step) > search.case.factor_tolerance and is_plausible_factor(1 + step, search):
-                one = search.explanation(corruptions[i])
+                one = search.explanation(shifts[i])
                 yield from _combine([one, name_factor(search, 1 + step, edges, vector)[0]])
 
 

@@ -1,7 +1,8 @@
 """Errors of a learner's code: where it broke, on which values, and the likely fix.
 
 Which line broke is found by the file of the frames that an exception passed: any exception may come from a learner's
-code, so no type could tell.  What is wrong by our own contract has a type of its own, `ContractError`.
+code, so its type does not show where it comes from.  What is wrong by our own contract has a type of its own,
+`ContractError`.
 """
 
 import builtins

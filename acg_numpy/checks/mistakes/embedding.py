@@ -67,7 +67,7 @@ def _embedding_of_last_sequence(grad_out: Array, cache: EmbeddingCache) -> Grads
 
 
 @EMBEDDING.mistake(
-    "the gradient as it came",
+    "grad_out returned as it is",
     "wrong-shape",
     "A lookup only copies, so its gradient is taken to be a copy as well, and it is not asked of which row.",
 )

@@ -99,7 +99,7 @@ def _merge_not_exchanged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
 
 
 @MERGE.mistake(
-    "shared out among the heads",
+    "divided by the number of heads",
     "mean-for-sum",
     "Heads are averaged when their weights are shown, so here each gets its share; but merging sets them side by side.",
 )

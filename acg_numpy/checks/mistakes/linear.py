@@ -26,7 +26,7 @@ ROWS = Operation("linear", linear_forward, linear_backward, _draw_rows)
 
 
 @ROWS.mistake(
-    "the weight's gradient the other way round",
+    "the weight's gradient transposed",
     "transposed",
     "dy^T x is how it goes where weights are kept as (out, in), as PyTorch does; here they are (in, out).",
 )

@@ -81,7 +81,7 @@ def _mse_divided_by_batch(grad_out: Array, cache: MseCache) -> Grads:
 
 
 @MSE.mistake(
-    "the target pulled along",
+    "one gradient for both",
     "wrong-sign",
     "The square is symmetric, so both are given the same gradient.",
 )
@@ -321,7 +321,7 @@ def _cross_entropy_not_exponentiated(grad_out: Array, cache: CrossEntropyCache) 
 
 
 @CROSS_ENTROPY.mistake(
-    "the target pulled along",
+    "the target's gradient without the minus",
     "wrong-sign",
     "The minus before the sum is dealt with in P - t, and so forgotten for the target itself.",
 )

@@ -64,7 +64,7 @@ def _softmax_cache_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
 
 
 @SOFTMAX.mistake(
-    "no gradient in it",
+    "grad_out left out",
     "ignored-upstream",
     "The derivative of softmax is what was asked for, so it is returned, not multiplied with what comes in.",
 )
@@ -119,7 +119,7 @@ def _diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
 
 
 @LINEAR.mistake(
-    "clipped",
+    "gradients clipped",
     "nonlinear-in-grad",
     "Gradients once exploded, and clipping moved from the optimiser into the layer.",
 )
@@ -141,7 +141,7 @@ def _layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> G
 
 
 @MSE.mistake(
-    "no gradient in it",
+    "grad_out left out",
     "ignored-upstream",
     "A loss is where things end, so dL is 1, until the loss is weighted and added to another.",
 )
@@ -151,7 +151,7 @@ def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
 
 
 @CROSS_ENTROPY.mistake(
-    "no gradient in it",
+    "grad_out left out",
     "ignored-upstream",
     "(P - t) / N is what every book ends with, and dL is 1 in every book.",
 )

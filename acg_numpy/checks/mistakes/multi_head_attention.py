@@ -288,7 +288,7 @@ def _multi_head_keys_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> G
 
 
 @MULTI_HEAD.mistake(
-    "the output's weight the other way round",
+    "the output's weight transposed",
     "transposed",
     "Weights are (out, in) in the framework that the code comes from.",
 )

@@ -220,7 +220,7 @@ def _attention_dropout_mask_without_gradient(grad_out: Array, cache: ScaledDotPr
 
 
 @ATTENTION.mistake(
-    "the key's gradient the other way round",
+    "the key's gradient transposed",
     "transposed",
     "The scores have K^T in them, and its gradient Q^T dS is returned for that of K.",
 )

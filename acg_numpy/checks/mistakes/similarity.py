@@ -200,7 +200,7 @@ def _diversity_all_pairs(grad_out: Array, cache: DiversityCache) -> Grads:
 
 
 @DIVERSITY.mistake(
-    "made larger",
+    "minus the gradient",
     "wrong-sign",
     "More diversity is wanted, so its gradient is turned round; but the loss is small where diversity is large.",
 )

@@ -24,12 +24,20 @@ from acg_numpy.checks.numeric.differences import (
     ladder_differences,
     noise_level,
     one_sided_differences,
-    resolution_of,
+    output_eps,
     richardson,
 )
 from acg_numpy.checks.numeric.directional import compare_directional, directional_derivatives
 from acg_numpy.checks.numeric.perturbations import PerturbedFunction
-from acg_numpy.checks.numeric.verdicts import MARGIN, ZERO, InputComparison, Tolerance, Verdict, allowed, verdicts_on
+from acg_numpy.checks.numeric.verdicts import (
+    MARGIN,
+    ZERO,
+    InputComparison,
+    Tolerance,
+    Verdict,
+    allowed,
+    decide_verdicts,
+)
 from acg_numpy.shapes import Array
 
 SAMPLE = 16  # wrong elements whose noise is measured before that of all
@@ -86,7 +94,7 @@ class Comparator:
     ) -> None:
         values = [argument.value for argument in arguments]
         self.arguments, self.tolerance, self.method = arguments, tolerance, method
-        self.eps = resolution_of(outputs)
+        self.eps = output_eps(outputs)
         # what rounding does to a gradient behind outputs that no longer move, because they are saturated at about 1
         loud = [np.sum(np.abs(g) * np.fmin(np.abs(y), 1.0)) for g, y in zip(grad_outs, outputs, strict=True)]
         self.least = MARGIN * self.eps * float(sum(loud))
@@ -179,7 +187,7 @@ class Comparator:
         scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
 
         def decide(numeric: Differences) -> Array:
-            return verdicts_on(a, numeric, scale, self.eps, self.tolerance)
+            return decide_verdicts(a, numeric, scale, self.eps, self.tolerance)
 
         verdicts = decide(numeric)
         sure = (verdicts == Verdict.RIGHT) | ((verdicts == Verdict.ZERO) & (numeric.derivative == 0))
@@ -233,7 +241,7 @@ class Comparator:
         x = np.ravel(self.function.values[which])[off]
         best = np.atleast_1d(best_step(x, self.eps))
         better = ladder_differences(element_slope(self.function, which, off), best, LADDER)
-        again = verdicts_on(a[off], better, scale[off], self.eps, self.tolerance)
+        again = decide_verdicts(a[off], better, scale[off], self.eps, self.tolerance)
         right = (again == Verdict.RIGHT) | (again == Verdict.ZERO)
         if not np.any(right):
             return numeric, verdicts, None

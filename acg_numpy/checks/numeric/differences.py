@@ -79,7 +79,7 @@ def best_step(x: Any, eps: float) -> Any:
     return float(step) if np.ndim(step) == 0 else step
 
 
-def resolution_of(outputs: Outputs) -> float:
+def output_eps(outputs: Outputs) -> float:
     """Return the machine epsilon of the coarsest dtype among the outputs."""
     return max(float(np.finfo(output.dtype).eps) for output in outputs)
 

@@ -23,7 +23,7 @@ from acg_numpy.checks.numeric.differences import (
     one_sided_differences,
 )
 from acg_numpy.checks.numeric.perturbations import PerturbedFunction
-from acg_numpy.checks.numeric.verdicts import MARGIN, InputComparison, Tolerance, Verdict, verdicts_on
+from acg_numpy.checks.numeric.verdicts import MARGIN, InputComparison, Tolerance, Verdict, decide_verdicts
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # for each input
@@ -87,7 +87,7 @@ def compare_directional(
     scale = np.maximum(np.where(np.isfinite(scale), scale, largest), loud)
 
     def decide(numeric: Differences) -> Array:
-        return verdicts_on(analytic, numeric, scale, eps, tolerance)
+        return decide_verdicts(analytic, numeric, scale, eps, tolerance)
 
     verdicts, kink = decide(numeric), np.zeros(len(steps), dtype=bool)
     if np.any((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED)):

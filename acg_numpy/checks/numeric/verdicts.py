@@ -55,7 +55,7 @@ class InputComparison:
     fault : str or None
         What is wrong with the form of the gradient, where it could not be compared at all.
     analytic, numeric : array of `shape`, or None
-        DirectionalDerivatives random directions: arrays with one number a direction, and so are all that follow.
+        With directional derivatives, arrays with one number for each direction, and so are all that follow.
     error : array of `shape`, or None
         What the numeric derivative may be off by.
     wrong, undecided, zero : boolean array of `shape`, or None
@@ -142,7 +142,7 @@ def allowed(analytic: Array, numeric: Array, tolerance: Tolerance) -> Array:
         return np.asarray(tolerance.atol + tolerance.rtol * np.maximum(np.abs(analytic), np.abs(numeric)))
 
 
-def verdicts_on(analytic: Array, numeric: Differences, scale: Array, eps: float, tolerance: Tolerance) -> Array:
+def decide_verdicts(analytic: Array, numeric: Differences, scale: Array, eps: float, tolerance: Tolerance) -> Array:
     """Decide on every element, by the rules at the head of this file.
 
     Examples
@@ -150,7 +150,7 @@ def verdicts_on(analytic: Array, numeric: Differences, scale: Array, eps: float,
     >>> usual, eps, one = Tolerance(rtol=1e-5, atol=0.0, step=None), 2.0**-52, np.ones(1)
     >>> def verdict(analytic, numeric, error):
     ...     found = Differences(numeric * one, error * one)
-    ...     return Verdict(int(verdicts_on(analytic * one, found, one, eps, usual)[0])).name
+    ...     return Verdict(int(decide_verdicts(analytic * one, found, one, eps, usual)[0])).name
     >>> verdict(1.000001, 1.0, error=1e-9), verdict(1.01, 1.0, error=1e-9)
     ('RIGHT', 'WRONG')
     >>> verdict(1e-9, 1.2e-9, error=1e-9)  # the error is as large as the values

@@ -148,7 +148,7 @@ def handout_files(name: str, *, seed: int = 0, solution: bool = False) -> dict[s
     Parameters
     ----------
     name : str
-        One of `acg_numpy.checks.all_passes.names_of_pairs()`.
+        One of `acg_numpy.checks.all_passes.pair_names()`.
     seed : int
         Draws the inputs.
     solution : bool

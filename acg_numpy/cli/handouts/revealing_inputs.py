@@ -82,7 +82,7 @@ def inputs_file(name: str, seed: int = 0) -> str:
     Parameters
     ----------
     name : str
-        One of `acg_numpy.checks.all_passes.names_of_pairs()`.
+        One of `acg_numpy.checks.all_passes.pair_names()`.
     seed : int
         Draws them; another seed draws others.
 

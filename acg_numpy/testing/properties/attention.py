@@ -180,7 +180,7 @@ def _asked_again_it_gives_the_same(attend: Attention, conventions: Conventions, 
 # It is an average.
 
 
-def _identity(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _identity_values(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     num_keys = inputs.key.shape[-2]
     identity = np.broadcast_to(np.eye(num_keys, dtype=conventions.dtype), (*inputs.value.shape[:-1], num_keys))
     return {"value": np.ascontiguousarray(identity)}
@@ -189,7 +189,7 @@ def _identity(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
 @_state(
     "distribution",
     "The weights of a query are a distribution over the keys it may attend to: at least 0, of sum 1, and 0 elsewhere.",
-    _strategy_factory(_identity),
+    _strategy_factory(_identity_values),
 )
 def _weights_are_a_distribution(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     weights = attend(inputs)  # what the identity is averaged to
@@ -222,7 +222,7 @@ def _one_key_gives_its_value(attend: Attention, conventions: Conventions, inputs
     )
 
 
-def _another_value(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _draw_other_value(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     return {
         "other": draw(arrays(inputs.value.shape, dtype=conventions.dtype)),
         "factor": conventions.dtype(draw(st.integers(-3, 3))),
@@ -233,7 +233,7 @@ def _another_value(draw: Any, conventions: Conventions, inputs: Inputs) -> Examp
     "linear",
     "The output is linear in the values: that of value + factor * other is that of value and factor times that of "
     "other.",
-    _strategy_factory(_another_value),
+    _strategy_factory(_draw_other_value),
 )
 def _output_is_linear_in_the_values(
     attend: Attention, conventions: Conventions, inputs: Inputs, other: Array, factor: Any
@@ -247,7 +247,7 @@ def _output_is_linear_in_the_values(
 # What the weights are.
 
 
-def _one_and_zero(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _one_hot_values(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     value = np.zeros(inputs.value.shape, conventions.dtype)
     value[..., 0, :] = 1
     return {"value": value}
@@ -257,7 +257,7 @@ def _one_and_zero(draw: Any, conventions: Conventions, inputs: Inputs) -> Exampl
     "scale",
     "The score of a key is q . k / sqrt(d): of two keys, the first has for its weight the sigmoid of the difference of "
     "their scores.",
-    _strategy_factory(_one_and_zero, masked=False, keys=(2, 2), queries=(1, 2), empty=False),
+    _strategy_factory(_one_hot_values, masked=False, keys=(2, 2), queries=(1, 2), empty=False),
 )
 def _scores_are_dot_products_over_the_root_of_d(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     d = inputs.query.shape[-1]
@@ -267,14 +267,14 @@ def _scores_are_dot_products_over_the_root_of_d(attend: Attention, conventions: 
     expect_equal(attend(inputs), np.broadcast_to(weight, inputs.out_shape), tolerance(conventions, inputs))
 
 
-def _a_shift(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _draw_shift(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     return {"shift": draw(arrays(inputs.key.shape[-1:], dtype=conventions.dtype))}
 
 
 @_state(
     "shift",
     "Adding a constant to all scores of a row changes nothing; adding one vector to every key does just that.",
-    _strategy_factory(_a_shift),
+    _strategy_factory(_draw_shift),
 )
 def _adding_a_vector_to_every_key_changes_nothing(
     attend: Attention, conventions: Conventions, inputs: Inputs, shift: Array
@@ -283,14 +283,14 @@ def _adding_a_vector_to_every_key_changes_nothing(
     expect_equal(attend(moved), attend(inputs), 2 * tolerance(conventions, inputs, moved))
 
 
-def _two_keys(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _draw_two_keys(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     return draw_two_indices(draw, inputs.key.shape[-2])
 
 
 @_state(
     "exchange-keys",
     "Exchanging two keys, together with their values, changes nothing.",
-    _strategy_factory(_two_keys, keys=(2, 4), queries=(1, 3), empty=False),
+    _strategy_factory(_draw_two_keys, keys=(2, 4), queries=(1, 3), empty=False),
 )
 def exchanging_keys_changes_nothing(
     attend: Attention, conventions: Conventions, inputs: Inputs, first: int, second: int
@@ -335,14 +335,14 @@ def _large_scores_do_not_overflow(attend: Attention, conventions: Conventions, i
 # Who takes part.
 
 
-def _two_queries(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _draw_two_queries(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     return draw_two_indices(draw, inputs.query.shape[-2])
 
 
 @_state(
     "exchange-queries",
     "Exchanging two queries exchanges their outputs.",
-    _strategy_factory(_two_queries, queries=(2, 4), keys=(1, 4), empty=False),
+    _strategy_factory(_draw_two_queries, queries=(2, 4), keys=(1, 4), empty=False),
 )
 def _exchanging_queries_exchanges_outputs(
     attend: Attention, conventions: Conventions, inputs: Inputs, first: int, second: int
@@ -355,7 +355,7 @@ def _exchanging_queries_exchanges_outputs(
 @_state(
     "one-query",
     "The output of a query is what it gets when it asks alone.",
-    _strategy_factory(_two_queries, queries=(2, 4), keys=(1, 4), empty=False),
+    _strategy_factory(_draw_two_queries, queries=(2, 4), keys=(1, 4), empty=False),
 )
 def _a_query_is_independent_of_those_beside_it(
     attend: Attention, conventions: Conventions, inputs: Inputs, first: int, second: int
@@ -386,20 +386,20 @@ def _broadcasting_is_repeating(attend: Attention, conventions: Conventions, inpu
 # Masks.
 
 
-def _whatever(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _draw_masked_key(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     return {
         "masked_key": draw(st.integers(0, inputs.key.shape[-2] - 1)),
-        "holds": conventions.dtype(draw(st.sampled_from([0.0, 1.0, -1.0, 1e4, 1e30, -1e30]))),
+        "content": conventions.dtype(draw(st.sampled_from([0.0, 1.0, -1.0, 1e4, 1e30, -1e30]))),
     }
 
 
 @_state(
     "masked-key",
     "A masked key does not matter, whatever it and its value hold.",
-    _strategy_factory(_whatever, masked=True, keys=(2, 4), queries=(1, 3), empty=False),
+    _strategy_factory(_draw_masked_key, masked=True, keys=(2, 4), queries=(1, 3), empty=False),
 )
 def _a_masked_key_does_not_matter(
-    attend: Attention, conventions: Conventions, inputs: Inputs, masked_key: int, holds: Any
+    attend: Attention, conventions: Conventions, inputs: Inputs, masked_key: int, content: Any
 ) -> None:
     here = np.arange(inputs.key.shape[-2]) == masked_key
     others = np.flatnonzero(~here)
@@ -407,19 +407,19 @@ def _a_masked_key_does_not_matter(
     mask = inputs.mask & ~here
     if conventions.masked == "any":
         mask = mask | (~mask.any(axis=-1, keepdims=True) & ~here)
-    key, value = (np.where(here[:, None], holds, x) for x in (inputs.key, inputs.value))
+    key, value = (np.where(here[:, None], content, x) for x in (inputs.key, inputs.value))
     without = inputs._replace(mask=mask).select_keys(others)
     expect_equal(attend(Inputs(inputs.query, key, value, mask)), attend(without), tolerance(conventions, inputs))
 
 
-def _a_key(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
+def _draw_allowed_key(draw: Any, conventions: Conventions, inputs: Inputs) -> Example:
     return {"allowed_key": draw(st.integers(0, inputs.key.shape[-2] - 1))}
 
 
 @_state(
     "mask-allows",
     "True in a mask allows: a query that may attend to one key alone gets its value.",
-    _strategy_factory(_a_key, masked=True, keys=(1, 4), queries=(1, 3), empty=False),
+    _strategy_factory(_draw_allowed_key, masked=True, keys=(1, 4), queries=(1, 3), empty=False),
 )
 def _true_in_a_mask_allows(attend: Attention, conventions: Conventions, inputs: Inputs, allowed_key: int) -> None:
     assert inputs.mask is not None

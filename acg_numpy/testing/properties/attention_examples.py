@@ -27,7 +27,7 @@ class Conventions:
 
     @property
     def empty_value(self) -> float:
-        """Return what a query gets that may attend to no key."""
+        """The output for a query that may attend to no key."""
         return math.nan if self.masked == "nan" else 0.0
 
     def relative_tolerance(self, steps: float) -> float:
@@ -124,13 +124,13 @@ class Inputs(NamedTuple):
 
     def select_keys(self, places: Any) -> "Inputs":
         """Return the same inputs with the keys at these places alone, in that order, and their values and mask."""
-        mask = None if self.mask is None else select(self.mask, -1, places)
-        return Inputs(self.query, select(self.key, -2, places), select(self.value, -2, places), mask)
+        mask = None if self.mask is None else _select(self.mask, -1, places)
+        return Inputs(self.query, _select(self.key, -2, places), _select(self.value, -2, places), mask)
 
     def select_queries(self, places: Any) -> "Inputs":
         """Return the same inputs with the queries at these places alone, in that order, and their mask."""
-        mask = None if self.mask is None else select(self.mask, -2, places)
-        return Inputs(select(self.query, -2, places), self.key, self.value, mask)
+        mask = None if self.mask is None else _select(self.mask, -2, places)
+        return Inputs(_select(self.query, -2, places), self.key, self.value, mask)
 
     def map(self, function: Callable[[Array], Array]) -> "Inputs":
         """Return a function of each array."""
@@ -190,7 +190,7 @@ def tolerance(conventions: Conventions, *calls: Inputs) -> float:
     return rounding_error(conventions.dtype, 1 + size + num_keys) * largest_magnitude(*(call.value for call in calls))
 
 
-def select(x: Array, axis: int, places: Any) -> Array:
+def _select(x: Array, axis: int, places: Any) -> Array:
     """Return some places of one axis, as a new array in this order."""
     return np.ascontiguousarray(np.take(x, np.asarray(places, dtype=np.intp), axis=axis))
 

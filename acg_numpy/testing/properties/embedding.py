@@ -161,26 +161,26 @@ def _output_is_a_copy(embedding: Any, conventions: Conventions, table: Array, id
 @_state(
     "too-large",
     "An id that is not below the number of rows is refused with an IndexError.",
-    lambda conventions: _refused(conventions, below=False),
+    lambda conventions: _refused_lookups(conventions, below=False),
 )
 def _an_id_beyond_the_table_is_refused(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
-    _refuses(embedding, table, ids)
+    _expect_index_error(embedding, table, ids)
 
 
 @_state(
     "negative",
     "A negative id is refused with an IndexError; it does not count from the end.",
-    lambda conventions: _refused(conventions, below=True),
+    lambda conventions: _refused_lookups(conventions, below=True),
 )
 def _a_negative_id_is_refused(embedding: Any, conventions: Conventions, table: Array, ids: Array) -> None:
-    _refuses(embedding, table, ids)
+    _expect_index_error(embedding, table, ids)
 
 
-def _refused(conventions: Conventions, below: bool) -> st.SearchStrategy[Example] | None:
+def _refused_lookups(conventions: Conventions, below: bool) -> st.SearchStrategy[Example] | None:
     return _lookups_outside(conventions, below) if conventions.outside == "refuse" else None
 
 
-def _refuses(embedding: Any, table: Array, ids: Array) -> None:
+def _expect_index_error(embedding: Any, table: Array, ids: Array) -> None:
     got: Any
     try:
         got = np.asarray(embedding(table, ids))

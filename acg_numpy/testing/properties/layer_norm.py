@@ -185,11 +185,11 @@ def _rows_have_variance_one(layer_norm: Any, conventions: Conventions, x: Array,
     expect_equal(np.mean(y * y, axis=-1, keepdims=True), v / (v + conventions.eps), off * (2 * np.sqrt(features) + off))
 
 
-def _a_constant(draw: Any, conventions: Conventions, x: Array) -> Example:
+def _draw_constant(draw: Any, conventions: Conventions, x: Array) -> Example:
     return {"constant": draw(arrays((*x.shape[:-1], 1), dtype=conventions.dtype, magnitude=1e6))}
 
 
-@_state("shift", "Adding a constant to a row changes nothing.", _strategy_factory(_a_constant))
+@_state("shift", "Adding a constant to a row changes nothing.", _strategy_factory(_draw_constant))
 def _adding_a_constant_to_a_row_changes_nothing(
     layer_norm: Any, conventions: Conventions, x: Array, weight: Array, bias: Array, constant: Array
 ) -> None:
@@ -198,7 +198,7 @@ def _adding_a_constant_to_a_row_changes_nothing(
     expect_equal(layer_norm(moved, weight, bias), layer_norm(x, weight, bias), tolerance)
 
 
-def _a_factor(draw: Any, conventions: Conventions, x: Array) -> Example:
+def _draw_factor(draw: Any, conventions: Conventions, x: Array) -> Example:
     return {"factor": conventions.dtype(draw(st.sampled_from([2.0, -1.0, 0.5, -4.0, 1024.0])))}
 
 
@@ -206,7 +206,7 @@ def _a_factor(draw: Any, conventions: Conventions, x: Array) -> Example:
     "stretch",
     "Stretching a row by a factor changes nothing but for eps (and the sign): exactly, by what the deviation and the "
     "factor make of sqrt(v + eps).",
-    _strategy_factory(_a_factor, affine=False),
+    _strategy_factory(_draw_factor, affine=False),
 )
 def _stretching_a_row_changes_nothing_but_for_eps(
     layer_norm: Any, conventions: Conventions, x: Array, weight: Array, bias: Array, factor: Any
@@ -251,7 +251,7 @@ def _a_row_is_independent_of_those_beside_it(
         expect_equal(y[place], layer_norm(x[place].copy(), weight, bias), tolerance[place])
 
 
-def _two_features(draw: Any, conventions: Conventions, x: Array) -> Example:
+def _draw_two_features(draw: Any, conventions: Conventions, x: Array) -> Example:
     places = st.integers(0, x.shape[-1] - 1)
     return {"first": draw(places), "second": draw(places)}
 
@@ -259,7 +259,7 @@ def _two_features(draw: Any, conventions: Conventions, x: Array) -> Example:
 @_state(
     "exchange",
     "Exchanging two features, with their weight and bias, exchanges their outputs.",
-    _strategy_factory(_two_features),
+    _strategy_factory(_draw_two_features),
 )
 def _exchanging_features_exchanges_outputs(
     layer_norm: Any, conventions: Conventions, x: Array, weight: Array, bias: Array, first: int, second: int

@@ -22,13 +22,13 @@ Example: TypeAlias = dict[str, Any]
 # search some fifteen have shapes of their own, of five times ten some forty.
 ROUND = 10
 
-PHASES = (Phase.generate, Phase.shrink)  # nothing replayed from elsewhere, and no explanations
-UNFIT = {"nested_given", "differing_executors", "too_slow"}  # health checks that are meant for tests
+PHASES = (Phase.generate, Phase.shrink)  # nothing replayed from a database, and no explanations
+TEST_ONLY_CHECKS = {"nested_given", "differing_executors", "too_slow"}  # health checks that are meant for tests
 
 # Within a property test Hypothesis refuses to make another one, whatever the settings of the inner one are.  Therefore
 # it is made once, and in a thread of its own, because this module may be imported within a property test too.
-with ThreadPoolExecutor(1) as elsewhere:
-    GIVEN = elsewhere.submit(hypothesis.given, st.data()).result()
+with ThreadPoolExecutor(1) as executor:
+    GIVEN = executor.submit(hypothesis.given, st.data()).result()
 
 UNCHANGED = "The inputs are left as they were."
 REPEATABLE = "Asked again, whatever was asked in between, it gives the same output."
@@ -134,7 +134,7 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
         return
     found: list[tuple[PropertyViolation, BaseException | None]] = []
 
-    def look(example: Example) -> None:
+    def try_example(example: Example) -> None:
         before = {name: _copy(value) for name, value in example.items() if value is not None}
         remarks = {name: _layout(example[name]) for name in before}
         cause: Exception | None = None
@@ -152,23 +152,25 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
             return
         violation = PropertyViolation(property.sentence, before, expected, got, name=property.name, remarks=remarks)
         found.append((violation, cause))
-        raise _Found
+        raise _Counterexample
 
     for done in range(0, effort.num_examples, ROUND):
         if not found:
             seed = None if effort.seed is None else effort.seed + done
-            _search(examples, look, min(ROUND, effort.num_examples - done), seed)
+            _search(examples, try_example, min(ROUND, effort.num_examples - done), seed)
     if found:
         violation, cause = found[-1]
         raise violation from cause
 
 
-class _Found(Exception):
-    """A counterexample, as Hypothesis is told of it."""
+class _Counterexample(Exception):
+    """Signal to Hypothesis that an example is a counterexample."""
 
 
-def _search(examples: st.SearchStrategy[Any], look: Callable[[Any], None], max_examples: int, seed: int | None) -> None:
-    """Show examples to `look` until it raises `_Found`, and then smaller and smaller ones, the smallest last.
+def _search(
+    examples: st.SearchStrategy[Any], try_example: Callable[[Any], None], max_examples: int, seed: int | None
+) -> None:
+    """Give examples to `try_example` until it raises `_Counterexample`, and then smaller ones, the smallest last.
 
     Other settings than `max_examples`, those of a profile or an enclosing `@given`, do not matter here: a check
     remembers nothing, and may be made within another property test.
@@ -182,12 +184,12 @@ def _search(examples: st.SearchStrategy[Any], look: Callable[[Any], None], max_e
         print_blob=False,
         phases=PHASES,
         verbosity=hypothesis.Verbosity.normal,
-        suppress_health_check=[check for check in HealthCheck if check.name in UNFIT],
+        suppress_health_check=[check for check in HealthCheck if check.name in TEST_ONLY_CHECKS],
     )
     # Flaky: the example failed, and at the second try did not.  An implementation that gives another result for the
     # same inputs is wrong as well, and its first result is on record.
-    with suppress(_Found, Flaky):
-        test = quiet(GIVEN(lambda data: look(data.draw(examples))))
+    with suppress(_Counterexample, Flaky):
+        test = quiet(GIVEN(lambda data: try_example(data.draw(examples))))
         if seed is not None:
             test = hypothesis.seed(seed)(test)
         test()

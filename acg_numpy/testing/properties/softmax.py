@@ -173,11 +173,11 @@ def _ratio_is_the_exponential_of_the_difference(softmax: Any, conventions: Conve
     expect_equal(weights / np.take_along_axis(weights, best, axis=-1), ratios, conventions.tolerance(scores))
 
 
-def _a_constant(draw: Any, conventions: Conventions, scores: Array) -> Example:
+def _draw_constant(draw: Any, conventions: Conventions, scores: Array) -> Example:
     return {"constant": draw(arrays((*scores.shape[:-1], 1), dtype=conventions.dtype))}
 
 
-@_state("shift", "Adding a constant to all scores of a row changes nothing.", _strategy_factory(_a_constant))
+@_state("shift", "Adding a constant to all scores of a row changes nothing.", _strategy_factory(_draw_constant))
 def _adding_a_constant_to_a_row_changes_nothing(
     softmax: Any, conventions: Conventions, scores: Array, constant: Array
 ) -> None:
@@ -197,13 +197,15 @@ def _order_is_kept(softmax: Any, conventions: Conventions, scores: Array) -> Non
         raise Difference("weights in the order of their scores", np.asarray(softmax(scores)))
 
 
-def _two_places(draw: Any, conventions: Conventions, scores: Array) -> Example:
+def _draw_two_places(draw: Any, conventions: Conventions, scores: Array) -> Example:
     places = st.integers(0, scores.shape[-1] - 1)
     return {"first": draw(places), "second": draw(places)}
 
 
 @_state(
-    "exchange", "Exchanging two scores of every row exchanges their weights.", _strategy_factory(_two_places, least=2)
+    "exchange",
+    "Exchanging two scores of every row exchanges their weights.",
+    _strategy_factory(_draw_two_places, least=2),
 )
 def _exchanging_scores_exchanges_weights(
     softmax: Any, conventions: Conventions, scores: Array, first: int, second: int
@@ -250,7 +252,7 @@ def _large_scores_do_not_overflow(softmax: Any, conventions: Conventions, scores
     expect_equal(weights.sum(axis=-1), np.ones(scores.shape[:-1]), rounding_error(conventions.dtype, scores.shape[-1]))
 
 
-def _some_masked(draw: Any, conventions: Conventions, scores: Array) -> Example:
+def _draw_left_out(draw: Any, conventions: Conventions, scores: Array) -> Example:
     out = draw(arrays(scores.shape[-1:], dtype=np.bool_))
     if conventions.masked == "any" and out.all():
         out = np.arange(out.size) > 0
@@ -260,7 +262,7 @@ def _some_masked(draw: Any, conventions: Conventions, scores: Array) -> Example:
 @_state(
     "minus-infinity",
     "A score of -inf has weight 0, and the others are what they are without it (a row of nothing else: see `masked`).",
-    _strategy_factory(_some_masked, least=1),
+    _strategy_factory(_draw_left_out, least=1),
 )
 def _minus_infinity_is_left_out(softmax: Any, conventions: Conventions, scores: Array, left_out: Array) -> None:
     weights = np.asarray(softmax(np.where(left_out, conventions.dtype(-np.inf), scores)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward, gradcheck
-from acg_numpy.checks.contract.checked_inputs import name_of, names_from_signature, read_argument
+from acg_numpy.checks.contract.checked_inputs import function_name, names_from_signature, read_argument
 from tests.checks.pairs_to_check import square_backward, square_forward
 
 X = np.array([1.0, 2.0])
@@ -67,9 +67,9 @@ def test_functions_partials_and_objects_have_a_name():
         def __call__(self, x):
             return x
 
-    assert name_of(square_forward) == "square_forward"
-    assert name_of(functools.partial(square_forward)) == "square_forward"
-    assert name_of(Square()) == "Square"
+    assert function_name(square_forward) == "square_forward"
+    assert function_name(functools.partial(square_forward)) == "square_forward"
+    assert function_name(Square()) == "Square"
 
 
 def test_inputs_are_sorted_by_what_they_are():

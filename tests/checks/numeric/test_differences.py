@@ -21,8 +21,8 @@ from acg_numpy.checks.numeric.differences import (
     ladder_differences,
     noise_level,
     one_sided_differences,
+    output_eps,
     quotients,
-    resolution_of,
     richardson,
     slopes,
 )
@@ -93,8 +93,8 @@ def test_several_outputs_add_up_each_with_its_own_resolution():
     found = quotients((one, other), (np.ones(1), np.float32(2.0)), np.ones(1))
     assert np.array_equal(found.derivative, [1.0 + 6.0])
     assert np.array_equal(found.error, [2 * EPS + 8 * 2.0**-23])
-    assert resolution_of((one, other)) == 2.0**-23
-    assert resolution_of((one,)) == EPS
+    assert output_eps((one, other)) == 2.0**-23
+    assert output_eps((one,)) == EPS
 
 
 def test_one_sided_differences_start_at_the_point():

@@ -6,13 +6,13 @@ from acg_numpy.checks import check_backward
 from acg_numpy.checks.numeric.differences import (
     Differences,
 )
-from acg_numpy.checks.numeric.verdicts import InputComparison, Tolerance, Verdict, allowed, verdicts_on
+from acg_numpy.checks.numeric.verdicts import InputComparison, Tolerance, Verdict, allowed, decide_verdicts
 from tests.checks.reports import compared, passed
 
 
 def verdict(analytic, numeric, error, *, scale=1.0, eps=2.0**-40, rtol=0.0, atol=0.25):
     found = Differences(np.array([numeric], float), np.array([error], float))
-    (one,) = verdicts_on(np.array([analytic], float), found, np.array([scale]), eps, Tolerance(rtol, atol, None))
+    (one,) = decide_verdicts(np.array([analytic], float), found, np.array([scale]), eps, Tolerance(rtol, atol, None))
     return Verdict(int(one)).name
 
 

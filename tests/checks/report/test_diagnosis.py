@@ -13,7 +13,7 @@ from acg_numpy.checks.explain.case import Case
 from acg_numpy.checks.tracing import trace
 
 # each example is a search for the mistake, and there are many formulas: a fifth of the profile's examples for each
-fewer = settings(max_examples=settings.default.max_examples // 5)
+SEARCH_EXAMPLES = settings(max_examples=max(1, settings().max_examples // 5))
 
 
 def softmax_forward(x):
@@ -50,7 +50,7 @@ FORMULAS = {
 }
 
 
-@fewer
+@SEARCH_EXAMPLES
 @pytest.mark.parametrize(("backward", "mistake"), FORMULAS.values(), ids=FORMULAS)
 @given(st.integers(0, 2**32 - 1))
 def test_a_wrong_formula_for_softmax_is_named(backward, mistake, seed):
@@ -70,7 +70,7 @@ def test_a_diagnosis_that_fits_reproduces_the_submitted_gradient(factor, seed):
     assert best.mistake not in best.hint
 
 
-@fewer
+@SEARCH_EXAMPLES
 @given(st.integers(0, 2**32 - 1))
 def test_a_gradient_that_no_mistake_explains_is_not_explained(seed):
     rng = np.random.default_rng(seed)
@@ -106,7 +106,7 @@ def total_forward(x, scale):
     return np.sum(x * x) * scale, x
 
 
-class Kept:
+class RunningTotal:
     """A backward that keeps a running total between calls."""
 
     def __init__(self):
@@ -129,17 +129,17 @@ def drawn(rng, g, x):
 @pytest.mark.parametrize(
     ("backward", "mistake"),
     [
-        (Kept(), "carries-over"),
+        (RunningTotal(), "carries-over"),
         (in_place, "mutated-cache"),
         (partial(drawn, np.random.default_rng(0)), "random-backward"),
     ],
 )
-def test_conduct_is_watched(backward, mistake):
+def test_a_side_effect_is_named(backward, mistake):
     forward = lambda x: (np.sum(x * x), x.copy())  # noqa: E731
     assert named(forward, backward, np.array([1.0, -2.0, 3.0])) == mistake
 
 
-def test_what_the_inputs_hide_is_said():
+def test_a_mistake_that_the_inputs_hide_is_a_blind_spot():
     def gather_forward(table, ids):
         return table[ids], (table.shape, ids)
 
@@ -167,7 +167,7 @@ def test_a_forward_that_cannot_be_traced_is_diagnosed_from_numeric_derivatives()
     assert "numeric" in report.diagnoses[0].evidence
 
 
-def test_work_is_bounded_and_that_it_was_cut_is_said():
+def test_a_search_that_runs_out_of_time_says_so():
     x = np.random.default_rng(0).normal(size=(3, 7))
     g = np.random.default_rng(1).normal(size=(3, 7))
     graph = trace(lambda x: (softmax_forward(x)[0],), [x], [True])
@@ -180,7 +180,7 @@ def test_work_is_bounded_and_that_it_was_cut_is_said():
     assert "not every corruption was tried" in cut.notes[0]
 
 
-def test_where_nothing_fits_it_is_said_what_is_known():
+def test_where_nothing_fits_a_note_has_what_is_known():
     def forward(x, w, b):
         hidden = np.tanh(x @ w)
         return hidden + b, (x, w, hidden)

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from acg_numpy import passes
-from acg_numpy.checks.all_passes import names_of_pairs
+from acg_numpy.checks.all_passes import pair_names
 from acg_numpy.checks.mistakes import CATALOGUE, Mistake
 from acg_numpy.cli import main
 from acg_numpy.cli.handouts import revealing_inputs
@@ -310,7 +310,7 @@ def test_a_file_that_somebody_has_worked_on_is_not_replaced(tmp_path: Path, caps
 
 
 def test_there_is_a_hand_out_of_every_pair_that_is_checked() -> None:
-    assert names_of_pairs() == PASSES
+    assert pair_names() == PASSES
 
 
 def test_another_seed_draws_other_numbers() -> None:
