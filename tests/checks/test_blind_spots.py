@@ -154,7 +154,7 @@ SPOTS = {
 
 
 @pytest.mark.parametrize("name", SPOTS)
-def test_what_would_have_passed_is_told(name):
+def test_what_would_have_passed_is_reported(name):
     (function, *inputs), expected = SPOTS[name]
     found = gradcheck(function, *inputs).blind_spots
     told = [(spot.mistake, spot.message, spot.remedy) for spot in found]
@@ -171,7 +171,7 @@ def test_one_of_a_kind_is_enough():
     assert [spot.mistake for spot in found] == ["missing-mask", "missing-mask", "transposed"]
 
 
-def test_a_finding_is_told_in_one_line():
+def test_a_finding_is_reported_in_one_line():
     assert str(BlindSpot("transposed", "x is square", "make it longer")) == "transposed: x is square; make it longer"
     assert (
         str(Diagnosis("wrong-sign", 1.0, "minus for plus", "all agree", "")) == "wrong-sign: minus for plus [all agree]"

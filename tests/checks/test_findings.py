@@ -308,7 +308,7 @@ def test_a_mistake_is_named_with_its_evidence(name):
         assert said == sentence
 
 
-def test_an_output_left_out_is_told_with_the_line_that_makes_it():
+def test_an_output_left_out_is_reported_with_the_line_that_makes_it():
     def forward(x):
         p = np.tanh(x)
         return (p, p * Y), p
@@ -438,7 +438,7 @@ def test_a_step_that_is_to_blame_is_blamed(step, mistake):
     assert not report.notes  # on how uncertain the derivative is: at a better step it is not
 
 
-def test_a_forward_that_computes_in_too_few_digits_is_told_so():
+def test_a_forward_that_computes_in_too_few_digits_is_said_to_do_so():
     def forward(x):
         return np.sin(x.astype(np.float32)).astype(np.float64), x
 

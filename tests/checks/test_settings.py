@@ -62,7 +62,7 @@ def test_a_refusal_is_the_whole_sentence(name):
     assert str(caught.value) == sentence
 
 
-def test_settings_are_told_in_a_line():
+def test_settings_are_written_in_a_line():
     assert str(settings()) == "central differences in float64, rtol 1e-05, seed 0"
     told = str(settings(method="richardson", atol=1e-7, step=0.25, seed=3))
     assert told == "extrapolated central differences in float64, rtol 1e-05, atol 1e-07, step 0.25, seed 3"

@@ -64,7 +64,7 @@ def test_every_run_has_a_stroke_of_its_own():
     assert [line.get_marker() for line in alone.lines if line.get_marker() != "None"] == ["D"]
 
 
-def test_attention_and_the_reference_lines_can_be_told_without_colour():
+def test_attention_and_the_reference_lines_are_distinguished_without_colour():
     ax = drawn(METRICS)
     assert names_of(ax) == ["popularity", "attention", "item-ridge"]
     marks = [line for line in ax.lines if line.get_marker() in "oD"]

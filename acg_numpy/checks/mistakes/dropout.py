@@ -29,7 +29,7 @@ SHARED = Operation("dropout", dropout_forward, dropout_backward, _draw_shared)
 @DROPOUT.mistake(
     "the mask forgotten",
     "missing-mask",
-    "Dropout does nothing on average, so the gradient is let through as it is.",
+    "Dropout changes nothing on average, so the gradient is passed on unchanged.",
 )
 def _dropout_forgotten(grad_out: Array, cache: DropoutCache) -> Grads:
     return grad_out.copy(), grad_out * cache.x

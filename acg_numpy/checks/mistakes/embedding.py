@@ -78,7 +78,7 @@ def _embedding_passed_on(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "added up in float32",
     "wrong-dtype",
-    "The buffer is made in the dtype in which one mostly trains, not in that of the table.",
+    "The buffer is made in float32, in which models are mostly trained, and not in the table's dtype.",
 )
 def _embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]), dtype=np.float32)
@@ -89,7 +89,7 @@ def _embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "a gradient for the ids",
     "wrong-count",
-    "The rule says one gradient for each input, so the ids get zeros, though between 2 and 3 there is nothing.",
+    "The rule says one gradient for each input, so the ids get zeros, though an integer has no derivative.",
 )
 def _embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
@@ -111,7 +111,7 @@ def _embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "each row the mean of its uses",
     "mean-for-sum",
-    "Frequent rows are to learn no faster than rare ones; but the loss does depend on them that often.",
+    "Frequent rows should learn no faster than rare ones; but the loss depends on a row once for each use.",
 )
 def _embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)

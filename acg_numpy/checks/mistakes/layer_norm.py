@@ -125,7 +125,7 @@ def _layer_norm_output_for_rows(grad_out: Array, cache: LayerNormCache) -> Grads
 @LAYER_NORM.mistake(
     "weight and bias averaged over the batch",
     "mean-for-sum",
-    "np.mean is written all over this file, and here too.",
+    "All other reductions of a layer norm are means, so np.mean is written here too.",
 )
 def _layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache

@@ -101,7 +101,7 @@ def _linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "no gradient for x",
     "zero-gradient",
-    "In the first layer x is data and wants no gradient; then the layer was used as a second one.",
+    "In a first layer x is data and needs no gradient; then the layer was used as a second one.",
 )
 def _linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, _, _) = grad_out, cache
@@ -132,7 +132,7 @@ def _linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the weight's gradient with a minus",
     "wrong-sign",
-    "One goes down the gradient, and the minus of the update has found its way into the gradient.",
+    "The update subtracts the gradient, and its minus is put into the gradient as well.",
 )
 def _linear_descending(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache

@@ -123,7 +123,7 @@ def _cross_entropy_target_forgotten(grad_out: Array, cache: CrossEntropyCache) -
 @CROSS_ENTROPY.mistake(
     "t - P",
     "wrong-sign",
-    "What is missing from P to t is what one would like to add, so it is what one writes.",
+    "t - P is what should be added to P, so it is written for the gradient, which has the other sign.",
 )
 def _cross_entropy_negated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -134,7 +134,7 @@ def _cross_entropy_negated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "the logits not divided by the batch size",
     "mean-for-sum",
-    "P - t is so famous that the mean over the rows is not looked for.",
+    "P - t is known by heart, and the mean over the rows is not part of it.",
 )
 def _cross_entropy_not_divided(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -344,7 +344,7 @@ def _mse_negated(grad_out: Array, cache: MseCache) -> Grads:
 @BPR.mistake(
     "one minus the sigmoid",
     "stale-value",
-    "s(p - n) is in the loss, and stands where its slope has s(n - p): right pairs push, and wrong ones rest.",
+    "s(p - n) is in the loss, and is used where its slope has s(n - p): so right pairs get the large gradient.",
 )
 def _bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
     s, N = 1 - _pair_error(cache), cache.negative.size

@@ -43,7 +43,7 @@ EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY, 
 @SOFTMAX.mistake(
     "the gradient overwritten",
     "mutated-input",
-    "In place saves an array, and the caller's gradient, which others may still want, is gone.",
+    "Working in place saves an array, and overwrites the caller's gradient, which others may still need.",
 )
 def _softmax_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -76,7 +76,7 @@ def _softmax_without_upstream(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @DROPOUT.mistake(
     "the gradient masked in place",
     "mutated-input",
-    "Dropout only multiplies, so it is done on the spot, as in the forward; the sum that shares dy is masked too.",
+    "Dropout only multiplies, so it is done in place, as in the forward; any other use of dy is masked too.",
 )
 def _dropout_in_place(grad_out: Array, cache: DropoutCache) -> Grads:
     dM = grad_out * cache.x
@@ -143,7 +143,7 @@ def _layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> G
 @MSE.mistake(
     "grad_out left out",
     "ignored-upstream",
-    "A loss is where things end, so dL is 1, until the loss is weighted and added to another.",
+    "The loss is the last function, so dL is taken to be 1, until the loss is weighted and added to another.",
 )
 def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference / cache.difference.size
@@ -153,7 +153,7 @@ def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "grad_out left out",
     "ignored-upstream",
-    "(P - t) / N is what every book ends with, and dL is 1 in every book.",
+    "Every book ends with (P - t) / N, because in every book dL is 1.",
 )
 def _cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target

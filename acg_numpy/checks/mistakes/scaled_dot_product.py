@@ -126,7 +126,7 @@ def _attention_denominator_fixed(grad_out: Array, cache: ScaledDotProductCache) 
 @ATTENTION.mistake(
     "the row's average added",
     "wrong-sign",
-    "A minus is lost in copying softmax's backward.",
+    "A minus is lost while softmax's backward is copied.",
 )
 def _attention_average_added(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -150,7 +150,7 @@ def _attention_over_queries(grad_out: Array, cache: ScaledDotProductCache) -> Gr
 @MASKED.mistake(
     "weights computed anew without the mask",
     "missing-mask",
-    "To save memory the weights are not kept but computed anew, and the mask was not kept either.",
+    "To save memory the weights are computed again instead of stored, and the mask was not stored either.",
 )
 def _attention_mask_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     Q, K = cache.query, cache.key

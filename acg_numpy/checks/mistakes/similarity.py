@@ -141,7 +141,7 @@ def _cosine_swapped(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "no gradient for b",
     "zero-gradient",
-    "b is what a should become, so it gets no gradient, as some intend, and then say so in the forward.",
+    "b is the target of a, so it gets no gradient; where that is intended, the forward has to say so.",
 )
 def _cosine_b_is_target(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, _ = cache
@@ -169,7 +169,7 @@ def _diversity_rows_only(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "the lengths held fixed",
     "held-constant",
-    "Rows are normalised before anything interesting happens, and the normalising is not carried back.",
+    "Rows are normalised at the start of the forward, and the backward stops before that step.",
 )
 def _diversity_lengths_fixed(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -202,7 +202,7 @@ def _diversity_all_pairs(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "minus the gradient",
     "wrong-sign",
-    "More diversity is wanted, so its gradient is turned round; but the loss is small where diversity is large.",
+    "More diversity is wanted, so the sign is changed; but the loss is already small where diversity is large.",
 )
 def _diversity_negated(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -234,7 +234,7 @@ def _diversity_part_added(grad_out: Array, cache: DiversityCache) -> Grads:
 @COSINE.mistake(
     "the dot product averaged",
     "mean-for-sum",
-    "A dot product is written as a mean of products, since a mean has stood everywhere else.",
+    "A dot product is written as a mean of products, because all other sums of the function are means.",
 )
 def _cosine_dot_averaged(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache

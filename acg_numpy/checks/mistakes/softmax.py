@@ -88,7 +88,7 @@ def _softmax_negated(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "the diagonal of the Jacobian only",
     "diagonal-softmax",
-    "dL_i / dS_i = 1 - P_i is right, and that L_j moves with S_i as well is not in it.",
+    "dL_i / dS_i = 1 - P_i is right, but every other L_j depends on S_i as well.",
 )
 def _log_softmax_diagonal(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
@@ -127,7 +127,7 @@ def _log_softmax_over_rows(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "log-probabilities for probabilities",
     "stale-value",
-    "The cache holds log P, the formula says P, and both have the shape.",
+    "The cache holds log P, the formula needs P, and both have the same shape.",
 )
 def _log_softmax_not_exponentiated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL = grad_out

@@ -112,7 +112,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_gradient_of_another_form_is_told_in_a_whole_sentence(name):
+def test_a_gradient_of_another_form_is_reported_in_a_whole_sentence(name):
     entry, sentence = FORMS[name]
     assert read_gradient(entry, read_argument("w", np.ones((2, 3)))) == sentence
 
@@ -150,7 +150,7 @@ def test_gradients_too_few_and_too_many_are_counted():
         ("x", "backward returned a str; expected a tuple of gradients, one for each input in the order of forward"),
     ],
 )
-def test_what_is_no_gradient_at_all_is_told_as_such(returned, sentence):
+def test_what_is_no_gradient_at_all_is_reported_as_such(returned, sentence):
     assert read_gradients(returned, (read_argument("x", 1.0),)) == ([None], sentence)
 
 

@@ -355,7 +355,7 @@ def test_a_forward_that_multiplies_by_what_it_has_kept_carries_over(kept):
     ]
 
 
-def test_drift_is_told_from_chance():
+def test_drift_is_distinguished_from_chance():
     walk = [[A], [A + 1], [A + 2], [A + 3]]
     assert classify_drift("forward", walk).mistake == "carries-over"
     assert classify_drift("forward", [[A], [B], [A], [B]]).mistake == "carries-over"
@@ -364,7 +364,7 @@ def test_drift_is_told_from_chance():
     assert classify_drift("backward", [[A], [B], [B]]).mistake == "carries-over"
 
 
-def test_of_single_numbers_a_swing_is_told_from_chance():
+def test_of_single_numbers_a_swing_is_distinguished_from_chance():
     one, other = [np.array([1.0])], [np.array([3.0])]
     assert classify_drift("backward", [one, other, one, other]).mistake == "carries-over"
     assert classify_drift("backward", [one, other, one, [np.array([7.0])]]).mistake == "random-backward"

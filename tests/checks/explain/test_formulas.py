@@ -117,7 +117,7 @@ FORMULAS = [
 
 
 @pytest.mark.parametrize(("forward", "backward", "mistake", "sentence"), FORMULAS)
-def test_a_wrong_formula_is_told_by_the_term_that_is_off(forward, backward, mistake, sentence):
+def test_a_wrong_formula_is_reported_by_the_term_that_is_off(forward, backward, mistake, sentence):
     best = check_backward(forward, backward, X, raise_on_failure=False).diagnoses[0]
     assert best.mistake == mistake
     assert sentence in best.evidence.split("; the gradient of the traced forward")[0]
@@ -163,7 +163,7 @@ def test_a_slope_at_another_value_is_named_with_that_values_line():
     assert "the result used where its slope belongs" in texts(g * np.sin(u) * (1 - u * u))
 
 
-def test_a_result_equal_to_its_argument_is_not_told_from_it():
+def test_a_result_equal_to_its_argument_is_not_distinguished_from_it():
     """0 and 1 are their own squares: there `y` in the place of `2 x` is `x` in the place of it."""
     own = np.array([0.0, 1.0, 1.0, 0.0])
     case = right_case(np.square, own)

@@ -18,7 +18,7 @@ def test_minus_one_is_a_plausible_factor_and_an_odd_number_is_not():
     assert not any(is_plausible_factor(factor, search) for factor in (0.7123, -1.0321))
 
 
-def test_two_factors_on_two_paths_are_told_apart():
+def test_two_factors_on_two_paths_are_distinguished():
     case = right_case(lambda x: np.sin(x) + np.exp(x) + x * Y, X)
     wrong = case.grad_outs[0] * (-np.cos(X) + 2 * np.exp(X) + Y)
     found = list(two_factors(search_of(submitting(case, wrong))))

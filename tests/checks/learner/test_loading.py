@@ -52,7 +52,7 @@ def test_a_file_without_the_function_asked_for_has_a_fix(tmp_path):
 
 
 @pytest.mark.parametrize("source", ["def forward(x:\n", "x = 1\0"], ids=["a bracket left open", "a null byte"])
-def test_what_is_not_python_is_told_with_its_file(tmp_path, source):
+def test_what_is_not_python_is_reported_with_its_file(tmp_path, source):
     path = written(tmp_path, source)
     with pytest.raises(LearnerError) as caught:
         load_learner(path)
@@ -133,7 +133,7 @@ def test_a_syntax_error_raised_by_a_function_has_its_line(tmp_path):
     assert str(caught.value) == f'{path}:8: in backward: SyntaxError: no formula\n    raise SyntaxError("no formula")'
 
 
-def test_what_a_forward_imports_and_what_is_missing_there_is_told(tmp_path):
+def test_what_a_forward_imports_and_what_is_missing_there_is_reported(tmp_path):
     written(tmp_path, "import no_such_library\n", "beside_lacking.py")
     source = SQUARE.replace("return x * x, x", "import beside_lacking\n    return x * x, x")
     with pytest.raises(LearnerError) as caught:
@@ -201,7 +201,7 @@ def test_inputs_that_are_no_tuple_are_refused_with_the_line(tmp_path, body):
     assert "return a tuple" in caught.value.fix
 
 
-def test_a_function_inputs_that_takes_no_generator_is_told(tmp_path):
+def test_a_function_inputs_that_takes_no_generator_is_reported(tmp_path):
     learner = load_learner(written(tmp_path, SQUARE + "\ndef inputs():\n    return 1.0\n"))
     with pytest.raises(LearnerError, match=r"inputs is defined as inputs\(\), but is called with") as caught:
         draw_own_inputs(learner, np.random.default_rng(0))
@@ -216,19 +216,19 @@ def test_inputs_that_are_too_many_are_refused_with_their_shapes(tmp_path):
     assert caught.value.fix == "give one input for each parameter, in order"
 
 
-def test_a_file_that_is_not_there_is_told_by_its_name(tmp_path):
+def test_a_file_that_is_not_there_is_reported_by_its_name(tmp_path):
     with pytest.raises(LearnerError, match="it cannot be read: no such file or directory") as caught:
         load_learner(tmp_path / "none.py")
     assert caught.value.place == Place(tmp_path / "none.py")
 
 
-def test_of_a_function_that_is_defined_elsewhere_the_file_alone_is_told(tmp_path):
+def test_of_a_function_that_is_defined_elsewhere_the_file_alone_is_reported(tmp_path):
     file = written(tmp_path, SQUARE)
     assert Place.from_function(len, file) == Place.from_function(written, file) == Place(file)
     assert Place.from_function(load_learner(file).backward, file) == Place(file, 7, "def backward(grad_out, x):")
 
 
-def test_an_input_of_a_kind_that_has_no_gradient_is_told(tmp_path):
+def test_an_input_of_a_kind_that_has_no_gradient_is_reported(tmp_path):
     with pytest.raises(LearnerError, match="input 'x' has dtype complex128"):
         check_learner(load_learner(written(tmp_path, SQUARE)), (np.ones(2, complex),))
 

@@ -284,13 +284,13 @@ def test_one_corruption_in_every_turn_of_a_loop_is_one_mistake(factor, mistake):
 
 
 @pytest.mark.parametrize(
-    ("factor", "mistake", "told"),
+    ("factor", "mistake", "text"),
     [
         (1.5, "constant-factor", "a factor 1.5"),
         (5**-0.5, "missing-scale", "a factor 0.4472 = 1 / sqrt(5), axis 1 of xs or axis 0 of w"),
     ],
 )
-def test_an_odd_factor_in_every_turn_of_a_loop_is_one_mistake(factor, mistake, told):
+def test_an_odd_factor_in_every_turn_of_a_loop_is_one_mistake(factor, mistake, text):
     def forward(xs, w):
         total = np.sum(w * w)
         for x in xs:
@@ -306,7 +306,7 @@ def test_an_odd_factor_in_every_turn_of_a_loop_is_one_mistake(factor, mistake, t
     report = check_backward(forward, backward, rng.normal(size=(3, 5)), rng.normal(size=(5, 4)), raise_on_failure=False)
     assert report.diagnoses[0].mistake == mistake
     assert report.diagnoses[0].evidence.startswith(
-        f"at each of the 3 times that the line is run: off by {told}; the gradient"
+        f"at each of the 3 times that the line is run: off by {text}; the gradient"
     )
 
 

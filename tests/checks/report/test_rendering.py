@@ -202,7 +202,7 @@ def test_the_worst_at_second_order_is_named_as_such():
     assert "its row" not in str(first)
 
 
-def test_the_worst_direction_is_told_by_its_number():
+def test_the_worst_direction_is_reported_by_its_number():
     along = compared("x", [1.0, 2.0], [1.0, 3.0], wrong=[1], shape=(3, 4), directions=np.ones((2, 3, 4)))
     report = passed(along)
     assert "x  x      (3, 4), 2 directions" in str(report)
