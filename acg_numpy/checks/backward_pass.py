@@ -65,13 +65,13 @@ def check_backward(
         How far they may be apart in any case.  Gradients that are zero but for rounding need none: they are compared at
         the scale of the whole gradient.
     step : float, optional
-        The step, instead of `eps^(1/3) * max(|x|, 1)` and a ladder of others where that leaves doubt.
+        The step, instead of `eps^(1/3) * max(|x|, 1)` and a ladder of others if that leaves doubt.
     seed : int
         Draws the gradients of the outputs.
     names : sequence of str, optional
         The inputs' names, instead of those in the forward's signature.
     raise_on_failure : bool
-        Whether to raise where the report has not passed.
+        Whether to raise if the report has not passed.
     second_order : bool
         Whether to check the gradient of the gradient as well: the engine carries gradients back through `backward`
         itself (so both passes must be written in functions that it knows), and numeric derivatives of `backward` tell
@@ -87,7 +87,7 @@ def check_backward(
     GradientMismatch
         An AssertionError with the report for its message, and in `.report`.
     TypeError, ValueError
-        Where the check makes no sense as called.  What `forward` and `backward` raise is passed on.
+        If the check makes no sense as called.  What `forward` and `backward` raise is passed on.
 
     Examples
     --------
@@ -123,7 +123,7 @@ class Pair:
     Raises
     ------
     ContractError
-        Where the forward does not return `out, cache`, or its output is not finite real numbers.
+        If the forward does not return `out, cache`, or its output is not finite real numbers.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
 
 
 def _pair_report(pair: Pair, settings: Settings, second_order: bool) -> GradientReport:
-    """Make the report on a pair, at first order and, where asked for, at second."""
+    """Make the report on a pair, at first order and, if asked for, at second."""
     report, subject = compare_gradients(pair, settings)
     arguments, grad_outs = pair.arguments, subject.grad_outs
     rng = np.random.default_rng(settings.seed)

@@ -20,7 +20,7 @@ class Confusion:
     Attributes
     ----------
     counts : Counter
-        Cases by (name of the mistake, expected id, id that the report named first); None where it named none.
+        Cases by (name of the mistake, expected id, id that the report named first); None if it named none.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def measure(mistakes: Iterable[Mistake], *, draws: int = 3, distinct: bool = Tru
     draws : int
         At how many drawn inputs each is checked.
     distinct : bool
-        Whether all axes have different lengths; where lengths coincide, one constant has several names.
+        Whether all axes have different lengths; if lengths coincide, one constant has several names.
     seed : int
         Draws the inputs.
 

@@ -52,7 +52,7 @@ def gradcheck(
     GradientMismatch
         An AssertionError with the report for its message, and in `.report`.
     TypeError, ValueError
-        Where the check makes no sense as called.  What `function` raises is passed on.
+        If the check makes no sense as called.  What `function` raises is passed on.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def gradcheck(
 def _function_report(
     function: Callable[..., Any], arguments: Sequence[Argument], settings: Settings, second_order: bool
 ) -> GradientReport:
-    """Make the report on a function, at first order and, where asked for, at second."""
+    """Make the report on a function, at first order and, if asked for, at second."""
 
     def run(point: Sequence[Any]) -> FunctionOutputs:
         with no_grad():

@@ -1,4 +1,4 @@
-"""Findings of a check beside its verdicts: diagnoses where it failed, blind spots where it passed."""
+"""Findings of a check beside its verdicts: diagnoses if it failed, blind spots if it passed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class Subject:
         From the list of inputs to the tuple of floating outputs, on arrays.
     grad_outs : tuple of arrays
     entries : sequence
-        What the backward returned, one an argument; fewer or more where the count is wrong.
+        What the backward returned, one an argument; fewer or more if the count is wrong.
     wrong_count : bool
         Whether the number of entries is wrong.
     """

@@ -36,7 +36,7 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     matplotlib Axes
         The scale does not begin at 0, because differences are what matters.  Attention has a colour of its own, and a
         line down to the others; reference lines are hollow.  Beside each name stands the mean and, for ``NDCG@10``, in
-        brackets attention's lead, with an asterisk where it is more than two standard errors, to either side.
+        brackets attention's lead, with an asterisk if it is more than two standard errors, to either side.
 
     Raises
     ------

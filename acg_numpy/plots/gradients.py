@@ -46,7 +46,7 @@ def v_curve(
     derivative : float, optional
         The right one; by default the engine's, and then `function` need not know more than NumPy.
     steps : sequence of float, optional
-        By default 1e-13 to 1, four a decade, times the size of x where that is above 1.
+        By default 1e-13 to 1, four a decade, times the size of x if that is above 1.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
@@ -123,7 +123,7 @@ def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
     """Draw where a gradient is wrong: a cell for each element, its relative error as a colour, a cross if it is wrong.
 
     Inputs stand below one another, each with a column for each place of its last axis and a row for each place of the
-    others.  A dot marks an element that could not be decided.  Where derivatives were taken along random directions, an
+    others.  A dot marks an element that could not be decided.  If derivatives were taken along random directions, an
     input has one row of them.
 
     Parameters

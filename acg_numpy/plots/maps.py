@@ -48,7 +48,7 @@ def attention_map(
     head : int, optional
         The one head to draw, from 0.
     row_labels : sequence of str, optional
-        Names of the B rows (or L queries); of the H heads where the array is (H, K).
+        Names of the B rows (or L queries); of the H heads if the array is (H, K).
     token_labels : sequence of str, optional
         Names of the tokens, one a column.
     head_axis : int, default -2

@@ -135,8 +135,8 @@ def attention_by_group(
     """Draw the mean attention of groups of users in one domain, a panel for each head.
 
     Groups can be any that distinguish users: by strongest taste, by number of interactions, by date of arrival.
-    Where a column changes from row to row, the head attends to that token for one group and not for another; where
-    all rows are alike, it knows no difference between the groups.
+    If a column changes from row to row, the head attends to that token for one group and not for another; if all
+    rows are alike, it knows no difference between the groups.
 
     Parameters
     ----------

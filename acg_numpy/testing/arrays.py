@@ -47,7 +47,7 @@ def arrays(
     magnitude : float
         No number is further from 0.
     smallest : float, optional
-        No number but 0 is nearer to 0.  By default 0.001, or `magnitude` where that is less.
+        No number but 0 is nearer to 0.  By default 0.001, or `magnitude` if that is less.
     any_layout : bool
         Whether to draw arrays that are Fortran-ordered, reversed (negative strides), slices of something larger, which
         holds not-a-number elsewhere, or read-only.  If not, they are C-contiguous and writeable.

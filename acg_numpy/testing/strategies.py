@@ -77,7 +77,7 @@ def attention_inputs(
     Parameters
     ----------
     masked : bool
-        Whether there is a mask, True where a query may attend to a key; if not, it is None.
+        Whether there is a mask, True where a query may attend to a key; otherwise it is None.
     max_side : int
         The largest size of an axis, at least 1.
     dtype : floating dtype
@@ -274,7 +274,7 @@ def conditioner_calls(**fixed: Any) -> st.SearchStrategy[ConditionerCall]:
 
     One domain for all users (as an int, or an integer of NumPy's), one for each, one user in several, several users in
     one, each user in every domain (`user_emb[:, None]` with `np.arange(num_domains)`), no users at all; up to two batch
-    axes; users in another floating dtype than the conditioner's.  Where domains have names, by name as well.
+    axes; users in another floating dtype than the conditioner's.  If domains have names, by name as well.
 
     Parameters
     ----------

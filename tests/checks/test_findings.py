@@ -438,7 +438,7 @@ def test_a_step_that_is_to_blame_is_blamed(step, mistake):
     assert not report.notes  # on how uncertain the derivative is: at a better step it is not
 
 
-def test_a_forward_that_computes_in_too_few_digits_is_said_to_do_so():
+def test_a_forward_that_computes_in_too_few_digits_is_reported():
     def forward(x):
         return np.sin(x.astype(np.float32)).astype(np.float64), x
 

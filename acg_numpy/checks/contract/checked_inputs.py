@@ -1,4 +1,4 @@
-"""Inputs of a check: which are checked and which are held fixed, their names, and the error where one is unusable."""
+"""Inputs of a check: which are checked and which are held fixed, their names, and the error if one is unusable."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ class Argument(NamedTuple):
     value: Any
     shape: tuple[int, ...]
     held: str | None
-    """Why it is held fixed; None where it is checked."""
+    """Why it is held fixed; None if it is checked."""
 
     @property
     def checked(self) -> bool:
@@ -89,7 +89,7 @@ def read_arguments(
     ContractTypeError
         For an input that is neither numeric nor None.
     ContractValueError
-        Where `names` does not fit the inputs, or no input is floating.
+        If `names` does not fit the inputs, or no input is floating.
 
     Examples
     --------

@@ -61,7 +61,7 @@ def read_pair(returned: Any) -> tuple[Any, Any]:
     Raises
     ------
     ContractTypeError
-        Where that is not what was returned.
+        If that is not what was returned.
     """
     if isinstance(returned, tuple) and len(returned) == 2:
         return returned[0], returned[1]
@@ -75,7 +75,7 @@ def read_outputs(out: Any) -> FunctionOutputs:
     Raises
     ------
     ContractTypeError, ContractValueError
-        Where it is something else.
+        If it is something else.
     """
     single = not isinstance(out, (tuple, list))
     arrays = tuple(read_array(array, "the output") for array in ([out] if single else out))
@@ -187,7 +187,7 @@ def read_gradient(entry: Any, argument: Argument) -> Array | str | None:
 
 
 def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Return the likely fix for a gradient of the wrong shape, or an empty text."""
+    """Return the likely fix for a gradient of the wrong shape, or an empty text if there is none."""
     if sorted(got) == sorted(expected):
         return "; are two axes exchanged?"
     try:

@@ -20,7 +20,7 @@ CALLS = 8  # of a pass that drifts: eight random numbers rise or fall throughout
 
 
 class SideEffect(NamedTuple):
-    """One thing that a pass does beside its computation: the id of the mistake, and a sentence."""
+    """Something that a pass does besides its computation: the id of the mistake, and a sentence."""
 
     mistake: str
     message: str
@@ -106,7 +106,7 @@ def find_side_effects(
 def classify_drift(which: str, calls: Sequence[Sequence[Array]]) -> SideEffect:
     """Name the side effect of a pass whose calls should agree and do not.
 
-    Where the results settle, come round or go one way, the pass keeps something; otherwise it draws random numbers.
+    If the results settle, form a cycle or go one way, the pass keeps something; otherwise it draws random numbers.
     """
     if settles(calls) or repeats(calls) or goes_one_way(calls):
         return SideEffect("carries-over", f"{which} gives another result when it is called again: it keeps something")
@@ -116,13 +116,13 @@ def classify_drift(which: str, calls: Sequence[Sequence[Array]]) -> SideEffect:
 
 
 def settles(calls: Sequence[Sequence[Array]]) -> bool:
-    """Check whether calls end in a result that comes again, and that did not come before there was another one."""
+    """Check whether the calls end in a result that is repeated, and whose first occurrence follows all others."""
     comes = [alike(call, calls[-1]) for call in calls]
     return comes[-2] and comes == sorted(comes)
 
 
 def repeats(calls: Sequence[Sequence[Array]]) -> bool:
-    """Check whether the results come round, two or more of them in turn, at least twice."""
+    """Check whether the results form a cycle of two or more, seen at least twice."""
     return any(
         all(alike(one, other) for one, other in zip(calls, calls[period:], strict=False))
         for period in range(2, len(calls) // 2 + 1)
@@ -132,7 +132,7 @@ def repeats(calls: Sequence[Sequence[Array]]) -> bool:
 def goes_one_way(calls: Sequence[Sequence[Array]]) -> bool:
     """Check whether all steps are multiples of one, and none goes back, as with a count, a sum or a running average.
 
-    Where a single random number is drawn for a whole array they lie on one line as well, but go back and forth on it.
+    If a single random number is drawn for a whole array, they lie on one line as well, but go back and forth on it.
     """
     if not all(_same_shapes(calls[0], call) for call in calls[1:]):
         return False
@@ -161,7 +161,7 @@ def arrays_in(value: Any, depth: int = 0) -> list[Array]:
     elif isinstance(value, (tuple, list)):
         inside = value
     else:
-        # its attributes, in a dict or in slots; None where it has none
+        # its attributes, in a dict or in slots; None if it has none
         return arrays_in(object.__getstate__(value), depth)
     return [array for part in inside for array in arrays_in(part, depth + 1)]
 

@@ -1,7 +1,8 @@
 """The case to explain: the submitted gradients, the right ones, and how far apart they are.
 
-The right ones come from the graph of the forward where it could be traced and agrees with the numeric derivative, to
-some fifteen digits; otherwise they are the numeric derivative, good to some seven.  The tolerance goes with it.
+The right ones come from the graph of the forward if it could be traced and agrees with the numeric derivative; they
+are then known to some fifteen digits.  Otherwise they are the numeric derivative, known to some seven.  The tolerance
+of the case follows from which of the two they are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ class Case:
     others : dict
         By name, the inputs held fixed, without those that are None.
     submitted : tuple of arrays or None
-        As they came, of any shape; None where there is none.
+        As they came, of any shape; None if there is none.
     right : tuple of arrays
     grad_outs : tuple of arrays
     graph : Graph or None

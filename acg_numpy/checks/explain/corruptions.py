@@ -1,6 +1,6 @@
 """Corruptions: what a wrong backward may send along an edge of the graph in place of the right contribution.
 
-A `Corruption` turns the gradient g of a result into another contribution to one of the arguments, or into None where it
+A `Corruption` turns the gradient g of a result into another contribution to one of the arguments, or into None if it
 makes no sense there.  Here are the type and the contributions that several kinds of mistakes are made of;
 `edge_corruptions` lists the corruptions to try at an edge.
 """

@@ -121,7 +121,7 @@ def projection(g: Array, y: Array, axes: tuple[int, ...], kind: str) -> Array:
 def _normalised_axes(y: Array) -> list[tuple[tuple[int, ...], str]]:
     """Return (axes, kind) along which an array has length one, or mean square one or a little less.
 
-    The kind is "length", "square", or "centred" where the mean is zero as well.
+    The kind is "length", "square", or "centred" if the mean is zero as well.
     """
     if y.ndim == 0 or y.dtype.kind != "f" or not np.all(np.isfinite(y)):
         return []

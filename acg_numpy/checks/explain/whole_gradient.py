@@ -81,7 +81,7 @@ def common_factor(case: Case) -> Iterator[Explanation]:
 
 
 def fit_factor(target: Array, direction: Array) -> float | None:
-    """Return the factor of `direction` that comes closest to `target`; None where there is nothing to fit."""
+    """Return the factor of `direction` that comes closest to `target`; None if there is nothing to fit."""
     square = float(np.vdot(direction, direction))
     with np.errstate(invalid="ignore", over="ignore"):
         factor = float(np.vdot(direction, target)) / square if square > 0 else np.nan

@@ -52,7 +52,7 @@ class LearnerError(Exception):
     what : str
     place : Place
     fix : str
-        Empty where none is known.
+        Empty if none is known.
     """
 
     def __init__(self, what: str, place: Place, fix: str = "") -> None:
@@ -66,7 +66,7 @@ class LearnerError(Exception):
 
 
 def error_at_line(error: BaseException, file: Path, during: str = "") -> LearnerError | None:
-    """Describe an exception by the innermost line of the learner's own code that it passed; None where it passed none.
+    """Describe an exception by the innermost line of the learner's own code that it passed; None if it passed none.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _is_file_name(name: str | None) -> TypeGuard[str]:
 
 
 def _message_of(error: BaseException) -> str:
-    """Return the message of an exception, or nothing where its `__str__` fails as well."""
+    """Return the message of an exception, or nothing if its `__str__` fails as well."""
     try:
         return str(error)
     except Exception:

@@ -47,7 +47,7 @@ def read_inputs(text: str) -> tuple[Piece, ...]:
     Raises
     ------
     InputsError
-        Where a piece cannot be read, or none is floating.
+        If a piece cannot be read, or none is floating.
 
     Examples
     --------

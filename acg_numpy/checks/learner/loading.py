@@ -42,7 +42,7 @@ def load_learner(file: Path, forward: str = "forward", backward: str = "backward
     Raises
     ------
     LearnerError
-        Where the file cannot be read or run, or has no such functions.
+        If the file cannot be read or run, or has no such functions.
     """
     module = run_file(file)
     inputs = getattr(module, "inputs", None)
@@ -85,7 +85,7 @@ def _find_function(name: str, module: ModuleType, file: Path) -> Callable[..., A
     Raises
     ------
     LearnerError
-        Where there is none of that name; the message has the names that there are.
+        If there is none of that name; the message has the names that there are.
     """
     found: Callable[..., Any] | None = getattr(module, name, None)
     if callable(found):
@@ -133,7 +133,7 @@ def check_learner(learner: Learner, inputs: Sequence[Any], *, method: str = "cen
     Raises
     ------
     LearnerError
-        Where forward or backward raise, or do not keep to `out, cache = forward(*inputs)` and
+        If forward or backward raise, or do not keep to `out, cache = forward(*inputs)` and
         `grads = backward(grad_out, cache)`.
     """
     _refuse_inputs(learner, inputs)

@@ -1,8 +1,8 @@
-"""Comparison of gradients with numeric derivatives: one derivative of each element, better ones where in doubt.
+"""Comparison of gradients with numeric derivatives: one derivative of each element, better ones if in doubt.
 
 The first derivative is by the method that was asked for.  What it leaves undecided, or would call wrong, is decided by
 better derivatives, from cheap to expensive, see `Comparator.compare`: so a check of a right gradient costs two calls an
-element, or fewer where many fit in one call.
+element, or fewer if many fit in one call.
 """
 
 from collections.abc import Sequence
@@ -176,8 +176,8 @@ class Comparator:
     def compare(self, which: int, gradient: Array, largest: float, first: FirstDerivative) -> InputComparison:
         """Compare one input.
 
-        One difference where it suffices; three where there is doubt, and a ladder where doubt remains; a complex step
-        where the ladder resolves too little; and before an element is called wrong, one-sided differences, because at
+        One difference if it suffices; three if there is doubt, and a ladder if doubt remains; a complex step if the
+        ladder resolves too little; and before an element is called wrong, one-sided differences, because at
         a kink all others agree with each other on a value that is no derivative.
         """
         argument = self.arguments[which]
@@ -321,7 +321,7 @@ class Comparator:
 def reconcile(one: Differences, other: Differences, measured: Array) -> Differences:
     """Return the better known of two derivatives; where they contradict each other, their distance is the error.
 
-    Where the error of the first was not measured, the other replaces it.
+    If the error of the first was not measured, the other replaces it.
     """
     with np.errstate(invalid="ignore"):
         better = measured & (one.error < other.error)

@@ -13,7 +13,7 @@ with eps that of the dtype that the outputs come in.  It grows with |x| because 
 does not shrink below |x| = 1 because most functions change over distances of about 1 there, however small x may be.
 At best this knows a derivative to eps^(2/3), 4e-11 in float64, of |g| |y| / max(|x|, 1).
 
-Where that is not precise enough, or an element may be wrong, the same difference is taken at a ladder of steps.  At a
+If that is not precise enough, or an element may be wrong, the same difference is taken at a ladder of steps.  At a
 step at which both neighbours agree, neither truncation (from above) nor rounding (from below) matters, so the
 disagreement with the neighbours is the error, measured and not assumed.
 
@@ -141,7 +141,7 @@ def best_agreeing(found: Differences) -> Differences:
     """Return, of differences at ascending steps along the last axis, the one that its neighbours agree with best.
 
     The outermost two serve as neighbours only.  Its error is its rounding plus the distance to the farther of its two
-    neighbours; inf where nothing finite was found.
+    neighbours; inf if nothing finite was found.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def direction_slope(function: PerturbedFunction, which: int, directions: Array) 
 def ladder_differences(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array | None = None) -> Differences:
     """Return for each of n lines the difference that agrees best with its neighbours on a ladder of steps.
 
-    The ladder holds multiples of the line's step.  `noise`, where given, is the uncertainty of <g, y> near the point;
+    The ladder holds multiples of the line's step.  `noise`, if given, is the uncertainty of <g, y> near the point;
     divided by the step it adds to a rung's error.
     """
     rungs = steps[:, None] * np.asarray(ladder)
@@ -262,7 +262,7 @@ def richardson(
 ) -> Differences:
     """Return extrapolated central differences of n elements, each from the best known entry of its tableau.
 
-    `first` is the largest step; where it is None, the step is chosen for each element.
+    `first` is the largest step; if it is None, the step is chosen for each element.
 
     Examples
     --------
@@ -302,7 +302,7 @@ def richardson(
 
 
 def complex_step(function: PerturbedFunction, which: int, flats: Array) -> Differences | None:
-    """Return Im y(x + ih) / h for n elements, h tiny; None where the function does not take complex numbers.
+    """Return Im y(x + ih) / h for n elements, h tiny; None if the function does not take complex numbers.
 
     Examples
     --------

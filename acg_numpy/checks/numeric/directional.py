@@ -65,7 +65,7 @@ def compare_directional(
 ) -> InputComparison:
     """Compare the gradient of one input with its directional derivatives.
 
-    A ladder of steps is used where the first three leave doubt, and kinks and noise are looked for before anything is
+    A ladder of steps is used if the first three leave doubt, and kinks and noise are looked for before anything is
     called wrong.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A function at points close to one point: as many as possible in one call, where that is shown to be the same.
+"""A function at points close to one point: as many as possible in one call, if that is shown to be the same.
 
 A full check moves every element of every input, so it calls the function some thousand times with arrays of a hundred
 numbers, and most of the time goes to the calls.  If the function lets an input have one more leading axis, n shifted
@@ -70,7 +70,7 @@ class PerturbedFunction:
         return tuple(np.stack(arrays) for arrays in zip(*found, strict=True))
 
     def _evaluate_batched(self, which: int, flats: Array, shifts: Array, layout: tuple[int, ...]) -> Outputs | None:
-        """Return the outputs with many shifts in one call, or None where that turns out not to be the same."""
+        """Return the outputs with many shifts in one call, or None if that turns out not to be the same."""
         widest = max([np.size(self.values[which]), *(g.size for g in self.grad_outs)])
         size = max(1, LARGEST_ARRAY // widest)
         parts = []

@@ -22,7 +22,7 @@ from acg_numpy.checks.numeric.differences import Differences
 from acg_numpy.shapes import Array
 
 ZERO = 1000  # in units of eps * scale: what a long sum whose terms cancel leaves behind
-MARGIN = 10  # numeric errors are estimates: an element is wrong only where it is off by this many of them
+MARGIN = 10  # numeric errors are estimates: an element is wrong only if it is off by this many of them
 
 
 class Verdict(IntEnum):
@@ -53,7 +53,7 @@ class InputComparison:
     held : str or None
         Why the input was held fixed and not checked ("int64"), if it was.
     fault : str or None
-        What is wrong with the form of the gradient, where it could not be compared at all.
+        What is wrong with the form of the gradient, if it could not be compared at all.
     analytic, numeric : array of `shape`, or None
         With directional derivatives, arrays with one number for each direction, and so are all that follow.
     error : array of `shape`, or None
@@ -72,7 +72,7 @@ class InputComparison:
     not_analytic : int
         For how many elements a complex step was tried and could not be used.
     directions : array, shape (n, *shape), or None
-        The directions, where derivatives were taken along some.
+        The directions, if derivatives were taken along some.
     """
 
     name: str
@@ -114,7 +114,7 @@ class InputComparison:
 
     @property
     def relative_error(self) -> Array:
-        """The relative error, |a - n| / max(|a|, |n|), at most 2; empty where nothing was compared.
+        """The relative error, |a - n| / max(|a|, |n|), at most 2; empty if nothing was compared.
 
         For elements that are zero but for rounding it is |a - n| over the gradient's scale.
         """

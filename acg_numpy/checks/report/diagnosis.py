@@ -12,7 +12,7 @@ class Diagnosis:
     mistake : str
         Its id, "missing-scale" say; `acg_numpy.checks.report.mistake_names.MISTAKES` has them all.
     confidence : float
-        From 0 to 1: 1 where the corrupted gradient equals the submitted one and nothing else does.
+        From 0 to 1: 1 if the corrupted gradient equals the submitted one and nothing else does.
     message : str
         What the mistake is, a sentence.
     evidence : str

@@ -61,7 +61,7 @@ class GradientReport:
     order : int
         1 for gradients, 2 for gradients of gradients.
     second_order : GradientReport or None
-        The same for the gradient of the gradient, where asked for.
+        The same for the gradient of the gradient, if asked for.
     """
 
     title: str
@@ -118,7 +118,7 @@ class GradientReport:
 
 
 def _worst_of(comparison: InputComparison, order: int) -> tuple[bool, int, float, WorstElement] | None:
-    """Return the worst element of one input behind its rank; None where nothing was decided."""
+    """Return the worst element of one input behind its rank; None if nothing was decided."""
     analytic, numeric = comparison.analytic, comparison.numeric
     wrong, undecided = comparison.wrong, comparison.undecided
     if analytic is None or numeric is None or wrong is None or undecided is None or np.all(undecided):

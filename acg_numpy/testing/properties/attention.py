@@ -74,7 +74,7 @@ def check_attention(
     takes_mask : bool
         Whether there is a mask; if not, the properties about masks are left out.
     batch_axes : int, optional
-        How many batch axes there are, the same in query, key and value, where the implementation takes just so many.
+        How many batch axes there are, the same in query, key and value, if the implementation takes just so many.
         By default any number, which broadcast.
     empty : bool
         Whether axes of size 0 are among what is drawn: no batch, no queries, no keys (which is a query that may attend

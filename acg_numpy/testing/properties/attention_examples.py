@@ -62,7 +62,7 @@ def attention_examples(
     magnitude : float, optional
         Bounds queries and keys, by default 2 or 10; values stay at 10.
     empty : bool
-        Whether other axes may have size 0, where `conventions` allows it as well.
+        Whether other axes may have size 0, if `conventions` allows it as well.
     least_batch : int
         The least size of a batch axis, if none is empty; if more than 1, there is a batch axis at least.
     """

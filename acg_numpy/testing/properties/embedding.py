@@ -56,7 +56,7 @@ def check_embedding(
     outside : {"refuse", "any"}
         What becomes of ids below 0, or not below N: an IndexError, or anything (they are not drawn).
     row_axes : int, optional
-        How many axes a row has, where the implementation takes just so many.
+        How many axes a row has, if the implementation takes just so many.
     empty : bool
         Whether axes of size 0, of ids and rows, are among what is drawn.
     only : collection of str, optional

@@ -79,7 +79,7 @@ class Property:
         Returns, for an operation's conventions, the strategy for examples: each a dict of the claim's keywords.  It
         returns None if under these conventions there is nothing to check.
     claim : callable
-        `claim(implementation, conventions, **example)` raises `Difference` where the statement does not hold.
+        `claim(implementation, conventions, **example)` raises `Difference` if the statement does not hold.
     """
 
     name: str
