@@ -43,12 +43,15 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
         (["demo", "--wrold=linear"], "acg demo: unknown option --wrold=linear; did you mean '--world'?"),
         (["train", "a.csv", "b.csv", "--out", "c"], "acg train: unknown argument b.csv"),
         (["train", "a.csv"], "acg train: the following arguments are required: --out"),
-        (["demo", "--epochs", "0"], "argument --epochs: '0' is not a whole number, 1 or more"),
-        (["demo", "--seeds", "two"], "argument --seeds: 'two' is not a whole number, 1 or more"),
-        (["train", "a", "--out", "b", "--min-rating", "nan"], "argument --min-rating: 'nan' is not a number"),
+        (["demo", "--epochs", "0"], "argument --epochs: expected a whole number, 1 or more, but it is '0'"),
+        (["demo", "--seeds", "two"], "argument --seeds: expected a whole number, 1 or more, but it is 'two'"),
+        (
+            ["train", "a", "--out", "b", "--min-rating", "nan"],
+            "--min-rating: expected a number, but it is 'nan'",
+        ),
         (
             ["train", "a", "--out", "b", "--max-domains", "1"],
-            "argument --max-domains: '1' is not a whole number, 2 or more",
+            "argument --max-domains: expected a whole number, 2 or more, but it is '1'",
         ),
         (
             ["train", "a", "--out", "b", "--heads", "5"],

@@ -54,17 +54,17 @@ EXAMPLES = """\
 Cross-attention for cross-domain recommendation, in NumPy: what a user did elsewhere becomes a vector for this domain.
 
 examples:
-  acg demo                             watch a conditioner train on a built-in world, and read what it means
+  acg demo                             train a conditioner on a built-in world, and explain the results
   acg train taken.csv --out runs/1     train on your own interactions (columns user, item, domain)
-  acg recommend runs/1 --user ann      what to show a user, and where attention went
+  acg recommend runs/1 --user ann      items for a user, and where attention went
   acg explore runs/1 --out page.html   a page for exploring attention, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for new users
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
   acg tutorials --to book              the book, as notebooks
   acg train --help                     every option of a command
 
-Results go to standard output, all else to standard error.  Exit codes: 0, it worked; 1, the job failed, and standard
-error says why; 2, wrong usage; 130, interrupted.
+Results go to standard output, everything else to standard error.  Exit codes: 0, it worked; 1, the job failed, and
+standard error says why; 2, wrong usage; 130, interrupted.
 """
 
 
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
             parser.error(f"there is no command {arguments[0]!r}{did_you_mean(arguments[0], COMMANDS, head='; ')}")
         return _run(parser.parse_args(arguments), arguments)
-    except SystemExit as stop:  # argparse has said all there is to say
+    except SystemExit as stop:  # argparse has printed the message
         return int(stop.code or 0)
     except KeyboardInterrupt:
         return _failed("interrupted", code=130)
@@ -106,11 +106,11 @@ def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
             code: int | None = COMMANDS[chosen.command].run(chosen)
         sys.stdout.flush()
         return code or 0
-    except BrokenPipeError:  # the reader of the results has gone, and there is no one to tell
+    except BrokenPipeError:  # what reads the results has ended, so nothing can be reported
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt as stop:
-        from acg_numpy.recommender.training import Interrupted  # here and not above, because it takes SciPy along
+        from acg_numpy.recommender.training import Interrupted  # imported here, because it loads SciPy
 
         if not isinstance(stop, Interrupted):
             raise

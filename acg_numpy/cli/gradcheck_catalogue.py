@@ -1,4 +1,4 @@
-"""`acg gradcheck --catalogue`: how many of the mistakes whose name is known get the right name."""
+"""`acg gradcheck --catalogue`: the share of the known mistakes that get the right name."""
 
 import argparse
 from collections import Counter

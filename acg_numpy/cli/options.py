@@ -113,7 +113,7 @@ class _Number:
                 return number
         except ValueError:
             pass
-        raise argparse.ArgumentTypeError(f"{text!r} is not {self.expected}")
+        raise argparse.ArgumentTypeError(f"expected {self.expected}, but it is {text!r}")
 
 
 def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:

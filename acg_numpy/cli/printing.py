@@ -1,6 +1,6 @@
-"""Lines on standard output and standard error, with no letter in them that steers a terminal.
+"""Lines on standard output and standard error, with control characters shown as codes.
 
-Every command prints by `echo` and by nothing else, so that an id out of a stranger's file cannot clear the screen.
+Every command prints by `echo` and by nothing else, so that an id from a file cannot clear the screen.
 """
 
 import json
@@ -10,12 +10,12 @@ from acg_numpy.text import printable
 
 
 def echo(*lines: object, file: TextIO | None = None) -> None:
-    r"""Print lines, with letters that steer a terminal as what they are.
+    r"""Print lines, with control characters shown as codes.
 
     Parameters
     ----------
     *lines : objects
-        A line each.  A line break within one is shown as what it is, too: a name cannot begin a line of its own.
+        One line each.  A line break within one is also shown as a code, so that a name cannot start a new line.
     file : text file, optional
         By default standard output.
 

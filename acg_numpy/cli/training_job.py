@@ -11,7 +11,7 @@ from typing import Any
 
 from acg_numpy.cli.printing import echo
 from acg_numpy.cli.progress import ProgressDisplay
-from acg_numpy.recommender.data import Interactions, World
+from acg_numpy.recommender.data import DataError, Interactions, World
 from acg_numpy.recommender.models import TRAINED
 from acg_numpy.recommender.reporting import words, write_report
 from acg_numpy.recommender.reporting.terminal import render_terminal
@@ -30,11 +30,13 @@ def run(
     With the world that the interactions were made in, the report says which tokens follow its tastes.
     """
     # before the training, so that a folder that cannot be made is an error at once
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file: --out is the name of a folder")
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return _run(interactions, folder, arguments, fit_options, world)
     except KeyboardInterrupt as stop:
-        # while the files are written, too, there is a state to resume from
+        # Ctrl-C while the files are written also leaves a state to resume from
         raise Interrupted(*stop.args) from None
 
 

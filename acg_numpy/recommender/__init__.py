@@ -6,5 +6,5 @@ models      what attention is compared with
 serving     a trained conditioner for new users, and recommendations
 training    `fit`: train every model on every split
 reporting   `write_report`: a run in words, tables and pictures
-exploring   a page in which to look around, user by user
+exploring   an HTML page that shows attention, user by user
 """

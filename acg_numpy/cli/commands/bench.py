@@ -1,4 +1,4 @@
-"""`acg bench`: how fast the conditioner is on this machine, beside the other libraries that are installed."""
+"""`acg bench`: the speed of the conditioner on this machine, compared with the other libraries that are installed."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.printing import echo, echo_json
-from acg_numpy.text import paragraph, text_list, text_table
+from acg_numpy.text import did_you_mean, paragraph, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.cli.benchmarks.cases import Case
@@ -104,7 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = arguments.against or list(known)
     for name in chosen:
         if name not in known:
-            parser.error(f"--against: there is no {name!r} among {', '.join(map(repr, known))}")
+            parser.error(
+                f"--against: there is no peer {name!r} among {', '.join(map(repr, known))}"
+                + did_you_mean(name, known, head="; ")
+            )
     cases = arguments.case or (QUICK if arguments.quick else CASES)
     served = None if arguments.quick or arguments.case else SERVED
     request = build_request(

@@ -17,7 +17,7 @@ the results.  No file is needed.
 
 examples:
   acg demo
-  acg demo --world linear              a world with nothing to choose, where attention should not lead
+  acg demo --world linear              a world with nothing to choose: attention should not lead
   acg demo --seeds 1 --epochs 10       a quick look
 """
 
@@ -31,13 +31,13 @@ after the state was saved, from which the same command with --resume goes on.
 WORLDS = {
     "tastes": """\
 {users:,} users, and five domains of {items} items each: {domains}. Every user has three of eight tastes. Every domain
-has a space of its own, in which the tastes lie in other places than in the next, and makes other tastes prominent; of
-the tastes that a user has, the strongest dominate there. So what a user looks for in a domain is a choice among tastes,
+has its own space, with the tastes in other places, and makes other tastes prominent; of the tastes that a user has,
+the strongest dominate there. So what a user looks for in a domain is a choice among tastes,
 and the right map from what the user did elsewhere is not linear.""",
     "linear": """\
 {users:,} users, and five domains of {items} items each: {domains}. Every user likes or dislikes each of 24 tastes,
-more or less, and all of them count in every domain as they are. Every domain has a space of its own, in which the
-tastes lie in other places than in the next. There is nothing to choose: a linear map for each domain is enough, and
+more or less, and all of them count in every domain as they are. Every domain has its own space, with the tastes in
+other places. There is nothing to choose: a linear map for each domain is enough, and
 attention should not lead.""",
 }
 
@@ -52,14 +52,14 @@ def add_parser(commands: Subcommands) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "demo",
-        help="train on a built-in world, and read what it means",
+        help="train on a built-in world, and explain the results",
         usage="acg demo [options]",
         description=DESCRIPTION,
         epilog=FILES,
     )
     parser.add_argument("--out", type=Path, default=Path("acg-demo"), metavar="DIR", help="folder for the results")
     parser.add_argument(
-        "--world", choices=tuple(WORLDS), default="tastes", help="what leads from tastes to what a user looks for"
+        "--world", choices=tuple(WORLDS), default="tastes", help="how tastes decide what a user looks for"
     )
     add_run_options(parser, seeds=2)
     add_json(parser)

@@ -59,7 +59,7 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument(
         "target", nargs="?", metavar="FILE.py:FORWARD,BACKWARD", help="your file, and the two functions in it"
     )
-    parser.add_argument("--inputs", metavar="TEXT", help="at which inputs to check them")
+    parser.add_argument("--inputs", metavar="TEXT", help="the inputs at which to check them")
     parser.add_argument(
         "--hints",
         type=int,
@@ -71,9 +71,7 @@ def add_parser(commands: Subcommands) -> None:
         "--seed", type=whole_number(0), default=0, metavar="N", help="draws inputs and gradients of outputs"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
-    parser.add_argument(
-        "--catalogue", action="store_true", help="no check, but how well the mistakes of a catalogue are named"
-    )
+    parser.add_argument("--catalogue", action="store_true", help="no check: measure how well known mistakes are named")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     name: str = arguments.name.removesuffix("_backward").removesuffix("_forward")
     known = pass_names()
     if name not in known:
-        parser.error(f"there is no pass {name!r} among {joined(known)}{did_you_mean(name, known, head='; ')}")
+        parser.error(f"there is no pass {name!r}; known are {joined(known)}{did_you_mean(name, known, head='; ')}")
 
     from acg_numpy.cli.handouts.files import handout_files
     from acg_numpy.cli.handouts.revealing_inputs import NoInputsError

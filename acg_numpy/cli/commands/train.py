@@ -1,4 +1,4 @@
-"""`acg train`: from a file of interactions to condition vectors, and an answer to whether attention helps here."""
+"""`acg train`: condition vectors from a file of interactions, and a comparison of attention with simpler models."""
 
 import argparse
 from pathlib import Path
@@ -49,9 +49,9 @@ for each id (for users also one for each domain, (users, domains, D), with the n
 They should not contain what the test asks for: write a split first with 'acg split', make the vectors without the
 interactions of its validation and test pairs, and train with --split.
 
-DIR/last.npz keeps how far training has come, renewed every few seconds.  After Ctrl-C, or kill -9, the same command
+DIR/last.npz holds the state of training, renewed every few seconds.  After Ctrl-C, or kill -9, the same command
 with --resume goes on from it, to exactly the figures of a run that was not stopped (except for the seconds).  With
-other options or other interactions it is refused; without --resume training begins again.
+other options or other interactions, --resume is refused; without --resume training begins again.
 
 exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted by Ctrl-C,
 after the state was saved.

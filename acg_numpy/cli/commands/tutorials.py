@@ -1,4 +1,4 @@
-"""`acg tutorials`: the chapters of the book as Jupyter notebooks, out of the installed package alone."""
+"""`acg tutorials`: the chapters of the book as Jupyter notebooks, from the installed package alone."""
 
 import argparse
 import json
@@ -36,7 +36,7 @@ HEADING = re.compile(r"^# (?:\d+\. )?(.+)$", re.MULTILINE)
 TIME = re.compile(r"^\*([^*\n]*minutes[^*\n]*)\*$", re.MULTILINE)
 
 
-class Chapter(NamedTuple):
+class _Chapter(NamedTuple):
     """A chapter in its file: a notebook in a wheel, Markdown in a source tree."""
 
     file: Path
@@ -113,12 +113,12 @@ def _chapters_folder(package: Path) -> Path:
     return within if within.is_dir() else package.parent / "tutorials"
 
 
-def _list_chapters(folder: Path) -> list[Chapter]:
+def _list_chapters(folder: Path) -> list[_Chapter]:
     """List the chapters in a folder, in their order."""
-    return [Chapter(file) for kind in ("ipynb", "md") for file in sorted(folder.glob(f"[0-9][0-9]-*.{kind}"))]
+    return [_Chapter(file) for kind in ("ipynb", "md") for file in sorted(folder.glob(f"[0-9][0-9]-*.{kind}"))]
 
 
-def _write(folder: Path, chapters: Sequence[Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:
+def _write(folder: Path, chapters: Sequence[_Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:
     """Write what is not there, leave what has been worked on, and yield a line on each file."""
     files = {chapter.target: chapter.notebook() for chapter in chapters}
     files |= {script.name: script.read_text(encoding="utf-8") for script in scripts}

@@ -44,7 +44,7 @@ def student_file(name: str, *, solved: bool = False) -> str:
     >>> print(student_file("softmax", solved=True).splitlines()[-1])
         return SoftmaxGrads(dS)
     """
-    page = PassSource(name)
+    page = _PassSource(name)
     kept = page.required_definitions(page.backward if solved else _without_body(page.backward))
     # A student's body may use what the right one uses.
     used = _used_names(page.backward).union(*(_used_names(definition) for definition in kept))
@@ -52,7 +52,7 @@ def student_file(name: str, *, solved: bool = False) -> str:
     return "\n\n\n".join([head, *(page.definition_source(definition, solved) for definition in kept)]) + "\n"
 
 
-class PassSource:
+class _PassSource:
     """A file of `acg_numpy.passes`, seen from one of the pairs in it."""
 
     def __init__(self, name: str) -> None:

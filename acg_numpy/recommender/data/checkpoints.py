@@ -2,10 +2,10 @@
 
 A checkpoint is an .npz file: named arrays, and one entry more that holds a JSON text with the format's name, its
 version, a SHA-256 over all the arrays, and whatever the writer wants to say (`about`).  No pickle is written and none
-is read, so that a file from a stranger is data, never a program.
+is read, so that a file from an unknown source is data, never a program.
 
 Every file is written to a temporary name in the same folder, brought to the disk, and moved into place in one step
-(`replacing`): a reader, or a crash at any moment, meets the old file or the new one, never half of one.
+(`replacing`): a reader, or a restart after a crash, finds the old file or the new one, never half of one.
 """
 
 import contextlib

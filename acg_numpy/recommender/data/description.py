@@ -1,4 +1,4 @@
-"""A description of interactions before training: what there is to learn from, and what speaks against it."""
+"""A description of interactions before training: sizes, overlaps, oddities and advice."""
 
 from typing import Any, NamedTuple
 

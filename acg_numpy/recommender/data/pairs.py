@@ -1,4 +1,4 @@
-"""Pairs of a user and a domain, which are what models learn from, and the items of each domain.
+"""Pairs of a user and a domain, from which models learn, and the items of each domain.
 
 The positives of a pair (u, d) are the items of d that u took.  Candidates are the items of d and no others, so pairs
 are processed one domain at a time, with one dense product each.  Memory grows with the interactions, not with users

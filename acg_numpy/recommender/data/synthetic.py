@@ -1,7 +1,7 @@
 """A synthetic world of users, items and domains, whose truth is known.
 
 Every domain d has a space of its own, in which the tastes are re-arranged: taste k lies at m_dk, a random unit
-vector, so that tastes which are neighbours in one domain are strangers in the next.  Item i of domain d belongs to
+vector, so that tastes which are close in one domain are usually far apart in another.  Item i of domain d belongs to
 one taste and lies near it, x_i = unit(m_dk + noise), and some items are more popular than others, by b_i.  What user u
 looks for in d is a point of d's space, a sum of the tastes' places:
 

@@ -1,4 +1,4 @@
-"""A page for exploring what a trained conditioner attends to, user by user, in one HTML file that needs no network.
+"""A page to explore where attention goes, user by user, in one HTML file that needs no network.
 
 `gather` computes what the page shows, and `write_page` makes it, with Plotly (`pip install "acg_numpy[explore]"`).
 

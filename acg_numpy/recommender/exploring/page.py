@@ -1,7 +1,7 @@
 """The page, made of a template, style, figures, data and script, with no network address in it.
 
-Ids and names come from strangers' files.  They are in the page as data only: as JSON in which no "<" is left, which
-page.js shows as text and never as markup.
+Ids and names come from files that may be hostile.  They are in the page as data only: JSON without "<", which page.js
+shows as text and never as markup.
 """
 
 import base64

@@ -87,12 +87,12 @@ class Section(NamedTuple):
     blocks: list[Block]
 
 
-def spans_of(text: Text) -> Sequence[Span]:
+def text_spans(text: Text) -> Sequence[Span]:
     """Return the spans of a text.
 
     Examples
     --------
-    >>> spans_of("NDCG"), spans_of(("as ", Code("film"), " does"))
+    >>> text_spans("NDCG"), text_spans(("as ", Code("film"), " does"))
     (('NDCG',), ('as ', Code(text='film'), ' does'))
     """
     return (text,) if isinstance(text, str) else text
@@ -106,7 +106,7 @@ def plain_text(text: Text) -> str:
     >>> plain_text(("as ", Code("film"), " does"))
     'as film does'
     """
-    return "".join(span if isinstance(span, str) else span.text for span in spans_of(text))
+    return "".join(span if isinstance(span, str) else span.text for span in text_spans(text))
 
 
 def is_strong(text: Text) -> bool:
@@ -117,7 +117,7 @@ def is_strong(text: Text) -> bool:
     >>> is_strong([Strong("attention")]), is_strong("film")
     (True, False)
     """
-    return all(isinstance(span, Strong) for span in spans_of(text))
+    return all(isinstance(span, Strong) for span in text_spans(text))
 
 
 def joined_code(names: Sequence[str]) -> list[Span]:
@@ -132,17 +132,17 @@ def joined_code(names: Sequence[str]) -> list[Span]:
     return [span for name, after in zip(names, between, strict=False) for span in (Code(name), after) if span]
 
 
-def sentences_in_a_row(sentences: Sequence[Text]) -> list[Span]:
+def join_sentences(sentences: Sequence[Text]) -> list[Span]:
     """Join sentences with spaces.
 
     Examples
     --------
-    >>> sentences_in_a_row(["One.", (Code("film"), " leads.")])
+    >>> join_sentences(["One.", (Code("film"), " leads.")])
     ['One.', ' ', Code(text='film'), ' leads.']
     """
     spans: list[Span] = []
     for sentence in sentences:
-        spans += [*([" "] if spans else []), *spans_of(sentence)]
+        spans += [*([" "] if spans else []), *text_spans(sentence)]
     return spans
 
 

@@ -24,9 +24,9 @@ from acg_numpy.recommender.reporting.document import (
     Table,
     Text,
     is_strong,
-    sentences_in_a_row,
-    spans_of,
+    join_sentences,
     split_sections,
+    text_spans,
 )
 from acg_numpy.text import printable
 
@@ -95,7 +95,7 @@ def _plain(text: str) -> str:
 
 
 def _inline(text: Text) -> str:
-    return "".join(_span(span) for span in spans_of(text))
+    return "".join(_span(span) for span in text_spans(text))
 
 
 def _span(span: Span) -> str:
@@ -116,7 +116,7 @@ def _block(block: Block, images: Mapping[str, bytes], deeper: int = 0) -> str:
         case Heading(level=level, text=text):
             return f"<h{level + deeper}>{_plain(text)}</h{level + deeper}>"
         case Paragraph(sentences=sentences):
-            return f"<p>{_inline(sentences_in_a_row(sentences))}</p>"
+            return f"<p>{_inline(join_sentences(sentences))}</p>"
         case BulletList(items=items):
             return f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>"
         case Table():

@@ -16,8 +16,8 @@ from acg_numpy.recommender.reporting.document import (
     Strong,
     Table,
     Text,
-    sentences_in_a_row,
-    spans_of,
+    join_sentences,
+    text_spans,
 )
 from acg_numpy.text import printable
 
@@ -81,7 +81,7 @@ def _lines(block: Block, width: int | None) -> Iterator[str]:
             for sentence in sentences:
                 yield from _wrapped(sentence, None)
         case Paragraph(sentences=sentences):
-            yield from _wrapped(sentences_in_a_row(sentences), width)
+            yield from _wrapped(join_sentences(sentences), width)
         case BulletList(items=items):
             for item in items:
                 yield from _wrapped(item, width, "- ")
@@ -95,7 +95,7 @@ def _lines(block: Block, width: int | None) -> Iterator[str]:
 
 
 def _inline(text: Text) -> str:
-    return "".join(_span(span) for span in spans_of(text))
+    return "".join(_span(span) for span in text_spans(text))
 
 
 def _span(span: Span) -> str:
@@ -112,7 +112,7 @@ def _span(span: Span) -> str:
 def _cell(text: Text) -> str:
     """Return a cell of a table, where a bar ends the cell within code, too."""
     return "".join(
-        _span(span).replace("|", r"\|") if isinstance(span, Code) else _span(span) for span in spans_of(text)
+        _span(span).replace("|", r"\|") if isinstance(span, Code) else _span(span) for span in text_spans(text)
     ).strip()
 
 

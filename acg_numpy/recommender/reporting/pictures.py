@@ -68,7 +68,7 @@ def loss_curve(result: Result) -> Drawing:
 def attention_map(result: Result) -> Drawing:
     """Show where attention went for single users."""
     users, domain = example_users(result)
-    attention, named = attention_weights(result, users, domain), quoted_domain(result, domain)
+    attention, named = attention_weights(result, users, domain), _quoted_domain(result, domain)
     rows, K = attention.shape[0] * attention.shape[1], attention.shape[-1]
     decided = int(np.sum(attention.max(axis=-1) > 0.5)) or "none"
     whom, over = counted(len(users), "held-out user"), counted(K, "token")
@@ -83,18 +83,18 @@ def attention_map(result: Result) -> Drawing:
         caption = f"Every head of every user gives all its weight to the only token of {named}."
     options = {
         "row_labels": [label(user) for user in result.interactions.users[users]],
-        "token_labels": token_names(result, domain),
+        "token_labels": _token_names(result, domain),
     }
     return Drawing(Figure("attention_map.png", alt, caption), plots.attention_map, attention, options)
 
 
 def attention_by_domain(result: Result) -> Drawing:
     """Show what users of a domain attend to on average."""
-    attention, domains = held_out_attention(result)
+    attention, domains = _held_out_attention(result)
     found = np.unique(domains)
     means = np.stack([attention[domains == d].mean(axis=0) for d in found])  # (N, H, K)
     where, head, token = (int(i) for i in np.unravel_index(np.argmax(means), means.shape))
-    named = quoted_domain(result, int(found[where]))
+    named = _quoted_domain(result, int(found[where]))
     seen = f"The largest mean is {means.max():.2f}, of token {token} in head {head} in "
     alt = (
         f"Mean attention of {counted(len(attention), 'held-out pair')}, a panel a head, a row a domain. {seen}{named}."
@@ -107,7 +107,7 @@ def attention_by_domain(result: Result) -> Drawing:
     options = {
         "domain_id": domains,
         "names": names,
-        "token_labels": token_names(result),
+        "token_labels": _token_names(result),
         "size": _panel_size(attention.shape[1], len(found)),
     }
     return Drawing(Figure("attention_by_domain.png", alt, caption), plots.attention_by_domain, attention, options)
@@ -122,7 +122,7 @@ def attention_by_group(result: Result, world: World | None = None) -> Drawing | 
     if len(np.unique(ids)) < 2 or attention.shape[-1] == 1:
         return None
     found = user_groups.largest_difference(attention, ids, result.arguments["seed"])
-    named, kinds = quoted_domain(result, domain), grouping.names
+    named, kinds = _quoted_domain(result, domain), grouping.names
     seen = (
         f"They differ most on token {found.token} in head {found.head}: {found.means[0]:.2f} from those of "
         f'"{kinds[found.most]}", {found.means[1]:.2f} from those of "{kinds[found.least]}".'
@@ -141,7 +141,7 @@ def attention_by_group(result: Result, world: World | None = None) -> Drawing | 
     options = {
         "group_id": ids,
         "names": [label(name) for name in grouping.names],
-        "token_labels": token_names(result),
+        "token_labels": _token_names(result),
         "size": _panel_size(attention.shape[1], len(np.unique(ids))),
     }
     return Drawing(Figure("attention_by_group.png", alt, caption), plots.attention_by_group, attention, options)
@@ -161,16 +161,16 @@ def _group_users(result: Result, users: Array, domain: int, world: World | None)
 
 def attention_entropy(result: Result) -> Drawing:
     """Show how many tokens each head attends to."""
-    attention, _ = held_out_attention(result)
+    attention, _ = _held_out_attention(result)
     medians = np.median(2 ** entropy(attention), axis=0)  # (H,)
     K = attention.shape[-1]
     most, least = int(np.argmin(medians)), int(np.argmax(medians))
-    seen = f"In the median, head {most} looks at {medians[most]:.1f} of {counted(K, 'token')}"
-    seen += f", head {least} at {medians[least]:.1f}." if most != least else "."
-    alt = f"A box for each head over {counted(len(attention), 'held-out pair')}: how many tokens it looks at. {seen}"
+    seen = f"In the median, head {most} attends to {medians[most]:.1f} of {counted(K, 'token')}"
+    seen += f", head {least} to {medians[least]:.1f}." if most != least else "."
+    alt = f"A box for each head over {counted(len(attention), 'held-out pair')}: how many tokens it attends to. {seen}"
     caption = (
-        f"1 is a single token, {K:,} an average over all. {seen} A head at the top might as well not look; one whose "
-        "box is tall is decided for some users and not for others."
+        f"1 is a single token, {K:,} an average over all. {seen} A head at the top gives all tokens nearly equal "
+        "weight; a tall box means that the head chooses for some users and not for others."
     )
     if K == 1:
         caption = "There is a single token, whose weight is always 1: attention has nothing to choose."
@@ -185,7 +185,7 @@ def attention_through_training(result: Result) -> Drawing | None:
     snapshots = np.asarray(result.history["snapshot"])  # (E, B, H, K)
     _, B, H, K = snapshots.shape
     largest = snapshots.max(axis=-1).mean(axis=(1, 2))
-    named, over = quoted_domain(result, whom.domain), ", ".join(map(str, epochs))
+    named, over = _quoted_domain(result, whom.domain), ", ".join(map(str, epochs))
     seen = (
         f"The largest weight of a row is {largest[0]:.2f} on average at first, {largest[-1]:.2f} in epoch {epochs[-1]}."
     )
@@ -198,7 +198,7 @@ def attention_through_training(result: Result) -> Drawing | None:
     options = {
         "epochs": epochs,
         "row_labels": [f"{user}, head {h}" for user in users for h in range(H)],
-        "token_labels": token_names(result),
+        "token_labels": _token_names(result),
         "size": _panel_size(len(epochs), B * H),
     }
     figure = Figure("attention_through_training.png", alt, caption)
@@ -208,7 +208,7 @@ def attention_through_training(result: Result) -> Drawing | None:
 def token_items(result: Result) -> Drawing:
     """Show which items each token of the largest domain ranks first."""
     _, domain = example_users(result)
-    data, named = result.interactions, quoted_domain(result, domain)
+    data, named = result.interactions, _quoted_domain(result, domain)
     columns = data.columns(domain)
     added = token_contributions(result.conditioner)[domain].sum(axis=0)  # (K, D), all heads attending to the one token
     scores = added @ result.factors.item_vectors[columns].T  # (K, items)
@@ -220,12 +220,12 @@ def token_items(result: Result) -> Drawing:
         shown = np.sort(np.argsort(-weight, kind="stable")[:MOST_TOKENS_SHOWN])
         which = f"each of the {MOST_TOKENS_SHOWN} tokens of {named}, of {len(scores):,}, that get most attention"
     first = [str(data.items[columns[np.argmax(scores[k])]]) for k in shown]
-    labels = [name if name.startswith("global") else f"token {name}" for name in token_names(result)]
+    labels = [name if name.startswith("global") else f"token {name}" for name in _token_names(result)]
     tops = ", ".join(f"{labels[k]}: {item}" for k, item in zip(shown[:8], first, strict=False))
     alt = f"The five items that score highest for {which}, a row a token. First come, {tops}."
     caption = f"Tokens have no names. For {which}: the items that come first if all attention goes to it."
     if 1 < len(shown) == len(scores):
-        caption += " Where two rows name the same items, two tokens say the same."
+        caption += " Where two rows name the same items, the two tokens stand for the same."
     options = {
         "item_names": data.items[columns],
         "token_labels": [labels[k] for k in shown],
@@ -237,7 +237,7 @@ def token_items(result: Result) -> Drawing:
 def taste_map(result: Result, world: World) -> Drawing:
     """Show which token's attention follows which of the true tastes, in the largest domain."""
     users, domain = _test_users_of_largest(result)
-    attention, named = attention_weights(result, users, domain), quoted_domain(result, domain)
+    attention, named = attention_weights(result, users, domain), _quoted_domain(result, domain)
     _, H, K = attention.shape
     correlation, assigned = taste_assignment(attention, world.weights[users, domain])
     given = np.flatnonzero(assigned >= 0)
@@ -288,7 +288,7 @@ def _test_users_of_largest(result: Result) -> tuple[Array, int]:
     return result.split.test[result.split.test[:, 1] == domain, 0][:MOST_PAIRS_SHOWN], domain
 
 
-def held_out_attention(result: Result) -> tuple[Array, Array]:
+def _held_out_attention(result: Result) -> tuple[Array, Array]:
     """Return attention (P, H, K) of the first run's test pairs, and their domains (P,); of very many, a sample."""
     test = result.split.test
     chosen = test[np.linspace(0, len(test) - 1, min(len(test), MOST_PAIRS_SHOWN)).astype(int)]
@@ -303,7 +303,7 @@ def attention_weights(result: Result, users: Array, domain: int | Array) -> Arra
     return weights
 
 
-def token_names(result: Result, domain: int | None = None) -> list[str]:
+def _token_names(result: Result, domain: int | None = None) -> list[str]:
     """Name the tokens, by domain and number or by number where there are several domains; shared ones come last."""
     embedding = result.conditioner.domain_embedding
     own = "" if domain is None else f"{label(result.interactions.domains[domain], 12)} "
@@ -312,7 +312,7 @@ def token_names(result: Result, domain: int | None = None) -> list[str]:
     ]
 
 
-def quoted_domain(result: Result, domain: int) -> str:
+def _quoted_domain(result: Result, domain: int) -> str:
     """Return a domain's name in quotation marks."""
     return f'"{result.interactions.domains[domain]}"'
 

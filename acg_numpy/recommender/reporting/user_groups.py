@@ -56,7 +56,7 @@ def group_by_preference(elsewhere: Array, names: Sequence[str]) -> Grouping:
     expected = took * share
     above = (elsewhere - expected) / np.sqrt(np.where(expected > 0, expected, 1.0))
     ids = np.where(took[:, 0] > 0, above.argmax(axis=1), -1)
-    return Grouping(ids, [f"most into {name}" for name in names], "the other domain that they took most of")
+    return Grouping(ids, [f"mostly {name}" for name in names], "the other domain that they took most of")
 
 
 def group_by_activity(took: Array) -> Grouping:
@@ -114,8 +114,8 @@ def largest_difference(attention: Array, ids: npt.NDArray[np.int64], seed: int) 
     """
     groups = np.unique(ids)
 
-    def means(of: npt.NDArray[np.int64]) -> Array:  # (groups, H, K)
-        return np.stack([attention[of == group].mean(axis=0) for group in groups])
+    def means(group_ids: npt.NDArray[np.int64]) -> Array:  # (groups, H, K)
+        return np.stack([attention[group_ids == group].mean(axis=0) for group in groups])
 
     found = means(ids)
     range_ = np.ptp(found, axis=0)  # (H, K)

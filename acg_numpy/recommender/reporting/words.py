@@ -44,7 +44,7 @@ MEANING = {
 CHANGED = {
     "unchanged": "as it is",
     USERS: "users exchanged within the domain",
-    DOMAINS: "told another domain",
+    DOMAINS: "domain exchanged for another",
     UNIFORM: "attention made uniform",
     TOKEN: "one token left out (mean over tokens)",
 }
@@ -69,7 +69,7 @@ def summary(metrics: Mapping[str, Any]) -> Document:
 
 
 def facts(metrics: Mapping[str, Any]) -> Paragraph:
-    """Say on what it was measured."""
+    """Describe the data of the run: users, items, domains and test pairs."""
     pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in metrics["runs"])
     sizes = ", ".join(
         counted(number, noun)
@@ -99,7 +99,7 @@ def ranking(metrics: Mapping[str, Any]) -> list[Block]:
 
 
 def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
-    """Say which model leads, and what else has to be known to believe it."""
+    """Say which model leads, with the notes that a reader needs to judge it."""
     return [
         *_leads(metrics["test"], metrics["paired"]),
         *_sampled_candidates(metrics.get("drawn_candidates", {})),
@@ -108,7 +108,7 @@ def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
 
 
 def dependence(metrics: Mapping[str, Any]) -> list[Block]:
-    """Show NDCG@10 when one thing was changed, and say what that means; nothing where it was not measured."""
+    """Return the table of NDCG@10 with one input changed, and what it means; nothing where it was not measured."""
     found = metrics.get("dependence", {})
     if not found:
         return []
@@ -122,8 +122,8 @@ def dependence(metrics: Mapping[str, Any]) -> list[Block]:
         Table(["NDCG@10", *names], rows),
         Paragraph(
             [
-                "The trained conditioner is used as it is, with one thing changed that goes into it; in brackets the "
-                "mean difference on the same test pairs, ± its standard error."
+                "The trained conditioner is not trained again; one of its inputs is changed. In brackets is the mean "
+                "difference on the same test pairs, ± its standard error."
             ]
         ),
         BulletList([(Code(name), f": {_dependence_of(found[name])}") for name in names]),
@@ -133,8 +133,8 @@ def dependence(metrics: Mapping[str, Any]) -> list[Block]:
     blocks.append(
         Paragraph(
             [
-                "Weights are not causes: where attention goes says what a condition is mixed from, not why a user took "
-                "an item; a token that gets much weight can be one that others would replace."
+                "Weights are not causes: they say which values a condition is a mean of, not why a user took an item; "
+                "other tokens might replace one that gets much weight."
             ]
         )
     )
@@ -159,7 +159,7 @@ def _model_table(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, floa
 
 
 def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> list[Block]:
-    """Say which model leads, and why some come out as they do."""
+    """Say which model leads, what the reference lines are, and why one key ranks like popularity."""
     if not paired:
         return [
             Paragraph(["No other model was trained beside it, so nothing is said about whether attention helps here."])
@@ -171,59 +171,64 @@ def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -
     if undecided:
         sentences.append(
             [
-                "Between attention and ",
+                "These pairs do not decide between attention and ",
                 *joined_code(undecided),
-                " these pairs do not decide: two standard errors or less.",
+                ": the difference is two standard errors or less.",
             ]
         )
     if led:
         sentences.append(
-            ["Attention is led by ", *joined_code(led), " by more than two standard errors: it does not help here."]
+            ["Attention is behind ", *joined_code(led), " by more than two standard errors: it does not help here."]
         )
     blocks: list[Block] = [Paragraph(sentences)] if sentences else []
     if references := {name: one for name, one in paired.items() if name in REFERENCES}:
         blocks.append(_references(test, references))
     if "one-key" in paired:
         beside = (
-            f" ({test['one-key']['ndcg@10']['mean']:.4f} beside {test['popularity']['ndcg@10']['mean']:.4f})"
+            f" ({test['one-key']['ndcg@10']['mean']:.4f} and {test['popularity']['ndcg@10']['mean']:.4f})"
             if "popularity" in test
             else ""
         )
         one_key: list[Span] = [
-            "With one key per domain the softmax over its single score is 1 whatever the user did: every user gets the "
+            "With one key per domain, softmax over the single score is 1 for every user: all users get the "
             "same condition, so ",
             Code("one-key"),
-            f" ranks a domain's items alike for every user, as popularity does{beside}.",
+            f" ranks a domain's items in the same order for every user, as popularity does{beside}.",
         ]
         blocks.append(Paragraph([one_key]))
     return blocks
 
 
 def _references(test: Mapping[str, Any], references: Mapping[str, Mapping[str, float]]) -> Paragraph:
-    """Say what the reference lines mean, and where attention stands beside them."""
+    """Explain the reference lines, and compare attention with them."""
     strengths: list[Span] = []
     for name in references:
         chosen = ", ".join(f"{strength:g}" for strength in test[name].get("strength", []))
         strengths += [*(["; "] if strengths else []), Code(name), f" {chosen}"]
     words: list[Span] = [
         *joined_code(list(references)),
-        " are reference lines, not conditioners. They go straight from the items that users took elsewhere to the "
-        "items of the domain, have a weight for every pair of items or ask every user, and give no vector that another "
-        "system could use; they show what these interactions allow. Strength, chosen on the validation pairs: ",
+        " are reference lines, not conditioners. They go directly from the items that users took elsewhere to the "
+        "items of the domain, with a weight for every pair of items or a comparison with every user, and give no "
+        "vector that another system could use; they show what these interactions allow. Strength, chosen on the "
+        "validation pairs: ",
         *strengths,
         ".",
     ]
     leads, undecided, led = _sides(references)
     if leads:
-        words += [" Attention is ahead of ", *joined_code(leads), " by more than two standard errors."]
+        words += [" Attention leads ", *joined_code(leads), " by more than two standard errors."]
     if undecided:
-        words += [" Attention comes up to ", *joined_code(undecided), ", within two standard errors."]
+        words += [
+            " These pairs do not decide between attention and ",
+            *joined_code(undecided),
+            ": the difference is two standard errors or less.",
+        ]
     if led:
         words += [
-            " Attention stays behind ",
+            " Attention is behind ",
             *joined_code(led),
-            " by more than two standard errors: a system that may fit the items directly and needs no vector is better "
-            "served so.",
+            " by more than two standard errors: use those where a system may fit the items directly and needs no "
+            "vector.",
         ]
     return Paragraph([words])
 
@@ -244,7 +249,7 @@ def _sampled_candidates(drawn: Mapping[str, Mapping[str, int]]) -> list[Block]:
 
 
 def _provided(given: Mapping[str, Any]) -> list[Block]:
-    """Say which split and vectors were given, and whether they may know what they should not."""
+    """Say which split and vectors were provided, and whether the vectors may contain the test pairs."""
     own = [f"{kind} vectors" for kind in ("user", "item") if given.get(f"{kind}_vectors")]
     sentences = []
     if given.get("split"):
@@ -284,8 +289,8 @@ def _dependence_of(found: Mapping[str, Any]) -> str:
     """Say in a line what a model's condition depends on."""
     if not found["largest change"]:
         return (
-            "when users are exchanged, no number of any condition changes at all. It does not depend on the user, "
-            "exactly; what it knows is the domain."
+            "when users are exchanged, no number of any condition changes. The condition does not depend on the user, "
+            "only on the domain."
         )
     causes = {USERS: "the user", DOMAINS: "the domain", UNIFORM: "which tokens are attended to"}
     does: list[str] = []
@@ -295,14 +300,18 @@ def _dependence_of(found: Mapping[str, Any]) -> str:
             (does if verdict(found["paired"][change]) < 0 else does_not).append(cause)
     sentences = []
     if does:
-        sentences.append(f"NDCG@10 falls by more than two standard errors without {joined(does)}: it depends on that.")
+        sentences.append(
+            f"without {joined(does, 'or')}, NDCG@10 falls by more than two standard errors: the condition depends on "
+            "that."
+        )
     if does_not:
-        sentences.append(f"These pairs do not show that anything is lost without {joined(does_not)}.")
+        these = "These" if does else "these"
+        sentences.append(f"{these} pairs do not show that anything is lost without {joined(does_not, 'or')}.")
     return " ".join(sentences)
 
 
 def _most_missed_token(tokens: Mapping[str, Any]) -> str:
-    """Name the token of the first run whose loss costs most."""
+    """Name the token of the first run whose removal lowers NDCG@10 most."""
     losses = [
         (row["unchanged"] - without, domain, token)
         for domain, row in tokens.items()
@@ -312,7 +321,7 @@ def _most_missed_token(tokens: Mapping[str, Any]) -> str:
     row = tokens[domain]
     little = sum(abs(loss) < 0.01 for loss, _, _ in losses)
     return (
-        f"Of the first run's tokens, {domain} {token} is missed most: without it NDCG@10 on that domain's "
+        f"Of the first run's tokens, {domain} {token} matters most: without it, NDCG@10 on that domain's "
         f"{row['pairs']:,} pairs is {row['without'][token]:.4f}, not {row['unchanged']:.4f} (the largest of "
         f"{len(losses)} such differences, so partly chance). Leaving out a single token changes it by less than 0.01 "
         f"in {little} of {len(losses)} cases."
@@ -320,7 +329,7 @@ def _most_missed_token(tokens: Mapping[str, Any]) -> str:
 
 
 def _sides(paired: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str], list[str]]:
-    """Sort names into those that attention leads, those undecided, and those that lead it."""
+    """Sort names: those that attention leads, those undecided, and those that lead attention."""
     sides: dict[int, list[str]] = {1: [], 0: [], -1: []}
     for name, comparison in paired.items():
         sides[verdict(comparison)].append(name)

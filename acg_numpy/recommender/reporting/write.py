@@ -15,7 +15,7 @@ from acg_numpy.recommender.reporting.markdown import render_markdown
 from acg_numpy.recommender.training import Result
 from acg_numpy.text import WIDTH
 
-TITLE = "What the run came to"
+TITLE = "Results of the run"
 
 PICTURES = (
     *("attention_map.png", "attention_by_domain.png", "attention_by_group.png", "attention_entropy.png"),

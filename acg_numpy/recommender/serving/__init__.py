@@ -1,12 +1,12 @@
 """Serving: a trained conditioner for users that were not in training, and recommendations with their attention."""
 
 from acg_numpy.recommender.serving.describe_file import inspect_file
-from acg_numpy.recommender.serving.fold_in import Folded, fold_interactions, fold_vectors
+from acg_numpy.recommender.serving.fold_in import FoldInSummary, fold_interactions, fold_vectors
 from acg_numpy.recommender.serving.recommender import Recommendation, Recommender
 from acg_numpy.recommender.serving.trained import Trained
 
 __all__ = [
-    "Folded",
+    "FoldInSummary",
     "Recommendation",
     "Recommender",
     "Trained",

@@ -25,7 +25,7 @@ BlockCallback = Callable[[int], object]
 """Called after each block with how many users it had."""
 
 
-class Folded(NamedTuple):
+class FoldInSummary(NamedTuple):
     """The array that was written, (users, domains, dim), float32; `zeros` pairs (user, domain) in it are zeros."""
 
     users: int
@@ -36,7 +36,7 @@ class Folded(NamedTuple):
 
 def fold_interactions(
     trained: Trained, matrix: sp.csr_array, out: str | os.PathLike[str], *, progress: BlockCallback | None = None
-) -> Folded:
+) -> FoldInSummary:
     """Write condition vectors for every row of interactions, in every domain, to an .npy file.
 
     Parameters
@@ -50,7 +50,7 @@ def fold_interactions(
 
     Returns
     -------
-    Folded
+    FoldInSummary
 
     Raises
     ------
@@ -73,7 +73,7 @@ def fold_vectors(
     out: str | os.PathLike[str],
     *,
     progress: BlockCallback | None = None,
-) -> Folded:
+) -> FoldInSummary:
     """Write condition vectors in every domain for user vectors that are in an .npy file, both of any length.
 
     Parameters
@@ -88,7 +88,7 @@ def fold_vectors(
 
     Returns
     -------
-    Folded
+    FoldInSummary
 
     Raises
     ------
@@ -107,7 +107,7 @@ def fold_vectors(
     ...     np.save(f"{folder}/users.npy", np.random.default_rng(0).standard_normal((1000, 32), np.float32))
     ...     print(fold_vectors(trained, f"{folder}/users.npy", f"{folder}/conditions.npy"))
     ...     np.load(f"{folder}/conditions.npy", mmap_mode="r").shape
-    Folded(users=1000, domains=5, dim=32, zeros=0)
+    FoldInSummary(users=1000, domains=5, dim=32, zeros=0)
     (1000, 5, 32)
     """
     path, out = Path(path), Path(out)
@@ -144,7 +144,7 @@ def _fold(
     vectors: Callable[[slice], tuple[Array, npt.NDArray[np.bool_]]],
     out: Path,
     progress: BlockCallback | None,
-) -> Folded:
+) -> FoldInSummary:
     shape = (users, len(trained.domains), trained.conditioner.attention.emb_dim)
     if out.is_dir():
         raise DataError(f"{out} is a folder: give the name of a file, as in {out / 'conditions.npy'}")
@@ -163,4 +163,4 @@ def _fold(
             zeros += int(np.sum(~reachable))
             if progress is not None:
                 progress(block.stop - block.start)
-    return Folded(*shape, zeros)
+    return FoldInSummary(*shape, zeros)

@@ -62,7 +62,7 @@ class Recommendation(NamedTuple):
     informed: bool = True
 
     def _repr_html_(self) -> str:
-        return recommendation_html(self)
+        return _recommendation_html(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -172,7 +172,7 @@ class Recommender:
         chosen = (
             range(len(names))
             if domain is None
-            else [find_name(domain, names, "domain", first_few(names.tolist(), MAX_SHOWN))]
+            else [find_name(domain, names, "domain", f"known are {first_few(names.tolist(), MAX_SHOWN)}")]
         )
         [vectors], reachable = self.vectors([index])
         conditions = self.trained.condition(vectors[None], reachable)[0]  # (N, D)
@@ -238,7 +238,7 @@ def find_name(name: str, names: npt.NDArray[np.str_], what: str, hint: str = "")
     )
 
 
-def recommendation_html(found: Recommendation) -> str:
+def _recommendation_html(found: Recommendation) -> str:
     """Write items with their scores as HTML, and each head's attention over tokens, the darker the more."""
     taken = f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, left out"
     parts = [f"<p><strong>{escape(found.domain)}</strong><br><small>{taken}</small></p>"]

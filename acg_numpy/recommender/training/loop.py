@@ -200,7 +200,7 @@ def train(
         ndcg = None
         if len(validation) and (epoch % VALIDATE_EVERY == 0 or epoch == epochs):
             ranker.eval()
-            ndcg = float(np.mean(evaluate(scores_of(ranker, user_vectors), validation)[0]))
+            ndcg = float(np.mean(evaluate(make_score(ranker, user_vectors), validation)[0]))
             state.history["validation_epoch"].append(epoch)
             state.history["validation_ndcg"].append(ndcg)
             if state.validations_since_best == 0:
@@ -217,7 +217,7 @@ def train(
     return TrainingOutcome(state.history, state.best_epoch, state.seconds)
 
 
-def scores_of(ranker: Ranker, user_vectors: Array) -> Score:
+def make_score(ranker: Ranker, user_vectors: Array) -> Score:
     """Make the scoring function of a trained ranker, for `evaluate`."""
 
     def score(users: Ids, domain: int) -> Array:

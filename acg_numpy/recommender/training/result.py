@@ -144,7 +144,7 @@ class Result:
 
     @property
     def trained(self) -> Trained:
-        """What it takes to condition and rank for users who come later: the content of checkpoint.npz."""
+        """The trained conditioner with everything needed to serve other users: the content of checkpoint.npz."""
         data = self.interactions
         about = {"seed": self.arguments["seed"], "data": data.sha256}
         if self.own_scale is not None:
@@ -210,7 +210,7 @@ class Result:
         _write_text(folder / "metrics.json", _json(self.metrics))
 
     def _provenance(self) -> dict[str, Any]:
-        """Return where this came from: versions, seed, arguments, and the data's hash."""
+        """Return the provenance of the result: versions, seed, arguments, and the data's hash."""
         packages = {"acg_numpy": __version__, "numpy": np.__version__, "scipy": scipy.__version__}
         return {
             "versions": {"python": platform.python_version(), **packages},

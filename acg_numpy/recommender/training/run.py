@@ -16,7 +16,7 @@ from acg_numpy.recommender.evaluation.attention_history import choose_watched_us
 from acg_numpy.recommender.evaluation.protocol import Score, evaluate
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
-from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, scores_of, train
+from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, make_score, train
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.recommender.training.result import Outcome
@@ -115,7 +115,7 @@ class RunData:
                 watched=choose_watched_users(self.split.validation),
                 **training,
             )
-            ndcg, recall = evaluate(scores_of(ranker, self.user_vectors), self.test)
+            ndcg, recall = evaluate(make_score(ranker, self.user_vectors), self.test)
             size = ranker.model.num_parameters()
             outcome = Outcome(ranker, ndcg, recall, size, trained.seconds, trained.best_epoch, trained.history)
             if isinstance(ranker.model, AttentionConditioner):

@@ -69,7 +69,7 @@ def test_a_busy_machine_raises_doubt(load: float, capsys: Captured, monkeypatch:
         (["--case", "8,8,4,0,8"], "sizes are 1 or more"),
         (["--against", "MAH"], "there is no 'MAH' among 'MHA', 'tables'"),
         (["--quick", "--case", "8,8,4,2,8"], "--quick chooses the cases"),
-        (["--rounds", "0"], "'0' is not a whole number, 1 or more"),
+        (["--rounds", "0"], "expected a whole number, 1 or more, but it is '0'"),
     ],
 )
 def test_wrong_usage_says_what_is_wrong(arguments: list[str], message: str, capsys: Captured) -> None:

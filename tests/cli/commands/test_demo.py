@@ -57,7 +57,7 @@ def test_within_a_few_epochs_attention_finds_tastes_and_leads(demo: Demo) -> Non
 
 
 def test_quiet_tells_the_results_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    options = ("--world", "linear", "--epochs", "1", "--seeds", "1", "--quiet")
+    options = ("--world", "linear", "--epochs", "2", "--seeds", "1", "--quiet")
     assert main(["demo", "--out", str(tmp_path), *options]) == 0
     out, err = capfd.readouterr()
     assert err == ""

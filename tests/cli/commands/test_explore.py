@@ -71,4 +71,4 @@ def test_what_is_no_folder_of_results_is_one_line(results: Path, tmp_path: Path,
 
 def test_wrong_usage_is_told_apart(results: Path, capsys: Captured) -> None:
     assert main(["explore", str(results), "--sample", "0"]) == 2
-    assert "'0' is not a whole number, 1 or more" in capsys.readouterr().err
+    assert "expected a whole number, 1 or more, but it is '0'" in capsys.readouterr().err

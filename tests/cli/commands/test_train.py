@@ -133,7 +133,7 @@ def test_a_file_or_folder_that_cannot_be_used_is_named(
     assert not (tmp_path / "out").exists()
     (tmp_path / "file").touch()
     assert main(["train", str(taken), "--out", str(tmp_path / "file"), "--quiet"]) == 1
-    assert capsys.readouterr().err == f"acg: {tmp_path / 'file'}: file exists\n"
+    assert capsys.readouterr().err == f"acg: {tmp_path / 'file'} is a file: --out is the name of a folder\n"
 
 
 EPOCH = ("--epochs", "1", "--emb-dim", "8", "--heads", "2", "--no-baselines")

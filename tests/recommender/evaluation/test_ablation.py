@@ -12,7 +12,7 @@ from acg_numpy.recommender.evaluation import ablation as module
 from acg_numpy.recommender.evaluation.ablation import CHANGES, DOMAINS, TOKEN, UNIFORM, USERS, dependence
 from acg_numpy.recommender.evaluation.protocol import evaluate
 from acg_numpy.recommender.models.baselines import make_model
-from acg_numpy.recommender.training.loop import scores_of
+from acg_numpy.recommender.training.loop import make_score
 from acg_numpy.recommender.training.ranker import Ranker
 from tests.recommender.problems import problem
 
@@ -41,7 +41,7 @@ def test_unchanged_is_the_evaluation_and_parameters_stay(seed):
     ranker, vectors, pairs = trained(seed)
     before = ranker.state_dict()
     found = found_of(ranker, vectors, pairs)
-    ndcg, _ = evaluate(scores_of(ranker, vectors), pairs)
+    ndcg, _ = evaluate(make_score(ranker, vectors), pairs)
     assert found["ndcg@10"]["unchanged"] == pytest.approx(np.mean(ndcg))
     assert found["pairs"] == len(pairs)
     for name, value in ranker.state_dict().items():
@@ -120,7 +120,7 @@ def test_a_token_left_out_is_as_if_it_were_not_there(seed):
     state["domain_embedding.tokens"] = np.delete(state["domain_embedding.tokens"], 1, axis=1)
     smaller.load_state_dict(state)
     without = Ranker(smaller, ranker.catalogue, ranker.item_bias.data)
-    ndcg, _ = evaluate(scores_of(without, vectors), pairs)
+    ndcg, _ = evaluate(make_score(without, vectors), pairs)
     mask = np.array([True, False, True, True])
     np.testing.assert_allclose(
         ranker.model(vectors[:, 2], 2, mask=mask).numpy(), smaller(vectors[:, 2], 2).numpy(), rtol=1e-3, atol=1e-4

@@ -9,9 +9,9 @@ from acg_numpy.recommender.reporting.document import (
     Paragraph,
     Strong,
     is_strong,
+    join_sentences,
     joined_code,
     plain_text,
-    sentences_in_a_row,
     split_sections,
 )
 from acg_numpy.text import joined
@@ -40,7 +40,7 @@ def test_names_in_code_are_joined_as_other_names_are(names):
 @given(st.lists(SPANS))
 def test_plain_text_keeps_every_letter_of_every_span(spans):
     assert plain_text(spans) == "".join(span if isinstance(span, str) else span.text for span in spans)
-    assert plain_text(sentences_in_a_row([spans, "."])) == f"{plain_text(spans)}{' ' if spans else ''}."
+    assert plain_text(join_sentences([spans, "."])) == f"{plain_text(spans)}{' ' if spans else ''}."
 
 
 def test_a_text_is_strong_where_all_of_it_is():

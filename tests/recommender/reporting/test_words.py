@@ -54,8 +54,8 @@ def test_the_same_pairs_twice_are_no_more_certain_than_once():
 def test_the_words_put_every_model_on_its_side():
     text = report_of(paired_with(popularity=0.3, film=0.0, concat_mlp=-0.2, user=0.1))
     assert "Attention leads `popularity` and `user` by more than two standard errors." in text
-    assert "Between attention and `film` these pairs do not decide" in text
-    assert "Attention is led by `concat-mlp`" in text
+    assert "do not decide between attention and `film`: the difference is two standard errors or less." in text
+    assert "Attention is behind `concat-mlp` by more than two standard errors" in text
     order = [text.index(f"| {name} |") for name in ("popularity", "user", "film", "concat-mlp")]
     assert order[0] < order[1] < order[3]
     assert "one key" not in text
@@ -75,8 +75,8 @@ def test_reference_lines_are_no_models_that_attention_could_be_led_by():
     assert "does not help here" not in text
     assert "`item-ridge` and `user-knn` are reference lines, not conditioners." in text
     assert "chosen on the validation pairs: `item-ridge` 10; `user-knn` 80." in text
-    assert "Attention stays behind `item-ridge` by more than two standard errors" in text
-    assert "Attention comes up to `user-knn`, within two standard errors" in text
+    assert "Attention is behind `item-ridge` by more than two standard errors" in text
+    assert "do not decide between attention and `user-knn`: the difference is two standard errors or less." in text
 
 
 def test_one_key_is_set_beside_popularity():
@@ -109,10 +109,10 @@ def test_the_report_says_what_the_condition_depends_on_and_what_not():
     text = report_of(paired_with(one_key=0.1), dependence={"one-key": one_key, "attention": attention})
     assert "| NDCG@10 | attention | one-key |" in text
     assert "| users exchanged within the domain | 0.4000 (-0.1000 ± 0.0100) | 0.5000 (exactly the same) |" in text
-    assert "falls by more than two standard errors without the user and which tokens are attended to" in text
+    assert "without the user or which tokens are attended to, NDCG@10 falls by more than two standard errors" in text
     assert "do not show that anything is lost without the domain" in text
-    assert "`one-key`: when users are exchanged, no number of any condition changes at all" in text
-    assert "books 1 is missed most: without it NDCG@10 on that domain's 40 pairs is 0.3000, not 0.5000" in text
+    assert "`one-key`: when users are exchanged, no number of any condition changes. The condition does not depend on the user" in text
+    assert "books 1 matters most: without it, NDCG@10 on that domain's 40 pairs is 0.3000, not 0.5000" in text
     assert "less than 0.01 in 1 of 4 cases" in text
     assert "Weights are not causes" in text
 
@@ -137,5 +137,5 @@ def test_names_of_domains_are_text_wherever_the_words_have_them():
     )
     assert "1 domain: a\\|\\*b\\*." in text
     assert "in a\\|\\*b\\* (9 items) a batch" in text
-    assert "a\\|\\*b\\* 0 is missed most" in text
+    assert "a\\|\\*b\\* 0 matters most" in text
     assert "*b*" not in text.replace("\\*", "")

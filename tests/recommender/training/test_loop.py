@@ -9,7 +9,7 @@ from acg_numpy.recommender.data.pairs import Catalogue, Pairs
 from acg_numpy.recommender.evaluation.protocol import evaluate
 from acg_numpy.recommender.models.baselines import make_model
 from acg_numpy.recommender.training import loop
-from acg_numpy.recommender.training.loop import child_seed, scores_of, train
+from acg_numpy.recommender.training.loop import child_seed, make_score, train
 from acg_numpy.recommender.training.ranker import Ranker
 
 
@@ -58,7 +58,7 @@ def test_the_best_epoch_is_kept(data, monkeypatch):
     assert outcome.best_epoch == outcome.history["validation_epoch"][int(np.argmax(validations))]
     assert outcome.best_epoch < 9
     assert not ranker.training
-    assert np.mean(evaluate(scores_of(ranker, data[2]), data[1])[0]) == max(validations)
+    assert np.mean(evaluate(make_score(ranker, data[2]), data[1])[0]) == max(validations)
 
 
 def test_training_ends_early_when_validation_gets_no_better(data, monkeypatch):
@@ -81,7 +81,7 @@ def test_one_key_attention_is_exactly_independent_of_the_user(data):
     ranker, _ = trained(data, "one-key", epochs=4)
     users, others = np.arange(80), np.random.default_rng(0).permutation(80)
     for domain in range(3):
-        score = scores_of(ranker, data[2])
+        score = make_score(ranker, data[2])
         np.testing.assert_array_equal(score(users, domain), score(others, domain))
 
 
