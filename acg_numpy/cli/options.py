@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help keeps its line breaks, and which does not guess what an unknown option means but asks.
+    """A parser whose help keeps its line breaks, and which suggests the nearest option for an unknown one.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 def whole_number(least: int) -> "_Number":
-    """Make the type of an option that is a whole number, at least so large."""
+    """Make the type of an option that is a whole number, not smaller than `least`."""
     return _Number(int, least, f"a whole number, {least} or more")
 
 
@@ -101,7 +101,7 @@ def positive_number() -> "_Number":
 
 
 class _Number:
-    """A number that argparse reads, with a message that says what would have been one."""
+    """A number that argparse reads, with a message that says what was expected."""
 
     def __init__(self, read: type[int] | type[float], least: float, expected: str) -> None:
         self.read, self.least, self.expected = read, least, expected
@@ -119,13 +119,21 @@ class _Number:
 def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:
     """Add the options of every training run."""
     options.add_argument(
-        "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of runs, each on a split of its own"
+        "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of runs, each on its own split"
     )
     options.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="N", help="of the first run; the others count up from it"
+        "--seed",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="seed of the first run; others count up from it",
     )
     options.add_argument(
-        "--epochs", type=whole_number(1), default=60, metavar="N", help="of each model; the best epoch is kept"
+        "--epochs",
+        type=whole_number(1),
+        default=60,
+        metavar="N",
+        help="most epochs of each model; the best is kept",
     )
     options.add_argument("--resume", action="store_true", help="go on from DIR/last.npz, where training was stopped")
 
@@ -146,11 +154,11 @@ def pick_options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[st
 
 
 COLUMNS = {
-    "user": "who",
-    "item": "took what",
-    "domain": "which domain the item belongs to",
-    "rating": "how much it was liked, for --min-rating",
-    "timestamp": "when, which is not used",
+    "user": "the user",
+    "item": "the item that the user took",
+    "domain": "the domain of the item",
+    "rating": "the rating, for --min-rating",
+    "timestamp": "the time, which is not used",
 }
 
 
@@ -164,7 +172,7 @@ def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) 
     data = parser.add_argument_group("what to read")
     data.add_argument("--items", type=Path, metavar="FILE", help="a table with the domain of each item")
     add_column_names(data, tuple(COLUMNS))
-    data.add_argument("--min-rating", type=real_number(), metavar="X", help="rows with a lower rating do not count")
+    data.add_argument("--min-rating", type=real_number(), metavar="X", help="leave out rows with a lower rating")
     data.add_argument(
         "--domain-of",
         choices=("first", "all"),
@@ -180,7 +188,7 @@ def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) 
 def add_column_names(options: "argparse._ActionsContainer", roles: Sequence[str]) -> None:
     """Add the options that name columns."""
     for role in roles:
-        options.add_argument(f"--{role}-column", default=role, metavar="NAME", help=f"column that says {COLUMNS[role]}")
+        options.add_argument(f"--{role}-column", default=role, metavar="NAME", help=f"column with {COLUMNS[role]}")
 
 
 def column_names(arguments: argparse.Namespace, roles: Sequence[str] = tuple(COLUMNS)) -> dict[str, Any]:

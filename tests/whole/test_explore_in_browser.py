@@ -98,7 +98,7 @@ def test_tokens_are_named_by_the_items_they_stand_for(page: "Page", found: Explo
 def test_the_slider_divides_the_scores_by_a_temperature(page: "Page", found: Exploration, step: int) -> None:
     slide(page, step)
     temperature = 10 ** (-step / 10)
-    told = page.inner_text("#temperature-told")
+    told = page.inner_text("#temperature-text")
     assert float(told.split(",")[0]) == pytest.approx(temperature, rel=0.05)
     assert told.endswith("as trained") == (step == 0)
     u, d = user(page), int(page.input_value("#domain"))
@@ -115,7 +115,7 @@ def test_at_its_ends_the_slider_shows_the_average_and_the_argmax(page: "Page", f
     assert "spreads over 1.0 of 5 tokens" in page.inner_text("#spread")
     page.click("#trained")
     settle(page)
-    assert page.inner_text("#temperature-told") == "1.0, as trained"
+    assert page.inner_text("#temperature-text") == "1.0, as trained"
     np.testing.assert_allclose(trace(page, "heads-a", 0)["z"], found.attention()[u, d], atol=1e-6)
 
 
@@ -217,13 +217,13 @@ def test_ids_are_shown_as_they_are_and_run_nothing(page: "Page", found: Explorat
 def test_of_an_unknown_user_it_shows_nothing_and_says_so(page: "Page", found: Exploration) -> None:
     page.fill("#search-a", LONELY)
     choose(page, "domain", found.domains.tolist().index("books"))
-    assert page.inner_text("#told").startswith("Nothing is known of A outside books")
+    assert page.inner_text("#notice").startswith("Nothing is known of A outside books")
     assert set(table(page, 1)) == {"\N{EN DASH}"}
     assert page.locator("#nearest-a li").count() == 0
     assert len(trace(page, "plane", 2)["x"]) == 3
     assert set(table(page, 1, "moves")) == {"\N{EN DASH}"}
     choose(page, "domain", found.domains.tolist().index("games"))
-    assert page.inner_text("#told") == ""
+    assert page.inner_text("#notice") == ""
 
 
 def test_every_control_is_reached_and_worked_with_the_keyboard(page: "Page", found: Exploration) -> None:
@@ -241,8 +241,8 @@ def test_every_control_is_reached_and_worked_with_the_keyboard(page: "Page", fou
     page.focus("#temperature")
     page.keyboard.press("End")
     settle(page)
-    assert page.inner_text("#temperature-told").startswith("0:")
-    assert page.get_attribute("#temperature", "aria-valuetext") == page.inner_text("#temperature-told")
+    assert page.inner_text("#temperature-text").startswith("0:")
+    assert page.get_attribute("#temperature", "aria-valuetext") == page.inner_text("#temperature-text")
     page.focus("#head")
     page.keyboard.press("ArrowDown")
     settle(page)

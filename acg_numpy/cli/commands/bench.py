@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from acg_numpy.shapes import Array
 
 DESCRIPTION = """\
-Time a step of training, from arrays to every gradient, beside the same step in the other libraries that are installed,
-and print how many times longer they take.
+Time a step of training, from arrays to every gradient, and the same step in the other libraries that are installed, and
+print how many times longer they take.
 
 examples:
-  acg bench                            eight cases beside every peer: some minutes
+  acg bench                            eight cases and every peer: some minutes
   acg bench --quick                    three of them, fewer rounds
   acg bench --case 512,64,4,20,8       your own sizes: users, features, heads, domains, tokens
-  acg bench --against MHA tables       beside some peers only
+  acg bench --against MHA tables       compared with some peers only
 """
 
 PEERS = """\
 Peers are optional, and none comes with acg_numpy:  pip install torch jax autograd mygrad
 
 Each gives the same condition and gradients, to 3e-5, before it is timed.  All run in one process, in turns, in float32,
-on equally many processors; users come in no order, with new domains in each round; a number is the median over rounds.
-Other programs that run on the machine disturb some libraries more than others: stop them first.
+on equally many processors; users come in random order, with new domains in each round; a number is the median over
+rounds.  Other programs that run on the machine disturb some libraries more than others: stop them first.
 
 exit codes: 0, measured; 1, a peer gave other numbers, or the measuring process ended; 2, wrong usage; 130, interrupted.
 """
@@ -66,13 +66,11 @@ def add_parser(commands: Subcommands) -> None:
         metavar="B,D,H,N,T",
         help="measure these sizes instead; may be repeated",
     )
-    parser.add_argument("--against", nargs="+", metavar="PEER", help="beside these peers only")
+    parser.add_argument("--against", nargs="+", metavar="PEER", help="compare with these peers only")
     parser.add_argument(
-        "--rounds", type=whole_number(1), metavar="N", help="of each case (default: 11; 3 with --quick)"
+        "--rounds", type=whole_number(1), metavar="N", help="rounds of each case (default: 11; 3 with --quick)"
     )
-    parser.add_argument(
-        "--threads", type=whole_number(1), default=2, metavar="N", help="processors, equally many for each library"
-    )
+    parser.add_argument("--threads", type=whole_number(1), default=2, metavar="N", help="processors for each library")
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
 
 

@@ -28,7 +28,7 @@ examples:
 
 FILES = f"""\
 FILE of --interactions is text in UTF-8 with a header: CSV, TSV, or RecBole's .inter.  One row is one interaction of a
-user with an item that was in training, where its domain is known from.  Unknown items are left out and counted.  Read
+user with an item of the training data, which gives its domain.  Unknown items are left out and counted.  Read
 the file as the interactions of training were read, with the same --min-rating.
 
 FILE of --users is an .npy array of floating numbers, (users, D) or, with a vector for each target domain, (users,
@@ -60,10 +60,10 @@ def add_parser(commands: Subcommands) -> None:
         "--interactions", type=Path, metavar="FILE", help="interactions of new users: CSV, TSV or .inter"
     )
     source.add_argument("--users", type=Path, metavar="FILE", help="vectors of users: .npy")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the conditions: .npy")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file for the conditions: .npy")
     data = parser.add_argument_group("what to read of interactions")
     add_column_names(data, ROLES)
-    data.add_argument("--min-rating", type=real_number(), metavar="X", help="rows with a lower rating do not count")
+    data.add_argument("--min-rating", type=real_number(), metavar="X", help="leave out rows with a lower rating")
     add_quiet(parser)
 
 

@@ -38,7 +38,7 @@ def add_parser(commands: Subcommands) -> None:
         epilog=MEANING,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="for the page; by default DIR/explore.html")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="file for the page (default: DIR/explore.html)")
     parser.add_argument("--sample", type=whole_number(1), default=1000, metavar="N", help="number of users, at most")
     parser.add_argument(
         "--user", action="append", metavar="ID", help="a user that the sample must contain; may be repeated"

@@ -68,7 +68,7 @@ def add_parser(commands: Subcommands) -> None:
     )
     parser.add_argument("--method", choices=METHODS, default="central", help="how numeric derivatives are taken")
     parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="N", help="draws inputs and gradients of outputs"
+        "--seed", type=whole_number(0), default=0, metavar="N", help="seed of inputs and gradients of outputs"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     parser.add_argument("--catalogue", action="store_true", help="no check: measure how well known mistakes are named")

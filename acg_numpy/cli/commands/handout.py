@@ -10,8 +10,8 @@ from acg_numpy.cli.printing import echo
 from acg_numpy.text import did_you_mean, joined, paragraph
 
 DESCRIPTION = """\
-Make a hand-out for a class: a pass of this package with its derivation, the body of its backward left to be written,
-and everything that is needed to check it.
+Make a hand-out for a class: a pass of this package with its derivation, a backward without a body, and
+everything that is needed to check it.
 
 examples:
   acg handout softmax --to softmax                   a folder to hand out; begin with its README.md
@@ -51,7 +51,7 @@ def add_parser(commands: Subcommands) -> None:
     parser.set_defaults(parser=parser)
     parser.add_argument("name", metavar="PASS", help="the pass whose backward is to be written")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for the hand-out")
-    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="draws the inputs")
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the inputs")
     parser.add_argument("--solution", action="store_true", help="add the answer, and the mistakes that are revealed")
     parser.add_argument("--force", action="store_true", help="replace files in DIR that differ")
 

@@ -27,7 +27,7 @@ bias b.  It has no unit, and can be compared within a domain only.  Below the it
 attention gave most weight to, with their share of its attention.  They are numbered from 0, as in attention_map.png.
 
 DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read); users and domains are those
-in its users.txt and domains.txt.  Users who came later are conditioned with 'acg condition'.
+in its users.txt and domains.txt.  For other users, make conditions with 'acg condition'.
 
 {EXIT_CODES}"""
 
@@ -44,8 +44,8 @@ def add_parser(commands: Subcommands) -> None:
         epilog=MEANING,
     )
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
-    parser.add_argument("--user", required=True, metavar="ID", help="of the user, as in the interactions")
-    parser.add_argument("--domain", metavar="D", help="the domain; by default each of them")
+    parser.add_argument("--user", required=True, metavar="ID", help="id of the user, as in the interactions")
+    parser.add_argument("--domain", metavar="D", help="one domain (default: every domain)")
     parser.add_argument(
         "--top", type=whole_number(1), default=10, metavar="N", help="number of items in a domain, at most"
     )

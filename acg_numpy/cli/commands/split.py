@@ -25,9 +25,9 @@ examples:
 """
 
 USE = f"""\
-Why first: user or item vectors that are made by a program of your own should not contain what the test asks for.  So
-draw the split, make the vectors without the interactions of its validation and test pairs, and give both to 'acg
-train', with the same options for what to read.
+User or item vectors from a program of your own should not contain what the test asks for.  So draw the split first,
+make the vectors without the interactions of its validation and test pairs, and give both to 'acg train', with the same
+options for what to read.
 
 The file has tab-separated columns user, domain and part (train, validation or test), one pair in each line.
 
@@ -38,16 +38,14 @@ def add_parser(commands: Subcommands) -> None:
     """Add the subcommand."""
     parser = commands.add_parser(
         "split",
-        help="draw training, validation and test pairs beforehand",
+        help="draw training, validation and test pairs before training",
         usage="acg split INTERACTIONS --out FILE [options]",
         description=DESCRIPTION,
         epilog=USE,
     )
     parser.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the split: tab-separated text")
-    parser.add_argument(
-        "--seed", type=whole_number(0), default=0, metavar="N", help="the same seed draws the same split"
-    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file for the split, tab-separated")
+    parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the split")
     add_reading_options(parser)
     add_quiet(parser)
 

@@ -77,10 +77,12 @@ def add_parser(commands: Subcommands) -> None:
     model.add_argument(
         "--emb-dim", type=whole_number(1), default=32, metavar="D", help="dimensions of users, items, conditions"
     )
-    model.add_argument("--heads", type=whole_number(1), default=4, metavar="H", help="of the attention; a divisor of D")
-    model.add_argument("--tokens-per-domain", type=whole_number(1), default=8, metavar="T", help="keys of each domain")
+    model.add_argument("--heads", type=whole_number(1), default=4, metavar="H", help="heads; a divisor of D")
     model.add_argument(
-        "--num-global-tokens", type=whole_number(0), default=0, metavar="G", help="keys that all domains share"
+        "--tokens-per-domain", type=whole_number(1), default=8, metavar="T", help="tokens of each domain"
+    )
+    model.add_argument(
+        "--num-global-tokens", type=whole_number(0), default=0, metavar="G", help="tokens that all domains share"
     )
     model.add_argument(
         "--no-baselines",
@@ -95,7 +97,7 @@ def add_parser(commands: Subcommands) -> None:
         "--schedule",
         choices=("constant", "cosine", "plateau"),
         default="constant",
-        help="of the learning rate: plateau halves it after 5 validations (10 epochs) without a better one",
+        help="schedule of the learning rate: plateau halves it after 5 validations (10 epochs) without a better one",
     )
     add_run_options(model, seeds=1)
 

@@ -75,7 +75,9 @@ def add_parser(commands: Subcommands) -> None:
         epilog=NOTES,
     )
     parser.set_defaults(parser=parser)
-    parser.add_argument("chapters", nargs="*", type=whole_number(1), metavar="CHAPTER", help="by number (default: all)")
+    parser.add_argument(
+        "chapters", nargs="*", type=whole_number(1), metavar="CHAPTER", help="chapter numbers (default: all)"
+    )
     parser.add_argument(
         "--to", type=Path, metavar="DIR", help="folder for the notebooks; without it the chapters are listed"
     )

@@ -70,7 +70,7 @@
   const called = (who) => `${who.toUpperCase()}: ${plain(data.users[shown[who]])}`;
   const compared = () => (shown.compare ? ["a", "b"] : ["a"]);
 
-  function told(temperature) {
+  function temperatureText(temperature) {
     if (temperature === 0) return "0: all to the highest score";
     if (temperature === Infinity) return "infinite: the same to all";
     return temperature.toPrecision(2) + (temperature === 1 ? ", as trained" : "");
@@ -150,11 +150,11 @@
   }
 
   function showNearest() {
-    const { domain } = shown, everybody = Array.from({ length: U }, (_, user) => user);
-    const conditions = everybody.map((user) => (known(user, domain) ? condition(user, domain) : null));
+    const { domain } = shown, allUsers = Array.from({ length: U }, (_, user) => user);
+    const conditions = allUsers.map((user) => (known(user, domain) ? condition(user, domain) : null));
     for (const who of compared()) {
       const mine = conditions[shown[who]];
-      const near = everybody.filter((user) => mine && user !== shown[who] && conditions[user])
+      const near = allUsers.filter((user) => mine && user !== shown[who] && conditions[user])
         .map((user) => [cosine(mine, conditions[user]), user]).sort((x, y) => y[0] - x[0] || x[1] - y[1]);
       at("nearest-" + who).replaceChildren(...near.slice(0, NEAREST).map(([likeness, user]) => {
         const row = document.createElement("li"), button = element("button", short(data.users[user]));
@@ -220,13 +220,13 @@
   function show() { // who, where, and attention
     document.body.classList.toggle("comparing", shown.compare);
     for (const id of ["search-b", "user-b"]) at(id).disabled = !shown.compare;
-    at("temperature-told").textContent = told(shown.temperature);
-    at("temperature").setAttribute("aria-valuetext", told(shown.temperature));
+    at("temperature-text").textContent = temperatureText(shown.temperature);
+    at("temperature").setAttribute("aria-valuetext", temperatureText(shown.temperature));
     for (const who of ["a", "b"])
       for (const title of document.querySelectorAll(".name-" + who))
         title.textContent = `${who.toUpperCase()}: ${data.users[shown[who]]}`;
     const lost = compared().filter((who) => !known(shown[who], shown.domain));
-    at("told").textContent = lost.map((who) => `Nothing is known of ${who.toUpperCase()} outside ` +
+    at("notice").textContent = lost.map((who) => `Nothing is known of ${who.toUpperCase()} outside ` +
       `${data.domains[shown.domain]}: there the condition is zeros, and attention goes nowhere.`).join(" ");
     showAttention();
   }

@@ -42,7 +42,7 @@ def baselines(result: Result) -> Drawing:
         f"NDCG@10 of {counted(len(test), 'model')}, a point each, the best on top: {best} with "
         f"{test[best]['ndcg@10']['mean']:.3f}{own}."
     )
-    caption = "The table as a picture. The scale does not begin at 0: it is chosen to tell the models apart."
+    caption = "The table as a picture. The scale does not begin at 0, so that the models can be distinguished."
     return Drawing(Figure("baselines.png", alt, caption), plots.baselines, result.metrics)
 
 
@@ -130,7 +130,7 @@ def attention_by_group(result: Result, world: World | None = None) -> Drawing | 
     whom = counted(len(ids), "held-out user")
     alt = f"Mean attention of {whom} in {named}, a panel a head, a row a group: {grouping.by}. {seen}"
     caption = (
-        f"Do heads tell users apart? {whom[0].upper()}{whom[1:]} in {named}, grouped by {grouping.by}. "
+        f"Do heads distinguish users? {whom[0].upper()}{whom[1:]} in {named}, grouped by {grouping.by}. "
         f"{seen} With the users exchanged at random between the groups, the largest such difference is "
         f"{found.by_chance:.2f}."
     )
@@ -269,8 +269,8 @@ def agreement(world: World, result: Result) -> str:
         found.append(taste_agreement(attention, weights))
         by_chance.append(taste_agreement(attention, rng.permutation(weights)))
     return (
-        "Nothing told the model what the tastes are. Give each taste the token of a head that goes with it best, "
-        "domain by domain, on held-out users: the mean correlation of attention to the token and weight of the taste "
+        "The model does not know the tastes. In each domain, each taste is assigned the token of a head that agrees "
+        "with it best, on held-out users: the mean correlation of attention to the token and weight of the taste "
         f"is {np.mean(found):.2f}. With the users' tastes exchanged at random it is {np.mean(by_chance):.2f}."
     )
 

@@ -26,7 +26,7 @@ BlockCallback = Callable[[int], object]
 
 
 class FoldInSummary(NamedTuple):
-    """The array that was written, (users, domains, dim), float32; `zeros` pairs (user, domain) in it are zeros."""
+    """The size of the array that was written, (users, domains, dim), float32, and how many of its vectors are zeros."""
 
     users: int
     domains: int
