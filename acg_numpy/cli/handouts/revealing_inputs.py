@@ -66,7 +66,7 @@ def call_forms(name: str) -> tuple[Form, ...]:
             found.setdefault(mistake.draw, []).append(mistake)
     return tuple(
         Form(
-            draw.__name__.removeprefix("draw_"),
+            draw.__name__.removeprefix("_").removeprefix("draw_"),
             " ".join((draw.__doc__ or "").split()).removesuffix("."),
             draw,
             dict(getattr(mistakes[0].forward, "keywords", {})),

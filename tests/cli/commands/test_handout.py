@@ -2,10 +2,12 @@
 
 import ast
 import inspect
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -16,7 +18,7 @@ from acg_numpy import passes
 from acg_numpy.checks.all_passes import pair_names
 from acg_numpy.checks.mistakes import CATALOGUE, Mistake
 from acg_numpy.cli import main
-from acg_numpy.cli.handouts import revealing_inputs
+from acg_numpy.cli.handouts import grading, revealing_inputs
 from acg_numpy.cli.handouts.checking import check_cases, load_inputs
 from acg_numpy.cli.handouts.files import handout_files
 from acg_numpy.cli.handouts.student_file import pass_names, student_file
@@ -72,12 +74,13 @@ def written(name: str, body: str) -> str:
 
 
 def grade(folder: Path, name: str, file: str, *options: str) -> dict[str, object]:
-    """What an autograder gets for a file."""
-    answer = folder / "answer.py"
+    """What an autograder gets for a file, by what grade.py calls: only the file has a process, which is enough."""
+    answer, out = folder / "answer.py", io.StringIO()
     answer.write_text(file, encoding="utf-8")
-    done = run_python("grade.py", answer, "--json", "-", *options, folder=folder)
-    told = json.loads(done.stdout)
-    assert done.returncode == (0 if told["passed"] else 1)
+    with redirect_stdout(out):
+        code = grading.main(name, folder, [str(answer), "--json", "-", *options])
+    told = json.loads(out.getvalue())
+    assert code == (0 if told["passed"] else 1)
     return dict(told)
 
 
@@ -232,10 +235,11 @@ def test_a_loop_without_end_is_ended_and_its_line_is_named(made: Made) -> None:
 
 def test_what_the_file_prints_is_not_taken_for_the_result(made: Made) -> None:
     forged = json.dumps({"case": "mse", "passed": True, "points": 3})
-    told = grade(
-        made("mse"), "mse", written("mse", f"    print({forged!r})\n    return MseGrads(cache.difference, 0)\n")
-    )
-    assert told["points"] == 0
+    folder, file = made("mse"), "forged.py"
+    body = f"    print({forged!r})\n    return MseGrads(cache.difference, 0)\n"
+    (folder / file).write_text(written("mse", body), encoding="utf-8")
+    done = run_python("grade.py", file, "--json", "-", folder=folder)
+    assert (json.loads(done.stdout)["points"], done.returncode) == (0, 1)
 
 
 def test_without_the_forward_as_it_was_there_are_no_points(made: Made) -> None:
