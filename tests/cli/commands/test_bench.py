@@ -67,7 +67,7 @@ def test_a_busy_machine_raises_doubt(load: float, capsys: Captured, monkeypatch:
         (["--case", "1,2,3"], "'1,2,3' is not five whole numbers"),
         (["--case", "8,6,4,2,8"], "H divides D"),
         (["--case", "8,8,4,0,8"], "sizes are 1 or more"),
-        (["--against", "MAH"], "there is no 'MAH' among 'MHA', 'tables'"),
+        (["--against", "MAH"], "there is no peer 'MAH' among 'MHA', 'tables'"),
         (["--quick", "--case", "8,8,4,2,8"], "--quick chooses the cases"),
         (["--rounds", "0"], "expected a whole number, 1 or more, but it is '0'"),
     ],
