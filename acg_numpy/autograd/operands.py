@@ -184,14 +184,15 @@ def snapshots(args: tuple[Any, ...], name: str, unread: Container[int]) -> tuple
         Places of arguments of which no rule reads more than the shape.
     """
     guards: list[Guard] | None = None
-    found = list(args)
-    for place, a in enumerate(args):
-        if type(a) is np.ndarray and place not in unread:
+    found: list[Any] = []
+    for a in args:
+        if type(a) is np.ndarray and len(found) not in unread:
             if a.nbytes <= SMALL:  # as `snapshot` would, without its call
-                found[place] = a.copy("K")
+                a = np.array(a)  # noqa: PLW2901
             else:
                 guards = [] if guards is None else guards
-                found[place] = snapshot(a, f"{name}: argument {place}", guards)
+                a = snapshot(a, f"{name}: argument {len(found)}", guards)  # noqa: PLW2901
+        found.append(a)
     return tuple(found), guards
 
 

@@ -98,3 +98,4 @@ def reads_shape_only(function: Any, *places: int) -> None:
     entry = TABLE[function]
     assert isinstance(entry, Primitive)
     entry.unread = frozenset(places) if places else range(sys.maxsize)
+    entry.reads_values = bool(places)

@@ -116,10 +116,11 @@ class Primitive:
 
     None stands for an argument by which there is no derivative: a Tensor there that requires a gradient is refused.
     `run`, if given, is called in its place: the same values by a shorter way.  `unread` holds the arguments of which no
-    rule reads more than the shape.
+    rule reads more than the shape; `reads_values` says whether there are others.  A call with at most `always` arguments
+    has a rule for each.
     """
 
-    __slots__ = ("bind", "function", "name", "partial", "rules", "unread")
+    __slots__ = ("always", "bind", "function", "name", "reads_values", "rules", "unread")
 
     def __init__(
         self,
@@ -130,8 +131,9 @@ class Primitive:
         self.function = run or function
         self.rules = rules
         self.name = name_of(function)
-        self.partial = not isinstance(rules, EachPosition) and None in rules
+        self.always = len(rules) if isinstance(rules, EachPosition) or None not in rules else 0
         self.unread: Container[int] = frozenset()
+        self.reads_values = True
         if isinstance(rules, EachPosition):
             like, skip = rules.rule, 3  # position, g, ans
         else:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
-from acg_numpy.autograd.operands import as_operand, plain_operands, snapshots
+from acg_numpy.autograd.operands import SMALL, as_operand, plain_operands, snapshots
 from acg_numpy.autograd.state import state
 from acg_numpy.autograd.table import (
     PLAIN,
@@ -48,18 +48,28 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
     """Return an operator with a rule: the way of the ufunc through NumPy's protocol, without the detours."""
 
     def forward(self: "Tensor", other: Any) -> Any:
+        entry, kind = TABLE[ufunc], type(other)
         if isinstance(other, Tensor):
             needs = self._needs or other._needs
-            return remember(ufunc(self._elements, other._elements), needs, TABLE[ufunc], (self, other), {}, False)
-        if type(other) in _USUAL:
-            beside = type(other) is np.ndarray
-            return remember(ufunc(self._elements, other), self._needs, TABLE[ufunc], (self, other), {}, beside)
+            return remember(ufunc(self._elements, other._elements), needs, entry, (self, other), {}, False)
+        if kind is np.ndarray:
+            data, beside = ufunc(self._elements, other), entry.reads_values
+            if beside and other.nbytes <= SMALL and self._needs:  # as `snapshots` would, without its detours
+                other, beside = np.array(other), False
+            return remember(data, self._needs, entry, (self, other), {}, beside)
+        if kind in _USUAL:
+            return remember(ufunc(self._elements, other), self._needs, entry, (self, other), {}, False)
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
-        if type(other) in _USUAL:
-            beside = type(other) is np.ndarray
-            return remember(ufunc(other, self._elements), self._needs, TABLE[ufunc], (other, self), {}, beside)
+        entry, kind = TABLE[ufunc], type(other)
+        if kind is np.ndarray:
+            data, beside = ufunc(other, self._elements), entry.reads_values
+            if beside and other.nbytes <= SMALL and self._needs:
+                other, beside = np.array(other), False
+            return remember(data, self._needs, entry, (other, self), {}, beside)
+        if kind in _USUAL:
+            return remember(ufunc(other, self._elements), self._needs, entry, (other, self), {}, False)
         return _operate(ufunc, other, self)
 
     return backward if reflected else forward
@@ -268,18 +278,19 @@ def remember(
         data = np.asarray(as_operand(data, entry.name) if isinstance(data, np.ndarray) else data)
     t = Tensor.__new__(Tensor)
     t._elements, t._order, t.grad = data, next_order(), None
-    if needs and state().enabled:
+    enabled = state().enabled
+    if needs and enabled:
         guards = None
         if data.dtype is not _FLOAT64 and data.dtype.kind != "f":
             raise not_floating(entry, data)
-        if entry.partial or len(args) > len(entry.rules):
+        if len(args) > entry.always:
             _check_places(entry, args)
-        if beside:
+        if beside and entry.reads_values:
             args, guards = snapshots(args, entry.name, entry.unread)
         t._needs, t._record = True, (entry, args, options, guards)
     else:
         t._needs, t._record = False, None
-        if not state().enabled:
+        if not enabled:
             t._order = UNRECORDED
     return t
 

@@ -141,7 +141,12 @@ sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * n
 def _tanh_rule(g: Any, ans: Any, x: Any) -> Any:
     """Slope 1 - tanh(x)**2, from the exponential where the difference would cancel."""
     slope = 1.0 - ans * ans
-    return g * (sech_squared(x) if np.count_nonzero(slope < 0.01) else slope)
+    if slope.size and not slope.item(slope.argmin()) >= 0.01:  # several times faster than np.any(slope < 0.01)
+        if type(slope) is not np.ndarray:
+            return g * sech_squared(x)
+        tail = slope < 0.01
+        slope[tail] = _sech_squared(x[tail])  # the values, not the operation
+    return g * slope
 
 
 def _over_square(x: Any, y: Any) -> Any:

@@ -21,11 +21,11 @@ from acg_numpy.shapes import unbroadcast
 # Norms.
 
 
-def _euclidean(x: Any, axis: Any, keepdims: bool) -> Any:
+def _euclidean(x: Any, axis: Any, keepdims: Any) -> Any:
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 
 
-def euclidean_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def euclidean_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: Any) -> Any:
     """Slope x / |x|, and 0 where |x| is 0."""
     length = spread(ans, x, axis, keepdims)
     flat = length == 0
@@ -35,11 +35,11 @@ def euclidean_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 euclidean = register_rule(_euclidean, euclidean_slope)
 
 
-def _p_norm(x: Any, axis: Any, keepdims: bool, p: float) -> Any:
+def _p_norm(x: Any, axis: Any, keepdims: Any, p: float) -> Any:
     return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1.0 / p)
 
 
-def p_norm_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: bool, p: float) -> Any:
+def p_norm_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: Any, p: float) -> Any:
     """Slope sign(x) (|x| / ans)**(p - 1), and 0 where x is 0."""
     length = spread(ans, x, axis, keepdims)
     flat = np.equal(x, 0) | np.equal(length, 0)
@@ -51,7 +51,7 @@ p_norm = register_rule(_p_norm, p_norm_slope)
 
 
 @composite(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     """Return the norm of vectors along an axis, or of matrices along two."""
     if axis is None:
         if ord is None:
@@ -69,7 +69,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     raise ValueError(f"np.linalg.norm: axis={axis!r} should be one axis or two")
 
 
-def norm_of_vectors(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:
+def norm_of_vectors(x: Any, axes: tuple[int, ...], ord: Any, keepdims: Any) -> Any:
     """Return the norm over all `axes` together; the number of elements that are not 0 has no derivative."""
     if ord == 2:
         return euclidean(x, axes, keepdims)
@@ -86,7 +86,7 @@ def norm_of_vectors(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> 
     return p_norm(x, axis=axes, keepdims=keepdims, p=float(ord))
 
 
-def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) -> Any:
+def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: Any) -> Any:
     """Return a norm of matrices.
 
     Either it is the Frobenius norm ("fro"), the largest or smallest absolute sum of a column (1, -1) or a row
@@ -97,9 +97,9 @@ def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) ->
     if ord == "fro":
         return euclidean(x, axes, keepdims)
     if ord in (2, -2, "nuc"):
-        of_singular_values = np.sum if ord == "nuc" else np.max if ord == 2 else np.min
+        of_singular_values: Any = np.sum if ord == "nuc" else np.max if ord == 2 else np.min
         result = of_singular_values(np.linalg.svdvals(np.moveaxis(x, axes, (-2, -1))), axis=-1)
-        return np.expand_dims(result, sorted(axes)) if keepdims else result
+        return np.expand_dims(result, tuple(sorted(axes))) if keepdims else result
     if ord not in (1, -1, np.inf, -np.inf):
         raise ValueError(
             f"np.linalg.norm: ord={ord!r} is no norm of matrices; there are None, 'fro', 'nuc', 1, -1, 2, -2, inf, -inf"
@@ -111,7 +111,7 @@ def norm_of_matrices(x: Any, axes: tuple[int, ...], ord: Any, keepdims: bool) ->
 
 
 @composite(np.linalg.vector_norm)
-def vector_norm(x: Any, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
+def vector_norm(x: Any, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Any:
     """Return the norm of vectors; any number of axes count as one vector."""
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
     return norm_of_vectors(x, axes, ord, keepdims)

@@ -27,7 +27,7 @@ def _changed(**options: Any) -> dict[str, Any]:
 
 
 @composite(np.average)
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: Any = False) -> Any:
     """Return the mean, weighted where there are weights."""
     a = as_array(a)
     if weights is None:
@@ -145,7 +145,7 @@ composite(np.nanmin)(_extremum_over_nan(np.min, np.inf))
 
 
 def _quantile(
-    name: str, a: Any, q: Any, axis: Any, method: Any, keepdims: bool, over_nan: bool, scale: float = 1.0
+    name: str, a: Any, q: Any, axis: Any, method: Any, keepdims: Any, over_nan: bool, scale: float = 1.0
 ) -> Any:
     """Return quantiles; `scale` is what q goes up to, `over_nan` says to pass over NaN."""
     a = as_array(a)
@@ -182,7 +182,7 @@ def _quantile(
     return np.reshape(np.astype(result, dtype), (*shares.shape, *shape))
 
 
-def _rows_and_shape(a: Any, axis: Any, keepdims: bool) -> tuple[Any, list[int]]:
+def _rows_and_shape(a: Any, axis: Any, keepdims: Any) -> tuple[Any, list[int]]:
     """Return the elements to be compared as the first of two axes, and the shape of the rest."""
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     rest = [i for i in range(a.ndim) if i not in axes]
@@ -218,7 +218,7 @@ composite(np.nanpercentile)(_quantiles("np.nanpercentile", 100.0, True))
 
 
 @composite(np.median)
-def median(a: Any, axis: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
+def median(a: Any, axis: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
     """Return the middle element, or the mean of the two in the middle."""
     return _quantile("np.median", a, 0.5, axis, "linear", keepdims, False)
 
