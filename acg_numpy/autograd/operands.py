@@ -18,7 +18,7 @@ import numpy as np
 from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.shapes import Array
 
-SMALL = 2**18  # bytes; a checksum of more takes less time than a copy
+SMALL = 2**16  # bytes; memory for a larger copy comes from the system, which takes longer than two checksums
 
 _NO_ARRAYS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})
 _NUMBERS = (int, float, complex, np.generic)
@@ -156,8 +156,10 @@ def checksum(array: Array) -> int:
     >>> checksum(x) == checksum(x.copy()), checksum(x) == checksum(-x), checksum(x) == checksum(x[::-1])
     (True, False, False)
     """
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-    data = np.ascontiguousarray(_without_repeats(array).transpose(order)).reshape(-1).view(np.uint8)
+    if not array.flags.c_contiguous:
+        order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        array = np.ascontiguousarray(_without_repeats(array).transpose(order))
+    data = array.reshape(-1).view(np.uint8)
     words = data[: len(data) // 8 * 8].view(np.uint64)
     rows = len(words) // _WIDTH
     sums = np.add.reduce(words[: rows * _WIDTH].reshape(rows, _WIDTH), axis=0)
@@ -188,10 +190,10 @@ def snapshots(args: tuple[Any, ...], name: str, unread: Container[int]) -> tuple
     for a in args:
         if type(a) is np.ndarray and len(found) not in unread:
             if a.nbytes <= SMALL:  # as `snapshot` would, without its call
-                a = np.array(a)  # noqa: PLW2901
+                a = np.array(a)
             else:
                 guards = [] if guards is None else guards
-                a = snapshot(a, f"{name}: argument {len(found)}", guards)  # noqa: PLW2901
+                a = snapshot(a, f"{name}: argument {len(found)}", guards)
         found.append(a)
     return tuple(found), guards
 

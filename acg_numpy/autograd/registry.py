@@ -66,8 +66,9 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if any(isinstance(a, Tensor) for a in args) or any(isinstance(a, Tensor) for a in kwargs.values()):
-            return call_function(function, args, kwargs)
+        for a in (*args, *kwargs.values()) if kwargs else args:  # a generator would cost as much as the call
+            if isinstance(a, Tensor):
+                return call_function(function, args, kwargs)
         return function(*args, **kwargs)
 
     return call

@@ -116,7 +116,7 @@ class Primitive:
 
     None stands for an argument by which there is no derivative: a Tensor there that requires a gradient is refused.
     `run`, if given, is called in its place: the same values by a shorter way.  `unread` holds the arguments of which no
-    rule reads more than the shape; `reads_values` says whether there are others.  A call with at most `always` arguments
+    rule reads more than the shape; `reads_values` says whether there are others.  A call of at most `always` arguments
     has a rule for each.
     """
 

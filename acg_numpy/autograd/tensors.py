@@ -48,7 +48,8 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
     """Return an operator with a rule: the way of the ufunc through NumPy's protocol, without the detours."""
 
     def forward(self: "Tensor", other: Any) -> Any:
-        entry, kind = TABLE[ufunc], type(other)
+        kind = type(other)
+        entry: Any = TABLE[ufunc]
         if isinstance(other, Tensor):
             needs = self._needs or other._needs
             return remember(ufunc(self._elements, other._elements), needs, entry, (self, other), {}, False)
@@ -62,7 +63,8 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
-        entry, kind = TABLE[ufunc], type(other)
+        kind = type(other)
+        entry: Any = TABLE[ufunc]
         if kind is np.ndarray:
             data, beside = ufunc(other, self._elements), entry.reads_values
             if beside and other.nbytes <= SMALL and self._needs:
@@ -253,12 +255,15 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
             values.append(a._elements)
             needs = needs or a._needs
             continue
-        if type(a) not in _USUAL or (type(a) is np.ndarray and a.dtype.kind == "O"):
+        kind = type(a)
+        if kind is np.ndarray and (a.dtype is _FLOAT64 or a.dtype.kind != "O"):
+            beside = True
+        elif kind not in _USUAL or kind is np.ndarray:
             compute = with_other_operand(entry.function, a)
             if compute is not None:
                 return compute(*args, **options)
             a, foreign = as_operand(a, f"{entry.name}: argument {len(values)}"), True
-        beside = beside or type(a) is np.ndarray
+            beside = beside or type(a) is np.ndarray
         values.append(a)
     if foreign:
         args = tuple(a if isinstance(a, Tensor) else value for a, value in zip(args, values, strict=True))
@@ -332,7 +337,8 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         return record(entry, args, kwargs)
     if type(entry) is Composite:
         args, kwargs = entry.bind(args, kwargs)
-        args, kwargs = plain_operands(args, entry.name, Tensor), plain_operands(kwargs, entry.name, Tensor)
+        args = plain_operands(args, entry.name, Tensor)
+        kwargs = plain_operands(kwargs, entry.name, Tensor) if kwargs else kwargs
         return entry.function(*args, **kwargs)
     if entry is not PLAIN and (_requires_grad(args) or _requires_grad(tuple(kwargs.values()))):
         raise no_rule(function)
