@@ -98,9 +98,15 @@ register_rule(np.float_power, power_base, power_exponent)
 
 # Exponentials, logarithms, roots.
 
+
+def _exp_or_zero(x: Any) -> Any:
+    with np.errstate(under="ignore"):
+        return np.exp(x)
+
+
 register_rule(np.exp, lambda g, ans, x: g * ans)
 register_rule(np.exp2, lambda g, ans, x: g * ans * LN2)
-register_rule(np.expm1, lambda g, ans, x: g * np.exp(x))  # ans + 1 would cancel
+register_rule(np.expm1, lambda g, ans, x: g * _exp_or_zero(x))  # ans + 1 would cancel
 register_rule(np.log, lambda g, ans, x: safe_divide(g, x))
 register_rule(np.log2, lambda g, ans, x: safe_divide(g, x * LN2))
 register_rule(np.log10, lambda g, ans, x: safe_divide(g, x * LN10))
@@ -123,7 +129,8 @@ def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
     """Return exp(x - ans), the share that e**x has in the sum: 1 where x is inf, and 0 where the sum is e**-inf."""
     bounded = np.isfinite(ans)
     beyond = np.where(np.isposinf(x), 0.0, -np.inf).astype(ans.dtype)
-    return exp(np.where(bounded, x, beyond) - np.where(bounded, ans, 0.0))
+    with np.errstate(under="ignore"):  # a share of 0 is right where the others are far larger
+        return exp(np.where(bounded, x, beyond) - np.where(bounded, ans, 0.0))
 
 
 # Trigonometric and hyperbolic functions, and their inverses.
@@ -131,8 +138,9 @@ def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
 
 def _sech_squared(x: Any) -> Any:
     """Return 1 / cosh(x)**2, which 1 - tanh(x)**2 would lose in the tails."""
-    e = np.exp(-2.0 * np.abs(x))
-    return 4.0 * e / np.square(1.0 + e)
+    with np.errstate(under="ignore"):  # 0 is right there
+        e = np.exp(-2.0 * np.abs(x))
+        return 4.0 * e / np.square(1.0 + e)
 
 
 sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * np.tanh(x))

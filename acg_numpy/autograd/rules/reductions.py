@@ -238,7 +238,8 @@ def _logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     values = array_of(x)
     largest = np.max(values, axis=axis, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(largest), largest, 0.0).astype(values.dtype)
-    total = np.sum(np.exp(x - shift), axis=axis, keepdims=True)
+    with np.errstate(under="ignore"):  # 0 is right for what is far below the largest
+        total = np.sum(np.exp(x - shift), axis=axis, keepdims=True)
     empty = total == 0
     log = np.where(empty, -np.inf, np.log(np.where(empty, 1.0, total))) + shift
     return log if keepdims else np.reshape(log, np.max(values, axis=axis, initial=-np.inf).shape)

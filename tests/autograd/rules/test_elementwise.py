@@ -55,3 +55,32 @@ def test_infinite_numbers_have_a_fractional_part_of_zero():
     fraction, whole = np.modf(tensor([np.inf, -1.5], requires_grad=True))
     assert fraction.tolist() == [0, -0.5]
     assert whole.tolist() == [np.inf, -1]
+
+
+@pytest.mark.parametrize(
+    ("function", "far", "slopes"),
+    [
+        (np.tanh, [400.0, -800.0, 0.0], [0.0, 0.0, 1.0]),
+        (np.expm1, [-800.0, 0.0], [0.0, 1.0]),
+        (np.logaddexp.reduce, [-800.0, 3.0], [0.0, 1.0]),
+        (lambda x: np.logaddexp(x, 3.0), [-800.0, 900.0], [0.0, 1.0]),
+        (lambda x: np.logaddexp2(x, 3.0), [-2000.0, 2000.0], [0.0, 1.0]),
+    ],
+    ids=["tanh", "expm1", "logaddexp of all", "logaddexp", "logaddexp2"],
+)
+def test_slope_that_underflows_is_zero_also_where_numpy_raises(function, far, slopes):
+    t = tensor(far, requires_grad=True)
+    with np.errstate(under="ignore"):
+        total = np.sum(function(t))
+    with np.errstate(all="raise"):
+        total.backward()
+    np.testing.assert_allclose(t.grad, slopes, atol=1e-300)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
+def test_tanh_in_middle_and_tails_together(shape, dtype):
+    x = np.resize(np.array([0.5, 6.0, -0.1, -7.0, np.nan, 0.0], dtype), shape)
+    found = grad(lambda x: np.sum(np.tanh(x)))(x)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, 1 / np.cosh(x.astype(np.longdouble)) ** 2, rtol=300 * float(np.finfo(dtype).eps))
