@@ -170,7 +170,9 @@ def cross_entropy_forward(logits: Array, target: Array, mask: Array | None = Non
         mask = ~excluded if mask is None else mask & ~excluded
     S, t = logits, target
     if mask is not None:
-        S, t = np.where(mask, logits, -np.inf), np.where(mask, target, 0.0)
+        S = np.where(mask, logits, -np.inf)
+        if not np.isfinite(target).all():
+            t = np.where(mask, target, 0.0)  # else 0 times what the mask hides is 0 already
     L, log_softmax_cache = log_softmax_forward(S)
     if mask is not None:
         L = np.where(mask, L, 0.0)
