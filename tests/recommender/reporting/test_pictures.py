@@ -15,7 +15,7 @@ def test_what_is_said_of_entropy_is_so(result: Result) -> None:
     assert drawing.data.shape == (len(result.split.test), 4, 8)
     medians = np.median(2 ** entropy(drawing.data), axis=0)
     most, least = medians.argmin(), medians.argmax()
-    said = f"head {most} looks at {medians[most]:.1f} of 8 tokens, head {least} at {medians[least]:.1f}."
+    said = f"head {most} attends to {medians[most]:.1f} of 8 tokens, head {least} to {medians[least]:.1f}."
     assert said in drawing.figure.caption
     assert said in drawing.figure.alt
 
@@ -53,7 +53,7 @@ def test_without_known_tastes_users_are_grouped_by_what_they_took_elsewhere(resu
     drawing = pictures.attention_by_group(result)
     assert "grouped by the other domain that they took most of" in drawing.figure.caption
     others = set(result.interactions.domains[1:].tolist())
-    assert set(drawing.options["names"]) == {f"most into {name}" for name in others}
+    assert set(drawing.options["names"]) == {f"mostly {name}" for name in others}
 
 
 def test_with_one_other_domain_users_are_grouped_by_activity_there(tmp_path: Path) -> None:

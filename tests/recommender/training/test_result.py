@@ -67,7 +67,7 @@ def test_the_words_have_a_row_for_every_model_and_say_who_leads(result):
         assert f"| {name} |" in text
     assert "| **attention** |" in text
     assert "two standard errors" in text
-    assert "every user gets the same condition" in text
+    assert "all users get the same condition" in text
 
 
 def test_a_result_introduces_itself_in_a_line(result):
