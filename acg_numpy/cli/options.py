@@ -158,7 +158,7 @@ COLUMNS = {
     "item": "the item that the user took",
     "domain": "the domain of the item",
     "rating": "the rating, for --min-rating",
-    "timestamp": "the time, which is not used",
+    "timestamp": "the time, for --protocol",
 }
 
 

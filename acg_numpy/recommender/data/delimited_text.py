@@ -29,7 +29,7 @@ REMEMBERED = 5  # malformed rows that are described one by one
 UNPRINTABLE = ("\n", "\r", "\0")  # ids are written one a line
 TYPED = re.compile(r"([^:]+):(token|token_seq|float|float_seq)")
 
-ID, NUMBER = "id", "number"
+ID, NUMBER, TEXT = "id", "number", "text"
 
 
 class Column(NamedTuple):
@@ -105,7 +105,7 @@ class Table:
         Parameters
         ----------
         name : str
-        kind : ID or NUMBER
+        kind : ID, NUMBER or TEXT, which may hold anything
         role : str, optional
             What messages call it; its name, if not given.
 
@@ -249,6 +249,8 @@ def _find_undecodable(file: BinaryIO) -> tuple[int, int] | None:
 
 def _all_fit(fields: Iterable[str], kind: str) -> bool:
     """Return whether all fields of a column are valid: a quick test, because nearly every column passes it."""
+    if kind == TEXT:
+        return True
     if kind == NUMBER:
         try:
             return all(map(math.isfinite, map(float, fields))) and "_" not in "".join(fields)  # 1_0 is Python's 10

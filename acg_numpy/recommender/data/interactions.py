@@ -43,6 +43,10 @@ class Interactions:
         What was left out while reading, and why.
     sha256 : str
         Of the bytes that this was made from.
+    times : array of float64, shape (matrix.nnz,), optional
+        When each interaction happened, in the order of `matrix.data`: numbers as the file has them, or seconds since
+        1970 where it has dates; of repeated rows the earliest; NaN where it is not known.  None where there are no
+        times.
 
     Raises
     ------
@@ -72,6 +76,7 @@ class Interactions:
     same_item: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     notes: tuple[str, ...] = ()
     sha256: str = ""
+    times: npt.NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.same_item):
@@ -86,6 +91,10 @@ class Interactions:
                 raise ValueError(
                     f"{name} has shape {values.shape}, but must hold one number for each of {expected[1]} items"
                 )
+        if self.times is not None and self.times.shape != (self.matrix.nnz,):
+            raise ValueError(
+                f"times has shape {self.times.shape}, but must hold one number for each of {self.matrix.nnz} interactions"
+            )
         if len(self.item_domain) and not 0 <= self.item_domain.min() <= self.item_domain.max() < len(self.domains):
             raise ValueError(
                 f"item_domain must run from 0 to {len(self.domains) - 1}, the last of {len(self.domains)} domains"

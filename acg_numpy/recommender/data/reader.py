@@ -11,10 +11,12 @@ the rows does not matter (except where the domain is in the rows and an item has
 """
 
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import compress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -23,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.delimited_text import ID, NUMBER, Column, Table
+from acg_numpy.recommender.data.delimited_text import ID, NUMBER, TEXT, Column, Table
 from acg_numpy.recommender.data.interactions import DataError, Interactions
 from acg_numpy.text import first_few
 
@@ -59,7 +61,8 @@ def read_interactions(
         a RecBole `.inter` file with its `.item` file beside it.
     user, item, domain, rating, timestamp : str
         Names of the columns.  `user_id` and `item_id` are found without being named, and types in the header
-        (`class:token_seq`) need not be given.  Times are not used; a name given for them is checked to exist.
+        (`class:token_seq`) need not be given.  A column for the time need not be there, unless it is given another
+        name; it holds numbers, or dates in ISO 8601 (in UTC, where they name no zone).
     min_rating : float, optional
         Rows with a rating below it do not count; by default ratings are ignored.
     domain_of : {"first", "all"}
@@ -108,8 +111,8 @@ def read_interactions(
     ]
     if min_rating is not None:
         wanted.append(table.find_column(rating, NUMBER, role="rating"))
-    if timestamp != "timestamp":
-        table.find_column(timestamp, NUMBER, role="timestamp")
+    if timestamp != "timestamp" or "timestamp" in table.columns:
+        wanted.append(table.find_column(timestamp, TEXT, role="timestamp"))
     item_table = _item_table(table, items, domain)
     if item_table is None:
         wanted.append(_domain_column(table, domain))
@@ -149,6 +152,7 @@ class _Rows:
     user: Codes
     item: Codes
     domain: Codes  # the field as it is in the file; empty where another file has the domains
+    time: npt.NDArray[np.float64]  # NaN where it is not known; empty where there are no times
     users: _Codes
     items: _Codes
     domains: _Codes
@@ -165,15 +169,21 @@ class _DomainFields(NamedTuple):
 
 
 def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, notes: list[str]) -> _Rows:
-    """Read user, item, the rating if there is a minimum, the domain if it is wanted; note what is left out."""
+    """Read user, item, the rating if there is a minimum, time and domain if wanted; note what is left out."""
     codes = (_Codes(), _Codes(), _Codes())
     numbers: tuple[list[Codes], ...] = ([], [], [])
+    roles = [column.role for column in wanted]
+    rating, timestamp = (roles.index(role) if role in roles else None for role in ("rating", "timestamp"))
     low = 0
+    times: list[npt.NDArray[np.float64]] = [np.empty(0)]
     for block in table.blocks(wanted):
-        if min_rating is not None:
-            high = [float(text) >= min_rating for text in block.pop(2)]
+        if rating is not None and min_rating is not None:
+            high = [float(text) >= min_rating for text in block[rating]]
             low += high.count(False)
             block = [list(compress(fields, high)) for fields in block]
+        if timestamp is not None:
+            times.append(_read_times(block[timestamp]))
+        block = [fields for n, fields in enumerate(block) if n not in (rating, timestamp)]
         for fields, code, parts in zip(block, codes, numbers, strict=False):  # there may be no domain among the fields
             parts.append(code.encode(fields))
     _note_malformed(table, notes)
@@ -184,7 +194,32 @@ def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, 
         raise DataError(
             f"{table.path} has no interactions below its header" + (f" ({'; '.join(notes)})" if notes else "")
         )
-    return _Rows(user, item, domain, *codes)
+    time = np.concatenate(times)
+    if unknown := int(np.isnan(time).sum()):
+        notes.append(f"rows whose time is neither a number nor a date: {unknown:,}; they count, but have no time")
+    return _Rows(user, item, domain, time, *codes)
+
+
+def _read_times(texts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Read numbers, or dates as seconds since 1970; NaN where a text is neither."""
+    try:
+        times = np.fromiter(map(float, texts), np.float64)
+    except ValueError:
+        times = np.fromiter(map(_read_time, texts), np.float64)
+    times[~np.isfinite(times)] = np.nan
+    return times
+
+
+def _read_time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        date = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        return math.nan
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def default_name(table: Table, name: str, role: str) -> str:
@@ -286,9 +321,16 @@ def _assemble(
     row = np.empty(len(rows.users), dtype=np.int64)
     row[present[by_name]] = np.arange(len(present))
 
-    by_item = sp.csc_array((np.ones(len(user), np.float32), (row[user], item)), shape=(len(present), len(distinct)))
-    by_item.data[:] = 1  # repeated rows were added up
-    matrix = by_item[:, same_item].tocsr()
+    # of repeated rows the earliest counts, and one without a time only where none of them has one
+    time = rows.time[kept] if len(rows.time) else np.zeros(len(user))
+    in_order = np.lexsort((time, item, row[user]))
+    cell = (row[user] * len(distinct) + item)[in_order]
+    first = in_order[np.flatnonzero(np.diff(cell, prepend=-1))]
+    shape = (len(present), len(distinct))
+    number = sp.csc_array((np.arange(1, len(first) + 1), (row[user[first]], item[first])), shape=shape)
+    matrix = number[:, same_item].tocsr()  # which of the interactions each entry is, counted from 1
+    times = time[first][matrix.data - 1] if len(rows.time) else None
+    matrix = sp.csr_array((np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
     return Interactions(
         users=names[by_name],
         items=np.array([name for name, _, _ in columns]),
@@ -298,6 +340,7 @@ def _assemble(
         same_item=same_item,
         notes=notes,
         sha256=sha256,
+        times=times,
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,31 @@ def test_low_ratings_do_not_count(tmp_path: Path) -> None:
     taken = read_interactions(recbole(tmp_path), domain="class", min_rating=4, min_items=1)
     assert triples(taken) == {("7", "a", "Drama"), ("8", "b", "Comedy"), ("8", "c", "Crime")}
     assert taken.notes == ("rows with a rating below 4, which do not count: 1",)
+
+
+def test_each_interaction_has_its_earliest_time(tmp_path: Path) -> None:
+    rows = ("u,a,x,7", "u,b,x y,5", "v,b,x y,2.5", "u,a,x,3", "v,a,x,when", "v,a,x,9", "v,c,y,?", "w,c,y,2020-01-02")
+    path = write(tmp_path / "taken.csv", "user,item,domain,timestamp", *(row.replace(" ", "|") for row in rows))
+    taken = read_interactions(path, domain_of="all", min_items=1)
+    assert taken.times is not None
+    found = {}
+    for entry, user in enumerate(np.repeat(np.arange(3), np.diff(taken.matrix.indptr))):
+        column = taken.matrix.indices[entry]
+        key = taken.users[user], taken.items[column], taken.domains[taken.item_domain[column]]
+        found[tuple(map(str, key))] = float(taken.times[entry])
+    new_year = 86400 * 18263.0
+    assert math.isnan(found.pop(("v", "c", "y")))
+    assert found == {
+        ("u", "a", "x"): 3,
+        ("u", "b", "x"): 5,
+        ("u", "b", "y"): 5,
+        ("v", "b", "x"): 2.5,
+        ("v", "b", "y"): 2.5,
+        ("v", "a", "x"): 9,
+        ("w", "c", "y"): new_year,
+    }
+    assert taken.notes == ("rows whose time is neither a number nor a date: 2; they count, but have no time",)
+    assert set(taken.matrix.data.tolist()) == {1.0}
 
 
 def test_an_item_of_all_its_domains_is_a_column_in_each(tmp_path: Path) -> None:
