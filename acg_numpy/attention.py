@@ -13,6 +13,8 @@ from acg_numpy.kernels.planning import CONTEXT_KERNELS, Plan, plan_for_context
 from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
 from acg_numpy.module import Module, replaced_module
 from acg_numpy.passes import (
+    dropout_backward,
+    dropout_forward,
     linear_backward,
     linear_forward,
     merge_heads_backward,
@@ -27,7 +29,8 @@ from acg_numpy.passes import (
 from acg_numpy.passes.masking import zero_unseen
 from acg_numpy.shapes import Array, ArrayOrTensor, check_broadcast, check_elements, check_shared_mask
 
-PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value", "output"), Linear)
+INPUT_PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value"), Linear)
+PROJECTIONS: dict[str, type[Module]] = {**INPUT_PROJECTIONS, "output": Linear}
 
 
 def _heads_forward(*inputs: Any) -> tuple[tuple[Array, Array], Any]:
@@ -67,6 +70,7 @@ def _node(forward: Any, backward: Any) -> Any:
 split_heads = from_passes(split_heads_forward, split_heads_backward)
 merge_heads = from_passes(merge_heads_forward, merge_heads_backward)
 project_keys = _node(linear_forward, _key_backward)
+drop_features = _node(dropout_forward, dropout_backward)
 average_values = _node(_heads_forward, _heads_backward)
 attend = _node(multi_head_attention_forward, multi_head_attention_backward)
 attend_with_weights = _node(_attend_forward, _attend_backward)
@@ -85,19 +89,28 @@ class _Call(NamedTuple):
 class MultiHeadCrossAttention(Module):
     """Multi-head scaled dot-product attention of queries over a context.
 
-    Each head takes `emb_dim // num_heads` features of the projected queries, keys and values; their outputs, side by
-    side, pass through an output projection (Vaswani et al., 2017, section 3.2).
+    Queries, keys and values are projected to `inner_dim` features, of which each head takes
+    `inner_dim // num_heads`; what the heads give, side by side, passes through an output projection (Vaswani et al.,
+    2017, section 3.2).
 
     Parameters
     ----------
     emb_dim : int
         Features of queries, context and output.
     num_heads : int
-        Divides `emb_dim`.
+        Divides `inner_dim`.
     dropout : float
         Probability, at least 0 and below 1, of dropping an attention weight in training mode.
+    inner_dim : int, optional
+        Features I of projected queries, keys and values, of all heads together; `emb_dim` where none is given.
+    head_dropout : float
+        Probability, at least 0 and below 1, of dropping a feature of the merged heads, before the output projection,
+        in training mode.
+    output : bool
+        Whether there is an output projection.  If not, `output` is None, and the output is the merged heads, of
+        `inner_dim` features.
     bias : bool
-        Whether the four projections have one.
+        Whether the projections have one.
     kernel : str
         How it is computed, with the same numbers.  "classroom" is the composition of `acg_numpy.passes`, which keeps
         all weights.  "tiled" keeps none of them: it goes over blocks of queries and keys, and computes their weights
@@ -115,7 +128,7 @@ class MultiHeadCrossAttention(Module):
     It is kept because the standard formulation has it.
 
     `query`, `key`, `value` and `output` are modules that may be replaced, by a subclass of `Linear` or by any callable
-    of rows; they are then called one after the other.  As long as all four are the `Linear` that the constructor made,
+    of rows; they are then called one after the other.  As long as each is the `Linear` that the constructor made,
     a call is a single node of the graph, with the same numbers.
 
     Examples
@@ -125,6 +138,12 @@ class MultiHeadCrossAttention(Module):
     >>> out, weights = attention(query, context, return_attention=True)
     >>> out.shape, weights.shape
     ((5, 3, 8), (5, 2, 3, 4))
+
+    Wide heads, 16 of 8 features each, over queries and keys of 32:
+
+    >>> attention = MultiHeadCrossAttention(32, 16, inner_dim=128, seed=0)
+    >>> attention.query.weight.shape, attention.output.weight.shape
+    ((32, 128), (128, 32))
     """
 
     def __init__(
@@ -133,6 +152,9 @@ class MultiHeadCrossAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         *,
+        inner_dim: int | None = None,
+        head_dropout: float = 0.0,
+        output: bool = True,
         bias: bool = True,
         kernel: str = "auto",
         dtype: npt.DTypeLike = np.float32,
@@ -141,16 +163,20 @@ class MultiHeadCrossAttention(Module):
         super().__init__()
         self.emb_dim = check_count(emb_dim, "emb_dim")
         self.num_heads = check_count(num_heads, "num_heads")
-        if self.emb_dim % self.num_heads:
-            raise ValueError(f"num_heads is {num_heads}, which does not divide emb_dim, {emb_dim}")
+        self.inner_dim = self.emb_dim if inner_dim is None else check_count(inner_dim, "inner_dim")
+        if self.inner_dim % self.num_heads:
+            name = "emb_dim" if inner_dim is None else "inner_dim"
+            raise ValueError(f"num_heads is {num_heads}, which does not divide {name}, {self.inner_dim}")
         self.dropout = check_rate(dropout, "dropout")
+        self.head_dropout = check_rate(head_dropout, "head_dropout")
         self.kernel = check_choice(kernel, "kernel", CONTEXT_KERNELS)
         self.dtype = check_dtype(dtype)
         weights, drops = spawn(seed, 2)
         rng = np.random.default_rng(weights)
-        self.query, self.key, self.value, self.output = (
-            Linear(emb_dim, emb_dim, bias=bias, dtype=self.dtype, rng=rng) for _ in range(4)
-        )
+        outer, inner = self.emb_dim, self.inner_dim
+        options: dict[str, Any] = {"bias": bias, "dtype": self.dtype, "rng": rng}
+        self.query, self.key, self.value = (Linear(outer, inner, **options) for _ in range(3))
+        self.output = Linear(inner, outer, **options) if output else None
         self._dropout_rng = np.random.default_rng(drops)
 
     def __call__(
@@ -172,31 +198,37 @@ class MultiHeadCrossAttention(Module):
 
         Returns
         -------
-        out : Tensor, shape (..., L, D)
+        out : Tensor, shape (..., L, D), or (..., L, inner_dim) where there is no output projection
         attention : Tensor, shape (..., H, L, S)
             If `return_attention`: the weights of each head before dropout, never averaged.
         """
         call = self._prepare(query, context, mask, return_attention)
         dropout_mask = self.draw_dropout_mask(call.scores)
-        replaced = replaced_module(self, PROJECTIONS)
+        *batch, _, rows, _ = call.scores
+        head_mask = self.draw_head_dropout_mask((*batch, rows, self.inner_dim))
+        replaced = replaced_module(self, self.expected_projections())
         if call.plan.kernel == "classroom" and replaced is None:  # the same numbers for less: one node for all steps
             run = attend_with_weights if return_attention else attend
-            return run(*call[:2], *self.projections(), call.mask, dropout_mask, num_heads=self.num_heads)
+            return run(*call[:2], *self.projections(), call.mask, dropout_mask, head_mask, num_heads=self.num_heads)
 
         query, context = call.query, call.context
         if call.mask is not None:
             query = zero_unseen(query, call.mask, axis=-1)
             context = zero_unseen(context, call.mask, axis=-2)
-        Q = self.query(query)  # (..., L, D)
-        K = self._project_keys(context)  # (..., S, D)
-        V = self.value(context)  # (..., S, D)
-        Q, K, V = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, D/H)
+        Q = self.query(query)  # (..., L, I)
+        K = self._project_keys(context)  # (..., S, I)
+        V = self.value(context)  # (..., S, I)
+        Q, K, V = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, I/H)
         mask = None if call.mask is None else np.expand_dims(call.mask, -3)  # (..., 1, L, S), for all heads
         if call.plan.kernel == "tiled":
-            Z, weights = tiled.attend(Q, K, V, mask), None  # (..., H, L, D/H)
+            Z, weights = tiled.attend(Q, K, V, mask), None  # (..., H, L, I/H)
         else:
-            Z, weights = average_values(Q, K, V, mask, dropout_mask)  # (..., H, L, D/H), (..., H, L, S)
-        out = self.output(merge_heads(Z))  # (..., L, D)
+            Z, weights = average_values(Q, K, V, mask, dropout_mask)  # (..., H, L, I/H), (..., H, L, S)
+        out = merge_heads(Z)  # (..., L, I)
+        if head_mask is not None:
+            out = drop_features(out, head_mask)
+        if self.output is not None:
+            out = self.output(out)  # (..., L, D)
         return (out, weights) if return_attention else out
 
     def _project_keys(self, context: ArrayOrTensor) -> Any:
@@ -208,13 +240,27 @@ class MultiHeadCrossAttention(Module):
     def projections(self) -> tuple[Any, ...]:
         """Return weight and bias of query, key, value and output, in the order in which the passes take them."""
         layers = (self.query, self.key, self.value, self.output)
-        return tuple(parameter for layer in layers for parameter in (layer.weight, layer.bias))
+        return tuple(x for layer in layers for x in ((None, None) if layer is None else (layer.weight, layer.bias)))
+
+    def expected_projections(self) -> dict[str, type[Module]]:
+        """Return the class of each projection that there is, as the constructor makes it."""
+        return INPUT_PROJECTIONS if self.output is None else PROJECTIONS
 
     def draw_dropout_mask(self, shape: tuple[int, ...]) -> Array | None:
         """Draw the factors that drop weights of this shape, (..., H, L, S); None if nothing is dropped."""
-        if not self.training or self.dropout == 0:
+        return self._draw_mask(shape, self.dropout)
+
+    def draw_head_dropout_mask(self, shape: tuple[int, ...]) -> Array | None:
+        """Draw the factors that drop features of the merged heads, (..., L, I); None if nothing is dropped.
+
+        Where weights are dropped too, their mask is drawn first: then a seed means the same masks in every kernel.
+        """
+        return self._draw_mask(shape, self.head_dropout)
+
+    def _draw_mask(self, shape: tuple[int, ...], rate: float) -> Array | None:
+        if not self.training or rate == 0:
             return None
-        return dropout_mask(self._dropout_rng, shape, self.dropout, self.dtype)
+        return dropout_mask(self._dropout_rng, shape, rate, self.dtype)
 
     def plan(
         self, query: ArrayOrTensor, context: ArrayOrTensor, *, mask: Array | None = None, return_attention: bool = False
@@ -246,7 +292,7 @@ class MultiHeadCrossAttention(Module):
             mask = np.asarray(mask)
             check_shared_mask(mask, (*batch, *pairs))
             batch = check_broadcast(batch=batch, mask=mask.shape[:-2])
-        plan = plan_for_context(batch, self.num_heads, pairs, self.emb_dim, self.dtype.itemsize, self.kernel)
+        plan = plan_for_context(batch, self.num_heads, pairs, self.inner_dim, self.dtype.itemsize, self.kernel)
         if return_attention or (self.training and self.dropout > 0):
             reason = "asked for" if return_attention else "dropped out"
             plan = replace(plan, kernel="classroom", why=f"attention weights are {reason}, so all of them are needed")
@@ -254,4 +300,10 @@ class MultiHeadCrossAttention(Module):
 
     def extra_repr(self) -> str:
         """Return the sizes and options."""
-        return f"emb_dim={self.emb_dim}, num_heads={self.num_heads}, dropout={self.dropout}, kernel={self.kernel!r}"
+        inner = "" if self.inner_dim == self.emb_dim else f", inner_dim={self.inner_dim}"
+        dropped = f", head_dropout={self.head_dropout}" if self.head_dropout else ""
+        bare = ", output=False" if self.output is None else ""
+        return (
+            f"emb_dim={self.emb_dim}, num_heads={self.num_heads}, dropout={self.dropout}{inner}{dropped}{bare}, "
+            f"kernel={self.kernel!r}"
+        )

@@ -1,5 +1,6 @@
 """AttentionConditioner: the condition of a user for a domain, by cross-attention over the domain's tokens."""
 
+import inspect
 import math
 import sys
 import warnings
@@ -11,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.arguments import check_choice, check_dtype, check_input, check_names, domain_ids
-from acg_numpy.attention import PROJECTIONS, MultiHeadCrossAttention
+from acg_numpy.attention import INPUT_PROJECTIONS, MultiHeadCrossAttention
 from acg_numpy.domain_embedding import DomainEmbedding
 from acg_numpy.kernels.conditioning import condition
 from acg_numpy.kernels.grouping import Groups, every_domain, group
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
-from acg_numpy.layers import LayerNorm, Seed, spawn
+from acg_numpy.layers import DomainLinear, LayerNorm, Linear, Seed, plain_seed, spawn
 from acg_numpy.module import Module, replaced_module
 from acg_numpy.shapes import Array, ArrayOrTensor, check_boolean, check_broadcast, check_elements
 from acg_numpy.text import html_table
@@ -24,11 +25,13 @@ from acg_numpy.text import html_table
 MOST_NAMES = 12  # of domains, in a display
 
 # The modules that a kernel computes at once, and so only as long as each of them is what the constructor made.
-MODULES: dict[str, type[Module]] = {
+INPUT_MODULES: dict[str, type[Module]] = {
     "domain_embedding": DomainEmbedding,
     "attention": MultiHeadCrossAttention,
-    **{f"attention.{name}": cls for name, cls in PROJECTIONS.items()},
+    **{f"attention.{name}": cls for name, cls in INPUT_PROJECTIONS.items()},
 }
+MODULES: dict[str, type[Module]] = {**INPUT_MODULES, "attention.output": Linear}
+MODULES_PER_DOMAIN: dict[str, type[Module]] = {**INPUT_MODULES, "domain_output": DomainLinear}
 
 
 class OneKeyWarning(UserWarning):
@@ -59,7 +62,7 @@ class AttentionConditioner(Module):
     emb_dim : int
         Features D of users, tokens and conditions.
     num_heads : int
-        Divides `emb_dim`.
+        Divides `inner_dim`.
     num_domains : int
     dropout : float
         Probability, at least 0 and below 1, of dropping an attention weight in training mode.
@@ -67,6 +70,13 @@ class AttentionConditioner(Module):
         With one, and none shared, attention has a single key, cannot depend on the user, and warns.
     num_global_tokens : int
         Tokens that all domains share.
+    inner_dim : int, optional
+        Features I of projected queries, keys and values, of all heads together; `emb_dim` where none is given.
+    head_dropout : float
+        Probability, at least 0 and below 1, of dropping a feature of the merged heads, before the output projection,
+        in training mode.
+    output_per_domain : bool
+        Whether each domain has an output projection of its own, in the place of one that all domains share.
     residual : bool
         Whether the user's embedding is added to what attention gives.
     layer_norm : bool
@@ -116,6 +126,9 @@ class AttentionConditioner(Module):
         *,
         tokens_per_domain: int = 8,
         num_global_tokens: int = 0,
+        inner_dim: int | None = None,
+        head_dropout: float = 0.0,
+        output_per_domain: bool = False,
         residual: bool = False,
         layer_norm: bool = False,
         bias: bool = True,
@@ -127,17 +140,32 @@ class AttentionConditioner(Module):
         super().__init__()
         self.kernel = check_choice(kernel, "kernel", KERNELS)
         self.dtype = check_dtype(dtype)
-        for_tokens, for_attention = spawn(seed, 2)
+        for_tokens, for_attention, for_output = spawn(seed, 3)
         self.domain_embedding = DomainEmbedding(
             num_domains, emb_dim, tokens_per_domain, num_global_tokens, dtype=dtype, seed=for_tokens
         )
         self.attention = MultiHeadCrossAttention(
-            emb_dim, num_heads, dropout, bias=bias, dtype=dtype, seed=for_attention
+            emb_dim,
+            num_heads,
+            dropout,
+            inner_dim=inner_dim,
+            head_dropout=head_dropout,
+            output=not output_per_domain,
+            bias=bias,
+            dtype=dtype,
+            seed=for_attention,
         )
         self.emb_dim = self.attention.emb_dim
+        self.domain_output = None
+        if output_per_domain:
+            rng = np.random.default_rng(for_output)
+            self.domain_output = DomainLinear(
+                num_domains, self.attention.inner_dim, emb_dim, bias=bias, dtype=dtype, rng=rng
+            )
         self.norm = LayerNorm(emb_dim, dtype=dtype) if layer_norm else None
         self.residual = bool(residual)
         self.domain_names = check_names(domain_names, num_domains)
+        self.seed = plain_seed(seed)
         if tokens_per_domain + num_global_tokens == 1:
             warnings.warn(
                 "one token per domain and no global ones: attention over a single key gives it weight 1 whatever the "
@@ -186,6 +214,8 @@ class AttentionConditioner(Module):
             mask = None if call.mask is None else call.mask[..., None, :]  # (..., 1, K), since a user is one query
             out = self.attention(call.user_emb[..., None, :], context, mask=mask, return_attention=return_attention)
             out, weights = (x[..., 0, :] for x in out) if return_attention else (out[..., 0, :], None)
+            if self.domain_output is not None:
+                out = self.domain_output(out, call.ids)
         else:
             out, weights = self._condition_by_kernel(call, call.groups, return_attention)
         if self.residual:
@@ -216,19 +246,40 @@ class AttentionConditioner(Module):
         every = (
             ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
         )
+        unsupported = self._why_classroom()
+        if unsupported is not None:
+            return _Call(
+                user_emb, ids, mask, batch, None, Plan("classroom", unsupported, {}, {"results": math.prod(batch)})
+            )
         groups = every_domain(ids, math.prod(users)) if every else group(_flat(ids, batch), num_domains)
         plan = make_plan(groups, num_tokens, self.emb_dim, self.attention.num_heads, self.kernel)
         return _Call(user_emb, ids, mask, batch, groups, plan)
 
     def _replaced_module(self) -> str | None:
         """Return the name of the first module that the kernels do not stand in for, or None."""
-        name = replaced_module(self, MODULES)
-        if name is None:
-            square = (self.emb_dim, self.emb_dim)
-            for projection, weight in zip(PROJECTIONS, self.attention.projections()[::2], strict=True):
-                if weight.shape != square:
-                    return f"attention.{projection}"
-        return name
+        own = self.domain_output is not None
+        name = replaced_module(self, MODULES_PER_DOMAIN if own else MODULES)
+        if name is not None:
+            return name
+        attention, D = self.attention, self.emb_dim
+        if own and attention.output is not None:
+            return "attention.output"
+        inner = attention.inner_dim
+        shapes: list[Any] = [("query", (D, inner)), ("key", (D, inner)), ("value", (D, inner))]
+        shapes += [] if own else [("output", (inner, D))]
+        for projection, shape in shapes:
+            if getattr(attention, projection).weight.shape != shape:
+                return f"attention.{projection}"
+        return None
+
+    def _why_classroom(self) -> str | None:
+        """Return which option no kernel computes, or None."""
+        options = {
+            "inner_dim is not emb_dim": self.attention.inner_dim != self.emb_dim,
+            "features of the merged heads are dropped": self.training and self.attention.head_dropout > 0,
+            "each domain has an output projection of its own": self.domain_output is not None,
+        }
+        return next((why for why, used in options.items() if used), None)
 
     def _condition_by_kernel(self, call: _Call, groups: Groups, with_weights: bool) -> tuple[Any, Any]:
         """Return what the modules return, computed by the kernel that is planned: the same numbers for less."""
@@ -286,10 +337,71 @@ class AttentionConditioner(Module):
         """
         return self._prepare(user_emb, domain_id).plan
 
+    def options(self) -> dict[str, Any]:
+        """Return the arguments that the constructor makes a conditioner of the same kind from.
+
+        The parameters' values are not among them: `state_dict` has these.
+
+        Returns
+        -------
+        dict
+            A value for each parameter of the constructor, in its order, as it is now, and such that JSON can hold it:
+            the dtype by its name, a `numpy.random.SeedSequence` as the list of whole numbers that means the same.
+
+        Raises
+        ------
+        ValueError
+            If a module is not what the constructor made, so that the options would not describe the conditioner.
+
+        Examples
+        --------
+        >>> conditioner = AttentionConditioner(8, 2, 3, residual=True, seed=0)
+        >>> other = AttentionConditioner(**conditioner.options())
+        >>> other.load_state_dict(conditioner.state_dict())
+        >>> conditioner.options()["residual"], conditioner.options()["dtype"]
+        (True, 'float32')
+        """
+        replaced = self._replaced_module()
+        if replaced is not None:
+            raise ValueError(
+                f"{replaced} is not as the constructor made it, so no options of the constructor describe this "
+                "conditioner; keep its class beside its state_dict()"
+            )
+        return self._options()
+
+    def _options(self) -> dict[str, Any]:
+        """Return the options as far as the modules have them: one that was replaced may not."""
+        made = {**vars(self.domain_embedding), **vars(self.attention), **vars(self)}
+        made |= {
+            "output_per_domain": self.domain_output is not None,
+            "layer_norm": self.norm is not None,
+            "bias": any(name == "attention.query.bias" for name, _ in self.named_parameters()),
+            "domain_names": None if self.domain_names is None else list(self.domain_names),
+            "dtype": self.dtype.name,
+        }
+        return {name: made[name] for name in inspect.signature(AttentionConditioner).parameters if name in made}
+
+    def num_parameters_per_domain(self) -> int:
+        """Return how many numbers one more domain adds: its own tokens and, where it has one, its own output.
+
+        Examples
+        --------
+        >>> conditioner = AttentionConditioner(32, 16, 8, inner_dim=128, layer_norm=True)
+        >>> conditioner.num_parameters(), conditioner.num_parameters_per_domain()
+        (18912, 256)
+        """
+        own: list[Any] = [self.domain_embedding.tokens]
+        own += [] if self.domain_output is None else self.domain_output.parameters()
+        return sum(math.prod(parameter.shape[1:]) for parameter in own)
+
     def extra_repr(self) -> str:
-        """Return the options and the number of parameters."""
-        names = f", domain_names={list(self.domain_names)}" if self.domain_names else ""
-        return f"residual={self.residual}{names}, {self.num_parameters():,} parameters"
+        """Return the options that are not what they are by default, and the number of parameters."""
+        parameters = inspect.signature(AttentionConditioner).parameters
+        defaults = {name: parameter.default for name, parameter in parameters.items()}
+        defaults |= {"inner_dim": self.emb_dim, "dtype": np.dtype(defaults["dtype"]).name}
+        options = {name: value for name, value in self._options().items() if value != defaults[name]}
+        shown = ", ".join(f"{name}={value!r}" for name, value in options.items())
+        return f"{shown}; {self.num_parameters():,} parameters"
 
     def _repr_html_(self) -> str:
         """Return options and parameters as HTML for a notebook; the names of domains are escaped.
@@ -302,20 +414,12 @@ class AttentionConditioner(Module):
         """
         names = ", ".join(self.domain_names[:MOST_NAMES]) if self.domain_names else ""
         more = ", ..." if self.domain_names and len(self.domain_names) > MOST_NAMES else ""
-        made = {**vars(self.domain_embedding), **vars(self.attention)}  # a replacement may lack some of these
-        options = {"emb_dim": self.emb_dim, "num_heads": made.get("num_heads")}
-        if "num_domains" in made:
-            options["num_domains"] = f"{made['num_domains']:,}" + (f" ({names}{more})" if names else "")
-        options |= {name: made.get(name) for name in ("tokens_per_domain", "num_global_tokens")}
-        if "dropout" in made:
-            options["dropout"] = f"{made['dropout']:g} ({'in' if self.training else 'off, not in'} training mode)"
-        options |= {
-            "residual": self.residual,
-            "layer_norm": self.norm is not None,
-            "bias": any(name == "attention.query.bias" for name, _ in self.named_parameters()),
-            "kernel": self.kernel,
-            "dtype": self.dtype,
-        }
+        options = self._options()
+        del options["domain_names"]
+        if "num_domains" in options:
+            options["num_domains"] = f"{options['num_domains']:,}" + (f" ({names}{more})" if names else "")
+        mode = f"{'in' if self.training else 'off, not in'} training mode"
+        options |= {name: f"{options[name]:g} ({mode})" for name in ("dropout", "head_dropout") if options.get(name)}
         shown = escape(", ".join(f"{name}={value}" for name, value in options.items() if value is not None))
         table = html_table(
             ["parameter", "shape", "numbers"],

@@ -239,9 +239,10 @@ def check_attention(query: Array, key: Array, value: Array, mask: Array | None, 
 def check_multi_head(
     query: Array,
     context: Array,
-    projections: dict[str, tuple[Array, Array | None]],
+    projections: dict[str, tuple[Any, Array | None]],
     mask: Array | None,
     dropout_mask: Array | None,
+    head_dropout_mask: Array | None,
     num_heads: int,
 ) -> None:
     """Refuse what does not fit together in multi-head attention.
@@ -249,13 +250,13 @@ def check_multi_head(
     Parameters
     ----------
     projections : dict
-        Weight and bias of each of query, key, value and output.
+        Weight and bias of each of query, key, value and output; the output's may both be None.
 
     Examples
     --------
     >>> square = (np.zeros((4, 4)), None)
     >>> projections = {name: square for name in ("query", "key", "value", "output")}
-    >>> check_multi_head(np.zeros((5, 3)), np.zeros((8, 4)), projections, None, None, num_heads=2)
+    >>> check_multi_head(np.zeros((5, 3)), np.zeros((8, 4)), projections, None, None, None, num_heads=2)
     Traceback (most recent call last):
     ValueError: query has 3 features (shape (5, 3)), but query_weight takes 4 (shape (4, 4), in by out)
     """
@@ -264,22 +265,35 @@ def check_multi_head(
     for name, x in inputs.items():
         check_linear(x, *projections[name], names=("query" if name == "query" else "context", f"{name}_"))
         check_num_heads(num_heads, projections[name][0].shape[1], f"{name}_weight")
-    _check_matrix(*projections["output"], "output_")
-    widths = {name: weight.shape[1] for name, (weight, _) in projections.items()}
+    widths = {name: projections[name][0].shape[1] for name in inputs}
     if widths["query"] != widths["key"]:
         raise ValueError(
             f"query_weight makes {widths['query']} features, but key_weight makes {widths['key']}; "
             "a score is their dot product"
         )
-    if projections["output"][0].shape[0] != widths["value"]:
-        raise ValueError(
-            f"value_weight makes {widths['value']} features, but output_weight has shape "
-            f"{projections['output'][0].shape}, in by out"
-        )
-    _check_bias(*projections["output"], "output_")
+    _check_output(*projections["output"], widths["value"])
+    L, S = query.shape[-2], context.shape[-2]
     batch = check_broadcast(query=query.shape[:-2], context=context.shape[:-2])
-    check_shared_mask(mask, (*batch, query.shape[-2], context.shape[-2]))
-    check_dropout_mask(dropout_mask, (*batch, num_heads, query.shape[-2], context.shape[-2]))
+    check_shared_mask(mask, (*batch, L, S))
+    check_dropout_mask(dropout_mask, (*batch, num_heads, L, S))
+    if head_dropout_mask is not None:
+        check_factors(head_dropout_mask, "head_dropout_mask")
+        columns = "one row for each query, one column for each feature of the values"
+        _check_rows("head_dropout_mask", head_dropout_mask, (*batch, L, widths["value"]), columns)
+
+
+def _check_output(weight: Array | None, bias: Array | None, features: int) -> None:
+    """Refuse an output projection that does not take this many features, or a bias without a weight."""
+    if weight is None:
+        if bias is not None:
+            raise ValueError("output_bias is given, but output_weight is None: give both or neither")
+        return
+    _check_matrix(weight, bias, "output_")
+    if weight.shape[0] != features:
+        raise ValueError(
+            f"value_weight makes {features} features, but output_weight has shape {weight.shape}, in by out"
+        )
+    _check_bias(weight, bias, "output_")
 
 
 def check_broadcast(**shapes: tuple[int, ...]) -> tuple[int, ...]:
@@ -364,20 +378,22 @@ def check_dropout_mask(dropout_mask: Array | None, shape: tuple[int, ...]) -> No
     _check_pairs("dropout_mask", dropout_mask, shape)
 
 
-def check_factors(dropout_mask: Array) -> None:
+def check_factors(dropout_mask: Array, name: str = "dropout_mask") -> None:
     """Refuse a dropout mask of anything but factors: 0 where dropped, 1 / keep rate elsewhere."""
     if getattr(dropout_mask, "dtype", None) == np.bool_:
-        raise TypeError("dropout_mask has dtype bool; expected factors, as dropout_mask / keep_rate makes")
-    check_floating(dropout_mask=dropout_mask)
+        raise TypeError(f"{name} has dtype bool; expected factors, as {name} / keep_rate makes")
+    check_floating(**{name: dropout_mask})
 
 
 def _check_pairs(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    _check_rows(name, array, shape, "one row for each query, one column for each key")
+
+
+def _check_rows(name: str, array: Array, shape: tuple[int, ...], meaning: str) -> None:
+    """Refuse an array that does not broadcast to (..., rows, columns); `meaning` says what these are."""
     *batch, rows, columns = shape
     if array.ndim < 2 or array.shape[-2] not in (1, rows) or array.shape[-1] not in (1, columns):
-        raise ValueError(
-            f"{name} has shape {array.shape}; expected (..., {rows}, {columns}): one row for each query, one column "
-            "for each key"
-        )
+        raise ValueError(f"{name} has shape {array.shape}; expected (..., {rows}, {columns}): {meaning}")
     check_broadcast(**{name: array.shape[:-2], "scores": tuple(batch)})
 
 
@@ -405,6 +421,32 @@ def check_linear(x: Array, weight: Array, bias: Array | None, names: tuple[str, 
             f"(shape {weight.shape}, in by out){hint}"
         )
     _check_bias(weight, bias, prefix)
+
+
+def check_domain_linear(x: Array, ids: Any, weight: Array, bias: Array | None) -> npt.NDArray[np.intp]:
+    """Return ids as an integer array, having refused rows, ids, weights and biases that do not fit together.
+
+    Examples
+    --------
+    >>> check_domain_linear(np.zeros((5, 3)), np.zeros(5, int), np.zeros((3, 2)), None)
+    Traceback (most recent call last):
+    ValueError: weight has shape (3, 2); expected (domains, in, out), a matrix for each domain
+    """
+    check_axes(1, x=x)
+    check_floating(weight=weight, bias=bias)
+    if weight.ndim != 3:
+        raise ValueError(f"weight has shape {weight.shape}; expected (domains, in, out), a matrix for each domain")
+    domains, features, columns = weight.shape
+    if x.shape[-1] != features:
+        raise ValueError(
+            f"x has {x.shape[-1]} features (shape {x.shape}), but weight takes {features} (shape {weight.shape}, "
+            "domains by in by out)"
+        )
+    if bias is not None and bias.shape != (domains, columns):
+        raise ValueError(f"bias has shape {bias.shape}; expected {(domains, columns)}, a row for each domain")
+    places = check_ids(ids, domains, rows="the number of domains in weight")
+    check_broadcast(x=x.shape[:-1], ids=places.shape)
+    return places
 
 
 def _check_matrix(weight: Array, bias: Array | None, prefix: str) -> None:

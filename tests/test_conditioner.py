@@ -1,7 +1,9 @@
 """AttentionConditioner beyond its shapes: options, dtypes, names, seeds, refusals, and the one-key trap."""
 
 import copy
+import inspect
 import itertools
+import json
 import pickle
 import warnings
 
@@ -22,7 +24,7 @@ from acg_numpy import (
     tensor,
 )
 from acg_numpy import conditioner as conditioner_module
-from acg_numpy.conditioner import MODULES
+from acg_numpy.conditioner import MODULES, MODULES_PER_DOMAIN
 from acg_numpy.kernels.planning import KERNELS
 from acg_numpy.layers import Linear
 
@@ -30,6 +32,10 @@ D, H, N = 8, 2, 3
 OPTIONS = [
     {"num_global_tokens": g, "residual": r, "layer_norm": n, "bias": b}
     for g, r, n, b in itertools.product([0, 2], [False, True], [False, True], [False, True])
+]
+WIDE = [
+    {"num_global_tokens": 1, "inner_dim": 6, "dropout": 0.3, "head_dropout": 0.3, "output_per_domain": own}
+    for own in (False, True)
 ]
 
 
@@ -47,7 +53,7 @@ def name_options(options):
     return "-".join(f"{k}={v}" for k, v in options.items())
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=name_options)
+@pytest.mark.parametrize("options", OPTIONS + WIDE, ids=name_options)
 def test_whole_gradient_equals_finite_differences(options):
     """Every number of every parameter, and of the users, in float64."""
     rng = np.random.default_rng(1)
@@ -60,8 +66,10 @@ def test_whole_gradient_equals_finite_differences(options):
         rng.standard_normal((3, 4)),
         rng.standard_normal((3, 2, 2 + options["num_global_tokens"])),
     )
+    drawn = conditioner.random_state()
 
     def loss():
+        conditioner.load_random_state(drawn)  # so that each call drops the same
         condition, attention = conditioner(user_emb, domains, return_attention=True)
         return np.sum(condition * g) + np.sum(attention * h)
 
@@ -152,12 +160,49 @@ class TestOptions:
             "norm.bias": (D,),
         }
 
+    @pytest.mark.parametrize("own", [False, True])
+    def test_state_of_wide_heads_has_the_names_that_files_rely_on(self, own):
+        conditioner = AttentionConditioner(D, 6, N, inner_dim=12, output_per_domain=own)
+        found = {name: array.shape for name, array in conditioner.state_dict().items()}
+        inputs = {f"attention.{p}.{k}" for p in ("query", "key", "value") for k in ("weight", "bias")}
+        assert {found.pop(name) for name in inputs} == {(D, 12), (12,)}
+        output = {"domain_output.weight": (N, 12, D), "domain_output.bias": (N, D)}
+        if not own:
+            output = {"attention.output.weight": (12, D), "attention.output.bias": (D,)}
+        assert found == {"domain_embedding.tokens": (N, 8, D), **output}
+
     def test_what_is_not_there_has_no_name(self):
         state = AttentionConditioner(D, H, N, bias=False).state_dict()
         assert set(state) == {
             "domain_embedding.tokens",
             *(f"attention.{p}.weight" for p in ("query", "key", "value", "output")),
         }
+
+    def test_each_domain_has_the_output_of_a_conditioner_of_its_own(self, users):
+        options = {"inner_dim": 12, "dtype": np.float64, "seed": 0}
+        own = AttentionConditioner(D, 6, N, output_per_domain=True, **options)
+        shared = AttentionConditioner(D, 6, N, **options)
+        own.domain_output.bias.data[...] = np.random.default_rng(0).standard_normal((N, D))
+        outputs = {"attention.output.weight": own.domain_output.weight, "attention.output.bias": own.domain_output.bias}
+        found = own(users[:, None], np.arange(N)).data
+        for n in range(N):
+            state = {**own.state_dict(), **{name: table.data[n] for name, table in outputs.items()}}
+            shared.load_state_dict({name: state[name] for name in shared.state_dict()})
+            np.testing.assert_allclose(found[:, n], shared(users, n).data, rtol=1e-12)
+
+    def test_dropping_heads_drops_features_before_the_output(self, users):
+        conditioner = AttentionConditioner(D, H, N, head_dropout=0.5, dtype=np.float64, seed=0)
+        conditioner.attention.output.weight.data[...] = np.eye(D)
+        dropped, kept = conditioner(users, 1).data, conditioner.eval()(users, 1).data
+        zeros = dropped == 0
+        assert 0.2 < np.mean(zeros) < 0.8
+        np.testing.assert_allclose(dropped[~zeros], 2 * kept[~zeros])
+
+    @pytest.mark.parametrize("own", [False, True])
+    def test_one_more_domain_adds_its_tokens_and_its_own_output(self, own):
+        options = {"inner_dim": 12, "num_global_tokens": 2, "output_per_domain": own}
+        fewer, more = (AttentionConditioner(D, 6, n, **options) for n in (N, N + 1))
+        assert fewer.num_parameters_per_domain() == more.num_parameters() - fewer.num_parameters()
 
     def test_names_stand_for_numbers(self, users):
         conditioner = AttentionConditioner(D, H, N, domain_names=["books", "films", "music"], seed=0)
@@ -176,6 +221,64 @@ class TestOptions:
         assert condition.dtype == attention.dtype == dtype
         np.sum(condition).backward()
         assert all(p.dtype == p.grad.dtype == dtype for p in conditioner.parameters())
+
+
+# One value for each option of the constructor, none of them the default.
+CHANGED = {
+    "emb_dim": 6,
+    "num_heads": 1,
+    "num_domains": 3,
+    "dropout": 0.25,
+    "tokens_per_domain": 3,
+    "num_global_tokens": 2,
+    "inner_dim": 12,
+    "head_dropout": 0.125,
+    "output_per_domain": True,
+    "residual": True,
+    "layer_norm": True,
+    "bias": False,
+    "domain_names": ["books", "films"],
+    "kernel": "classroom",
+    "dtype": np.float64,
+    "seed": 5,
+}
+
+
+class TestTheOptions:
+    @pytest.mark.parametrize("name", inspect.signature(AttentionConditioner).parameters)
+    def test_each_one_makes_the_same_conditioner_again(self, name):
+        required = {"emb_dim": 4, "num_heads": 2, "num_domains": 2, "seed": 0}
+        conditioner = AttentionConditioner(**{**required, name: CHANGED[name]})
+        options = json.loads(json.dumps(conditioner.options()))
+        assert options[name] == ("float64" if name == "dtype" else CHANGED[name])
+        again = AttentionConditioner(**options)
+        assert again.options() == conditioner.options()
+        assert repr(again) == repr(conditioner)
+        assert f"{name}={options[name]!r}" in repr(conditioner)
+        rows = np.random.default_rng(0).standard_normal((5, options["emb_dim"]))
+        np.testing.assert_array_equal(again(rows, 1).data, conditioner(rows, 1).data)
+
+    def test_they_are_all_of_the_signature_in_its_order(self, conditioner):
+        assert list(conditioner.options()) == list(inspect.signature(AttentionConditioner).parameters)
+
+    def test_they_are_as_they_are_now(self, conditioner):
+        conditioner.attention.dropout, conditioner.kernel = 0.5, "grouped"
+        assert (conditioner.options()["dropout"], conditioner.options()["kernel"]) == (0.5, "grouped")
+
+    @pytest.mark.parametrize(
+        "seed", [7, np.int64(7), [1, 2], None, np.random.SeedSequence(2**40).spawn(2)[1], np.random.SeedSequence([3])]
+    )
+    def test_a_seed_of_any_kind_goes_through_json(self, seed):
+        conditioner = AttentionConditioner(D, H, N, seed=seed)
+        again = AttentionConditioner(**json.loads(json.dumps(conditioner.options())))
+        if seed is not None:
+            np.testing.assert_array_equal(again.domain_embedding.tokens.data, conditioner.domain_embedding.tokens.data)
+
+    def test_none_describe_a_conditioner_with_a_module_of_ones_own(self, conditioner):
+        conditioner.attention.key = LowRank(conditioner.attention.key)
+        with pytest.raises(ValueError, match=r"attention\.key is not as the constructor made it"):
+            conditioner.options()
+        assert "num_heads=2" in repr(conditioner)
 
 
 class TestSeeds:
@@ -437,6 +540,25 @@ class TestReplacedModules:
         else:
             with pytest.raises(CalledError):
                 conditioner(users, 1)
+
+
+@pytest.mark.parametrize("name", MODULES_PER_DOMAIN)
+def test_what_replaces_a_module_beside_an_output_per_domain_is_called(users, name):
+    conditioner = AttentionConditioner(D, H, N, output_per_domain=True, seed=0)
+    _, holder, last = part(conditioner, name)
+    setattr(holder, last, refuse)
+    assert conditioner.plan(users, 1).why.startswith(name)
+    with pytest.raises(CalledError):
+        conditioner(users, 1)
+
+
+def test_an_output_that_was_added_before_the_domains_own_is_called(users):
+    conditioner = AttentionConditioner(D, H, N, output_per_domain=True, seed=0)
+    conditioner.attention.output = Linear(D, D)
+    assert conditioner.plan(users, 1).why.startswith("attention.output ")
+    context = conditioner.domain_embedding(1)
+    expected = conditioner.domain_output(conditioner.attention(users[:, None].astype(np.float32), context)[:, 0], 1)
+    np.testing.assert_allclose(conditioner(users, 1).data, expected.data, rtol=1e-6)
 
 
 def test_a_new_module_of_the_constructor_s_class_is_no_replacement(users):

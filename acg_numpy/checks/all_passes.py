@@ -73,7 +73,7 @@ def check_pairs(*, method: str = "central", seed: int = 0) -> Iterator[TimedChec
 
 
 def _multi_head_attention_call(rng: np.random.Generator) -> Call:
-    """Draw a call of attention with all its inputs: a batch, biases, a mask, dropout."""
+    """Draw a call of attention with all its inputs: a batch, biases, a mask, dropout of weights and of heads."""
     wide, context, heads, out = 5, 7, 2, 3
     inner, inner_value = heads * 2, heads * 3
     shapes = [
@@ -81,7 +81,7 @@ def _multi_head_attention_call(rng: np.random.Generator) -> Call:
         *((context, inner_value), (inner_value,), (inner_value, out), (out,)),
     ]
     weights = [rng.normal(size=shape) for shape in shapes]
-    masks = random_mask(rng, 3, 4), dropout_factors(rng, 2, heads, 3, 4)
+    masks = random_mask(rng, 3, 4), dropout_factors(rng, 2, heads, 3, 4), dropout_factors(rng, 2, 3, inner_value)
     inputs = (rng.normal(size=(2, 3, wide)), rng.normal(size=(2, 4, context)), *weights, *masks)
     return Call(inputs, {"num_heads": heads})
 
@@ -89,6 +89,10 @@ def _multi_head_attention_call(rng: np.random.Generator) -> Call:
 CALLS: dict[str, Callable[[np.random.Generator], Call]] = {
     "embedding": lambda rng: Call((rng.normal(size=(5, 3)), repeated_ids(rng, 5, 2, 4)), {}),
     "linear": lambda rng: Call((rng.normal(size=(2, 3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)), {}),
+    "domain_linear": lambda rng: Call(
+        (rng.normal(size=(2, 3, 5)), repeated_ids(rng, 4, 2, 3), rng.normal(size=(4, 5, 2)), rng.normal(size=(4, 2))),
+        {},
+    ),
     "split_heads": lambda rng: Call((rng.normal(size=(3, 4, 10)),), {"num_heads": 5}),
     "merge_heads": lambda rng: Call((rng.normal(size=(3, 5, 4, 2)),), {}),
     "softmax": lambda rng: Call((2 * rng.normal(size=(2, 3, 5)),), {}),

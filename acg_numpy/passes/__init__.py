@@ -7,6 +7,7 @@ Read `softmax` first, then `scaled_dot_product`, then `multi_head_attention`.  N
 random, and any number of leading axes is allowed.
 """
 
+from acg_numpy.passes.domain_linear import domain_linear_backward, domain_linear_forward
 from acg_numpy.passes.dropout import dropout_backward, dropout_forward
 from acg_numpy.passes.embedding import embedding_backward, embedding_forward
 from acg_numpy.passes.heads import (
@@ -45,6 +46,8 @@ __all__ = [
     "cross_entropy_forward",
     "diversity_backward",
     "diversity_forward",
+    "domain_linear_backward",
+    "domain_linear_forward",
     "dropout_backward",
     "dropout_forward",
     "embedding_backward",

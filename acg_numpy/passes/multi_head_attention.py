@@ -1,12 +1,16 @@
 """Multi-head attention: several heads attend over a context, each on features of its own.
 
 Forward.  Queries, keys and values are projections of x (`query`) and c (`context`), cut into H heads of D / H features
-that attend independently (`scaled_dot_product`), put together again and projected once more:
+that attend independently (`scaled_dot_product`), put together again, multiplied by a dropout mask R where there is one,
+and projected once more:
 
     Q = x W_q + b_q    K = c W_k + b_k    V = c W_v + b_v        (..., L, D), (..., S, D), (..., S, D)
     Q, K, V = heads of Q, K, V                                   (..., H, L, D/H), (..., H, S, D/H) twice
     Z = heads attend, merged                                     (..., L, D)
-    O = Z W_o + b_o
+    O = (Z * R) W_o + b_o
+
+The two dropout masks leave out different things.  M (`dropout_mask`) multiplies the weights of each head, so a query
+misses a key.  R (`head_dropout_mask`) multiplies the merged heads, so the output misses a feature of what was found.
 
 Nothing needs deriving here: each step is a pair of its own, and the backward calls their backwards
 in reverse order.  The context is used twice, for keys and for values, and gets the sum of what comes back from both:
@@ -26,6 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acg_numpy.passes.dropout import DropoutCache, dropout_backward, dropout_forward
 from acg_numpy.passes.heads import (
     MergeHeadsCache,
     SplitHeadsCache,
@@ -53,7 +58,8 @@ class MultiHeadAttentionCache(NamedTuple):
     split: SplitHeadsCache
     heads: ScaledDotProductCache
     merge: MergeHeadsCache
-    output: LinearCache
+    head_dropout: DropoutCache | None
+    output: LinearCache | None
 
     @property
     def weights(self) -> Array:
@@ -72,10 +78,11 @@ class MultiHeadAttentionGrads(NamedTuple):
     key_bias: Array | None  # (D,)
     value_weight: Array  # (Dc, Dv)
     value_bias: Array | None  # (Dv,)
-    output_weight: Array  # (Dv, Do)
+    output_weight: Array | None  # (Dv, Do)
     output_bias: Array | None  # (Do,)
     mask: None = None
     dropout_mask: Array | None = None  # (..., H, L, S)
+    head_dropout_mask: Array | None = None  # (..., L, Dv)
 
 
 def multi_head_attention_forward(
@@ -87,10 +94,11 @@ def multi_head_attention_forward(
     key_bias: Array | None,
     value_weight: Array,
     value_bias: Array | None,
-    output_weight: Array,
+    output_weight: Array | None,
     output_bias: Array | None,
     mask: Array | None = None,
     dropout_mask: Array | None = None,
+    head_dropout_mask: Array | None = None,
     *,
     num_heads: int,
 ) -> tuple[Array, MultiHeadAttentionCache]:
@@ -109,10 +117,13 @@ def multi_head_attention_forward(
     key_weight, key_bias : arrays, shapes (Dc, D) and (D,)
     value_weight, value_bias : arrays, shapes (Dc, Dv) and (Dv,)
     output_weight, output_bias : arrays, shapes (Dv, Do) and (Do,)
+        If both are None, the merged heads are the output, and Do is Dv.
     mask : bool array, shape (..., L, S), optional
         True where attention is allowed; the heads share it.
     dropout_mask : array, shape (..., H, L, S), floating, optional
-        What the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
+        M, what the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
+    head_dropout_mask : array, shape (..., L, Dv), floating, optional
+        R, what the merged heads are multiplied by, likewise.
     num_heads : int
         H, a divisor of D and Dv.
 
@@ -152,7 +163,7 @@ def multi_head_attention_forward(
         "value": (value_weight, value_bias),
         "output": (output_weight, output_bias),
     }
-    check_multi_head(query, context, projections, mask, dropout_mask, num_heads)
+    check_multi_head(query, context, projections, mask, dropout_mask, head_dropout_mask, num_heads)
     if mask is not None:
         query, context = zero_unseen(query, mask, axis=-1), zero_unseen(context, mask, axis=-2)
         mask = np.expand_dims(mask, -3)  # (..., 1, L, S), the same for every head
@@ -167,12 +178,16 @@ def multi_head_attention_forward(
 
     Z, heads_cache = scaled_dot_product_forward(Q, K, V, mask, dropout_mask)  # (..., H, L, Dv/H)
     Z, merge_cache = merge_heads_forward(Z)  # (..., L, Dv)
-    out, output_cache = linear_forward(Z, output_weight, output_bias)  # (..., L, Do)
+    drop_cache = output_cache = None
+    if head_dropout_mask is not None:
+        Z, drop_cache = dropout_forward(Z, head_dropout_mask)
+    if output_weight is not None:
+        Z, output_cache = linear_forward(Z, output_weight, output_bias)  # (..., L, Do)
 
     cache = MultiHeadAttentionCache(
-        query_cache, key_cache, value_cache, split_cache, heads_cache, merge_cache, output_cache
+        query_cache, key_cache, value_cache, split_cache, heads_cache, merge_cache, drop_cache, output_cache
     )
-    return out, cache
+    return Z, cache
 
 
 def multi_head_attention_backward(
@@ -204,7 +219,11 @@ def multi_head_attention_backward(
     >>> grads.key_bias
     array([0., 0., 0., 0.])
     """
-    dZ, dW_o, db_o = linear_backward(grad_out, cache.output)
+    dZ, dW_o, db_o, dR = grad_out, None, None, None
+    if cache.output is not None:
+        dZ, dW_o, db_o = linear_backward(dZ, cache.output)
+    if cache.head_dropout is not None:
+        dZ, dR = dropout_backward(dZ, cache.head_dropout)
     dZ = merge_heads_backward(dZ, cache.merge).x
     dQ, dK, dV, _, dM = scaled_dot_product_backward(dZ, cache.heads, grad_weights)
 
@@ -218,4 +237,4 @@ def multi_head_attention_backward(
 
     dc = dc_K + dc_V
     db_k = None if cache.key.bias is None else np.zeros_like(cache.key.bias)
-    return MultiHeadAttentionGrads(dx, dc, dW_q, db_q, dW_k, db_k, dW_v, db_v, dW_o, db_o, None, dM)
+    return MultiHeadAttentionGrads(dx, dc, dW_q, db_q, dW_k, db_k, dW_v, db_v, dW_o, db_o, None, dM, dR)

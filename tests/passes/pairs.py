@@ -67,6 +67,15 @@ def linear_calls(draw: st.DrawFn) -> Call:
 
 
 @st.composite
+def domain_linear_calls(draw: st.DrawFn) -> Call:
+    rng, (batch, ids_batch) = draw(generators), draw(batches(2))
+    domains, d_in, d_out = draw(sides), draw(sides), draw(sides)
+    bias = rng.normal(size=(domains, d_out)) if draw(st.booleans()) else None
+    ids = rng.integers(0, domains, ids_batch)
+    return Call((rng.normal(size=(*batch, d_in)), ids, rng.normal(size=(domains, d_in, d_out)), bias), {})
+
+
+@st.composite
 def split_calls(draw: st.DrawFn) -> Call:
     rng, (batch,), rows, width, heads = draw(generators), draw(batches(1)), draw(sides), draw(sides), draw(sides)
     return Call((rng.normal(size=(*batch, rows, heads * width)),), {"num_heads": heads})
@@ -103,8 +112,8 @@ def multi_head_attention_calls(draw: st.DrawFn) -> Call:
     widths = {"x": draw(sides), "c": draw(sides), "out": draw(sides)}
     query = rng.normal(size=(*query_batch, L, widths["x"]))
     context = rng.normal(size=(*context_batch, S, widths["c"]))
-    biased = draw(st.booleans())
-    projections = []
+    biased, projected = draw(st.booleans()), draw(st.sampled_from([True, True, False]))
+    projections: list[Any] = []
     for d_in, d_out in [
         (widths["x"], heads * d),
         (widths["c"], heads * d),
@@ -112,11 +121,15 @@ def multi_head_attention_calls(draw: st.DrawFn) -> Call:
         (heads * d_v, widths["out"]),
     ]:
         projections += [rng.normal(size=(d_in, d_out)), rng.normal(size=d_out) if biased else None]
+    if not projected:
+        projections[-2:] = None, None
     batch = np.broadcast_shapes(query_batch, context_batch)
     mask_batch = mask_batch[max(0, len(mask_batch) - len(batch)) :]  # a mask has no more axes than what it masks
     mask = rng.random((*mask_batch, L, S)) < 0.7 if draw(st.booleans()) else None
     dropout_mask = dropout_factors(rng, (*batch, heads, L, S)) if draw(st.booleans()) else None
-    return Call((query, context, *projections, mask, dropout_mask), {"num_heads": heads})
+    head_dropout_mask = dropout_factors(rng, (*batch, L, heads * d_v)) if draw(st.booleans()) else None
+    masks = (mask, dropout_mask, head_dropout_mask)
+    return Call((query, context, *projections, *masks), {"num_heads": heads})
 
 
 @st.composite
@@ -179,6 +192,7 @@ PAIRS = {
     for name, calls in {
         "embedding": embedding_calls(),
         "linear": linear_calls(),
+        "domain_linear": domain_linear_calls(),
         "split_heads": split_calls(),
         "merge_heads": merge_calls(),
         "softmax": score_calls(),

@@ -28,7 +28,7 @@ def test_a_gradient_for_the_weights_of_all_heads_is_carried_back_too(call: Call,
         return contract(grad_out, out) + contract(grad_weights, cache.weights)
 
     grads = multi_head_attention_backward(grad_out, cache, grad_weights)
-    for which in filter(lambda i: is_floating(call.args[i]), range(12)):
+    for which in filter(lambda i: is_floating(call.args[i]), range(13)):
         np.testing.assert_allclose(
             grads[which], complex_step(loss, call.args, which), rtol=1e-10, atol=1e-10, err_msg=grads._fields[which]
         )
@@ -36,7 +36,7 @@ def test_a_gradient_for_the_weights_of_all_heads_is_carried_back_too(call: Call,
 
 @given(multi_head)
 def test_heads_are_attention_over_slices_of_the_features(call: Call) -> None:
-    x, c, W_q, b_q, W_k, b_k, W_v, b_v, W_o, b_o, mask, M = call.args
+    x, c, W_q, b_q, W_k, b_k, W_v, b_v, W_o, b_o, mask, M, R = call.args
     H = call.options["num_heads"]
     out, cache = multi_head_attention_forward(*call.args, **call.options)
 
@@ -56,7 +56,9 @@ def test_heads_are_attention_over_slices_of_the_features(call: Call) -> None:
         )
         np.testing.assert_allclose(cache.weights[..., h, :, :], head.weights, rtol=1e-10, atol=1e-12)
         pieces.append(piece)
-    np.testing.assert_allclose(out, project(np.concatenate(pieces, axis=-1), W_o, b_o), rtol=1e-9, atol=1e-11)
+    merged = np.concatenate(pieces, axis=-1) if R is None else np.concatenate(pieces, axis=-1) * R
+    expected = merged if W_o is None else project(merged, W_o, b_o)
+    np.testing.assert_allclose(out, expected, rtol=1e-9, atol=1e-11)
 
 
 def multi_head_example(dtype: Any = np.float64) -> tuple[Any, Any]:
@@ -70,7 +72,7 @@ def multi_head_example(dtype: Any = np.float64) -> tuple[Any, Any]:
 
 def test_the_cache_of_each_step_is_the_one_that_its_backward_takes() -> None:
     args, _ = multi_head_example()
-    _, cache = multi_head_attention_forward(*args, num_heads=2)
+    _, cache = multi_head_attention_forward(*args, head_dropout_mask=np.ones((50, 8)), num_heads=2)
     assert {name: type(step).__name__ for name, step in cache._asdict().items()} == {
         "query": "LinearCache",
         "key": "LinearCache",
@@ -78,6 +80,7 @@ def test_the_cache_of_each_step_is_the_one_that_its_backward_takes() -> None:
         "split": "SplitHeadsCache",
         "heads": "ScaledDotProductCache",
         "merge": "MergeHeadsCache",
+        "head_dropout": "DropoutCache",
         "output": "LinearCache",
     }
     assert cache.weights is cache.heads.weights
@@ -137,10 +140,10 @@ def test_the_context_gets_the_sum_of_the_gradients_from_both_uses() -> None:
 def test_exchanging_tokens_of_the_context_exchanges_weights_and_changes_no_output(
     call: Call, rng: np.random.Generator
 ) -> None:
-    x, c, *projections, mask, M = call.args
+    x, c, *projections, mask, M, R = call.args
     order = rng.permutation(c.shape[-2])
     out, cache = multi_head_attention_forward(*call.args, **call.options)
     masks = [m if m is None else m[..., order] for m in (mask, M)]
-    exchanged, other = multi_head_attention_forward(x, c[..., order, :], *projections, *masks, **call.options)
+    exchanged, other = multi_head_attention_forward(x, c[..., order, :], *projections, *masks, R, **call.options)
     np.testing.assert_allclose(exchanged, out, rtol=1e-9, atol=1e-11)
     np.testing.assert_allclose(other.weights, cache.weights[..., order], rtol=1e-9, atol=1e-12)

@@ -70,3 +70,37 @@ def test_output_weights_and_every_gradient_are_the_same(batch, queries, keys, ma
         assert a.shape == b.shape, name
         scale = max(1.0, float(np.max(np.abs(b))))
         assert np.max(np.abs(a - b)) <= tolerance * scale, name
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+@pytest.mark.parametrize("output", [True, False])
+def test_wide_heads_are_those_of_the_functional_attention(output, dropped):
+    rng = np.random.default_rng(0)
+    ours = MultiHeadCrossAttention(
+        6, 4, inner_dim=20, head_dropout=0.3 if dropped else 0.0, output=output, dtype=np.float64, seed=0
+    )
+    drawn = ours.random_state()
+    mask = ours.draw_head_dropout_mask((5, 3, 20))
+    ours.load_random_state(drawn)
+    query, context = rng.normal(size=(5, 3, 6)), rng.normal(size=(5, 7, 6))
+    leaves = {"query": tensor(query, requires_grad=True), "context": tensor(context, requires_grad=True)}
+    out = ours(leaves["query"], leaves["context"])
+    g = rng.normal(size=out.shape)
+    out.backward(g)
+
+    theirs = {
+        name: torch.tensor(t.numpy(), requires_grad=True) for name, t in (*leaves.items(), *ours.named_parameters())
+    }
+
+    def heads(rows, name):
+        rows = rows @ theirs[f"{name}.weight"] + theirs[f"{name}.bias"]
+        return rows.unflatten(-1, (4, 5)).transpose(-3, -2)
+
+    q, k, v = heads(theirs["query"], "query"), heads(theirs["context"], "key"), heads(theirs["context"], "value")
+    merged = torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(-3, -2).flatten(-2)
+    merged = merged if mask is None else merged * torch.tensor(mask)
+    expected = merged @ theirs["output.weight"] + theirs["output.bias"] if output else merged
+    expected.backward(torch.tensor(g))
+    np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=1e-12, atol=1e-13)
+    for name, leaf in (*leaves.items(), *ours.named_parameters()):
+        np.testing.assert_allclose(leaf.grad, theirs[name].grad.numpy(), rtol=1e-10, atol=1e-12, err_msg=name)

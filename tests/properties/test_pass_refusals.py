@@ -12,6 +12,7 @@ from acg_numpy.passes import (
     cosine_forward,
     cross_entropy_forward,
     diversity_forward,
+    domain_linear_forward,
     dropout_forward,
     embedding_forward,
     layer_norm_forward,
@@ -42,9 +43,38 @@ def attend_by_heads(**changed: Any) -> Any:
     return multi_head_attention_forward(**{**arguments, **changed})
 
 
+def map_by_domain(**changed: Any) -> Any:
+    arguments = {"x": ones(5, 3), "ids": np.zeros(5, int), "weight": ones(2, 3, 4), "bias": ones(2, 4)}
+    return domain_linear_forward(**{**arguments, **changed})
+
+
 allowed = np.ones((2, 3), dtype=bool)
 
 REFUSALS: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (
+        lambda: attend_by_heads(head_dropout_mask=ones(2, 3)),
+        ValueError,
+        "head_dropout_mask has shape (2, 3); expected (..., 2, 4): one row for each query, one column for each feature",
+    ),
+    (
+        lambda: attend_by_heads(head_dropout_mask=np.ones((2, 4), bool)),
+        TypeError,
+        "head_dropout_mask has dtype bool; expected factors, as head_dropout_mask / keep_rate makes",
+    ),
+    (
+        lambda: attend_by_heads(output_weight=None),
+        ValueError,
+        "output_bias is given, but output_weight is None: give both or neither",
+    ),
+    (
+        lambda: map_by_domain(weight=ones(3, 4)),
+        ValueError,
+        "weight has shape (3, 4); expected (domains, in, out), a matrix for each domain",
+    ),
+    (lambda: map_by_domain(x=ones(5, 4)), ValueError, "x has 4 features (shape (5, 4)), but weight takes 3"),
+    (lambda: map_by_domain(bias=ones(4)), ValueError, "bias has shape (4,); expected (2, 4), a row for each domain"),
+    (lambda: map_by_domain(ids=np.array([0, 0, 2, 0, 0])), IndexError, "but the number of domains in weight is 2"),
+    (lambda: map_by_domain(ids=np.zeros(4, int)), ValueError, "axes do not broadcast: x has (5,), ids has (4,)"),
     (lambda: softmax_forward([1.0, 2.0]), TypeError, "scores is a list; expected an array"),  # type: ignore[arg-type]
     (
         lambda: softmax_forward(np.array(1.0)),

@@ -138,7 +138,7 @@ EDGES = {
     "softmax": Call((np.array([[-np.inf, -np.inf], [1.0, -np.inf]]),), {}),
     "scaled_dot_product": Call((*(RNG.normal(size=s) for s in [(2, 4), (3, 4), (3, 2)]), NO_KEYS, None), {}),
     "multi_head_attention": Call(
-        (*(RNG.normal(size=s) for s in [(2, 4), (3, 4), *[(4, 4), (4,)] * 4]), NO_KEYS, None), {"num_heads": 2}
+        (*(RNG.normal(size=s) for s in [(2, 4), (3, 4), *[(4, 4), (4,)] * 4]), NO_KEYS, None, None), {"num_heads": 2}
     ),
     "cross_entropy": Call((RNG.normal(size=(2, 3)), RNG.random((2, 3)), NO_KEYS), {}),
     "cosine": Call((np.array([[0.0, 0.0], [1.0, 2.0]]), np.array([[1.0, 1.0], [0.0, 0.0]])), {}),

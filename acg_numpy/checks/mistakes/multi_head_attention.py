@@ -54,6 +54,7 @@ MULTI_HEAD, DROPPED = (
 
 def _output_projection_gradients(dO: Array, cache: MultiHeadAttentionCache) -> tuple[Array, Array, Array]:
     """Return the gradients of the output projection and the split into heads, right: dZ (H, L, Dv/H), dW_o, db_o."""
+    assert cache.output is not None  # no call of the catalogue goes without
     Z, W_o, _ = cache.output
     dZ, _ = split_heads_forward(dO @ W_o.T, num_heads=HEADS)
     return dZ, Z.T @ dO, np.sum(dO, axis=0)
@@ -165,8 +166,8 @@ def _multi_head_merged_by_reshape(grad_out: Array, cache: MultiHeadAttentionCach
     "(L, H d) is reshaped to (H, L, d), where a head should get its features of every row.",
 )
 def _multi_head_split_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
-    _, dW_o, db_o = _output_projection_gradients(grad_out, cache)
-    dZ = np.reshape(grad_out @ cache.output.weight.T, (HEADS, len(grad_out), -1))
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    dZ = np.reshape(merge_heads_forward(dZ)[0], (HEADS, len(grad_out), -1))
     dQ, dK, dV = _attention_gradients(dZ, cache)
     return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o
 

@@ -122,7 +122,8 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
     Raises
     ------
     DataError
-        If there is no such user, or the conditioner adds to attention or norms it, which this page does not show.
+        If there is no such user, or the conditioner adds to attention, norms it, or has an output projection for each
+        domain, which this page does not show.
     ValueError
         If `sample` is not positive.
 
@@ -137,12 +138,14 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
     if conditioner.residual or conditioner.norm is not None:
         raise DataError("the conditioner has a residual connection or a layer norm, whose conditions cannot be shown")
     embedding, attention = conditioner.domain_embedding, conditioner.attention
+    if attention.output is None:
+        raise DataError("the conditioner has an output projection for each domain, whose conditions cannot be shown")
     own, shared, H = embedding.tokens_per_domain, embedding.num_global_tokens, attention.num_heads
     K = own + shared
     chosen = _sample(recommender, min(sample, max(1, NUMBERS // (N * H * K))), users, seed)
     vectors, reachable = recommender.vectors(chosen)
 
-    d = attention.emb_dim // H
+    d = attention.inner_dim // H
     with no_grad():
         context = embedding(np.arange(N))  # (N, K, D)
         key = split_heads_forward(attention.key(context).numpy(), num_heads=H)[0]  # (N, H, K, d)

@@ -42,6 +42,9 @@ def token_contributions(conditioner: AttentionConditioner) -> Array:
     with no_grad():
         context = embedding(np.arange(embedding.num_domains))  # (N, K, D)
         value = split_heads_forward(attention.value(context).numpy(), num_heads=H)[0]  # (N, H, K, d)
-    W_o = attention.output.weight.numpy()
-    added: Array = value @ W_o.reshape(H, attention.emb_dim // H, -1)  # (N, H, K, d) @ (H, d, D) -> (N, H, K, D)
+    output = attention.output or conditioner.domain_output  # one for all domains, or one for each
+    assert output is not None  # a conditioner has one of the two
+    W_o = output.weight.numpy()
+    W_o = W_o.reshape(*W_o.shape[:-2], H, -1, W_o.shape[-1])  # (H, d, D), or (N, H, d, D)
+    added: Array = value @ W_o  # (N, H, K, D)
     return added

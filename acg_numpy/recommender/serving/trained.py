@@ -22,7 +22,7 @@ from acg_numpy.recommender.data import DataError, Factors
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.pairs import SHARPNESS
 from acg_numpy.shapes import Array
-from acg_numpy.text import first_few
+from acg_numpy.text import counted, first_few
 
 FACTORS = ("components", "item_weight", "item_vectors", "popularity", "elsewhere")
 ITEMS = ("item_bias", "items", "item_domain", "domains")
@@ -130,23 +130,20 @@ class Trained:
         return scores
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a checkpoint."""
+        """Write everything to a checkpoint.
+
+        Raises
+        ------
+        ValueError
+            If a module of the conditioner is not what the constructor made: `load` could not make it again.
+        """
         arrays = {
             **{f"{CONDITIONER}{name}": value for name, value in self.conditioner.state_dict().items()},
             **{name: getattr(self.factors, name) for name in FACTORS},
             **{name: getattr(self, name) for name in ITEMS},
             "scale": np.array(self.factors.scale),
         }
-        attention, embedding = self.conditioner.attention, self.conditioner.domain_embedding
-        options = {
-            "emb_dim": attention.emb_dim,
-            "num_heads": attention.num_heads,
-            "num_domains": embedding.num_domains,
-            "dropout": attention.dropout,
-            "tokens_per_domain": embedding.tokens_per_domain,
-            "num_global_tokens": embedding.num_global_tokens,
-        }
-        save_checkpoint(path, arrays, {"conditioner": options, **self.about})
+        save_checkpoint(path, arrays, {"conditioner": self.conditioner.options(), **self.about})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -172,7 +169,7 @@ class Trained:
         state = {n.removeprefix(CONDITIONER): a for n, a in arrays.items() if n.startswith(CONDITIONER)}
         try:
             factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
-            trained = cls(_conditioner(options, state, rest["domains"]), factors, about=about, **rest)
+            trained = cls(_conditioner(options, state), factors, about=about, **rest)
             trained._check_parts()
         except (TypeError, ValueError, KeyError, IndexError) as error:
             raise CheckpointError(
@@ -182,6 +179,9 @@ class Trained:
 
     def _check_parts(self) -> None:
         items, domains, dim = len(self.items), len(self.domains), self.conditioner.attention.emb_dim
+        held = self.conditioner.domain_embedding.num_domains
+        if held != domains:
+            raise ValueError(f"domains holds {counted(domains, 'name')}, but the conditioner has {held}")
         expected = {
             "components": (self.factors, (items, dim), "f"),
             "item_vectors": (self.factors, (items, dim), "f"),
@@ -221,9 +221,9 @@ def condition_all(conditioner: AttentionConditioner, user_vectors: Array, reacha
     return conditions
 
 
-def _conditioner(options: Mapping[str, Any], state: Mapping[str, Array], domains: Array) -> AttentionConditioner:
+def _conditioner(options: Mapping[str, Any], state: Mapping[str, Array]) -> AttentionConditioner:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OneKeyWarning)  # the user was warned when it was trained
-        conditioner = AttentionConditioner(**options, domain_names=domains.tolist())
+        conditioner = AttentionConditioner(**options)
     conditioner.load_state_dict(state)
     return conditioner.eval()

@@ -1,14 +1,33 @@
 """What is kept of a training run is what it was, and nothing else passes for it."""
 
+import inspect
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from acg_numpy import AttentionConditioner
 from acg_numpy.recommender.data import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.serving import Trained
 from acg_numpy.recommender.training import fit
 
+# One value for each option of the constructor that the data do not decide, none of them the default.
+CHANGED = {
+    "num_heads": 4,
+    "dropout": 0.25,
+    "tokens_per_domain": 2,
+    "num_global_tokens": 3,
+    "inner_dim": 12,
+    "head_dropout": 0.5,
+    "output_per_domain": True,
+    "residual": True,
+    "layer_norm": True,
+    "bias": False,
+    "kernel": "classroom",
+    "dtype": np.float64,
+    "seed": 5,
+}
 SMALL = {"epochs": 1, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3, "baselines": False}
 
 
@@ -35,6 +54,36 @@ def test_what_is_loaded_conditions_and_scores_as_what_was_saved(result, path, in
         c = result.conditions[5, d]
         expected = 3 * result.factors.item_vectors[columns] @ c / np.sqrt(8) + result.item_bias[columns]
         np.testing.assert_allclose(trained.scores(c, d), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_every_option_of_the_conditioner_comes_back_with_the_same_numbers(result, tmp_path, interactions, name):
+    options = {**result.trained.conditioner.options(), "head_dropout": 0.0, name: CHANGED[name]}
+    conditioner = AttentionConditioner(**options)
+    rng = np.random.default_rng(0)
+    for parameter in conditioner.parameters():
+        parameter.data += rng.standard_normal(parameter.shape).astype(parameter.dtype)
+    trained = replace(result.trained, conditioner=conditioner.eval())
+    trained.save(tmp_path / "checkpoint.npz")
+    loaded = Trained.load(tmp_path / "checkpoint.npz")
+    assert loaded.conditioner.options() == conditioner.options()
+    np.testing.assert_array_equal(loaded.conditions(interactions.matrix), trained.conditions(interactions.matrix))
+    user, domains = rng.standard_normal((4, 1, 8)), np.arange(3)
+    again, before = (t.conditioner.train()(user, domains).data for t in (loaded, trained))
+    np.testing.assert_array_equal(again, before)  # and what training draws next
+    assert again.dtype == before.dtype
+
+
+def test_the_options_above_are_those_of_the_constructor():
+    given = {"emb_dim", "num_domains", "domain_names"}  # by the data
+    assert {*CHANGED, *given} == set(inspect.signature(AttentionConditioner).parameters)
+
+
+def test_a_conditioner_with_a_module_of_ones_own_is_not_saved(result, tmp_path):
+    conditioner = AttentionConditioner(8, 2, 3)
+    conditioner.attention.key = lambda context: context
+    with pytest.raises(ValueError, match=r"attention\.key is not as the constructor made it"):
+        replace(result.trained, conditioner=conditioner).save(tmp_path / "checkpoint.npz")
 
 
 def test_a_conditioner_of_one_key_is_loaded_without_another_warning(interactions, tmp_path):
