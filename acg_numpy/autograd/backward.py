@@ -80,79 +80,57 @@ def carry_back(
     A Tensor is known by its order, its place in time.  `between` limits the visit, `targets` are where it ends.
     Rules are called with arrays, or with Tensors where the pass is to be differentiated itself.
     """
-    grads: dict[int, Any] = {}  # order -> the gradient so far
-    borrowed: set[int] = set()  # orders whose gradient is an array that something else refers to as well
-    youngest: list[tuple[int, Tensor]] = []  # a heap by negated orders
+    youngest: list[int] = []  # a heap of the orders of Tensors that wait for their turn, negated
+    # order -> the Tensor, its gradient so far, and whether something else refers to that array as well
+    waiting: dict[int, list[Any]] = {}
     arrived: list[tuple[Tensor, Any]] = []
-    ans: Any
-    values: Sequence[Any]
     for result, grad in results:
         order = result._order
-        if order in grads:
-            grads[order] = grads[order] + grad
+        if order in waiting:
+            waiting[order][1:] = waiting[order][1] + grad, False
         elif between is None or order in between:
-            grads[order] = grad
-            borrowed.add(order)
-            heappush(youngest, (-order, result))
+            waiting[order] = [result, grad, True]
+            heappush(youngest, -order)
 
     while youngest:
-        _, t = heappop(youngest)
-        order = t._order
-        g = grads.pop(order)
+        order = -heappop(youngest)
+        t, g, borrowed = waiting.pop(order)
         if t._record is None or order in targets:
-            arrived.append((t, _owned(g, order in borrowed)))
+            arrived.append((t, _owned(g, borrowed)))
             continue
-        entry, args, options, saved = t._record
+        entry, args, values, options, saved = t._record
         rules: Any = None
+        ans: Any = t._elements
         if type(entry) is Primitive:
             if saved is not None:  # guards of large operands
                 for guard in saved:
                     guard.check()
-            rules, ans, values = entry.rules, t, args
-            if not create_graph:
-                ans, values = t._elements, []
-                for a in args:  # a comprehension would cost a call
-                    values.append(a._elements if isinstance(a, Tensor) else a)
+            rules = entry.rules
+            if create_graph:
+                ans, values = t, args
         else:  # a pair gives all its gradients at once
-            cache, guards = saved
-            for guard in guards:
-                guard.check()
-            joint = entry.pull(g, args, options, cache, create_graph)
-        for place, parent in enumerate(args):
+            joint = entry.pull(g, args, options, saved, create_graph)
+        place = -1
+        for parent in args:
+            place += 1
             if not isinstance(parent, Tensor) or not parent._needs:
                 continue
             order = parent._order
             if between is not None and order not in between:
                 continue
-            if rules is not None:
-                c = rules[place](g, ans, *values, **options) if options else rules[place](g, ans, *values)
-            else:
+            if rules is None:
                 c = joint[place]
-                if type(c) is RowSparseGradient and (create_graph or parent._record is not None):
-                    c = np.asarray(c)  # only leaves store it; rules are promised arrays
-            data = parent._elements
-            if data is not None:  # the arguments of a pair of several outputs have no array of their own
-                if c.shape != data.shape:
-                    raise ValueError(
-                        f"the rule of {entry.name} for argument {place} gave shape {c.shape}, the argument has "
-                        f"{data.shape}"
-                    )
-                if c.dtype is not data.dtype and c.dtype != data.dtype:
-                    if c.dtype.kind == "c":
-                        raise TypeError(
-                            f"the rule of {entry.name} for argument {place} gave complex numbers, which have no "
-                            "derivative here"
-                        )
-                    c = c.astype(data.dtype)
-            before = grads.get(order)
-            if before is not None:
-                grads[order] = before + c
-                borrowed.discard(order)
             else:
-                grads[order] = c
-                if c is g:
-                    borrowed.add(order)
-                heappush(youngest, (-order, parent))
+                c = rules[place](g, ans, *values, **options) if options else rules[place](g, ans, *values)
+                if c.dtype is not parent._elements.dtype:
+                    c = c.astype(parent._elements.dtype, copy=False)
+            before = waiting.get(order)
+            if before is None:
+                waiting[order] = [parent, c, c is g]
+                heappush(youngest, -order)
+            else:
+                before[1] = before[1] + c
+                before[2] = False
     return arrived
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd.nodes import UNRECORDED
-from acg_numpy.autograd.operands import Guard, as_operand, plain_operands, snapshot
+from acg_numpy.autograd.operands import NO_ARRAYS, Guard, as_operand, plain_operands, snapshot
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import state
-from acg_numpy.autograd.tensors import Tensor, not_floating, plain_tensor, recorded_tensor
+from acg_numpy.autograd.table import checked_gradient
+from acg_numpy.autograd.tensors import NO_OPTIONS, Tensor, not_floating, plain_tensor, recorded_tensor
 
 
 def from_passes(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
@@ -106,10 +107,10 @@ class _Pair:
             if o.dtype.kind == "c" or (o.dtype.kind != "f" and not isinstance(out, tuple)):
                 raise not_floating(self, o)
         if not isinstance(out, tuple):
-            return recorded_tensor(outputs[0], self, args, options, (cache, guards))
-        call = recorded_tensor(None, self, args, options, (cache, guards))  # of all outputs; it has no array itself
+            return recorded_tensor(outputs[0], self, args, (), options, (cache, guards))
+        call = recorded_tensor(None, self, args, (), options, (cache, guards))  # of all outputs; it has no array itself
         return tuple(
-            recorded_tensor(o, _Output(self.name, i, outputs), (call,), {}, (None, ()))
+            recorded_tensor(o, _Output(self.name, i, outputs), (call,), (), NO_OPTIONS)
             if o.dtype.kind == "f"
             else plain_tensor(o)
             for i, o in enumerate(outputs)
@@ -117,7 +118,7 @@ class _Pair:
 
     def _operand(self, value: Any, place: int | str, recorded: bool, guards: list[Guard]) -> Any:
         """Return an argument as a plain array, which holds its values until the backward pass."""
-        if isinstance(value, Tensor):
+        if isinstance(value, Tensor) or type(value) in NO_ARRAYS:
             return value
         name = f"{self.name}: {place if isinstance(place, str) or place >= len(self.names) else self.names[place]}"
         value = plain_operands(value, name, Tensor)
@@ -139,15 +140,11 @@ class _Pair:
                 )
         return args, kwargs
 
-    def pull(
-        self,
-        g: Any,
-        args: tuple[Any, ...],
-        options: dict[str, Any],
-        cache: Any,
-        create_graph: bool,
-    ) -> Sequence[Any]:
-        """Return the gradients of all inputs at once."""
+    def pull(self, g: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any, create_graph: bool) -> list[Any]:
+        """Return the gradients of all inputs at once, each in the shape and dtype of its input."""
+        cache, guards = saved
+        for guard in guards:
+            guard.check()
         if create_graph:
             _, cache = self.forward(*args, **options)
         grads = self.backward(g, cache)
@@ -155,16 +152,21 @@ class _Pair:
             grads = (grads,)
         if len(grads) > len(args) and any(grad is not None for grad in grads[len(args) :]):
             raise TypeError(f"{self.name}: the backward gave {len(grads)} gradients for {len(args)} inputs")
-        found = []
+        found: list[Any] = []
         for place, arg in enumerate(args):
             grad = grads[place] if place < len(grads) else None
-            if isinstance(arg, Tensor) and arg._needs and grad is None:
+            if not isinstance(arg, Tensor) or not arg._needs:
+                found.append(None)
+                continue
+            if grad is None:
                 name = self.names[place] if place < len(self.names) else place
                 raise TypeError(f"{self.name}: the backward gave no gradient for {name}, which requires one")
-            if grad is not None and not isinstance(grad, Tensor | RowSparseGradient):
+            if type(grad) is RowSparseGradient and (create_graph or arg._record is not None):
+                grad = np.asarray(grad)  # only leaves store it; rules are promised arrays
+            elif not isinstance(grad, Tensor | RowSparseGradient):
                 # It may be the caller's own, or the cache's: a view is copied before anyone may write to it.
                 grad = np.asarray(as_operand(grad, f"{self.name}: the gradient of argument {place}")).view()
-            found.append(grad)
+            found.append(checked_gradient(grad, arg, self.name, place))
         return found
 
 

@@ -6,6 +6,7 @@ A node is a leaf, whose array is its own and may be written to, or the result of
 
 import itertools
 import operator
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -30,8 +31,8 @@ class Node:
     _elements: Array
     _needs: bool
     _order: int
-    # entry, arguments, options, and what a pair saved or the guards of a primitive's operands
-    _record: tuple[Any, tuple[Any, ...], dict[str, Any], Any] | None
+    # entry, arguments, the arrays in them, options, and what a pair saved or the guards of a primitive's operands
+    _record: tuple[Any, tuple[Any, ...], Sequence[Any], dict[str, Any], Any] | None
     grad: Any
 
     def __init__(self, data: npt.ArrayLike, requires_grad: bool = False) -> None:

@@ -5,12 +5,11 @@ of another library ever runs in a rule (`*` of `np.matrix` is a matrix product, 
 out).
 
 A rule reads its operands again in the backward pass.  The caller's array is never locked, so it may have been written
-to by then.  An array of at most `SMALL` bytes is copied; of a larger one a checksum is taken, which is compared before
+to by then.  An array of at most `COPIED` bytes is copied; of a larger one a checksum is taken, which is compared before
 a rule reads the array again.
 """
 
 import numbers
-from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -18,13 +17,16 @@ import numpy as np
 from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.shapes import Array
 
-SMALL = 2**16  # bytes; memory for a larger copy comes from the system, which takes longer than two checksums
+COPIED = 2**16  # bytes; to copy more takes longer than two checksums
+# Bytes above which `memcpy` may take instructions that are twenty times slower where the two addresses differ by a
+# little more than a multiple of 4096, as those of two arrays often do (AMD's processors).  A ufunc's loop does not.
+_STREAMED = 2**11
 
-_NO_ARRAYS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})
+NO_ARRAYS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})
 _NUMBERS = (int, float, complex, np.generic)
 _ARRAYS = (np.ndarray, range, numbers.Real)
 _NOT_NUMERIC = "OSUV"  # kinds of dtypes: objects, bytes, text and records
-_WIDTH = 1021  # a prime, so that no row of an array is as long as a row of the sum
+_WIDTH = 251  # a prime, so that no row of an array is as long as a row of the sum
 
 
 def as_operand(value: Any, name: str) -> Any:
@@ -57,7 +59,7 @@ def as_operand(value: Any, name: str) -> Any:
                 f"{name} is an array of dtype {value.dtype}; give an array of numbers, as x.astype(float) makes"
             )
         return value
-    if type(value) in _NO_ARRAYS or isinstance(value, _NUMBERS):
+    if type(value) in NO_ARRAYS or isinstance(value, _NUMBERS):
         return value
     if isinstance(value, numbers.Real):  # a Fraction
         return float(value)
@@ -107,7 +109,7 @@ def plain_operands(tree: Any, name: str, tensor: type) -> Any:
     What is no array (an axis, a shape, a string) passes unchanged, and so do instances of `tensor`.
     """
     kind = type(tree)
-    if kind in _NO_ARRAYS or isinstance(tree, tensor):
+    if kind in NO_ARRAYS or isinstance(tree, tensor):
         return tree
     if kind is np.ndarray:
         return as_operand(tree, name) if tree.dtype.kind in _NOT_NUMERIC else tree
@@ -143,11 +145,11 @@ class Guard:
             )
 
 
-def checksum(array: Array) -> int:
-    """Return a number that changes when the elements of an array change, or change places.
+def checksum(array: Array) -> bytes:
+    """Return a few thousand bytes that change when the elements of an array change, or change places.
 
-    It is made of sums over every 1021st word of 8 bytes, in which a change of one element always shows, and of a sample
-    of about a thousand words, in which changes of many elements show that would cancel in the sums (all signs, say).
+    They are sums over every 251st word of 8 bytes, in which a change of one element always shows, and a sample
+    of about 250 words, in which changes of many elements show that would cancel in the sums (all signs, say).
     It takes about the time that it takes to read the array.
 
     Examples
@@ -164,7 +166,7 @@ def checksum(array: Array) -> int:
     rows = len(words) // _WIDTH
     sums = np.add.reduce(words[: rows * _WIDTH].reshape(rows, _WIDTH), axis=0)
     rest = data[rows * _WIDTH * 8 :]
-    return hash((sums.tobytes(), rest.tobytes(), words[:: 1 + len(words) // _WIDTH].tobytes()))
+    return b"".join([sums.tobytes(), rest.tobytes(), words[:: 1 + len(words) // _WIDTH].tobytes()])
 
 
 def _without_repeats(array: Array) -> Array:
@@ -174,39 +176,22 @@ def _without_repeats(array: Array) -> Array:
     return array[tuple(slice(0, 1) if stride == 0 else slice(None) for stride in array.strides)]
 
 
-def snapshots(args: tuple[Any, ...], name: str, unread: Container[int]) -> tuple[tuple[Any, ...], list[Guard] | None]:
-    """Return arguments whose arrays hold their values until the backward pass, and the guards of those that may not.
-
-    Parameters
-    ----------
-    args : tuple
-    name : str
-        What was called, for the message of a guard.
-    unread : container of int
-        Places of arguments of which no rule reads more than the shape.
-    """
-    guards: list[Guard] | None = None
-    found: list[Any] = []
-    for a in args:
-        if type(a) is np.ndarray and len(found) not in unread:
-            if a.nbytes <= SMALL:  # as `snapshot` would, without its call
-                a = np.array(a)
-            else:
-                guards = [] if guards is None else guards
-                a = snapshot(a, f"{name}: argument {len(found)}", guards)
-        found.append(a)
-    return tuple(found), guards
-
-
 def snapshot(value: Array, name: str, guards: list[Guard]) -> Array:
     """Return an array to read again in the backward pass: a copy if it is small, else itself, with a guard."""
-    if value.nbytes <= SMALL:
-        return value.copy("K")
+    if value.nbytes <= COPIED:
+        return copied(value)
     once = _without_repeats(value)
-    if once.nbytes <= SMALL:
-        return np.broadcast_to(once.copy("K"), value.shape)
+    if once.nbytes <= COPIED:
+        return np.broadcast_to(copied(once), value.shape)
     guards.append(Guard(value, name))
     return value
+
+
+def copied(value: Array) -> Array:
+    """Return a copy in the same order of memory."""
+    if value.nbytes > _STREAMED and value.dtype.kind in "fiu":
+        return np.positive(value)
+    return value.copy("K")
 
 
 def floating_advice(data: Array) -> str:

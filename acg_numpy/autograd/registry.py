@@ -7,11 +7,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from acg_numpy.autograd.table import PLAIN, TABLE, Composite, EachPosition, Primitive, Rule
+from acg_numpy.autograd.table import (
+    PLAIN,
+    TABLE,
+    Composite,
+    EachPosition,
+    Primitive,
+    Rule,
+    checked_gradient,
+    name_of,
+)
 from acg_numpy.autograd.tensors import Tensor, call_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_RULES = "acg_numpy.autograd.rules."  # the modules of the engine's own rules
 _DISPATCHED = (np.ufunc, type(np.sum))  # NumPy itself passes calls of these to a Tensor
 
 
@@ -60,7 +70,11 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
         if rule is not None and not callable(rule) and not isinstance(rule, EachPosition):
             raise TypeError(f"every rule must be callable or None, got {rule!r}")
     per_argument = rules[0] if isinstance(rules[0], EachPosition) else rules
-    TABLE[function] = Primitive(function, per_argument)  # type: ignore[arg-type]
+    if isinstance(per_argument, EachPosition):
+        checked: Any = EachPosition(_checked(per_argument.rule, function, None))
+    else:
+        checked = tuple(rule and _checked(rule, function, place) for place, rule in enumerate(rules))
+    TABLE[function] = Primitive(function, checked)
     if isinstance(function, _DISPATCHED):
         return function
 
@@ -72,6 +86,24 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
         return function(*args, **kwargs)
 
     return call
+
+
+def _checked(rule: Any, function: Any, place: int | None) -> Rule:
+    """Return the rule of a user with a check of what it gives; the rules of the engine are held to it by a test.
+
+    If `place` is None, it is the first argument of the rule.
+    """
+    if (getattr(rule, "__module__", None) or "").startswith(_RULES):
+        return rule
+
+    @functools.wraps(rule)
+    def check(*arguments: Any, **options: Any) -> Any:
+        grad = rule(*arguments, **options)
+        position, args = (arguments[0], arguments[3:]) if place is None else (place, arguments[2:])
+        grad = grad if isinstance(grad, Tensor) else np.asarray(grad)
+        return checked_gradient(grad, args[position], name_of(function), position)
+
+    return check
 
 
 def composite(*functions: Any) -> Callable[[F], F]:

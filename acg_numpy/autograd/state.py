@@ -40,23 +40,26 @@ class recording:
         Whether pairs record the operations of their forward.
     """
 
-    __slots__ = ("_opened", "enabled", "expand", "transform")
+    __slots__ = ("enabled", "expand", "transform")
 
     def __init__(self, enabled: bool, *, transform: bool = False, expand: bool = False) -> None:
         self.enabled, self.transform, self.expand = enabled, transform, expand
-        self._opened: list[recording] = []
 
     def __enter__(self) -> None:
-        # One object may be entered several times: each time is a block of its own.
-        block = recording(self.enabled, transform=self.transform, expand=self.expand)
-        self._opened.append(block)
-        _set((*state().blocks, block))
+        before = state()
+        _STATE.set(State(self.enabled, before.transforms + self.transform, self.expand, (*before.blocks, self)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        block = self._opened.pop()
-        _set(tuple(other for other in state().blocks if other is not block))
+        before = state()
+        blocks = before.blocks
+        if self not in blocks:
+            return  # a generator that was closed in another thread or task than the one that ran it
+        place = len(blocks) - 1 - blocks[::-1].index(self)
+        blocks = blocks[:place] + blocks[place + 1 :]
+        last = blocks[-1] if blocks else _ALWAYS
+        _STATE.set(State(last.enabled, before.transforms - self.transform, last.expand, blocks))
 
     def __call__(self, function: F) -> F:
         """Return the function with its body in such a block."""
@@ -81,10 +84,7 @@ class recording:
         return call  # type: ignore[return-value]
 
 
-def _set(blocks: tuple[recording, ...]) -> None:
-    last = blocks[-1] if blocks else recording(True)
-    transforms = sum(block.transform for block in blocks)
-    _STATE.set(State(last.enabled, transforms, last.expand, blocks))
+_ALWAYS = recording(True)  # what holds outside of all blocks
 
 
 @overload

@@ -116,11 +116,10 @@ class Primitive:
 
     None stands for an argument by which there is no derivative: a Tensor there that requires a gradient is refused.
     `run`, if given, is called in its place: the same values by a shorter way.  `unread` holds the arguments of which no
-    rule reads more than the shape; `reads_values` says whether there are others.  A call of at most `always` arguments
-    has a rule for each.
+    rule reads more than the shape; `reads_values` says whether there are others.  `missing` are the places of the None.
     """
 
-    __slots__ = ("always", "bind", "function", "name", "reads_values", "rules", "unread")
+    __slots__ = ("bind", "function", "missing", "name", "num_rules", "reads_values", "rules", "unread")
 
     def __init__(
         self,
@@ -131,7 +130,8 @@ class Primitive:
         self.function = run or function
         self.rules = rules
         self.name = name_of(function)
-        self.always = len(rules) if isinstance(rules, EachPosition) or None not in rules else 0
+        self.num_rules = len(rules)
+        self.missing = () if isinstance(rules, EachPosition) else tuple(i for i, r in enumerate(rules) if r is None)
         self.unread: Container[int] = frozenset()
         self.reads_values = True
         if isinstance(rules, EachPosition):
@@ -139,6 +139,27 @@ class Primitive:
         else:
             like, skip = next((rule for rule in rules if rule is not None), lambda g, ans: None), 2  # g, ans
         self.bind = Binding(function, len(rules), like, skip)
+
+
+def checked_gradient(grad: Any, argument: Any, name: str, place: int) -> Any:
+    """Return what a rule that is not the engine's own gives for an argument, in the dtype of the argument.
+
+    Raises
+    ------
+    TypeError
+        For complex numbers.
+    ValueError
+        If its shape is not that of the argument.
+    """
+    if grad.shape != argument.shape:
+        raise ValueError(
+            f"the rule of {name} for argument {place} gave shape {grad.shape}, the argument has {argument.shape}"
+        )
+    if grad.dtype is argument.dtype or grad.dtype == argument.dtype:
+        return grad
+    if grad.dtype.kind == "c":
+        raise TypeError(f"the rule of {name} for argument {place} gave complex numbers, which have no derivative here")
+    return grad.astype(argument.dtype)
 
 
 class Composite:

@@ -6,7 +6,7 @@ table, the arguments and the options.  Nothing else happens on the way forward; 
 that are no Tensors.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
-from acg_numpy.autograd.operands import SMALL, as_operand, plain_operands, snapshots
+from acg_numpy.autograd.operands import COPIED, Guard, as_operand, copied, plain_operands, snapshot
 from acg_numpy.autograd.state import state
 from acg_numpy.autograd.table import (
     PLAIN,
@@ -29,7 +29,9 @@ from acg_numpy.autograd.table import (
 )
 from acg_numpy.shapes import Array
 
+NO_OPTIONS: dict[str, Any] = {}  # of all operations without options: nobody writes to it
 _FLOAT64 = np.dtype(np.float64)
+_new = object.__new__
 _SEQUENCES = (list, tuple)
 _SIMPLE = frozenset({int, bool, float, str, type(None), slice, type(Ellipsis)})
 # Types of operands that are plain, and have no operators to be asked first.
@@ -48,30 +50,30 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
     """Return an operator with a rule: the way of the ufunc through NumPy's protocol, without the detours."""
 
     def forward(self: "Tensor", other: Any) -> Any:
-        kind = type(other)
+        kind, x = type(other), self._elements
         entry: Any = TABLE[ufunc]
         if isinstance(other, Tensor):
-            needs = self._needs or other._needs
-            return remember(ufunc(self._elements, other._elements), needs, entry, (self, other), {}, False)
+            y = other._elements
+            return remember(ufunc(x, y), self._needs or other._needs, entry, (self, other), (x, y), NO_OPTIONS)
         if kind is np.ndarray:
-            data, beside = ufunc(self._elements, other), entry.reads_values
-            if beside and other.nbytes <= SMALL and self._needs:  # as `snapshots` would, without its detours
-                other, beside = np.array(other), False
-            return remember(data, self._needs, entry, (self, other), {}, beside)
+            data = ufunc(x, other)
+            if not self._needs or not entry.reads_values:
+                return remember(data, self._needs, entry, (self, other), (x, other), NO_OPTIONS)
+            if other.nbytes <= COPIED:
+                other = copied(other)
+                return remember(data, True, entry, (self, other), (x, other), NO_OPTIONS)
+            return remember_beside(data, True, entry, (self, other), (x, other), NO_OPTIONS)
         if kind in _USUAL:
-            return remember(ufunc(self._elements, other), self._needs, entry, (self, other), {}, False)
+            return remember(ufunc(x, other), self._needs, entry, (self, other), (x, other), NO_OPTIONS)
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
-        kind = type(other)
+        kind, x = type(other), self._elements
         entry: Any = TABLE[ufunc]
         if kind is np.ndarray:
-            data, beside = ufunc(other, self._elements), entry.reads_values
-            if beside and other.nbytes <= SMALL and self._needs:
-                other, beside = np.array(other), False
-            return remember(data, self._needs, entry, (other, self), {}, beside)
+            return remember_beside(ufunc(other, x), self._needs, entry, (other, self), (other, x), NO_OPTIONS)
         if kind in _USUAL:
-            return remember(ufunc(other, self._elements), self._needs, entry, (other, self), {}, False)
+            return remember(ufunc(other, x), self._needs, entry, (other, self), (other, x), NO_OPTIONS)
         return _operate(ufunc, other, self)
 
     return backward if reflected else forward
@@ -142,7 +144,10 @@ class Tensor(Node, ArrayMethods):
         if method == "__call__" and not kwargs:
             entry = TABLE.get(ufunc)
             if type(entry) is Primitive:
-                return record(entry, inputs, kwargs)
+                if len(inputs) == 1:
+                    x = self._elements
+                    return remember(entry.function(x), self._needs, entry, inputs, (x,), NO_OPTIONS)
+                return record(entry, inputs, NO_OPTIONS)
         return call_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(
@@ -232,15 +237,18 @@ def tensor(data: npt.ArrayLike, requires_grad: bool = False) -> Tensor:
 
 def plain_tensor(data: Array) -> Tensor:
     """Return a Tensor around an array, which is not copied, that requires no gradient."""
-    t = Tensor.__new__(Tensor)
+    t = _new(Tensor)
     t._elements, t._needs, t._order, t._record, t.grad = data, False, 0, None, None
     return t
 
 
-def recorded_tensor(data: Any, entry: Any, args: tuple[Any, ...], options: dict[str, Any], saved: Any = None) -> Tensor:
+def recorded_tensor(
+    data: Any, entry: Any, args: tuple[Any, ...], values: Sequence[Any], options: dict[str, Any], saved: Any = None
+) -> Tensor:
     """Return the result of an operation, with what its backward needs."""
-    t = Tensor.__new__(Tensor)
-    t._elements, t._needs, t._order, t._record, t.grad = data, True, next_order(), (entry, args, options, saved), None
+    t = _new(Tensor)
+    t._elements, t._needs, t._order, t.grad = data, True, next_order(), None
+    t._record = (entry, args, values, options, saved)
     return t
 
 
@@ -267,32 +275,53 @@ def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
         values.append(a)
     if foreign:
         args = tuple(a if isinstance(a, Tensor) else value for a, value in zip(args, values, strict=True))
-    return remember(entry.function(*values, **options), needs, entry, args, options, beside)
+    data = entry.function(*values, **options) if options else entry.function(*values)
+    if beside:
+        return remember_beside(data, needs, entry, args, values, options)
+    return remember(data, needs, entry, args, values, options)
+
+
+def remember_beside(
+    data: Any, needs: bool, entry: Any, args: tuple[Any, ...], values: Sequence[Any], options: dict[str, Any]
+) -> Any:
+    """Return the result of a primitive, some arguments of which are arrays: they must hold their values."""
+    if not (needs and entry.reads_values):
+        return remember(data, needs, entry, args, values, options)
+    guards: list[Guard] = []
+    kept, values, place = list(args), list(values), -1
+    for a in args:
+        place += 1
+        if type(a) is np.ndarray and place not in entry.unread:
+            if a.nbytes <= COPIED:  # the name costs as much as a copy
+                kept[place] = values[place] = copied(a)
+            else:
+                kept[place] = values[place] = snapshot(a, f"{entry.name}: argument {place}", guards)
+    return remember(data, needs, entry, tuple(kept), values, options, guards or None)
 
 
 def remember(
-    data: Any, needs: bool, entry: Any, args: tuple[Any, ...], options: dict[str, Any], beside: bool = True
+    data: Any,
+    needs: bool,
+    entry: Any,
+    args: tuple[Any, ...],
+    values: Sequence[Any],
+    options: dict[str, Any],
+    guards: list[Guard] | None = None,
 ) -> Any:
-    """Return the result of a primitive as a Tensor, with its record if one of its arguments requires a gradient.
-
-    `beside` says whether an array stands among the arguments.
-    """
+    """Return the result of a primitive as a Tensor, with its record if one of its arguments requires a gradient."""
     if type(data) is not np.ndarray:
         if type(data) is tuple and not needs:  # np.where of a condition alone: indices, not values
             return data
         data = np.asarray(as_operand(data, entry.name) if isinstance(data, np.ndarray) else data)
-    t = Tensor.__new__(Tensor)
+    t = _new(Tensor)
     t._elements, t._order, t.grad = data, next_order(), None
     enabled = state().enabled
     if needs and enabled:
-        guards = None
         if data.dtype is not _FLOAT64 and data.dtype.kind != "f":
             raise not_floating(entry, data)
-        if len(args) > entry.always:
+        if entry.missing or len(args) > entry.num_rules:
             _check_places(entry, args)
-        if beside and entry.reads_values:
-            args, guards = snapshots(args, entry.name, entry.unread)
-        t._needs, t._record = True, (entry, args, options, guards)
+        t._needs, t._record = True, (entry, args, values, options, guards)
     else:
         t._needs, t._record = False, None
         if not enabled:
@@ -301,8 +330,8 @@ def remember(
 
 
 def _check_places(entry: Any, args: tuple[Any, ...]) -> None:
-    for i, a in enumerate(args):
-        if isinstance(a, Tensor) and a._needs and (i >= len(entry.rules) or entry.rules[i] is None):
+    for i in (*entry.missing, *range(entry.num_rules, len(args))):
+        if i < len(args) and isinstance(args[i], Tensor) and args[i]._needs:
             raise NoDerivativeError(
                 f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
             )
@@ -319,7 +348,7 @@ def not_floating(entry: Any, data: Array) -> NoDerivativeError:
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run any NumPy function that was called with a Tensor somewhere among its arguments."""
-    entry = entry_of(function)
+    entry = TABLE.get(function) or entry_of(function)
     if type(entry) is Primitive:
         args, kwargs = entry.bind(args, kwargs)
         for place, value in enumerate(args):

@@ -18,7 +18,7 @@ from acg_numpy.autograd.backward import as_gradient, gradients
 from acg_numpy.autograd.operands import Guard, as_operand, floating_advice, snapshot
 from acg_numpy.autograd.state import recording, state
 from acg_numpy.autograd.table import Primitive
-from acg_numpy.autograd.tensors import Tensor, recorded_tensor
+from acg_numpy.autograd.tensors import NO_OPTIONS, Tensor, recorded_tensor
 from acg_numpy.autograd.trees import flatten, tree_map
 
 Function = Callable[..., Any]
@@ -71,9 +71,9 @@ def _enter(x: Any, what: str, guards: list[Guard]) -> Tensor:
         found = f"{x!r} of dtype {data.dtype}" if data.ndim == 0 else f"dtype {data.dtype}"
         raise TypeError(f"{name} must be floating, got {found}; {advice}")
     if isinstance(x, Tensor):
-        return recorded_tensor(data, _IDENTITY, (x,), {})
+        return recorded_tensor(data, _IDENTITY, (x,), (data,), NO_OPTIONS)
     data = snapshot(data, name, guards)
-    return recorded_tensor(data, _IDENTITY, (data,), {})
+    return recorded_tensor(data, _IDENTITY, (data,), (data,), NO_OPTIONS)
 
 
 def _as_tensor(leaf: Any) -> Tensor:

@@ -248,7 +248,7 @@ def _as_operation(t: Tensor, place: dict[int, int], lines: "_LineLog") -> Operat
     """Return a recorded Tensor as an Operation."""
     if t._record is None:
         return Operation(t._elements)
-    entry, args, options, _ = t._record
+    entry, args, _, options, _ = t._record
     if not isinstance(entry, Primitive):
         raise TypeError(f"{entry.name} is one node with a gradient of its own and cannot be looked into")
     linked = tuple(Link(place[a._order]) if isinstance(a, Tensor) and a._needs else _array_of(a) for a in args)

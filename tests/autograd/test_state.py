@@ -83,6 +83,24 @@ class TestBlocksOutOfOrder:
             assert not (leaf * 2).requires_grad
         assert (leaf * 2).requires_grad
 
+    def test_one_object_may_be_entered_in_two_threads_at_once(self, leaf):
+        block, inside, answers = no_grad(), threading.Event(), []
+
+        def run():
+            with block:
+                inside.set()
+                left.wait(10)
+            answers.append((leaf * 2).requires_grad)
+
+        left, thread = threading.Event(), threading.Thread(target=run)
+        with block:
+            thread.start()
+            inside.wait(10)
+        answers.append((leaf * 2).requires_grad)
+        left.set()
+        thread.join()
+        assert answers == [True, True]
+
     def test_tasks_have_each_their_own(self, leaf):
         async def without(ready, go):
             with no_grad():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from acg_numpy import NoDerivativeError, Tensor, from_passes, grad, register_rule, tensor, vjp
-from acg_numpy.autograd.operands import SMALL, checksum
+from acg_numpy.autograd.operands import COPIED, checksum
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.passes import linear_backward, linear_forward
 from tests.autograd.cases.all import CASES, ENTRIES
@@ -323,7 +323,7 @@ def test_data_of_a_leaf_is_a_plain_view_of_what_is_set():
 
 # What changed between the forward and the backward pass.
 
-BIG = (SMALL // 8 + 7,)
+BIG = (COPIED // 8 + 7,)
 
 
 def changes(c):
@@ -350,7 +350,7 @@ CONSTANT = {  # an operand, and what is computed with it
 }
 
 
-@pytest.mark.parametrize("shape", [(5,), BIG], ids=["small", "large"])
+@pytest.mark.parametrize("shape", [(5,), (600,), BIG], ids=["small", "copied by a ufunc", "large"])
 @pytest.mark.parametrize("name", CONSTANT)
 def test_an_operand_that_changes_before_the_backward_pass_changes_no_gradient(name, shape):
     """A small one was copied; a large one is not, and the error names it."""

@@ -201,10 +201,14 @@ def is_numpys(key):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_every_rule_is_called_with_arrays_and_is_differentiated_itself(dtype):
-    """With what it is called: g an array in a plain pass, a Tensor in one that is recorded."""
+    """With what it is called: g an array in a plain pass, a Tensor in one that is recorded.
+
+    What it gives has the shape of its argument, which the backward pass relies on.
+    """
     called = set()
 
     def watch(entry, place, grad, ans, args):
+        assert grad.shape == args[place].shape, f"{entry.name}, argument {place}"
         if args[place].dtype == dtype:
             called.add((entry, place, "differentiated" if isinstance(grad, Tensor) and grad._needs else "called"))
 

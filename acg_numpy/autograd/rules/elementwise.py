@@ -148,12 +148,13 @@ sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * n
 
 def _tanh_rule(g: Any, ans: Any, x: Any) -> Any:
     """Slope 1 - tanh(x)**2, from the exponential where the difference would cancel."""
-    slope = 1.0 - ans * ans
-    if slope.size and not slope.item(slope.argmin()) >= 0.01:  # several times faster than np.any(slope < 0.01)
-        if type(slope) is not np.ndarray:
-            return g * sech_squared(x)
-        tail = slope < 0.01
-        slope[tail] = _sech_squared(x[tail])  # the values, not the operation
+    square = ans * ans
+    if not square.size or square.item(square.argmax()) <= 0.99:  # several times faster than np.all(square <= 0.99)
+        return g - g * square
+    if type(square) is not np.ndarray:
+        return g * sech_squared(x)
+    slope, tail = 1.0 - square, square > 0.99
+    slope[tail] = _sech_squared(x[tail])  # the values, not the operation
     return g * slope
 
 
@@ -255,7 +256,8 @@ def modf(x: Any) -> Any:
 
 def tie_share(x: Any, y: Any, ans: Any) -> Any:
     """Return 1 where x was chosen, 1/2 where both were, 0 where y was, in the dtype of the result."""
-    return (np.equal(x, ans).astype(ans.dtype) + np.not_equal(y, ans)) / 2
+    chosen, alone = np.equal(x, ans), np.not_equal(y, ans)
+    return (chosen.astype(ans.dtype) + alone.astype(ans.dtype)) * 0.5
 
 
 register_rule(np.absolute, lambda g, ans, x: g * np.sign(x))
