@@ -29,7 +29,7 @@ from acg_numpy.autograd.table import (
 )
 from acg_numpy.shapes import Array
 
-NO_OPTIONS: dict[str, Any] = {}  # of all operations without options: nobody writes to it
+NO_OPTIONS: dict[str, Any] = {}  # of all operations without options; never written to
 _FLOAT64 = np.dtype(np.float64)
 _new = object.__new__
 _SEQUENCES = (list, tuple)
