@@ -100,6 +100,20 @@ def positive_number() -> "_Number":
     return _Number(float, math.nextafter(0.0, 1.0), "a number above 0")
 
 
+def whole_numbers(least: int) -> Callable[[str], list[int]]:
+    """Make the type of an option that is a list of whole numbers, separated by commas, none smaller than `least`."""
+    read = whole_number(least)
+
+    def read_all(text: str) -> list[int]:
+        try:
+            return [int(read(part)) for part in text.split(",")]
+        except argparse.ArgumentTypeError:
+            expected = f"whole numbers, {least} or more, separated by commas"
+            raise argparse.ArgumentTypeError(f"expected {expected}, but it is {text!r}") from None
+
+    return read_all
+
+
 class _Number:
     """A number that argparse reads, with a message that says what was expected."""
 
@@ -119,14 +133,28 @@ class _Number:
 def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:
     """Add the options of every training run."""
     options.add_argument(
-        "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of runs, each on its own split"
+        "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of splits, each of its own seed"
+    )
+    options.add_argument(
+        "--initialisations",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="runs on each split, with other initial values, batches and dropout",
     )
     options.add_argument(
         "--seed",
         type=whole_number(0),
         default=0,
         metavar="N",
-        help="seed of the first run; others count up from it",
+        help="seed of the first split; others count up from it",
+    )
+    options.add_argument(
+        "--k",
+        type=whole_numbers(1),
+        default="5,10,20",
+        metavar="K,...",
+        help="cut-offs of the metrics; 10 is always among them",
     )
     options.add_argument(
         "--epochs",

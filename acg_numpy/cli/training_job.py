@@ -65,7 +65,8 @@ def _run(
             note = "is of an earlier run, and will be replaced; --resume would go on from it"
         echo(f"{state} {note}", file=sys.stderr)
     models = len(TRAINED) if fit_options.get("baselines", True) else 1
-    with _progress(0 if arguments.quiet else models * fit_options["seeds"] * fit_options["epochs"]) as progress:
+    runs = fit_options["seeds"] * fit_options["initialisations"]
+    with _progress(0 if arguments.quiet else models * runs * fit_options["epochs"]) as progress:
         result = fit(interactions, progress=progress, state=state, resume=arguments.resume, **fit_options)
     options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
     result = dataclasses.replace(result, arguments={**options, **result.arguments})

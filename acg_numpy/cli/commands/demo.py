@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     world = make_world(arguments.world, seed=arguments.seed)
     if not arguments.quiet and not arguments.json:
         _echo_section("The world", introduction(world))
-    fit_options = pick_options(arguments, ("seed", "seeds", "epochs"))
+    fit_options = pick_options(arguments, ("seed", "seeds", "epochs", "initialisations", "k"))
     result = training_job.run(world.interactions, arguments.out, arguments, fit_options, world)
     if arguments.json:
         echo(*training_job.as_json(result).split("\n"))

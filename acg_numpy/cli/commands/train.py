@@ -20,7 +20,7 @@ from acg_numpy.cli.printing import echo
 
 FIT_OPTIONS = (
     *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
-    *("clip_norm", "schedule"),
+    *("clip_norm", "schedule", "initialisations", "k"),
 )
 
 DESCRIPTION = """\
@@ -40,9 +40,10 @@ its .item file beside it.  One row is one interaction: columns user, item, domai
 
 DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also as files:
 attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png, token_items.png,
-attention_through_training.png, baselines.png and loss_curve.png.  Then metrics.md and metrics.json; conditions.npy
-(users x domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
-item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files of an earlier run are replaced.
+attention_through_training.png, baselines.png and loss_curve.png.  Then metrics.md and metrics.json;
+test_pairs.tsv, with NDCG@10 of every model on every test pair; conditions.npy (users x domains x dimensions, float32)
+with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy, item_bias.npy, split.tsv, checkpoint.npz,
+interactions.npz and run.json.  Files of an earlier run are replaced.
 
 FILE of --user-vectors and --item-vectors is written by numpy.savez(FILE, ids=..., vectors=...): a vector of D numbers
 for each id (for users also one for each domain, (users, domains, D), with the names of the domains in domains=...).

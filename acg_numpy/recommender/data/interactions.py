@@ -93,7 +93,8 @@ class Interactions:
                 )
         if self.times is not None and self.times.shape != (self.matrix.nnz,):
             raise ValueError(
-                f"times has shape {self.times.shape}, but must hold one number for each of {self.matrix.nnz} interactions"
+                f"times has shape {self.times.shape}, but must hold one number for each of {self.matrix.nnz} "
+                "interactions"
             )
         if len(self.item_domain) and not 0 <= self.item_domain.min() <= self.item_domain.max() < len(self.domains):
             raise ValueError(

@@ -5,7 +5,8 @@ computed over users.  With x a pair's difference, m the mean over runs of the me
 
     weight = 1 / (runs * pairs in its run)        se^2 = n / (n - 1) * sum_users (sum_pairs weight (x - m))^2
 
-which is the textbook formula if every user occurs once.
+which is the textbook formula if every user occurs once.  One user alone has no spread to estimate an error from: there
+the difference itself stands for it, so that nothing is ever said to lead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,8 @@ def mean_difference(differences: Sequence[Array], users: Sequence[Array]) -> dic
     weighted = np.concatenate([(x - mean) / (runs * len(x)) for x in differences])
     sums = np.bincount(np.concatenate(users), weights=weighted)
     n = len(np.unique(np.concatenate(users)))
-    return {"difference": mean, "se": float(np.sqrt(np.sum(sums**2) * n / max(n - 1, 1)))}
+    se = float(np.sqrt(np.sum(sums**2) * n / (n - 1))) if n > 1 else abs(mean)
+    return {"difference": mean, "se": se}
 
 
 def verdict(paired: Mapping[str, float]) -> int:

@@ -34,8 +34,8 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data import Interactions
 from acg_numpy.recommender.data.pairs import Ids, Pairs
-from acg_numpy.recommender.evaluation.metrics import top_k
-from acg_numpy.recommender.evaluation.protocol import Score, evaluate
+from acg_numpy.recommender.evaluation.metrics import Rankings, top_k
+from acg_numpy.recommender.evaluation.protocol import K, Score, empty_rankings, fill_rankings
 from acg_numpy.shapes import Array
 
 MOST_ITEMS = 1 << 11  # features of the regression
@@ -52,10 +52,9 @@ REFERENCES = tuple(STRENGTHS)
 
 
 class Reference(NamedTuple):
-    """Metrics of a reference line on the test pairs."""
+    """The rankings of a reference line for the test pairs."""
 
-    ndcg: npt.NDArray[np.float64]  # (P,)
-    recall: npt.NDArray[np.float64]  # (P,)
+    rankings: Rankings
     strength: float  # chosen on validation
     parameters: int  # weights of the regression; neighbours have none
 
@@ -76,6 +75,7 @@ def make_reference(
     train: Ids,
     validation: Pairs,
     test: Pairs,
+    depth: int = K,
     seed: int = 0,
 ) -> Reference:
     """Fit a reference line, choose its strength on validation, and test it.
@@ -92,6 +92,8 @@ def make_reference(
         Pairs of user and domain to fit.
     validation, test : Pairs
         If there is nothing to validate on, the middle strength is taken.
+    depth : int, default 10
+        The number of ranks to keep, for metrics at k up to that.
     seed : int, default 0
         Of the draws of users and of pairs, if there are more than are used.
 
@@ -123,7 +125,7 @@ def make_reference(
     ...     validation=held_out[0],
     ...     test=held_out[1],
     ... )
-    >>> neighbours.ndcg.shape == (len(split.test),), neighbours.strength in STRENGTHS["user-knn"]
+    >>> len(neighbours.rankings.hits) == len(split.test), neighbours.strength in STRENGTHS["user-knn"]
     (True, True)
     """
     if name not in STRENGTHS:
@@ -133,9 +135,9 @@ def make_reference(
         validation = validation.take(np.sort(rng.choice(len(validation), MOST_PAIRS, replace=False)))
     draw = int(rng.integers(2**32))
 
-    def fit_and_evaluate(pairs: Pairs, strengths: Sequence[float]) -> tuple[Array, int]:
-        """Fit every domain that has pairs: NDCG and recall (strengths, 2, P), and the number of weights."""
-        figures, parameters = np.zeros((len(strengths), 2, len(pairs))), 0
+    def fit_and_rank(pairs: Pairs, strengths: Sequence[float], depth: int) -> tuple[list[Rankings], int]:
+        """Fit every domain that has pairs: the rankings of each strength, and the number of weights."""
+        rankings, parameters = [empty_rankings(pairs, depth) for _ in strengths], 0
         for domain in np.unique(pairs.domains).tolist():
             here = np.flatnonzero(pairs.domains == domain)
             data = split_by_domain(visible, interactions, train[train[:, 1] == domain, 0], domain)
@@ -146,17 +148,16 @@ def make_reference(
                 popularity = np.asarray(visible.sum(axis=0), np.float64)
                 among = np.random.default_rng([draw, domain])
                 scores = neighbour_scores(data, strengths, pairs.users[here], 1 / np.sqrt(1 + popularity), among)
-            for s, score in enumerate(scores):
-                figures[s][:, here] = evaluate(score, pairs.take(here))
-        return figures, parameters
+            for ranking, score in zip(rankings, scores, strict=True):
+                fill_rankings(ranking, score, pairs, here)
+        return rankings, parameters
 
     strength = STRENGTHS[name][len(STRENGTHS[name]) // 2]
     if len(validation):
-        figures, _ = fit_and_evaluate(validation, STRENGTHS[name])
-        strength = STRENGTHS[name][int(np.argmax(figures[:, 0].mean(axis=1)))]
-    figures, parameters = fit_and_evaluate(test, (strength,))
-    ndcg, recall = figures[0]
-    return Reference(ndcg, recall, float(strength), parameters)
+        tried, _ = fit_and_rank(validation, STRENGTHS[name], K)
+        strength = STRENGTHS[name][int(np.argmax([np.mean(one.measure("ndcg", K)) for one in tried]))]
+    [rankings], parameters = fit_and_rank(test, (strength,), depth)
+    return Reference(rankings, float(strength), parameters)
 
 
 def split_by_domain(visible: sp.csr_array, interactions: Interactions, users: Ids, domain: int) -> DomainData:

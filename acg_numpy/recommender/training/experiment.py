@@ -7,6 +7,8 @@ and batches from its own seed.
 """
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from acg_numpy.optim.optimisers import check_limit
 from acg_numpy.optim.schedules import SCHEDULES
 from acg_numpy.recommender.data import Interactions, Split, Vectors
 from acg_numpy.recommender.data.checkpoints import fingerprint
+from acg_numpy.recommender.evaluation.protocol import CUTOFFS, K
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
 from acg_numpy.recommender.training.loop import Progress
@@ -32,6 +35,8 @@ def fit(
     *,
     seed: int = 0,
     seeds: int = 1,
+    initialisations: int = 1,
+    k: Sequence[int] = CUTOFFS,
     epochs: int = 60,
     emb_dim: int = 32,
     heads: int = 4,
@@ -57,7 +62,11 @@ def fit(
     seed : int, default 0
         The seed of the first run; the others count up from it.
     seeds : int, default 1
-        The number of runs.
+        The number of splits.
+    initialisations : int, default 1
+        The number of runs on each split, which differ in initial values, order of batches and dropout.
+    k : sequence of int, default (5, 10, 20)
+        The cut-offs of the metrics.  10 is always among them, because epochs are chosen and models compared at 10.
     epochs : int, default 60
         The most epochs of a model; the epoch that validates best is kept, and 30 epochs without a better one end the
         training.
@@ -117,6 +126,8 @@ def fit(
     arguments = {
         "seed": seed,
         "seeds": seeds,
+        "initialisations": initialisations,
+        "k": list(k),
         "epochs": epochs,
         "emb_dim": emb_dim,
         "heads": heads,
@@ -126,9 +137,16 @@ def fit(
         "clip_norm": clip_norm,
         "schedule": schedule,
     }
-    for name, number, least in (("seed", seed, 0), ("seeds", seeds, 1), ("epochs", epochs, 1)):
+    for name, number, least in (
+        ("seed", seed, 0),
+        ("seeds", seeds, 1),
+        ("initialisations", initialisations, 1),
+        ("epochs", epochs, 1),
+        *(("k", cutoff, 1) for cutoff in k),
+    ):
         if number < least:
             raise ValueError(f"{name} must be at least {least}, but it is {number}")
+    cutoffs = sorted({*k, K})
     if clip_norm is not None:
         check_limit("clip_norm", clip_norm)
     if schedule not in SCHEDULES:
@@ -142,17 +160,24 @@ def fit(
     provided = Provided.align(interactions, emb_dim, split, user_vectors, item_vectors)
     terms = {**arguments, **provided.fingerprints, "interactions": _description(interactions), "acg_numpy": __version__}
     training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
-    runs = []
+    runs: list[Run] = []
     with ResumableState(state, terms, resume=resume) as resumable:
-        for number in range(1, seeds + 1):
-            data = RunData.draw(interactions, seed + number - 1, emb_dim, provided)
+        for number in range(seeds * initialisations):
+            if number % initialisations == 0:
+                data = RunData.draw(interactions, seed + number // initialisations, emb_dim, provided, max(cutoffs))
+            data = replace(data, initialisation=number % initialisations)
             if check_finite:
                 require_finite(data.user_vectors, interactions.users)
             outcomes = {}
+            run = (number + 1, seeds * initialisations)
             for name in ("popularity", *TRAINED, *REFERENCES) if baselines else ("attention",):
-                outcomes[name] = data.train_and_test(name, attention, training, (number, seeds), progress, resumable)
-            runs.append(Run(data.seed, data.sizes(), data.split, data.factors, outcomes))
-    return Result.from_runs(interactions, runs, arguments, provided)
+                if data.initialisation and name not in TRAINED:
+                    outcomes[name] = runs[-1].outcomes[name]  # which draws nothing but the split
+                    continue
+                outcomes[name] = data.train_and_test(name, attention, training, run, progress, resumable)
+            facts = data.pair_facts()
+            runs.append(Run(data.seed, data.initialisation, data.sizes(), facts, data.split, data.factors, outcomes))
+    return Result.from_runs(interactions, runs, arguments, provided, cutoffs)
 
 
 def _description(interactions: Interactions) -> str:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import scipy
 
 from acg_numpy import __version__
@@ -18,7 +17,16 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import Factors, Interactions, Split
 from acg_numpy.recommender.data.checkpoints import replacing
 from acg_numpy.recommender.data.pairs import drawn_candidates
-from acg_numpy.recommender.evaluation.significance import mean_difference
+from acg_numpy.recommender.evaluation.breakdown import (
+    PairFacts,
+    by_domain,
+    by_history,
+    paired_differences,
+    spread,
+    summarise_metrics,
+)
+from acg_numpy.recommender.evaluation.metrics import Rankings
+from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_table
 from acg_numpy.recommender.serving.recommender import save_interactions
 from acg_numpy.recommender.serving.trained import OWN_SCALE, Trained, condition_all
 from acg_numpy.recommender.training.provided import Provided
@@ -26,15 +34,12 @@ from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted
 
-Floats = npt.NDArray[np.float64]
-
 
 class Outcome(NamedTuple):
     """The outcome of one model in one run."""
 
     ranker: Ranker | None  # None for popularity, which has no parameters
-    ndcg: Floats  # (P,), one a test pair
-    recall: Floats  # (P,)
+    rankings: Rankings  # of the test pairs
     parameters: int  # of the model, item biases apart
     seconds: float
     best_epoch: int | None
@@ -42,13 +47,16 @@ class Outcome(NamedTuple):
     strength: float | None = None  # of a reference line, chosen on validation
     # what an attention's condition depends on; numbers and lists
     dependence: dict[str, Any] | None = None
+    parameters_per_domain: int | None = None  # what one more domain would add; None where that depends on its items
 
 
 class Run(NamedTuple):
     """The outcomes of all models on one split."""
 
     seed: int
+    initialisation: int  # counted from 0
     sizes: dict[str, int]  # pairs to train, validate and test on
+    facts: PairFacts
     split: Split
     factors: Factors
     outcomes: dict[str, Outcome]
@@ -63,8 +71,9 @@ class Result:
     arguments : dict
         The arguments of `fit`; a caller may add what else should stand in run.json.
     metrics : dict
-        The content of metrics.json: "test" with ``NDCG@10`` and ``recall@10`` of every model, "paired" with the
-        difference of attention to each other model and its standard error, and what else the report needs.
+        The content of metrics.json: "test" with every metric of every model, "paired" with the difference of attention
+        to each other model in ``NDCG@10`` and its standard error, "by_domain" and "by_history" with both for groups of
+        pairs (see `acg_numpy.recommender.evaluation.breakdown`), and what else the report needs.
     history : dict of lists
         "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run; "snapshot_epoch" and
         "snapshot", the attention of a few validation users at some epochs, see
@@ -84,6 +93,8 @@ class Result:
         The biases that were trained with the conditioner.
     own_scale : float or None
         The number that user vectors were divided by, if they were provided.
+    test_pairs : sequence of RunRows
+        The rankings of every model on every test pair, a table for each run: what test_pairs.tsv is written from.
     """
 
     interactions: Interactions
@@ -98,10 +109,16 @@ class Result:
     without_elsewhere: int
     item_bias: Array
     own_scale: float | None = None
+    test_pairs: Sequence[RunRows] = ()
 
     @classmethod
     def from_runs(
-        cls, interactions: Interactions, runs: Sequence[Run], arguments: Mapping[str, Any], provided: Provided
+        cls,
+        interactions: Interactions,
+        runs: Sequence[Run],
+        arguments: Mapping[str, Any],
+        provided: Provided,
+        cutoffs: Sequence[int],
     ) -> "Result":
         """Condense runs, and make the conditions with the first one's conditioner, from all interactions."""
         first = runs[0]
@@ -118,8 +135,8 @@ class Result:
         conditions = condition_all(attention.ranker.model, user_vectors, reachable)
         without = int(np.sum(~reachable))
         metrics = {
-            **summarise(runs),
-            "runs": [{"seed": run.seed, "pairs": run.sizes} for run in runs],
+            **summarise(runs, interactions.domains.tolist(), cutoffs),
+            "runs": [{"seed": run.seed, "initialisation": run.initialisation + 1, "pairs": run.sizes} for run in runs],
             "users": len(interactions.users),
             "items": len(interactions.items),
             "domains": interactions.domains.tolist(),
@@ -140,6 +157,10 @@ class Result:
             without,
             attention.ranker.item_bias.data,
             None if provided.users is None else provided.users.scale,
+            [
+                RunRows(run.seed, run.initialisation, run.facts, {name: o.rankings for name, o in run.outcomes.items()})
+                for run in runs
+            ],
         )
 
     @property
@@ -180,7 +201,7 @@ class Result:
 
         Notes
         -----
-        metrics.json, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
+        metrics.json, test_pairs.tsv, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
         item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.  The report is written by
         `acg_numpy.recommender.reporting.write_report`.
         """
@@ -204,6 +225,8 @@ class Result:
                 np.save(file, array, allow_pickle=False)
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
+        with replacing(folder / "test_pairs.tsv") as temporary:
+            write_pair_table(temporary, self.test_pairs, data.users, data.domains)
         save_interactions(folder / "interactions.npz", data, None if self.own_scale is None else self.user_vectors)
         self.trained.save(folder / "checkpoint.npz")
         _write_text(folder / "run.json", _json(self._provenance()))
@@ -221,34 +244,26 @@ class Result:
         }
 
 
-def summarise(runs: Sequence[Run]) -> dict[str, Any]:
-    """Condense runs into the "test", "paired" and "dependence" parts of metrics.json."""
-    test = {}
-    for name in runs[0].outcomes:
+def summarise(runs: Sequence[Run], domains: Sequence[str], cutoffs: Sequence[int]) -> dict[str, Any]:
+    """Condense runs into the parts of metrics.json that have a row for each model."""
+    rankings = [{name: outcome.rankings for name, outcome in run.outcomes.items()} for run in runs]
+    facts = [run.facts for run in runs]
+    test: dict[str, dict[str, Any]] = summarise_metrics(facts, rankings, cutoffs)
+    for name, row in test.items():
         outcomes = [run.outcomes[name] for run in runs]
-        test[name] = {
-            "ndcg@10": _spread([float(np.mean(o.ndcg)) for o in outcomes]),
-            "recall@10": _spread([float(np.mean(o.recall)) for o in outcomes]),
-            "parameters": outcomes[0].parameters,
-            "seconds": float(np.mean([o.seconds for o in outcomes])),
-            "best_epoch": [o.best_epoch for o in outcomes],
-        }
+        row["parameters"] = outcomes[0].parameters
+        row["parameters_per_domain"] = outcomes[0].parameters_per_domain
+        row["seconds"] = float(np.mean([o.seconds for o in outcomes]))
+        row["best_epoch"] = [o.best_epoch for o in outcomes]
         if outcomes[0].strength is not None:
-            test[name]["strength"] = [o.strength for o in outcomes]
-    others = [name for name in test if name != "attention"]
+            row["strength"] = [o.strength for o in outcomes]
     return {
         "test": test,
-        "paired": {name: paired_difference(runs, name) for name in others},
+        "paired": paired_differences(facts, rankings),
+        "by_domain": by_domain(facts, rankings, domains, cutoffs),
+        "by_history": by_history(facts, rankings, cutoffs),
         "dependence": summarise_dependence(runs),
     }
-
-
-def paired_difference(runs: Sequence[Run], name: str) -> dict[str, float]:
-    """Compare attention with another model on the same test pairs: its NDCG@10 minus the other's."""
-    return mean_difference(
-        [run.outcomes["attention"].ndcg - run.outcomes[name].ndcg for run in runs],
-        [run.split.test[:, 0] for run in runs],
-    )
 
 
 def summarise_dependence(runs: Sequence[Run]) -> dict[str, Any]:
@@ -266,7 +281,7 @@ def summarise_dependence(runs: Sequence[Run]) -> dict[str, Any]:
             continue
         found[name] = {
             "pairs": [d["pairs"] for d in each],
-            "ndcg@10": {change: _spread([d["ndcg@10"][change] for d in each]) for change in each[0]["ndcg@10"]},
+            "ndcg@10": {change: spread([d["ndcg@10"][change] for d in each]) for change in each[0]["ndcg@10"]},
             "paired": {
                 change: {key: float(np.mean([d["paired"][change][key] for d in each])) for key in ("difference", "se")}
                 for change in each[0]["paired"]
@@ -282,10 +297,6 @@ def _sampled_domains(interactions: Interactions) -> dict[str, dict[str, int]]:
     sizes = np.bincount(interactions.item_domain, minlength=len(interactions.domains))
     drawn = drawn_candidates(sizes)
     return {str(interactions.domains[d]): {"items": int(sizes[d]), "drawn": n} for d, n in drawn.items()}
-
-
-def _spread(values: list[float]) -> dict[str, Any]:
-    return {"mean": float(np.mean(values)), "std": float(np.std(values)), "values": values}
 
 
 def _json(content: Mapping[str, Any]) -> str:

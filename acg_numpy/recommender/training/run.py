@@ -13,7 +13,9 @@ from acg_numpy.recommender.data.checkpoints import Checkpoint
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
 from acg_numpy.recommender.evaluation.ablation import dependence
 from acg_numpy.recommender.evaluation.attention_history import choose_watched_users
-from acg_numpy.recommender.evaluation.protocol import Score, evaluate
+from acg_numpy.recommender.evaluation.breakdown import PairFacts
+from acg_numpy.recommender.evaluation.metrics import Rankings
+from acg_numpy.recommender.evaluation.protocol import Score, rank
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
 from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, make_score, train
@@ -40,9 +42,11 @@ class RunData:
     training: Pairs
     validation: Pairs
     test: Pairs
+    depth: int  # ranks that are kept of each ranking
+    initialisation: int = 0  # counted from 0: on the same split, other initial values, batches and dropout
 
     @classmethod
-    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, provided: Provided) -> "RunData":
+    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, provided: Provided, depth: int) -> "RunData":
         """Draw the split of a run, unless it is provided, and make from it what the models need."""
         split = provided.split or draw_split(interactions, seed)
         visible = split.visible(interactions)
@@ -65,7 +69,20 @@ class RunData:
             training=pairs_of(split.train, visible),
             validation=pairs_of(split.validation, interactions.matrix),
             test=pairs_of(split.test, interactions.matrix),
+            depth=depth,
         )
+
+    @property
+    def model_seed(self) -> int:
+        """The seed of what a model draws: the run's own, for the first initialisation."""
+        return child_seed(self.seed, f"initialisation {self.initialisation}") if self.initialisation else self.seed
+
+    def pair_facts(self) -> PairFacts:
+        """Return the test pairs, and what the tables by group need to know of them."""
+        users, domains = self.test.users, self.test.domains
+        seen = replace(self.interactions, matrix=self.visible, times=None)
+        training = np.bincount(self.split.train[:, 1], minlength=len(self.interactions.domains))
+        return PairFacts(users, domains, seen.counts_elsewhere[users, domains], training, self.test.sizes)
 
     def sizes(self) -> dict[str, int]:
         """Return the numbers of pairs to train, validate and test on."""
@@ -97,27 +114,30 @@ class RunData:
 
         began = time.perf_counter()
         if name in REFERENCES:
-            ndcg, recall, strength, size = self.reference(name)
-            outcome = Outcome(None, ndcg, recall, size, time.perf_counter() - began, None, None, strength)
+            rankings, strength, size = self.reference(name)
+            outcome = Outcome(None, rankings, size, time.perf_counter() - began, None, None, strength)
         elif ranker is None:
-            ndcg, recall = evaluate(self.popularity(), self.test)
-            outcome = Outcome(None, ndcg, recall, 0, time.perf_counter() - began, None, None)
+            rankings = rank(self.popularity(), self.test, self.depth)
+            seconds = time.perf_counter() - began
+            outcome = Outcome(None, rankings, 0, seconds, None, None, parameters_per_domain=0)
         else:
             trained = train(
                 ranker,
                 self.training,
                 self.validation,
                 self.user_vectors,
-                seed=self.seed,
+                seed=self.model_seed,
                 report=report,
                 resume_from=in_progress,
                 save=lambda checkpoint: state.update(key, checkpoint),
                 watched=choose_watched_users(self.split.validation),
                 **training,
             )
-            ndcg, recall = evaluate(make_score(ranker, self.user_vectors), self.test)
+            rankings = rank(make_score(ranker, self.user_vectors), self.test, self.depth)
             size = ranker.model.num_parameters()
-            outcome = Outcome(ranker, ndcg, recall, size, trained.seconds, trained.best_epoch, trained.history)
+            more = self.ranker(name, attention, one_more=True).model.num_parameters() - size
+            outcome = Outcome(ranker, rankings, size, trained.seconds, trained.best_epoch, trained.history)
+            outcome = outcome._replace(parameters_per_domain=more)
             if isinstance(ranker.model, AttentionConditioner):
                 names, draw = self.interactions.domains.tolist(), child_seed(self.seed, "dependence")
                 outcome = outcome._replace(
@@ -126,13 +146,14 @@ class RunData:
         state.finish(key, outcome_to_checkpoint(outcome))
         return outcome
 
-    def ranker(self, name: str, attention: dict[str, int]) -> Ranker:
-        """Return the untrained ranker of a model."""
+    def ranker(self, name: str, attention: dict[str, int], *, one_more: bool = False) -> Ranker:
+        """Return the untrained ranker of a model; for its size, of one with a domain more."""
+        names = self.interactions.domains.tolist()
         model = make_model(
             name,
             emb_dim=self.user_vectors.shape[-1],
-            domain_names=self.interactions.domains.tolist(),
-            seed=child_seed(self.seed, f"{name}/init"),
+            domain_names=[*names, f"beside {names}"] if one_more else names,
+            seed=child_seed(self.model_seed, f"{name}/init"),
             **attention,
         )
         return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
@@ -146,6 +167,7 @@ class RunData:
             train=self.split.train,
             validation=self.validation,
             test=self.test,
+            depth=self.depth,
             seed=child_seed(self.seed, name),
         )
 
@@ -165,8 +187,8 @@ def outcome_to_checkpoint(outcome: Outcome) -> Checkpoint:
     for name, value in outcome._asdict().items():
         if isinstance(value, Ranker):
             arrays.update({f"ranker/{key}": array for key, array in value.state_dict().items()})
-        elif isinstance(value, np.ndarray):
-            arrays[name] = value
+        elif isinstance(value, Rankings):
+            arrays.update({f"{name}/{key}": array for key, array in value._asdict().items()})
         elif name != "ranker":
             about[name] = value
     return Checkpoint(arrays, about)
@@ -179,6 +201,5 @@ def outcome_from_checkpoint(checkpoint: Checkpoint, ranker: Ranker | None) -> Ou
         own = {name.removeprefix("ranker/"): array for name, array in saved.items() if name.startswith("ranker/")}
         ranker.load_state_dict(own)
         ranker.eval()
-    arrays = {name: array for name, array in saved.items() if not name.startswith("ranker/")}
-    fields: dict[str, Any] = {**arrays, **checkpoint.about}
-    return Outcome(ranker, **fields)
+    rankings = Rankings(**{name: saved[f"rankings/{name}"] for name in Rankings._fields})
+    return Outcome(ranker, rankings, **checkpoint.about)

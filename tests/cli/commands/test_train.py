@@ -15,6 +15,7 @@ from tests.cli.conftest import SMALL, Training
 
 FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
+    "test_pairs.tsv",
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
     *("report.html", "report.md", "attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
     *("attention_by_domain.png", "attention_by_group.png", "attention_entropy.png", "attention_through_training.png"),

@@ -1,4 +1,4 @@
-"""NDCG and recall against their definitions, written out without any cleverness."""
+"""Ranking metrics against their definitions, written out without any cleverness."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from acg_numpy.recommender.evaluation.metrics import ndcg_at_k, recall_at_k, top_k
+from acg_numpy.recommender.evaluation.metrics import PAIR_METRICS, metric_at_k, ndcg_at_k, recall_at_k, top_k
 
 shapes = st.tuples(st.integers(0, 4), st.integers(1, 7))
 
@@ -38,18 +38,46 @@ def recall_by_definition(scores, relevant, k):
     return sum(bool(relevant[j]) for j in ranked(scores)[:k]) / min(k, n) if n else 0.0
 
 
-@given(rankings())
-def test_ndcg_is_its_definition(ranking):
-    scores, relevant, k = ranking
-    expected = [ndcg_by_definition(*row, k) for row in zip(scores.tolist(), relevant.tolist(), strict=True)]
-    np.testing.assert_allclose(ndcg_at_k(scores, relevant, k), np.array(expected, float), atol=1e-12)
+def map_by_definition(scores, relevant, k):
+    first, n = [relevant[j] for j in ranked(scores)[:k]], sum(relevant)
+    return sum(sum(first[:r]) / r for r in range(1, len(first) + 1) if first[r - 1]) / min(k, n) if n else 0.0
+
+
+DEFINITIONS = {
+    "ndcg": ndcg_by_definition,
+    "recall": recall_by_definition,
+    "hit_rate": lambda scores, relevant, k: float(any(relevant[j] for j in ranked(scores)[:k])),
+    "mrr": lambda scores, relevant, k: max(
+        (1 / r for r, j in enumerate(ranked(scores)[:k], start=1) if relevant[j]), default=0.0
+    ),
+    "map": map_by_definition,
+    "precision": lambda scores, relevant, k: sum(relevant[j] for j in ranked(scores)[:k]) / k,
+}
+
+
+def test_every_metric_is_what_a_hand_works_out():
+    scores = np.array([[9.0, 8.0, 7.0, 6.0, 5.0], [5.0, 5.0, 5.0, 5.0, 5.0]])
+    relevant = np.array([[False, True, True, False, True], [False] * 5])
+    expected = {
+        "ndcg": (1 / np.log2(3) + 1 / np.log2(4)) / (1 + 1 / np.log2(3) + 1 / np.log2(4)),
+        "recall": 2 / 3,
+        "hit_rate": 1,
+        "mrr": 1 / 2,
+        "map": (1 / 2 + 2 / 3) / 3,
+        "precision": 2 / 4,
+    }
+    assert set(expected) == set(PAIR_METRICS)
+    for metric, value in expected.items():
+        np.testing.assert_allclose(metric_at_k(metric, scores, relevant, 4), [value, 0])
 
 
 @given(rankings())
-def test_recall_is_its_definition(ranking):
+def test_every_metric_is_its_definition(ranking):
     scores, relevant, k = ranking
-    expected = [recall_by_definition(*row, k) for row in zip(scores.tolist(), relevant.tolist(), strict=True)]
-    np.testing.assert_allclose(recall_at_k(scores, relevant, k), np.array(expected, float), atol=1e-12)
+    rows = list(zip(scores.tolist(), relevant.tolist(), strict=True))
+    for metric, by_definition in DEFINITIONS.items():
+        expected = [by_definition(*row, k) for row in rows]
+        np.testing.assert_allclose(metric_at_k(metric, scores, relevant, k), np.array(expected, float), atol=1e-12)
 
 
 @given(rankings())
@@ -64,11 +92,13 @@ def test_the_best_are_the_head_of_a_stable_sort(ranking):
 def test_scores_lie_between_zero_and_one_which_is_perfect(ranking):
     scores, relevant, k = ranking
     found_something = relevant.any(axis=1).astype(float)
-    np.testing.assert_allclose(ndcg_at_k(relevant.astype(float), relevant, k), found_something, atol=1e-12)
-    np.testing.assert_allclose(recall_at_k(relevant.astype(float), relevant, k), found_something, atol=1e-12)
-    for measure in (ndcg_at_k, recall_at_k):
-        values = measure(scores, relevant, k)
+    best_precision = np.minimum(relevant.sum(axis=1), k) / k
+    for metric in PAIR_METRICS:
+        perfect = best_precision if metric == "precision" else found_something
+        np.testing.assert_allclose(metric_at_k(metric, relevant.astype(float), relevant, k), perfect, atol=1e-12)
+        values = metric_at_k(metric, scores, relevant, k)
         assert np.all((values >= 0) & (values <= 1 + 1e-12))
+        assert np.all((values > 0) == (metric_at_k("hit_rate", scores, relevant, k) > 0))
 
 
 def test_long_rows_agree_with_a_stable_sort():
@@ -90,5 +120,7 @@ def test_shapes_dtypes_and_k_are_checked():
         recall_at_k(np.zeros((2, 3)), np.zeros((2, 3)))
     with pytest.raises(ValueError, match="its shape is \\(3,\\)"):
         top_k(np.zeros(3), 1)
+    with pytest.raises(ValueError, match=r"metric must be ndcg, .* or precision, but it is 'auc'"):
+        metric_at_k("auc", np.zeros((2, 3)), np.zeros((2, 3), bool))
     with pytest.raises(ValueError, match="k must be at least 1, but it is 0"):
         top_k(np.zeros((1, 3)), 0)

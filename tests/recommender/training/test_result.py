@@ -11,7 +11,7 @@ from tests.recommender.training.conftest import EXPERIMENT
 
 def test_every_file_is_there_with_its_shape(folder, result, interactions):
     assert {p.name for p in folder.iterdir()} == {
-        "metrics.json", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
+        "metrics.json", "test_pairs.tsv", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
         "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz",
         "run.json",
     }  # fmt: skip
@@ -38,7 +38,7 @@ def test_metrics_and_provenance_are_plain_json(folder, result):
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["seed"] == 5
     assert run["data"]["sha256"] == "0" * 64
-    asked = {"num_global_tokens": 0, "baselines": True, "clip_norm": None}
+    asked = {"num_global_tokens": 0, "baselines": True, "clip_norm": None, "initialisations": 1, "k": [5, 10, 20]}
     assert run["arguments"] == {**EXPERIMENT, **asked, "schedule": "constant"}
     assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
 

@@ -41,7 +41,7 @@ def spread_out(users, items, number, domains=4, seed=0):
 
 def evaluated_run(interactions):
     """Everything of one run but the training, and its evaluation on the test pairs."""
-    data = RunData.draw(interactions, 0, 4, Provided.align(interactions, 4, None, None, None))
+    data = RunData.draw(interactions, 0, 4, Provided.align(interactions, 4, None, None, None), depth=10)
     data.training.take(np.arange(min(len(data.training), loop.BATCH))).draw_candidates(np.random.default_rng(0))
     return evaluate(lambda users, d: data.user_vectors[users, d] @ data.catalogue.vectors[d].T, data.test)
 
