@@ -100,6 +100,21 @@ def positive_number() -> "_Number":
     return _Number(float, math.nextafter(0.0, 1.0), "a number above 0")
 
 
+def share() -> Callable[[str], float]:
+    """Make the type of an option that is a number between 0 and 1."""
+    read = positive_number()
+
+    def read_share(text: str) -> float:
+        try:
+            if (number := read(text)) < 1:
+                return number
+        except argparse.ArgumentTypeError:
+            pass
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, but it is {text!r}")
+
+    return read_share
+
+
 def whole_numbers(least: int) -> Callable[[str], list[int]]:
     """Make the type of an option that is a list of whole numbers, separated by commas, none smaller than `least`."""
     read = whole_number(least)
@@ -164,6 +179,40 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> Non
         help="most epochs of each model; the best is kept",
     )
     options.add_argument("--resume", action="store_true", help="go on from DIR/last.npz, where training was stopped")
+
+
+PROTOCOL = ("protocol", "min_inside", "min_elsewhere", "validation")
+
+
+def add_protocol_options(options: "argparse._ActionsContainer") -> None:
+    """Add the options that say how a split is drawn."""
+    options.add_argument(
+        "--protocol",
+        choices=("random", "leave-last-out", "temporal"),
+        default="random",
+        help="which pairs are held out: any, the last of each user, or those after a date; the last two need times",
+    )
+    options.add_argument(
+        "--min-inside",
+        type=whole_number(1),
+        default=3,
+        metavar="N",
+        help="fewest interactions inside the domain of a held-out pair",
+    )
+    options.add_argument(
+        "--min-elsewhere",
+        type=whole_number(1),
+        default=10,
+        metavar="N",
+        help="fewest items that its user took elsewhere",
+    )
+    options.add_argument(
+        "--validation",
+        type=share(),
+        default=0.125,
+        metavar="SHARE",
+        help="share of validation in what is not for the test (with leave-last-out, in what is held out)",
+    )
 
 
 def add_json(options: "argparse._ActionsContainer") -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
+    PROTOCOL,
     Subcommands,
+    add_protocol_options,
     add_quiet,
     add_reading_options,
     echo_what_was_read,
+    pick_options,
     read_with_options,
     whole_number,
 )
@@ -22,6 +25,7 @@ Draw which pairs of a user and a domain are for training, validation and test, a
 examples:
   acg split taken.csv --out split.tsv
   acg split ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --seed 3 --out split.tsv
+  acg split ml-100k.inter --domain-column class --protocol temporal --out split.tsv
 """
 
 USE = f"""\
@@ -29,7 +33,12 @@ User or item vectors from a program of your own should not contain what the test
 make the vectors without the interactions of its validation and test pairs, and give both to 'acg train', with the same
 options for what to read.
 
-The file has tab-separated columns user, domain and part (train, validation or test), one pair in each line.
+Protocols: random holds out a fifth of the pairs for the test; leave-last-out the pair that each user entered last, and
+hides what that user did from then on; temporal the pairs that were entered in the last fifth of the interactions, and
+shows training only what happened before that and before validation.  The last two need the time of every interaction.
+
+The file has tab-separated columns user, domain and part (train, validation or test), one pair in each line; with the
+last two also cut, up to when training sees the user, and until, up to when a validation pair is judged.
 
 {EXIT_CODES}"""
 
@@ -46,6 +55,7 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file for the split, tab-separated")
     parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the split")
+    add_protocol_options(parser)
     add_reading_options(parser)
     add_quiet(parser)
 
@@ -58,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     interactions = read_with_options(arguments, arguments.interactions)
     if not arguments.quiet:
         echo_what_was_read(arguments.interactions, interactions, interactions.notes)
-    split = draw_split(interactions, arguments.seed)
+    split = draw_split(interactions, arguments.seed, **pick_options(arguments, PROTOCOL))
     with replacing(arguments.out) as temporary:
         split.write(temporary, interactions)
     sizes = f"{len(split.train):,} pairs for training, {len(split.validation):,} for validation, {len(split.test):,}"

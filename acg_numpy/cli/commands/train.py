@@ -4,9 +4,11 @@ import argparse
 from pathlib import Path
 
 from acg_numpy.cli.options import (
+    PROTOCOL,
     Parser,
     Subcommands,
     add_json,
+    add_protocol_options,
     add_quiet,
     add_reading_options,
     add_run_options,
@@ -17,10 +19,12 @@ from acg_numpy.cli.options import (
     whole_number,
 )
 from acg_numpy.cli.printing import echo
+from acg_numpy.text import joined
 
 FIT_OPTIONS = (
     *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
     *("clip_norm", "schedule", "initialisations", "k"),
+    *PROTOCOL,
 )
 
 DESCRIPTION = """\
@@ -102,6 +106,8 @@ def add_parser(commands: Subcommands) -> None:
     )
     add_run_options(model, seeds=1)
 
+    add_protocol_options(parser.add_argument_group("how splits are drawn"))
+
     own = parser.add_argument_group("your own split and vectors")
     own.add_argument(
         "--split", type=Path, metavar="FILE", help="pairs to train and test on, as 'acg split' writes them"
@@ -123,6 +129,11 @@ def run(arguments: argparse.Namespace) -> None:
     del arguments.parser, arguments.command
     if arguments.emb_dim % arguments.heads:
         parser.error(f"--emb-dim {arguments.emb_dim} cannot be divided among --heads {arguments.heads}: take a divisor")
+    drawing = [
+        f"--{name.replace('_', '-')}" for name in PROTOCOL if getattr(arguments, name) != parser.get_default(name)
+    ]
+    if arguments.split is not None and drawing:
+        parser.error(f"--split says what is held out, so {joined(drawing)} would do nothing: leave one of them out")
 
     from acg_numpy.cli import training_job
     from acg_numpy.recommender.data import read_split, read_vectors

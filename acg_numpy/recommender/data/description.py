@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy.recommender.data.interactions import Interactions
-from acg_numpy.recommender.data.splits import MIN_INSIDE, MIN_OUTSIDE
+from acg_numpy.recommender.data.splits import MIN_ELSEWHERE, MIN_INSIDE
 from acg_numpy.shapes import Array
 from acg_numpy.text import first_few
 
@@ -67,7 +67,7 @@ def describe_interactions(interactions: Interactions) -> Description:
     names = interactions.domains.tolist()
     counts, elsewhere = interactions.counts, interactions.counts_elsewhere
     active = counts > 0
-    eligible = (counts >= MIN_INSIDE) & (elsewhere >= MIN_OUTSIDE)  # (U, N)
+    eligible = (counts >= MIN_INSIDE) & (elsewhere >= MIN_ELSEWHERE)  # (U, N)
     shared = (active.T.astype(np.float32) @ active.astype(np.float32)).astype(np.int64)  # (N, N)
     num_test = round(int(eligible.sum()) / 5)
     domains = [
@@ -171,7 +171,7 @@ def _advice(figures: dict[str, Any], shared: Array, names: list[str]) -> tuple[s
     if not pairs["test"] or not pairs["validation"]:
         advice.append(
             f"too little to train on: {pairs['eligible']} pairs of a user and a domain have at least {MIN_INSIDE} "
-            f"interactions inside and {MIN_OUTSIDE} outside, and a test and a validation are drawn from them"
+            f"interactions inside and {MIN_ELSEWHERE} outside, and a test and a validation are drawn from them"
         )
         return tuple(advice)
     if thin := domains_where(lambda d: d["items"] >= FEW_ITEMS and d["elsewhere"] and d["pairs"] < FEW_PAIRS):

@@ -71,6 +71,7 @@ def make_reference(
     name: str,
     *,
     visible: sp.csr_array,
+    query: Callable[[int], sp.csr_array] | None = None,
     interactions: Interactions,
     train: Ids,
     validation: Pairs,
@@ -86,6 +87,8 @@ def make_reference(
         One of `REFERENCES`.
     visible : sparse array (CSR), shape (U, I)
         Without the interactions of validation and test pairs, as `Split.visible` gives it.
+    query : callable, optional
+        From a domain to what is known of every user when asked about it, sparse (U, I); by default `visible`.
     interactions : Interactions
         Says which column is in which domain; its own matrix is not used.
     train : array, shape (P, 2), int64
@@ -140,7 +143,8 @@ def make_reference(
         rankings, parameters = [empty_rankings(pairs, depth) for _ in strengths], 0
         for domain in np.unique(pairs.domains).tolist():
             here = np.flatnonzero(pairs.domains == domain)
-            data = split_by_domain(visible, interactions, train[train[:, 1] == domain, 0], domain)
+            users = train[train[:, 1] == domain, 0]
+            data = split_by_domain(visible, interactions, users, domain, None if query is None else query(domain))
             if name == "item-ridge":
                 parameters += len(_features(data.outside)) * data.inside.shape[1]
                 scores = ridge_scores(data, strengths)
@@ -160,15 +164,19 @@ def make_reference(
     return Reference(rankings, float(strength), parameters)
 
 
-def split_by_domain(visible: sp.csr_array, interactions: Interactions, users: Ids, domain: int) -> DomainData:
-    """Split what `users` (n,) did into outside and inside of a domain."""
+def split_by_domain(
+    visible: sp.csr_array, interactions: Interactions, users: Ids, domain: int, query: sp.csr_array | None = None
+) -> DomainData:
+    """Split what `users` (n,) did into outside and inside of a domain; queries are rows of `query`, or `visible`."""
     elsewhere = interactions.elsewhere[domain]
+    known = visible if query is None else query
 
-    def outside(rows: Ids) -> sp.csr_array:
-        taken = sp.csr_array(visible[rows])
+    def outside(matrix: sp.csr_array, rows: Ids) -> sp.csr_array:
+        taken = sp.csr_array(matrix[rows])
         return _keep(taken, elsewhere[taken.indices])
 
-    return DomainData(outside(users), sp.csr_array(visible[users][:, interactions.columns(domain)]), outside)
+    inside = sp.csr_array(visible[users][:, interactions.columns(domain)])
+    return DomainData(outside(visible, users), inside, lambda rows: outside(known, rows))
 
 
 def ridge_scores(data: DomainData, strengths: Sequence[float]) -> Iterator[Score]:

@@ -18,6 +18,7 @@ from acg_numpy.optim.optimisers import check_limit
 from acg_numpy.optim.schedules import SCHEDULES
 from acg_numpy.recommender.data import Interactions, Split, Vectors
 from acg_numpy.recommender.data.checkpoints import fingerprint
+from acg_numpy.recommender.data.splits import MIN_ELSEWHERE, MIN_INSIDE, VALIDATION, check_protocol
 from acg_numpy.recommender.evaluation.protocol import CUTOFFS, K
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
@@ -28,6 +29,8 @@ from acg_numpy.recommender.training.resume import ResumableState
 from acg_numpy.recommender.training.run import RunData
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, joined
+
+DRAWING = {"protocol": "random", "min_inside": MIN_INSIDE, "min_elsewhere": MIN_ELSEWHERE, "validation": VALIDATION}
 
 
 def fit(
@@ -46,6 +49,10 @@ def fit(
     clip_norm: float | None = None,
     schedule: str = "constant",
     split: Split | None = None,
+    protocol: str = "random",
+    min_inside: int = MIN_INSIDE,
+    min_elsewhere: int = MIN_ELSEWHERE,
+    validation: float = VALIDATION,
     user_vectors: Vectors | None = None,
     item_vectors: Vectors | None = None,
     check_finite: bool = True,
@@ -83,6 +90,8 @@ def fit(
         after every 10 epochs without a better one.
     split : Split, optional
         The pairs to train, validate and test on, in every run; by default each run draws its own.
+    protocol, min_inside, min_elsewhere, validation
+        How splits are drawn: see `acg_numpy.recommender.data.draw_split`.
     user_vectors, item_vectors : Vectors, optional
         In place of those made from the interactions; see `acg_numpy.recommender.data.vectors`.
         Without `split` they may have seen what the test asks for, and the report says so.
@@ -157,7 +166,18 @@ def fit(
     domains = interactions.domains.tolist()
     # raises for arguments out of range now, and not after other models were trained
     make_model("attention", emb_dim=emb_dim, domain_names=domains, **attention)
-    provided = Provided.align(interactions, emb_dim, split, user_vectors, item_vectors)
+    drawing = {
+        "protocol": protocol,
+        "min_inside": min_inside,
+        "min_elsewhere": min_elsewhere,
+        "validation": validation,
+    }
+    check_protocol(protocol, min_inside, min_elsewhere, validation)
+    if split is not None and drawing != DRAWING:
+        asked = joined([f"{name}={value!r}" for name, value in drawing.items() if value != DRAWING[name]])
+        raise ValueError(f"split is given, so that none is drawn and {asked} would do nothing: leave one of them out")
+    arguments.update(drawing)
+    provided = Provided.align(interactions, emb_dim, split, user_vectors, item_vectors, drawing)
     terms = {**arguments, **provided.fingerprints, "interactions": _description(interactions), "acg_numpy": __version__}
     training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
     runs: list[Run] = []
@@ -190,6 +210,7 @@ def _description(interactions: Interactions) -> str:
         interactions.item_domain,
         interactions.same_item,
         *(matrix.indptr, matrix.indices, matrix.data),
+        *([] if interactions.times is None else [interactions.times]),
     )
     return f"{interactions}, {contents} from a file {interactions.sha256[:16]}"
 

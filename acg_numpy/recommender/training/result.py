@@ -143,6 +143,7 @@ class Result:
             "without_elsewhere": without,
             "drawn_candidates": _sampled_domains(interactions),
             "given": provided.fingerprints,
+            "protocol": dict(provided.protocol) if provided.split is None else {"protocol": "given"},
         }
         return cls(
             interactions,

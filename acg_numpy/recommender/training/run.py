@@ -15,7 +15,7 @@ from acg_numpy.recommender.evaluation.ablation import dependence
 from acg_numpy.recommender.evaluation.attention_history import choose_watched_users
 from acg_numpy.recommender.evaluation.breakdown import PairFacts
 from acg_numpy.recommender.evaluation.metrics import Rankings
-from acg_numpy.recommender.evaluation.protocol import Score, rank
+from acg_numpy.recommender.evaluation.protocol import K, Score, rank
 from acg_numpy.recommender.models.baselines import TRAINED, make_model
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
 from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, make_score, train
@@ -46,14 +46,23 @@ class RunData:
     initialisation: int = 0  # counted from 0: on the same split, other initial values, batches and dropout
 
     @classmethod
-    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, provided: Provided, depth: int) -> "RunData":
+    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, provided: Provided, depth: int = K) -> "RunData":
         """Draw the split of a run, unless it is provided, and make from it what the models need."""
-        split = provided.split or draw_split(interactions, seed)
+        split = provided.split or draw_split(interactions, seed, **provided.protocol)
         visible = split.visible(interactions)
         factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
         if provided.items is not None:
             factors = replace(factors, item_vectors=provided.items.vectors)
         catalogue = Catalogue.from_interactions(interactions, factors.item_vectors)
+
+        if provided.users is None:
+            user_vectors = factors.user_vectors(visible)
+            if split.cut is not None:  # what a user did between the end of training and the question is known then
+                for pairs in (split.validation, split.test):
+                    vectors = factors.user_vectors(split.histories(interactions, pairs))  # (P, N, D)
+                    user_vectors[tuple(pairs.T)] = vectors[np.arange(len(pairs)), pairs[:, 1]]
+        else:
+            user_vectors = provided.users.vectors
 
         def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
             return Pairs.from_matrix(pairs, matrix, interactions.item_domain, catalogue)
@@ -64,10 +73,10 @@ class RunData:
             split,
             visible,
             factors,
-            factors.user_vectors(visible) if provided.users is None else provided.users.vectors,
+            user_vectors,
             catalogue,
             training=pairs_of(split.train, visible),
-            validation=pairs_of(split.validation, interactions.matrix),
+            validation=pairs_of(split.validation, split.judged(interactions)),
             test=pairs_of(split.test, interactions.matrix),
             depth=depth,
         )
@@ -79,10 +88,26 @@ class RunData:
 
     def pair_facts(self) -> PairFacts:
         """Return the test pairs, and what the tables by group need to know of them."""
-        users, domains = self.test.users, self.test.domains
-        seen = replace(self.interactions, matrix=self.visible, times=None)
+        distinct = np.zeros(len(self.interactions.items), np.float32)
+        distinct[np.unique(self.interactions.same_item, return_index=True)[1]] = 1
+        taken = self.split.histories(self.interactions, self.split.test, self.visible) @ distinct  # none in the domain
         training = np.bincount(self.split.train[:, 1], minlength=len(self.interactions.domains))
-        return PairFacts(users, domains, seen.counts_elsewhere[users, domains], training, self.test.sizes)
+        history = np.rint(taken).astype(np.int64)
+        return PairFacts(self.test.users, self.test.domains, history, training, self.test.sizes)
+
+    def query(self, domain: int) -> sp.csr_array:
+        """Return what is known of every user when asked about a domain, (U, I): the visible interactions.
+
+        In a split by time it is, for held-out pairs, all that the user did before entering the domain.
+        """
+        if self.split.cut is None:
+            return self.visible
+        held_out = np.concatenate([self.split.validation, self.split.test])
+        asked = held_out[held_out[:, 1] == domain]
+        row = np.arange(len(self.interactions.users))
+        row[asked[:, 0]] = len(row) + np.arange(len(asked))
+        stacked = sp.vstack([self.visible, self.split.histories(self.interactions, asked)], format="csr")
+        return sp.csr_array(stacked[row])
 
     def sizes(self) -> dict[str, int]:
         """Return the numbers of pairs to train, validate and test on."""
@@ -163,6 +188,7 @@ class RunData:
         return make_reference(
             name,
             visible=self.visible,
+            query=self.query,
             interactions=self.interactions,
             train=self.split.train,
             validation=self.validation,

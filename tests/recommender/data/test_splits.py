@@ -1,14 +1,18 @@
 """The protocol's split: who is eligible, how many, and that nothing hidden is ever seen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import DataError, Interactions, Split, draw_split, make_world, read_split
+from acg_numpy.recommender.data.splits import PROTOCOLS, split_at
 from tests.recommender.data.strategies import interactions, interactions_of
+from tests.thoroughness import FEW_EXAMPLES
 
 PARTS = ("train", "validation", "test")
 
@@ -127,3 +131,162 @@ def test_a_split_needs_all_of_its_parts(tmp_path: Path) -> None:
 def test_too_few_interactions_to_judge_by_are_refused() -> None:
     with pytest.raises(DataError, match="0 pairs of a user and a domain have at least 3 interactions inside"):
         draw_split(interactions_of(np.ones((5, 4)), [0, 0, 1, 1]), seed=0)
+
+
+THRESHOLDS = {"min_inside": 2, "min_elsewhere": 3}
+
+
+def timed(taken: Interactions, seed: int) -> Interactions:
+    """Give every interaction a time, often the same for several, and one to all columns of an item."""
+    rng = np.random.default_rng(seed)
+    user = np.repeat(np.arange(len(taken.users)), np.diff(taken.matrix.indptr))
+    starts = rng.integers(0, 200, len(taken.users))
+    of_item = rng.integers(0, 100, (len(taken.users), int(taken.same_item.max()) + 1))
+    return replace(taken, times=(starts[user] + of_item[user, taken.same_item[taken.matrix.indices]]).astype(float))
+
+
+def drawn_by_time(taken: Interactions, seed: int, protocol: str) -> Split:
+    try:
+        return draw_split(taken, seed, protocol=protocol, validation=0.3, **THRESHOLDS)
+    except DataError:
+        assume(False)
+        raise
+
+
+def dense_times(taken: Interactions) -> np.ndarray:
+    """When each user took each column, (U, I); inf where never."""
+    times = np.full(taken.matrix.shape, np.inf)
+    user = np.repeat(np.arange(len(taken.users)), np.diff(taken.matrix.indptr))
+    times[user, taken.matrix.indices] = taken.times
+    return times
+
+
+@FEW_EXAMPLES
+@given(interactions(), st.integers(0, 99))
+def test_the_last_pair_is_held_out_and_what_follows_hidden(taken: Interactions, seed: int) -> None:
+    taken = timed(taken, seed)
+    split, times = drawn_by_time(taken, seed, "leave-last-out"), dense_times(taken)
+    held_out = np.concatenate([split.validation, split.test])
+    users = held_out[:, 0]
+    assert len(users) == len(set(users.tolist()))
+    assert len(split.validation) == round(0.3 * len(users))
+    seen = split.visible(taken).toarray() > 0
+    free = np.setdiff1d(np.arange(len(taken.users)), users)
+    np.testing.assert_array_equal(seen[free], np.isfinite(times[free]))
+    histories = split.histories(taken, held_out).toarray() > 0
+    for (user, domain), history in zip(held_out.tolist(), histories, strict=True):
+        entered = times[user, taken.item_domain == domain].min()
+        np.testing.assert_array_equal(seen[user], times[user] < entered)
+        np.testing.assert_array_equal(history, seen[user])
+        assert len(set(taken.same_item[history])) >= 3
+        later = [d for d in range(len(taken.domains)) if times[user, taken.item_domain == d].min() > entered]
+        for d in later:  # none of those is eligible
+            before = times[user] < times[user, taken.item_domain == d].min()
+            inside = np.isfinite(times[user, taken.item_domain == d]).sum()
+            assert inside < 2 or len(set(taken.same_item[before])) < 3
+
+
+@FEW_EXAMPLES
+@given(interactions(), st.integers(0, 99))
+def test_training_sees_the_past_alone_and_a_vector_what_precedes_its_pair(taken: Interactions, seed: int) -> None:
+    taken = timed(taken, seed)
+    split, times = drawn_by_time(taken, seed, "temporal"), dense_times(taken)
+    assert split.cut is not None
+    [begin] = set(split.cut.tolist())
+    np.testing.assert_array_equal(split.visible(taken).toarray() > 0, times < begin)
+    np.testing.assert_array_equal(split.judged(taken).toarray() > 0, times < split.until)
+    for pairs, first, last in ((split.validation, begin, split.until), (split.test, split.until, np.inf)):
+        histories = split.histories(taken, pairs).toarray() > 0
+        for (user, domain), history in zip(pairs.tolist(), histories, strict=True):
+            inside = times[user, taken.item_domain == domain]
+            assert first <= inside.min() < last
+            assert (inside < last).sum() >= 2
+            np.testing.assert_array_equal(history, times[user] < inside.min())
+            assert len(set(taken.same_item[history])) >= 3
+
+
+@FEW_EXAMPLES
+@given(interactions(several_domains=False), st.integers(0, 99))
+def test_no_interaction_after_the_test_began_changes_what_training_sees(taken: Interactions, seed: int) -> None:
+    taken = timed(taken, seed)
+    split, times = drawn_by_time(taken, seed, "temporal"), dense_times(taken)
+    assert split.cut is not None
+    rng = np.random.default_rng(seed)
+    late = np.where(rng.random(times.shape) < 0.3, split.until + rng.integers(0, 50, times.shape), np.inf)
+    changed_times = np.where(times < split.until, times, late)
+    matrix = sp.csr_array(np.isfinite(changed_times).astype(np.float32))
+    user = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+    changed = replace(taken, matrix=matrix, times=changed_times[user, matrix.indices])
+    try:
+        other = split_at(changed, split.cut[0], split.until, **THRESHOLDS)
+    except DataError:
+        assume(False)
+        raise
+    for part in ("train", "validation"):
+        np.testing.assert_array_equal(getattr(other, part), getattr(split, part))
+    for matrices in (
+        [one.visible(data) for one, data in ((split, taken), (other, changed))],
+        [one.judged(data) for one, data in ((split, taken), (other, changed))],
+        [one.histories(data, split.validation) for one, data in ((split, taken), (other, changed))],
+    ):
+        np.testing.assert_array_equal(*(matrix.toarray() for matrix in matrices))
+
+
+@settings(FEW_EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(interactions(), st.integers(0, 99), st.sampled_from(PROTOCOLS[1:]))
+def test_a_split_by_time_reads_back_the_same(tmp_path: Path, taken: Interactions, seed: int, protocol: str) -> None:
+    taken = timed(taken, seed)
+    split = drawn_by_time(taken, seed, protocol)
+    split.write(tmp_path / "split.tsv", taken)
+    back = read_split(tmp_path / "split.tsv", taken)
+    for part in PARTS:
+        np.testing.assert_array_equal(getattr(back, part), getattr(split, part))
+    for one, other in (
+        (split.visible(taken), back.visible(taken)),
+        (split.judged(taken), back.judged(taken)),
+        (split.histories(taken, split.test), back.histories(taken, split.test)),
+    ):
+        np.testing.assert_array_equal(one.toarray(), other.toarray())
+
+
+def test_protocols_by_time_need_the_time_of_every_interaction() -> None:
+    taken = interactions_of(np.ones((9, 30)), np.repeat([0, 1], 15))
+    for protocol in PROTOCOLS[1:]:
+        with pytest.raises(DataError, match=f"'{protocol}' needs the time .* these have none: name their column"):
+            draw_split(taken, 0, protocol=protocol)
+        times = np.arange(taken.matrix.nnz) * 1.0
+        times[7] = np.nan
+        with pytest.raises(DataError, match=r"needs the time of every interaction, and 1 of 270 have none"):
+            draw_split(replace(taken, times=times), 0, protocol=protocol)
+
+
+def test_thresholds_and_shares_are_options_and_checked() -> None:
+    taken = make_world(seed=0).interactions
+    split = draw_split(taken, 0, min_inside=15, min_elsewhere=60, validation=0.5)
+    eligible = (taken.counts >= 15) & (taken.counts_elsewhere >= 60)
+    assert len(split.test) == round(eligible.sum() / 5)
+    assert len(split.validation) == round((eligible.sum() - len(split.test)) / 2)
+    assert eligible[tuple(split.validation.T)].all()
+    for wrong, message in (
+        ({"protocol": "weekly"}, "protocol must be random, leave-last-out or temporal, but it is 'weekly'"),
+        ({"min_inside": 0}, "min_inside must be at least 1, but it is 0"),
+        ({"validation": 1.0}, "validation must be a share between 0 and 1, but it is 1.0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            draw_split(taken, 0, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("u0\td0\ttrain\tsoon\tinf", "u1\td0\tvalidation\t5\t9"), "cut and until must be numbers"),
+        (("u0\td0\ttrain\t5\tinf", "u0\td1\tvalidation\t6\t9"), "cut must be the same for all pairs of a user"),
+    ],
+)
+def test_cuts_that_do_not_fit_are_refused(tmp_path: Path, lines: tuple[str, ...], message: str) -> None:
+    path, taken = tmp_path / "split.tsv", interactions_of(np.ones((3, 4)), [0, 0, 1, 1])
+    path.write_text("\n".join(("user\tdomain\tpart\tcut\tuntil", *lines, "u2\td0\ttest\t5\tinf", "")))
+    with pytest.raises(DataError, match=message):
+        read_split(path, replace(taken, times=np.arange(12.0)))
+    with pytest.raises(DataError, match="needs the time of every interaction, and these have none"):
+        read_split(path, taken)

@@ -130,6 +130,11 @@ def test_a_provided_split_is_used_in_every_run(interactions):
     assert result.metrics["given"]["split"]
 
 
+def test_a_split_leaves_nothing_to_draw(interactions):
+    with pytest.raises(ValueError, match=r"split is given, so that none is drawn and min_inside=2 would do nothing"):
+        fit(interactions, split=draw_split(interactions, 1), min_inside=2)
+
+
 @pytest.fixture(scope="module")
 def own(interactions):
     rng = np.random.default_rng(0)

@@ -39,6 +39,7 @@ def test_metrics_and_provenance_are_plain_json(folder, result):
     assert run["seed"] == 5
     assert run["data"]["sha256"] == "0" * 64
     asked = {"num_global_tokens": 0, "baselines": True, "clip_norm": None, "initialisations": 1, "k": [5, 10, 20]}
+    asked |= {"protocol": "random", "min_inside": 3, "min_elsewhere": 10, "validation": 0.125}
     assert run["arguments"] == {**EXPERIMENT, **asked, "schedule": "constant"}
     assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
 

@@ -1,6 +1,7 @@
 """One run on large data: candidates are drawn and the report says so, and memory follows the interactions."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data import Interactions
 from acg_numpy.recommender.data import pairs as pairs_module
+from acg_numpy.recommender.data.splits import split_at
 from acg_numpy.recommender.evaluation.protocol import evaluate
 from acg_numpy.recommender.reporting.notebook import result_markdown
 from acg_numpy.recommender.training import fit, loop
@@ -106,3 +108,54 @@ def test_memory_follows_the_interactions_and_not_users_times_items(monkeypatch):
     cells = 4_000 * 2_000
     assert peaks[1] < cells  # not a byte for each
     assert peaks[1] < 3 * peaks[0]
+
+
+def small_timed(seed):
+    """The small set, each of whose users goes from domain to domain, at a date of their own."""
+    taken, rng = small_interactions(), np.random.default_rng(seed)
+    user = np.repeat(np.arange(80), np.diff(taken.matrix.indptr))
+    turn = rng.permuted(np.tile(np.arange(3), (80, 1)), axis=1)[user, taken.item_domain[taken.matrix.indices]]
+    return replace(taken, times=rng.uniform(0, 100, 80)[user] + 30 * turn + rng.uniform(0, 30, len(user)))
+
+
+def by_time(interactions, provided_until=None, seed=0):
+    """Everything of one run under the temporal protocol, at the cuts of another, if they are given."""
+    if provided_until is None:
+        options = {"protocol": "temporal", "min_inside": 2, "min_elsewhere": 3, "validation": 0.3}
+        return RunData.draw(interactions, seed, 4, Provided.align(interactions, 4, None, None, None, options))
+    split = split_at(interactions, *provided_until, min_inside=2, min_elsewhere=3)
+    return RunData.draw(interactions, seed, 4, Provided.align(interactions, 4, split, None, None))
+
+
+def test_what_happens_after_the_test_began_changes_nothing_in_training():
+    taken, rng = small_timed(0), np.random.default_rng(0)
+    run = by_time(taken)
+    late = taken.times >= run.split.until
+    kept = ~late | (rng.random(len(late)) < 0.7)
+    rows = np.repeat(np.arange(80), np.diff(taken.matrix.indptr))[kept]
+    matrix = sp.csr_array((np.ones(kept.sum(), np.float32), (rows, taken.matrix.indices[kept])), shape=(80, 36))
+    changed = by_time(replace(taken, matrix=matrix, times=taken.times[kept]), (run.split.cut[0], run.split.until))
+    assert len(changed.test) < len(run.test)
+    for part in ("training", "validation"):
+        one, other = getattr(run, part), getattr(changed, part)
+        assert len(one) > 10
+        for name in ("users", "domains", "offsets", "positives"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        vectors = (data.user_vectors[one.users, one.domains] for data in (run, changed))
+        np.testing.assert_array_equal(*vectors)
+    np.testing.assert_array_equal(run.factors.item_vectors, changed.factors.item_vectors)
+    np.testing.assert_array_equal(run.factors.popularity, changed.factors.popularity)
+
+
+def test_a_held_out_pairs_vector_and_queries_are_its_own_history():
+    taken = small_timed(1)
+    run = by_time(taken)
+    histories = run.split.histories(taken, run.split.test)
+    expected = run.factors.user_vectors(histories)
+    later = 0
+    for row, (user, domain) in enumerate(run.split.test.tolist()):
+        np.testing.assert_allclose(run.user_vectors[user, domain], expected[row, domain], rtol=1e-6)
+        np.testing.assert_array_equal(run.query(domain)[[user]].toarray(), histories[[row]].toarray())
+        later += histories[[row]].nnz > run.visible[[user]].nnz
+    assert later > 5  # who did more between the end of training and the question
+    np.testing.assert_array_equal(run.pair_facts().history, histories.sum(axis=1))
