@@ -96,11 +96,12 @@ class AttentionConditioner(Module):
 
     Notes
     -----
-    `domain_embedding`, `attention` and the four projections of `attention` may be replaced, by modules of your own
-    that are called as these are.  A kernel stands in for them only while all six are what the constructor made: exactly
-    of its classes (an instance of a subclass is a replacement), whose `__call__` is the one that they were defined
-    with, with no attribute of the instance in the place of a method, and with projections from `emb_dim` to `emb_dim`.
-    Otherwise the modules themselves are called, whatever `kernel` says, and `plan` says so.
+    `domain_embedding`, `attention`, the projections of `attention` and `domain_output`, where there is one, may be
+    replaced, by modules of your own that are called as these are.  A kernel stands in for them only while all are what
+    the constructor made: exactly of its classes (an instance of a subclass is a replacement), whose `__call__` is the
+    one that they were defined with, with no attribute of the instance in the place of a method, and with projections
+    between `emb_dim` and `inner_dim` features.  Otherwise the modules themselves are called, whatever `kernel` says,
+    and `plan` says so.
 
     Examples
     --------
@@ -246,13 +247,17 @@ class AttentionConditioner(Module):
         every = (
             ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
         )
-        unsupported = self._why_classroom()
-        if unsupported is not None:
-            return _Call(
-                user_emb, ids, mask, batch, None, Plan("classroom", unsupported, {}, {"results": math.prod(batch)})
-            )
         groups = every_domain(ids, math.prod(users)) if every else group(_flat(ids, batch), num_domains)
-        plan = make_plan(groups, num_tokens, self.emb_dim, self.attention.num_heads, self.kernel)
+        attention = self.attention
+        plan = make_plan(
+            groups,
+            num_tokens,
+            self.emb_dim,
+            attention.num_heads,
+            self.kernel,
+            inner=attention.inner_dim,
+            head_dropout=self.training and attention.head_dropout > 0,
+        )
         return _Call(user_emb, ids, mask, batch, groups, plan)
 
     def _replaced_module(self) -> str | None:
@@ -272,15 +277,6 @@ class AttentionConditioner(Module):
                 return f"attention.{projection}"
         return None
 
-    def _why_classroom(self) -> str | None:
-        """Return which option no kernel computes, or None."""
-        options = {
-            "inner_dim is not emb_dim": self.attention.inner_dim != self.emb_dim,
-            "features of the merged heads are dropped": self.training and self.attention.head_dropout > 0,
-            "each domain has an output projection of its own": self.domain_output is not None,
-        }
-        return next((why for why, used in options.items() if used), None)
-
     def _condition_by_kernel(self, call: _Call, groups: Groups, with_weights: bool) -> tuple[Any, Any]:
         """Return what the modules return, computed by the kernel that is planned: the same numbers for less."""
         user_emb, ids, mask, batch, _, plan = call
@@ -294,15 +290,21 @@ class AttentionConditioner(Module):
         rows = (len(user_emb), len(ids)) if groups.every else (len(ids),)  # (U, M), or (U,)
         if mask is not None:
             mask = None if mask.all() else np.broadcast_to(mask, (*batch, K)).reshape(*rows, K)
+        inner = attention.inner_dim
         dropout_mask = attention.draw_dropout_mask((*batch, H, 1, K))
+        head_dropout_mask = attention.draw_head_dropout_mask((*batch, 1, inner))
+        projections = attention.projections()
+        if self.domain_output is not None:
+            projections = (*projections[:6], self.domain_output.weight, self.domain_output.bias)
         outputs = condition(
             user_emb,
             self.domain_embedding.tokens,
             self.domain_embedding.global_tokens,
-            *attention.projections(),
+            *projections,
             ids,
             mask,
             None if dropout_mask is None else dropout_mask.reshape(*rows, H, K),
+            None if head_dropout_mask is None else head_dropout_mask.reshape(*rows, inner),
             num_heads=H,
             kernel=plan.kernel,
             groups=groups,

@@ -5,8 +5,9 @@ Move the brackets.  Of head h, with u a user's row, W_q,h the columns of W_q and
     scores   (u W_q,h + b_q,h) K_h' / sqrt(d)  =  (u (W_q,h K_h') + b_q,h K_h') / sqrt(d)  =  u A_h + a_h
     output   sum_h (P_h V_h) W_o,h + b_o       =  sum_h P_h (V_h W_o,h) + b_o        =  sum_h P_h C_h + b_o
 
-A_h (D, K) and C_h (K, D) are the same for all users of a domain.  A user then costs 2 H K D multiplications instead of
-2 D^2 + 2 K D, and no gathered row of any table.  The row a is carried into the product by a column of ones behind u.
+A_h (D, K) and C_h (K, D) are the same for all users of a domain, also where the domain has a W_o of its own.  A user
+then costs 2 H K D multiplications instead of 2 D I + 2 K I, and no gathered row of any table.  The row a is carried
+into the product by a column of ones behind u.
 
 Backward, of all users U of a domain, with g the gradient of their outputs:
 
@@ -17,7 +18,14 @@ and once for each domain, from A_h = W_q,h K_h' / sqrt(d) and C_h = V_h W_o,h,
     dK_h = (dA_h' W_q,h + da_h b_q,h) / sqrt(d)    dW_q,h = dA_h K_h / sqrt(d)    db_q,h = da_h K_h / sqrt(d)
     dV_h = dC_h W_o,h'                             dW_o,h = V_h' dC_h
 
-Scores are held tokens-major, (H K, users), and worked on in pieces that stay in cache.
+A dropout mask R on the merged heads stands between V_h and W_o,h, and is another one for each user:
+
+    sum_h ((P_h V_h) * R_h) W_o,h
+
+The brackets around V_h W_o,h cannot be moved past it.  So with R only the scores are absorbed, and the merged heads are
+made and projected as the grouped kernel does it: 2 H K D becomes H K D + K I + D I.
+
+Scores are held tokens-major, (n, H, K, m), for n domains of m users, in blocks that stay in cache.
 """
 
 import math
@@ -25,11 +33,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.kernels.grouping import Groups, Part
-from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place, softmax_in_place
-from acg_numpy.kernels.projections import Projections, Tables, UserGrads, tables_backward
+from acg_numpy.kernels.grouped import Masks, attend, attention_weights, merge_block, split_block, tokens_major
+from acg_numpy.kernels.grouping import Block, Groups
+from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place
+from acg_numpy.kernels.projections import (
+    Projections,
+    Tables,
+    UserGrads,
+    add_bias,
+    make_output,
+    output_backward,
+    tables_backward,
+)
 from acg_numpy.kernels.scratch import Lease, buffer_pool, scratch
 from acg_numpy.shapes import Array
+
+__all__ = ["Absorbed", "absorb", "attention_weights", "backward", "forward"]
 
 
 class Absorbed(NamedTuple):
@@ -39,32 +58,37 @@ class Absorbed(NamedTuple):
     ----------
     users : array, shape (B, D + 1)
         Sorted by domain, with a column of ones.
-    A, C : arrays, shapes (N, H K, D + 1) and (N, H K, D)
-    weights : list of arrays, shapes (H, K, users of the part)
-        P, one for each part.
-    dropped : list of arrays like `weights`, or None
-        P * M, where M is a dropout mask.
-    parts : list of Part
+    A : array, shape (N, H K, D + 1)
+    C : array, shape (N, H K, D), or None
+        None where features of the merged heads are dropped.
+    padded : list of arrays, shapes (n, m, D + 1)
+        The users of each block; (1, m, D + 1) where every user meets every domain.
+    weights : list of arrays, shapes (n, H, K, m)
+        P, one for each block.
+    dropped : list of arrays like `weights`
+        P * M, where M is a dropout mask; P itself where there is none.
+    mixed : array, shape (rows, I), or None
+        The merged heads, where their features are dropped.
     leases : tuple of Lease
         Of the memory that `users` and `weights` are in.
     """
 
     users: Array
     A: Array
-    C: Array
+    C: Array | None
+    padded: list[Array]
     weights: list[Array]
-    dropped: list[Array] | None
-    parts: list[Part]
+    dropped: list[Array]
+    mixed: Array | None
     leases: tuple[Lease, ...]
 
 
-def absorb(tables: Tables, weights: Projections, num_heads: int) -> tuple[Array, Array]:
-    """Return A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain."""
+def absorb(tables: Tables, weights: Projections, num_heads: int, values: bool = True) -> tuple[Array, Array | None]:
+    """Return A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain; no C unless `values`."""
     N, K, D = tables.tokens.shape
-    H, d = num_heads, D // num_heads
+    H, d = num_heads, tables.keys.shape[2]
     scale = tables.tokens.dtype.type(1 / math.sqrt(d))
     W_q = weights.query_weight.reshape(D, H, d).transpose(1, 2, 0)  # (H, d, D)
-    W_o = weights.output_weight.reshape(H, d, D)
     A = np.empty((N, H, K, D + 1), tables.tokens.dtype)
     keys = tables.keys * scale
     A[..., :D] = (keys @ W_q).reshape(H, N, K, D).swapaxes(0, 1)
@@ -73,8 +97,14 @@ def absorb(tables: Tables, weights: Projections, num_heads: int) -> tuple[Array,
     else:
         a = keys @ weights.query_bias.reshape(H, d, 1)  # (H, N K, 1)
         A[..., D] = a.reshape(H, N, K).swapaxes(0, 1)
-    C = np.ascontiguousarray((tables.values @ W_o).reshape(H, N, K, D).swapaxes(0, 1))
-    return A.reshape(N, H * K, D + 1), C.reshape(N, H * K, D)
+    A = A.reshape(N, H * K, D + 1)
+    if not values:
+        return A, None
+    if weights.per_domain:
+        C = tables.by_domain(tables.values) @ weights.output_weight.reshape(N, H, d, D)  # (N, H, K, D)
+    else:
+        C = (tables.values @ weights.output_weight.reshape(H, d, D)).reshape(H, N, K, D).swapaxes(0, 1)
+    return A, np.ascontiguousarray(C).reshape(N, H * K, D)
 
 
 def forward(
@@ -82,10 +112,9 @@ def forward(
     tables: Tables,
     weights: Projections,
     groups: Groups,
-    mask: Array | None,
-    dropout_mask: Array | None,
+    masks: Masks,
     num_heads: int,
-    keep: bool,
+    keep: bool = True,
 ) -> tuple[Array, Absorbed]:
     """Condition the users.
 
@@ -97,10 +126,7 @@ def forward(
         Of the domains that occur.
     weights : Projections
     groups : Groups
-    mask : bool array, shape (rows, K), or None
-        Sorted by domain, one row for each result.
-    dropout_mask : array, shape (rows, H, K), or None
-        Sorted by domain as well.
+    masks : Masks
     num_heads : int
     keep : bool
         Whether weights are kept, for a backward or to be looked at.
@@ -108,42 +134,60 @@ def forward(
     Returns
     -------
     out : array, shape (rows, D)
-        Sorted by domain; where every user meets every domain, (U, N, D).
+        Sorted by domain; where every user meets every domain and no head is dropped, (U, N, D).
     cache : Absorbed
     """
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
     rows = int(np.sum(groups.counts))
-    parts = groups.parts()
-    largest = max(part.target.stop - part.target.start for part in parts)
-    columns = rows if keep else largest
+    largest = max(block.n * block.m for block in groups.blocks)
+    columns = sum(block.n * block.m for block in groups.blocks) if keep else largest
     leases = buffer_pool.lend((len(user_emb), D + 1), dtype), buffer_pool.lend((columns * H * K,), dtype)
     users, room = leases[0].array, leases[1].array
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
     users[:, D] = 1.0
-    A, C = absorb(tables, weights, H)
+    mixed = None
+    if masks.head_dropout_mask is not None:
+        mixed = np.empty(masks.head_dropout_mask.shape, dtype)
+    A, C = absorb(tables, weights, H, values=mixed is None)
+    values = tables.by_domain(tables.values)
     if groups.every:
         out = np.empty((len(user_emb), len(groups.present), D), dtype)
     else:
         out = _room("out", (rows, D), dtype, groups)
-    kept: list[Array] = []
-    dropped: list[Array] | None = None if dropout_mask is None else []
-    for n, source, target in parts:
-        start, number = target.start if keep else 0, target.stop - target.start
-        scores = room[start * H * K : (start + number) * H * K].reshape(H * K, number)
-        np.matmul(A[n], users[source].T, out=scores)
-        P = softmax_in_place(scores.reshape(H, K, number), None if mask is None else mask[target].T)
-        M = P
-        if dropped is not None and dropout_mask is not None:
-            M = P * dropout_mask[target].transpose(1, 2, 0)
+    cache = Absorbed(users, A, C, [], [], [], mixed, leases)
+    start = 0
+    for block in groups.blocks:
+        number = block.n * block.m * H * K
+        U = _users_of(block, users, groups)
+        scores = room[start : start + number].reshape(block.n, H * K, block.m)
+        np.matmul(A[block.domains], U.swapaxes(1, 2), out=scores)
+        P, M = attend(scores.reshape(block.n, H, K, block.m), masks, block)
         if keep:
-            kept.append(P)
-            if dropped is not None:
-                dropped.append(M)
-        np.matmul(M.reshape(H * K, number).T, C[n], out=out[source, n] if groups.every else out[target])
-    if weights.output_bias is not None:
-        out += weights.output_bias
-    return out, Absorbed(users, A, C, kept, dropped, parts, leases)
+            start += number
+            for kept, array in zip((cache.padded, cache.weights, cache.dropped), (U, P, M), strict=True):
+                kept.append(array)
+        if C is None:
+            mixed[block.rows] = block.unpad(merge_block(M.swapaxes(-1, -2) @ values[block.domains]))  # type: ignore[index]
+            continue
+        M = M.reshape(block.n, H * K, block.m).swapaxes(1, 2)
+        if groups.every:
+            out[block.source, block.domains] = (M @ C[block.domains]).swapaxes(0, 1)
+        elif block.places is None:
+            np.matmul(M, C[block.domains], out=out[block.rows].reshape(block.n, block.m, D))
+        else:
+            out[block.rows] = block.unpad(M @ C[block.domains])
+    if mixed is not None:
+        mixed *= masks.head_dropout_mask
+        return make_output(mixed, weights, groups), cache
+    if groups.every:
+        return (out if weights.output_bias is None else np.add(out, weights.output_bias, out=out)), cache
+    return add_bias(out, weights, groups), cache
+
+
+def _users_of(block: Block, users: Array, groups: Groups) -> Array:
+    """Return the users of a block, (n, m, D + 1), or (1, m, D + 1) where they are the same in every domain."""
+    return users[block.source][None] if groups.every else block.pad(users)
 
 
 def _room(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], groups: Groups) -> Array:
@@ -157,69 +201,76 @@ def backward(
     tables: Tables,
     weights: Projections,
     groups: Groups,
-    dropout_mask: Array | None,
+    masks: Masks,
     grad_weights: Array | None,
     num_heads: int,
 ) -> UserGrads:
     """Carry the gradient of the output, (rows, D), sorted, back to everything; the users' comes back sorted as well.
 
-    `grad_weights`, (rows, H, K), is what the loss adds to dP; no gradient of the dropout mask is computed.
+    `grad_weights`, (rows, H, K), is what the loss adds to dP; no gradient of the dropout masks is computed.
     """
-    users, A, C, kept, dropped, parts, _ = cache
     _, K, D = tables.tokens.shape
-    H, dtype = num_heads, users.dtype
-    dA, dC = np.zeros_like(A), np.zeros_like(C)
-    du = _room("du", (len(users), D), dtype, groups)
-    met = np.zeros(len(users), bool)
-    for number, (n, source, target) in enumerate(parts):
-        P, g = kept[number], grad_out[target]
-        M = P if dropped is None else dropped[number]
-        shape = P.shape
-        dP = scratch.get("dP", (H * K, shape[2]), dtype)
-        np.matmul(C[n], g.T, out=dP)
-        dC[n] += M.reshape(H * K, -1) @ g
-        dP = dP.reshape(shape)
-        if dropout_mask is not None:
-            dP *= dropout_mask[target].transpose(1, 2, 0)
-        if grad_weights is not None:
-            dP += grad_weights[target].transpose(1, 2, 0)
-        dS = softmax_backward_in_place(dP, P, scratch.get("P dP", shape, dtype)).reshape(H * K, -1)
-        dA[n] += dS @ users[source]
-        if met[source.start]:  # every user meets every domain
-            du[source] += dS.T @ A[n][:, :D]
+    H, dtype = num_heads, grad_out.dtype
+    A, C = cache.A, cache.C
+    dA, dC = np.zeros_like(A), None if C is None else np.zeros_like(C)
+    flat_dV = np.zeros_like(tables.values)
+    values, dV = tables.by_domain(tables.values), tables.by_domain(flat_dV)
+    if cache.mixed is not None:
+        grad_out, dW_o = output_backward(grad_out, cache.mixed, weights, groups)
+        grad_out *= masks.head_dropout_mask
+    shape = (len(cache.users), D)
+    du = np.zeros(shape, dtype) if groups.every else _room("du", shape, dtype, groups)
+    for block, U, P, M in zip(groups.blocks, cache.padded, cache.weights, cache.dropped, strict=True):
+        n, m, domains = block.n, block.m, block.domains
+        g = block.pad(grad_out)  # (n, m, D), or (n, m, I)
+        dM = scratch.get("dP", P.shape, dtype)
+        if C is None:
+            dZ = split_block(g, H)  # (n, H, m, d)
+            np.matmul(values[domains], dZ.swapaxes(-1, -2), out=dM)
+            dV[domains] += M @ dZ
         else:
-            np.matmul(dS.T, A[n][:, :D], out=du[source])
-            met[source] = True
-    return _carry_to_weights(du, dA, dC, tables, weights, num_heads)
+            np.matmul(C[domains], g.swapaxes(1, 2), out=dM.reshape(n, H * K, m))
+            dC[domains] += M.reshape(n, H * K, m) @ g  # type: ignore[index]
+        room = scratch.get("P dP", P.shape, dtype)
+        dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).reshape(n, H * K, m)
+        dA[domains] += dS @ U
+        if groups.every:
+            du[block.source] += dS.reshape(n * H * K, m).T @ A[domains].reshape(n * H * K, D + 1)[:, :D]
+        elif block.places is None:
+            np.matmul(dS.swapaxes(1, 2), A[domains][..., :D], out=du[block.rows].reshape(n, m, D))
+        else:
+            du[block.rows] = block.unpad(dS.swapaxes(1, 2) @ A[domains][..., :D])
+    dK, dW_q, db_q = _carry_to_queries(dA, tables, weights)
+    if dC is not None:
+        flat_dV, dW_o = _carry_to_values(dC, tables, weights)
+    return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, flat_dV, tables, weights))
 
 
-def _carry_to_weights(
-    du: Array, dA: Array, dC: Array, tables: Tables, weights: Projections, num_heads: int
-) -> UserGrads:
-    """Carry dA and dC back to the weights and the tokens, at the cost of the domains and not of the users."""
+def _carry_to_queries(dA: Array, tables: Tables, weights: Projections) -> tuple[Array, Array, Array]:
+    """Carry dA back to keys, query weight and bias, at the cost of the domains and not of the users."""
     N, K, D = tables.tokens.shape
-    H, d = num_heads, D // num_heads
+    H, _, d = tables.keys.shape
     scale = dA.dtype.type(1 / math.sqrt(d))
     dA = (dA.reshape(N, H, K, D + 1).swapaxes(0, 1) * scale).reshape(H, N * K, D + 1)
-    dC = np.ascontiguousarray(dC.reshape(N, H, K, D).swapaxes(0, 1)).reshape(H, N * K, D)
     da, dA = dA[..., D:], dA[..., :D]
-    W_q = weights.query_weight.reshape(D, H, d).swapaxes(0, 1)  # (H, D, d)
-    W_o = weights.output_weight.reshape(H, d, D)
-
-    dK = dA @ W_q  # (H, N K, d)
+    dK = dA @ weights.query_weight.reshape(D, H, d).swapaxes(0, 1)  # (H, N K, d)
     if weights.query_bias is not None:
         dK += da * weights.query_bias.reshape(H, 1, d)
-    dW_q = np.matmul(dA.swapaxes(1, 2), tables.keys).swapaxes(0, 1).reshape(D, D)  # (H, D, d) -> (D, H, d)
-    db_q = np.matmul(da.swapaxes(1, 2), tables.keys).reshape(D)
-    dV = dC @ W_o.swapaxes(1, 2)
-    dW_o = np.matmul(tables.values.swapaxes(1, 2), dC).reshape(D, D)
-    return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, dV, tables, weights))
+    dW_q = np.matmul(dA.swapaxes(1, 2), tables.keys).swapaxes(0, 1).reshape(D, H * d)  # (H, D, d) -> (D, H, d)
+    db_q = np.matmul(da.swapaxes(1, 2), tables.keys).reshape(H * d)
+    return dK, dW_q, db_q
 
 
-def attention_weights(cache: Absorbed, groups: Groups) -> Array:
-    """Return the attention weights, (rows, H, K), sorted."""
-    H, K, _ = cache.weights[0].shape
-    weights = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
-    for P, part in zip(cache.weights, cache.parts, strict=True):
-        weights[part.target] = P.transpose(2, 0, 1)
-    return weights
+def _carry_to_values(dC: Array, tables: Tables, weights: Projections) -> tuple[Array, Array]:
+    """Carry dC back to values, (H, N K, d), and to the output weight, at the cost of the domains."""
+    N, K, D = tables.tokens.shape
+    H, _, d = tables.values.shape
+    dC = dC.reshape(N, H, K, D)
+    if weights.per_domain:
+        W_o = weights.output_weight.reshape(N, H, d, D)
+        dV = np.ascontiguousarray((dC @ W_o.swapaxes(2, 3)).swapaxes(0, 1)).reshape(H, N * K, d)
+        dW_o = tables.by_domain(tables.values).swapaxes(2, 3) @ dC  # (N, H, d, D)
+        return dV, dW_o.reshape(N, H * d, D)
+    dC = np.ascontiguousarray(dC.swapaxes(0, 1)).reshape(H, N * K, D)
+    dV = dC @ weights.output_weight.reshape(H, d, D).swapaxes(1, 2)
+    return dV, np.matmul(tables.values.swapaxes(1, 2), dC).reshape(H * d, D)

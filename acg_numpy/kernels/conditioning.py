@@ -14,10 +14,17 @@ from acg_numpy.autograd import Tensor, from_passes
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import state
 from acg_numpy.kernels import absorbed, gathered, grouped
+from acg_numpy.kernels.grouped import Masks
 from acg_numpy.kernels.grouping import Groups
 from acg_numpy.kernels.projections import Projections, Tables, is_all, join_tokens, make_tables, split_tokens
 from acg_numpy.kernels.scratch import scratch
-from acg_numpy.passes import multi_head_attention_backward, multi_head_attention_forward, scatter_add
+from acg_numpy.passes import (
+    domain_linear_backward,
+    domain_linear_forward,
+    multi_head_attention_backward,
+    multi_head_attention_forward,
+    scatter_add,
+)
 from acg_numpy.shapes import Array, ArrayOrTensor
 
 
@@ -26,20 +33,21 @@ class ConditionCache(NamedTuple):
 
     kernel: str
     inner: Any
-    user_emb: Array
     tokens: Array
     global_tokens: Array | None
-    projections: Projections
+    projections: Projections  # with the output of the domains that occur, where each has its own
+    num_outputs: int | None  # how many domains have an output of their own
     tables: Tables
     groups: Groups
-    dropout_mask: Array | None
+    masks: Masks
     sparse_grad: bool
 
 
 class CompositionCache(NamedTuple):
-    """What the backward of the composition needs; `attention` is the cache of its attention."""
+    """What the backward of the composition needs, with the caches of its attention and of each domain's output."""
 
     attention: Any
+    output: Any
     user_emb: ArrayOrTensor
     tokens: ArrayOrTensor
     global_tokens: ArrayOrTensor
@@ -62,6 +70,7 @@ def condition_forward(
     ids: Any,
     mask: Any = None,
     dropout_mask: Any = None,
+    head_dropout_mask: Any = None,
     *,
     num_heads: int,
     kernel: str,
@@ -76,11 +85,14 @@ def condition_forward(
     user_emb : array, shape (U, D)
     tokens : array, shape (N, T, D)
     global_tokens : array, shape (G, D), or None
-    query_weight, ... : arrays, shapes (D, D) and (D,)
-        A bias may be None.
+    query_weight, ... : arrays, shapes (D, I) and (I,)
+        Here and below, a bias may be None.
+    output_weight, output_bias : arrays, shapes (I, D) and (D,), or (N, I, D) and (N, D)
+        With an axis for the domains, each has its own.
     ids : int array, shape (U,), or (M,) where every user meets every domain
     mask : bool array, shape (U, K) or (U, M, K), optional
     dropout_mask : array, shape (U, H, K) or (U, M, H, K), optional
+    head_dropout_mask : array, shape (U, I) or (U, M, I), optional
     num_heads : int
     kernel : {"gathered", "grouped", "absorbed"}
     groups : Groups
@@ -101,18 +113,22 @@ def condition_forward(
     parameters = (tokens, global_tokens, projections)
     recorded = any(isinstance(x, Tensor) for x in (user_emb, tokens, global_tokens, *projections))
     if recorded or (mask is not None and not all(_is_modest(x) for x in (user_emb, tokens, global_tokens))):
-        return composition_forward(
-            user_emb, *parameters, ids, mask, dropout_mask, num_heads, groups.every, with_weights
-        )
+        masks = (mask, dropout_mask, head_dropout_mask)
+        return composition_forward(user_emb, *parameters, ids, *masks, num_heads, groups.every, with_weights)
+    num_outputs = None
+    if projections.per_domain:
+        num_outputs = len(output_weight)
+        own: Any = [None if x is None else _of_present(x, groups) for x in (output_weight, output_bias)]
+        projections = Projections(*projections[:6], *own)
     tables = make_tables(join_tokens(tokens, global_tokens, groups.present), projections, num_heads)
-    if groups.every and kernel != "absorbed":  # these have no use for users being the same in every domain
-        user_emb = np.tile(user_emb, (len(groups.present), 1))
-    rows_mask, rows_dropout = sort_results(mask, groups), sort_results(dropout_mask, groups)
-    module: Any = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}[kernel]
+    rows_masks = Masks(*(sort_results(x, groups) for x in (mask, dropout_mask, head_dropout_mask)))
     options = {"keep": state().enabled or with_weights} if kernel == "absorbed" else {}
-    rows, inner = module.forward(user_emb, tables, projections, groups, rows_mask, rows_dropout, num_heads, **options)
-    cache = ConditionCache(kernel, inner, user_emb, *parameters, tables, groups, rows_dropout, sparse_grad)
-    out = rows if groups.every and kernel == "absorbed" else unsort_results(rows, groups)
+    module: Any = MODULES[kernel]
+    rows, inner = module.forward(user_emb, tables, projections, groups, rows_masks, num_heads, **options)
+    cache = ConditionCache(
+        kernel, inner, tokens, global_tokens, projections, num_outputs, tables, groups, rows_masks, sparse_grad
+    )
+    out = rows if rows.ndim == 3 else unsort_results(rows, groups)
     if with_weights:
         return (out, unsort_results(module.attention_weights(inner, groups), groups)), cache
     return out, cache
@@ -129,21 +145,21 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
         g = sort_results(grad_out, groups)
     else:
         g = groups.sort(grad_out, out=scratch.get("grad", grad_out.shape, grad_out.dtype))
-    shared = (cache.tables, p, groups, cache.dropout_mask, sort_results(grad_weights, groups), num_heads)
-    if cache.kernel == "absorbed":
-        grads = absorbed.backward(g, cache.inner, *shared)
-        grad_users = groups.unsort(grads.users) if groups.order is not None else grads.users
-    else:
-        module: Any = grouped if cache.kernel == "grouped" else gathered
-        grads = module.backward(g, cache.inner, cache.user_emb, *shared)
-        grad_users = grads.users
-        if groups.every:
-            grad_users = np.sum(grad_users.reshape(len(groups.present), -1, grad_users.shape[-1]), axis=0)
+    module: Any = MODULES[cache.kernel]
+    grad_weights = sort_results(grad_weights, groups)
+    grads = module.backward(g, cache.inner, cache.tables, p, groups, cache.masks, grad_weights, num_heads)
+    grad_users = grads.users if groups.order is None else groups.unsort(grads.users)
+    grad_output: list[Any] = [grads.output_weight, None]
+    if p.output_bias is not None:
+        grad_output[1] = groups.sum_by_domain(g) if p.per_domain else np.sum(g, axis=0)
+    if cache.num_outputs is not None:
+        grad_output = [None if x is None else _of_all(x, groups, cache.num_outputs) for x in grad_output]
     own, grad_global = split_tokens(grads.tables.tokens, cache.tokens, cache.global_tokens)
     grad_tokens: Any = np.ascontiguousarray(own)
-    if cache.sparse_grad or not is_all(groups.present, len(cache.tokens)):
+    if cache.sparse_grad:
         grad_tokens = RowSparseGradient(groups.present, grad_tokens, cache.tokens.shape)
-        grad_tokens = grad_tokens if cache.sparse_grad else np.asarray(grad_tokens)
+    else:
+        grad_tokens = _of_all(grad_tokens, groups, len(cache.tokens))
     return (
         grad_users,
         grad_tokens,
@@ -154,9 +170,24 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
         None if p.key_bias is None else np.zeros_like(p.key_bias),
         grads.tables.value_weight,
         None if p.value_bias is None else grads.tables.value_bias,
-        grads.output_weight,
-        None if p.output_bias is None else np.sum(g, axis=0),
+        *grad_output,
     )
+
+
+def _of_present(table: Array, groups: Groups) -> Array:
+    """Return the rows of a table that belong to the domains that occur."""
+    return table if is_all(groups.present, len(table)) else table[groups.present]
+
+
+def _of_all(rows: Array, groups: Groups, num_domains: int) -> Array:
+    """Return the gradient of a table, zero for the domains that do not occur: the opposite of `_of_present`."""
+    if is_all(groups.present, num_domains):
+        return rows
+    if groups.every:  # a domain may have been asked for twice
+        return scatter_add(rows, groups.present, num_domains)
+    table = np.zeros((num_domains, *rows.shape[1:]), rows.dtype)
+    table[groups.present] = rows
+    return table
 
 
 def composition_forward(
@@ -167,6 +198,7 @@ def composition_forward(
     ids: Array,
     mask: Any,
     dropout_mask: Any,
+    head_dropout_mask: Any,
     num_heads: int,
     every: bool,
     with_weights: bool,
@@ -177,19 +209,32 @@ def composition_forward(
     """
     query = (user_emb[:, None] if every else user_emb)[..., None, :]  # (U, 1, D), or (U, 1, 1, D)
     context = join_tokens(tokens, global_tokens, ids)  # (U, K, D), or (M, K, D)
-    masks = (None if x is None else x[..., None, :] for x in (mask, dropout_mask))
-    out, attention = multi_head_attention_forward(query, context, *projections, *masks, num_heads=num_heads)
-    cache = CompositionCache(attention, user_emb, tokens, global_tokens, ids)
-    return ((out[..., 0, :], attention.weights[..., 0, :]) if with_weights else out[..., 0, :]), cache
+    masks = (None if x is None else x[..., None, :] for x in (mask, dropout_mask, head_dropout_mask))
+    weights: Any = (*projections[:6], None, None) if projections.per_domain else projections
+    out, attention = multi_head_attention_forward(query, context, *weights, *masks, num_heads=num_heads)
+    out, output = out[..., 0, :], None
+    if projections.per_domain:
+        out, output = domain_linear_forward(out, ids, projections.output_weight, projections.output_bias)
+    cache = CompositionCache(attention, output, user_emb, tokens, global_tokens, ids)
+    return ((out, attention.weights[..., 0, :]) if with_weights else out), cache
 
 
 def composition_backward(grad_out: Any, grad_weights: Any, cache: CompositionCache) -> tuple[Any, ...]:
     """Return the gradients that `condition_backward` returns, by the passes."""
     grad_weights = None if grad_weights is None else grad_weights[..., None, :]
+    grad_output: tuple[Any, Any] | None = None
+    if cache.output is not None:
+        grad_out, _, *grad_output = domain_linear_backward(grad_out, cache.output)  # type: ignore[assignment]
     grads = multi_head_attention_backward(grad_out[..., None, :], cache.attention, grad_weights)
     grad_users = np.reshape(grads.query, cache.user_emb.shape)
     own, grad_global = split_tokens(grads.context, cache.tokens, cache.global_tokens)
-    return (grad_users, scatter_add(own, cache.ids, len(cache.tokens)), grad_global, *grads[2:10])
+    return (
+        grad_users,
+        scatter_add(own, cache.ids, len(cache.tokens)),
+        grad_global,
+        *grads[2:8],
+        *(grad_output or grads[8:10]),
+    )
 
 
 def _is_modest(x: Array | None) -> bool:
@@ -217,4 +262,5 @@ def unsort_results(rows: Array, groups: Groups) -> Array:
     return groups.unsort(rows) if groups.order is not None else rows
 
 
+MODULES = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}
 condition = from_passes(condition_forward, condition_backward)

@@ -1,149 +1,147 @@
-"""The grouped kernel: tables projected once for each domain, its users side by side, all domains in one product.
+"""The grouped kernel: tables projected once for each domain, its users side by side, many domains in one product.
 
 The brackets stay where the classroom has them, (u W_q + b_q) K_h' / sqrt(d), but K_h and V_h are those of the domain's
 tokens and not of each user's copy of them.  Where there are many domains with few users each, or more scores a user
 than features, this costs less than to multiply W_q and W_o in.
 
-The users of domain n are padded to the largest group, (N, m, D), so that one batched product does all domains; groups
-of very different sizes are taken in several such batches, each at most twice as large as its smallest.
+Users are sorted by domain, n domains with m users each make a block, and one batched product does it:
 
-    S = K_h q_h' / sqrt(d)   (N, H, K, m)     P = softmax(S)     O = P' V_h   (N, H, m, d)     out = O W_o + b_o
+    S = K_h q_h' / sqrt(d)   (n, H, K, m)     P = softmax(S)     Z = P' V_h   (n, H, m, d)     out = Z W_o + b_o
 
-Backward: dO = g W_o',  dP = V_h dO',  dV = P dO,  dS = softmax's,  dK = dS q / sqrt(d),  dq = dS' K_h / sqrt(d), then
-dU = dq W_q'.  What is padded has q = 0 and dO = 0, and so adds nothing to dK and dV.
+Backward: dZ = g W_o',  dP = V_h dZ',  dV = P dZ,  dS = softmax's,  dK = dS q / sqrt(d),  dq = dS' K_h / sqrt(d), then
+dU = dq W_q'.  What is padded has dZ = 0, and so adds nothing to dK and dV.
+
+Since Z is at hand, a dropout mask R on the merged heads is one product more: Z * R forward, dZ * R backward.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from acg_numpy.kernels.grouping import Batch, Groups
+from acg_numpy.kernels.grouping import Block, Groups
 from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place, softmax_in_place
-from acg_numpy.kernels.projections import Projections, Tables, UserGrads, make_output, make_queries, tables_backward
+from acg_numpy.kernels.projections import (
+    Projections,
+    Tables,
+    UserGrads,
+    make_output,
+    make_queries,
+    output_backward,
+    tables_backward,
+)
 from acg_numpy.kernels.scratch import scratch
 from acg_numpy.shapes import Array
 
 
+class Masks(NamedTuple):
+    """What is sorted by domain, one row for each result, and None where there is none."""
+
+    mask: Array | None  # (rows, K)
+    dropout_mask: Array | None  # (rows, H, K)
+    head_dropout_mask: Array | None  # (rows, I)
+
+
 class Grouped(NamedTuple):
-    """What the backward needs: projected queries, sorted; of each batch the padded queries and the weights."""
+    """What the backward needs; of each block the queries and the weights."""
 
-    queries: Array  # (B, D), scaled
-    batches: list[Batch]
-    padded: list[Array]  # (n, H, m, d)
-    weights: list[Array]  # (n, H, K, m)
-    dropped: list[Array] | None
-    mixed: Array  # (rows, D): O
-
-
-def _domain_tables(flat: Array, domains: Array, shape: tuple[int, int]) -> Array:
-    """Return the keys or values (H, N K, d) of some domains as (n, H, K, d)."""
-    (N, K), (H, _, d) = shape, flat.shape
-    return np.ascontiguousarray(flat.reshape(H, N, K, d)[:, domains].swapaxes(0, 1))
+    users: Array  # (B, D), sorted
+    queries: list[Array]  # (n, H, m, d), scaled; (1, H, m, d) where every user meets every domain
+    weights: list[Array]  # (n, H, K, m): P
+    dropped: list[Array]  # (n, H, K, m): P * M
+    mixed: Array  # (rows, I): Z * R
 
 
-def pad(rows: Array, batch: Batch, num_heads: int) -> Array:
-    """Return the sorted rows (rows, D) of a batch as (n, H, m, d), zeros where a group is smaller."""
-    n, D = len(batch.domains), rows.shape[1]
-    wide = np.zeros((n, batch.width, D), rows.dtype)
-    wide[batch.row, batch.column] = rows[batch.target]
-    return wide.reshape(n, batch.width, num_heads, -1).swapaxes(1, 2)
+def tokens_major(values: Array | None, block: Block) -> Any:
+    """Return sorted (rows, H, K), or (rows, K), of a block as (n, H, K, m) or (n, 1, K, m); None stays None."""
+    if values is None:
+        return None
+    wide = np.moveaxis(block.pad(values), 1, -1)
+    return wide if wide.ndim == 4 else wide[:, None]
 
 
-def unpad(wide: Array, batch: Batch, out: Array) -> None:
-    """Write (n, H, m, d) into the batch's rows of (rows, D): the opposite of `pad`."""
-    n, H, m, d = wide.shape
-    flat = np.ascontiguousarray(wide.swapaxes(1, 2)).reshape(n, m, H * d)
-    out[batch.target] = flat[batch.row, batch.column]
+def attend(scores: Array, masks: Masks, block: Block) -> tuple[Array, Array]:
+    """Turn the scores (n, H, K, m) of a block into weights, in place, and return these and what dropout leaves."""
+    P = softmax_in_place(scores, tokens_major(masks.mask, block))
+    return P, P if masks.dropout_mask is None else P * tokens_major(masks.dropout_mask, block)
 
 
-def pad_last(values: Array, batch: Batch, fill: float) -> Array:
-    """Return sorted (rows, ...), masks for example, as (n, ..., m), with `fill` where a group is smaller."""
-    n, m = len(batch.domains), batch.width
-    wide = np.full((n, m, *values.shape[1:]), fill, values.dtype)
-    wide[batch.row, batch.column] = values[batch.target]
-    return np.moveaxis(wide, 1, -1)
+def split_block(wide: Array, num_heads: int) -> Array:
+    """Return rows (n, m, I) by heads, (n, H, m, d): a view."""
+    return wide.reshape(*wide.shape[:2], num_heads, -1).swapaxes(1, 2)
+
+
+def merge_block(heads: Array) -> Array:
+    """Return heads (n, H, m, d) as rows again, (n, m, I)."""
+    n, _, m, _ = heads.shape
+    return heads.swapaxes(1, 2).reshape(n, m, -1)
 
 
 def forward(
-    user_emb: Array,
-    tables: Tables,
-    weights: Projections,
-    groups: Groups,
-    mask: Array | None,
-    dropout_mask: Array | None,
-    num_heads: int,
+    user_emb: Array, tables: Tables, weights: Projections, groups: Groups, masks: Masks, num_heads: int
 ) -> tuple[Array, Grouped]:
     """Condition the users, with the arguments of `absorbed.forward`."""
-    N, K, D = tables.tokens.shape
-    H, dtype = num_heads, user_emb.dtype
-    queries = groups.sort(make_queries(user_emb, weights, H))
-    batches, wide, kept = groups.batches, [], []
-    dropped: list[Array] | None = None if dropout_mask is None else []
-    mixed = np.empty((len(queries), D), dtype)
-    for batch in batches:
-        q = pad(queries, batch, H)
-        S = _domain_tables(tables.keys, batch.domains, (N, K)) @ q.swapaxes(-1, -2)  # (n, H, K, m)
-        allowed = None if mask is None else pad_last(mask, batch, True)[:, None]  # (n, 1, K, m)
-        P = softmax_in_place(S, allowed)
-        M = P
-        if dropped is not None and dropout_mask is not None:
-            M = P * pad_last(dropout_mask, batch, 0.0)  # (n, H, K, m)
-            dropped.append(M)
-        unpad(M.swapaxes(-1, -2) @ _domain_tables(tables.values, batch.domains, (N, K)), batch, mixed)
-        wide.append(q)
-        kept.append(P)
-    return make_output(mixed, weights), Grouped(queries, batches, wide, kept, dropped, mixed)
+    users = groups.sort(user_emb)
+    queries = make_queries(users, weights, num_heads)
+    keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
+    mixed = np.empty((int(np.sum(groups.counts)), queries.shape[1]), queries.dtype)
+    kept: list[tuple[Array, Array, Array]] = []
+    for block in groups.blocks:
+        q = split_block(queries[block.source][None] if groups.every else block.pad(queries), num_heads)
+        P, M = attend(keys[block.domains] @ q.swapaxes(-1, -2), masks, block)
+        mixed[block.rows] = block.unpad(merge_block(M.swapaxes(-1, -2) @ values[block.domains]))
+        kept.append((q, P, M))
+    if masks.head_dropout_mask is not None:
+        mixed *= masks.head_dropout_mask
+    wide, P_of, M_of = (list(arrays) for arrays in zip(*kept, strict=True))
+    return make_output(mixed, weights, groups), Grouped(users, wide, P_of, M_of, mixed)
 
 
 def backward(
     grad_out: Array,
     cache: Grouped,
-    user_emb: Array,
     tables: Tables,
     weights: Projections,
     groups: Groups,
-    dropout_mask: Array | None,
+    masks: Masks,
     grad_weights: Array | None,
     num_heads: int,
 ) -> UserGrads:
-    """Carry the gradient back, as `absorbed.backward` does; that of the users comes in the order in which they came."""
-    N, K, D = tables.tokens.shape
-    H, dtype = num_heads, user_emb.dtype
-    shape = (H, N, K, D // H)
-    dK, dV = np.empty(shape, dtype), np.empty(shape, dtype)
-    dq = np.empty((len(grad_out), D), dtype)
-    d_mixed = grad_out @ weights.output_weight.T
-    for number, batch in enumerate(cache.batches):
-        P, q = cache.weights[number], cache.padded[number]
-        M = P if cache.dropped is None else cache.dropped[number]
-        dO = pad(d_mixed, batch, H)  # (n, H, m, d)
-        dV[:, batch.domains] = (M @ dO).swapaxes(0, 1)
-        dP = _domain_tables(tables.values, batch.domains, (N, K)) @ dO.swapaxes(-1, -2)  # (n, H, K, m)
-        if dropout_mask is not None:
-            dP *= pad_last(dropout_mask, batch, 0.0)
-        if grad_weights is not None:
-            dP += pad_last(grad_weights, batch, 0.0)
-        dS = softmax_backward_in_place(dP, P, scratch.get("P dP", P.shape, dtype))
-        dK[:, batch.domains] = (dS @ q).swapaxes(0, 1)
-        unpad(dS.swapaxes(-1, -2) @ _domain_tables(tables.keys, batch.domains, (N, K)), batch, dq)
-    dq *= dtype.type(1 / math.sqrt(D // H))
-    dq = groups.unsort(dq) if groups.order is not None else dq
-    flat = (H, N * K, D // H)
-    tokens = tables_backward(dK.reshape(flat), dV.reshape(flat), tables, weights)
+    """Carry the gradient back, with the arguments and the results of `absorbed.backward`."""
+    dtype = grad_out.dtype
+    keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
+    flat_dK, flat_dV = np.zeros_like(tables.keys), np.zeros_like(tables.values)
+    dK, dV = tables.by_domain(flat_dK), tables.by_domain(flat_dV)
+    dq = np.zeros((len(cache.users), cache.mixed.shape[1]), dtype)
+    d_mixed, dW_o = output_backward(grad_out, cache.mixed, weights, groups)
+    if masks.head_dropout_mask is not None:
+        d_mixed *= masks.head_dropout_mask
+    for block, q, P, M in zip(groups.blocks, cache.queries, cache.weights, cache.dropped, strict=True):
+        dZ = split_block(block.pad(d_mixed), num_heads)  # (n, H, m, d)
+        dV[block.domains] += M @ dZ
+        dM = values[block.domains] @ dZ.swapaxes(-1, -2)  # (n, H, K, m)
+        room = scratch.get("P dP", P.shape, dtype)
+        dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block))
+        dK[block.domains] += dS @ q
+        back = merge_block(dS.swapaxes(-1, -2) @ keys[block.domains])  # (n, m, I)
+        if groups.every:
+            dq[block.source] += np.sum(back, axis=0)
+        else:
+            dq[block.rows] = block.unpad(back)
+    dq *= dtype.type(1 / math.sqrt(dq.shape[1] // num_heads))
     return UserGrads(
         dq @ weights.query_weight.T,
-        user_emb.T @ dq,
+        cache.users.T @ dq,
         np.sum(dq, axis=0),
-        cache.mixed.T @ grad_out,
-        tokens,
+        dW_o,
+        tables_backward(flat_dK, flat_dV, tables, weights),
     )
 
 
-def attention_weights(cache: Grouped, groups: Groups) -> Array:
+def attention_weights(cache: Any, groups: Groups) -> Array:
     """Return the attention weights, (rows, H, K), sorted."""
     _, H, K, _ = cache.weights[0].shape
-    weights = np.empty((int(np.sum(groups.counts)), H, K), cache.queries.dtype)
-    for P, batch in zip(cache.weights, cache.batches, strict=True):
-        weights[batch.target] = np.moveaxis(P, -1, 1)[batch.row, batch.column]
+    weights = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
+    for P, block in zip(cache.weights, groups.blocks, strict=True):
+        weights[block.rows] = block.unpad(np.moveaxis(P, -1, 1))
     return weights

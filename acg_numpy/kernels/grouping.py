@@ -1,35 +1,48 @@
 """Users sorted by domain, so that what belongs to one domain lies together.
 
 There are two forms: each of B users has a domain of its own, or every one of U users meets every one of N domains.
+
+Domains are in the order of how many users they have, the largest first.  Then domains with equally many users are
+neighbours, and their rows, (n m, D), are an array (n, m, D) without moving a number: a batched product does all of them
+at once.  Domains of nearly equal size are padded to the largest, where that costs less than one more block.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from acg_numpy.shapes import Array
 
 CHUNK = 2048  # users whose scores stay in cache while they are worked on
+SPARE = 128  # rows of padding that cost about as much as one more block
 
 
-class Part(NamedTuple):
-    """Some users of one domain."""
+class Block(NamedTuple):
+    """Some neighbouring domains and their users, m for each, or some users of one domain."""
 
-    domain: int  # among those that occur
-    source: slice  # their rows among the sorted users
-    target: slice  # their rows among the sorted results
+    domains: slice  # among those that occur
+    rows: slice  # among the sorted results
+    source: slice  # the users, among the sorted ones
+    n: int
+    m: int
+    places: Array | None  # of the rows in the n * m places of the padded block; None if they fill it
 
+    def pad(self, values: Array) -> Array:
+        """Return the block's rows of what is sorted, (rows, ...), as (n, m, ...), zeros where a group is smaller."""
+        mine = values[self.rows]
+        if self.places is not None:
+            wide = np.zeros((self.n * self.m, *mine.shape[1:]), values.dtype)
+            wide[self.places] = mine
+            mine = wide
+        return mine.reshape(self.n, self.m, *mine.shape[1:])
 
-class Batch(NamedTuple):
-    """Domains whose groups have similar sizes, and their users padded to the largest group."""
-
-    domains: Array  # (n,) among those that occur
-    row: Array  # (users,) the domain's place in the batch
-    column: Array  # (users,) the user's place in its group
-    target: Array  # (users,) rows among the sorted results
-    width: int  # m
+    def unpad(self, wide: Array) -> Array:
+        """Return the block's rows of a padded block (n, m, ...): the opposite of `pad`."""
+        flat = wide.reshape(self.n * self.m, *wide.shape[2:])
+        return flat if self.places is None else flat[self.places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +52,9 @@ class Groups:
     Attributes
     ----------
     present : int array, shape (N,)
-        The domains that occur, ascending; in every-domain form those asked for, in order.
+        The domains that occur, those with most users first; in every-domain form those asked for, in order.
     counts : int array, shape (N,)
-        Users in each.
+        Users in each, descending.
     order : int array, shape (B,), or None
         The users' places, sorted by domain; None if they are sorted already.
     every : bool
@@ -56,17 +69,7 @@ class Groups:
     @cached_property
     def starts(self) -> Array:
         """First row of each domain's users."""
-        return np.concatenate([[0], np.cumsum(self.counts)[:-1]]) if len(self.counts) else self.counts
-
-    def parts(self, chunk: int = CHUNK) -> list[Part]:
-        """Cut the work into pieces that fit in cache."""
-        parts = []
-        for domain, (start, count) in enumerate(zip(self.starts.tolist(), self.counts.tolist(), strict=True)):
-            for first in range(0, count, chunk):
-                last = min(first + chunk, count)
-                target = slice(start + first, start + last)
-                parts.append(Part(domain, slice(first, last) if self.every else target, target))
-        return parts
+        return np.cumsum(self.counts) - self.counts
 
     @cached_property
     def inverse(self) -> Array:
@@ -77,20 +80,50 @@ class Groups:
         return inverse
 
     @cached_property
-    def batches(self) -> list[Batch]:
-        """Domains by the size of their groups, halving from the largest."""
-        batches = []
-        left = np.argsort(-self.counts, kind="stable")
-        while left.size:
-            width = int(self.counts[left[0]])
-            number = int(np.searchsorted(-self.counts[left], -(width // 2), side="left")) if width > 1 else left.size
-            domains = left[: max(1, number)]
-            counts = self.counts[domains]
-            row = np.repeat(np.arange(len(domains)), counts)
-            column = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-            batches.append(Batch(domains, row, column, np.repeat(self.starts[domains], counts) + column, width))
-            left = left[len(domains) :]
-        return batches
+    def blocks(self) -> list[Block]:
+        """The work, cut into blocks that fit in cache."""
+        counts, starts = self.counts.tolist(), self.starts.tolist()
+        blocks: list[Block] = []
+        for begin, end in self._similar():
+            if counts[begin] > CHUNK:
+                for domain in range(begin, end):
+                    blocks += self._pieces(domain, starts[domain], counts[domain])
+            else:
+                step = CHUNK // counts[begin]
+                for first in range(begin, end, step):
+                    blocks.append(self._side_by_side(first, min(first + step, end), starts, counts))
+        return blocks
+
+    def _similar(self) -> list[tuple[int, int]]:
+        """Cut the domains into runs of similar sizes: a new one begins where padding would cost more than a block."""
+        _, first = np.unique(-self.counts, return_index=True)  # where each size begins
+        runs, begin, spare = [], 0, 0
+        for start, stop in pairwise([*first.tolist(), len(self.counts)]):
+            spare += int(self.counts[begin] - self.counts[start]) * (stop - start)
+            if spare > SPARE:
+                runs.append((begin, start))
+                begin, spare = start, 0
+        return [*runs, (begin, len(self.counts))]
+
+    def _pieces(self, domain: int, start: int, count: int) -> list[Block]:
+        """Cut the users of one domain."""
+        pieces = []
+        for first in range(0, count, CHUNK):
+            last = min(first + CHUNK, count)
+            rows = slice(start + first, start + last)
+            source = slice(first, last) if self.every else rows
+            pieces.append(Block(slice(domain, domain + 1), rows, source, 1, last - first, None))
+        return pieces
+
+    def _side_by_side(self, first: int, end: int, starts: list[int], counts: list[int]) -> Block:
+        """Put the users of some domains side by side, padded to the largest group."""
+        n, m = end - first, counts[first]
+        rows = slice(starts[first], starts[end - 1] + counts[end - 1])
+        places, number = None, rows.stop - rows.start
+        if number != n * m:
+            shift = np.arange(n) * m - (self.starts[first:end] - rows.start)
+            places = np.arange(number) + np.repeat(shift, self.counts[first:end])
+        return Block(slice(first, end), rows, slice(0, m) if self.every else rows, n, m, places)
 
     def sort(self, rows: Array, out: Array | None = None) -> Array:
         """Return rows in the order of their domains."""
@@ -102,16 +135,22 @@ class Groups:
             return rows.copy()
         return np.take(rows, self.inverse, axis=0, mode="clip")  # reading anywhere is cheaper than writing anywhere
 
+    def sum_by_domain(self, rows: Array) -> Array:
+        """Return the sum of the sorted rows (rows, ...) of each domain, (N, ...)."""
+        total: Any = np.add.reduceat(rows, self.starts, axis=0)
+        return total  # type: ignore[no-any-return]
+
 
 def group(ids: Array, num_domains: int) -> Groups:
     """Sort users by their domain."""
     if ids.size and (ids[0] == ids).all():
         return Groups(ids[:1].copy(), np.array([ids.size]), None, every=False)
-    keys = ids.astype(np.uint16) if num_domains < 2**16 else ids  # NumPy sorts these by radix
-    order = np.argsort(keys, kind="stable")
     counts = np.bincount(ids, minlength=num_domains)
     present = np.flatnonzero(counts)
-    return Groups(present, counts[present], order, every=False)
+    present = present[np.argsort(-counts[present], kind="stable")]
+    rank = np.empty(num_domains, np.uint16 if num_domains < 2**16 else np.intp)  # NumPy sorts the first by radix
+    rank[present] = np.arange(len(present))
+    return Groups(present, counts[present], np.argsort(rank[ids], kind="stable"), every=False)
 
 
 def every_domain(ids: Array, num_users: int) -> Groups:

@@ -2,7 +2,9 @@
 
 Scores are held tokens-major, (..., K, users): the sum over tokens then adds rows that are contiguous, a user a column.
 
-    P = exp(S) / sum exp(S)                dS = P * (dP - sum P dP)
+    P = exp(S) / sum exp(S)                dS = P * dP - P sum P dP
+
+With dropout, M = P * mask, the gradient that arrives is dM, and P * dP is M * dM: the mask itself is not needed again.
 
 The maximum is subtracted only if a score is so large, or all are so small, that exp would leave its range: finding the
 largest and the smallest of all is cheaper than the maximum of each column, and mostly there is nothing to do.
@@ -39,10 +41,25 @@ def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
     return P
 
 
-def softmax_backward_in_place(dP: Array, P: Array, product: Array) -> Array:
-    """Turn gradients of the weights into those of the scores, all (..., K, users); `product` is scratch space."""
-    np.multiply(P, dP, out=product)
-    mean = np.add.reduce(product, axis=-2, keepdims=True)
-    dP -= mean
-    dP *= P
-    return dP
+def softmax_backward_in_place(
+    dM: Array, P: Array, M: Array, product: Array, grad_weights: Array | None = None
+) -> Array:
+    """Turn gradients of the weights after dropout into those of the scores, all (..., K, users).
+
+    Parameters
+    ----------
+    dM : array
+        Gradients of M, overwritten by dS.
+    P, M : arrays
+        The weights, and what dropout made of them; the same array where nothing was dropped.
+    product : array
+        Scratch space.
+    grad_weights : array, optional
+        What the loss adds to dP.
+    """
+    dM *= M
+    if grad_weights is not None:
+        dM += P * grad_weights
+    np.multiply(P, np.add.reduce(dM, axis=-2, keepdims=True), out=product)
+    dM -= product
+    return dM

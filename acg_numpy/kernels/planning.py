@@ -2,21 +2,26 @@
 
 Which kernel for these shapes?  Multiplications and bytes are counted, weighed, and the cheapest is taken.
 
-Of B results (users), N domains that occur, K tokens a domain, D features, H heads, a forward and a backward pass make
+Of B results (users), N domains that occur, K tokens a domain, D features, H heads of I features together, a forward and
+a backward pass make
 
                  products over users                        products over tokens      passes over
-    absorbed     6 B H K D          in pieces of a domain   12 N K D^2                scores B H K
-    grouped      6 B D^2 + 6 B' K D, B' padded, by domain    6 N K D^2                scores B' H K, rows B' D
-    gathered     6 B D^2 + 6 B K D, row by row               6 N K D^2                gathered rows B K D
-    classroom    6 B D^2 + 6 B K D + 12 B K D^2              0                        gathered rows B K D
+    absorbed     6 B' H K D         in blocks of domains    12 N K D I                scores B' H K
+    grouped      6 B D I + 6 B' K I, in blocks of domains    6 N K D I                scores B' H K, rows B' I
+    gathered     6 B D I + 6 B K I, row by row               6 N K D I                gathered rows B K I
+    classroom    6 B D I + 6 B K I + 12 B K D I              0                        gathered rows B K I
 
-multiply-adds.  Attention over a context of its own, of L queries over S keys with d features a head, shares nothing:
+multiply-adds, B' counting what is padded.  Where features of the merged heads are dropped, the absorbed kernel has only
+its scores absorbed: half of its products over users, and for the other half 3 B D I + 3 B' K I.  The mask itself costs
+every kernel the same, B I.
+
+Attention over a context of its own, of L queries over S keys with d features a head, shares nothing:
 
     classroom    6 H L S d                                  whole                     scores H L S, each in new memory
     tiled        7 H L S d                                  a tile at a time          scores H L S, in the same memory
 
 where H counts the heads of the whole batch.  A product of small matrices runs slower than one of large ones,
-and each call costs something by itself; the weights below, in nanoseconds, were fitted to some 250 shapes on one
+and each call costs something by itself; the weights below, in nanoseconds, were fitted to 162 shapes on one
 machine and one thread (`python -m tests.benchmarks.planning` shows how far the choice is from the best one), and a
 quarter more or less on another does not matter, as only their ratios do.
 """
@@ -25,9 +30,7 @@ import math
 from dataclasses import dataclass
 from textwrap import fill
 
-import numpy as np
-
-from acg_numpy.kernels.grouping import CHUNK, Groups
+from acg_numpy.kernels.grouping import Groups
 
 KERNELS = ("auto", "classroom", "gathered", "grouped", "absorbed")
 CONTEXT_KERNELS = ("auto", "classroom", "tiled")
@@ -70,20 +73,21 @@ class Plan:
 
 
 # Weights in nanoseconds: of a multiply-add in products over users, in small ones of a domain, over tokens; of an
-# element of the scores' passes, of the users' rows, of the tables; of a piece of a domain, a head of a domain, a batch,
-# a call.
+# element of the scores' passes, of the users' rows, of the tables; of a head of a domain, a block, a call.
 ABSORBED = {
-    "scores": 0.0171,
-    "passes": 3.16,
-    "rows": 5.6,
-    "tables": 0.0227,
-    "table": 7.6,
-    "part": 24.7e3,
-    "call": 275e3,
+    "scores": 0.0141,
+    "passes": 4.4,
+    "rows": 4.77,
+    "tables": 0.0236,
+    "table": 7.38,
+    "head": 259,
+    "block": 124e3,
+    "call": 379e3,
 }
-GROUPED = {"rows": 0.0207, "passes": 5.5, "padded": 8.48, "tables": 0.0222, "table": 11.0, "head": 389, "batch": 77.4e3}
-GATHERED = {"rows": 0.0313, "copies": 1.26, "passes": 22.3, "user": 179, "tables": 0.0198, "table": 15.8}
-CALL = 233e3  # of grouped and gathered
+GROUPED = {"rows": 0.017, "passes": 5.56, "padded": 9.31, "tables": 0.0204, "table": 10.8, "head": 462, "block": 63.1e3}
+GATHERED = {"rows": 0.0496, "copies": 1.18, "passes": 33.3, "user": 96.9, "tables": 0.0141, "table": 19.4}
+CALL = 405e3  # of grouped and gathered
+MASK = 4.3  # an element of the merged heads' dropout mask: drawn, sorted, multiplied with forward and backward
 
 # The same for attention over long contexts, fitted to 25 shapes.  Memory above 32 MiB is requested from the system anew
 # each time, which clears it; then a pass over the scores takes longer.
@@ -92,52 +96,72 @@ TILED = {"scores": 0.0192, "passes": 4.43, "rows": 5.73, "head": 56.8e3, "call":
 FRESH = 1 << 25  # bytes of all scores
 
 
-def predict_costs(groups: Groups, tokens: int, features: int, heads: int) -> tuple[dict[str, float], dict[str, int]]:
-    """Return the predicted milliseconds of each kernel, and what was counted."""
+def predict_costs(
+    groups: Groups, tokens: int, features: int, heads: int, *, inner: int | None = None, head_dropout: bool = False
+) -> tuple[dict[str, float], dict[str, int]]:
+    """Return the predicted milliseconds of each kernel, and what was counted.
+
+    `inner`, I, is `features` where it is not given; `head_dropout` says whether features of merged heads are dropped.
+    """
     B, N, K, D, H = int(groups.counts.sum()), len(groups.counts), tokens, features, heads
-    parts = int(np.sum(-(-groups.counts // CHUNK)))
-    batches = groups.batches
-    padded = sum(len(batch.domains) * batch.width for batch in batches)
-    over_tokens = N * K * D * D
+    inner = D if inner is None else inner
+    blocks = groups.blocks
+    padded = sum(block.n * block.m for block in blocks)
+    over_rows, over_tokens = 3 * B * D * inner, N * K * D * inner  # of one of the projections that users meet
+    absorbed_scores, mixed = 3 * padded * H * K * D, 3 * padded * K * inner
+    mask = MASK * B * inner * head_dropout
     absorbed = (
-        ABSORBED["scores"] * 6 * B * H * K * D
-        + ABSORBED["passes"] * B * H * K
+        ABSORBED["scores"] * (absorbed_scores + (mixed if head_dropout else absorbed_scores))
+        + GROUPED["rows"] * over_rows * head_dropout
+        + ABSORBED["passes"] * padded * H * K
         + ABSORBED["rows"] * B * D
-        + ABSORBED["tables"] * 12 * over_tokens
+        + ABSORBED["tables"] * (9 if head_dropout else 12) * over_tokens
         + ABSORBED["table"] * N * H * K * D
-        + ABSORBED["part"] * parts
+        + ABSORBED["head"] * N * H
+        + ABSORBED["block"] * len(blocks)
         + ABSORBED["call"]
     )
     grouped = (
-        GROUPED["rows"] * 6 * B * D * D
+        GROUPED["rows"] * 2 * over_rows
         + GROUPED["passes"] * padded * H * K
-        + GROUPED["padded"] * padded * D
+        + GROUPED["padded"] * padded * inner
         + GROUPED["tables"] * 6 * over_tokens
-        + GROUPED["table"] * N * K * D
+        + GROUPED["table"] * N * K * inner
         + GROUPED["head"] * N * H
-        + GROUPED["batch"] * len(batches)
+        + GROUPED["block"] * len(blocks)
         + CALL
     )
     gathered = (
-        GATHERED["rows"] * 6 * B * D * D
-        + GATHERED["copies"] * 6 * B * K * D
+        GATHERED["rows"] * 2 * over_rows
+        + GATHERED["copies"] * 6 * B * K * inner
         + GATHERED["passes"] * B * H * K
         + GATHERED["user"] * B * H
         + GATHERED["tables"] * 6 * over_tokens
-        + GATHERED["table"] * N * K * D
+        + GATHERED["table"] * N * K * inner
         + CALL
     )
-    classroom = gathered + GATHERED["rows"] * 12 * B * K * D * D  # every user's own copy of the tokens is projected
+    classroom = gathered + GATHERED["rows"] * 12 * B * K * D * inner  # every user's own copy of the tokens is projected
     costs = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered, "classroom": classroom}
     shapes = {"results": B, "domains": N, "tokens": K, "features": D, "heads": H, "padded": padded}
-    return {kernel: cost / 1e6 for kernel, cost in costs.items()}, shapes
+    if inner != D:
+        shapes["features of all heads"] = inner
+    return {kernel: (cost + mask) / 1e6 for kernel, cost in costs.items()}, shapes
 
 
-def make_plan(groups: Groups, tokens: int, features: int, heads: int, kernel: str = "auto") -> Plan:
-    """Choose a kernel, or take the one that was asked for."""
+def make_plan(
+    groups: Groups,
+    tokens: int,
+    features: int,
+    heads: int,
+    kernel: str = "auto",
+    *,
+    inner: int | None = None,
+    head_dropout: bool = False,
+) -> Plan:
+    """Choose a kernel, or take the one that was asked for; the arguments are those of `predict_costs`."""
     if not groups.counts.sum():
         return Plan("classroom", "there are no users to condition", {"classroom": 0.0}, {"results": 0})
-    costs, shapes = predict_costs(groups, tokens, features, heads)
+    costs, shapes = predict_costs(groups, tokens, features, heads, inner=inner, head_dropout=head_dropout)
     if kernel != "auto":
         return Plan(kernel, "asked for", costs, shapes)
     if tokens == 1:

@@ -12,11 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acg_numpy.kernels.grouping import Groups
 from acg_numpy.shapes import Array
 
 
 class Projections(NamedTuple):
-    """Weights (D, D) and biases (D,), or None, of the four projections."""
+    """Weights and biases, or None, of the four projections.
+
+    The first three are (D, I) and (I,); the output's are (I, D) and (D,), or (N, I, D) and (N, D) where each domain has
+    one of its own.
+    """
 
     query_weight: Array
     query_bias: Array | None
@@ -27,6 +32,11 @@ class Projections(NamedTuple):
     output_weight: Array
     output_bias: Array | None
 
+    @property
+    def per_domain(self) -> bool:
+        """Whether each domain has an output projection of its own."""
+        return self.output_weight.ndim == 3
+
 
 class Tables(NamedTuple):
     """Keys and values of every token of every domain that occurs, by heads."""
@@ -34,6 +44,11 @@ class Tables(NamedTuple):
     tokens: Array  # (N, K, D)
     keys: Array  # (H, N K, d)
     values: Array  # (H, N K, d)
+
+    def by_domain(self, flat: Array) -> Array:
+        """Return keys, values or gradients of them, (H, N K, d), as (N, H, K, d): a view."""
+        N, K = self.tokens.shape[:2]
+        return flat.reshape(len(flat), N, K, -1).swapaxes(0, 1)
 
 
 class TableGrads(NamedTuple):
@@ -85,16 +100,39 @@ def make_queries(user_emb: Array, weights: Projections, num_heads: int) -> Array
     queries = user_emb @ weights.query_weight
     if weights.query_bias is not None:
         queries += weights.query_bias
-    queries *= queries.dtype.type(1 / math.sqrt(user_emb.shape[-1] // num_heads))
+    queries *= queries.dtype.type(1 / math.sqrt(queries.shape[-1] // num_heads))
     return queries
 
 
-def make_output(mixed: Array, weights: Projections) -> Array:
-    """Return what the heads give, (rows, D), through the output projection."""
-    out = mixed @ weights.output_weight
+def make_output(mixed: Array, weights: Projections, groups: Groups) -> Array:
+    """Return what the heads give, (rows, I), sorted by domain, through the output projection: (rows, D)."""
+    if weights.per_domain:
+        out = np.empty((len(mixed), weights.output_weight.shape[-1]), mixed.dtype)
+        for block in groups.blocks:
+            out[block.rows] = block.unpad(block.pad(mixed) @ weights.output_weight[block.domains])
+    else:
+        out = mixed @ weights.output_weight
+    return add_bias(out, weights, groups)
+
+
+def add_bias(out: Array, weights: Projections, groups: Groups) -> Array:
+    """Add the output's bias to sorted rows (rows, D), in place."""
     if weights.output_bias is not None:
-        out += weights.output_bias
+        out += np.repeat(weights.output_bias, groups.counts, axis=0) if weights.per_domain else weights.output_bias
     return out
+
+
+def output_backward(grad_out: Array, mixed: Array, weights: Projections, groups: Groups) -> tuple[Array, Array]:
+    """Carry the gradient of the output, (rows, D), back to what the heads gave, (rows, I), and to the weight."""
+    W_o = weights.output_weight
+    if not weights.per_domain:
+        return grad_out @ W_o.T, mixed.T @ grad_out
+    d_mixed, dW_o = np.empty_like(mixed), np.zeros_like(W_o)
+    for block in groups.blocks:
+        g = block.pad(grad_out)
+        d_mixed[block.rows] = block.unpad(g @ W_o[block.domains].swapaxes(1, 2))
+        dW_o[block.domains] += block.pad(mixed).swapaxes(1, 2) @ g
+    return d_mixed, dW_o
 
 
 def tables_backward(grad_keys: Array, grad_values: Array, tables: Tables, weights: Projections) -> TableGrads:

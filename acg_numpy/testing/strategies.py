@@ -253,6 +253,9 @@ def _make_conditioner(draw: st.DrawFn, drawn: bytes, fixed: dict[str, Any]) -> A
         tokens = choose("tokens_per_domain", range(1, 5))
         choose("num_global_tokens", range(1 if tokens == 1 else 0, 3))
     choose("dropout", (0.0,))
+    choose("inner_dim", (None, made["num_heads"], 3 * made["num_heads"]))
+    choose("head_dropout", (0.0,))
+    choose("output_per_domain", (False, True))
     for name in ("residual", "layer_norm", "bias"):
         choose(name, (False, True))
     choose("kernel", KERNELS)

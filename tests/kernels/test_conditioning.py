@@ -39,6 +39,9 @@ def configurations(draw):
         "dropout": draw(st.sampled_from([0.0, 0.0, 0.4])),
         "tokens_per_domain": draw(st.integers(2, 4)),
         "num_global_tokens": draw(st.integers(0, 2)),
+        "inner_dim": draw(st.sampled_from([None, heads, 3 * heads])),
+        "head_dropout": draw(st.sampled_from([0.0, 0.4])),
+        "output_per_domain": draw(st.booleans()),
         "residual": draw(st.booleans()),
         "layer_norm": draw(st.booleans()),
         "bias": draw(st.booleans()),
@@ -225,7 +228,7 @@ def test_a_row_sparse_gradient_holds_the_domains_that_occur(kernel):
 
 
 class Call(NamedTuple):
-    """Eleven arrays that have gradients (None where there is none), three that have none, and options."""
+    """Eleven arrays that have gradients (None where there is none), four that have none, and options."""
 
     arrays: tuple[Any, ...]
     others: tuple[Any, ...]
@@ -241,7 +244,12 @@ def calls(draw: st.DrawFn, dtype: Any = np.float64) -> Call:
     ids = rng.permutation(N)[: draw(st.integers(1, N))] if every else rng.integers(0, N, users)
     rows = (users, len(ids)) if every else (users,)
     biased = draw(st.lists(st.booleans(), min_size=4, max_size=4))
-    projections = [(rng.normal(size=(D, D)), rng.normal(size=D) if bias else None) for bias in biased]
+    inner, own = draw(st.sampled_from([D, 2 * H])), (N,) if draw(st.booleans()) else ()
+    shapes = [(D, inner)] * 3 + [(*own, inner, D)]
+    projections = [
+        (rng.normal(size=shape), rng.normal(size=(*shape[:-2], shape[-1])) if bias else None)
+        for shape, bias in zip(shapes, biased, strict=True)
+    ]
     arrays = (
         rng.normal(size=(users, D)),
         rng.normal(size=(N, T, D)),
@@ -250,13 +258,16 @@ def calls(draw: st.DrawFn, dtype: Any = np.float64) -> Call:
     )
     mask = rng.random((*rows, K)) < 0.6 if draw(st.booleans()) else None
     dropped = (rng.random((*rows, H, K)) < 0.7).astype(dtype) / dtype(0.7) if draw(st.booleans()) else None
+    heads_dropped = (rng.random((*rows, inner)) < 0.7).astype(dtype) / dtype(0.7) if draw(st.booleans()) else None
     options = {
         "num_heads": H,
         "groups": every_domain(ids, users) if every else group(ids, N),
         "with_weights": draw(st.booleans()),
         "sparse_grad": draw(st.booleans()),
     }
-    return Call(tuple(x if x is None else x.astype(dtype) for x in arrays), (ids, mask, dropped), options)
+    return Call(
+        tuple(x if x is None else x.astype(dtype) for x in arrays), (ids, mask, dropped, heads_dropped), options
+    )
 
 
 def forward(call: Call, kernel: str) -> tuple[tuple[Any, ...], Any]:
@@ -301,14 +312,13 @@ def test_outputs_and_gradients_have_the_dtype_and_shape_of_their_inputs(kernel: 
 @given(st.data())
 def test_each_kernel_gives_the_numbers_of_the_composition(kernel: str, data: st.DataObject) -> None:
     call = data.draw(calls())
-    ids, mask, dropout_mask = call.others
+    ids, *masks = call.others
     groups, with_weights = call.options["groups"], call.options["with_weights"]
     expected, kept = composition_forward(
         *call.arrays[:3],
         Projections(*call.arrays[3:]),
         ids,
-        mask,
-        dropout_mask,
+        *masks,
         call.options["num_heads"],
         groups.every,
         with_weights,

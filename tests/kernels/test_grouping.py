@@ -1,14 +1,14 @@
 """Sorting users by domain puts each user in one place, beside those of the same domain."""
 
-import itertools
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
+from acg_numpy.kernels import grouping
 from acg_numpy.kernels.conditioning import sort_results, unsort_results
 from acg_numpy.kernels.grouping import every_domain, group
 
@@ -20,7 +20,8 @@ ids_of_users = hnp.arrays(np.int64, st.integers(0, 40), elements=st.integers(0, 
 def test_sorted_users_lie_by_domain_in_the_order_in_which_they_came(ids: Any) -> None:
     groups = group(ids, N)
     assert not groups.every
-    np.testing.assert_array_equal(groups.present, np.unique(ids))
+    np.testing.assert_array_equal(np.sort(groups.present), np.unique(ids))
+    assert np.all(np.diff(groups.counts) <= 0)
     np.testing.assert_array_equal(groups.sort(ids), np.repeat(groups.present, groups.counts))
     places = groups.sort(np.arange(len(ids)))
     for start, count in zip(groups.starts, groups.counts, strict=True):
@@ -40,7 +41,7 @@ def test_unsorting_undoes_sorting_and_shares_no_memory(ids: Any) -> None:
 def test_sorting_into_an_array_that_is_given_fills_it() -> None:
     groups, rows, room = group(np.array([2, 0, 2]), 3), np.array([[1.0], [2.0], [3.0]]), np.empty((3, 1))
     assert groups.sort(rows, out=room) is room
-    np.testing.assert_array_equal(room, [[2.0], [1.0], [3.0]])
+    np.testing.assert_array_equal(room, [[1.0], [3.0], [2.0]])
 
 
 def test_users_of_one_domain_are_sorted_already() -> None:
@@ -58,42 +59,60 @@ def test_users_of_one_domain_are_sorted_already() -> None:
 def test_a_domain_s_number_may_be_beyond_sixteen_bits(num_domains: int) -> None:
     ids = np.array([num_domains - 1, 1, num_domains - 1, 0, num_domains - 2])
     groups = group(ids, num_domains)
-    np.testing.assert_array_equal(groups.present, [0, 1, num_domains - 2, num_domains - 1])
-    np.testing.assert_array_equal(groups.sort(ids), np.sort(ids))
+    np.testing.assert_array_equal(groups.present, [num_domains - 1, 0, 1, num_domains - 2])
+    np.testing.assert_array_equal(groups.sort(ids), np.repeat(groups.present, [2, 1, 1, 1]))
 
 
-@given(ids_of_users, st.integers(1, 10), st.booleans())
-def test_parts_hold_every_row_once_and_no_more_than_fit_in_cache(ids: Any, chunk: int, every: bool) -> None:
-    groups = every_domain(np.unique(ids), 7) if every else group(ids, N)
-    seen = []
-    for part in groups.parts(chunk):
-        rows = range(part.target.start, part.target.stop)
-        assert 1 <= len(rows) <= chunk
-        assert part.source.stop - part.source.start == len(rows)
-        first = int(groups.starts[part.domain])
-        assert part.source.start == (part.target.start - first if every else part.target.start)
-        assert first <= part.target.start < part.target.stop <= first + groups.counts[part.domain]
-        seen += rows
-    assert seen == list(range(int(groups.counts.sum())))
-    assert len(groups.parts(chunk)) == sum(-(-count // chunk) for count in groups.counts.tolist())
+@pytest.mark.parametrize("every", [False, True])
+@given(ids=ids_of_users.filter(len), chunk=st.integers(1, 12), spare=st.integers(0, 6))
+def test_blocks_hold_every_row_once_and_no_more_than_fit_in_cache(
+    ids: Any, chunk: int, spare: int, every: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouping, "CHUNK", chunk)
+        patch.setattr(grouping, "SPARE", spare)
+        groups = every_domain(np.unique(ids), 7) if every else group(ids, N)
+        blocks = groups.blocks
+    assert [row for block in blocks for row in range(block.rows.stop)[block.rows]] == list(range(sum(groups.counts)))
+    padding = 0
+    for block in blocks:
+        counts = groups.counts[block.domains]
+        users = block.rows.stop - block.rows.start
+        assert block.n == len(counts)
+        assert block.n * block.m <= chunk
+        if block.n > 1 or block.m == counts[0]:
+            assert block.m == counts[0] == counts.max()
+            assert users == counts.sum()
+        else:  # a piece of one domain
+            assert users == block.m < counts[0]
+        assert (block.places is None) == (users == block.n * block.m)
+        first = int(groups.starts[block.domains.start])
+        assert block.source.start == (block.rows.start - first if every else block.rows.start)
+        assert block.source.stop - block.source.start == (block.m if every else users)
+        padding += block.n * block.m - users
+    assert padding <= spare * len(blocks)
 
 
-@given(ids_of_users)
-@example(np.repeat(np.arange(N), [1, 2, 4, 4, 5, 8]))
-@example(np.repeat(np.arange(3), [1, 1, 1]))
-def test_batches_hold_every_user_once_and_less_than_half_is_padding(ids: Any) -> None:
+def test_sizes_that_differ_a_little_are_padded_and_equal_ones_are_not(monkeypatch: Any) -> None:
+    monkeypatch.setattr(grouping, "SPARE", 3)
+    blocks = group(np.repeat(np.arange(9), [5, 4, 3, 1, 1, 1, 1, 1, 1]), 9).blocks
+    assert [(block.n, block.m, block.places is None) for block in blocks] == [(3, 5, False), (6, 1, True)]
+
+
+@given(ids_of_users.filter(len))
+def test_padding_puts_rows_side_by_side_with_zeros_elsewhere_and_is_undone(ids: Any) -> None:
     groups = group(ids, N)
-    domains = [int(domain) for batch in groups.batches for domain in batch.domains]
-    assert sorted(domains) == list(range(len(groups.present)))
-    for wide, narrow in itertools.pairwise(groups.batches):
-        assert 2 * narrow.width <= wide.width
-    for batch in groups.batches:
-        counts = groups.counts[batch.domains]
-        assert batch.width == counts.max()
-        assert batch.width < 2 * counts.min()
-        expected = [(row, column) for row, count in enumerate(counts) for column in range(count)]
-        assert list(zip(batch.row.tolist(), batch.column.tolist(), strict=True)) == expected
-        np.testing.assert_array_equal(batch.target, groups.starts[batch.domains][batch.row] + batch.column)
+    values = np.random.default_rng(0).uniform(1, 2, (len(ids), 2)).astype(np.float32)
+    for block in groups.blocks:
+        wide = block.pad(values)
+        assert wide.shape == (block.n, block.m, 2)
+        assert wide.dtype == np.float32
+        assert np.shares_memory(wide, values) == (block.places is None)
+        for n, domain in enumerate(range(block.domains.start, block.domains.stop)):
+            start, count = groups.starts[domain], groups.counts[domain]
+            np.testing.assert_array_equal(wide[n, :count], values[start : start + count])
+            assert not wide[n, count:].any()
+        np.testing.assert_array_equal(block.unpad(wide), values[block.rows])
 
 
 @given(ids_of_users, st.booleans())

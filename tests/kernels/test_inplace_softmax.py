@@ -52,11 +52,13 @@ def test_it_is_done_in_place(keys: int) -> None:
 
 @given(problems(), st.integers(0, 2**32 - 1))
 def test_gradients_of_scores_are_those_of_the_classroom(problem: tuple[Any, Any], seed: int) -> None:
-    P = classroom(*problem)
-    dP = np.random.default_rng(seed).normal(size=P.shape).astype(P.dtype)
-    expected = np.swapaxes(
-        softmax_backward(np.swapaxes(dP, -1, -2), SoftmaxCache(np.swapaxes(P, -1, -2))).scores, -1, -2
-    )
-    found = softmax_backward_in_place(dP, P, np.empty_like(P))
-    assert found is dP
-    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE[P.dtype.name])
+    P, rng = classroom(*problem), np.random.default_rng(seed)
+    factors, dM, grad_weights = ((rng.random(P.shape) < 0.7) * 1.5, *rng.normal(size=(2, *P.shape)))
+    for M, given_weights in [(P, None), (P * factors, None), (P * factors, grad_weights)]:
+        dP = (dM if M is P else dM * factors) + (0 if given_weights is None else given_weights)
+        cache = SoftmaxCache(np.swapaxes(P, -1, -2))
+        expected = np.swapaxes(softmax_backward(np.swapaxes(dP, -1, -2), cache).scores, -1, -2)
+        arrays = [x if x is None else x.astype(P.dtype) for x in (dM, M, given_weights)]
+        found = softmax_backward_in_place(arrays[0], P, arrays[1], np.empty_like(P), arrays[2])
+        assert found is arrays[0]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=4 * TOLERANCE[P.dtype.name])

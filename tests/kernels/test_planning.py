@@ -17,33 +17,48 @@ WEIGHTS = (planning.ABSORBED, planning.GROUPED, planning.GATHERED, planning.WHOL
 # Four domains with 2500, 5, 3 and 1 users; K tokens, D features, H heads.
 IDS = np.repeat(np.arange(4), [5, 2500, 1, 3])
 B, N, K, D, H = 2509, 4, 7, 11, 3
-PADDED, BATCHES, PARTS = 2500 + 2 * 5 + 1, 3, 5  # a batch of 2500, one of 5 and 3, one of 1; 2500 users are two parts
+I = 6  # features of all heads  # noqa: E741
+PADDED, BLOCKS = 2500 + 3 * 5, 3  # 2500 users are two blocks; those of the other domains are padded to 5
 
 COUNTED = {
-    ("absorbed", "ABSORBED", "scores"): 6 * B * H * K * D,
-    ("absorbed", "ABSORBED", "passes"): B * H * K,
+    ("absorbed", "ABSORBED", "scores"): 6 * PADDED * H * K * D,
+    ("absorbed", "GROUPED", "rows"): 0,
+    ("absorbed", "ABSORBED", "passes"): PADDED * H * K,
     ("absorbed", "ABSORBED", "rows"): B * D,
-    ("absorbed", "ABSORBED", "tables"): 12 * N * K * D**2,
+    ("absorbed", "ABSORBED", "tables"): 12 * N * K * D * I,
     ("absorbed", "ABSORBED", "table"): N * H * K * D,
-    ("absorbed", "ABSORBED", "part"): PARTS,
+    ("absorbed", "ABSORBED", "head"): N * H,
+    ("absorbed", "ABSORBED", "block"): BLOCKS,
     ("absorbed", "ABSORBED", "call"): 1,
-    ("grouped", "GROUPED", "rows"): 6 * B * D**2,
+    ("absorbed", "MASK", ""): 0,
+    ("grouped", "GROUPED", "rows"): 6 * B * D * I,
     ("grouped", "GROUPED", "passes"): PADDED * H * K,
-    ("grouped", "GROUPED", "padded"): PADDED * D,
-    ("grouped", "GROUPED", "tables"): 6 * N * K * D**2,
-    ("grouped", "GROUPED", "table"): N * K * D,
+    ("grouped", "GROUPED", "padded"): PADDED * I,
+    ("grouped", "GROUPED", "tables"): 6 * N * K * D * I,
+    ("grouped", "GROUPED", "table"): N * K * I,
     ("grouped", "GROUPED", "head"): N * H,
-    ("grouped", "GROUPED", "batch"): BATCHES,
+    ("grouped", "GROUPED", "block"): BLOCKS,
     ("grouped", "CALL", ""): 1,
-    ("gathered", "GATHERED", "rows"): 6 * B * D**2,
-    ("gathered", "GATHERED", "copies"): 6 * B * K * D,
+    ("grouped", "MASK", ""): 0,
+    ("gathered", "GATHERED", "rows"): 6 * B * D * I,
+    ("gathered", "GATHERED", "copies"): 6 * B * K * I,
     ("gathered", "GATHERED", "passes"): B * H * K,
     ("gathered", "GATHERED", "user"): B * H,
-    ("gathered", "GATHERED", "tables"): 6 * N * K * D**2,
-    ("gathered", "GATHERED", "table"): N * K * D,
+    ("gathered", "GATHERED", "tables"): 6 * N * K * D * I,
+    ("gathered", "GATHERED", "table"): N * K * I,
     ("gathered", "CALL", ""): 1,
-    ("classroom", "GATHERED", "rows"): 6 * B * D**2 + 12 * B * K * D**2,
-    ("classroom", "GATHERED", "copies"): 6 * B * K * D,
+    ("gathered", "MASK", ""): 0,
+    ("classroom", "GATHERED", "rows"): 6 * B * D * I + 12 * B * K * D * I,
+    ("classroom", "GATHERED", "copies"): 6 * B * K * I,
+    ("classroom", "MASK", ""): 0,
+}
+# What is counted in another way where features of the merged heads are dropped.
+COUNTED_WITH_HEADS_DROPPED = {
+    **COUNTED,
+    ("absorbed", "ABSORBED", "scores"): 3 * PADDED * H * K * D + 3 * PADDED * K * I,
+    ("absorbed", "GROUPED", "rows"): 3 * B * D * I,
+    ("absorbed", "ABSORBED", "tables"): 9 * N * K * D * I,
+    **{(kernel, "MASK", ""): B * I for kernel in ("absorbed", "grouped", "gathered", "classroom")},
 }
 
 # L queries, R keys, heads of E features, in a batch of 2 times 5 with H heads.
@@ -67,7 +82,8 @@ def only(patch: pytest.MonkeyPatch, table: str, weight: str) -> None:
     for weights in WEIGHTS:
         for name in weights:
             patch.setitem(weights, name, 0.0)
-    patch.setattr(planning, "CALL", 0.0)
+    for name in ("CALL", "MASK"):
+        patch.setattr(planning, name, 0.0)
     if weight:
         patch.setitem(getattr(planning, table), weight, 1.0)
     else:
@@ -75,7 +91,8 @@ def only(patch: pytest.MonkeyPatch, table: str, weight: str) -> None:
 
 
 def test_every_weight_is_looked_at() -> None:
-    seen = {(table, weight) for _, table, weight in (*COUNTED, *COUNTED_OVER_A_CONTEXT)} - {("CALL", "")}
+    seen = {(table, weight) for _, table, weight in (*COUNTED, *COUNTED_OVER_A_CONTEXT)}
+    seen -= {("CALL", ""), ("MASK", "")}
     names = ("ABSORBED", "GROUPED", "GATHERED", "WHOLE", "TILED")
     assert seen == {(name, weight) for name in names for weight in getattr(planning, name)}
 
@@ -84,8 +101,10 @@ def test_every_weight_is_looked_at() -> None:
 def test_each_kind_of_work_is_counted_as_the_page_says(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, table, weight = of
     only(monkeypatch, table, weight)
-    costs, _ = predict_costs(group(IDS, N), K, D, H)
-    assert costs[kernel] * 1e6 == pytest.approx(COUNTED[of], rel=1e-12)
+    for dropped, counted in ((False, COUNTED), (True, COUNTED_WITH_HEADS_DROPPED)):
+        costs, _ = predict_costs(group(IDS, N), K, D, H, inner=I, head_dropout=dropped)
+        assert costs[kernel] * 1e6 == pytest.approx(counted[of], rel=1e-12)
+    assert predict_costs(group(IDS, N), K, D, H) == predict_costs(group(IDS, N), K, D, H, inner=D)
 
 
 @pytest.mark.parametrize("of", COUNTED_OVER_A_CONTEXT, ids=" ".join)
@@ -106,6 +125,7 @@ def test_a_plan_shows_what_was_counted() -> None:
         "heads": H,
         "padded": PADDED,
     }
+    assert "6 features of all heads" in " ".join(str(make_plan(group(IDS, N), K, D, H, inner=I)).split())
     plan = plan_for_context((2, 5), H, (L, R), E * H, 4)
     assert "(30 heads in all, 13 queries, 17 keys, 19 features of a head)" in str(plan)
     assert plan.shapes == {
@@ -116,11 +136,11 @@ def test_a_plan_shows_what_was_counted() -> None:
     }
 
 
-def test_a_part_of_a_domain_is_a_chunk_that_fits_in_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    only(monkeypatch, "ABSORBED", "part")
-    for users, parts in [(1, 1), (CHUNK, 1), (CHUNK + 1, 2), (2 * CHUNK, 2)]:
+def test_a_block_is_a_chunk_that_fits_in_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, "ABSORBED", "block")
+    for users, blocks in [(1, 1), (CHUNK // 3, 1), (CHUNK // 2, 2), (CHUNK, 3), (CHUNK + 1, 6), (2 * CHUNK, 6)]:
         costs, _ = predict_costs(every_domain(np.arange(3), users), K, D, H)
-        assert costs["absorbed"] * 1e6 == pytest.approx(3 * parts)
+        assert costs["absorbed"] * 1e6 == pytest.approx(blocks)
 
 
 @pytest.mark.parametrize(

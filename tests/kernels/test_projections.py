@@ -3,60 +3,99 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acg_numpy.kernels.grouping import group
 from acg_numpy.kernels.projections import (
     Projections,
     cut_heads,
     is_all,
     join_heads,
     join_tokens,
+    make_output,
     make_queries,
     make_tables,
+    output_backward,
     split_tokens,
     tables_backward,
 )
-from acg_numpy.passes import linear_backward, linear_forward, split_heads_forward
+from acg_numpy.passes import (
+    domain_linear_backward,
+    domain_linear_forward,
+    linear_backward,
+    linear_forward,
+    split_heads_forward,
+)
 
 sides = st.integers(1, 3)
 generators = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
-def projections(rng: np.random.Generator, D: int, bias: bool) -> Projections:
-    arrays: list[Any] = [x for _ in range(4) for x in (rng.normal(size=(D, D)), rng.normal(size=D) if bias else None)]
+def projections(rng: np.random.Generator, D: int, inner: int, bias: bool, own: tuple[int, ...] = ()) -> Projections:
+    shapes = [(D, inner)] * 3 + [(*own, inner, D)]
+    biases = [(inner,)] * 3 + [(*own, D)]
+    arrays: list[Any] = [
+        x
+        for shape, of_bias in zip(shapes, biases, strict=True)
+        for x in (rng.normal(size=shape), rng.normal(size=of_bias) if bias else None)
+    ]
     return Projections(*arrays)
 
 
-@given(generators, sides, sides, sides, sides, st.booleans())
+@given(generators, sides, sides, sides, sides, sides, st.booleans())
 def test_keys_values_and_queries_are_those_of_the_classroom(
-    rng: np.random.Generator, N: int, K: int, H: int, d: int, bias: bool
+    rng: np.random.Generator, N: int, K: int, H: int, d: int, D: int, bias: bool
 ) -> None:
-    tokens, users, weights = rng.normal(size=(N, K, H * d)), rng.normal(size=(5, H * d)), projections(rng, H * d, bias)
+    tokens, users, weights = rng.normal(size=(N, K, D)), rng.normal(size=(5, D)), projections(rng, D, H * d, bias)
     tables = make_tables(tokens, weights, H)
     assert tables.tokens is tokens
     for found, W, b in [
         (tables.keys, weights.key_weight, weights.key_bias),
         (tables.values, weights.value_weight, weights.value_bias),
     ]:
-        flat, _ = linear_forward(tokens.reshape(N * K, H * d), W, b)
+        flat, _ = linear_forward(tokens.reshape(N * K, D), W, b)
         np.testing.assert_allclose(found, split_heads_forward(flat, num_heads=H)[0], rtol=1e-12, atol=1e-13)
     queries, _ = linear_forward(users, weights.query_weight, weights.query_bias)
     np.testing.assert_allclose(make_queries(users, weights, H), queries / np.sqrt(d), rtol=1e-12, atol=1e-13)
 
 
-@given(generators, sides, sides, sides, sides)
+@pytest.mark.parametrize("own", [False, True])
+def test_the_output_of_sorted_rows_is_that_of_the_classroom(own: bool) -> None:
+    rng, ids = np.random.default_rng(0), np.array([2, 0, 2, 1, 2])
+    groups, weights = group(ids, 3), projections(rng, 2, 6, bias=True, own=(3,) if own else ())
+    weights = (
+        weights
+        if not own
+        else weights._replace(
+            output_weight=weights.output_weight[groups.present],
+            output_bias=weights.output_bias[groups.present],  # type: ignore[index]
+        )
+    )
+    mixed, g = rng.normal(size=(5, 6)), rng.normal(size=(5, 2))
+    domain = np.repeat(np.arange(3), groups.counts)
+    W, b = (x if own else np.stack([x] * 3) for x in weights[6:])  # type: ignore[list-item]
+    expected, cache = domain_linear_forward(mixed, domain, W, b)
+    grads = domain_linear_backward(g, cache)
+    np.testing.assert_allclose(make_output(mixed, weights, groups), expected, rtol=1e-12)
+    d_mixed, dW = output_backward(g, mixed, weights, groups)
+    np.testing.assert_allclose(d_mixed, grads.x, rtol=1e-12)
+    np.testing.assert_allclose(dW, grads.weight if own else np.sum(grads.weight, axis=0), rtol=1e-10, atol=1e-12)
+
+
+@given(generators, sides, sides, sides, sides, sides)
 def test_gradients_of_keys_and_values_go_back_through_their_projections(
-    rng: np.random.Generator, N: int, K: int, H: int, d: int
+    rng: np.random.Generator, N: int, K: int, H: int, d: int, D: int
 ) -> None:
-    tokens, weights = rng.normal(size=(N, K, H * d)), projections(rng, H * d, bias=True)
+    tokens, weights = rng.normal(size=(N, K, D)), projections(rng, D, H * d, bias=True)
     tables = make_tables(tokens, weights, H)
     dK, dV = rng.normal(size=(2, H, N * K, d))
     grads = tables_backward(dK, dV, tables, weights)
     _, key_cache = linear_forward(tokens, weights.key_weight, weights.key_bias)
     _, value_cache = linear_forward(tokens, weights.value_weight, weights.value_bias)
     of_keys, of_values = (
-        linear_backward(join_heads(grad).reshape(tokens.shape), cache)
+        linear_backward(join_heads(grad).reshape(N, K, H * d), cache)
         for grad, cache in ((dK, key_cache), (dV, value_cache))
     )
     np.testing.assert_allclose(grads.tokens, of_keys.x + of_values.x, rtol=1e-10, atol=1e-12)

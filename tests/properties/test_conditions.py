@@ -94,8 +94,9 @@ def test_a_condition_is_the_average_of_values_by_the_returned_weights(case: Case
     close(np.sum(weights, axis=-1), np.ones(weights.shape[:-1]))
     values = attention.value(conditioner.domain_embedding(ids)).numpy()  # (B, K, D)
     heads = values.reshape(*values.shape[:-1], attention.num_heads, -1)  # (B, K, H, d)
-    mixed = np.einsum("bhk,bkhd->bhd", weights, heads).reshape(users.shape)
-    close(attention.output(mixed).numpy(), condition)
+    mixed = np.einsum("bhk,bkhd->bhd", weights, heads).reshape(len(users), -1)
+    output = attention.output or (lambda rows: conditioner.domain_output(rows, ids))
+    close(output(mixed).numpy(), condition)
 
 
 @given(cases())

@@ -5,6 +5,7 @@ for mistake in CATALOGUE:
 """
 
 from acg_numpy.checks.mistakes import (
+    domain_linear,
     dropout,
     embedding,
     heads,
@@ -23,6 +24,7 @@ OPERATIONS = (
     embedding.EMBEDDING,
     linear.LINEAR,
     linear.ROWS,
+    domain_linear.DOMAIN_LINEAR,
     heads.SPLIT,
     heads.MERGE,
     softmax.SOFTMAX,
@@ -33,6 +35,7 @@ OPERATIONS = (
     scaled_dot_product.SHARED,
     multi_head_attention.MULTI_HEAD,
     multi_head_attention.DROPPED,
+    multi_head_attention.HEADS_DROPPED,
     dropout.DROPOUT,
     dropout.SHARED,
     layer_norm.LAYER_NORM,

@@ -41,14 +41,20 @@ def _draw_dropped(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
     return query, context, *rest[:-1], dropout_factors(rng, HEADS, len(query), len(context))
 
 
-MULTI_HEAD, DROPPED = (
+def _draw_heads_dropped(rng: np.random.Generator, distinct: bool) -> tuple[Any, ...]:
+    """Draw the same with dropout of the merged heads."""
+    query, context, *rest = _draw_multi_head(rng, distinct)
+    return query, context, *rest, dropout_factors(rng, len(query), rest[5].shape[0])
+
+
+MULTI_HEAD, DROPPED, HEADS_DROPPED = (
     Operation(
         "multi_head_attention",
         partial(multi_head_attention_forward, num_heads=HEADS),
         multi_head_attention_backward,
         draw,
     )
-    for draw in (_draw_multi_head, _draw_dropped)
+    for draw in (_draw_multi_head, _draw_dropped, _draw_heads_dropped)
 )
 
 
@@ -273,6 +279,19 @@ def _multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCach
     dM = dZ @ np.swapaxes(V, -1, -2) * P
     dQ, dK, dV = _attention_gradients(dZ, cache._replace(heads=heads._replace(dropout_mask=None)))
     return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o, None, dM
+
+
+@HEADS_DROPPED.mistake(
+    "dropout of the merged heads forgotten",
+    "missing-mask",
+    "The mask on the weights is carried back, and the second one, three lines later in the forward, is not.",
+)
+def _multi_head_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
+    dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
+    assert cache.head_dropout is not None  # what the catalogue draws for this operation
+    dR = merge_heads_forward(dZ)[0] * cache.head_dropout.x
+    dQ, dK, dV = _attention_gradients(dZ, cache)
+    return *_input_gradients(dQ, dK, dV, cache), *_weight_gradients(dQ, dK, dV, cache), dW_o, db_o, None, None, dR
 
 
 @MULTI_HEAD.mistake(

@@ -186,7 +186,15 @@ def _check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]"
     from acg_numpy.module import functional_call
 
     plain: dict[str, Any] = {}
-    every_option: dict[str, Any] = {"dropout": 0.3, "num_global_tokens": 2, "residual": True, "layer_norm": True}
+    every_option: dict[str, Any] = {
+        "dropout": 0.3,
+        "num_global_tokens": 2,
+        "inner_dim": 8,
+        "head_dropout": 0.3,
+        "output_per_domain": True,
+        "residual": True,
+        "layer_norm": True,
+    }
     for name, options in (("AttentionConditioner", plain), ("the same, every option on", every_option)):
         model = AttentionConditioner(6, 2, 3, tokens_per_domain=4, dtype=np.float64, seed=arguments.seed, **options)
         rng = np.random.default_rng(arguments.seed)
@@ -206,7 +214,7 @@ def _check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]"
 
 def _summary_lines(checked: "list[TimedCheck]") -> Iterator[str]:
     """Yield a table, then what is worth knowing, then the whole report on each check that failed."""
-    from acg_numpy.checks.report.hints import verdict
+    from acg_numpy.cli.gradcheck_output import verdict
     from acg_numpy.text import text_list, text_table
 
     rows: list[tuple[str, ...]] = [
