@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
-    from acg_numpy.checks import GradientMismatch, check_backward, gradcheck
+    from acg_numpy.checks import GradientMismatch, check_backward, check_layer, check_loss, gradcheck
     from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
     from acg_numpy.domain_embedding import DomainEmbedding
     from acg_numpy.module import Module, Parameter, functional_call
@@ -49,6 +49,8 @@ __all__ = [
     "RowSparseGradient",
     "Tensor",
     "check_backward",
+    "check_layer",
+    "check_loss",
     "from_passes",
     "functional_call",
     "grad",
@@ -73,6 +75,8 @@ _ELSEWHERE = {  # all other names are the engine's
     "OneKeyWarning": "conditioner",
     "Parameter": "module",
     "check_backward": "checks",
+    "check_layer": "checks",
+    "check_loss": "checks",
     "functional_call": "module",
     "gradcheck": "checks",
 }

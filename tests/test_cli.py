@@ -20,7 +20,7 @@ def test_help_begins_with_examples_and_exits_with_0(arguments: list[str], capsys
 def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "--help"])
     help_text = " ".join(capsys.readouterr().out.split())
-    for option, default in (("--heads H", 4), ("--seed N", 0), ("--min-items N", 3), ("--user-column NAME", "user")):
+    for option, default in (("--heads H", 16), ("--seed N", 0), ("--min-items N", 3), ("--user-column NAME", "user")):
         after = help_text[help_text.index(f"{option} ") :]
         assert f"(default: {default})" in after[:120]
     assert "(default: None)" not in help_text
@@ -55,7 +55,7 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
         ),
         (
             ["train", "a", "--out", "b", "--heads", "5"],
-            "--emb-dim 32 cannot be divided among --heads 5: take a divisor",
+            "--inner-dim 128 cannot be divided among --heads 5: take a divisor",
         ),
         (["demo", "--world", "flat"], "argument --world: invalid choice: 'flat'"),
     ],

@@ -8,16 +8,17 @@ import numpy as np
 
 from acg_numpy.autograd import from_passes
 from acg_numpy.checks.build_report import build_report
-from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, function_name, read_arguments
+from acg_numpy.checks.contract.call_form import CallForm
+from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, function_name
+from acg_numpy.checks.contract.nested_inputs import read_nested_inputs
 from acg_numpy.checks.contract.returned import (
     FunctionOutputs,
-    gradient_entries,
     random_grad_outs,
+    read_entries,
     read_gradients,
     read_outputs,
     read_pair,
     refuse_nan,
-    return_fault,
 )
 from acg_numpy.checks.contract.side_effects import find_side_effects
 from acg_numpy.checks.findings import Subject, add_findings
@@ -38,6 +39,8 @@ def check_backward(
     names: Sequence[str] | None = None,
     raise_on_failure: bool = True,
     second_order: bool = False,
+    hints: int = 2,
+    dtype: Any = np.float64,
 ) -> GradientReport:
     """Compare a backward pass with numeric derivatives of its forward, element by element.
 
@@ -47,13 +50,16 @@ def check_backward(
     Parameters
     ----------
     forward : callable
-        `out, cache = forward(*inputs)`, with one array or a tuple of them for `out`.  Bind options with
-        `functools.partial`.
+        `out, cache = forward(*inputs)`, with one array or a tuple of them for `out`; `h, c, cache`, and `out` alone,
+        are understood from what `backward` takes.  Bind options with `functools.partial`.
     backward : callable
         `grads = backward(grad_out, cache)`: a tuple, list or NamedTuple with one entry an input, a single array for a
-        single input; None for inputs that are not floating, and these may be left out at the end.
-    *inputs : arrays, numbers or None
-        Floating ones of any precision are checked, in float64; integers, booleans and None are held fixed.
+        single input, or a dict by the inputs' names, with or without `d`, `grad_` or `dL_d` before them; None for
+        inputs that are not floating, and these may be left out.  For several outputs, `backward(grad_h, grad_c,
+        cache)` as well; where `forward` returns no cache, `backward(grad_out, x)` with the names of inputs.
+    *inputs : arrays, numbers, None, or dicts and lists of arrays
+        Floating ones of any precision are checked, in float64; integers, booleans and None are held fixed.  In a dict
+        or a list each array is an input of its own, and everything else is an option.
     method : {"central", "richardson", "complex", "directional"}
         How numeric derivatives are taken: by central differences; by these, extrapolated, which are some thousand times
         more precise at three times the cost; by complex steps, which are exact where the forward is complex-analytic
@@ -76,6 +82,10 @@ def check_backward(
         Whether to check the gradient of the gradient as well: the engine carries gradients back through `backward`
         itself (so both passes must be written in functions that it knows), and numeric derivatives of `backward` tell
         whether it does so rightly.
+    hints : {0, 1, 2}
+        How much the printed report gives away: right or wrong for each input; a hint, too; everything.
+    dtype : {"float64", "float32"}
+        In which the passes are run for their gradients; numeric derivatives are taken in float64 in either case.
 
     Returns
     -------
@@ -104,9 +114,13 @@ def check_backward(
     (False, 'x', (2,), 2.0)
     """
     __tracebackhide__ = True  # pytest shows the report, and not this function
-    settings = read_settings(method, rtol, atol, step, seed)
-    arguments = read_arguments(forward, inputs, names)
-    report = _pair_report(Pair(forward, backward, arguments), settings, second_order)
+    settings = read_settings(method, rtol, atol, step, seed, hints, dtype)
+    nested = read_nested_inputs(forward, inputs, names)
+    form = CallForm(forward, backward, nested)
+    title = f"check_backward of {function_name(backward)}"
+    pair = Pair(form.forward, form.backward, nested.arguments, title)
+    report = pair_report(pair, settings, second_order)
+    report = replace(report, notes=(*nested.notes, *form.notes, *report.notes))
     if raise_on_failure and not report.passed:
         raise GradientMismatch(report)
     return report
@@ -118,7 +132,12 @@ class Pair:
     Parameters
     ----------
     forward, backward : callables
+        `out, cache = forward(*values)` and `grads = backward(grad_out, cache)`.
     arguments : sequence of Argument
+    title : str, optional
+        Heads the report; by default with the backward's name.
+    coarse : bool
+        Whether gradients may come in another floating dtype than float64.
 
     Raises
     ------
@@ -127,12 +146,20 @@ class Pair:
     """
 
     def __init__(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], arguments: Sequence[Argument]
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        arguments: Sequence[Argument],
+        title: str = "",
+        *,
+        coarse: bool = False,
     ) -> None:
         self.forward, self.backward, self.arguments = forward, backward, arguments
+        self.title = title or f"check_backward of {function_name(backward)}"
         self.values = [argument.value for argument in arguments]
         self.form, _ = self.run(self.values)
         refuse_nan(self.form)
+        self.coarse = coarse or any(output.dtype != np.float64 for output in self.form.floating)
 
     def run(self, point: Sequence[Any]) -> tuple[FunctionOutputs, Any]:
         """Run the forward on copies of the inputs."""
@@ -156,10 +183,11 @@ class Pair:
         return tuple(self.form.select_floating([out] if self.form.single else out))
 
     def pull(self, point: Sequence[Any], grad_outs: Sequence[Any]) -> Any:
-        """Run both passes, and return what the backward returned, copied where it is gradients."""
+        """Run both passes, and return what the backward returned, in the order of the arguments where that is known."""
         form, cache = self.run(point)
         returned = self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
-        return returned if return_fault(returned) else copy_arrays(gradient_entries(returned))
+        aligned = read_entries(returned, self.arguments)
+        return returned if aligned.fault else copy_arrays(aligned.entries)
 
 
 def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, Subject]:
@@ -173,10 +201,20 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
     """
     arguments = pair.arguments
     grad_outs = random_grad_outs(pair.form, settings.rng)
-    returned = pair.pull(pair.values, grad_outs)
-    gradients, fault = read_gradients(returned, arguments)
+    point = [_cast(argument.value, settings.dtype) if argument.checked else argument.value for argument in arguments]
+    returned = pair.pull(point, [_cast(gradient, settings.dtype) for gradient in grad_outs])
+    aligned = read_entries(returned, arguments)
+    coarse = pair.coarse or settings.dtype != np.float64
+    allowed = (np.float64, np.float32, np.float16, np.longdouble) if coarse else (np.float64,)
+    gradients, fault = read_gradients(returned, arguments, allowed)
+    dtypes = {
+        argument.name: np.asarray(entry).dtype
+        for argument, entry, gradient in zip(arguments, aligned.entries, gradients, strict=True)
+        if argument.checked and isinstance(gradient, np.ndarray)
+    }
+    settings, notes = settings.for_gradients(dtypes)
     report = build_report(
-        f"check_backward of {function_name(pair.backward)}",
+        pair.title,
         settings,
         arguments,
         pair.evaluate,
@@ -185,17 +223,35 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
         fault=fault,
         evaluate_complex=pair.evaluate_complex,
     )
-    entries = gradient_entries(returned)
+    report = replace(report, notes=(*aligned.notes, *notes, *report.notes))
+    entries = (
+        aligned.entries if fault is None else list(returned) if isinstance(returned, (tuple, list)) else [returned]
+    )
     return report, Subject(arguments, pair.outputs, pair.evaluate, grad_outs, entries, wrong_count=fault is not None)
 
 
-def _pair_report(pair: Pair, settings: Settings, second_order: bool) -> GradientReport:
-    """Make the report on a pair, at first order and, if asked for, at second."""
+def _cast(value: Any, dtype: np.dtype[Any]) -> Any:
+    return np.asarray(value, dtype=dtype)
+
+
+def pair_report(pair: Pair, settings: Settings, second_order: bool = False, layer: bool = False) -> GradientReport:
+    """Make the report on a pair, at first order and, if asked for, at second.
+
+    Parameters
+    ----------
+    pair : Pair
+    settings : Settings
+    second_order : bool
+    layer : bool
+        Whether the cache is a layer, which a backward may change.
+    """
     report, subject = compare_gradients(pair, settings)
     arguments, grad_outs = pair.arguments, subject.grad_outs
-    rng = np.random.default_rng(settings.seed)
-    side_effects = find_side_effects(pair.forward, pair.backward, arguments, grad_outs, rng)
-    report = add_findings(report, subject, settings, side_effects)
+    # a generator of its own, because settings.rng would draw the gradients of the outputs once more
+    rng = np.random.default_rng([settings.seed, 1])
+    conduct = find_side_effects(pair.forward, pair.backward, arguments, grad_outs, rng, layer=layer)
+    report = replace(report, notes=(*report.notes, *conduct.notes), hints=settings.hints)
+    report = add_findings(report, subject, settings, conduct.faults)
     if not second_order or report.faults:
         return report
 

@@ -27,6 +27,7 @@ def gradcheck(
     names: Sequence[str] | None = None,
     raise_on_failure: bool = True,
     second_order: bool = False,
+    hints: int = 2,
 ) -> GradientReport:
     """Compare the engine's gradient of a function of Tensors with numeric derivatives, element by element.
 
@@ -37,7 +38,7 @@ def gradcheck(
     *inputs : arrays, Tensors, numbers or None
         Floating ones of any precision are checked, in float64, and reach `function` as Tensors; integers, booleans and
         None are held fixed and reach it as they are.
-    method, rtol, atol, step, seed, names, raise_on_failure
+    method, rtol, atol, step, seed, names, raise_on_failure, hints
         As for `check_backward`.
     second_order : bool
         Whether to check the gradient of the gradient as well.
@@ -68,9 +69,9 @@ def gradcheck(
       angle  (2,)       2      .          .     0.77         ...
     """
     __tracebackhide__ = True  # pytest shows the report, and not this function
-    settings = read_settings(method, rtol, atol, step, seed)
+    settings = read_settings(method, rtol, atol, step, seed, hints)
     arguments = read_arguments(function, inputs, names)
-    report = _function_report(function, arguments, settings, second_order)
+    report = replace(_function_report(function, arguments, settings, second_order), hints=hints)
     if raise_on_failure and not report.passed:
         raise GradientMismatch(report)
     return report

@@ -131,7 +131,7 @@ def _diagnose(report: GradientReport, subject: Subject, settings: Settings) -> G
     findings = explain(case)
     notes = [*report.notes, *findings.notes]
     if not findings.diagnoses and case.wrong:
-        notes.append(_summarise(case))
+        notes.append(_summarise(case, findings.complete))
     return replace(report, diagnoses=findings.diagnoses, notes=tuple(notes))
 
 
@@ -197,10 +197,11 @@ def _only_dtype_is_wrong(case: Case, subject: Subject) -> bool:
     return True
 
 
-def _summarise(case: Case) -> str:
+def _summarise(case: Case, complete: bool) -> str:
     """Summarise which inputs are right, where the errors are, and which part of the forward causes all of them."""
     right = [name for i, name in enumerate(case.names) if i not in case.wrong]
-    parts = ["no corruption of one or two places in the backward gives these gradients"]
+    tried = complete and case.graph is not None
+    parts = ["no corruption of one or two places in the backward gives these gradients"] if tried else []
     if right:
         parts.append(f"right: {joined(right)}")
     parts += [_location_of_errors(case, i) for i in case.wrong]
@@ -220,7 +221,7 @@ def _location_of_errors(case: Case, which: int) -> str:
     """Describe which elements of one gradient are wrong: all, those at some places along an axis, or how many."""
     name, mine, right = case.names[which], case.submitted[which], case.right[which]
     if mine is None or mine.shape != right.shape:
-        return f"{name} has another shape than its gradient"
+        return f"the gradient of {name} has another shape than {name}"
     if np.any(np.isnan(mine)):
         return f"{name} holds NaN at {int(np.sum(np.isnan(mine)))} of {counted(mine.size, 'element')}"
     off = ~(np.abs(mine - right) <= case.tolerance * np.max(np.abs(right), initial=0.0))  # also where that is NaN

@@ -6,9 +6,10 @@
 """
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.text import paragraph, text_list, text_table
+from acg_numpy.checks.report.hints import best_hint, verdict
 
 if TYPE_CHECKING:
     from acg_numpy.checks.learner.errors import LearnerError
@@ -26,51 +27,7 @@ def report_lines(report: "GradientReport", hints: int) -> list[str]:
     report : GradientReport
     hints : {0, 1, 2}
     """
-    if hints == 2:
-        return str(report).split("\n")
-    head = f"{report.title}: {'passed' if report.passed else 'FAILED'}"
-    headings = ("input", "shape", "verdict") if hints == 0 else ("input", "shape", "verdict", "wrong", "undecided")
-    rows = [_comparison_row(comparison)[: len(headings)] for comparison in report.comparisons]
-    lines = [head, "", *text_table([headings, *rows])]
-    if hints == 1 and not report.passed:
-        lines += ["", *paragraph(f"Hint: {_best_hint(report)}").split("\n")]
-    if hints == 1 and report.passed:
-        lines += text_list("Not seen at these inputs", [spot.message for spot in report.blind_spots])
-    return lines
-
-
-def _best_hint(report: "GradientReport") -> str:
-    """Return the hint of the best diagnosis or, where there is none, where to look."""
-    if report.diagnoses:
-        return str(report.diagnoses[0].hint)
-    if report.faults:
-        return "Compare what the backward returns with the inputs of the forward: how many, which shapes, which dtypes?"
-    if report.worst is None or report.nothing_decided:
-        return "Nothing could be decided here; try inputs of another size."
-    if report.per_input[report.worst.input].directions is not None:
-        return f"Begin with {report.worst.input}; another method than directional says which of its elements are off."
-    where = f"[{', '.join(map(str, report.worst.index))}]" if report.worst.index else ""
-    return f"Work out {report.worst.input}{where} with pencil and paper: it is furthest off."
-
-
-def _comparison_row(comparison: "InputComparison") -> tuple[str, ...]:
-    """Return name, shape, verdict, and how many elements are wrong and undecided."""
-    shape = "" if comparison.held == "None" else str(comparison.shape)
-    counts = (comparison.num_wrong, comparison.num_undecided) if comparison.analytic is not None else ("", "")
-    return (comparison.name, shape, verdict(comparison), *map(str, counts))
-
-
-def verdict(comparison: "InputComparison") -> str:
-    """Return one of right, wrong, undecided, form, held and uncompared."""
-    if comparison.fault is not None:
-        return "form"
-    if comparison.held is not None:
-        return "held"
-    if comparison.num_wrong:
-        return "wrong"
-    if comparison.analytic is None:
-        return "uncompared"
-    return "undecided" if comparison.num_undecided and not comparison.num_right else "right"
+    return str(replace(report, hints=hints)).split("\n")
 
 
 def report_as_json(report: "GradientReport", hints: int = 2) -> dict[str, Any]:
@@ -79,7 +36,7 @@ def report_as_json(report: "GradientReport", hints: int = 2) -> dict[str, Any]:
     worst = report.worst if everything and not report.passed else None
     diagnoses = [_record_as_json(diagnosis) for diagnosis in report.diagnoses] if everything else []
     if hints == 1 and not report.passed:
-        diagnoses = [{"hint": _best_hint(report)}]
+        diagnoses = [{"hint": best_hint(report)}]
     return {
         "title": report.title,
         "settings": report.settings,

@@ -129,24 +129,50 @@ def whole_numbers(least: int) -> Callable[[str], list[int]]:
     return read_all
 
 
+def rate_below_one() -> "_Number":
+    """Make the type of an option that is a number from 0 up to, but not including, 1."""
+    return _Number(float, 0.0, "a number from 0 up to, but not including, 1", math.nextafter(1.0, 0.0))
+
+
 class _Number:
     """A number that argparse reads, with a message that says what was expected."""
 
-    def __init__(self, read: type[int] | type[float], least: float, expected: str) -> None:
-        self.read, self.least, self.expected = read, least, expected
+    def __init__(self, read: type[int] | type[float], least: float, expected: str, most: float = math.inf) -> None:
+        self.read, self.least, self.expected, self.most = read, least, expected, most
 
     def __call__(self, text: str) -> float:
         try:
             number = self.read(text)
-            if self.least <= number and math.isfinite(number):
+            if self.least <= number <= self.most and math.isfinite(number):
                 return number
         except ValueError:
             pass
         raise argparse.ArgumentTypeError(f"expected {self.expected}, but it is {text!r}")
 
 
+RUN_OPTIONS = ("models", "seed", "seeds", "initialisations", "k", "epochs", "patience")  # of `fit`
+OLD_NAMES = {"domain-linear": "emcdr-linear"}  # of models, which `--models` still takes
+
+
+def model_names(text: str) -> tuple[str, ...]:
+    """Read the names of models, with commas between them."""
+    from acg_numpy.recommender.training.experiment import choose_models
+
+    names = [OLD_NAMES.get(name.strip(), name.strip()) for name in text.split(",") if name.strip()]
+    try:
+        return choose_models(names)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:
     """Add the options of every training run."""
+    options.add_argument(
+        "--models",
+        type=model_names,
+        metavar="A,B,C",
+        help="models to train and test, attention always among them (default: all)",
+    )
     options.add_argument(
         "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of splits, each of its own seed"
     )
@@ -174,9 +200,16 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> Non
     options.add_argument(
         "--epochs",
         type=whole_number(1),
-        default=60,
+        default=200,
         metavar="N",
         help="most epochs of each model; the best is kept",
+    )
+    options.add_argument(
+        "--patience",
+        type=whole_number(1),
+        default=12,
+        metavar="N",
+        help="validations (one every 2 epochs) without a better one that end the training of a model",
     )
     options.add_argument("--resume", action="store_true", help="go on from DIR/last.npz, where training was stopped")
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from acg_numpy.cli.printing import echo
 from acg_numpy.recommender.training import EpochReport
 
-LINE_EVERY = 10.0  # seconds, in a pipe; and a line at the end of each model
+LINE_EVERY = 10.0  # seconds, in a pipe; and a line at the end of each model that is tested
 
 
 class ProgressDisplay:
@@ -34,7 +34,7 @@ class ProgressDisplay:
     def __call__(self, report: EpochReport) -> None:
         """Show one epoch."""
         done = 0  # epochs of this model that were shown before; training that is resumed does not begin with the first
-        if self._last is not None and (self._last.run, self._last.model) != (report.run, report.model):
+        if self._last is not None and _training(self._last) != _training(report):
             self._finish(self._last)
         elif self._last is not None:
             done = self._last.epoch
@@ -42,7 +42,7 @@ class ProgressDisplay:
                 report = report._replace(validation=self._last.validation)  # the last validation stands until the next
         self._last = report
         if self._bar is not None:
-            self._bar.set_description(f"seed {report.run}/{report.runs} {report.model}", refresh=False)
+            self._bar.set_description(_where(report), refresh=False)
             self._bar.set_postfix_str(_figures(report), refresh=False)
             self._bar.update(report.epoch - done)
         elif time.monotonic() - self._printed_at > LINE_EVERY:
@@ -52,13 +52,15 @@ class ProgressDisplay:
         """End a model, which may have stopped before its last epoch."""
         if self._bar is not None:
             self._bar.update(report.epochs - report.epoch)
-        elif self._printed is not report:
+        elif self._printed is not report and not report.point:  # of a search there are too many for a line each
             self._print(report)
 
     def _print(self, report: EpochReport) -> None:
         self._printed_at, self._printed = time.monotonic(), report
-        where = f"seed {report.run}/{report.runs}  {report.model}  epoch {report.epoch}/{report.epochs}"
-        echo(f"{where}  {_figures(report)}  {report.seconds:.1f} s", file=self._stream)
+        echo(
+            f"{_where(report)}  epoch {report.epoch}/{report.epochs}  {_figures(report)}  {report.seconds:.1f} s",
+            file=self._stream,
+        )
 
     def __enter__(self) -> "ProgressDisplay":
         return self
@@ -70,6 +72,17 @@ class ProgressDisplay:
             self._finish(self._last)
         if self._bar is not None:
             self._bar.close()
+
+
+def _training(report: EpochReport) -> tuple[str, int, int]:
+    """Return what tells one training from another."""
+    return report.model, report.run, report.point
+
+
+def _where(report: EpochReport) -> str:
+    if report.point:
+        return f"tuning on split {report.run}/{report.runs}  {report.model} {report.point}/{report.points}"
+    return f"seed {report.run}/{report.runs}  {report.model}"
 
 
 def _figures(report: EpochReport) -> str:

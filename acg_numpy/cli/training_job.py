@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from typing import Any
 from acg_numpy.cli.printing import echo
 from acg_numpy.cli.progress import ProgressDisplay
 from acg_numpy.recommender.data import DataError, Interactions, World
-from acg_numpy.recommender.models import TRAINED
+from acg_numpy.recommender.models.hyperparameters import DEFAULTS, Settings, describe
 from acg_numpy.recommender.reporting import words, write_report
 from acg_numpy.recommender.reporting.terminal import render_terminal
 from acg_numpy.recommender.training import Interrupted, Progress, Result, fit
+from acg_numpy.recommender.training.experiment import choose_models, settings_to_try
+from acg_numpy.recommender.training.tuning import SPLITS
+from acg_numpy.text import wrapped
 
 
 def run(
@@ -50,6 +53,19 @@ def as_json(result: Result) -> str:
     return json.dumps(result.metrics, indent=2, allow_nan=False)
 
 
+def points_of(fit_options: Mapping[str, Any]) -> dict[str, list[Settings]]:
+    """Return the settings that are tried for each model, without a search its own alone.
+
+    Raises
+    ------
+    ValueError
+        If the grid of a model has fewer points than `tune`.
+    """
+    names = choose_models(fit_options.get("models"), baselines=fit_options.get("baselines", True))
+    asked = {name: fit_options.get(name) for name in DEFAULTS["attention"]}
+    return settings_to_try(names, fit_options.get("tune", 0), asked)
+
+
 def _run(
     interactions: Interactions,
     folder: Path,
@@ -64,15 +80,27 @@ def _run(
         else:
             note = "is of an earlier run, and will be replaced; --resume would go on from it"
         echo(f"{state} {note}", file=sys.stderr)
-    models = len(TRAINED) if fit_options.get("baselines", True) else 1
+    points = points_of(fit_options)
+    searched = fit_options.get("tune", 0) * SPLITS
+    if searched and not arguments.quiet:
+        echo_points(points)
     runs = fit_options["seeds"] * fit_options["initialisations"]
-    with _progress(0 if arguments.quiet else models * runs * fit_options["epochs"]) as progress:
+    trainings = 0 if arguments.quiet else len(points) * (searched + runs)
+    with _progress(trainings * fit_options["epochs"]) as progress:
         result = fit(interactions, progress=progress, state=state, resume=arguments.resume, **fit_options)
     options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
     result = dataclasses.replace(result, arguments={**options, **result.arguments})
     result.write(folder)
     write_report(result, folder, world)
     return result
+
+
+def echo_points(points: Mapping[str, Sequence[Settings]]) -> None:
+    """Print on standard error what a search tries."""
+    echo(f"Settings that are tried for each model, each on {SPLITS} splits:", file=sys.stderr)
+    for name, tried in points.items():
+        for number, settings in enumerate(tried, start=1):
+            echo(*wrapped(describe(settings), f"  {name} {number}: "), file=sys.stderr)
 
 
 @contextmanager

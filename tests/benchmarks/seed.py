@@ -17,7 +17,7 @@ import numpy as np
 
 from acg_numpy.recommender.data import draw_split, factorise, read_interactions
 from acg_numpy.recommender.data.pairs import Catalogue, Pairs
-from acg_numpy.recommender.models.baselines import make_model
+from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.training import loop
 from acg_numpy.recommender.training.ranker import Ranker
 
@@ -48,9 +48,11 @@ class Task:
 def ours(task: Task, epochs: int) -> float:
     """The loop of `acg train`."""
     names = [str(d) for d in range(len(task.of_domain))]
-    model = make_model("attention", emb_dim=DIM, domain_names=names, heads=HEADS, tokens_per_domain=TOKENS, seed=0)
+    form = {"heads": HEADS, "inner_dim": DIM, "tokens_per_domain": TOKENS, "dropout": 0.1, "head_dropout": 0.0}
+    model = make_model("attention", emb_dim=DIM, domain_names=names, layer_norm=False, seed=0, **form)
     ranker = Ranker(model, task.items, task.bias.copy())
-    trained = loop.train(ranker, task.training, task.validation, task.user_vectors, epochs=epochs, seed=0)
+    options = {"epochs": epochs, "patience": epochs, "rate": 3e-3, "seed": 0}  # all three run to the end
+    trained = loop.train(ranker, task.training, task.validation, task.user_vectors, **options)
     return max(trained.history["validation_ndcg"])
 
 
@@ -156,7 +158,6 @@ def main() -> None:
     given = parser.parse_args()
     task = Task(given.interactions, given.domain_column, given.min_rating, given.max_domains)
     theirs = PyTorch(task, given.threads)
-    loop.PATIENCE = given.epochs  # all three run to the end
     loops = {
         "ours": lambda epochs: ours(task, epochs),
         "PyTorch, every item": lambda epochs: theirs.run(theirs.masked_loss, epochs),

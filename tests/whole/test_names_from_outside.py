@@ -20,7 +20,7 @@ from tests.names_from_outside import DOMAINS, ITEMS, write_file
 
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3")
 MODELS = {
-    *("popularity", "user", "user+domain", "one-key", "concat-linear", "domain-linear", "film", "concat-mlp"),
+    *("popularity", "user", "user+domain", "one-key", "concat-linear", "emcdr-linear", "film", "concat-mlp"),
     *("attention", "item-ridge", "user-knn"),
 }
 PAGE = {

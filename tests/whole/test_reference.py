@@ -22,7 +22,7 @@ PUBLIC = [
     "acg_numpy.recommender.reporting",
 ]
 SUBJECTS = {"properties", "strategies"}  # modules, whose functions are listed
-SAID = {"REFERENCES", "TRAINED", "Progress"}  # names of models and of a type, said where they are taken
+SAID = {"DEFAULTS", "REFERENCES", "TRAINED", "Progress"}  # names of models and of a type, said where they are taken
 
 
 def listed():

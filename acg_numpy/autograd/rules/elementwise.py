@@ -57,7 +57,7 @@ register_rule(
     lambda g, ans, x, y: unbroadcast(-g * np.floor_divide(x, y), y),
 )
 register_rule(
-    np.fmod, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g * np.trunc(x / y), y)
+    np.fmod, lambda g, ans, x, y: unbroadcast(g, x), lambda g, ans, x, y: unbroadcast(-g * np.rint((x - ans) / y), y)
 )
 
 
@@ -78,12 +78,20 @@ def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
         # An infinite slope: a gradient of 0 stays 0.
         base = np.where((x == 0) & np.less(y, 1) & (g == 0), 1.0, x)
     if isinstance(y, int | float):
-        return unbroadcast(g * (y * base ** (y - 1)) if y != 0 else g * 0.0, x)
+        return unbroadcast(g * (y * _power_below(base, y, ans)) if y != 0 else g * 0.0, x)
     # Where x is not 0 the point y = 0 is like the others: the slope in y is 1 / x.
     constant = (y == 0) & (x == 0)
     if not np.any(constant):
-        return unbroadcast(g * y * base ** (y - 1), x)
-    return unbroadcast(g * y * base ** np.where(constant, 1.0, y - 1), x)
+        return unbroadcast(g * y * _power_below(base, y, ans), x)
+    return unbroadcast(g * y * _power_below(base, np.where(constant, 2.0, y), ans), x)
+
+
+def _power_below(base: Any, y: Any, ans: Any) -> Any:
+    """Return base**(y - 1); where the 1 would be lost in y, and with it an odd power's sign, base**y / base."""
+    far = np.abs(y) > 2.0**20
+    if not np.any(far):
+        return base ** (y - 1)
+    return np.where(far & (base != 0), ans / np.where(base == 0, 1.0, base), base ** (y - 1))
 
 
 def power_exponent(g: Any, ans: Any, x: Any, y: Any) -> Any:
@@ -113,24 +121,31 @@ register_rule(np.log10, lambda g, ans, x: safe_divide(g, x * LN10))
 register_rule(np.log1p, lambda g, ans, x: safe_divide(g, x + 1.0))
 register_rule(np.sqrt, lambda g, ans, x: safe_divide(g, 2.0 * ans))
 register_rule(np.cbrt, lambda g, ans, x: safe_divide(g, 3.0 * ans * ans))
-register_rule(
-    np.logaddexp,
-    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(x, ans), x),
-    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(y, ans), y),
-)
-register_rule(
-    np.logaddexp2,
-    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(x, ans, np.exp2), x),
-    lambda g, ans, x, y: unbroadcast(g * logaddexp_share(y, ans, np.exp2), y),
-)
 
 
-def logaddexp_share(x: Any, ans: Any, exp: Any = np.exp) -> Any:
-    """Return exp(x - ans), the share that e**x has in the sum: 1 where x is inf, and 0 where the sum is e**-inf."""
-    bounded = np.isfinite(ans)
-    beyond = np.where(np.isposinf(x), 0.0, -np.inf).astype(ans.dtype)
+def logaddexp_share(x: Any, y: Any, exp: Any = np.exp) -> Any:
+    """Return the share of e**x in e**x + e**y; of e**inf it is 1, and 0 where both are e**-inf.
+
+    The larger of the two, a constant, is subtracted first: from log(e**x + e**y), which is rounded, a large x would
+    have lost the digits that count.
+    """
+    larger = array_of(np.maximum(x, y))
+    bounded = np.isfinite(larger)
+    shift = np.where(bounded, larger, 0.0)
     with np.errstate(under="ignore"):  # a share of 0 is right where the others are far larger
-        return exp(np.where(bounded, x, beyond) - np.where(bounded, ans, 0.0))
+        shares = [
+            exp(np.where(bounded, v, np.where(np.isposinf(v), 0.0, -np.inf).astype(larger.dtype)) - shift)
+            for v in (x, y)
+        ]
+        return safe_ratio(shares[0], shares[0] + shares[1])
+
+
+for logaddexp, exponential in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):
+    register_rule(
+        logaddexp,
+        lambda g, ans, x, y, exp=exponential: unbroadcast(g * logaddexp_share(x, y, exp), x),
+        lambda g, ans, x, y, exp=exponential: unbroadcast(g * logaddexp_share(y, x, exp), y),
+    )
 
 
 # Trigonometric and hyperbolic functions, and their inverses.
@@ -174,7 +189,7 @@ register_rule(np.sinh, lambda g, ans, x: g * np.cosh(x))
 register_rule(np.cosh, lambda g, ans, x: g * np.sinh(x))
 register_rule(np.tanh, _tanh_rule)
 register_rule(np.arcsinh, lambda g, ans, x: g / np.hypot(1.0, x))
-register_rule(np.arccosh, lambda g, ans, x: safe_divide(g, np.sqrt((x - 1.0) * (x + 1.0))))
+register_rule(np.arccosh, lambda g, ans, x: safe_divide(g, np.sqrt(x - 1.0) * np.sqrt(x + 1.0)))
 register_rule(np.arctanh, lambda g, ans, x: safe_divide(g, (1.0 - x) * (1.0 + x)))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse, special
 
 from acg_numpy.autograd.registry import register_rule
-from acg_numpy.autograd.rules.elementwise import LN10, safe_divide
+from acg_numpy.autograd.rules.elementwise import LN10, safe_divide, safe_ratio
 from acg_numpy.autograd.table import OTHER_OPERANDS, TABLE
 from acg_numpy.shapes import unbroadcast
 
@@ -34,16 +34,30 @@ def _register(name: str, *rules: Any) -> None:
 
 # The error function and the normal distribution.
 
+
+def _bell(x: Any, scale: float = 1.0) -> Any:
+    """Return exp(-scale * x**2), which is 0 where the square overflows."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.exp(-scale * np.square(x))
+
+
+def _inverse_mills_ratio(ans: Any, x: Any) -> Any:
+    """Return the normal density over the normal distribution, whose logarithm is `ans`."""
+    left = np.less(x, 0.0)
+    below = math.sqrt(2.0 / math.pi) / sp.erfcx(np.where(left, x, 0.0) * -math.sqrt(0.5))
+    return np.where(left, below, _bell(np.where(left, 0.0, x), 0.5) * np.exp(np.where(left, 0.0, -ans)) / ROOT_TWO_PI)
+
+
 # fmt: off
-_register("erf",      lambda g, ans, x: g * (2.0 / ROOT_PI) * np.exp(-x * x))
-_register("erfc",     lambda g, ans, x: g * (-2.0 / ROOT_PI) * np.exp(-x * x))
+_register("erf",      lambda g, ans, x: g * (2.0 / ROOT_PI) * _bell(x))
+_register("erfc",     lambda g, ans, x: g * (-2.0 / ROOT_PI) * _bell(x))
 _register("erfcx",    lambda g, ans, x: g * (2.0 * x * ans - 2.0 / ROOT_PI))
 _register("erfi",     lambda g, ans, x: g * (2.0 / ROOT_PI) * np.exp(x * x))
 _register("erfinv",   lambda g, ans, x: g * (ROOT_PI / 2.0) * np.exp(ans * ans))
 _register("erfcinv",  lambda g, ans, x: g * (-ROOT_PI / 2.0) * np.exp(ans * ans))
 _register("dawsn",    lambda g, ans, x: g * (1.0 - 2.0 * x * ans))
-_register("ndtr",     lambda g, ans, x: g * np.exp(-x * x / 2.0) / ROOT_TWO_PI)
-_register("log_ndtr", lambda g, ans, x: g * np.exp(-x * x / 2.0 - ans) / ROOT_TWO_PI)
+_register("ndtr",     lambda g, ans, x: g * _bell(x, 0.5) / ROOT_TWO_PI)
+_register("log_ndtr", lambda g, ans, x: g * _inverse_mills_ratio(ans, x))
 _register("ndtri",    lambda g, ans, y: g * ROOT_TWO_PI * np.exp(ans * ans / 2.0))
 
 # The logistic function, exponentials and logarithms.
@@ -68,7 +82,8 @@ _register("cosdg",     lambda g, ans, x: -g * (math.pi / 180.0) * sp.sindg(x))
 def _expn_below(ans: Any, n: Any, x: Any) -> Any:
     """Return the exponential integral of order n - 1, which SciPy has for orders of 0 and above."""
     below = sp.expn(np.maximum(np.subtract(n, 1), 0), x)
-    return np.where(np.greater_equal(n, 1), below, (np.exp(-x) - (n - 1.0) * ans) / x)
+    known = np.greater_equal(n, 1)
+    return np.where(known, below, (np.exp(-x) - (n - 1.0) * ans) / np.where(known, 1.0, x))
 
 
 # Entropies.  A gradient of 0 stays 0 beside an infinite logarithm, as in `rules.elementwise`.
@@ -146,13 +161,19 @@ _register("kve", None, lambda g, ans, v, x: unbroadcast(
 
 _register("huber", lambda g, ans, delta, r: unbroadcast(g * np.maximum(np.abs(r) - delta, 0.0), delta),
                    lambda g, ans, delta, r: unbroadcast(g * np.clip(r, -delta, delta), r))
-_register("pseudo_huber",
-          lambda g, ans, delta, r: unbroadcast(g * (2.0 * ans - r * r / np.hypot(1.0, r / delta)) / delta, delta),
-          lambda g, ans, delta, r: unbroadcast(g * r / np.hypot(1.0, r / delta), r))
+_register("pseudo_huber", lambda g, ans, delta, r: unbroadcast(g * _pseudo_huber_by_delta(delta, r), delta),
+                          lambda g, ans, delta, r: unbroadcast(g * (safe_ratio(r, np.hypot(delta, r)) * delta), r))
 _register("boxcox",     lambda g, ans, x, power: unbroadcast(g * x ** (power - 1.0), x), None)
 _register("boxcox1p",   lambda g, ans, x, power: unbroadcast(g * (1.0 + x) ** (power - 1.0), x), None)
 _register("inv_boxcox", lambda g, ans, y, power: unbroadcast(g * ans ** (1.0 - power), y), None)
 # fmt: on
+
+
+def _pseudo_huber_by_delta(delta: Any, r: Any) -> Any:
+    """Return r (r / h) (r / (h + delta))**2 with h = hypot(delta, r), in which nothing cancels."""
+    length = np.hypot(delta, r)
+    return r * safe_ratio(r, length) * np.square(safe_ratio(r, length + delta))
+
 
 # Products with sparse matrices: `t @ sparse` and `np.matmul(sparse, t)`.  The matrix itself is a constant.
 

@@ -3,12 +3,13 @@
     out, cache = forward(*inputs)             out: one array or a tuple of them
     grads      = backward(grad_out, cache)    one entry an input, None for those that are not floating
 
-Trailing Nones may be left out, or stand for optional inputs that were not given, and one array stands for a tuple of
-one.  A fault in what the forward returns is raised, because without it nothing can be checked; what the backward
-returns is the subject of the check, so its faults of form go into the report.
+Nones may be left out, or stand for optional inputs that were not given, one array stands for a tuple of one, and
+gradients may be given by name, see `named_gradients`.  A fault in what the forward returns is raised, because without
+it nothing can be checked; what the backward returns is the subject of the check, so its faults of form go into the
+report.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +22,8 @@ from acg_numpy.checks.contract.checked_inputs import (
     Outputs,
     read_array,
 )
+from acg_numpy.checks.contract.named_gradients import AlignedGradients, align_gradients
 from acg_numpy.shapes import Array
-from acg_numpy.text import counted
 
 
 class FunctionOutputs(NamedTuple):
@@ -78,7 +79,12 @@ def read_outputs(out: Any) -> FunctionOutputs:
         If it is something else.
     """
     single = not isinstance(out, (tuple, list))
-    arrays = tuple(read_array(array, "the output") for array in ([out] if single else out))
+    parts = [out] if single else out
+    for part in parts:
+        odd = odd_array(part)
+        if odd is not None:
+            raise ContractTypeError(f"the output is {odd}: expected an ndarray")
+    arrays = tuple(read_array(part, "the output") for part in parts)
     result = FunctionOutputs(arrays, single)
     kinds = ", ".join(str(array.dtype) for array in arrays) or "nothing"
     if any(array.dtype.kind not in "fiub" for array in arrays):
@@ -120,22 +126,29 @@ def random_like(output: Array, rng: np.random.Generator) -> Array:
     return np.asarray(signs * rng.uniform(0.5, 1.5, size=output.shape), dtype=output.dtype)
 
 
-def gradient_entries(returned: Any) -> list[Any]:
-    """Return what a backward returned as a list; one array stands for a tuple of one."""
-    return list(returned) if isinstance(returned, (tuple, list)) else [returned]
-
-
 def return_fault(returned: Any) -> str | None:
-    """Describe what a backward returned where it is no gradients at all: None, or a dict."""
+    """Describe what a backward returned where it is no gradients at all: None, a text, a generator."""
     if returned is None:
         return "backward returned None; is its return statement missing?"
-    if isinstance(returned, (dict, set, str)):
+    if isinstance(returned, (set, frozenset, str, bytes, Iterator)):
         kind = type(returned).__name__
         return f"backward returned a {kind}; expected a tuple of gradients, one for each input in the order of forward"
     return None
 
 
-def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[Array | str | None], str | None]:
+def read_entries(returned: Any, arguments: Sequence[Argument]) -> AlignedGradients:
+    """Put what a backward returned into the order of the arguments, if it is gradients."""
+    if isinstance(returned, AlignedGradients):
+        return returned
+    nothing = return_fault(returned)
+    if nothing is not None:
+        return AlignedGradients([None] * len(arguments), nothing)
+    return align_gradients(returned, arguments)
+
+
+def read_gradients(
+    returned: Any, arguments: Sequence[Argument], dtypes: Sequence[Any] = (np.float64,)
+) -> tuple[list[Array | str | None], str | None]:
     """Read what the backward returned, one entry for each argument.
 
     Returns
@@ -145,28 +158,22 @@ def read_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[list[A
     fault : str or None
         What is wrong with their number; then it is not known which gradient is whose, and none is compared.
     """
-    nothing = return_fault(returned)
-    if nothing is not None:
-        return [None] * len(arguments), nothing
-    entries = gradient_entries(returned)
-    while len(entries) > len(arguments) and entries[-1] is None:
-        entries.pop()  # of optional inputs that were not given
-    names = ", ".join(argument.name for argument in arguments)
-    needed = max(number for number, argument in enumerate(arguments, start=1) if argument.checked)
-    if not needed <= len(entries) <= len(arguments):
-        wanted = f"{len(arguments)}" if needed == len(arguments) else f"{needed} to {len(arguments)}"
-        fault = (
-            f"backward returned {counted(len(entries), 'gradient')} for {counted(len(arguments), 'input')} ({names}); "
-            f"expected {wanted}: one for each input in order, "
-            "None for integers and booleans, of which trailing ones may be left out"
-        )
+    entries, fault, *_ = read_entries(returned, arguments)
+    if fault is not None:
         return [None] * len(arguments), fault
-    entries += [None] * (len(arguments) - len(entries))
-    return [read_gradient(entry, argument) for entry, argument in zip(entries, arguments, strict=True)], None
+    return [read_gradient(entry, argument, dtypes) for entry, argument in zip(entries, arguments, strict=True)], None
 
 
-def read_gradient(entry: Any, argument: Argument) -> Array | str | None:
-    """Read one gradient as a float64 array of the argument's shape, or describe what is wrong with it."""
+def read_gradient(entry: Any, argument: Argument, dtypes: Sequence[Any] = (np.float64,)) -> Array | str | None:
+    """Read one gradient as a float64 array of the argument's shape, or describe what is wrong with it.
+
+    Parameters
+    ----------
+    entry : object
+    argument : Argument
+    dtypes : sequence of dtypes
+        Those that a gradient may have.
+    """
     name, shape = argument.name, argument.shape
     if argument.held is not None:
         if entry is None:
@@ -174,16 +181,40 @@ def read_gradient(entry: Any, argument: Argument) -> Array | str | None:
         return f"{name} is held fixed ({argument.held}) and has no gradient: expected None, got {_summary(entry)}"
     if entry is None:
         return f"the gradient of {name} is None, but {name} is floating: expected an array of shape {shape}"
+    odd = odd_array(entry)
+    if odd is not None:
+        return f"the gradient of {name} is {odd}: expected an ndarray of shape {shape}"
     try:
         array = read_array(entry, f"the gradient of {name}")
     except ContractError as error:
         return f"{error}: expected one of shape {shape}"
+    if array.dtype == object:
+        return f"the gradient of {name} is {_summary(entry)}: expected an array of shape {shape}"
     if array.shape != shape:
         hint = shape_hint(array.shape, shape)
         return f"the gradient of {name} has shape {array.shape}: expected {shape}, that of {name}{hint}"
-    if array.dtype != np.float64:
+    if array.dtype not in dtypes:
         return f"the gradient of {name} has dtype {array.dtype}: expected float64, the dtype that {name} was given in"
-    return array.copy()
+    return np.array(array, dtype=np.float64)
+
+
+def odd_array(value: Any) -> str | None:
+    """Describe an array of a kind whose operators differ from an ndarray's; None for any other value.
+
+    Examples
+    --------
+    >>> odd_array(np.ma.array([1.0]))
+    'a masked array (np.ma), which skips what is masked; use np.where'
+    >>> odd_array(np.ones(3)) is None
+    True
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        return "a masked array (np.ma), which skips what is masked; use np.where"
+    if isinstance(value, np.matrix):
+        return "an np.matrix, whose * is a matrix product and which is always 2-D; use np.asarray and @"
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        return f"a sparse {type(value).__name__}; use its toarray()"
+    return None
 
 
 def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:

@@ -4,8 +4,10 @@ A backward is a matrix times grad_out.  So backward(a + b) = backward(a) + backw
 backward(a).  What a pass changes, keeps or draws for itself shows when it is called again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,8 @@ from acg_numpy.shapes import Array
 from acg_numpy.text import joined
 
 SAME = 1e-9  # relative to the largest element; a sum may be taken in another order
+DEEPEST = 5
+CODE = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, np.ufunc)
 CALLS = 8  # of a pass that drifts: eight random numbers rise or fall throughout once in twenty thousand times
 
 
@@ -26,81 +30,144 @@ class SideEffect(NamedTuple):
     message: str
 
 
+class Conduct(NamedTuple):
+    """What a pair does besides its computation: what its caller feels, and what is only worth knowing."""
+
+    faults: list[SideEffect]
+    notes: list[str]
+
+
 def find_side_effects(
     forward: Callable[..., Any],
     backward: Callable[..., Any],
     arguments: Sequence[Argument],
     grad_outs: Sequence[Array],
     rng: np.random.Generator,
-) -> list[SideEffect]:
+    *,
+    layer: bool = False,
+) -> Conduct:
     """Call both passes several times and find what they change, keep or draw.
 
-    What they raise at a second call and did not raise at the first is passed on.
+    What a pass changes in place is a fault where the caller feels it: where an array of the caller's is not what it
+    was, or a second call with the same cache gives another result.  What passes raise at a second call and did not
+    raise at the first is passed on.
+
+    Parameters
+    ----------
+    forward, backward : callables
+        `out, cache = forward(*values)` and `grads = backward(grad_out, cache)`.
+    arguments : sequence of Argument
+    grad_outs : sequence of arrays
+    rng : Generator
+        Draws other gradients of the outputs.
+    layer : bool
+        Whether the cache is a layer, which a backward may change, and which has one forward for each backward.  That a
+        layer works in the gradient that it is given is noted.
     """
     values = [argument.value for argument in arguments]
-    found: list[SideEffect] = []
+    faults: list[SideEffect] = []
+    notes: list[str] = []
 
     def run() -> tuple[list[Any], FunctionOutputs, Any]:
-        given = copy_arrays(values)
+        return run_at(values)
+
+    def run_at(point: Sequence[Any]) -> tuple[list[Any], FunctionOutputs, Any]:
+        given = copy_arrays(point)
         out, cache = read_pair(forward(*given))
         return given, read_outputs(out), cache
 
-    def pull(result: FunctionOutputs, grads: Sequence[Array], cache: Any) -> tuple[list[Array], list[Array]]:
-        passed = [gradient.copy() for gradient in grads]
-        return arrays_in(backward(result.as_returned(result.place_gradients(passed)), cache)), passed
+    def pull_with(result: FunctionOutputs, passed: Sequence[Array], cache: Any) -> list[Array]:
+        return copy_arrays(arrays_in(backward(result.as_returned(result.place_gradients(passed)), cache)))
+
+    def pull(result: FunctionOutputs, grads: Sequence[Array], cache: Any) -> list[Array]:
+        if layer:
+            _, result, cache = run()
+        return pull_with(result, copy_arrays(grads), cache)
 
     given, result, cache = run()
+    outputs = [array.copy() for array in result.arrays]
     changed = [a.name for a, now in zip(arguments, given, strict=True) if differs(a.value, now)]
     if changed:
-        found.append(SideEffect("mutated-input", f"forward changes {joined(changed)} in place"))
-    outputs = [array.copy() for array in result.arrays]
-    cached = arrays_in(cache)
+        faults.append(SideEffect("mutated-input", f"forward changes {joined(changed)} in place"))
+    cached = [] if layer else arrays_in(cache)
     before = copy_arrays(cached)
-    first, passed = pull(result, grad_outs, cache)
-    first = copy_arrays(first)
-    if any(differs(g, now) for g, now in zip(grad_outs, passed, strict=True)):
-        found.append(SideEffect("mutated-input", "backward changes grad_out in place"))
+    passed = copy_arrays(grad_outs)
+    first = pull_with(result, passed, cache)
     shapes = [str(array.shape) for array, was in zip(cached, before, strict=True) if differs(was, array)]
+    upstream = any(differs(g, now) for g, now in zip(grad_outs, passed, strict=True))
     changed_later = [a.name for a, now in zip(arguments, given, strict=True) if differs(a.value, now)]
+    if upstream:
+        found = SideEffect("mutated-input", "backward changes grad_out in place")
+        _add(found, "others may need it, too", not layer, faults, notes)
     if shapes:
         arrays = "array of shape" if len(shapes) == 1 else "arrays of shapes"
-        found.append(SideEffect("mutated-cache", f"backward changes the {arrays} {joined(shapes)} in the cache"))
-    elif not changed and changed_later:
-        found.append(SideEffect("mutated-input", f"backward changes {joined(changed_later)} in place"))
-    if found:
-        return found
+        found = SideEffect("mutated-cache", f"backward changes the {arrays} {joined(shapes)} in the cache")
+        felt = bool(changed_later) or not alike(first, pull_with(result, copy_arrays(grad_outs), cache))
+        _add(found, "called again with the same cache, it gives the same result", felt, faults, notes)
+    if not shapes and not changed and changed_later:
+        faults.append(SideEffect("mutated-input", f"backward changes {joined(changed_later)} in place"))
+    if faults:
+        return Conduct(faults, notes)
 
     def next_outputs() -> list[Array]:
         return [array.copy() for array in run()[1].arrays]
-
-    def next_gradients(result: FunctionOutputs, cache: Any) -> list[Array]:
-        return copy_arrays(pull(result, grad_outs, cache)[0])
 
     again = run()
     third = run()
     runs = [outputs, *([array.copy() for array in r[1].arrays] for r in (again, third))]
     if not all(alike(runs[0], run) for run in runs[1:]):
-        return [classify_drift("forward", [*runs, *(next_outputs() for _ in range(CALLS - len(runs)))])]
+        drift = classify_drift("forward", [*runs, *(next_outputs() for _ in range(CALLS - len(runs)))])
+        return Conduct([drift], notes)
     caches = [(result, cache), again[1:], third[1:]]
-    calls = [first, *(next_gradients(*each) for each in caches)]
+    calls = [first, *(pull(result, grad_outs, cache) for result, cache in caches)]
     if not all(alike(calls[0], call) for call in calls[1:]):
-        return [classify_drift("backward", [*calls, *(next_gradients(*third[1:]) for _ in range(CALLS - len(calls)))])]
+        more = [pull(third[1], grad_outs, third[2]) for _ in range(CALLS - len(calls))]
+        return Conduct([classify_drift("backward", [*calls, *more])], notes)
+    mine = run()
+    if _runs_elsewhere(run_at, arguments) and not alike(first, pull_with(mine[1], copy_arrays(grad_outs), mine[2])):
+        sentence = (
+            "after a forward at other inputs, backward gives other gradients for the cache of the first: it uses what "
+            "the last forward left outside the cache"
+        )
+        return Conduct([SideEffect("carries-over", sentence)], notes)
 
     others = [random_like(output, rng) for output in result.floating]
-    doubled = pull(result, [2 * g for g in grad_outs], cache)[0]
-    other = copy_arrays(pull(result, others, cache)[0])
-    both = pull(result, [g + h for g, h in zip(grad_outs, others, strict=True)], cache)[0]
+    doubled = pull(result, [2 * g for g in grad_outs], cache)
+    other = pull(result, others, cache)
+    both = pull(result, [g + h for g, h in zip(grad_outs, others, strict=True)], cache)
     shows = any(np.any(np.isfinite(g) & (g != 0)) for g in first)  # zeros, NaN and infinities double to themselves
-    if shows and alike(first, doubled) and alike(first, other):
-        return [SideEffect("ignored-upstream", "backward returns the same for every grad_out")]
+    if shows and _equal_together(first, doubled) and _equal_together(first, other):
+        return Conduct([SideEffect("ignored-upstream", "backward returns the same for every grad_out")], notes)
     added = [g + h for g, h in zip(first, other, strict=True)] if _same_shapes(first, other) else []
     twice = [2 * g for g in first]
-    if not alike(added, both) or not alike(twice, doubled):
+    if not _equal_together(added, both) or not _equal_together(twice, doubled):
         worst = "backward(a + b) is not backward(a) + backward(b)"
-        if not alike(twice, doubled):
+        if not _equal_together(twice, doubled):
             worst = "backward(2 a) is not 2 backward(a)"
-        found.append(SideEffect("nonlinear-in-grad", worst))
-    return found
+        faults.append(SideEffect("nonlinear-in-grad", worst))
+    return Conduct(faults, notes)
+
+
+def _add(found: SideEffect, remark: str, felt: bool, faults: list[SideEffect], notes: list[str]) -> None:
+    """Add a side effect to the faults if the caller feels it, to the notes with a remark otherwise."""
+    if felt:
+        faults.append(found)
+    else:
+        notes.append(f"{found.message}; {remark}")
+
+
+def _runs_elsewhere(run_at: Callable[[Sequence[Any]], Any], arguments: Sequence[Argument]) -> bool:
+    """Run the forward at inputs close by, and return whether it does run there."""
+    rng = np.random.default_rng(0)
+    point = [
+        argument.value * (1 + 1e-3 * rng.random(argument.shape)) if argument.checked else argument.value
+        for argument in arguments
+    ]
+    try:
+        run_at(point)
+    except Exception:  # inputs that have to sum to 1, say
+        return False
+    return True
 
 
 def classify_drift(which: str, calls: Sequence[Sequence[Array]]) -> SideEffect:
@@ -108,11 +175,29 @@ def classify_drift(which: str, calls: Sequence[Sequence[Array]]) -> SideEffect:
 
     If the results settle, form a cycle or go one way, the pass keeps something; otherwise it draws random numbers.
     """
+    if which == "backward" and _accumulates(calls):
+        return SideEffect(
+            "carries-over", "backward adds to what the call before left: a buffer is not set to zero at the start"
+        )
     if settles(calls) or repeats(calls) or goes_one_way(calls):
         return SideEffect("carries-over", f"{which} gives another result when it is called again: it keeps something")
     return SideEffect(
         f"random-{which}", f"{which} gives another result at every call; draw random numbers outside and pass them in"
     )
+
+
+def _accumulates(calls: Sequence[Sequence[Array]]) -> bool:
+    """Check whether the n-th call gives some results n times, and all others unchanged."""
+    first, seen = calls[0], False
+    for number, call in enumerate(calls[1:], start=2):
+        if not _same_shapes(first, call):
+            return False
+        for one, now in zip(first, call, strict=True):
+            times = close(number * one, now) and not close(one, now)
+            if not times and not close(one, now):
+                return False
+            seen |= times
+    return seen
 
 
 def settles(calls: Sequence[Sequence[Array]]) -> bool:
@@ -148,22 +233,39 @@ def goes_one_way(calls: Sequence[Sequence[Array]]) -> bool:
         )
 
 
-def arrays_in(value: Any, depth: int = 0) -> list[Array]:
-    """Find every array of numbers in a nest of tuples, lists, dicts and objects."""
+def arrays_in(value: Any) -> list[Array]:
+    """Find every array of numbers in a nest of tuples, lists, dicts and objects; code is not looked into."""
+    return list(_arrays_in(value, 0, set()))
+
+
+def _arrays_in(value: Any, depth: int, seen: set[int]) -> Iterator[Array]:
     if isinstance(value, np.ndarray):
-        return [value] if value.dtype.kind in "fiub" else []
-    if depth > 5 or value is None or isinstance(value, (str, bytes, int, float)) or callable(value):
-        return [np.asarray(value)] if isinstance(value, float) else []
-    if isinstance(value, np.generic):
-        return [np.asarray(value)]
-    if isinstance(value, dict):
-        inside: Sequence[Any] = list(value.values())
+        if value.dtype.kind in "fiub":
+            yield value
+        return
+    if isinstance(value, (float, np.generic)):
+        if np.asarray(value).dtype.kind in "fiub":
+            yield np.asarray(value)
+        return
+    if depth > DEEPEST or value is None or isinstance(value, (str, bytes, int, CODE)) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, partial):
+        inside: Iterable[Any] = (value.args, value.keywords)
+    elif isinstance(value, Mapping):
+        inside = value.values()
     elif isinstance(value, (tuple, list)):
         inside = value
     else:
         # its attributes, in a dict or in slots; None if it has none
-        return arrays_in(object.__getstate__(value), depth)
-    return [array for part in inside for array in arrays_in(part, depth + 1)]
+        try:
+            state = object.__getstate__(value)
+        except TypeError:  # of an object that refuses, a lock say
+            return
+        yield from _arrays_in(state, depth, seen)
+        return
+    for part in inside:
+        yield from _arrays_in(part, depth + 1, seen)
 
 
 def differs(was: Any, now: Any) -> bool:
@@ -176,13 +278,31 @@ def alike(one: Sequence[Array], other: Sequence[Array]) -> bool:
     return _same_shapes(one, other) and all(close(a, b) for a, b in zip(one, other, strict=True))
 
 
+def _equal_together(one: Sequence[Array], other: Sequence[Array]) -> bool:
+    """Check whether two sets of gradients are equal at the size of their largest element.
+
+    A gradient that is zero but for rounding is another rounding error for every gradient of the outputs.
+    """
+    if not _same_shapes(one, other):
+        return False
+    left, right = (np.concatenate([np.zeros(0), *(np.ravel(part) for part in parts)]) for parts in (one, other))
+    return close(left, right, _last_places([*one, *other]))
+
+
 def _same_shapes(one: Sequence[Array], other: Sequence[Array]) -> bool:
     """Check whether two sets of arrays have the same shapes."""
     return len(one) == len(other) and all(a.shape == b.shape for a, b in zip(one, other, strict=True))
 
 
-def close(one: Array, other: Array) -> bool:
-    """Check whether two arrays differ by rounding at most."""
+def close(one: Array, other: Array, same: float | None = None) -> bool:
+    """Check whether two arrays differ by rounding at most: by `same`, relative to the largest element."""
     finite = np.abs(one[np.isfinite(one)]) if one.dtype.kind == "f" else np.abs(np.asarray(one, dtype=float))
     scale = float(np.max(finite, initial=0.0))
-    return bool(np.allclose(one, other, rtol=0.0, atol=SAME * scale + 1e-300, equal_nan=True))
+    if same is None:
+        same = _last_places([one, other])
+    return bool(np.allclose(one, other, rtol=0.0, atol=same * scale + 1e-300, equal_nan=True))
+
+
+def _last_places(arrays: Sequence[Array]) -> float:
+    """Return by how much results in the coarsest of these dtypes may differ by rounding."""
+    return max([SAME, *(64 * float(np.finfo(array.dtype).eps) for array in arrays if array.dtype.kind == "f")])

@@ -14,7 +14,7 @@ import numpy as np
 
 from acg_numpy.checks.contract.checked_inputs import Argument, copy_arrays
 from acg_numpy.checks.numeric.differences import Differences
-from acg_numpy.checks.tracing import Graph, Line, trace
+from acg_numpy.checks.tracing import Graph, Line, NotFollowedError, trace
 from acg_numpy.shapes import Array
 
 # relative to the largest element of a gradient: two ways of writing one formula differ by far less
@@ -47,6 +47,8 @@ class Case:
         How far apart two equal values may be, relative to the largest.
     replay : callable or None
         Gives the graph for other values of all inputs.
+    unfollowed : str or None
+        Why there is no graph, and which line of the forward is the reason.
     """
 
     names: tuple[str, ...]
@@ -59,6 +61,7 @@ class Case:
     grads: tuple[Array | None, ...]
     tolerance: float
     replay: Callable[[dict[str, Any]], Graph] | None = None
+    unfollowed: str | None = None
 
     @cached_property
     def scale(self) -> float:
@@ -177,17 +180,21 @@ def make_case(
         given = [changed.get(argument.name, argument.value) for argument in arguments]
         return trace(outputs, copy_arrays(given), [argument.checked for argument in arguments])
 
-    graph, grads = None, []
+    graph, grads, traced, unfollowed = None, [], None, None
     try:
         graph = replay({})
         grads = graph.gradients(grad_outs)
         traced = graph.at_inputs(grads)
-    except Exception:
-        # a user's function may raise anything when it meets Tensors
-        traced = None
+    except NotFollowedError as error:
+        unfollowed = _reason(error.line, str(error))
+    except Exception as error:
+        # a rule of the engine may raise anything
+        unfollowed = _reason(None, f"{type(error).__name__}: {error}")
     coarse = max((_relative_error(one) for one in known), default=0.0)
     tolerance = min(1e-3, max(1e-6, 20 * coarse))
-    if traced is not None and not all(_agrees(t, one) for t, one in zip(traced, known, strict=True)):
+    if graph is not None and traced is not None and not all(map(_agrees, traced, known)):
+        line, how = graph.exits[0] if graph.exits else (None, "its gradient by the engine is not the numeric one")
+        unfollowed = _reason(line, f"{how} takes numbers out of what is followed" if graph.exits else how)
         graph, traced = None, None
     return Case(
         names,
@@ -200,7 +207,14 @@ def make_case(
         tuple(grads) if graph is not None else (),
         tolerance if graph is None else TRACED,
         replay if graph is not None else None,
+        unfollowed,
     )
+
+
+def _reason(line: Line | None, what: str) -> str:
+    """Return why a forward is not followed, and where."""
+    first = what.partition("\n")[0]
+    return f"{line} ({first})" if line is not None else first
 
 
 def _float_array(entry: Any) -> Array | None:

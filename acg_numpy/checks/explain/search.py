@@ -35,10 +35,11 @@ _Strategy: TypeAlias = Callable[[Case, TimeBudget], Iterator[Explanation]]
 
 
 class Findings(NamedTuple):
-    """Diagnoses of a wrong gradient, and notes on the search."""
+    """Diagnoses of a wrong gradient, notes on the search, and whether there was time for all of it."""
 
     diagnoses: tuple[Diagnosis, ...]
     notes: tuple[str, ...]
+    complete: bool
 
 
 def explain(case: Case, seconds: float = SECONDS) -> Findings:
@@ -55,9 +56,14 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
         found, complete = _find_explanations(case, TimeBudget(seconds))
     diagnoses = _rank(found, case)
     notes = []
+    if case.unfollowed is not None and case.wrong:
+        notes.append(
+            f"the forward could not be followed beyond {case.unfollowed}, so only mistakes that show in the gradients "
+            "as a whole were tried: a sign, a factor, an exchange, a sum left out"
+        )
     if not complete:
         notes.append(f"not every corruption was tried: the {seconds:g} seconds set aside for it were up")
-    return Findings(diagnoses, tuple(notes))
+    return Findings(diagnoses, tuple(notes), complete)
 
 
 def _find_explanations(case: Case, budget: TimeBudget) -> tuple[list[Explanation], bool]:

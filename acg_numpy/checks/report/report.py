@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.report.hints import hint_lines
 from acg_numpy.checks.report.rendering import as_html, as_text
 
 
@@ -62,6 +64,8 @@ class GradientReport:
         1 for gradients, 2 for gradients of gradients.
     second_order : GradientReport or None
         The same for the gradient of the gradient, if asked for.
+    hints : {0, 1, 2}
+        How much is printed.
     """
 
     title: str
@@ -73,6 +77,7 @@ class GradientReport:
     blind_spots: tuple[BlindSpot, ...] = ()
     order: int = 1
     second_order: "GradientReport | None" = None
+    hints: int = 2
 
     @property
     def per_input(self) -> Mapping[str, InputComparison]:
@@ -109,12 +114,12 @@ class GradientReport:
         return ranks + (self.second_order._ranked() if self.second_order else [])
 
     def __str__(self) -> str:
-        return as_text(self)
+        return as_text(self) if self.hints == 2 else "\n".join(hint_lines(self, self.hints))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return as_html(self)
+        return as_html(self) if self.hints == 2 else f"<pre>{escape(str(self))}</pre>"
 
 
 def _worst_of(comparison: InputComparison, order: int) -> tuple[bool, int, float, WorstElement] | None:
@@ -136,11 +141,21 @@ def _worst_of(comparison: InputComparison, order: int) -> tuple[bool, int, float
 
 
 class GradientMismatch(AssertionError):
-    """Error for a gradient that differs from the numeric derivative; `.report` is the report, and so is the message."""
+    """Error for a gradient that differs from the numeric derivative; `.report` is the report, and so is the message.
+
+    In a notebook the report is shown as HTML, and no traceback.
+    """
 
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))
         self.report = report
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the report; IPython calls this instead of printing a traceback."""
+        from IPython.display import display  # no dependency: this runs where IPython called it
+
+        display(self.report)  # type: ignore[no-untyped-call]
+        return [f"{type(self).__name__}: {self.report.title} FAILED; the report is shown above"]
 
     def __reduce__(self) -> tuple[type["GradientMismatch"], tuple[GradientReport]]:
         return type(self), (self.report,)  # pickled by its report, as test runners do between processes

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.options import Subcommands, add_json, add_quiet, add_run_options, pick_options
+from acg_numpy.cli.options import RUN_OPTIONS, Subcommands, add_json, add_quiet, add_run_options, pick_options
 from acg_numpy.cli.printing import echo
 from acg_numpy.text import paragraph
 
@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     world = make_world(arguments.world, seed=arguments.seed)
     if not arguments.quiet and not arguments.json:
         _echo_section("The world", introduction(world))
-    fit_options = pick_options(arguments, ("seed", "seeds", "epochs", "initialisations", "k"))
+    fit_options = pick_options(arguments, RUN_OPTIONS)
     result = training_job.run(world.interactions, arguments.out, arguments, fit_options, world)
     if arguments.json:
         echo(*training_job.as_json(result).split("\n"))

@@ -214,7 +214,7 @@ def _check_conditioners(arguments: argparse.Namespace) -> "Iterator[TimedCheck]"
 
 def _summary_lines(checked: "list[TimedCheck]") -> Iterator[str]:
     """Yield a table, then what is worth knowing, then the whole report on each check that failed."""
-    from acg_numpy.cli.gradcheck_output import verdict
+    from acg_numpy.checks.report.hints import verdict
     from acg_numpy.text import text_list, text_table
 
     rows: list[tuple[str, ...]] = [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from acg_numpy.cli.options import (
     PROTOCOL,
+    RUN_OPTIONS,
     Parser,
     Subcommands,
     add_json,
@@ -15,16 +16,22 @@ from acg_numpy.cli.options import (
     echo_what_was_read,
     pick_options,
     positive_number,
+    rate_below_one,
     read_with_options,
     whole_number,
 )
 from acg_numpy.cli.printing import echo
 from acg_numpy.text import joined
 
+ATTENTION_OPTIONS = (
+    *("heads", "inner_dim", "tokens_per_domain", "num_global_tokens", "dropout", "head_dropout", "layer_norm"),
+    *("residual", "bias", "rate"),
+)
 FIT_OPTIONS = (
-    *("seed", "seeds", "epochs", "emb_dim", "heads", "tokens_per_domain", "num_global_tokens", "baselines"),
-    *("clip_norm", "schedule", "initialisations", "k"),
+    *("baselines", "tune", "emb_dim", "clip_norm", "schedule"),
+    *RUN_OPTIONS,
     *PROTOCOL,
+    *ATTENTION_OPTIONS,
 )
 
 DESCRIPTION = """\
@@ -35,6 +42,7 @@ examples:
   acg train taken.csv --out runs/first
   acg train taken.tsv --items items.csv --user-column who --item-column what --domain-column kind --out runs/second
   acg train ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --out runs/films
+  acg train taken.csv --models film,emcdr-mlp --tune 8 --seeds 8 --out runs/tuned
   acg train taken.csv --out runs/first --resume        go on where Ctrl-C, or a crash, stopped it
 """
 
@@ -82,18 +90,19 @@ def add_parser(commands: Subcommands) -> None:
     model.add_argument(
         "--emb-dim", type=whole_number(1), default=32, metavar="D", help="dimensions of users, items, conditions"
     )
-    model.add_argument("--heads", type=whole_number(1), default=4, metavar="H", help="heads; a divisor of D")
-    model.add_argument(
-        "--tokens-per-domain", type=whole_number(1), default=8, metavar="T", help="tokens of each domain"
-    )
-    model.add_argument(
-        "--num-global-tokens", type=whole_number(0), default=0, metavar="G", help="tokens that all domains share"
-    )
     model.add_argument(
         "--no-baselines",
         dest="baselines",
         action="store_false",
         help="train attention alone, without models to compare it with",
+    )
+    model.add_argument(
+        "--tune",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="try N settings of each model, and take those with the best validation on four splits of their own; "
+        "metrics.json has what was tried",
     )
     model.add_argument(
         "--clip-norm", type=positive_number(), metavar="X", help="clip the gradients of a step to this global norm"
@@ -105,6 +114,7 @@ def add_parser(commands: Subcommands) -> None:
         help="schedule of the learning rate: plateau halves it after 5 validations (10 epochs) without a better one",
     )
     add_run_options(model, seeds=1)
+    _add_attention_options(parser)
 
     add_protocol_options(parser.add_argument_group("how splits are drawn"))
 
@@ -123,12 +133,33 @@ def add_parser(commands: Subcommands) -> None:
     add_quiet(parser)
 
 
+def _add_attention_options(parser: Parser) -> None:
+    """Add the options of the conditioner; their defaults stand in the table of hyperparameters."""
+    group = parser.add_argument_group(
+        "attention", "These apply to attention and attention-own-output alone, and a search leaves them as they are."
+    )
+    for name, kind, metavar, what in (
+        ("heads", whole_number(1), "H", "heads; a divisor of --inner-dim (default: 16)"),
+        ("inner-dim", whole_number(1), "I", "dimensions of all heads together (default: 128)"),
+        ("tokens-per-domain", whole_number(1), "T", "tokens of each domain (default: 8)"),
+        ("num-global-tokens", whole_number(0), "G", "tokens that all domains share (default: 0)"),
+        ("dropout", rate_below_one(), "P", "rate at which attention's weights are dropped (default: 0.4)"),
+        ("head-dropout", rate_below_one(), "P", "rate at which the heads' outputs are dropped (default: 0.4)"),
+        ("rate", positive_number(), "X", "learning rate (default: 0.01)"),
+    ):
+        group.add_argument(f"--{name}", type=kind, metavar=metavar, help=what)
+    for name, what in (
+        ("layer-norm", "whether conditions are layer-normed (default: yes)"),
+        ("residual", "whether the user's vector is added to what attention gives (default: no)"),
+        ("bias", "whether the projections have a bias (default: yes)"),
+    ):
+        group.add_argument(f"--{name}", action=argparse.BooleanOptionalAction, help=what)
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Read, train, write, and print the results."""
     parser: Parser = arguments.parser
     del arguments.parser, arguments.command
-    if arguments.emb_dim % arguments.heads:
-        parser.error(f"--emb-dim {arguments.emb_dim} cannot be divided among --heads {arguments.heads}: take a divisor")
     drawing = [
         f"--{name.replace('_', '-')}" for name in PROTOCOL if getattr(arguments, name) != parser.get_default(name)
     ]
@@ -137,6 +168,16 @@ def run(arguments: argparse.Namespace) -> None:
 
     from acg_numpy.cli import training_job
     from acg_numpy.recommender.data import read_split, read_vectors
+    from acg_numpy.recommender.models import DEFAULTS
+
+    wide = DEFAULTS["attention"]
+    heads, inner = arguments.heads or wide["heads"], arguments.inner_dim or wide["inner_dim"]
+    if inner % heads:
+        parser.error(f"--inner-dim {inner} cannot be divided among --heads {heads}: take a divisor")
+    try:
+        training_job.points_of(pick_options(arguments, FIT_OPTIONS))
+    except ValueError as error:
+        parser.error(str(error))
 
     interactions = read_with_options(arguments, arguments.interactions)
     if not arguments.quiet:

@@ -13,7 +13,7 @@ ranking is always evaluated against all items.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,18 @@ class Group(NamedTuple):
     candidates: slice | Ids  # which of the domain's items, by position; C of them
     positive: npt.NDArray[np.bool_]  # (pairs, C)
     log_weight: npt.NDArray[np.float32] | None = None  # (pairs, C), where candidates were drawn: added to scores
+
+
+class TrainingGroup(NamedTuple):
+    """Consecutive pairs of one domain, with what the loss needs to know of their positives."""
+
+    domain: int
+    rows: slice  # which pairs, b of them
+    candidates: slice | Ids  # which of the domain's items, by position; C of them
+    counts: Ids  # (b,), how many positives each pair has
+    times: Ids  # (C,), how many of the pairs took each candidate
+    vector_sums: Array  # (b, D), the sum of the vectors of each pair's positives
+    log_weight: npt.NDArray[np.float32] | None = None  # (b, C), where candidates were drawn: added to scores
 
 
 def drawn_candidates(sizes: Ids) -> dict[int, int]:
@@ -80,7 +92,7 @@ class Catalogue:
         scale = SHARPNESS / math.sqrt(item_vectors.shape[1])
         return cls(items, tuple(item_vectors[i] * scale for i in items), position)
 
-    def candidates(self, group: Group) -> tuple[Array, Ids]:
+    def candidates(self, group: "Group | TrainingGroup") -> tuple[Array, Ids]:
         """Return the candidates of a group: their vectors (C, D), times 3 / sqrt(D), and their items (C,)."""
         return self.vectors[group.domain][group.candidates], self.items[group.domain][group.candidates]
 
@@ -100,6 +112,8 @@ class Pairs:
         How many items each domain has.
     drawn : mapping of int to (m,) int64 array
         The candidates of each domain in which they were drawn: sorted positions of items.
+    vector_sums : (P, D) float32 array or None
+        The sum of the vectors of each pair's positives, where it is known.
     """
 
     users: Ids
@@ -108,6 +122,7 @@ class Pairs:
     positives: Ids
     sizes: Ids
     drawn: Mapping[int, Ids] = field(default_factory=dict)
+    vector_sums: Array | None = None
 
     @classmethod
     def from_matrix(cls, pairs: Ids, matrix: sp.csr_array, item_domain: Ids, catalogue: Catalogue) -> Self:
@@ -131,7 +146,32 @@ class Pairs:
 
     def take(self, index: Ids) -> Self:
         """Select pairs, and sort them by domain as `groups` requires, otherwise in the order of `index`."""
-        index = index[np.argsort(self.domains[index], kind="stable")]
+        return self._select(index[np.argsort(self.domains[index], kind="stable")])
+
+    def batches(self, order: Ids, size: int) -> Iterator[Self]:
+        """Go through the pairs in an order, `size` of them at a time, each batch as `take` leaves it."""
+        batch_and_domain = np.arange(len(order)) // size * len(self.sizes) + self.domains[order]
+        ordered = self._select(order[np.argsort(batch_and_domain, kind="stable")])
+        for start in range(0, len(order), size):
+            yield ordered._cut(slice(start, min(start + size, len(order))))
+
+    def with_vector_sums(self, catalogue: Catalogue) -> Self:
+        """Add the sums of the vectors of each pair's positives, which `take` and `batches` then hand on."""
+        ordered = np.argsort(self.domains, kind="stable")
+        sums = np.empty((len(self), catalogue.vectors[0].shape[1]), catalogue.vectors[0].dtype)
+        by_domain = self._select(ordered)
+        for domain, rows in by_domain.ranges():
+            sums[ordered[rows]] = by_domain._cut(rows).sum_vectors(catalogue.vectors[domain])
+        return replace(self, vector_sums=sums)
+
+    def sum_vectors(self, vectors: Array) -> Array:
+        """Sum the vectors (I_d, D) of the positives of each pair, all of one domain: (P, D)."""
+        ones = np.ones(len(self.positives), vectors.dtype)
+        positive = sp.csr_array((ones, self.positives, self.offsets), shape=(len(self), len(vectors)))
+        sums: Array = positive @ vectors
+        return sums
+
+    def _select(self, index: Ids) -> Self:
         counts = self.offsets[index + 1] - self.offsets[index]
         return type(self)(
             self.users[index],
@@ -139,6 +179,19 @@ class Pairs:
             np.concatenate([[0], np.cumsum(counts)]),
             self.positives[_ranges(self.offsets[index], counts)],
             self.sizes,
+            vector_sums=None if self.vector_sums is None else self.vector_sums[index],
+        )
+
+    def _cut(self, rows: slice) -> Self:
+        """Return consecutive pairs, as views."""
+        offsets = self.offsets[rows.start : rows.stop + 1]
+        return replace(
+            self,
+            users=self.users[rows],
+            domains=self.domains[rows],
+            offsets=offsets - offsets[0],
+            positives=self.positives[offsets[0] : offsets[-1]],
+            vector_sums=None if self.vector_sums is None else self.vector_sums[rows],
         )
 
     def draw_candidates(self, rng: np.random.Generator) -> Self:
@@ -148,16 +201,34 @@ class Pairs:
         drawn = {d: np.sort(rng.choice(self.sizes[d], many[d], replace=False)) for d in present if d in many}
         return replace(self, drawn=drawn)
 
-    def groups(self) -> Iterator[Group]:
-        """Go through pairs that are sorted by domain, in groups of one domain and at most 4096 pairs."""
+    def ranges(self) -> Iterator[tuple[int, slice]]:
+        """Go through pairs that are sorted by domain: a domain, and which pairs, at most 4096 of one domain."""
         ends = np.searchsorted(self.domains, np.arange(len(self.sizes)), side="right").tolist()
         start = 0
         for domain, end in enumerate(ends):
             group_size = max(1, min(GROUP, SCORES // max(int(self.sizes[domain]), 1)))
             while start < end:
                 stop = min(end, start + group_size)
-                yield self._group(domain, slice(start, stop))
+                yield domain, slice(start, stop)
                 start = stop
+
+    def groups(self) -> Iterator[Group]:
+        """Go through pairs that are sorted by domain, in groups of `ranges`, with a matrix of their positives."""
+        for domain, rows in self.ranges():
+            yield self._group(domain, rows)
+
+    def training_groups(self, catalogue: Catalogue) -> Iterator[TrainingGroup]:
+        """Go through pairs that are sorted by domain, in groups of `ranges`, for the loss."""
+        for domain, rows in self.ranges():
+            pairs = self._cut(rows)
+            candidates: Any = slice(None)
+            log_weight, size, positives = None, int(self.sizes[domain]), pairs.positives
+            if domain in self.drawn:
+                _, _, candidates, _, log_weight = self._group(domain, rows)
+                size, positives = len(candidates), np.searchsorted(candidates, positives)
+            sums = pairs.sum_vectors(catalogue.vectors[domain]) if pairs.vector_sums is None else pairs.vector_sums
+            times = np.bincount(positives, minlength=size)
+            yield TrainingGroup(domain, rows, candidates, np.diff(pairs.offsets), times, sums, log_weight)
 
     def _group(self, domain: int, rows: slice) -> Group:
         """Expand the positives of some pairs of one domain to a matrix, over all of its items or over those drawn."""

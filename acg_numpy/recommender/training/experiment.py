@@ -6,9 +6,12 @@ domain's own space, where the domain's items are ranked (see `ranker`).  Each ru
 and batches from its own seed.
 """
 
+import hashlib
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +23,21 @@ from acg_numpy.recommender.data import Interactions, Split, Vectors
 from acg_numpy.recommender.data.checkpoints import fingerprint
 from acg_numpy.recommender.data.splits import MIN_ELSEWHERE, MIN_INSIDE, VALIDATION, check_protocol
 from acg_numpy.recommender.evaluation.protocol import CUTOFFS, K
-from acg_numpy.recommender.models.baselines import TRAINED, make_model
+from acg_numpy.recommender.models.factory import make_model
+from acg_numpy.recommender.models.hyperparameters import ATTENTION, TRAINED, Settings, check_names, search_points
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
-from acg_numpy.recommender.training.loop import Progress
+from acg_numpy.recommender.training.loop import PATIENCE, Progress
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.result import Result, Run
 from acg_numpy.recommender.training.resume import ResumableState
 from acg_numpy.recommender.training.run import RunData
+from acg_numpy.recommender.training.tuning import Choice
+from acg_numpy.recommender.training.tuning import tune as search
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, joined
 
 DRAWING = {"protocol": "random", "min_inside": MIN_INSIDE, "min_elsewhere": MIN_ELSEWHERE, "validation": VALIDATION}
+MODELS = ("popularity", *TRAINED, *REFERENCES)
 
 
 def fit(
@@ -40,12 +47,22 @@ def fit(
     seeds: int = 1,
     initialisations: int = 1,
     k: Sequence[int] = CUTOFFS,
-    epochs: int = 60,
-    emb_dim: int = 32,
-    heads: int = 4,
-    tokens_per_domain: int = 8,
-    num_global_tokens: int = 0,
+    epochs: int = 200,
+    patience: int = PATIENCE,
+    models: Sequence[str] | None = None,
     baselines: bool = True,
+    tune: int = 0,
+    emb_dim: int = 32,
+    heads: int | None = None,
+    inner_dim: int | None = None,
+    tokens_per_domain: int | None = None,
+    num_global_tokens: int | None = None,
+    dropout: float | None = None,
+    head_dropout: float | None = None,
+    layer_norm: bool | None = None,
+    residual: bool | None = None,
+    bias: bool | None = None,
+    rate: float | None = None,
     clip_norm: float | None = None,
     schedule: str = "constant",
     split: Split | None = None,
@@ -74,15 +91,26 @@ def fit(
         The number of runs on each split, which differ in initial values, order of batches and dropout.
     k : sequence of int, default (5, 10, 20)
         The cut-offs of the metrics.  10 is always among them, because epochs are chosen and models compared at 10.
-    epochs : int, default 60
-        The most epochs of a model; the epoch that validates best is kept, and 30 epochs without a better one end the
-        training.
+    epochs : int, default 200
+        The most epochs of a model; the epoch that validates best is kept.
+    patience : int, default 12
+        So many validations (one every 2 epochs) without a better one end the training of a model.
+    models : sequence of str, optional
+        Which models to train and test; all of them by default.  Attention is always among them, because the conditions
+        are made by it.
+    baselines : bool, default True
+        False is short for `models` of attention alone.
+    tune : int, default 0
+        How many points of a grid are tried for each model before the runs, on the validation pairs of four splits of
+        their own (see `acg_numpy.recommender.training.tuning`); 0 takes the settings in
+        `acg_numpy.recommender.models.DEFAULTS`.
     emb_dim : int, default 32
         D, the dimension of user vectors, item vectors and conditions.
-    heads, tokens_per_domain, num_global_tokens : int
-        Those of the attention.
-    baselines : bool, default True
-        Whether to train and test the other models, and the reference lines, too.
+    heads, inner_dim, tokens_per_domain, num_global_tokens, dropout, head_dropout, layer_norm, residual, bias : optional
+        Those of `acg_numpy.AttentionConditioner`, for `attention` and `attention-own-output`, in place of the defaults
+        in `acg_numpy.recommender.models.DEFAULTS`; a search leaves them as they are.
+    rate : float, optional
+        The learning rate of these two models.
     clip_norm : float, optional
         The largest global norm of a step's gradients; longer ones are shortened to it.
     schedule : str, default "constant"
@@ -132,41 +160,54 @@ def fit(
     >>> sorted(result.metrics["test"])
     ['attention']
     """
-    arguments = {
-        "seed": seed,
-        "seeds": seeds,
-        "initialisations": initialisations,
-        "k": list(k),
-        "epochs": epochs,
-        "emb_dim": emb_dim,
+    asked = {
+        "rate": rate,
+        "dropout": dropout,
+        "head_dropout": head_dropout,
+        "layer_norm": layer_norm,
         "heads": heads,
+        "inner_dim": inner_dim,
         "tokens_per_domain": tokens_per_domain,
         "num_global_tokens": num_global_tokens,
-        "baselines": baselines,
-        "clip_norm": clip_norm,
-        "schedule": schedule,
+        "residual": residual,
+        "bias": bias,
     }
-    for name, number, least in (
+    training = {"epochs": epochs, "patience": patience, "clip_norm": clip_norm, "schedule": schedule}
+    for argument, number, least in (
         ("seed", seed, 0),
         ("seeds", seeds, 1),
         ("initialisations", initialisations, 1),
         ("epochs", epochs, 1),
+        ("patience", patience, 1),
+        ("tune", tune, 0),
         *(("k", cutoff, 1) for cutoff in k),
     ):
         if number < least:
-            raise ValueError(f"{name} must be at least {least}, but it is {number}")
+            raise ValueError(f"{argument} must be at least {least}, but it is {number}")
     cutoffs = sorted({*k, K})
-    if clip_norm is not None:
-        check_limit("clip_norm", clip_norm)
+    for argument, limit in (("clip_norm", clip_norm), ("rate", rate)):
+        if limit is not None:
+            check_limit(argument, limit)
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule must be {joined(tuple(SCHEDULES), 'or')}, but it is {schedule!r}")
     if resume and state is None:
         raise ValueError("resume is True, but there is no state to resume from: name its file with state=")
-    attention = {"heads": heads, "tokens_per_domain": tokens_per_domain, "num_global_tokens": num_global_tokens}
-    domains = interactions.domains.tolist()
+    names = choose_models(models, baselines=baselines)
+    arguments: dict[str, Any] = {
+        "seed": seed,
+        "seeds": seeds,
+        "initialisations": initialisations,
+        "k": list(k),
+        "models": list(names),
+        "tune": tune,
+        "emb_dim": emb_dim,
+        **asked,
+        **training,
+    }
+    points = settings_to_try(names, tune, asked)
     # raises for arguments out of range now, and not after other models were trained
-    make_model("attention", emb_dim=emb_dim, domain_names=domains, **attention)
-    drawing = {
+    make_model("attention", emb_dim=emb_dim, domain_names=interactions.domains.tolist(), **points["attention"][0])
+    drawing: dict[str, Any] = {
         "protocol": protocol,
         "min_inside": min_inside,
         "min_elsewhere": min_elsewhere,
@@ -174,30 +215,85 @@ def fit(
     }
     check_protocol(protocol, min_inside, min_elsewhere, validation)
     if split is not None and drawing != DRAWING:
-        asked = joined([f"{name}={value!r}" for name, value in drawing.items() if value != DRAWING[name]])
-        raise ValueError(f"split is given, so that none is drawn and {asked} would do nothing: leave one of them out")
+        others = joined([f"{name}={value!r}" for name, value in drawing.items() if value != DRAWING[name]])
+        raise ValueError(f"split is given, so that none is drawn and {others} would do nothing: leave one of them out")
     arguments.update(drawing)
     provided = Provided.align(interactions, emb_dim, split, user_vectors, item_vectors, drawing)
-    terms = {**arguments, **provided.fingerprints, "interactions": _description(interactions), "acg_numpy": __version__}
-    training = {"epochs": epochs, "clip_norm": clip_norm, "schedule": schedule}
+    terms = {
+        **arguments,
+        "settings": _hash(points),
+        **provided.fingerprints,
+        "interactions": _description(interactions),
+        "acg_numpy": __version__,
+    }
+
+    def draw(run_seed: int) -> RunData:
+        data = RunData.draw(interactions, run_seed, emb_dim, provided, max(cutoffs))
+        if check_finite:
+            require_finite(data.user_vectors, interactions.users)
+        return data
+
     runs: list[Run] = []
     with ResumableState(state, terms, resume=resume) as resumable:
+        choices = {name: Choice(tried[0], []) for name, tried in points.items()}
+        if tune:
+            choices = search(points, draw, seed=seed, training=training, progress=progress, state=resumable)
         for number in range(seeds * initialisations):
             if number % initialisations == 0:
-                data = RunData.draw(interactions, seed + number // initialisations, emb_dim, provided, max(cutoffs))
+                data = draw(seed + number // initialisations)
             data = replace(data, initialisation=number % initialisations)
-            if check_finite:
-                require_finite(data.user_vectors, interactions.users)
-            outcomes = {}
-            run = (number + 1, seeds * initialisations)
-            for name in ("popularity", *TRAINED, *REFERENCES) if baselines else ("attention",):
+            outcomes, run = {}, (number + 1, seeds * initialisations)
+            for name in names:
                 if data.initialisation and name not in TRAINED:
                     outcomes[name] = runs[-1].outcomes[name]  # which draws nothing but the split
                     continue
-                outcomes[name] = data.train_and_test(name, attention, training, run, progress, resumable)
+                settings = choices[name].settings if name in TRAINED else None
+                outcomes[name] = data.train_and_test(name, settings, training, run, progress, resumable)
             facts = data.pair_facts()
             runs.append(Run(data.seed, data.initialisation, data.sizes(), facts, data.split, data.factors, outcomes))
-    return Result.from_runs(interactions, runs, arguments, provided, cutoffs)
+    settings_of = {name: choice.as_dict() for name, choice in choices.items()}
+    return Result.from_runs(interactions, runs, arguments, provided, cutoffs, settings_of)
+
+
+def choose_models(models: Sequence[str] | None = None, *, baselines: bool = True) -> tuple[str, ...]:
+    """Check the models that are asked for, and return them in the order in which they are trained.
+
+    Examples
+    --------
+    >>> choose_models(["item-ridge", "film"])
+    ('film', 'attention', 'item-ridge')
+    >>> choose_models(baselines=False)
+    ('attention',)
+    """
+    if models is None:
+        return MODELS if baselines else ("attention",)
+    if not baselines:
+        raise ValueError("baselines is False and models are named: the one is short for attention alone, so leave one")
+    return check_names([*([models] if isinstance(models, str) else models), "attention"], MODELS)
+
+
+def settings_to_try(names: Sequence[str], tune: int, asked: Mapping[str, Any]) -> dict[str, list[Settings]]:
+    """Return the points of a search for each trained model among the names: its default alone, without a search.
+
+    Parameters
+    ----------
+    names : sequence of str
+    tune : int
+        The number of points; 0 for no search.
+    asked : mapping
+        Settings of attention in place of its defaults; None where the default stands.
+    """
+    fixed = {name: value for name, value in asked.items() if value is not None}
+    return {
+        name: search_points(name, max(tune, 1), fixed if name in ATTENTION else None)
+        for name in names
+        if name in TRAINED
+    }
+
+
+def _hash(points: Mapping[str, Any]) -> str:
+    """Return what tells one table of settings from another."""
+    return hashlib.sha256(json.dumps(points).encode()).hexdigest()[:16]
 
 
 def _description(interactions: Interactions) -> str:

@@ -9,13 +9,21 @@ number of all items taken in the batch:
     loss = -1/n sum_p <y_p, L_p>
 
 This is the cross-entropy against the uniform distribution over the items taken, averaged over interactions: a pair with
-n_p of them counts n_p times.
+n_p of them counts n_p times.  Neither L nor y is made: with m_p the largest score, E_p = exp(S_p - m_p), Z_p the sum of
+E_p, and t_p the sum of the vectors of the items taken, which is the same in every epoch,
+
+    <y_p, L_p> = <c, t_p> + sum of b over the items taken - n_p (m_p + log Z_p)
 
 Backward.  dL_p = -y_p / n goes through the log-softmax, dS = dL - P sum(dL) (see `acg_numpy.passes.softmax`):
 
     dS_p = (n_p P_p - y_p) / n                    what is expected, minus what was taken
     dc   = V^T dS_p
     db_i = sum_p dS_pi                            over the pairs of the domain that i is in
+
+With w_p = n_p / Z_p, and the expected and the taken apart, dS is not made either:
+
+    dc   = (w_p V^T E_p - t_p) / n
+    db_i = (sum_p w_p E_pi - how many of the pairs took i) / n
 
 Many items.  Where a domain has M > 5,000 items, the sum in the softmax's denominator is estimated.  The pair's own n_p
 items enter it as they are; of the M - n_p others, those m_p enter that are among 1,000 of the domain's items drawn
@@ -42,18 +50,29 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.autograd import from_passes
-from acg_numpy.passes import log_softmax_forward, scatter_add
-from acg_numpy.recommender.data.pairs import Catalogue, Group, Pairs
+from acg_numpy.passes import scatter_add
+from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
 from acg_numpy.shapes import Array
+
+
+class Scored(NamedTuple):
+    """Pairs of one domain whose candidates were scored together, b of them and C candidates."""
+
+    vectors: Array  # (C, D)
+    items: Ids  # (C,)
+    E: Array  # (b, C)
+    Z: Array  # (b, 1)
+    n: Array  # (b, 1)
+    t: Array  # (b, D)
+    times: Array  # (C,), how many of the pairs took each candidate
 
 
 class InDomainCache(NamedTuple):
     """What the backward pass needs."""
 
     item_bias: Array  # (I,)
-    groups: list[tuple[Group, Array]]  # with each group's L, (pairs, candidates)
+    scored: list[Scored]
     taken: int  # n
-    catalogue: Catalogue
 
 
 class InDomainGrads(NamedTuple):
@@ -82,18 +101,24 @@ def in_domain_forward(
     loss : array, shape ()
     cache : InDomainCache
     """
-    groups = []
+    scored = []
     taken = len(batch.positives)
     loss = condition.dtype.type(0)
-    for group in batch.groups():
+    for group in batch.training_groups(catalogue):
         vectors, items = catalogue.candidates(group)
-        S = condition[group.rows] @ vectors.T + item_bias[items]
+        C, b, t = condition[group.rows], item_bias[items], group.vector_sums
+        n, times = group.counts[:, None].astype(vectors.dtype), group.times.astype(vectors.dtype)
+        S = C @ vectors.T
+        S += b
         if group.log_weight is not None:
-            S = S + group.log_weight
-        L, _ = log_softmax_forward(S)
-        loss = loss - np.sum(np.where(group.positive, L, 0)) / taken  # 0 * -inf would not be 0
-        groups.append((group, L))
-    return loss, InDomainCache(item_bias, groups, taken, catalogue)
+            S += group.log_weight
+        m = np.max(S, axis=1, keepdims=True)
+        S -= m
+        E = np.exp(S)
+        Z = np.sum(E, axis=1, keepdims=True)
+        loss = loss + (np.sum(n * (m + np.log(Z))) - np.sum(C * t) - np.sum(times * b)) / taken
+        scored.append(Scored(vectors, items, E, Z, n, t, times))
+    return loss, InDomainCache(item_bias, scored, taken)
 
 
 def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
@@ -108,16 +133,14 @@ def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
     -------
     InDomainGrads
     """
-    dC, db, ids = [], [], []
-    for group, L in cache.groups:
-        n_p = np.sum(group.positive, axis=1, keepdims=True, dtype=L.dtype)
-        dS = (np.exp(L) * n_p - group.positive) * (grad_out / cache.taken)
-        vectors, items = cache.catalogue.candidates(group)
-        dC.append(dS @ vectors)  # (b, C) @ (C, D) -> (b, D)
-        db.append(np.sum(dS, axis=0))
-        ids.append(items)
-    db_all = scatter_add(np.concatenate(db), np.concatenate(ids), len(cache.item_bias))
-    return InDomainGrads(np.concatenate(dC), db_all)
+    dC, db = [], []
+    scale = grad_out / cache.taken
+    for V, _, E, Z, n, t, times in cache.scored:
+        w = n / Z  # (b, 1)
+        dC.append((w * (E @ V) - t) * scale)  # (b, C) @ (C, D) -> (b, D)
+        db.append(((E.T @ w)[:, 0] - times) * scale)  # (C, b) @ (b, 1) -> (C, 1)
+    ids = np.concatenate([group.items for group in cache.scored])
+    return InDomainGrads(np.concatenate(dC), scatter_add(np.concatenate(db), ids, len(cache.item_bias)))
 
 
 in_domain_loss = from_passes(in_domain_forward, in_domain_backward)

@@ -22,8 +22,7 @@ from acg_numpy.shapes import Array
 
 BATCH = 256  # pairs
 VALIDATE_EVERY = 2  # epochs
-PATIENCE = 15  # validations without a better one before the training ends
-LEARNING_RATE = 3e-3
+PATIENCE = 12  # validations without a better one before the training ends
 WEIGHT_DECAY = 1e-2
 
 
@@ -31,16 +30,20 @@ class EpochReport(NamedTuple):
     """What a progress callback receives after each epoch."""
 
     model: str
-    run: int  # counted from 1
+    run: int  # counted from 1; while settings are searched for, of the splits that are used for it
     runs: int
     epoch: int  # counted from 1
-    epochs: int
+    epochs: int  # the most there may be
     loss: float  # mean over the epoch's interactions
     validation: float | None  # NDCG@10, where this epoch was validated
     seconds: float  # since this model's training began
+    point: int = 0  # which point of a search is tried, counted from 1; 0 when the model is trained to be tested
+    points: int = 0
 
 
 Progress = Callable[[EpochReport], None]
+Report = Callable[[int, float, float | None, float], None]
+"""Called after each epoch of one training with its number, loss, validation ``NDCG@10`` or None, and seconds."""
 
 
 class TrainingOutcome(NamedTuple):
@@ -49,6 +52,8 @@ class TrainingOutcome(NamedTuple):
     # epoch, loss, validation_epoch, validation_ndcg, and snapshots where users are watched
     history: dict[str, list[Any]]
     best_epoch: int  # counted from 1
+    # whether the ceiling ended the training before the patience did: more epochs might have been better
+    rising: bool
     seconds: float
 
 
@@ -73,11 +78,13 @@ class TrainingState:
         Trained in place.
     seed : int
         Of the run: the order of the batches.
+    rate : float
+        The learning rate.
     """
 
-    def __init__(self, ranker: Ranker, seed: int) -> None:
+    def __init__(self, ranker: Ranker, seed: int, rate: float) -> None:
         self.ranker = ranker
-        self.optimiser = AdamW(ranker.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+        self.optimiser = AdamW(ranker.parameters(), lr=rate, weight_decay=WEIGHT_DECAY)
         self.shuffle = np.random.default_rng(child_seed(seed, "batches"))
         self.history: dict[str, list[Any]] = {"epoch": [], "loss": [], "validation_epoch": [], "validation_ndcg": []}
         self.best_state: dict[str, Array] = {}
@@ -138,16 +145,18 @@ def train(
     *,
     epochs: int,
     seed: int,
+    rate: float,
+    patience: int = PATIENCE,
     clip_norm: float | None = None,
     schedule: str = "constant",
-    report: Callable[[int, float, float | None, float], None] | None = None,
+    report: Report | None = None,
     resume_from: Checkpoint | None = None,
     save: Callable[[Checkpoint], None] | None = None,
     watched: WatchedUsers | None = None,
 ) -> TrainingOutcome:
     """Train a ranker in place, and leave it, in evaluation mode, with the values of its best validation.
 
-    Validation comes every second epoch and after the last; 15 validations without a better one end the training early.
+    Validation comes every second epoch and after the last; `patience` validations without a better one are the end.
 
     Parameters
     ----------
@@ -157,9 +166,13 @@ def train(
     user_vectors : array, shape (U, N, D), float32
         A user's vector for each target domain.
     epochs : int
-        At least 1.
+        The most there may be; at least 1.
     seed : int
         Of the run: the order of the batches.
+    rate : float
+        The learning rate.
+    patience : int, default 12
+        In validations.
     clip_norm : float, optional
         The largest global norm of a step's gradients; longer ones are shortened to it.
     schedule : str, default "constant"
@@ -183,15 +196,16 @@ def train(
     FloatingPointError
         If the loss, or with `clip_norm` a gradient, is no longer finite.
     """
-    state = TrainingState(ranker, seed)
+    state = TrainingState(ranker, seed, rate)
     if resume_from is not None:
         state.restore(resume_from)
     began = time.perf_counter() - state.seconds
+    training = training.with_vector_sums(ranker.catalogue)
     if state.epoch == 0:
         _record_attention(state, user_vectors, watched)
-    while state.epoch < epochs and state.validations_since_best < PATIENCE:
+    while state.epoch < epochs and state.validations_since_best < patience:
         epoch = state.epoch + 1
-        state.optimiser.lr = LEARNING_RATE * SCHEDULES[schedule](epoch, epochs, state.validations)
+        state.optimiser.lr = rate * SCHEDULES[schedule](epoch, epochs, state.validations)
         loss = _train_epoch(state, training, user_vectors, clip_norm)
         if not np.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss} in epoch {epoch}: look for huge user or item vectors")
@@ -214,7 +228,8 @@ def train(
     if state.best_state:
         ranker.load_state_dict(state.best_state)
     ranker.eval()
-    return TrainingOutcome(state.history, state.best_epoch, state.seconds)
+    rising = bool(state.validations) and state.validations_since_best < patience
+    return TrainingOutcome(state.history, state.best_epoch, rising, state.seconds)
 
 
 def make_score(ranker: Ranker, user_vectors: Array) -> Score:
@@ -222,7 +237,7 @@ def make_score(ranker: Ranker, user_vectors: Array) -> Score:
 
     def score(users: Ids, domain: int) -> Array:
         with no_grad():
-            condition = ranker(user_vectors[users, domain], np.full(len(users), domain))
+            condition = ranker(user_vectors[users, domain], np.full(len(users), domain), users)
             scores: Array = ranker.score(condition, domain).data
         return scores
 
@@ -240,9 +255,8 @@ def _record_attention(state: TrainingState, user_vectors: Array, watched: Watche
 
 def _train_epoch(state: TrainingState, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:
     ranker, optimiser, total = state.ranker.train(), state.optimiser, 0.0
-    order, sampled = state.shuffle.permutation(len(pairs)), drawn_candidates(pairs.sizes)
-    for start in range(0, len(order), BATCH):
-        batch = pairs.take(order[start : start + BATCH])
+    sampled = drawn_candidates(pairs.sizes)
+    for batch in pairs.batches(state.shuffle.permutation(len(pairs)), BATCH):
         if sampled:
             batch = batch.draw_candidates(state.shuffle)
         loss = ranker.loss(user_vectors[batch.users, batch.domains], batch)

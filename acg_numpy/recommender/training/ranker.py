@@ -14,6 +14,7 @@ from typing import Any
 from acg_numpy.autograd import Tensor
 from acg_numpy.module import Module, Parameter
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
+from acg_numpy.recommender.models.ptupcdr import History
 from acg_numpy.recommender.training.in_domain import in_domain_loss
 from acg_numpy.shapes import Array
 
@@ -28,17 +29,21 @@ class Ranker(Module):
     catalogue : Catalogue
     item_bias : array, shape (I,)
         Their values before training.
+    history : History, optional
+        For a model that is also called with what each user took elsewhere.
     """
 
-    def __init__(self, model: Module, catalogue: Catalogue, item_bias: Array) -> None:
+    def __init__(self, model: Module, catalogue: Catalogue, item_bias: Array, history: History | None = None) -> None:
         super().__init__()
         self.model = model
         self.item_bias = Parameter(item_bias)
         self.catalogue = catalogue
+        self.history = history
 
-    def __call__(self, user_vectors: Array, domain_id: Ids | int) -> Tensor:
-        """Make conditions (B, D) from user vectors (B, D)."""
-        condition: Tensor = self.model(user_vectors, domain_id)
+    def __call__(self, user_vectors: Array, domain_id: Ids, users: Ids) -> Tensor:
+        """Make conditions (B, D) of users (B,) with vectors (B, D) in domains (B,)."""
+        history = () if self.history is None else (self.history.rows(users, domain_id),)
+        condition: Tensor = self.model(user_vectors, domain_id, *history)
         return condition
 
     def score(self, condition: Any, domain: int) -> Any:
@@ -47,6 +52,6 @@ class Ranker(Module):
 
     def loss(self, user_vectors: Array, batch: Pairs) -> Tensor:
         """Compute the in-domain softmax loss of a batch sorted by domain; `user_vectors` (B, D) belong to its pairs."""
-        condition = self(user_vectors, batch.domains)
+        condition = self(user_vectors, batch.domains, batch.users)
         loss: Tensor = in_domain_loss(condition, self.item_bias, batch=batch, catalogue=self.catalogue)
         return loss

@@ -48,6 +48,7 @@ class Outcome(NamedTuple):
     # what an attention's condition depends on; numbers and lists
     dependence: dict[str, Any] | None = None
     parameters_per_domain: int | None = None  # what one more domain would add; None where that depends on its items
+    rising: bool = False  # whether the most epochs ended the training, before the patience did
 
 
 class Run(NamedTuple):
@@ -73,7 +74,8 @@ class Result:
     metrics : dict
         The content of metrics.json: "test" with every metric of every model, "paired" with the difference of attention
         to each other model in ``NDCG@10`` and its standard error, "by_domain" and "by_history" with both for groups of
-        pairs (see `acg_numpy.recommender.evaluation.breakdown`), and what else the report needs.
+        pairs (see `acg_numpy.recommender.evaluation.breakdown`), "settings" with the hyperparameters of each model and
+        what a search tried, "rising" with the models that the most epochs ended, and what else the report needs.
     history : dict of lists
         "epoch", "loss", "validation_epoch", "validation_ndcg" of attention in the first run; "snapshot_epoch" and
         "snapshot", the attention of a few validation users at some epochs, see
@@ -119,6 +121,7 @@ class Result:
         arguments: Mapping[str, Any],
         provided: Provided,
         cutoffs: Sequence[int],
+        settings: Mapping[str, Any],
     ) -> "Result":
         """Condense runs, and make the conditions with the first one's conditioner, from all interactions."""
         first = runs[0]
@@ -136,6 +139,7 @@ class Result:
         without = int(np.sum(~reachable))
         metrics = {
             **summarise(runs, interactions.domains.tolist(), cutoffs),
+            "settings": dict(settings),
             "runs": [{"seed": run.seed, "initialisation": run.initialisation + 1, "pairs": run.sizes} for run in runs],
             "users": len(interactions.users),
             "items": len(interactions.items),
@@ -264,6 +268,7 @@ def summarise(runs: Sequence[Run], domains: Sequence[str], cutoffs: Sequence[int
         "by_domain": by_domain(facts, rankings, domains, cutoffs),
         "by_history": by_history(facts, rankings, cutoffs),
         "dependence": summarise_dependence(runs),
+        "rising": {name: seeds for name in test if (seeds := [r.seed for r in runs if r.outcomes[name].rising])},
     }
 
 

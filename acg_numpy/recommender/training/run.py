@@ -1,24 +1,34 @@
 """One run: one split, the data that training may see, and the outcome of each model."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 
-from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import Factors, Interactions, Split, draw_split, factorise
 from acg_numpy.recommender.data.checkpoints import Checkpoint
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
 from acg_numpy.recommender.evaluation.ablation import dependence
-from acg_numpy.recommender.evaluation.attention_history import choose_watched_users
+from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, choose_watched_users
 from acg_numpy.recommender.evaluation.breakdown import PairFacts
 from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.protocol import K, Score, rank
-from acg_numpy.recommender.models.baselines import TRAINED, make_model
+from acg_numpy.recommender.models.factory import make_model
+from acg_numpy.recommender.models.hyperparameters import Settings
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
-from acg_numpy.recommender.training.loop import EpochReport, Progress, child_seed, make_score, train
+from acg_numpy.recommender.models.ptupcdr import History
+from acg_numpy.recommender.training.loop import (
+    EpochReport,
+    Progress,
+    Report,
+    TrainingOutcome,
+    child_seed,
+    make_score,
+    train,
+)
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.recommender.training.result import Outcome
@@ -26,6 +36,7 @@ from acg_numpy.recommender.training.resume import ResumableState
 from acg_numpy.shapes import Array
 
 BIAS_FLOOR = 0.01  # item biases start at log(0.01 + share of users who took the item)
+WHOSE_DEPENDENCE = ("attention", "one-key")  # on user, domain and tokens is measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +120,17 @@ class RunData:
         stacked = sp.vstack([self.visible, self.split.histories(self.interactions, asked)], format="csr")
         return sp.csr_array(stacked[row])
 
+    def history(self) -> History:
+        """Return what is known of every user when asked about every domain, as `query` has it for one of them."""
+        if self.split.cut is None:
+            return History(self.visible, self.factors.elsewhere)
+        held_out = np.concatenate([self.split.validation, self.split.test])
+        users, domains = self.user_vectors.shape[:2]
+        row = np.repeat(np.arange(users)[:, None], domains, axis=1)
+        row[tuple(held_out.T)] = users + np.arange(len(held_out))
+        taken = sp.vstack([self.visible, self.split.histories(self.interactions, held_out)], format="csr")
+        return History(sp.csr_array(taken), self.factors.elsewhere, row)
+
     def sizes(self) -> dict[str, int]:
         """Return the numbers of pairs to train, validate and test on."""
         return {"train": len(self.training), "validation": len(self.validation), "test": len(self.test)}
@@ -116,54 +138,36 @@ class RunData:
     def train_and_test(
         self,
         name: str,
-        attention: dict[str, int],
-        training: dict[str, Any],
+        settings: Settings | None,
+        training: Mapping[str, Any],
         run: tuple[int, int],
         progress: Progress | None,
         state: ResumableState,
     ) -> Outcome:
         """Train one model, and test it; or resume its training, or return its finished outcome."""
         key = f"{run[0]}/{name}"
-        ranker = self.ranker(name, attention) if name in TRAINED else None
-
-        def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
-            if progress is not None:
-                progress(EpochReport(name, *run, epoch, training["epochs"], loss, validation, seconds))
-
-        finished, in_progress = state.finished(key), state.in_progress(key)
-        if (last := finished or in_progress) is not None and (history := last.about["history"]) is not None:
-            validation = history["validation_ndcg"][-1] if history["validation_ndcg"] else None
-            report(history["epoch"][-1], history["loss"][-1], validation, last.about["seconds"])
-        if finished is not None:
-            return outcome_from_checkpoint(finished, ranker)
+        report = make_report(progress, name, run, training["epochs"])
+        if (finished := state.finished(key)) is not None:
+            replay(report, finished)
+            return outcome_from_checkpoint(finished, None if settings is None else self.ranker(name, settings))
 
         began = time.perf_counter()
         if name in REFERENCES:
             rankings, strength, size = self.reference(name)
             outcome = Outcome(None, rankings, size, time.perf_counter() - began, None, None, strength)
-        elif ranker is None:
+        elif settings is None:
             rankings = rank(self.popularity(), self.test, self.depth)
             seconds = time.perf_counter() - began
             outcome = Outcome(None, rankings, 0, seconds, None, None, parameters_per_domain=0)
         else:
-            trained = train(
-                ranker,
-                self.training,
-                self.validation,
-                self.user_vectors,
-                seed=self.model_seed,
-                report=report,
-                resume_from=in_progress,
-                save=lambda checkpoint: state.update(key, checkpoint),
-                watched=choose_watched_users(self.split.validation),
-                **training,
-            )
+            watched = choose_watched_users(self.split.validation) if name == "attention" else None
+            ranker, trained = self.train(name, settings, training, key, report, state, watched)
             rankings = rank(make_score(ranker, self.user_vectors), self.test, self.depth)
             size = ranker.model.num_parameters()
-            more = self.ranker(name, attention, one_more=True).model.num_parameters() - size
+            more = self.ranker(name, settings, one_more=True).model.num_parameters() - size
             outcome = Outcome(ranker, rankings, size, trained.seconds, trained.best_epoch, trained.history)
-            outcome = outcome._replace(parameters_per_domain=more)
-            if isinstance(ranker.model, AttentionConditioner):
+            outcome = outcome._replace(parameters_per_domain=more, rising=trained.rising)
+            if name in WHOSE_DEPENDENCE:
                 names, draw = self.interactions.domains.tolist(), child_seed(self.seed, "dependence")
                 outcome = outcome._replace(
                     dependence=dependence(ranker, self.user_vectors, self.test, names, seed=draw)
@@ -171,17 +175,48 @@ class RunData:
         state.finish(key, outcome_to_checkpoint(outcome))
         return outcome
 
-    def ranker(self, name: str, attention: dict[str, int], *, one_more: bool = False) -> Ranker:
+    def train(
+        self,
+        name: str,
+        settings: Settings,
+        training: Mapping[str, Any],
+        key: str,
+        report: Report,
+        state: ResumableState,
+        watched: WatchedUsers | None = None,
+    ) -> tuple[Ranker, TrainingOutcome]:
+        """Train one model, or resume its training; the state has it under `key`."""
+        ranker = self.ranker(name, settings)
+        if (in_progress := state.in_progress(key)) is not None:
+            replay(report, in_progress)
+        trained = train(
+            ranker,
+            self.training,
+            self.validation,
+            self.user_vectors,
+            seed=self.model_seed,
+            rate=settings["rate"],
+            report=report,
+            resume_from=in_progress,
+            save=lambda checkpoint: state.update(key, checkpoint),
+            watched=watched,
+            **training,
+        )
+        return ranker, trained
+
+    def ranker(self, name: str, settings: Settings, *, one_more: bool = False) -> Ranker:
         """Return the untrained ranker of a model; for its size, of one with a domain more."""
         names = self.interactions.domains.tolist()
         model = make_model(
             name,
             emb_dim=self.user_vectors.shape[-1],
             domain_names=[*names, f"beside {names}"] if one_more else names,
+            item_vectors=self.factors.components,
             seed=child_seed(self.model_seed, f"{name}/init"),
-            **attention,
+            **settings,
         )
-        return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity))
+        history = self.history() if name == "ptupcdr" else None
+        return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity), history)
 
     def reference(self, name: str) -> Reference:
         """Fit and test a reference line."""
@@ -205,6 +240,25 @@ class RunData:
             return np.broadcast_to(share, (len(users), len(share)))
 
         return score
+
+
+def make_report(
+    progress: Progress | None, name: str, run: tuple[int, int], epochs: int, point: tuple[int, int] = (0, 0)
+) -> Report:
+    """Return what a training calls after each epoch, which tells `progress` which model and run it is."""
+
+    def report(epoch: int, loss: float, validation: float | None, seconds: float) -> None:
+        if progress is not None:
+            progress(EpochReport(name, *run, epoch, epochs, loss, validation, seconds, *point))
+
+    return report
+
+
+def replay(report: Report, checkpoint: Checkpoint) -> None:
+    """Report the last epoch of what the state has, if that was a training."""
+    if (history := checkpoint.about["history"]) is not None:
+        validation = history["validation_ndcg"][-1] if history["validation_ndcg"] else None
+        report(history["epoch"][-1], history["loss"][-1], validation, checkpoint.about["seconds"])
 
 
 def outcome_to_checkpoint(outcome: Outcome) -> Checkpoint:

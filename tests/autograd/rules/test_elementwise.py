@@ -5,6 +5,8 @@ import pytest
 
 from acg_numpy import grad, hessian, tensor
 from acg_numpy.autograd.rules.elementwise import safe_divide, safe_ratio, tie_share
+from acg_numpy.autograd.table import Primitive
+from tests.autograd.cases.all import ENTRIES
 
 EXACT = {
     "tanh far out": (np.tanh, 20.0, 4 * np.exp(-40.0)),
@@ -21,8 +23,64 @@ EXACT = {
     "arctan2 by the tiny": (lambda x: np.arctan2(1e-200, x), 1e-200, -0.5e200),
     "arctan2 of the huge": (lambda x: np.arctan2(x, 1e200), 1e200, 0.5e-200),
     "hypot of the tiny": (lambda x: np.hypot(x, 4e-200), 3e-200, 0.6),
+    "logaddexp of large equals": (lambda x: np.logaddexp(x, 1e17), 1e17, 0.5),
+    "fmod": (lambda x: np.fmod(np.float32(1.5), x), np.float32(0.3), -4.0),
+    "a large odd power": (lambda x: x ** (2.0**53 + 2.0), -1.0, -(2.0**53) - 2.0),
     "sinc near 0": (np.sinc, 1e-8, -(np.pi**2) * 1e-8 / 3),
 }
+
+
+SIZES = {  # the floating type, one of a wider range, and magnitudes all over the range of the first
+    np.float32: (np.float64, [1e-37, 1e-30, 1e-20, 1e-8, 0.3, 0.999, 1.0, 1.5, 20.0, 80.0, 1e8, 1e20, 1e30, 1e37]),
+    np.float64: (
+        np.longdouble,
+        [1e-300, 1e-200, 1e-160, 1e-30, 1e-8, 0.3, 0.999, 1.0, 1.5, 20.0, 700.0, 1e8, 1e30, 1e160, 1e200, 1e300],
+    ),
+}
+UFUNCS = [ufunc for ufunc in ENTRIES if isinstance(ufunc, np.ufunc) and ufunc.signature is None and ufunc.nout == 1]
+
+
+def slopes(ufunc, inputs, place, dtype):
+    """Slopes by one argument, as the engine computes them where every floating-point warning is an error."""
+    tensors = [tensor(x.astype(dtype), requires_grad=i == place) for i, x in enumerate(inputs)]
+    with np.errstate(all="ignore"):
+        out = ufunc(*tensors)
+    out.backward(np.ones(out.shape, out.dtype))
+    return tensors[place].grad
+
+
+@pytest.mark.parametrize("dtype", SIZES)
+def test_slopes_that_can_be_represented_are_right_at_all_magnitudes(dtype):
+    """The same rules in a wider type, where nothing overflows, underflows or cancels, are what they are held to."""
+    wider, sizes = SIZES[dtype]
+    if np.finfo(wider).maxexp == np.finfo(dtype).maxexp:
+        pytest.skip("this machine has no floating type of a wider range")
+    limits, wrong, tried = np.finfo(dtype), [], 0
+    points = np.array([sign * size for size in sizes for sign in (1, -1)] + [0.0], dtype)
+    for ufunc in UFUNCS:
+        entry = ENTRIES[ufunc]
+        if type(entry) is not Primitive or entry.name.startswith("scipy") or ufunc is np.ldexp:  # it takes integers
+            continue
+        inputs = [x.ravel() for x in np.meshgrid(*[points] * ufunc.nin)]
+        for place in range(ufunc.nin):
+            if entry.rules[place] is None:
+                continue
+            with np.errstate(all="ignore"):
+                expected = slopes(ufunc, inputs, place, wider)
+                defined = np.isfinite(ufunc(*inputs)) & (np.abs(expected) < limits.max / 1e3)
+            chosen = [x[defined] for x in inputs]
+            with np.errstate(all="raise"):
+                try:
+                    found = slopes(ufunc, chosen, place, dtype)
+                except FloatingPointError as error:
+                    wrong.append((entry.name, place, error))
+                    continue
+            tried += len(found)
+            error = np.abs(found - expected[defined])
+            for i in np.flatnonzero(~(error <= 1e-4 * np.abs(expected[defined]) + 4 * limits.smallest_normal)):
+                wrong.append((entry.name, place, [x[i] for x in chosen], found[i], expected[defined][i]))
+    assert not wrong
+    assert tried > 10_000
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -42,7 +42,7 @@ def check(forward):
 
 REFUSALS = {
     "no cache": (
-        lambda: check(lambda x: x),
+        lambda: check(lambda y: y),
         TypeError,
         "forward should return (out, cache), two things; it returned ndarray",
     ),
@@ -146,7 +146,10 @@ def test_gradients_too_few_and_too_many_are_counted():
     ("returned", "sentence"),
     [
         (None, "backward returned None; is its return statement missing?"),
-        ({}, "backward returned a dict; expected a tuple of gradients, one for each input in the order of forward"),
+        (
+            {},
+            "the gradients that backward returned by name hold none of x; they hold no keys. Name them dx",
+        ),
         ("x", "backward returned a str; expected a tuple of gradients, one for each input in the order of forward"),
     ],
 )
@@ -208,7 +211,7 @@ def test_a_forward_that_draws_random_numbers_has_no_derivative():
 
 
 WRONG_FORWARDS = {
-    "no cache": (lambda x: x, TypeError, "forward should return (out, cache), two things; it returned ndarray"),
+    "no cache": (lambda y: y, TypeError, "forward should return (out, cache), two things; it returned ndarray"),
     "three things": (lambda x: (x, x, x), TypeError, "it returned a tuple of 3"),
     "boolean": (lambda x: (x > 0, x), ValueError, "the output is not floating (bool), so it has no derivative"),
     "complex": (lambda x: (x + 0j, x), TypeError, "the output should be a real array or a tuple of real arrays"),

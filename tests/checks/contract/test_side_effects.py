@@ -39,7 +39,7 @@ def pulled(g, cache):
 def conduct_of(forward, backward):
     arguments = [read_argument("x", A), read_argument("y", B)]
     found = find_side_effects(forward, backward, arguments, (np.array([1.5, -0.75, 0.5]),), np.random.default_rng(0))
-    return [tuple(one) for one in found]
+    return [tuple(one) for one in found.faults]
 
 
 def doubling(*which):
@@ -87,7 +87,69 @@ KEEPS = "gives another result when it is called again: it keeps something"
 DRAWS = "gives another result at every call; draw random numbers outside and pass them in"
 
 
+class Layer:
+    """A layer that can be called, in its own cache; it adds to the gradients that it keeps."""
+
+    def __init__(self, x, y):
+        self.x, self.y, self.dx = x, y, np.zeros(3)
+
+    def __call__(self):
+        return self.x * self.y
+
+    def pull(self, g, kept):
+        grad_y, self.dx[...] = g * kept.x, g * kept.y
+        return self.dx, grad_y
+
+
+def layer_forward(x, y):
+    layer = Layer(x, y)
+    return layer(), layer
+
+
+LAST = {}
+
+
+def remembering(x, y):
+    LAST["inputs"] = x, y
+    return x * y, None
+
+
+TOTAL = np.zeros(3)
+
+
+def adding(g, cache):
+    grad_x, grad_y = pulled(g, cache)
+    TOTAL[...] += grad_x
+    return TOTAL, grad_y
+
+
 SIDE_EFFECTS = {
+    "a buffer in the cache, which each call fills anew": (
+        layer_forward,
+        lambda g, layer: layer.pull(g, layer),
+        [],
+    ),
+    "a buffer that is never set to zero": (
+        product,
+        adding,
+        [("carries-over", "backward adds to what the call before left: a buffer is not set to zero at the start")],
+    ),
+    "inputs kept outside the cache": (
+        remembering,
+        lambda g, cache: pulled(g, LAST["inputs"]),
+        [
+            (
+                "carries-over",
+                "after a forward at other inputs, backward gives other gradients for the cache of the first: it uses "
+                "what the last forward left outside the cache",
+            )
+        ],
+    ),
+    "a gradient divided by its length": (
+        product,
+        lambda g, cache: pulled(g / np.linalg.norm(g), cache),
+        [("nonlinear-in-grad", "backward(2 a) is not 2 backward(a)")],
+    ),
     "an input": (doubling(0), pulled, [("mutated-input", "forward changes x in place")]),
     "the other input": (doubling(1), pulled, [("mutated-input", "forward changes y in place")]),
     "both inputs": (doubling(0, 1), pulled, [("mutated-input", "forward changes x and y in place")]),
@@ -155,7 +217,7 @@ SIDE_EFFECTS = {
     "infinities throughout": (product, lambda g, cache: (np.abs(g) * np.inf, np.abs(g) * np.inf), []),
     "two arrays of the cache": (
         lambda x, y: (x * y, (x.copy(), y[:, None].copy())),
-        lambda g, cache: [(array.__imul__(2), g)[1] for array in cache],
+        lambda g, cache: [np.ravel(array.__imul__(2)) * g for array in cache],
         [("mutated-cache", "backward changes the arrays of shapes (3,) and (3, 1) in the cache")],
     ),
     "nothing": (product, pulled, []),
@@ -167,6 +229,23 @@ SIDE_EFFECTS = {
 def test_a_side_effect_is_reported_in_a_sentence(name):
     forward, backward, expected = SIDE_EFFECTS[name]
     assert conduct_of(forward, backward) == expected
+
+
+def test_what_the_caller_does_not_feel_is_noted():
+    arguments = [read_argument("x", A), read_argument("y", B)]
+    grad_outs = (np.array([1.5, -0.75, 0.5]),)
+
+    def notes_of(forward, backward, **options):
+        return find_side_effects(forward, backward, arguments, grad_outs, np.random.default_rng(0), **options).notes
+
+    assert notes_of(layer_forward, lambda g, layer: layer.pull(g, layer)) == [
+        "backward changes the array of shape (3,) in the cache; called again with the same cache, "
+        "it gives the same result"
+    ]
+    assert notes_of(product, writing("g"), layer=True) == [
+        "backward changes grad_out in place; others may need it, too"
+    ]
+    assert notes_of(product, pulled) == []
 
 
 def test_a_backward_that_reaches_its_inputs_by_another_way_is_found_out():

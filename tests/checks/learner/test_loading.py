@@ -234,8 +234,8 @@ def test_an_input_of_a_kind_that_has_no_gradient_is_reported(tmp_path):
 
 
 def test_a_forward_that_breaks_the_contract_is_reported_at_its_definition(tmp_path):
-    path = written(tmp_path, SQUARE.replace("return x * x, x", "return x * x"))
-    with pytest.raises(LearnerError, match=r"forward should return .* it returned ndarray") as caught:
+    path = written(tmp_path, SQUARE.replace("return x * x, x", "return [x * x, x]"))
+    with pytest.raises(LearnerError, match=r"forward should return .* it returned list") as caught:
         check_learner(load_learner(path), (np.ones(2),))
     assert caught.value.place == Place(path, 4, "def forward(x):")
 

@@ -326,7 +326,7 @@ def test_a_transposed_factor_and_a_sign_elsewhere_are_named_together():
     assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["transposed", "wrong-sign"]
     first = forward.__code__.co_firstlineno
     evidence = (
-        f"the other factor transposed (test_diagnosis.py:{first + 1}: hidden = np.tanh(x @ w)), and "
+        f"the other factor transposed (test_diagnosis.py:{first + 1}: x @ w), and "
         f"what comes back from there has the wrong sign (test_diagnosis.py:{first + 2}: shortcut = x * x); "
     )
     assert all(diagnosis.evidence.startswith(evidence) for diagnosis in report.diagnoses)

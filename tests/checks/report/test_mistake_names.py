@@ -51,7 +51,9 @@ def test_what_has_no_name_is_counted_as_that():
     assert counts == {(mistake.name, mistake.expected, None): 2}
 
 
-@pytest.mark.parametrize(("returned", "sentence"), [(None, "return statement missing"), ({}, "returned a dict")])
+@pytest.mark.parametrize(
+    ("returned", "sentence"), [(None, "return statement missing"), ({}, "hold none of x; they hold no keys")]
+)
 def test_no_gradients_at_all_are_said_to_be_missing(returned, sentence):
     report = check_backward(lambda x: (x * x, x), lambda g, x: returned, np.ones(3), raise_on_failure=False)
     assert sentence in report.faults[0]

@@ -52,7 +52,7 @@ def test_within_a_few_epochs_attention_finds_tastes_and_leads(demo: Demo) -> Non
     assert figures is not None
     assert float(figures[1]) > float(figures[2]) + 0.1
     leads = out[out.index("Attention leads") : out.index("by more than two standard errors")]
-    for model in ("popularity", "one-key", "concat-linear", "domain-linear"):
+    for model in ("popularity", "one-key", "concat-linear", "emcdr-linear"):
         assert model in leads
 
 

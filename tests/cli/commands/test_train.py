@@ -11,6 +11,7 @@ import pytest
 
 from acg_numpy.cli import main
 from acg_numpy.recommender.data import draw_split, load_checkpoint, read_interactions, read_split
+from acg_numpy.recommender.models import DEFAULTS
 from tests.cli.conftest import SMALL, Training
 
 FILES = {
@@ -262,3 +263,41 @@ def test_what_does_not_fit_is_one_line_and_leaves_no_results(
         assert err.startswith("acg: ")
         assert err.count("\n") == 1
         assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def test_the_help_has_the_defaults_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["train", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    for name, value in DEFAULTS["attention"].items():
+        said = help_text[help_text.rindex(f"--{name.replace('_', '-')}") :]
+        default = ("yes" if value else "no") if isinstance(value, bool) else f"{value:g}"
+        assert said[said.index("(default: ") :].startswith(f"(default: {default})")
+
+
+def test_named_models_are_trained_by_old_names_too(
+    taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    named = ("--models", "domain-linear, user", "--tune", "2", "--epochs", "1", "--emb-dim", "8", "--heads", "2")
+    assert main(["train", str(taken), "--out", str(tmp_path), *named, "--inner-dim", "8", "--no-layer-norm"]) == 0
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert list(metrics["test"]) == ["user", "emcdr-linear", "attention"]
+    assert [point["settings"]["layer_norm"] for point in metrics["settings"]["attention"]["tried"]] == [False, False]
+    assert set(metrics["rising"]) == {"user", "emcdr-linear", "attention"}
+    err = capfd.readouterr().err
+    assert "  emcdr-linear 2: rate 0.003, dropout 0.3, layer norm\n" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--models", "flim"], "models has 'flim', which is not a model; did you mean 'film'?"),
+        (["--tune", "19"], "tune is 19, but the grid of user has 18 points: take fewer"),
+        (["--dropout", "1"], "expected a number from 0 up to, but not including, 1, but it is '1'"),
+        (["--models", "film", "--no-baselines"], "baselines is False and models are named"),
+    ],
+)
+def test_models_and_settings_that_are_none_are_wrong_usage(
+    options: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "a.csv", "--out", "b", *options]) == 2
+    assert said in capfd.readouterr().err

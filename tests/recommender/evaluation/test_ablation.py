@@ -11,7 +11,7 @@ from acg_numpy.recommender.data.pairs import Catalogue
 from acg_numpy.recommender.evaluation import ablation as module
 from acg_numpy.recommender.evaluation.ablation import CHANGES, DOMAINS, TOKEN, UNIFORM, USERS, dependence
 from acg_numpy.recommender.evaluation.protocol import evaluate
-from acg_numpy.recommender.models.baselines import make_model
+from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.training.loop import make_score
 from acg_numpy.recommender.training.ranker import Ranker
 from tests.recommender.problems import problem
@@ -24,7 +24,9 @@ def trained(seed, name="attention", **options):
     """A ranker whose attention is far from uniform, and what it is tested on."""
     interactions, _, pairs, rng = problem(seed)
     catalogue = Catalogue.from_interactions(interactions, rng.normal(size=(13, 8)).astype(np.float32))
-    options = {"heads": 2, "tokens_per_domain": 3, **options}
+    if name == "attention":
+        options = {"inner_dim": 8, "tokens_per_domain": 3, **options}
+    options = {"heads": 2, **options}
     model = make_model(name, emb_dim=8, domain_names=NAMES, seed=seed, **options)
     for parameter in model.parameters():
         parameter.data[...] += rng.normal(size=parameter.shape)
@@ -114,7 +116,7 @@ def test_a_token_left_out_is_as_if_it_were_not_there(seed):
     ranker, vectors, pairs = trained(seed, num_global_tokens=1)
     found = found_of(ranker, vectors, pairs)
     smaller = make_model(
-        "attention", emb_dim=8, domain_names=NAMES, heads=2, tokens_per_domain=2, num_global_tokens=1
+        "attention", emb_dim=8, domain_names=NAMES, heads=2, inner_dim=8, tokens_per_domain=2, num_global_tokens=1
     ).eval()
     state = ranker.model.state_dict()
     state["domain_embedding.tokens"] = np.delete(state["domain_embedding.tokens"], 1, axis=1)

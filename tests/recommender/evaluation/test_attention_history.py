@@ -7,7 +7,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import make_world
 from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, attention_snapshot, choose_watched_users
-from acg_numpy.recommender.models.baselines import make_model
+from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.training import fit
 
 
@@ -21,7 +21,7 @@ def test_a_run_keeps_the_attention_of_held_out_users(taken):
     whom = choose_watched_users(result.split.validation)
     assert result.history["snapshot_epoch"] == [0, 1, 2]
     kept = np.array(result.history["snapshot"])  # (E, B, H, K)
-    assert kept.shape == (3, len(whom.users), 4, 8)
+    assert kept.shape == (3, len(whom.users), 16, 8)
     np.testing.assert_allclose(kept.sum(-1), 1, rtol=1e-5)
     assert len(np.unique(kept[:, 0, 0, 0])) == 3  # it moved
 

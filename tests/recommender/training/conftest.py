@@ -4,7 +4,7 @@ import pytest
 
 from acg_numpy.recommender.training import fit
 
-SMALL = {"epochs": 4, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3}
+SMALL = {"epochs": 4, "emb_dim": 8, "heads": 2, "inner_dim": 8, "tokens_per_domain": 3}
 EXPERIMENT = {**SMALL, "seeds": 2, "seed": 5}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.recommender.data import CheckpointError, DataError, Vectors, draw_split
+from acg_numpy.recommender.models import DEFAULTS, TRAINED
 from acg_numpy.recommender.reporting.notebook import result_markdown
 from acg_numpy.recommender.serving.fold_in import fold_interactions, fold_vectors
 from acg_numpy.recommender.serving.recommender import Recommender
@@ -12,18 +13,7 @@ from acg_numpy.recommender.training.experiment import require_finite
 from tests.recommender.training.conftest import EXPERIMENT, SMALL
 
 REFERENCES = {"item-ridge", "user-knn"}
-MODELS = {
-    *REFERENCES,
-    "popularity",
-    "user",
-    "user+domain",
-    "one-key",
-    "concat-linear",
-    "domain-linear",
-    "film",
-    "concat-mlp",
-    "attention",
-}
+MODELS = {*REFERENCES, "popularity", *TRAINED}
 
 
 def without_seconds(metrics):
@@ -67,9 +57,31 @@ def test_all_is_the_same_again(result, interactions):
     np.testing.assert_array_equal(again.conditions, result.conditions)
 
 
+def test_settings_are_the_defaults_and_what_was_asked_for_attention(result):
+    settings = result.metrics["settings"]
+    assert set(settings) == set(TRAINED)
+    assert settings["film"] == {"chosen": DEFAULTS["film"], "tried": []}
+    asked = {"heads": 2, "inner_dim": 8, "tokens_per_domain": 3}
+    for name in ("attention", "attention-own-output"):
+        assert settings[name] == {"chosen": {**DEFAULTS[name], **asked}, "tried": []}
+
+
+def test_models_that_the_most_epochs_ended_are_named_with_their_seeds(result):
+    assert result.metrics["rising"] == {name: [5, 6] for name in TRAINED}
+
+
+def test_named_models_are_trained_beside_attention_and_others_refused(interactions):
+    small = {**SMALL, "epochs": 1}
+    assert set(fit(interactions, models=["film"], **small).metrics["test"]) == {"film", "attention"}
+    with pytest.raises(ValueError, match="models has 'flim', which is not a model; did you mean 'film'"):
+        fit(interactions, models=["flim"], **small)
+    with pytest.raises(ValueError, match="baselines is False and models are named"):
+        fit(interactions, models=["film"], baselines=False, **small)
+
+
 def test_progress_is_reported_for_every_epoch_of_every_model(experiment):
     _, reports = experiment
-    assert len(reports) == 2 * 8 * 4  # runs, trained models, epochs
+    assert len(reports) == 2 * 12 * 4  # runs, trained models, epochs
     assert {(one.run, one.runs, one.epochs) for one in reports} == {(1, 2, 4), (2, 2, 4)}
     assert {one.model for one in reports} == MODELS - REFERENCES - {"popularity"}
 
@@ -96,13 +108,17 @@ def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
 
 
 @pytest.mark.parametrize(
-    "name", ["seed", "epochs", "seeds", "heads", "emb_dim", "tokens_per_domain", "num_global_tokens"]
+    "name",
+    [
+        *("seed", "epochs", "seeds", "patience", "tune", "emb_dim", "rate"),
+        *("heads", "inner_dim", "tokens_per_domain", "num_global_tokens", "dropout", "head_dropout"),
+    ],
 )
 def test_arguments_out_of_range_are_named_before_anything_is_trained(interactions, name):
     reports = []
     with pytest.raises(ValueError, match=f"{name}.* -1"):
         fit(interactions, **{**SMALL, name: -1}, progress=reports.append)
-    with pytest.raises(ValueError, match="does not divide emb_dim"):
+    with pytest.raises(ValueError, match="does not divide inner_dim"):
         fit(interactions, **{**SMALL, "heads": 3}, progress=reports.append)
     assert not reports
 
@@ -151,7 +167,8 @@ def own(interactions):
 
 @pytest.fixture(scope="module")
 def trained_on_own(interactions, own):
-    return fit(interactions, baselines=False, **own, **{**SMALL, "epochs": 20})
+    nothing_dropped = {"dropout": 0.0, "head_dropout": 0.0}
+    return fit(interactions, baselines=False, **own, **{**SMALL, **nothing_dropped, "epochs": 20})
 
 
 def test_own_vectors_are_used_scaled(trained_on_own, own):

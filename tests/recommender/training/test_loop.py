@@ -7,7 +7,7 @@ from acg_numpy.recommender.data import draw_split, factorise
 from acg_numpy.recommender.data.checkpoints import load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.pairs import Catalogue, Pairs
 from acg_numpy.recommender.evaluation.protocol import evaluate
-from acg_numpy.recommender.models.baselines import make_model
+from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.training import loop
 from acg_numpy.recommender.training.loop import child_seed, make_score, train
 from acg_numpy.recommender.training.ranker import Ranker
@@ -25,17 +25,22 @@ def data(interactions):
     return training, validation, factors.user_vectors(visible), catalogue
 
 
+SMALL = {"attention": {"heads": 2, "inner_dim": 8, "tokens_per_domain": 4}, "one-key": {"heads": 2}}
+RATE = {"rate": 3e-3}
+
+
 def ranker_of(data, name="attention", seed=0):
-    model = make_model(name, emb_dim=8, domain_names=["a", "b", "c"], heads=2, tokens_per_domain=4, seed=seed)
+    model = make_model(name, emb_dim=8, domain_names=["a", "b", "c"], seed=seed, **SMALL.get(name, {}))
     return Ranker(model, data[3], np.full(36, -1.0, np.float32))
 
 
-def trained(data, name="attention", *, seed=0, epochs=4, report=None, validation=None):
+def trained(data, name="attention", *, seed=0, epochs=4, rate=3e-3, patience=12, report=None):
     ranker = ranker_of(data, name)
-    return ranker, train(ranker, data[0], validation or data[1], data[2], epochs=epochs, seed=seed, report=report)
+    options = {"epochs": epochs, "seed": seed, "rate": rate, "patience": patience, "report": report}
+    return ranker, train(ranker, data[0], data[1], data[2], **options)
 
 
-@pytest.mark.parametrize("name", ["attention", "one-key", "concat-mlp", "domain-linear"])
+@pytest.mark.parametrize("name", ["attention", "one-key", "concat-mlp", "emcdr-linear"])
 def test_the_loss_falls(data, name):
     loss = trained(data, name, epochs=12)[1].history["loss"]
     assert loss[-1] < loss[0]
@@ -50,9 +55,8 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_others(data):
     assert any(np.any(value != third.state_dict()[name]) for name, value in first.state_dict().items())
 
 
-def test_the_best_epoch_is_kept(data, monkeypatch):
-    monkeypatch.setattr(loop, "LEARNING_RATE", 0.1)  # so that some validations are worse than the best
-    ranker, outcome = trained(data, epochs=9)
+def test_the_best_epoch_is_kept(data):
+    ranker, outcome = trained(data, epochs=9, rate=0.1)  # so that some validations are worse than the best
     validations = outcome.history["validation_ndcg"]
     assert outcome.history["validation_epoch"] == [2, 4, 6, 8, 9]
     assert outcome.best_epoch == outcome.history["validation_epoch"][int(np.argmax(validations))]
@@ -61,12 +65,16 @@ def test_the_best_epoch_is_kept(data, monkeypatch):
     assert np.mean(evaluate(make_score(ranker, data[2]), data[1])[0]) == max(validations)
 
 
-def test_training_ends_early_when_validation_gets_no_better(data, monkeypatch):
-    monkeypatch.setattr(loop, "PATIENCE", 2)
-    monkeypatch.setattr(loop, "LEARNING_RATE", 0.0)  # so that no validation is better than the first
-    _, outcome = trained(data, epochs=60)
+def test_training_ends_early_when_validation_gets_no_better(data):
+    _, outcome = trained(data, epochs=60, patience=2, rate=0.0)  # so that no validation is better than the first
     assert outcome.best_epoch == 2
     assert outcome.history["epoch"] == [1, 2, 3, 4, 5, 6]
+    assert not outcome.rising
+
+
+def test_a_model_that_the_most_epochs_ended_is_still_rising(data):
+    assert trained(data, epochs=4)[1].rising
+    assert trained(data, epochs=4, patience=1, rate=0.0)[1].rising is False  # the patience ended with them
 
 
 def test_progress_is_reported_after_every_epoch(data):
@@ -94,16 +102,17 @@ def test_the_bias_of_the_keys_does_not_move(data):
 def test_nothing_to_validate_on_keeps_the_last_epoch(data):
     nothing = data[1].take(np.zeros(0, np.int64))
     ranker = ranker_of(data)
-    outcome = train(ranker, data[0], nothing, data[2], epochs=3, seed=0)
+    outcome = train(ranker, data[0], nothing, data[2], epochs=3, seed=0, **RATE)
     assert outcome.best_epoch == 3
     assert outcome.history["validation_epoch"] == []
+    assert not outcome.rising
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_epoch(data):
     ranker = ranker_of(data)
     ranker.item_bias.data[0] = np.nan
     with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1"):
-        train(ranker, data[0], data[1], data[2], epochs=2, seed=0)
+        train(ranker, data[0], data[1], data[2], epochs=2, seed=0, **RATE)
 
 
 def test_each_purpose_and_each_run_has_a_seed_of_its_own():
@@ -115,7 +124,7 @@ class Stopped(Exception):
     """What stops a training in these tests."""
 
 
-def stopped(data, name, after, path, **options):
+def stopped(data, name, after, path, rate=3e-3, **options):
     """Train, and stop when so many checkpoints are saved; the last one comes back from a file."""
     saved = []
 
@@ -125,7 +134,7 @@ def stopped(data, name, after, path, **options):
             raise Stopped
 
     with pytest.raises(Stopped):
-        train(ranker_of(data, name), data[0], data[1], data[2], epochs=9, seed=0, save=save, **options)
+        train(ranker_of(data, name), data[0], data[1], data[2], epochs=9, seed=0, rate=rate, save=save, **options)
     save_checkpoint(path, *saved[-1])
     return load_checkpoint(path)
 
@@ -134,7 +143,7 @@ def stopped(data, name, after, path, **options):
 @pytest.mark.parametrize("name", ["attention", "film"])
 def test_training_stopped_after_any_epoch_ends_in_the_same_numbers(data, name, options, tmp_path, monkeypatch):
     monkeypatch.setattr("acg_numpy.optim.schedules.PLATEAU", 1)
-    monkeypatch.setattr(loop, "LEARNING_RATE", 0.1)  # so that some validations are worse than the best
+    options = {"rate": 0.1, **options}  # so that some validations are worse than the best
     whole = ranker_of(data, name)
     expected = train(whole, data[0], data[1], data[2], epochs=9, seed=0, **options)
     for after in range(1, 10):
@@ -150,7 +159,7 @@ def test_training_stopped_after_any_epoch_ends_in_the_same_numbers(data, name, o
 def test_a_stop_within_an_epoch_goes_back_to_the_last_whole_one(data, monkeypatch):
     """Here in the validation that ends epoch 6, when its steps were taken and its loss is known."""
     whole, saved, validations = ranker_of(data), [], iter([evaluate, evaluate])
-    expected = train(whole, data[0], data[1], data[2], epochs=9, seed=0)
+    expected = train(whole, data[0], data[1], data[2], epochs=9, seed=0, **RATE)
 
     def validate(score, pairs):
         if (found := next(validations, None)) is None:
@@ -159,11 +168,11 @@ def test_a_stop_within_an_epoch_goes_back_to_the_last_whole_one(data, monkeypatc
 
     monkeypatch.setattr(loop, "evaluate", validate)
     with pytest.raises(Stopped):
-        train(ranker_of(data), data[0], data[1], data[2], epochs=9, seed=0, save=saved.append)
+        train(ranker_of(data), data[0], data[1], data[2], epochs=9, seed=0, save=saved.append, **RATE)
     monkeypatch.undo()
     assert saved[-1].about["history"]["epoch"] == [1, 2, 3, 4, 5]
     ranker = ranker_of(data)
-    trained = train(ranker, data[0], data[1], data[2], epochs=9, seed=0, resume_from=saved[-1])
+    trained = train(ranker, data[0], data[1], data[2], epochs=9, seed=0, resume_from=saved[-1], **RATE)
     assert trained._replace(seconds=0) == expected._replace(seconds=0)
     for parameter, value in whole.state_dict().items():
         np.testing.assert_array_equal(ranker.state_dict()[parameter], value)
@@ -172,19 +181,15 @@ def test_a_stop_within_an_epoch_goes_back_to_the_last_whole_one(data, monkeypatc
 def test_a_checkpoint_is_not_touched_by_the_training_that_resumes_from_it(data, tmp_path):
     checkpoint = stopped(data, "attention", 4, tmp_path / "training.npz")
     save_checkpoint(tmp_path / "before.npz", *checkpoint)
-    train(ranker_of(data), data[0], data[1], data[2], epochs=9, seed=0, resume_from=checkpoint)
+    train(ranker_of(data), data[0], data[1], data[2], epochs=9, seed=0, resume_from=checkpoint, **RATE)
     save_checkpoint(tmp_path / "after.npz", *checkpoint)
     assert (tmp_path / "before.npz").read_bytes() == (tmp_path / "after.npz").read_bytes()
 
 
-def test_training_that_ended_early_is_not_resumed(data, monkeypatch):
-    monkeypatch.setattr(loop, "PATIENCE", 2)
-    monkeypatch.setattr(loop, "LEARNING_RATE", 0.0)
-    saved = []
-    ended = train(ranker_of(data), data[0], data[1], data[2], epochs=60, seed=0, save=saved.append)
-    again = train(
-        ranker_of(data), data[0], data[1], data[2], epochs=60, seed=0, resume_from=saved[-1], save=saved.append
-    )
+def test_training_that_ended_early_is_not_resumed(data):
+    saved, options = [], {"epochs": 60, "seed": 0, "patience": 2, "rate": 0.0}
+    ended = train(ranker_of(data), data[0], data[1], data[2], save=saved.append, **options)
+    again = train(ranker_of(data), data[0], data[1], data[2], resume_from=saved[-1], save=saved.append, **options)
     assert len(saved) == 6
     assert again.history == ended.history
 
@@ -193,9 +198,9 @@ def test_a_schedule_sets_the_rate_of_every_epoch(data, monkeypatch):
     rates = []
     step = loop.AdamW.step
     monkeypatch.setattr(loop.AdamW, "step", lambda optimiser: (rates.append(optimiser.lr), step(optimiser)))
-    train(ranker_of(data), data[0], data[1], data[2], epochs=4, seed=0, schedule="cosine")
+    train(ranker_of(data), data[0], data[1], data[2], epochs=4, seed=0, schedule="cosine", **RATE)
     steps = len(rates) // 4
-    np.testing.assert_allclose(rates[::steps], loop.LEARNING_RATE * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2)
+    np.testing.assert_allclose(rates[::steps], RATE["rate"] * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2)
 
 
 def test_steps_follow_gradients_no_longer_than_the_limit(data, monkeypatch):
@@ -207,8 +212,8 @@ def test_steps_follow_gradients_no_longer_than_the_limit(data, monkeypatch):
         step(optimiser)
 
     monkeypatch.setattr(loop.AdamW, "step", measured)
-    train(ranker_of(data), data[0], data[1], data[2], epochs=2, seed=0)
+    train(ranker_of(data), data[0], data[1], data[2], epochs=2, seed=0, **RATE)
     longest = max(norms)
     norms.clear()
-    train(ranker_of(data), data[0], data[1], data[2], epochs=2, seed=0, clip_norm=longest / 3)
+    train(ranker_of(data), data[0], data[1], data[2], epochs=2, seed=0, clip_norm=longest / 3, **RATE)
     np.testing.assert_allclose(max(norms), longest / 3, rtol=1e-5)

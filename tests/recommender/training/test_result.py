@@ -6,6 +6,7 @@ import numpy as np
 
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import load_checkpoint, read_split
+from acg_numpy.recommender.models import REFERENCES, TRAINED
 from tests.recommender.training.conftest import EXPERIMENT
 
 
@@ -38,9 +39,11 @@ def test_metrics_and_provenance_are_plain_json(folder, result):
     run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     assert run["seed"] == 5
     assert run["data"]["sha256"] == "0" * 64
-    asked = {"num_global_tokens": 0, "baselines": True, "clip_norm": None, "initialisations": 1, "k": [5, 10, 20]}
+    arguments = run["arguments"]
+    asked = {"models": ["popularity", *TRAINED, *REFERENCES], "num_global_tokens": None, "clip_norm": None}
     asked |= {"protocol": "random", "min_inside": 3, "min_elsewhere": 10, "validation": 0.125}
-    assert run["arguments"] == {**EXPERIMENT, **asked, "schedule": "constant"}
+    asked |= {"initialisations": 1, "k": [5, 10, 20], "patience": 12, "schedule": "constant", "tune": 0}
+    assert {**arguments, **EXPERIMENT, **asked} == arguments
     assert {"python", "numpy", "scipy", "acg_numpy"} <= set(run["versions"])
 
 

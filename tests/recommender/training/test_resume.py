@@ -9,7 +9,7 @@ from acg_numpy.recommender.data import CheckpointError, load_checkpoint, save_ch
 from acg_numpy.recommender.data.checkpoints import Checkpoint, fingerprint
 from acg_numpy.recommender.training import Interrupted, fit, resume
 from acg_numpy.recommender.training.resume import ResumableState
-from tests.recommender.training.conftest import EXPERIMENT, SMALL
+from tests.recommender.training.conftest import SMALL
 
 TRAINING = Checkpoint({"weight": np.arange(3.0)}, {"epoch": 2})
 OUTCOME = Checkpoint({"ndcg": np.ones(2), "ranker/bias": np.zeros(3, np.float32)}, {"best_epoch": None})
@@ -131,14 +131,24 @@ def test_fingerprints_tell_values_shapes_dtypes_and_borders_apart():
     assert fingerprint(np.arange(6).reshape(2, 3).T) == fingerprint(np.arange(6).reshape(2, 3).T.copy())
 
 
-@pytest.mark.parametrize("stops", [(1, 2), (6, 7), (11, 12), (30, 20), (45, 15), (63, 17), (64, 16)])
-def test_an_experiment_that_was_stopped_twice_ends_in_the_same_numbers(result, interactions, stops, tmp_path):
-    """By Ctrl-C after so many reports, of 2 x 8 x 4 epochs; then of the last of each finished model and of the rest."""
+FEW = {**SMALL, "epochs": 3, "seeds": 2, "models": ["film"], "tune": 2}
+TRAININGS = 2 * (4 * 2 + 2)  # of two models: two points on four splits, and two runs
+
+
+@pytest.fixture(scope="module")
+def few(interactions):
+    """A search and two runs of two models and the popularity, not stopped."""
+    return fit(interactions, **FEW)
+
+
+@pytest.mark.parametrize("stops", [(1, 2), (7, 9), (30, 20), (47, 10), (58, 16)])
+def test_an_experiment_that_was_stopped_twice_ends_in_the_same_numbers(few, interactions, stops, tmp_path):
+    """By Ctrl-C after so many reports; then of the last of each finished training and of the rest."""
     path, reports = tmp_path / "last.npz", []
 
     def until(stop):
         def progress(report):
-            reports.append((report.run, report.model, report.epoch))
+            reports.append((report.run, report.model, report.point, report.epoch))
             if len(reports) == stop:
                 raise KeyboardInterrupt
 
@@ -147,27 +157,26 @@ def test_an_experiment_that_was_stopped_twice_ends_in_the_same_numbers(result, i
     for stop, resume_now in zip(stops, (False, True), strict=True):
         reports.clear()
         with pytest.raises(Interrupted):
-            fit(interactions, **EXPERIMENT, progress=until(stop), state=path, resume=resume_now)
+            fit(interactions, **FEW, progress=until(stop), state=path, resume=resume_now)
     reports.clear()
-    resumed = fit(interactions, **EXPERIMENT, progress=until(None), state=path, resume=True)
-    assert comparable(resumed) == comparable(result)
-    assert resumed.history == result.history
-    np.testing.assert_array_equal(resumed.conditions, result.conditions)
-    np.testing.assert_array_equal(resumed.item_bias, result.item_bias)
+    resumed = fit(interactions, **FEW, progress=until(None), state=path, resume=True)
+    assert comparable(resumed) == comparable(few)
+    assert resumed.history == few.history
+    np.testing.assert_array_equal(resumed.conditions, few.conditions)
+    np.testing.assert_array_equal(resumed.item_bias, few.item_bias)
     assert len(set(reports)) == len(reports)
-    assert [epoch for *_, epoch in reports].count(
-        4
-    ) == 2 * 8  # every model's last epoch is reported, also of finished ones
-    assert len(reports) < 2 * 8 * 4 or stops == (1, 2)
+    # every training's last epoch is reported, also of finished ones
+    assert [epoch for *_, epoch in reports].count(3) == TRAININGS
+    assert len(reports) < TRAININGS * 3 or stops == (1, 2)
 
 
-def test_a_finished_experiment_is_not_trained_again_and_its_file_stays(result, interactions, tmp_path):
+def test_a_finished_experiment_is_not_trained_again_and_its_file_stays(few, interactions, tmp_path):
     path, reports = tmp_path / "last.npz", []
-    fit(interactions, **EXPERIMENT, state=path)
+    fit(interactions, **FEW, state=path)
     before = path.read_bytes()
-    again = fit(interactions, **EXPERIMENT, state=path, resume=True, progress=reports.append)
-    assert comparable(again) == comparable(result)
-    assert {report.epoch for report in reports} == {4}
+    again = fit(interactions, **FEW, state=path, resume=True, progress=reports.append)
+    assert comparable(again) == comparable(few)
+    assert {report.epoch for report in reports} == {3}
     assert path.read_bytes() == before
 
 

@@ -1,0 +1,208 @@
+"""NumPy's functions that make arrays, replaced for a forward while it is traced: what they make can be written to.
+
+NumPy hands no call of `np.zeros` to anyone.  So while a trace lasts, the name `np` in the modules whose functions run
+stands for a module that is NumPy but for these functions, and so does every name that was imported from it.  NumPy
+itself is not touched: compiled modules rely on what its functions return.  An array that is a global of such a module
+is recorded too, so that `KERNEL.dot(x)` is.
+"""
+
+import math
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import FrameType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from acg_numpy.autograd.tensors import Tensor
+from acg_numpy.checks.tracing.moved_elements import move
+from acg_numpy.checks.tracing.recorded_arrays import Memory, RecordedArray, constant, recorded_arrays, stacked
+from acg_numpy.checks.tracing.source_lines import VisitLog, is_hidden
+
+# fmt: off
+_MAKERS = (
+    "zeros", "empty", "ones", "full", "eye", "identity", "zeros_like", "empty_like", "ones_like", "full_like", "copy",
+    "tile", "linspace",
+)
+_MATH = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "fabs", "pow")
+_CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
+# fmt: on
+
+
+class _Replaced(ModuleType):
+    """A module but for some of its attributes."""
+
+    def __init__(self, module: ModuleType, changes: dict[str, Any]) -> None:
+        super().__init__(module.__name__)
+        self.__dict__.update(changes)
+        self.__dict__["_module"] = module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["_module"], name)
+
+
+@contextmanager
+def recorded_creation(log: VisitLog) -> Iterator[None]:
+    """Let NumPy's functions that make arrays return recorded ones where the forward of this trace calls them."""
+    replacements = _replacements(log)
+    swapped: list[tuple[dict[str, Any], str, Any, Any]] = []
+    seen: set[int] = set()
+
+    def on_call(frame: FrameType, _: str, __: Any) -> None:
+        names = frame.f_globals
+        if id(names) in seen or is_hidden(frame):
+            return
+        seen.add(id(names))
+        for name, value in list(names.items()):
+            other = replacements.get(id(value))
+            if other is None and type(value) is np.ndarray and value.dtype.kind == "f":
+                other = constant(value, log)
+            if other is None and type(value) is np.vectorize:
+                other = _EachElement(value)
+            if other is not None:
+                swapped.append((names, name, value, other))
+                names[name] = other
+
+    before = sys.gettrace()
+    sys.settrace(on_call)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+        for names, name, value, other in swapped:
+            if names.get(name) is other:  # unless the forward has put something else there
+                names[name] = value
+
+
+def _replacements(log: VisitLog) -> dict[int, Any]:
+    """Return what stands in the place of each module and function of NumPy that makes arrays, by its identity."""
+    thread = threading.get_ident()
+
+    def replaced(function: Callable[..., Any], other: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread:
+                return function(*args, **kwargs)
+            log.note()
+            return other(function, log, *args, **kwargs)
+
+        return call
+
+    tricks = np.lib.stride_tricks
+    functions = {name: replaced(getattr(np, name), _make) for name in _MAKERS}
+    functions |= {name: replaced(getattr(np, name), _convert) for name in _CONVERTERS}
+    as_strided = replaced(tricks.as_strided, _stride)
+    new_tricks = _Replaced(tricks, {"as_strided": as_strided})
+    new_lib = _Replaced(np.lib, {"stride_tricks": new_tricks})
+    joiners = {"r_": _Joiner(np.r_, 0), "c_": _Joiner(np.c_, -1)}
+    others = {
+        **joiners,
+        "vectorize": replaced(np.vectorize, lambda kind, _, *args, **kw: _EachElement(kind(*args, **kw))),
+    }
+    new_numpy = _Replaced(np, {**functions, **others, "lib": new_lib})
+    new_math = {name: replaced(getattr(math, name), _math) for name in _MATH}
+    pairs = [
+        (np, new_numpy),
+        (math, _Replaced(math, new_math)),
+        (np.lib, new_lib),
+        (tricks, new_tricks),
+        (tricks.as_strided, as_strided),
+    ]
+    pairs += [(getattr(np, name), other) for name, other in {**functions, **others}.items()]
+    pairs += [(getattr(math, name), other) for name, other in new_math.items()]
+    return {id(usual): other for usual, other in pairs}
+
+
+def _make(function: Callable[..., Any], log: VisitLog, *args: Any, **kwargs: Any) -> Any:
+    """Make a new array: a recorded one if it is floating, because what has a derivative can be written into it."""
+    array = function(*args, **kwargs)
+    return constant(array, log) if isinstance(array, np.ndarray) and array.dtype.kind == "f" else array
+
+
+def _convert(function: Callable[..., Any], log: VisitLog, value: Any, dtype: Any = None, **options: Any) -> Any:
+    """Convert to an array: what is recorded stays so."""
+    if not any(True for _ in recorded_arrays(value)):
+        if isinstance(value, np.ndarray) and function is not np.array:
+            return function(value, dtype, **options)  # perhaps the same array
+        return _make(function, log, value, dtype, **options)
+    if isinstance(value, RecordedArray):
+        array, copies = value, function is np.array and options.get("copy", True)
+    else:
+        array, copies = RecordedArray(Memory(stacked(_shown(value)), log)), False
+    if dtype is not None and np.dtype(dtype) != array.dtype:
+        array, copies = array.astype(dtype), False
+    array = array.copy() if copies else array
+    missing = options.get("ndmin", 0) - array.ndim
+    return array[(None,) * missing] if missing > 0 else array
+
+
+def _shown(value: Any) -> Any:
+    """Return nested lists with the Tensors that recorded arrays show."""
+    if isinstance(value, RecordedArray):
+        return value.current
+    return [_shown(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _stride(function: Callable[..., Any], log: VisitLog, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return windows of an array by strides, as moved elements; none may lie outside the array's own memory."""
+    if not isinstance(x, RecordedArray):
+        return function(x, *args, **kwargs)
+    elements = x._elements
+    numbers = np.empty_like(elements, dtype=np.int64)
+    if numbers.strides != elements.strides:
+        raise NotImplementedError("as_strided of an array with gaps in its memory")
+    numbers[...] = np.arange(elements.size).reshape(elements.shape)
+    windows = np.array(function(numbers, *args, **kwargs))
+    if np.any((windows < 0) | (windows >= elements.size)):
+        raise ValueError("as_strided reaches beyond the array")
+    return RecordedArray(Memory(move("as_strided", windows, x.current), log))
+
+
+def _math(function: Callable[..., Any], log: VisitLog, *numbers: Any) -> Any:
+    """Compute a function of numbers: NumPy's where one is recorded."""
+    if not any(isinstance(number, Tensor) for number in numbers):
+        return function(*numbers)
+    return getattr(np, {"pow": "power", "atan": "arctan"}.get(function.__name__, function.__name__))(*numbers)
+
+
+class _EachElement:
+    """`np.vectorize` of a function of numbers, for arrays of which one is recorded."""
+
+    def __init__(self, usual: Any) -> None:
+        self._usual = usual
+
+    def __call__(self, *arrays: Any, **options: Any) -> Any:
+        recorded = list(recorded_arrays(arrays))
+        if not recorded or options:
+            return self._usual(*arrays, **options)
+        shape = np.broadcast_shapes(*map(np.shape, arrays))
+        columns = [np.ravel(np.broadcast_to(array, shape)) for array in arrays]
+        results = [self._usual.pyfunc(*numbers) for numbers in zip(*columns, strict=True)]
+        log = recorded[0]._memory.log
+        return np.reshape(RecordedArray(Memory(stacked(_shown(results)), log)), shape)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._usual, name)
+
+
+class _Joiner:
+    """`np.r_` and `np.c_`, for arrays of which one is recorded."""
+
+    def __init__(self, usual: Any, axis: int) -> None:
+        self._usual, self._axis = usual, axis
+
+    def __getitem__(self, key: Any) -> Any:
+        items = key if isinstance(key, tuple) else (key,)
+        if not any(isinstance(item, Tensor) for item in items):
+            return self._usual[key]
+        parts = [item if isinstance(item, Tensor) else self._usual[item] for item in items]
+        parts = [np.reshape(part, (1,)) if np.ndim(part) == 0 else part for part in parts]
+        if self._axis == -1:
+            parts = [part[:, None] if np.ndim(part) == 1 else part for part in parts]
+        return np.concatenate(parts, axis=self._axis)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._usual, name)
