@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd.operands import as_operand, floating_advice
-from acg_numpy.autograd.table import recipe_for_caller
+from acg_numpy.autograd.table import scipy_caller
 from acg_numpy.shapes import Array
 
 next_order = itertools.count(1).__next__  # one counter for all threads: a result is always younger than its arguments
@@ -162,7 +162,8 @@ class Node:
 
     def _leave(self, how: str) -> Array:
         if self._needs:
-            recipe = recipe_for_caller()
+            caller, recipe = scipy_caller()
+            how += f", as {caller} does," if caller else ""
             raise TypeError(
                 f"{how} would lose the gradient of a Tensor that requires one; "
                 + (f"write {recipe} instead, or " if recipe else "")

@@ -261,6 +261,16 @@ RECIPES: dict[str, str] = {
     "scipy.special.log_softmax": "x - np.logaddexp.reduce(x, axis=axis, keepdims=True)",
     "scipy.special.softplus": "np.logaddexp(x, 0.0)",
     "scipy.special.multigammaln": "a sum of scipy.special.gammaln",
+    "scipy.special.polygamma": "scipy.special.digamma(x) for the order 0",
+    "scipy.stats": "its formula with functions of NumPy and scipy.special (gammaln, xlogy, ndtr, betainc)",
+    "scipy.stats.norm.pdf": "np.exp(-0.5 * ((x - loc) / scale) ** 2) / (scale * np.sqrt(2 * np.pi))",
+    "scipy.stats.norm.logpdf": "-0.5 * ((x - loc) / scale) ** 2 - np.log(scale * np.sqrt(2 * np.pi))",
+    "scipy.stats.norm.cdf": "scipy.special.ndtr((x - loc) / scale)",
+    "scipy.stats.norm.logcdf": "scipy.special.log_ndtr((x - loc) / scale)",
+    "scipy.stats.norm.sf": "scipy.special.ndtr((loc - x) / scale)",
+    "scipy.stats.norm.logsf": "scipy.special.log_ndtr((loc - x) / scale)",
+    "scipy.signal.convolve": "np.convolve",
+    **{f"scipy.linalg.{name}": f"np.linalg.{name}" for name in ("inv", "det", "solve", "pinv", "norm", "eigh", "svd")},
     "scipy.sparse._matmul_dispatch": "np.matmul(sparse, t)",
     "scipy.sparse.multiply": "t * sparse.toarray()",
 }
@@ -271,17 +281,23 @@ def recipe_for(name: str) -> str | None:
     return RECIPES.get(name) or RECIPES.get(name.rpartition(".")[0])
 
 
-def recipe_for_caller() -> str | None:
-    """Return the recipe for a function of SciPy that is asking for the array inside a Tensor just now."""
-    frame = sys._getframe(1)
+def scipy_caller() -> tuple[str | None, str | None]:
+    """Return the name of the function of SciPy that asks for the array inside a Tensor just now, and its recipe."""
+    frame, called, recipe = sys._getframe(1), None, None
     while frame is not None:
-        package = ".".join(frame.f_globals.get("__name__", "").split(".")[:2])
-        if package in ("scipy.special", "scipy.sparse"):
-            recipe = RECIPES.get(f"{package}.{frame.f_code.co_name}")
-            if recipe:
-                return recipe
+        package, _, rest = frame.f_globals.get("__name__", "").partition(".")
+        if package == "scipy":
+            function = frame.f_code.co_name
+            instance = frame.f_locals.get("self")  # a distribution, which bears the name that users call it by
+            kind = type(instance).__name__.removesuffix("_gen") if rest.startswith("stats.") and instance else ""
+            name = ".".join(part for part in ("scipy", rest.partition(".")[0], kind, function) if part)
+            recipe = recipe or recipe_for(name)
+            if function[0] != "_" and rest[:1] != "_" and function != "wrapper":
+                called = name
+        elif called is not None and package != "numpy":
+            break
         frame = frame.f_back  # type: ignore[assignment]
-    return None
+    return called, recipe or (RECIPES["scipy.stats"] if called and called.startswith("scipy.stats.") else None)
 
 
 def no_rule(function: Any) -> NoDerivativeError:

@@ -85,6 +85,23 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
     return np.astype(np.broadcast_to(fill_value, values.shape if shape is None else shape), dtype)
 
 
+@composite(np.fft.fftshift)
+def fftshift(x: Any, axes: Any = None) -> Any:
+    """Move the zero frequency to the middle."""
+    return _roll_by_halves(x, axes, 1)
+
+
+@composite(np.fft.ifftshift)
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    """Undo `fftshift`."""
+    return _roll_by_halves(x, axes, -1)
+
+
+def _roll_by_halves(x: Any, axes: Any, direction: int) -> Any:
+    axes = tuple(range(x.ndim)) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
+    return np.roll(x, [direction * (x.shape[axis] // 2) for axis in axes], axes)
+
+
 @composite(np.rollaxis)
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     """Move one axis in front of another."""

@@ -46,6 +46,10 @@ for k in range(-1, 5):
 CASES.add(np.rot90, real(2, 3, 2), 1, (0, 2))
 CASES.add(np.rot90, real(2, 3))
 CASES.add(np.rot90, real(2, 3, 2), k=3, axes=(-1, 1))
+for shift in (np.fft.fftshift, np.fft.ifftshift):
+    CASES.add(shift, real(2, 3))
+    CASES.add(shift, real(2, 3), 1)
+    CASES.add(shift, real(5), axes=(0,))
 CASES.add(np.roll, real(2, 3), 1)
 CASES.add(np.roll, real(2, 3), -2, 1)
 CASES.add(np.roll, real(2, 3), (1, -1), (0, 1))

@@ -35,7 +35,7 @@ for name in ["xlogy", "xlog1py", "rel_entr", "kl_div", "beta", "betaln", "huber"
     CASES.add(getattr(special, name), positive(3), positive(2, 1))
 CASES.add(special.xlogy, real(3), 2.0)
 
-for name in ["expn", "gammainc", "gammaincc", "jv", "yv", "iv", "kv", "ive", "kve"]:
+for name in ["expn", "gammainc", "gammaincc", "jv", "yv", "yn", "iv", "kv", "ive", "kve"]:
     CASES.add(getattr(special, name), 2, positive(2, 3))
     CASES.add(getattr(special, name), np.array([[1], [3]]), positive(3))
 CASES.add(special.betainc, 2, 3, between(0.1, 0.9, 2, 3))

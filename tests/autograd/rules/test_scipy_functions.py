@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import sparse, special
+from scipy import linalg, sparse, special, stats
 
 from acg_numpy import NoDerivativeError, grad, no_grad, tensor
 from acg_numpy.checks import gradcheck
@@ -63,7 +63,16 @@ REFUSED = {
     "sparse @ t": (lambda t: sparse.csr_array(DENSE) @ t, r"np\.matmul\(sparse, t\)"),
     "matrix * t": (lambda t: sparse.csr_matrix(DENSE) * t, r"np\.matmul\(sparse, t\)"),
     "sparse.dot": (lambda t: MATRIX.dot(t), r"np\.matmul\(sparse, t\)"),
+    "a normal density": (stats.norm.logpdf, r"-0\.5 \* \(\(x - loc\) / scale\)"),
+    "any other distribution": (lambda t: stats.gamma.pdf(t, 2.0), "its formula with functions of NumPy"),
 }
+
+
+def test_a_refused_function_of_scipy_is_named():
+    t = tensor(np.ones((4, 4)), requires_grad=True)
+    for function, name in ((stats.norm.pdf, r"scipy\.stats\.norm\.pdf"), (linalg.solve_toeplitz, "solve_toeplitz")):
+        with pytest.raises(TypeError, match=rf"turning it into an array, as .*{name} does, would lose the gradient"):
+            function(t, t)
 
 
 @pytest.mark.parametrize("name", REFUSED)
