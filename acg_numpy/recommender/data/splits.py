@@ -32,8 +32,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.delimited_text import ID, Table
 from acg_numpy.recommender.data.interactions import DataError, Interactions, domain_counts
+from acg_numpy.recommender.data.sources.cells import read_cells
 from acg_numpy.shapes import Array
 from acg_numpy.text import first_few, joined
 
@@ -279,24 +279,18 @@ def read_split(path: str | os.PathLike[str], interactions: Interactions) -> Spli
         If the file cannot be read, names a user or domain that is unknown, lists a pair twice or under another part,
         leaves a part empty, or has a pair with no interaction to learn from or to test on.
     """
-    table = Table(path)
-    columns = (*COLUMNS, *TIMES) if "cut" in table.columns else COLUMNS
-    wanted = [table.find_column(name, ID) for name in columns]
     known = [
         {name: n for n, name in enumerate(names.tolist())}
         for names in (interactions.users, interactions.domains, np.array(PARTS))
     ]
     rows: list[tuple[int, int, int]] = []
     times: list[tuple[str, ...]] = []
-    for block in table.blocks(wanted):
-        for names in zip(*block, strict=True):
-            for column, name, numbers in zip(wanted, names, known, strict=False):
-                if name not in numbers:
-                    raise DataError(f"{path}: the {column.role} {name!r} is not known (known are {first_few(numbers)})")
-            rows.append((known[0][names[0]], known[1][names[1]], known[2][names[2]]))
-            times.append(names[3:])
-    if table.malformed.count:
-        raise DataError(f"{path}: {table.malformed.describe()}")
+    for names in read_cells(path, COLUMNS, optional=TIMES):
+        for column, name, numbers in zip(COLUMNS, names, known, strict=False):
+            if name not in numbers:
+                raise DataError(f"{path}: the {column} {name!r} is not known (known are {first_few(numbers)})")
+        rows.append((known[0][names[0]], known[1][names[1]], known[2][names[2]]))
+        times.append(names[3:])
     entries = np.array(rows, dtype=np.int64).reshape(-1, 3)
     pairs, often = np.unique(entries[:, :2], axis=0, return_counts=True)
     if (often > 1).any():

@@ -43,7 +43,7 @@ def test_columns_are_named_and_ratings_looked_at_as_in_training(tmp_path):
     assert new.notes == ("rows with a rating below 4, which do not count: 1",)
     typed = write(tmp_path, "user_id:token\titem_id:token\nann\tHeat\n", "new.inter")
     assert read_newcomers(typed, ITEMS).users.tolist() == ["ann"]
-    with pytest.raises(DataError, match="has no column 'user' for the user; it has 'who'"):
+    with pytest.raises(DataError, match="has no column 'user' for the user, nor one of its usual names; it has 'who'"):
         read_newcomers(path, ITEMS)
 
 

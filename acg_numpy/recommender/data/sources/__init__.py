@@ -1,0 +1,1 @@
+"""Sources of tables: files of several formats, several files, pipes and tables in memory, read as rows of text."""

@@ -1,0 +1,110 @@
+"""The format of a file, found by its first bytes and not by its name.
+
+A format that is not read is refused with the one command that converts it.
+"""
+
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from acg_numpy.recommender.data.interactions import DataError
+
+TEXT, JSON_LINES, PARQUET, ARROW = "text", "JSON lines", "Parquet", "Arrow"
+BEGINNING = 1 << 16  # bytes
+
+
+class FileFormat(NamedTuple):
+    """The format of a file, and how it is compressed: "none", "gzip" or "zstd"."""
+
+    name: str
+    compression: str = "none"
+
+
+UTF_16 = "pass encoding='utf-16' (--encoding utf-16), or: iconv -f UTF-16 -t UTF-8 FILE > taken.csv"
+PICKLE = "it could run code and is not read: write the table with to_parquet or to_csv"
+PANDAS = "python -c \"import pandas; pandas.READER('FILE').to_parquet('taken.parquet')\""
+
+# fmt: off
+REFUSED = (  # the first bytes, what they are, and how to get a file that is read
+    (b"PK\x03\x04",             "a zip archive or an Excel workbook", "unzip FILE, or save the sheet as CSV in UTF-8"),
+    (b"\xd0\xcf\x11\xe0",       "an Excel 97 workbook", "save the sheet as CSV in UTF-8"),
+    (b"SQLite format 3\x00",    "an SQLite database", "sqlite3 -header -csv FILE 'SELECT * FROM t' > taken.csv"),
+    (b"\xff\xfe",               "text in UTF-16", UTF_16),
+    (b"\xfe\xff",               "text in UTF-16", UTF_16),
+    (b"BZh",                    "compressed by bzip2", "bunzip2 FILE"),
+    (b"\xfd7zXZ\x00",           "compressed by xz", "unxz FILE"),
+    (b"7z\xbc\xaf\x27\x1c",     "a 7z archive", "7z x FILE"),
+    (b"\x04\x22\x4d\x18",       "compressed by lz4", "unlz4 FILE"),
+    (b"\x93NUMPY",              "a NumPy array", "it holds numbers without ids; acg inspect FILE describes it"),
+    (b"\x89HDF",                "an HDF5 file", PANDAS.replace("READER", "read_hdf")),
+    (b"ORC",                    "an ORC file", PANDAS.replace("READER", "read_orc")),
+    (b"Obj\x01",                "an Avro file", "convert it to Parquet or CSV"),
+    (b"%PDF",                   "a PDF document", "save the table in it as CSV"),
+    (b"\x89PNG",                "a picture", "a table was expected"),
+    (b"RDX",                    "an R workspace", "in R: load('FILE'); write.csv(x, 'taken.csv', row.names=FALSE)"),
+    (b"\x80\x02",               "a Python pickle", PICKLE),
+    (b"\x80\x03",               "a Python pickle", PICKLE),
+    (b"\x80\x04",               "a Python pickle", PICKLE),
+    (b"\x80\x05",               "a Python pickle", PICKLE),
+)
+# fmt: on
+COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def find_format(path: Path, *, encoding: str = "utf-8") -> FileFormat:
+    """Find what kind of file this is.
+
+    Parameters
+    ----------
+    path : Path
+    encoding : str
+        Of text; where another one than UTF-8 is named, what begins as UTF-16 is text.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is empty, or is of a kind that is not read: then with the command that converts it.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(BEGINNING)
+    except OSError as error:
+        raise reading_error(path, error) from error
+    if not start:
+        raise DataError(f"{path} is empty")
+    for magic, compression in COMPRESSED.items():
+        if start.startswith(magic):
+            inside = _decompress_beginning(start) if compression == "gzip" else b""
+            return FileFormat(_format_inside(path, inside, encoding), compression)
+    return FileFormat(_format_inside(path, start, encoding))
+
+
+def _decompress_beginning(start: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(start, BEGINNING)
+    except zlib.error:
+        return b""  # the reader of the whole file says what is wrong with it
+
+
+def _format_inside(path: Path, start: bytes, encoding: str) -> str:
+    if start.startswith(b"PAR1"):
+        return PARQUET
+    if start.startswith((b"ARROW1", b"FEA1")):
+        return ARROW
+    for magic, what, command in REFUSED:
+        if start.startswith(magic) and not (what == "text in UTF-16" and encoding != "utf-8"):
+            raise DataError(f"{path} is {what}, which is not read: {command.replace('FILE', path.name)}")
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith(b"{"):
+        return JSON_LINES
+    if text.startswith(b"["):
+        raise DataError(
+            f"{path} is one JSON array, which is not read: write one object a line, with jq -c '.[]' {path.name}"
+        )
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return JSON_LINES if not start and (".jsonl" in suffixes or ".ndjson" in suffixes) else TEXT
+
+
+def reading_error(path: Path, error: OSError) -> DataError:
+    """Make the error for a file that the operating system does not give."""
+    return DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}")

@@ -1,0 +1,196 @@
+"""Oddities of interactions: counted, shown with an example, and with the option that changes what they do.
+
+What certainly loses rows is an error; all else is a note, because only a reader who knows the data can decide it.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text, undecodable_byte
+from acg_numpy.recommender.data.sources.rows import LOW_RATING, StagedRows, is_number
+from acg_numpy.recommender.data.sources.tables import Table, TextTable
+from acg_numpy.text import counted, first_few
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_NAMES = 2_000_000  # ids that are compared one by one for other spellings
+LARGEST_SCORE = 100  # a rating above it counts something
+PLACEHOLDERS = re.compile(
+    r"\(?(no genres? listed|unknown|undefined|uncategori[sz]ed|other|others|misc|none|nan|null|n/?a|-+|\?+|)\)?",
+    re.IGNORECASE,
+)
+
+
+def refuse_swallowed_rows(cursor: "duckdb.DuckDBPyConnection", table: Table, notes: list[str]) -> None:
+    """Refuse a file in which a quote that is never closed has taken rows into a field; note other line breaks.
+
+    Raises
+    ------
+    DataError
+        If a field holds a line that has all separators of a row.
+    """
+    if not isinstance(table, TextTable) or table.layout is None or not table.layout.quote:
+        return
+    if (rejected := table.swallowing(cursor)) is not None:
+        raise _swallowed(table, line_of_byte(table, rejected[0]), rejected[1])
+    if table.compression == "none" and not _has_more_lines_than_rows(cursor, table):
+        return
+    cells = ", ".join(table.text_of(n) for n in range(len(table.columns)))
+    rows = cursor.execute(
+        f"SELECT unnest(list_filter([{cells}], lambda cell: contains(cell, chr(10)))) FROM {table.relation} "
+        f"WHERE contains(concat_ws('', {cells}), chr(10)) LIMIT 1000"
+    ).fetchall()
+    if not rows:
+        return
+    separators = len(table.columns) - 1
+    for (text,) in rows:
+        inside = text.split("\n")[1:]
+        if separators and any(line.count(table.layout.delimiter) >= separators for line in inside):
+            raise _swallowed(table, line_of_text(table, text.split("\n")[0]), text)
+    many = "1,000 or more" if len(rows) == 1000 else f"{len(rows):,}"
+    notes.append(f"{table.short_name}: quoted fields with line breaks: {many} (the first: {rows[0][0][:60]!r})")
+
+
+def _swallowed(table: Table, line: int | None, text: str) -> DataError:
+    place = f"{table.name}, line {line}" if line else table.name
+    first, *inside = text.strip("\n\r").split("\n")
+    return DataError(
+        f"{place}: a quote is opened here ({first[-60:]!r}) and not closed in this line, so that it takes "
+        f"{counted(len(inside), 'line')} into its field, which hold rows ({inside[0][:60]!r}): close or double the "
+        "quote, or read quotes as any other character (quotes=False or --no-quotes)"
+    )
+
+
+def refuse_other_encodings(cursor: "duckdb.DuckDBPyConnection", table: Table) -> None:
+    """Refuse a text file in which bytes are not UTF-8.
+
+    Raises
+    ------
+    DataError
+        With the first such byte and its line.
+    """
+    byte = table.undecodable(cursor)
+    if byte is None:
+        return
+    line, value = line_of_byte(table, byte), None
+    if table.path is not None and line is not None:
+        with table.path.open("rb") as file:
+            file.seek(byte)
+            line, value = undecodable_byte(file.read(1 << 22), line)
+    place = f" (a byte {value:#04x} in line {line} cannot be read)" if value is not None else ""
+    raise DataError(
+        f"{table.name} is not UTF-8 text{place}; if it is text, name its encoding (encoding='latin-1' or --encoding "
+        "latin-1), or save it as UTF-8"
+    )
+
+
+def _has_more_lines_than_rows(cursor: "duckdb.DuckDBPyConnection", table: TextTable) -> bool:
+    """Return whether a file has lines that are neither rows nor the header: blank ones, or parts of quoted fields."""
+    assert table.path is not None
+    assert table.layout is not None
+    lines, last = 0, b"\n"
+    with table.path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            lines += chunk.count(b"\n")
+            last = chunk[-1:]
+    rows = cursor.execute(f"SELECT count(*) FROM {table.relation}").fetchall()[0][0]
+    rejected, _ = table.rejected(cursor)
+    return bool(lines + (last != b"\n") > rows + rejected + table.layout.header_lines)
+
+
+def note_ratings(staged: StagedRows, notes: list[str]) -> None:
+    """Note what the ratings are, where they are not looked at, and pairs that are rated high and low."""
+    if all(position is None for position in staged.roles.get("rating", [])):
+        return
+    if staged.choice.min_rating is not None:
+        if not staged.count(LOW_RATING):
+            return
+        contradicting = staged.cursor.execute(
+            f'SELECT count(*) FROM (SELECT "user", item FROM {staged.name} WHERE status = {LOW_RATING} INTERSECT '
+            f'SELECT "user", item FROM {staged.name} WHERE status = 0)'
+        ).fetchall()[0][0]
+        if contradicting:
+            notes.append(
+                f"items that a user rated more than once, below {staged.choice.min_rating:g} and not below it, which "
+                f"count as taken: {contradicting:,}"
+            )
+        return
+    staged.cursor.execute(
+        "CREATE OR REPLACE TEMP VIEW rated AS "
+        f"SELECT CASE WHEN {is_number('rating')} THEN CAST(rating AS DOUBLE) END AS r "
+        f"FROM {staged.name} WHERE status = 0"
+    )
+    total, numbers, low, high, whole, kinds = staged.cursor.execute(
+        "SELECT count(*), count(r), min(r), max(r), bool_and(r = round(r)), approx_count_distinct(r) FROM rated"
+    ).fetchall()[0]
+    if not numbers or low == high:
+        return
+    if whole and kinds > 20 and high > LARGEST_SCORE:
+        what, advice = f"counts from {low:g} to {high:g}", f"--min-rating {max(2, int(low) + 1)} drops the smallest"
+    elif low >= 0 and high == 1 and whole:
+        what, advice = "0 and 1", "--min-rating 1 drops the zeros"
+    else:
+        threshold = low + 0.75 * (high - low)
+        threshold = float(np.ceil(threshold)) if whole else threshold
+        what, advice = f"from {low:g} to {high:g}", f"--min-rating {threshold:g} keeps the high ones"
+    worst = staged.cursor.execute("SELECT count(*) FROM rated WHERE r = ?", [low]).fetchall()[0][0]
+    share = f"{worst / total:.0%}" if worst / total >= 0.01 else f"{worst:,}"
+    notes.append(
+        f"there are ratings, {what}, and they are not looked at: every row counts as taken, also the {share} with "
+        f"{low:g} ({advice})"
+    )
+
+
+def note_spellings(role: str, names: Sequence[str], notes: list[str]) -> None:
+    """Note ids that differ only in spaces around them, in the form of their characters, or in ".0" at the end."""
+    if len(names) > MOST_NAMES:
+        notes.append(f"{role}s: too many ({len(names):,}) to compare their spellings")
+        return
+    forms: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        forms[normal_form(name)].append(name)
+    several = [group for group in forms.values() if len(group) > 1]
+    if several:
+        notes.append(
+            f"{role}s that differ only in spaces, in Unicode's form, or in '.0' at the end, read as different ones: "
+            f"{len(several):,} (the first: {first_few(several[0])}); --normalize-ids joins them"
+        )
+    elif names and all(name.endswith(".0") for name in names):
+        notes.append(
+            f"every {role} ends in '.0' (the first: {names[0]!r}), as whole numbers do after a column with missing "
+            "values; --normalize-ids drops it"
+        )
+
+
+def note_domains(names: Sequence[str], notes: list[str]) -> None:
+    """Note domains that differ only in case, and those that stand for none."""
+    forms: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        forms[normal_form(name).casefold()].append(name)
+    if several := [group for group in forms.values() if len(group) > 1]:
+        notes.append(
+            f"domains that differ only in case or spaces, read as different ones: {len(several):,} (the first: "
+            f"{first_few(several[0])}); spell them alike in the file"
+        )
+    if none := [name for name in names if PLACEHOLDERS.fullmatch(name.strip())]:
+        notes.append(
+            f"a domain that stands for none: {first_few(none)}; --where, or a table of items without it, leaves it out"
+        )
+
+
+def normal_form(name: str) -> str:
+    """Return what `normalize_ids` makes of an id.
+
+    Examples
+    --------
+    >>> normal_form(" 12.0"), normal_form("1.50")
+    ('12', '1.50')
+    """
+    return re.sub(r"^([0-9]+)\.0$", r"\1", unicodedata.normalize("NFC", name.strip(" \t\xa0")))

@@ -1,0 +1,243 @@
+"""Sources opened: paths, globs, pipes, addresses of object stores, and tables in memory become tables to scan."""
+
+import codecs
+import glob
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+import duckdb
+
+from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.recommender.data.sources.database import database, unique_name
+from acg_numpy.recommender.data.sources.formats import reading_error
+from acg_numpy.recommender.data.sources.tables import Table, TextOptions, TextTable, open_file, table_in_memory
+from acg_numpy.text import joined
+
+if TYPE_CHECKING:
+    Cursor = duckdb.DuckDBPyConnection
+
+# A path or a glob, a pandas or polars DataFrame, an Arrow table, a DuckDB relation, or several of these.
+Source: TypeAlias = Any
+
+MAGIC_OF_GLOBS = set("*?[")
+CHUNK = 1 << 20  # bytes
+
+
+class OpenSource:
+    """The tables of a source, and the digest of what they hold.
+
+    Attributes
+    ----------
+    cursor : DuckDB connection
+    tables : list of Table
+    name : str
+        What messages call all of them.
+    """
+
+    def __init__(self, cursor: "Cursor", name: str) -> None:
+        self.cursor, self.name = cursor, name
+        self.tables: list[Table] = []
+
+    def update_digest(self, digest: "hashlib._Hash") -> None:
+        """Feed the bytes of all tables to a digest."""
+        for table in self.tables:
+            if table.path is not None:
+                with table.path.open("rb") as file:
+                    while chunk := file.read(CHUNK):
+                        digest.update(chunk)
+            else:
+                texts = ", ".join(table.text_of(n) for n in range(len(table.columns)))
+                rows = self.cursor.execute(f"SELECT hash({texts}) AS h FROM {table.relation}").fetchnumpy()["h"]
+                digest.update(rows.tobytes())
+
+
+@contextmanager
+def open_source(source: Source, text: TextOptions = TextOptions()) -> Iterator[OpenSource]:  # noqa: B008  (immutable)
+    """Open a source, and give its tables while they are read.
+
+    Parameters
+    ----------
+    source : path, DataFrame, Arrow table, DuckDB relation, or sequence of these
+        A path may be a glob, a pipe, or an address (`s3://`, `gs://`, `az://`, `memory://`, ...) where fsspec is
+        installed.
+    text : TextOptions
+        How its text files are written.
+
+    Raises
+    ------
+    DataError
+        If one of them cannot be read.
+    """
+    with database() as cursor, ExitStack() as stack:
+        folder = _Folder(stack)
+        parts = list(source) if isinstance(source, (list, tuple)) else [source]
+        if not parts:
+            raise DataError("there is no file to read: the sequence of sources is empty")
+        opened = OpenSource(cursor, _name_of(source))
+        for part in parts:
+            if (table := table_in_memory(cursor, part)) is not None:
+                opened.tables.append(table)
+            elif isinstance(part, duckdb.DuckDBPyRelation):
+                path = folder.new_file(".parquet")
+                part.to_parquet(str(path))
+                opened.tables.append(open_file(cursor, path, "the relation", text))
+            elif isinstance(part, (str, os.PathLike)):
+                for path, name in _local_files(os.fspath(part), folder):
+                    converted = _as_utf8(path, name, text.encoding, folder)
+                    opened.tables.append(_open_text_or_other(cursor, converted, name, folder, text))
+            else:
+                raise TypeError(
+                    f"source holds a {type(part).__name__}, but must be a path, a pandas or polars DataFrame, an Arrow "
+                    "table, a DuckDB relation, or a sequence of these"
+                )
+        yield opened
+
+
+class _Folder:
+    """A temporary folder, made when it is first needed and removed at the end."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._path: Path | None = None
+
+    def new_file(self, suffix: str) -> Path:
+        if self._path is None:
+            self._path = Path(tempfile.mkdtemp(prefix="acg-numpy-"))
+            self._stack.callback(shutil.rmtree, self._path, ignore_errors=True)
+        return self._path / (unique_name("spooled") + suffix)
+
+
+def _name_of(source: Source) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return os.fspath(source)
+    if isinstance(source, (list, tuple)):
+        return joined([_name_of(part) for part in source[:3]]) + (f" and {len(source) - 3} more" if source[3:] else "")
+    return f"the {type(source).__name__}"
+
+
+def _local_files(part: str, folder: _Folder) -> Iterator[tuple[Path, str]]:
+    """Give the files that a path, a glob or an address stands for, and what messages call them."""
+    scheme, separator, _ = part.partition("://")
+    if separator and scheme.isalnum() and scheme != "file":
+        yield from _fetch(part, scheme, folder)
+        return
+    path = Path(part.removeprefix("file://"))
+    if MAGIC_OF_GLOBS & set(part) and not path.exists():
+        found = sorted(glob.glob(str(path), recursive=True))
+        if not found:
+            raise DataError(f"{part} matches no file")
+        yield from ((Path(name), name) for name in found if not os.path.isdir(name))
+        return
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise reading_error(path, error) from error
+    if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
+        yield _spool(path.open("rb"), folder.new_file(_suffix(path.name)), part), part
+    else:
+        yield path, part
+
+
+def _fetch(address: str, scheme: str, folder: _Folder) -> Iterator[tuple[Path, str]]:
+    try:
+        import fsspec  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError as error:
+        raise DataError(
+            f"{address} is read through fsspec, which is not installed: pip install fsspec (and {_driver(scheme)}), or "
+            "copy the file here"
+        ) from error
+    try:
+        files = fsspec.open_files(address, "rb")
+        for file in files:
+            name = f"{scheme}://{file.path.lstrip('/')}"
+            with file as stream:
+                yield _spool(stream, folder.new_file(_suffix(file.path)), name), name
+    except (OSError, ValueError, ImportError) as error:
+        raise DataError(f"{address} cannot be read: {error}") from error
+    if not files:
+        raise DataError(f"{address} matches no file")
+
+
+def _driver(scheme: str) -> str:
+    return {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}.get(
+        scheme, f"a driver for {scheme}"
+    )
+
+
+def _suffix(name: str) -> str:
+    return "".join(Path(name).suffixes[-2:])
+
+
+def _spool(stream: IO[bytes], path: Path, name: str) -> Path:
+    """Copy a stream, which can be read once, to a file."""
+    try:
+        with stream, path.open("wb") as file:
+            shutil.copyfileobj(stream, file, CHUNK)
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}") from error
+    return path
+
+
+def _as_utf8(path: Path, name: str, encoding: str, folder: _Folder) -> Path:
+    """Write a text of another encoding anew in UTF-8."""
+    try:
+        known = codecs.lookup(encoding).name
+    except LookupError as error:
+        raise DataError(
+            f"encoding={encoding!r} is not known to Python (try 'latin-1', 'cp1252' or 'utf-16')"
+        ) from error
+    if known in ("utf-8", "utf-8-sig"):
+        return path
+    converted, line = folder.new_file(_suffix(path.name)), 0
+    try:
+        with (
+            path.open(encoding=encoding, newline="") as source,
+            converted.open("w", encoding="utf-8", newline="") as file,
+        ):
+            for text in source:
+                line += 1
+                file.write(text)
+    except OSError as error:
+        raise reading_error(path, error) from error
+    except UnicodeError as error:
+        raise DataError(
+            f"{name} is not text in {encoding} (after line {line}: {error}): name its own encoding"
+        ) from error
+    return converted
+
+
+def _open_text_or_other(cursor: "Cursor", path: Path, name: str, folder: _Folder, text: TextOptions) -> Table:
+    table = open_file(cursor, path, name, text)
+    if isinstance(table, TextTable) and table.compression == "none" and _has_mixed_breaks(path):
+        plain = folder.new_file(_suffix(path.name))  # lines that end in \n here and in \r\n there are not parsed
+        with path.open("rb") as source, plain.open("wb") as file:
+            kept = b""
+            while chunk := source.read(CHUNK):
+                chunk = kept + chunk
+                kept = b"\r" if chunk.endswith(b"\r") else b""
+                file.write(chunk.removesuffix(kept).replace(b"\r\n", b"\n"))
+            file.write(kept)
+        table = open_file(cursor, plain, name, text)
+        table.notes.append(
+            f"{table.short_name}: some lines end in a line feed and others in a carriage return too; both end a row"
+        )
+    return table
+
+
+def _has_mixed_breaks(path: Path) -> bool:
+    """Return whether some lines end in a carriage return and a line feed, and others in a line feed alone."""
+    both = feeds = 0
+    last = b""
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            both += chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
+            feeds += chunk.count(b"\n")
+            last = chunk[-1:]
+    return 0 < both < feeds

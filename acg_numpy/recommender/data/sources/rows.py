@@ -1,0 +1,318 @@
+"""Rows of interactions: what is read of each table, which rows count, and codes in place of ids.
+
+Rows are staged in the database as text, one column a role, with a number that says why a row does not count:
+
+    0 it counts     > 0 it is malformed, for the reason of this number     < 0 an option leaves it out
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, literal_list, unique_name
+from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
+from acg_numpy.recommender.data.sources.tables import Table, TextTable, TypedTable
+
+if TYPE_CHECKING:
+    Cursor = duckdb.DuckDBPyConnection
+
+Codes = npt.NDArray[np.int32]
+
+LONGEST_ID = 1000  # characters
+REMEMBERED = 5  # malformed rows that are described one by one
+ID_ROLES = ("user", "item", "domain")
+ROLES = (*ID_ROLES, "rating", "timestamp", "title")
+MISSING = ("nan", "NaN", "NAN", "none", "None", "NONE", "null", "Null", "NULL", "<NA>", "\\N", "NaT", "N/A", "#N/A")
+
+LOW_RATING, NOT_CHOSEN, UNDECIDED = -1, -2, -3
+EMPTY, TOO_LONG, BREAK, MISSING_ID = 1, 2, 3, 4  # and 10 for each role before it
+NOT_A_NUMBER, HEADER_AGAIN = 91, 92
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which rows count.
+
+    Attributes
+    ----------
+    min_rating : float, optional
+        Rows with a rating below it do not.
+    where : str, optional
+        A condition in SQL over the columns of the table.
+    keep_null_ids : bool
+        Whether `nan`, `NULL` and the like are ids, and not missing ones.
+    normalize_ids : bool
+        Whether ids lose spaces around them and ".0" at the end of whole numbers, and take Unicode's composed form.
+    """
+
+    min_rating: float | None = None
+    where: str | None = None
+    keep_null_ids: bool = False
+    normalize_ids: bool = False
+
+
+@dataclass
+class StagedRows:
+    """The rows of one or several tables, staged in the database."""
+
+    cursor: "Cursor"
+    tables: Sequence[Table]
+    roles: Mapping[str, Sequence[int | None]]  # the column of each role in each table
+    choice: Choice
+    name: str = ""
+    first_row: list[int] = field(default_factory=list)
+
+    @classmethod
+    def stage(
+        cls, cursor: "Cursor", tables: Sequence[Table], roles: Mapping[str, Sequence[int | None]], choice: Choice
+    ) -> "StagedRows":
+        """Read the tables.
+
+        Raises
+        ------
+        DataError
+            If a table cannot be read, or the condition cannot be evaluated.
+        """
+        staged = cls(cursor, tables, roles, choice, unique_name("rows"))
+        columns = ", ".join(f"{role} VARCHAR" for role in ROLES)
+        cursor.execute(f"CREATE TEMP TABLE {staged.name} (source INTEGER, {columns}, status TINYINT)")
+        total = 0
+        for number, table in enumerate(tables):
+            staged.first_row.append(total)
+            try:
+                cursor.execute(f"INSERT INTO {staged.name} {staged._select(number, table)}")
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error as error:
+                raise staged._error(table, error) from error
+            total = cursor.execute(f"SELECT count(*) FROM {staged.name}").fetchall()[0][0]
+        return staged
+
+    def _select(self, number: int, table: Table) -> str:
+        texts = {role: self._text(number, table, role) for role in ROLES}
+        selected = ", ".join(f"{text} AS {identifier(f'the {role}')}" for role, text in texts.items())
+        condition = "true"
+        if self.choice.where is not None:
+            selected += ", " + ", ".join(_typed_columns(self.cursor, table))
+            condition = f"({self.choice.where})"
+        names = {role: identifier(f"the {role}") for role in ROLES}
+        roles = ", ".join(names.values())
+        return (
+            f"SELECT {number}, {roles}, CAST({self._status(number, table, names, condition)} AS TINYINT) "
+            f"FROM (SELECT {selected} FROM {table.relation})"
+        )
+
+    def _text(self, number: int, table: Table, role: str) -> str:
+        position = self.roles[role][number] if role in self.roles else None
+        if position is None:
+            return "CAST(NULL AS VARCHAR)"
+        text = table.text_of(position)
+        if role == "rating" and _has_decimal_commas(table, position):
+            text = f"replace({text}, ',', '.')"
+        if role in ID_ROLES and self.choice.normalize_ids:
+            text = f"regexp_replace(nfc_normalize(trim({text}, ' \t\xa0')), '^([0-9]+)[.]0$', '\\1')"
+        return text
+
+    def _status(self, number: int, table: Table, names: Mapping[str, str], condition: str) -> str:
+        """Write the CASE that decides whether a row counts."""
+        present = [role for role in ID_ROLES if role in self.roles and self.roles[role][number] is not None]
+        cases = []
+        if isinstance(table, TextTable) and len(present) > 1:
+            header = [
+                f"{names[role]} = {literal(table.columns[position])}"
+                for role in present
+                if (position := self.roles[role][number]) is not None
+            ]
+            cases.append((" AND ".join(header), HEADER_AGAIN))
+        for role in present:
+            rank, text = ID_ROLES.index(role), names[role]
+            cases.append((f"{text} IS NULL OR {text} = ''", EMPTY + 10 * rank))
+            cases.append((f"length({text}) > {LONGEST_ID}", TOO_LONG + 10 * rank))
+            marks = " OR ".join(f"contains({text}, chr({code}))" for code in (10, 13, 0))
+            cases.append((marks, BREAK + 10 * rank))
+            if role != "domain" and not self.choice.keep_null_ids:
+                cases.append((f"{text} IN ({', '.join(map(literal, MISSING))})", MISSING_ID + 10 * rank))
+        if self.choice.min_rating is not None and "rating" in self.roles:
+            cases.append((f"NOT coalesce({is_number(names['rating'])}, false)", NOT_A_NUMBER))
+        if condition != "true":
+            cases.append((f"{condition} IS NULL", UNDECIDED))
+            cases.append((f"NOT {condition}", NOT_CHOSEN))
+        if self.choice.min_rating is not None and "rating" in self.roles:
+            cases.append((f"CAST({names['rating']} AS DOUBLE) < {self.choice.min_rating!r}", LOW_RATING))
+        return "CASE " + " ".join(f"WHEN {when} THEN {then}" for when, then in cases) + " ELSE 0 END"
+
+    def _error(self, table: Table, error: duckdb.Error) -> DataError:
+        if self.choice.where is not None and isinstance(
+            error, (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException, duckdb.CatalogException)
+        ):
+            return DataError(
+                f"where={self.choice.where!r} cannot be evaluated on {table.name}: {first_line(error)}; its columns "
+                "are " + ", ".join(map(identifier, table.columns))
+            )
+        return DataError(f"{table.name} cannot be read: {first_line(error)}")
+
+    @cached_property
+    def counts(self) -> dict[tuple[int, int], int]:
+        """The number of rows of each table with each status."""
+        rows = self.cursor.execute(f"SELECT source, status, count(*) FROM {self.name} GROUP BY ALL").fetchall()
+        return {(source, status): number for source, status, number in rows}
+
+    def count(self, status: int) -> int:
+        """Count the rows with a status, over all tables."""
+        return sum(number for (_, other), number in self.counts.items() if other == status)
+
+    def note_left_out(self, notes: list[str]) -> None:
+        """Note the rows that do not count, and why."""
+        for number, table in enumerate(self.tables):
+            self._note_malformed(number, table, notes)
+        if low := self.count(LOW_RATING):
+            notes.append(f"rows with a rating below {self.choice.min_rating:g}, which do not count: {low:,}")
+        if other := self.count(NOT_CHOSEN):
+            notes.append(f"rows for which {self.choice.where!r} does not hold, left out: {other:,}")
+        if unknown := self.count(UNDECIDED):
+            notes.append(
+                f"rows for which {self.choice.where!r} is neither true nor false, because a value in them is missing, "
+                f"left out: {unknown:,}"
+            )
+
+    def _note_malformed(self, number: int, table: Table, notes: list[str]) -> None:
+        staged = sum(count for (source, _), count in self.counts.items() if source == number)
+        malformed = sum(count for (source, status), count in self.counts.items() if source == number and status > 0)
+        num_rejected, rejected = table.rejected(self.cursor)
+        if not malformed + num_rejected:
+            return
+        first = self.cursor.execute(
+            f"SELECT rowid, status, {', '.join(ROLES)} FROM {self.name} WHERE source = {number} AND status > 0 "
+            f"ORDER BY rowid LIMIT {REMEMBERED}"
+        ).fetchall()
+        rows = [row[0] - self.first_row[number] for row in first]
+        lines = find_lines(table, rows, self.cursor)
+        described: list[tuple[float, str]] = []
+        for row, line, values in zip(rows, lines, first, strict=True):
+            place = f"row {row + 1:,}" if line is None else f"line {line}"
+            reason = describe_status(values[1], dict(zip(ROLES, values[2:], strict=True)))
+            described.append((row if line is None else line, f"{place}: {reason}"))
+        for reject in rejected[:REMEMBERED]:
+            line = line_of_byte(table, reject.byte)
+            described.append((-1 if line is None else line, f"line {line}: {reject.reason}" if line else reject.reason))
+        described.sort(key=lambda entry: entry[0])
+        shown = "; ".join(text for _, text in described[:REMEMBERED])
+        more = "; ..." if malformed + num_rejected > min(len(described), REMEMBERED) else ""
+        notes.append(
+            f"{table.short_name}: {malformed + num_rejected:,} of {staged + num_rejected:,} rows malformed and left "
+            f"out ({shown}{more})"
+        )
+
+    def encode(self, role: str, known: Sequence[str] | None = None) -> "tuple[Codes, npt.NDArray[np.object_]]":
+        """Return codes of a role's ids in the rows that count, and the ids in their order.
+
+        Parameters
+        ----------
+        role : str
+        known : sequence of str, optional
+            The ids that have a code; others get -1.  By default all that occur, sorted.
+
+        Returns
+        -------
+        codes : array of int32, shape (R,)
+        ids : array of str, shape (number of ids,)
+        """
+        kind = unique_name("ids")
+        ids = f"SELECT DISTINCT {role} FROM {self.name} WHERE status = 0 ORDER BY 1"
+        if known is not None:
+            ids = f"SELECT unnest({literal_list(known)})"
+        self.cursor.execute(f"CREATE TYPE {kind} AS ENUM ({ids})")
+        try:
+            codes = self.cursor.execute(
+                f"SELECT CAST(coalesce(enum_code(TRY_CAST({role} AS {kind})), -1) AS INTEGER) AS code "
+                f"FROM {self.name} WHERE status = 0"
+            ).fetchnumpy()["code"]
+            names = self.cursor.execute(f"SELECT unnest(enum_range(NULL::{kind})) AS id").fetchnumpy()["id"]
+        finally:
+            self.cursor.execute(f"DROP TYPE {kind}")
+        return np.ma.getdata(codes), np.ma.getdata(names)
+
+    def sources(self) -> Codes:
+        """Return the number of the table of each row that counts, shape (R,)."""
+        numbers = self.cursor.execute(f"SELECT source FROM {self.name} WHERE status = 0").fetchnumpy()["source"]
+        return np.ma.getdata(numbers)
+
+    def titles(self) -> dict[str, str]:
+        """Return the title of each item that has one; of several, the first in the order of the alphabet."""
+        if all(position is None for position in self.roles.get("title", [])):
+            return {}
+        rows = self.cursor.execute(
+            f"SELECT item, min(title) FROM {self.name} WHERE status = 0 AND trim(title) <> '' GROUP BY item"
+        ).fetchall()
+        return dict(rows)
+
+    def numbers(self, role: str) -> npt.NDArray[np.float64]:
+        """Return a role's cells as numbers in the rows that count, NaN where they are none, shape (R,)."""
+        numbers = self.cursor.execute(
+            f"SELECT coalesce(TRY_CAST({role} AS DOUBLE), epoch(TRY_CAST({role} AS TIMESTAMPTZ)), 'nan') AS number "
+            f"FROM {self.name} WHERE status = 0"
+        ).fetchnumpy()["number"]
+        return np.ma.getdata(numbers)
+
+
+def describe_status(status: int, values: Mapping[str, str | None]) -> str:
+    """Describe what is wrong with a row.
+
+    Examples
+    --------
+    >>> describe_status(EMPTY + 10, {"user": "u", "item": ""})
+    'the item is empty'
+    """
+    if status == HEADER_AGAIN:
+        return "it repeats the header"
+    if status == NOT_A_NUMBER:
+        return f"the rating {values['rating'] or ''!r} is not a number"
+    rank, kind = divmod(status, 10)
+    role = ID_ROLES[rank]
+    text = values[role] or ""
+    if kind == EMPTY:
+        return f"the {role} is empty"
+    if kind == TOO_LONG:
+        return f"the {role} is {len(text):,} characters long, more than {LONGEST_ID:,}"
+    if kind == MISSING_ID:
+        return f"the {role} {text!r} stands for a missing one (keep_null_ids=True or --keep-null-ids takes it as an id)"
+    return f"the {role} {text!r} holds a line break or a null character"
+
+
+def is_number(text: str) -> str:
+    """Write SQL that holds where a text is a finite number; 1_0, which the database reads as 10, is none."""
+    return f"isfinite(TRY_CAST({text} AS DOUBLE)) AND NOT contains({text}, '_')"
+
+
+def _typed_columns(cursor: "Cursor", table: Table) -> list[str]:
+    """Write the columns of a table under their names: text as numbers, where its first thousand cells are numbers."""
+    if isinstance(table, TypedTable):
+        return [identifier(column) for column in table.columns]
+    texts = [table.text_of(n) for n in range(len(table.columns))]
+    tests = ", ".join(f"count(x{n}) > 0 AND count(x{n}) = count(TRY_CAST(x{n} AS DOUBLE))" for n in range(len(texts)))
+    cells = ", ".join(f"{text} AS x{n}" for n, text in enumerate(texts))
+    try:
+        numeric = cursor.execute(f"SELECT {tests} FROM (SELECT {cells} FROM {table.relation} LIMIT 1000)").fetchall()[0]
+    except duckdb.Error as error:
+        raise DataError(f"{table.name} cannot be read: {first_line(error)}") from error
+    return [
+        f"{f'TRY_CAST({text} AS DOUBLE)' if number else text} AS {identifier(column)}"
+        for text, number, column in zip(texts, numeric, table.columns, strict=True)
+    ]
+
+
+def _has_decimal_commas(table: Table, position: int) -> bool:
+    """Return whether the first cells of a column are numbers with decimal commas, as in 4,5."""
+    if not isinstance(table, TextTable) or table.layout is None or table.layout.delimiter == ",":
+        return False
+    cells = [line.split(table.layout.delimiter) for line in table.sample]
+    texts = [row[position].strip('" ') for row in cells if len(row) > position]
+    return any("," in text for text in texts) and all(
+        text.replace(",", "", 1).lstrip("+-").isdecimal() for text in texts if text
+    )

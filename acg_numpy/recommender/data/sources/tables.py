@@ -1,0 +1,286 @@
+"""Tables of text that the database can scan: files of four formats, and tables in memory.
+
+Every table has names of columns, and an expression in SQL for each column that gives its cells as text, so that what
+comes after need not know where the cells come from.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import duckdb
+
+from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
+from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, find_format
+from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout
+from acg_numpy.text import counted
+
+if TYPE_CHECKING:
+    Cursor = duckdb.DuckDBPyConnection
+
+FIRST_LINES = 50
+LONGEST_ROW = 2_000_000  # bytes
+NESTED = ("STRUCT", "MAP", "UNION")
+
+
+class TextOptions(NamedTuple):
+    """How text files are written: with names of columns in the first line, with double quotes, in which encoding."""
+
+    header: bool = True
+    quotes: bool = True
+    encoding: str = "utf-8"
+
+
+class RejectedRow(NamedTuple):
+    """A row of text that does not fit the table: the byte at which it begins, and why it does not fit."""
+
+    byte: int
+    reason: str
+
+
+class Table:
+    """Rows that can be scanned by the database.
+
+    Attributes
+    ----------
+    name, short_name : str
+        What errors and notes call it.
+    path : Path or None
+        The file that is read, if it is one.
+    columns : tuple of str
+        The names of the columns, without types.
+    relation : str
+        SQL for what stands behind FROM.
+    notes : list of str
+        What a reader should know of how it was understood.
+    """
+
+    def __init__(self, name: str, path: Path | None, columns: Sequence[str], relation: str) -> None:
+        self.name, self.path, self.columns, self.relation = name, path, tuple(columns), relation
+        self.short_name = Path(name).name if path is not None else name
+        self.notes: list[str] = []
+        self.layout: TextLayout | None = None
+
+    def text_of(self, position: int) -> str:
+        """Return SQL for a column's cells as text; lists are joined by "|"."""
+        return f"CAST({identifier(self.columns[position])} AS VARCHAR)"
+
+    def separator(self, position: int) -> str | None:
+        """Return what separates values in one cell: a space in a RecBole sequence, "|" elsewhere."""
+        if self.layout is None or not self.layout.typed:
+            return "|"
+        return " " if self.layout.types[position].endswith("_seq") else None
+
+    def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
+        """Return how many rows did not fit the table, and the first of them; to be asked after a scan."""
+        return 0, []
+
+    def undecodable(self, cursor: "Cursor") -> int | None:
+        """Return the byte at which the first row that is not UTF-8 begins, or None; to be asked after a scan."""
+        return None
+
+
+class TextTable(Table):
+    """A delimited text file; see `text_layout`."""
+
+    def __init__(self, cursor: "Cursor", path: Path, name: str, compression: str, text: TextOptions) -> None:
+        lines = _first_lines(cursor, path, name, compression)
+        if not lines:
+            raise DataError(f"{name} is empty")
+        layout = find_layout(name, lines, header=text.header, quotes=text.quotes)
+        super().__init__(name, path, layout.columns, "")
+        self.layout, self.compression = layout, compression
+        self.sample = lines[layout.header_lines :]
+        self.rejects, scans = unique_name("rejects"), unique_name("scans")
+        self.stored = tuple(f"column {n}" for n in range(len(layout.columns)))
+        columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in self.stored)
+        self.relation = (
+            f"read_csv({literal(str(path))}, columns={{{columns}}}, auto_detect=false, header=false, "
+            f"skip={layout.header_lines}, delim={literal(layout.delimiter)}, quote={literal(layout.quote)}, "
+            f"escape={literal(layout.quote)}, nullstr=[''], compression={literal(compression)}, "
+            f"max_line_size={LONGEST_ROW}, "
+            f"store_rejects=true, rejects_table={literal(self.rejects)}, rejects_scan={literal(scans)})"
+        )
+
+    def text_of(self, position: int) -> str:
+        """Return SQL for a column's cells as text."""
+        return identifier(self.stored[position])
+
+    def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
+        """Return how many rows did not fit the table, and the first of them."""
+        table = identifier(self.rejects)
+        total = cursor.execute(f"SELECT count(DISTINCT line) FROM {table}").fetchall()[0][0]
+        first = cursor.execute(
+            "SELECT line_byte_position, CAST(min_by(error_type, column_idx) AS VARCHAR), "
+            f"min_by(error_message, column_idx) FROM {table} GROUP BY line_byte_position ORDER BY 1 LIMIT 20"
+        ).fetchall()
+        return total, [RejectedRow(byte - 1, self._reason(kind, message)) for byte, kind, message in first]
+
+    def swallowing(self, cursor: "Cursor") -> tuple[int, str] | None:
+        """Return the first row that a quote which is never closed made of several: where it begins, and its text."""
+        found = cursor.execute(
+            f"SELECT line_byte_position - 1, csv_line FROM {identifier(self.rejects)} "
+            "WHERE contains(trim(csv_line, chr(10) || chr(13)), chr(10)) ORDER BY 1 LIMIT 1"
+        ).fetchall()
+        return (int(found[0][0]), found[0][1]) if found else None
+
+    def undecodable(self, cursor: "Cursor") -> int | None:
+        """Return the byte at which the first row that is not UTF-8 begins, or None."""
+        found = cursor.execute(
+            f"SELECT min(line_byte_position) - 1 FROM {identifier(self.rejects)} WHERE error_type = 'INVALID ENCODING'"
+        ).fetchall()
+        return None if found[0][0] is None else int(found[0][0])
+
+    def _reason(self, kind: str, message: str) -> str:
+        width = len(self.columns)
+        found = message.rsplit("Found: ", 1)[-1].split()[0] if "Found: " in message else ""
+        if kind in ("MISSING COLUMNS", "TOO MANY COLUMNS"):
+            fields = counted(int(found), "field") if found.isdecimal() else f"more than {counted(width, 'field')}"
+            return f"{fields}, where the header has {width}"
+        return {
+            "INVALID ENCODING": "it is not UTF-8",
+            "UNQUOTED VALUE": "a quote is opened and not closed, or closed before the end of its field",
+            "LINE SIZE OVER MAXIMUM": f"it is longer than {LONGEST_ROW:,} bytes",
+        }.get(kind, message.split("\n", 1)[0].lower())
+
+
+class JsonTable(Table):
+    """A file with one JSON object a line; its columns are the keys of its first objects."""
+
+    def __init__(self, cursor: "Cursor", path: Path, name: str, *, compression: str) -> None:
+        relation = (
+            f"read_ndjson_objects({literal(str(path))}, ignore_errors=true, "
+            f"compression={literal('auto_detect' if compression == 'none' else compression)}, "
+            f"maximum_object_size={LONGEST_ROW})"
+        )
+        keys = cursor.execute(
+            f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {relation} LIMIT 1000) "
+            "WHERE json_type(json) = 'OBJECT' ORDER BY 1"
+        ).fetchall()
+        super().__init__(name, path, [key for (key,) in keys], relation)
+        if not self.columns:
+            raise DataError(f"{name} has no JSON object in its first lines: one object a line was expected")
+
+    def text_of(self, position: int) -> str:
+        """Return SQL for a key's values as text; lists are joined by "|"."""
+        path = literal("/" + self.columns[position].replace("~", "~0").replace("/", "~1"))
+        return (
+            f"CASE json_type(json, {path}) WHEN 'ARRAY' THEN "
+            f"array_to_string(from_json(json_extract(json, {path}), '[\"VARCHAR\"]'), '|') "
+            f"ELSE json_extract_string(json, {path}) END"
+        )
+
+    def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
+        """Return how many lines are not JSON objects."""
+        broken = cursor.execute(f"SELECT count(*) FROM {self.relation} WHERE json IS NULL").fetchall()[0][0]
+        return broken, [RejectedRow(-1, "it is not a JSON object")] if broken else []
+
+
+class TypedTable(Table):
+    """A table whose columns have types of their own: Parquet, Arrow, or a table in memory."""
+
+    def __init__(self, cursor: "Cursor", relation: str, name: str, path: Path | None) -> None:
+        try:
+            described = cursor.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        except duckdb.Error as error:
+            raise DataError(f"{name} cannot be read: {first_line(error)}") from error
+        super().__init__(name, path, [row[0] for row in described], relation)
+        self.types = [str(row[1]) for row in described]
+
+    def text_of(self, position: int) -> str:
+        """Return SQL for a column's cells as text; lists are joined by "|", and NaN is missing."""
+        column, kind = identifier(self.columns[position]), self.types[position]
+        if kind.endswith("]"):
+            return f"array_to_string(CAST({column} AS VARCHAR[]), '|')"
+        if kind.startswith(NESTED):
+            raise DataError(
+                f"{self.name}: the column {self.columns[position]!r} is nested ({kind.split('(')[0].lower()}): take a "
+                "field of it into a column of its own"
+            )
+        if kind == "BLOB":
+            return f"decode({column})"
+        if kind in ("DOUBLE", "FLOAT"):  # NaN is how a table in memory writes a missing number
+            return f"CASE WHEN isnan({column}) THEN NULL ELSE CAST({column} AS VARCHAR) END"
+        return f"CAST({column} AS VARCHAR)"
+
+
+def open_file(cursor: "Cursor", path: Path, name: str, text: TextOptions) -> Table:
+    """Open one file, whatever its format.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or is of no format that is.
+    """
+    found = find_format(path, encoding=text.encoding)
+    try:
+        if found.name == PARQUET:
+            return TypedTable(cursor, f"read_parquet({literal(str(path))})", name, path)
+        if found.name == ARROW:
+            return _arrow_table(cursor, path, name)
+        if found.name == JSON_LINES or _is_json(cursor, path, name, found.compression):
+            return JsonTable(cursor, path, name, compression=found.compression)
+        return TextTable(cursor, path, name, found.compression, text)
+    except duckdb.Error as error:
+        raise DataError(f"{name} cannot be read: {first_line(error)}") from error
+
+
+def table_in_memory(cursor: "Cursor", data: Any) -> Table | None:
+    """Make a table of a pandas or polars DataFrame, or an Arrow table; None if `data` is nothing of the kind."""
+    kind = f"{type(data).__module__.split('.')[0]}.{type(data).__name__}"
+    if kind not in ("pandas.DataFrame", "polars.DataFrame", "polars.LazyFrame", "pyarrow.Table", "pyarrow.RecordBatch"):
+        return None
+    if kind == "polars.LazyFrame":
+        data = data.collect()
+    if kind == "pyarrow.RecordBatch":
+        import pyarrow  # type: ignore[import-not-found,unused-ignore]
+
+        data = pyarrow.Table.from_batches([data])
+    if kind == "pandas.DataFrame":
+        data = data.rename(columns=str)
+        if not data.columns.is_unique:
+            raise DataError(f"the DataFrame has several columns of one name: {', '.join(map(repr, data.columns))}")
+    view = unique_name("frame")
+    try:
+        cursor.register(view, data)
+    except ImportError as error:
+        raise DataError(
+            f'a {kind} is read through pyarrow, which is not installed: pip install "acg_numpy[interop]"'
+        ) from error
+    return TypedTable(cursor, identifier(view), f"the {kind}", None)
+
+
+def _arrow_table(cursor: "Cursor", path: Path, name: str) -> Table:
+    try:
+        from pyarrow import ArrowInvalid, feather  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise DataError(
+            f"{name} is a Feather (Arrow) file, and pyarrow, which reads it, is not installed: "
+            'pip install "acg_numpy[interop]"'
+        ) from error
+    try:
+        table = feather.read_table(path, memory_map=True)
+    except (ArrowInvalid, OSError) as error:
+        raise DataError(f"{name} cannot be read: {str(error).splitlines()[0]}") from error
+    view = unique_name("arrow")
+    cursor.register(view, table)
+    return TypedTable(cursor, identifier(view), name, path)
+
+
+def _first_lines(cursor: "Cursor", path: Path, name: str, compression: str) -> list[str]:
+    """Read the first lines, without an interpretation of separators and quotes."""
+    try:
+        rows = cursor.execute(
+            f"SELECT line FROM read_csv({literal(str(path))}, columns={{'line': 'VARCHAR'}}, auto_detect=false, "
+            "header=false, delim='\x02', quote='', escape='', nullstr=[''], strict_mode=false, ignore_errors=true, "
+            f"compression={literal(compression)}, max_line_size={LONGEST_ROW}) "
+            f"LIMIT {FIRST_LINES}"
+        ).fetchall()
+    except duckdb.Error as error:
+        raise DataError(f"{name} cannot be read: {first_line(error)}") from error
+    return [line or "" for (line,) in rows]
+
+
+def _is_json(cursor: "Cursor", path: Path, name: str, compression: str) -> bool:
+    return compression != "none" and "".join(_first_lines(cursor, path, name, compression)[:1]).lstrip().startswith("{")
