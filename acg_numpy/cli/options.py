@@ -7,7 +7,6 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from acg_numpy.cli.printing import echo
@@ -269,8 +268,10 @@ COLUMNS = {
     "domain": "the domain of the item",
     "rating": "the rating, for --min-rating",
     "timestamp": "the time, for --protocol",
+    "title": "what people call the item",
 }
 
+SOURCE_HELP = "CSV, TSV, .inter, JSON lines (also .gz, .zst), Parquet, Feather; several, globs, a pipe"
 
 EXIT_CODES = (
     "exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted.\n"
@@ -280,9 +281,9 @@ EXIT_CODES = (
 def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) -> None:
     """Add the options that say how interactions are read."""
     data = parser.add_argument_group("what to read")
-    data.add_argument("--items", type=Path, metavar="FILE", help="a table with the domain of each item")
+    data.add_argument("--items", metavar="FILE", help="a table with the domain of each item, and its title")
     add_column_names(data, tuple(COLUMNS))
-    data.add_argument("--min-rating", type=real_number(), metavar="X", help="leave out rows with a lower rating")
+    add_row_options(data)
     data.add_argument(
         "--domain-of",
         choices=("first", "all"),
@@ -295,10 +296,48 @@ def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) 
     )
 
 
+def add_row_options(data: "argparse._ActionsContainer") -> None:
+    """Add the options that say which rows count, and how text files are written."""
+    data.add_argument("--min-rating", type=real_number(), metavar="X", help="leave out rows with a lower rating")
+    data.add_argument(
+        "--where", metavar="SQL", help='leave out rows for which it does not hold, as in "rating >= 4 and year > 1999"'
+    )
+    data.add_argument(
+        "--no-header", dest="header", action="store_false", help="the first line is data: name columns by number"
+    )
+    data.add_argument(
+        "--no-quotes", dest="quotes", action="store_false", help="read double quotes as any other character"
+    )
+    data.add_argument("--encoding", default="utf-8", metavar="NAME", help="encoding of text files")
+    data.add_argument(
+        "--keep-null-ids", action="store_true", help="take ids such as nan and NULL as they are, not as missing"
+    )
+    data.add_argument(
+        "--normalize-ids",
+        action="store_true",
+        help="drop spaces around ids and '.0' after whole numbers; NFC",
+    )
+
+
+ROW_OPTIONS = ("min_rating", "where", "header", "quotes", "encoding", "keep_null_ids", "normalize_ids")
+
+
+def add_sources(options: "argparse._ActionsContainer") -> None:
+    """Add the files of interactions."""
+    options.add_argument("interactions", nargs="+", metavar="SOURCE", help=SOURCE_HELP)
+
+
+def one_or_several(sources: Sequence[str]) -> str | list[str]:
+    """Return the source itself where there is one, so that messages and records name it alone."""
+    return sources[0] if len(sources) == 1 else list(sources)
+
+
 def add_column_names(options: "argparse._ActionsContainer", roles: Sequence[str]) -> None:
     """Add the options that name columns."""
     for role in roles:
-        options.add_argument(f"--{role}-column", default=role, metavar="NAME", help=f"column with {COLUMNS[role]}")
+        options.add_argument(
+            f"--{role}-column", metavar="NAME", help=f"column with {COLUMNS[role]}: its name, or its number"
+        )
 
 
 def column_names(arguments: argparse.Namespace, roles: Sequence[str] = tuple(COLUMNS)) -> dict[str, Any]:
@@ -306,14 +345,15 @@ def column_names(arguments: argparse.Namespace, roles: Sequence[str] = tuple(COL
     return {role: getattr(arguments, f"{role}_column") for role in roles}
 
 
-def read_with_options(arguments: argparse.Namespace, path: Path) -> "Interactions":
+def read_with_options(arguments: argparse.Namespace, source: str | Sequence[str]) -> "Interactions":
     """Read interactions as the options say."""
     from acg_numpy.recommender.data import read_interactions
 
-    choice = pick_options(arguments, ("items", "min_rating", "domain_of", "max_domains", "min_items"))
-    return read_interactions(path, **column_names(arguments), **choice)
+    choice = pick_options(arguments, ("items", "domain_of", "max_domains", "min_items", *ROW_OPTIONS))
+    return read_interactions(source, **column_names(arguments), **choice)
 
 
-def echo_what_was_read(path: Path, what: object, notes: Sequence[str]) -> None:
+def echo_what_was_read(source: str | Sequence[str], what: object, notes: Sequence[str]) -> None:
     """Print on standard error what was read, and what was left out."""
-    echo(f"{path}: {what}", *(f"  {note}" for note in notes), file=sys.stderr)
+    name = source if isinstance(source, str) else joined(source)
+    echo(f"{name}: {what}", *(f"  {note}" for note in notes), file=sys.stderr)

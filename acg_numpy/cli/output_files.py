@@ -1,5 +1,6 @@
 """Output files: where they may be written, and which of those that are there are not this package's."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from acg_numpy.cli.printing import echo
 
 
-def prepare_output(out: Path, *inputs: Path | None) -> None:
+def prepare_output(out: Path, *inputs: Path | str | None) -> None:
     """Check that a file can be written, before the work: it is no folder and none of the inputs; make its folder."""
     from acg_numpy.recommender.data import DataError
 
@@ -16,7 +17,7 @@ def prepare_output(out: Path, *inputs: Path | None) -> None:
     if out.exists() and not out.is_file():
         raise DataError(f"{out} is a device, not a file that can be replaced: give --out another name")
     for path in inputs:
-        if path is not None and out.exists() and path.exists() and out.samefile(path):
+        if path is not None and out.exists() and os.path.exists(path) and out.samefile(path):
             raise DataError(f"{out} is what is to be read: give --out another name")
     out.parent.mkdir(parents=True, exist_ok=True)
 

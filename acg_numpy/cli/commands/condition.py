@@ -7,12 +7,15 @@ from pathlib import Path
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
+    ROW_OPTIONS,
     Subcommands,
     add_column_names,
     add_quiet,
+    add_row_options,
     column_names,
     echo_what_was_read,
-    real_number,
+    one_or_several,
+    pick_options,
 )
 from acg_numpy.cli.output_files import prepare_output
 from acg_numpy.cli.printing import echo
@@ -27,9 +30,9 @@ examples:
 """
 
 FILES = f"""\
-FILE of --interactions is text in UTF-8 with a header: CSV, TSV, or RecBole's .inter.  One row is one interaction of a
-user with an item of the training data, which gives its domain.  Unknown items are left out and counted.  Read
-the file as the interactions of training were read, with the same --min-rating.
+FILE of --interactions is any that 'acg train' reads.  One row is one interaction of a user with an item of the training
+data, which gives its domain.  Unknown items are left out and counted.  Read the file as the interactions of training
+were read, with the same --min-rating.
 
 FILE of --users is an .npy array of floating numbers, (users, D) or, with a vector for each target domain, (users,
 domains, D).  A vector of zeros means that nothing is known of the user.
@@ -57,13 +60,16 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint.npz of a folder of results")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
-        "--interactions", type=Path, metavar="FILE", help="interactions of new users: CSV, TSV or .inter"
+        "--interactions",
+        nargs="+",
+        metavar="FILE",
+        help="interactions of new users, as 'acg train' reads them",
     )
     source.add_argument("--users", type=Path, metavar="FILE", help="vectors of users: .npy")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file for the conditions: .npy")
     data = parser.add_argument_group("what to read of interactions")
     add_column_names(data, ROLES)
-    data.add_argument("--min-rating", type=real_number(), metavar="X", help="leave out rows with a lower rating")
+    add_row_options(data)
     add_quiet(parser)
 
 
@@ -77,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     from acg_numpy.recommender.data import read_newcomers, replacing
     from acg_numpy.recommender.serving import Trained, fold_interactions, fold_vectors
 
-    prepare_output(arguments.out, arguments.checkpoint, arguments.interactions, arguments.users)
+    prepare_output(arguments.out, arguments.checkpoint, *(arguments.interactions or ()), arguments.users)
     trained = Trained.load(arguments.checkpoint)
     began = time.perf_counter()
     ids = None
@@ -85,14 +91,14 @@ def run(arguments: argparse.Namespace) -> None:
     with tqdm(unit="user", unit_scale=True, file=sys.stderr, disable=not show_bar) as bar:
         if arguments.interactions is not None:
             new = read_newcomers(
-                arguments.interactions,
+                one_or_several(arguments.interactions),
                 trained.items,
-                min_rating=arguments.min_rating,
                 **column_names(arguments, ROLES),
+                **pick_options(arguments, ROW_OPTIONS),
             )
             if not arguments.quiet:
                 what = f"{new.matrix.nnz:,} interactions of {len(new.users):,} users with known items"
-                echo_what_was_read(arguments.interactions, what, new.notes)
+                echo_what_was_read(one_or_several(arguments.interactions), what, new.notes)
             folded = fold_interactions(trained, new.matrix, arguments.out, progress=bar.update)
             ids = arguments.out.with_suffix(".users.txt")
             with replacing(ids) as temporary:

@@ -1,13 +1,11 @@
 """`acg inspect`: a description of a file, with advice."""
 
 import argparse
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, read_with_options
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, one_or_several, read_with_options
 from acg_numpy.cli.printing import echo
-from acg_numpy.text import paragraph, text_list, text_table
+from acg_numpy.text import joined, paragraph, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.recommender.data import Interactions
@@ -24,7 +22,8 @@ examples:
 
 KINDS = f"""\
 The kind of file is found from its contents: an .npz checkpoint (version and checksum are checked), .npz vectors with
-their ids, an .npy array of conditions or vectors, or else a text file of interactions, which the options are for.
+their ids, an .npy array of conditions or vectors, or else interactions (text, JSON lines, Parquet, Feather), which the
+options are for.
 
 Of interactions it prints users, items, domains, how many users two domains share, density, how many pairs of a user and
 a domain can be used to judge models, what is odd, and what to do about it.
@@ -37,11 +36,13 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "inspect",
         help="describe a file, with advice",
-        usage="acg inspect FILE [options]",
+        usage="acg inspect FILE... [options]",
         description=DESCRIPTION,
         epilog=KINDS,
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="interactions, a checkpoint, conditions or vectors")
+    parser.add_argument(
+        "file", nargs="+", metavar="FILE", help="interactions (several files, too), a checkpoint, conditions or vectors"
+    )
     add_reading_options(parser, min_items=1)
 
 
@@ -49,11 +50,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Inspect the file, and print what was found."""
     from acg_numpy.recommender.serving import inspect_file
 
-    def reader(path: str | os.PathLike[str]) -> "Interactions":
-        return read_with_options(arguments, Path(path))
+    source = one_or_several(arguments.file)
 
-    found = inspect_file(arguments.file, reader)
-    echo(*paragraph(f"{arguments.file}: {found.what}").split("\n"))
+    def read(_: object) -> "Interactions":
+        return read_with_options(arguments, source)
+
+    found = inspect_file(arguments.file[0], read)
+    echo(*paragraph(f"{joined(arguments.file)}: {found.what}").split("\n"))
     for rows in found.tables:
         echo("", *text_table(rows))
     for title, points in (("Worth knowing", found.oddities), ("Advice", found.advice)):

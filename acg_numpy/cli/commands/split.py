@@ -11,7 +11,9 @@ from acg_numpy.cli.options import (
     add_protocol_options,
     add_quiet,
     add_reading_options,
+    add_sources,
     echo_what_was_read,
+    one_or_several,
     pick_options,
     read_with_options,
     whole_number,
@@ -48,11 +50,11 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "split",
         help="draw training, validation and test pairs before training",
-        usage="acg split INTERACTIONS --out FILE [options]",
+        usage="acg split SOURCE... --out FILE [options]",
         description=DESCRIPTION,
         epilog=USE,
     )
-    parser.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
+    add_sources(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file for the split, tab-separated")
     parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the split")
     add_protocol_options(parser)
@@ -64,10 +66,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, draw, write, and print how many pairs there are."""
     from acg_numpy.recommender.data import draw_split, replacing
 
-    prepare_output(arguments.out, arguments.interactions, arguments.items)
-    interactions = read_with_options(arguments, arguments.interactions)
+    source = one_or_several(arguments.interactions)
+    prepare_output(arguments.out, *arguments.interactions, arguments.items)
+    interactions = read_with_options(arguments, source)
     if not arguments.quiet:
-        echo_what_was_read(arguments.interactions, interactions, interactions.notes)
+        echo_what_was_read(source, interactions, interactions.notes)
     split = draw_split(interactions, arguments.seed, **pick_options(arguments, PROTOCOL))
     with replacing(arguments.out) as temporary:
         split.write(temporary, interactions)

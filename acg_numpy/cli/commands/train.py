@@ -13,7 +13,9 @@ from acg_numpy.cli.options import (
     add_quiet,
     add_reading_options,
     add_run_options,
+    add_sources,
     echo_what_was_read,
+    one_or_several,
     pick_options,
     positive_number,
     rate_below_one,
@@ -40,6 +42,7 @@ a condition vector for every user in every domain.
 
 examples:
   acg train taken.csv --out runs/first
+  acg train books.parquet films.csv.gz --where "stars >= 4" --out runs/both
   acg train taken.tsv --items items.csv --user-column who --item-column what --domain-column kind --out runs/second
   acg train ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --out runs/films
   acg train taken.csv --models film,emcdr-mlp --tune 8 --seeds 8 --out runs/tuned
@@ -47,8 +50,10 @@ examples:
 """
 
 FILES = """\
-INTERACTIONS is text in UTF-8 with a header: CSV (separated by commas or semicolons), TSV, or RecBole's .inter with
-its .item file beside it.  One row is one interaction: columns user, item, domain, and optionally rating and timestamp.
+SOURCE is CSV, TSV, RecBole's .inter with its .item file beside it, JSON lines (each also .gz or .zst), Parquet or
+Feather; several files or globs; a pipe.  One row is one interaction: columns for the user, the item and the domain,
+and optionally rating, timestamp and title, under their usual names (userId, asin, genres, ...) or those that are given.
+Without a column for the domain, the name of a file is the domain of its rows.
 
 DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also as files:
 attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png, token_items.png,
@@ -76,13 +81,13 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "train",
         help="train on a file of interactions",
-        usage="acg train INTERACTIONS --out DIR [options]",
+        usage="acg train SOURCE... --out DIR [options]",
         description=DESCRIPTION,
         epilog=FILES,
     )
     parser.set_defaults(parser=parser)
     files = parser.add_argument_group("files")
-    files.add_argument("interactions", type=Path, metavar="INTERACTIONS", help="CSV, TSV or RecBole .inter file")
+    add_sources(files)
     files.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add_reading_options(parser)
 
@@ -179,6 +184,7 @@ def run(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         parser.error(str(error))
 
+    arguments.interactions = one_or_several(arguments.interactions)
     interactions = read_with_options(arguments, arguments.interactions)
     if not arguments.quiet:
         echo_what_was_read(arguments.interactions, interactions, interactions.notes)

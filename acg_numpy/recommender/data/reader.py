@@ -27,7 +27,6 @@ from acg_numpy.recommender.data.sources.oddities import (
     note_domains,
     note_ratings,
     note_spellings,
-    refuse_other_encodings,
     refuse_swallowed_rows,
 )
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
@@ -301,7 +300,7 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     """
     staged = StagedRows.stage(opened.cursor, opened.tables, columns, choice)
     for table in opened.tables:
-        refuse_other_encodings(opened.cursor, table)
+        table.refuse_other_encodings(opened.cursor)
     staged.note_left_out(notes)
     for table in opened.tables:
         refuse_swallowed_rows(opened.cursor, table, notes)
@@ -346,7 +345,7 @@ def _read_items(
     own = Choice(keep_null_ids=choice.keep_null_ids, normalize_ids=choice.normalize_ids)
     staged = StagedRows.stage(opened.cursor, opened.tables, columns, own)
     for table in opened.tables:
-        refuse_other_encodings(opened.cursor, table)
+        table.refuse_other_encodings(opened.cursor)
     staged.note_left_out(notes)
     for table in opened.tables:
         refuse_swallowed_rows(opened.cursor, table, notes)

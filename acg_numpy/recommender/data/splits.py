@@ -298,7 +298,7 @@ def read_split(path: str | os.PathLike[str], interactions: Interactions) -> Spli
         raise DataError(f"{path}: {repeated} is listed more than once; a pair belongs to one part")
     train, validation, test = (_sort(entries[entries[:, 2] == part, :2]) for part in range(len(PARTS)))
     split = Split(train, validation, test)
-    if len(columns) > len(COLUMNS):
+    if any(times):
         _require_times(interactions, f"of {path}")
         split = replace(split, **_read_cuts(path, entries, times, len(interactions.users)))
     judged = domain_counts(split.judged(interactions), interactions.item_domain, len(interactions.domains))

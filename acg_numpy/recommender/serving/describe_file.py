@@ -54,8 +54,10 @@ def inspect_file(
         inside = [name for name in ("checkpoint.npz", "conditions.npy") if (path / name).is_file()]
         hint = f"; inspect {joined([str(path / name) for name in inside], 'or')}" if inside else ""
         raise DataError(f"{path} is a folder, and a file was expected{hint}")
-    with open(path, "rb") as file:
-        magic = file.read(6)
+    magic = b""
+    if path.is_file():  # what is read of a pipe is gone
+        with open(path, "rb") as file:
+            magic = file.read(6)
     if magic == np.lib.format.MAGIC_PREFIX:
         return _describe_vectors(read_npy_layout(path))
     if magic.startswith(b"PK\x03\x04"):

@@ -108,8 +108,11 @@ def test_columns_can_have_any_names(again: Path) -> None:
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\x00", "is not UTF-8 text"),
-        (b"user,item\na,b\n", "has no column 'domain' for the domain; it has 'user', 'item'"),
+        (b"\x89PNG\r\n\x1a\n\x00", "is a picture, which is not read"),
+        (
+            b"user,item\na,b\n",
+            "has no column 'domain' for the domain, nor one of its usual names; it has 'user', 'item'",
+        ),
         (b"user,item,domain\na,1,x\na,2,x\na,3,x\n", "only one domain is left, 'x'"),
         (b"user,item,domain\na,1,x\na,2,x\na,3,x\na,4,y\na,5,y\na,6,y\n", "more interactions are needed"),
     ],

@@ -8,7 +8,6 @@ from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.columns import find_column
 from acg_numpy.recommender.data.sources.database import first_line
 from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
-from acg_numpy.recommender.data.sources.oddities import refuse_other_encodings
 from acg_numpy.recommender.data.sources.opening import Source, open_source
 from acg_numpy.text import counted
 
@@ -44,7 +43,7 @@ def read_cells(source: Source, names: Sequence[str], *, optional: Sequence[str] 
             rows: list[tuple[str, ...]] = opened.cursor.execute(f"SELECT {texts} FROM {table.relation}").fetchall()
         except duckdb.Error as error:
             raise DataError(f"{table.name} cannot be read: {first_line(error)}") from error
-        refuse_other_encodings(opened.cursor, table)
+        table.refuse_other_encodings(opened.cursor)
         problems = [(line_of_byte(table, reject.byte), reject.reason) for reject in table.rejected(opened.cursor)[1]]
         bad = [n for n, row in enumerate(rows) if any(not cell or set(cell) & set("\n\r\0") for cell in row)]
         for row, line in zip(bad[:1], find_lines(table, bad[:1], opened.cursor), strict=True):

@@ -3,6 +3,7 @@
 A format that is not read is refused with the one command that converts it.
 """
 
+import codecs
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -108,3 +109,25 @@ def _format_inside(path: Path, start: bytes, encoding: str) -> str:
 def reading_error(path: Path, error: OSError) -> DataError:
     """Make the error for a file that the operating system does not give."""
     return DataError(f"{path} cannot be read: {(error.strerror or str(error)).lower()}")
+
+
+def encoding_error(path: Path, name: str, compression: str) -> DataError:
+    """Make the error for a text that is not UTF-8, with the line and the value of the first byte that is not."""
+    found = _find_undecodable(path) if compression == "none" else None
+    place = f" (a byte {found[1]:#04x} in line {found[0]} cannot be read)" if found else ""
+    return DataError(
+        f"{name} is not UTF-8 text{place}; if it is text, name its encoding (encoding='latin-1' or --encoding latin-1), "
+        "or save it as UTF-8"
+    )
+
+
+def _find_undecodable(path: Path) -> tuple[int, int] | None:
+    decoder, line, chunk = codecs.getincrementaldecoder("utf-8")(), 1, b"-"
+    with path.open("rb") as file:
+        while chunk:
+            chunk = file.read(BEGINNING)
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n"), error.object[error.start]
+    return None

@@ -105,12 +105,3 @@ def line_of_text(table: Table, text: str) -> int | None:
     wanted = text.encode()
     with table.path.open("rb") as file:
         return next((number for number, line in enumerate(file, 1) if wanted in line), None)
-
-
-def undecodable_byte(text: bytes, line: int) -> tuple[int, int | None]:
-    """Find the line and the value of the first byte that is not UTF-8, in a text that begins in a line."""
-    try:
-        text.decode()
-    except UnicodeDecodeError as error:
-        return line + text[: error.start].count(b"\n"), text[error.start]
-    return line, None

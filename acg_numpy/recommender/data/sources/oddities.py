@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text, undecodable_byte
+from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text
 from acg_numpy.recommender.data.sources.rows import LOW_RATING, StagedRows, is_number
 from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.text import counted, first_few
@@ -65,29 +65,6 @@ def _swallowed(table: Table, line: int | None, text: str) -> DataError:
         f"{place}: a quote is opened here ({first[-60:]!r}) and not closed in this line, so that it takes "
         f"{counted(len(inside), 'line')} into its field, which hold rows ({inside[0][:60]!r}): close or double the "
         "quote, or read quotes as any other character (quotes=False or --no-quotes)"
-    )
-
-
-def refuse_other_encodings(cursor: "duckdb.DuckDBPyConnection", table: Table) -> None:
-    """Refuse a text file in which bytes are not UTF-8.
-
-    Raises
-    ------
-    DataError
-        With the first such byte and its line.
-    """
-    byte = table.undecodable(cursor)
-    if byte is None:
-        return
-    line, value = line_of_byte(table, byte), None
-    if table.path is not None and line is not None:
-        with table.path.open("rb") as file:
-            file.seek(byte)
-            line, value = undecodable_byte(file.read(1 << 22), line)
-    place = f" (a byte {value:#04x} in line {line} cannot be read)" if value is not None else ""
-    raise DataError(
-        f"{table.name} is not UTF-8 text{place}; if it is text, name its encoding (encoding='latin-1' or --encoding "
-        "latin-1), or save it as UTF-8"
     )
 
 

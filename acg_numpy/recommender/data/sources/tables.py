@@ -12,7 +12,7 @@ import duckdb
 
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
-from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, find_format
+from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, encoding_error, find_format
 from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout
 from acg_numpy.text import counted
 
@@ -76,9 +76,8 @@ class Table:
         """Return how many rows did not fit the table, and the first of them; to be asked after a scan."""
         return 0, []
 
-    def undecodable(self, cursor: "Cursor") -> int | None:
-        """Return the byte at which the first row that is not UTF-8 begins, or None; to be asked after a scan."""
-        return None
+    def refuse_other_encodings(self, cursor: "Cursor") -> None:
+        """Raise DataError if text is not UTF-8; to be asked after a scan."""
 
 
 class TextTable(Table):
@@ -125,12 +124,13 @@ class TextTable(Table):
         ).fetchall()
         return (int(found[0][0]), found[0][1]) if found else None
 
-    def undecodable(self, cursor: "Cursor") -> int | None:
-        """Return the byte at which the first row that is not UTF-8 begins, or None."""
+    def refuse_other_encodings(self, cursor: "Cursor") -> None:
+        """Raise DataError if a row is not UTF-8."""
         found = cursor.execute(
-            f"SELECT min(line_byte_position) - 1 FROM {identifier(self.rejects)} WHERE error_type = 'INVALID ENCODING'"
+            f"SELECT count(*) FROM {identifier(self.rejects)} WHERE error_type = 'INVALID ENCODING'"
         ).fetchall()
-        return None if found[0][0] is None else int(found[0][0])
+        if found[0][0] and self.path is not None:
+            raise encoding_error(self.path, self.name, self.compression)
 
     def _reason(self, kind: str, message: str) -> str:
         width = len(self.columns)
@@ -149,14 +149,14 @@ class JsonTable(Table):
     """A file with one JSON object a line; its columns are the keys of its first objects."""
 
     def __init__(self, cursor: "Cursor", path: Path, name: str, *, compression: str) -> None:
-        relation = (
+        self.lines = (
             f"read_ndjson_objects({literal(str(path))}, ignore_errors=true, "
             f"compression={literal('auto_detect' if compression == 'none' else compression)}, "
             f"maximum_object_size={LONGEST_ROW})"
         )
+        relation = f"(SELECT json FROM {self.lines} WHERE json_type(json) = 'OBJECT')"
         keys = cursor.execute(
-            f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {relation} LIMIT 1000) "
-            "WHERE json_type(json) = 'OBJECT' ORDER BY 1"
+            f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {relation} LIMIT 1000) ORDER BY 1"
         ).fetchall()
         super().__init__(name, path, [key for (key,) in keys], relation)
         if not self.columns:
@@ -173,8 +173,10 @@ class JsonTable(Table):
 
     def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
         """Return how many lines are not JSON objects."""
-        broken = cursor.execute(f"SELECT count(*) FROM {self.relation} WHERE json IS NULL").fetchall()[0][0]
-        return broken, [RejectedRow(-1, "it is not a JSON object")] if broken else []
+        broken = cursor.execute(
+            f"SELECT count(*) FROM {self.lines} WHERE coalesce(json_type(json) <> 'OBJECT', true)"
+        ).fetchall()[0][0]
+        return broken, [RejectedRow(-1, "a line is not a JSON object")] if broken else []
 
 
 class TypedTable(Table):
@@ -273,11 +275,17 @@ def _first_lines(cursor: "Cursor", path: Path, name: str, compression: str) -> l
     try:
         rows = cursor.execute(
             f"SELECT line FROM read_csv({literal(str(path))}, columns={{'line': 'VARCHAR'}}, auto_detect=false, "
-            "header=false, delim='\x02', quote='', escape='', nullstr=[''], strict_mode=false, ignore_errors=true, "
+            "header=false, delim='\x02', quote='', escape='', nullstr=[''], strict_mode=false, "
             f"compression={literal(compression)}, max_line_size={LONGEST_ROW}) "
             f"LIMIT {FIRST_LINES}"
         ).fetchall()
     except duckdb.Error as error:
+        if "unicode" in str(error).lower():
+            raise encoding_error(path, name, compression) from error
+        if "Maximum line size" in str(error):
+            raise DataError(
+                f"{name} is not a text file with a row a line: one of its first lines is longer than {LONGEST_ROW:,} bytes"
+            ) from error
         raise DataError(f"{name} cannot be read: {first_line(error)}") from error
     return [line or "" for (line,) in rows]
 

@@ -1,0 +1,67 @@
+"""Whatever form people's interactions have: they are read as they are, or refused with the cause and the fix."""
+
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from acg_numpy.recommender.data import DataError, read_interactions
+from tests.properties.realistic_files import FILES, LIKED, PLAIN, TITLES, WORLD, RealisticFile, recbole, text
+from tests.recommender.data.test_reader import triples
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
+def test_a_file_gives_its_interactions_or_the_cause_and_the_fix(file: RealisticFile, tmp_path: Path) -> None:
+    if "pandas" in file.name:
+        pytest.importorskip("pandas")
+    source = file.write(tmp_path)
+    if file.error:
+        with pytest.raises(DataError) as refused:
+            read_interactions(source, min_items=1, **file.options)
+        assert re.search(file.error, str(refused.value))
+        return
+    taken = read_interactions(source, min_items=1, **file.options)
+    assert triples(taken) == (WORLD if file.gives is None else file.gives)
+    for note in file.notes:
+        assert any(note in found for found in taken.notes), taken.notes
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(PLAIN))
+    writer.start()
+    taken = read_interactions(pipe, min_items=1)
+    writer.join()
+    assert triples(taken) == WORLD
+
+
+def test_titles_are_kept_beside_the_items(tmp_path: Path) -> None:
+    taken = read_interactions(recbole(tmp_path), min_items=1, min_rating=4)
+    assert triples(taken) == LIKED
+    assert taken.titles is not None
+    assert taken.titles.tolist() == [TITLES[item] for item in taken.items.tolist()]
+
+
+def test_the_digest_is_of_what_was_read_whatever_its_form(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    path = text(PLAIN)(tmp_path)
+    frame = pandas.read_csv(path)
+    digests = {read_interactions(frame, min_items=1).sha256, read_interactions(frame.copy(), min_items=1).sha256}
+    assert len(digests) == 1
+    frame.loc[3, "rating"] = 9
+    assert read_interactions(frame, min_items=1).sha256 not in digests
+
+
+@pytest.mark.parametrize("where", ["rating >", "stars > 3", "1; DROP TABLE x", "rating = 'many'"])
+def test_a_condition_that_cannot_be_evaluated_is_refused_with_the_columns(tmp_path: Path, where: str) -> None:
+    with pytest.raises(DataError, match=r'where=.*cannot be evaluated on .*taken\.csv.*its columns are "user", "item"'):
+        read_interactions(text(PLAIN)(tmp_path), where=where)
+
+
+@pytest.mark.parametrize("source", [b"taken.csv", 3, None, {"user": [1]}])
+def test_a_source_of_another_type_is_refused_by_name(source: object) -> None:
+    with pytest.raises(TypeError, match="must be a path, a pandas or polars DataFrame"):
+        read_interactions(source)
