@@ -127,33 +127,88 @@ QUOTED = "user,item,title,domain\n" + "".join(
 FIRST = ROWS[:10]
 RATED = {row[:3] for row in ROWS}
 
-# fmt: off
 FILES = [
     RealisticFile("a plain CSV", text(PLAIN), notes=("there are ratings, from 1 to 5, and they are not looked at",)),
     RealisticFile("ratings of 4 and above", text(PLAIN), {"min_rating": 4}, LIKED, ("rows with a rating below 4",)),
-    RealisticFile("a condition", text(PLAIN), {"where": "rating >= 4 and timestamp > 0"}, LIKED, ("does not hold, left out",)),
+    RealisticFile(
+        "a condition", text(PLAIN), {"where": "rating >= 4 and timestamp > 0"}, LIKED, ("does not hold, left out",)
+    ),
     RealisticFile("Windows line ends and a byte order mark", text("\ufeff" + PLAIN.replace("\n", "\r\n"))),
     RealisticFile("line ends of both kinds", text(PLAIN.replace("\n", "\r\n", 5)), notes=("both end a row",)),
-    RealisticFile("semicolons and decimal commas", text(lines([(*r[:3], f"{r[3]},0") for r in ROWS], "user;item;domain;rating", ";")), {"min_rating": 4}, LIKED),
+    RealisticFile(
+        "semicolons and decimal commas",
+        text(lines([(*r[:3], f"{r[3]},0") for r in ROWS], "user;item;domain;rating", ";")),
+        {"min_rating": 4},
+        LIKED,
+    ),
     RealisticFile("a sep= line", text("sep=;\n" + lines(ROWS, "user;item;domain;rating;timestamp", ";"))),
     RealisticFile("tabs", text(lines(ROWS, "user\titem\tdomain\trating\ttimestamp", "\t"), "taken.tsv")),
     RealisticFile("bars", text(lines(ROWS, "user|item|domain|rating|timestamp", "|"))),
-    RealisticFile("double colons without a header", text(lines(ROWS, "", "::"), "ratings.dat"), {"header": False, "user": "1", "item": "2", "domain": "3"}),
-    RealisticFile("no header, not said", text(lines([(u[1:], i[1:], d, r) for u, i, d, r, _ in ROWS], "")), error="the first row looks like data"),
-    RealisticFile("no header, by number", text(lines(ROWS, "")), {"header": False, "user": "1", "item": "2", "domain": "3"}),
-    RealisticFile("usual names", text(lines(ROWS, "userId,movieId,genres,rating,timestamp")), notes=("columns: user 'userId', item 'movieId', domain 'genres'",)),
+    RealisticFile(
+        "double colons without a header",
+        text(lines(ROWS, "", "::"), "ratings.dat"),
+        {"header": False, "user": "1", "item": "2", "domain": "3"},
+    ),
+    RealisticFile(
+        "no header, not said",
+        text(lines([(u[1:], i[1:], d, r) for u, i, d, r, _ in ROWS], "")),
+        error="the first row looks like data",
+    ),
+    RealisticFile(
+        "no header, by number", text(lines(ROWS, "")), {"header": False, "user": "1", "item": "2", "domain": "3"}
+    ),
+    RealisticFile(
+        "usual names",
+        text(lines(ROWS, "userId,movieId,genres,rating,timestamp")),
+        notes=("columns: user 'userId', item 'movieId', domain 'genres'",),
+    ),
     RealisticFile("names with spaces and capitals", text(lines(ROWS, "User ID,Product-ID,Category,Stars,Date"))),
-    RealisticFile("two columns that may be the user", text(lines([(r[0], *r) for r in ROWS], "user_id,userId,item,domain,rating,timestamp")), error="2 columns that may be the user"),
+    RealisticFile(
+        "two columns that may be the user",
+        text(lines([(r[0], *r) for r in ROWS], "user_id,userId,item,domain,rating,timestamp")),
+        error="2 columns that may be the user",
+    ),
     RealisticFile("gzip", lambda folder: text(gzip.compress(PLAIN.encode()), "taken.csv.gz")(folder)),
     RealisticFile("zstd", sql("FROM taken", "taken.csv.zst", "FORMAT csv, COMPRESSION zstd")),
     RealisticFile("Parquet", sql("FROM taken", "taken.parquet", "FORMAT parquet")),
-    RealisticFile("Parquet with numbers as ids", sql("SELECT CAST(substr(\"user\", 2) AS BIGINT) AS user_id, item, domain FROM taken", "taken.parquet", "FORMAT parquet"), gives={(str(int(u[1:])), i, d) for u, i, d in WORLD}),
-    RealisticFile("Parquet with floating ids", sql("SELECT CAST(substr(\"user\", 2) AS DOUBLE) AS user_id, item, domain FROM taken", "taken.parquet", "FORMAT parquet"), {"normalize_ids": True}, {(str(int(u[1:])), i, d) for u, i, d in WORLD}),
-    RealisticFile("Parquet with floating ids, not said", sql("SELECT CAST(substr(\"user\", 2) AS DOUBLE) AS user_id, item, domain FROM taken", "taken.parquet", "FORMAT parquet"), gives={(f"{int(u[1:])}.0", i, d) for u, i, d in WORLD}, notes=("every user ends in '.0'",)),
-    RealisticFile("Parquet with a list of genres", sql("SELECT \"user\", item, [domain, 'rare'] AS genres FROM taken", "taken.parquet", "FORMAT parquet")),
+    RealisticFile(
+        "Parquet with numbers as ids",
+        sql(
+            'SELECT CAST(substr("user", 2) AS BIGINT) AS user_id, item, domain FROM taken',
+            "taken.parquet",
+            "FORMAT parquet",
+        ),
+        gives={(str(int(u[1:])), i, d) for u, i, d in WORLD},
+    ),
+    RealisticFile(
+        "Parquet with floating ids",
+        sql(
+            'SELECT CAST(substr("user", 2) AS DOUBLE) AS user_id, item, domain FROM taken',
+            "taken.parquet",
+            "FORMAT parquet",
+        ),
+        {"normalize_ids": True},
+        {(str(int(u[1:])), i, d) for u, i, d in WORLD},
+    ),
+    RealisticFile(
+        "Parquet with floating ids, not said",
+        sql(
+            'SELECT CAST(substr("user", 2) AS DOUBLE) AS user_id, item, domain FROM taken',
+            "taken.parquet",
+            "FORMAT parquet",
+        ),
+        gives={(f"{int(u[1:])}.0", i, d) for u, i, d in WORLD},
+        notes=("every user ends in '.0'",),
+    ),
+    RealisticFile(
+        "Parquet with a list of genres",
+        sql("SELECT \"user\", item, [domain, 'rare'] AS genres FROM taken", "taken.parquet", "FORMAT parquet"),
+    ),
     RealisticFile("JSON lines", text(JSON, "reviews.jsonl")),
     RealisticFile("JSON lines by gzip", lambda folder: text(gzip.compress(JSON.encode()), "reviews.json.gz")(folder)),
-    RealisticFile("JSON lines with a broken one", text(JSON + "{broken\n", "reviews.jsonl"), notes=("1 of 481 rows malformed",)),
+    RealisticFile(
+        "JSON lines with a broken one", text(JSON + "{broken\n", "reviews.jsonl"), notes=("1 of 481 rows malformed",)
+    ),
     RealisticFile("one JSON array", text("[" + JSON.strip().replace("\n", ",") + "]", "reviews.json"), error="jq -c"),
     RealisticFile("a file a domain", several, notes=("the name of each file is the domain",)),
     RealisticFile("a glob", lambda folder: str(several(folder)[0].parent / "*.csv")),
@@ -161,30 +216,97 @@ FILES = [
     RealisticFile("RecBole", recbole),
     RealisticFile("a DataFrame of pandas", frame),
     RealisticFile("a relation of DuckDB", lambda folder: duckdb.from_csv_auto(str(text(PLAIN)(folder)))),
-    RealisticFile("Latin-1", text(PLAIN.replace("books", "bücher"), encoding="latin-1"), {"encoding": "latin-1"}, {(u, i, d.replace("books", "bücher")) for u, i, d in WORLD}),
-    RealisticFile("Latin-1, not said", text(PLAIN.replace("books", "bücher"), encoding="latin-1"), error="a byte 0xfc in line"),
+    RealisticFile(
+        "Latin-1",
+        text(PLAIN.replace("books", "bücher"), encoding="latin-1"),
+        {"encoding": "latin-1"},
+        {(u, i, d.replace("books", "bücher")) for u, i, d in WORLD},
+    ),
+    RealisticFile(
+        "Latin-1, not said", text(PLAIN.replace("books", "bücher"), encoding="latin-1"), error="a byte 0xfc in line"
+    ),
     RealisticFile("UTF-16", text(PLAIN, encoding="utf-16"), {"encoding": "utf-16"}),
     RealisticFile("UTF-16, not said", text(PLAIN, encoding="utf-16"), error="text in UTF-16.*iconv"),
     RealisticFile("a zip archive", zipped, error="zip archive.*unzip"),
     RealisticFile("an SQLite database", sqlite, error="SQLite.*sqlite3 -header -csv"),
-    RealisticFile("an Excel workbook of old", text(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a.xls"), error="Excel.*CSV"),
+    RealisticFile(
+        "an Excel workbook of old", text(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a.xls"), error="Excel.*CSV"
+    ),
     RealisticFile("titles with quotes and commas", text(QUOTED)),
-    RealisticFile("a quote that swallows rows", text(QUOTED.replace('"The ""5th', '"The ""5th', 1).replace('Ähre",games', 'Ähre,games', 1)), error="a quote is opened here.*--no-quotes"),
-    RealisticFile("quotes that are none", text('user,item,domain,title\n' + "".join(f'{u},{i},{d},5" disk\n' for u, i, d, *_ in ROWS)), {"quotes": False}),
-    RealisticFile("missing users", text(PLAIN + "nan,i00,books,5,1\nNULL,i00,books,5,1\n\\N,i01,films,5,1\n"), notes=("3 of 483 rows malformed", "'nan' stands for a missing one")),
-    RealisticFile("a user who is called null", text(PLAIN + "NULL,i00,books,5,1\n"), {"keep_null_ids": True}, WORLD | {("NULL", "i00", "books")}),
-    RealisticFile("0 and 1", text(lines([(*r[:3], int(r[3] > 3)) for r in ROWS], "user,item,domain,label")), notes=("there are ratings, 0 and 1,",)),
-    RealisticFile("play counts", text(lines([(*r[:3], 3 ** (n % 7) + n) for n, r in enumerate(ROWS)], "user,item,domain,plays")), notes=("counts from 1 to",)),
-    RealisticFile("ids with and without .0", text(PLAIN + "7,i00,books,5,1\n7.0,i01,films,5,1\n"), gives=WORLD | {("7", "i00", "books"), ("7.0", "i01", "films")}, notes=("users that differ only",)),
-    RealisticFile("ids with spaces", text(PLAIN + "u00 ,i00,books,5,1\n"), {"normalize_ids": True}, WORLD | {("u00", "i00", "books")}),
-    RealisticFile("domains in two cases", text(PLAIN + "u00,j00,BOOKS,5,1\n"), gives=WORLD | {("u00", "j00", "BOOKS")}, notes=("domains that differ only in case",)),
-    RealisticFile("no genres listed", text(PLAIN + "u00,j00,(no genres listed),5,1\n"), gives=WORLD | {("u00", "j00", "(no genres listed)")}, notes=("a domain that stands for none",)),
-    RealisticFile("rows that repeat", text(PLAIN + lines(FIRST, "")), notes=("rows that repeat a user and an item, which count once: 10",)),
-    RealisticFile("rows that contradict", text(PLAIN + lines([(*r[:3], 6 - r[3], 1) for r in ROWS if r[3] == 5], "")), {"min_rating": 4}, LIKED, ("rated more than once, below 4 and not below it",)),
+    RealisticFile(
+        "a quote that swallows rows",
+        text(QUOTED.replace('"The ""5th', '"The ""5th', 1).replace('Ähre",games', "Ähre,games", 1)),
+        error="a quote is opened here.*--no-quotes",
+    ),
+    RealisticFile(
+        "quotes that are none",
+        text("user,item,domain,title\n" + "".join(f'{u},{i},{d},5" disk\n' for u, i, d, *_ in ROWS)),
+        {"quotes": False},
+    ),
+    RealisticFile(
+        "missing users",
+        text(PLAIN + "nan,i00,books,5,1\nNULL,i00,books,5,1\n\\N,i01,films,5,1\n"),
+        notes=("3 of 483 rows malformed", "'nan' stands for a missing one"),
+    ),
+    RealisticFile(
+        "a user who is called null",
+        text(PLAIN + "NULL,i00,books,5,1\n"),
+        {"keep_null_ids": True},
+        WORLD | {("NULL", "i00", "books")},
+    ),
+    RealisticFile(
+        "0 and 1",
+        text(lines([(*r[:3], int(r[3] > 3)) for r in ROWS], "user,item,domain,label")),
+        notes=("there are ratings, 0 and 1,",),
+    ),
+    RealisticFile(
+        "play counts",
+        text(lines([(*r[:3], 3 ** (n % 7) + n) for n, r in enumerate(ROWS)], "user,item,domain,plays")),
+        notes=("counts from 1 to",),
+    ),
+    RealisticFile(
+        "ids with and without .0",
+        text(PLAIN + "7,i00,books,5,1\n7.0,i01,films,5,1\n"),
+        gives=WORLD | {("7", "i00", "books"), ("7.0", "i01", "films")},
+        notes=("users that differ only",),
+    ),
+    RealisticFile(
+        "ids with spaces",
+        text(PLAIN + "u00 ,i00,books,5,1\n"),
+        {"normalize_ids": True},
+        WORLD | {("u00", "i00", "books")},
+    ),
+    RealisticFile(
+        "domains in two cases",
+        text(PLAIN + "u00,j00,BOOKS,5,1\n"),
+        gives=WORLD | {("u00", "j00", "BOOKS")},
+        notes=("domains that differ only in case",),
+    ),
+    RealisticFile(
+        "no genres listed",
+        text(PLAIN + "u00,j00,(no genres listed),5,1\n"),
+        gives=WORLD | {("u00", "j00", "(no genres listed)")},
+        notes=("a domain that stands for none",),
+    ),
+    RealisticFile(
+        "rows that repeat",
+        text(PLAIN + lines(FIRST, "")),
+        notes=("rows that repeat a user and an item, which count once: 10",),
+    ),
+    RealisticFile(
+        "rows that contradict",
+        text(PLAIN + lines([(*r[:3], 6 - r[3], 1) for r in ROWS if r[3] == 5], "")),
+        {"min_rating": 4},
+        LIKED,
+        ("rated more than once, below 4 and not below it",),
+    ),
     RealisticFile("a second header", text(PLAIN + PLAIN), notes=("line 482: it repeats the header",)),
-    RealisticFile("short and long rows", text(PLAIN + "u00,i00\nu00,i00,books,5,1,more\n"), notes=("line 482: 2 fields, where the header has 5", "line 483: 6 fields")),
+    RealisticFile(
+        "short and long rows",
+        text(PLAIN + "u00,i00\nu00,i00,books,5,1,more\n"),
+        notes=("line 482: 2 fields, where the header has 5", "line 483: 6 fields"),
+    ),
     RealisticFile("blank lines", text(PLAIN.replace("\n", "\n\n", 40))),
     RealisticFile("an empty file", text(""), error="is empty"),
     RealisticFile("a pickle", text(b"\x80\x04\x95" * 20, "taken.pkl"), error="pickle.*could run code"),
 ]
-# fmt: on

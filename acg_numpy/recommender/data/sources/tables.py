@@ -284,7 +284,8 @@ def _first_lines(cursor: "Cursor", path: Path, name: str, compression: str) -> l
             raise encoding_error(path, name, compression) from error
         if "Maximum line size" in str(error):
             raise DataError(
-                f"{name} is not a text file with a row a line: one of its first lines is longer than {LONGEST_ROW:,} bytes"
+                f"{name} is not a text file with a row a line: one of its first lines is longer than {LONGEST_ROW:,} "
+                "bytes"
             ) from error
         raise DataError(f"{name} cannot be read: {first_line(error)}") from error
     return [line or "" for (line,) in rows]
