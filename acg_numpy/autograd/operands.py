@@ -20,7 +20,7 @@ from acg_numpy.shapes import Array
 COPIED = 2**16  # bytes; to copy more takes longer than two checksums
 # Bytes above which `memcpy` may take instructions that are twenty times slower where the two addresses differ by a
 # little more than a multiple of 4096, as those of two arrays often do (AMD's processors).  A ufunc's loop does not.
-_STREAMED = 2**11
+STREAMED = 2**11
 
 NO_ARRAYS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})
 _NUMBERS = (int, float, complex, np.generic)
@@ -189,7 +189,7 @@ def snapshot(value: Array, name: str, guards: list[Guard]) -> Array:
 
 def copied(value: Array) -> Array:
     """Return a copy in the same order of memory."""
-    if value.nbytes > _STREAMED and value.dtype.kind in "fiu":
+    if value.nbytes > STREAMED and value.dtype.kind in "fiu":
         return np.positive(value)
     return value.copy("K")
 

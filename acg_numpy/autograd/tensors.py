@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
-from acg_numpy.autograd.operands import COPIED, Guard, as_operand, copied, plain_operands, snapshot
+from acg_numpy.autograd.operands import COPIED, STREAMED, Guard, as_operand, copied, plain_operands, snapshot
 from acg_numpy.autograd.state import state
 from acg_numpy.autograd.table import (
     PLAIN,
@@ -59,8 +59,8 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
             data = ufunc(x, other)
             if not self._needs or not entry.reads_values:
                 return remember(data, self._needs, entry, (self, other), (x, other), NO_OPTIONS)
-            if other.nbytes <= COPIED:
-                other = copied(other)
+            if other.nbytes <= STREAMED:  # as `copied` would, without its call
+                other = other.copy("K")
                 return remember(data, True, entry, (self, other), (x, other), NO_OPTIONS)
             return remember_beside(data, True, entry, (self, other), (x, other), NO_OPTIONS)
         if kind in _USUAL:
@@ -292,7 +292,9 @@ def remember_beside(
     for a in args:
         place += 1
         if type(a) is np.ndarray and place not in entry.unread:
-            if a.nbytes <= COPIED:  # the name costs as much as a copy
+            if a.nbytes <= STREAMED:
+                kept[place] = values[place] = a.copy("K")
+            elif a.nbytes <= COPIED:  # the name costs as much as a copy
                 kept[place] = values[place] = copied(a)
             else:
                 kept[place] = values[place] = snapshot(a, f"{entry.name}: argument {place}", guards)
