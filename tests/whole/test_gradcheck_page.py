@@ -12,7 +12,7 @@ from acg_numpy.cli import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "gradcheck.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, flags=re.DOTALL | re.MULTILINE)
-PAIR, INPUTS, REPORT, TESTS = BLOCKS
+PAIR, LAYER, INPUTS, REPORT, TESTS = BLOCKS
 
 Captured = pytest.CaptureFixture[str]
 
@@ -88,6 +88,10 @@ def test_the_report_is_what_the_page_says(capsys: Captured) -> None:
     assert report.worst.input in ("query", "key")
     assert report.per_input["value"].passed
     assert str(report) in capsys.readouterr().out
+
+
+def test_the_layer_of_the_page_passes() -> None:
+    exec(PAIR + LAYER, {})
 
 
 def test_the_tests_of_the_page_pass() -> None:

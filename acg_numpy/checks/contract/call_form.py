@@ -98,6 +98,9 @@ class CallForm:
             if without.count("gradient") != number:
                 raise self._miscalled(returned, names)
             return returned, Kept(_Nothing(), inputs)
+        if len(self.needed or []) < 2:
+            takes = joined(self.needed or []) or "nothing"
+            raise ContractTypeError(f"backward takes {takes}, but is called with grad_out and the cache of forward")
         returned = self._leave_out_statistics(returned)
         number = len(returned)
         out, cache = (returned[0], returned[-1]) if number == 2 else (returned[:-1], returned[-1])

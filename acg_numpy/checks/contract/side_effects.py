@@ -241,7 +241,8 @@ def arrays_in(value: Any) -> list[Array]:
 def _arrays_in(value: Any, depth: int, seen: set[int]) -> Iterator[Array]:
     if isinstance(value, np.ndarray):
         if value.dtype.kind in "fiub":
-            yield value
+            # without what a matrix or a masked array does otherwise
+            yield value if type(value) is np.ndarray else value.view(np.ndarray)
         return
     if isinstance(value, (float, np.generic)):
         if np.asarray(value).dtype.kind in "fiub":

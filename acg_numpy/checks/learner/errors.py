@@ -9,6 +9,7 @@ import builtins
 import inspect
 import linecache
 import re
+import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from acg_numpy.text import did_you_mean, joined
+
+PACKAGE = Path(__file__).resolve().parents[2]  # acg_numpy itself
 
 
 class Place(NamedTuple):
@@ -72,19 +75,19 @@ def error_at_line(error: BaseException, file: Path, during: str = "") -> Learner
     ----------
     error : exception
     file : path
-        The learner's file; files beside it count as the learner's too.
+        The learner's file; files beside it, in its package and in the working folder count as the learner's too.
     during : str
         What was being done, for exceptions from outside every function.
     """
-    folder = file.resolve().parent
-    frames = [
+    every = list(traceback.walk_tb(error.__traceback__))
+    own = (
         (frame, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if _is_file_name(frame.f_code.co_filename) and Path(frame.f_code.co_filename).resolve().parent == folder
-    ]
-    if not frames:
+        for frame, line in reversed(every)
+        if _is_file_name(frame.f_code.co_filename) and _is_own(Path(frame.f_code.co_filename).resolve(), file)
+    )
+    frame, line = next(own, (None, 0))
+    if frame is None:
         return None
-    frame, line = frames[-1]
     name = frame.f_code.co_name
     where = during if name == "<module>" else f"in {name}"
     place = Place.from_line(Path(frame.f_code.co_filename), line)
@@ -96,6 +99,19 @@ def error_at_line(error: BaseException, file: Path, during: str = "") -> Learner
     text = _message_of(error) or "no message"
     what = f"{where + ': ' if where else ''}{type(error).__name__}: {' '.join(text.split())}"
     return LearnerError(what, place, _likely_fix(error, frame, place.source))
+
+
+def _is_own(source: Path, file: Path) -> bool:
+    """Check whether a source belongs to the author of the file, and neither to this package nor to an installed one."""
+    installed = [Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib", "stdlib", "platstdlib")]
+    if source.parent == file.resolve().parent:
+        return True
+    if any(source.is_relative_to(folder) for folder in (PACKAGE, *installed)):
+        return False
+    top = file.resolve().parent
+    while (top / "__init__.py").exists() and top != top.parent:
+        top = top.parent
+    return source.is_relative_to(top) or source.is_relative_to(Path.cwd())
 
 
 def _is_file_name(name: str | None) -> TypeGuard[str]:

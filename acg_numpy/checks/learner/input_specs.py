@@ -36,13 +36,15 @@ class Piece(NamedTuple):
     floating: bool
 
 
-def read_inputs(text: str) -> tuple[Piece, ...]:
+def read_inputs(text: str, *, floating: bool = True) -> tuple[Piece, ...]:
     """Read a description of inputs.
 
     Parameters
     ----------
     text : str
         Pieces as shown at the head of this file, separated by commas.
+    floating : bool
+        Whether one has to be floating.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def read_inputs(text: str) -> tuple[Piece, ...]:
     InputsError: piece 2, '5y4', is no shape: write sizes joined by x, as in "3x4", or "scalar"
     """
     pieces = tuple(_read_piece(piece.strip(), place) for place, piece in enumerate(text.split(","), start=1))
-    if not any(piece.floating for piece in pieces):
+    if floating and not any(piece.floating for piece in pieces):
         raise InputsError(f'{text!r} holds no floating input, so there is no gradient to check: add one, as in "3x4"')
     return pieces
 

@@ -6,7 +6,7 @@ and the likely fix.  The file is run, as `python FILE.py` would run it, with the
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy.checks.backward_pass import check_backward
+from acg_numpy.checks.contract.call_form import required_parameters
 from acg_numpy.checks.contract.checked_inputs import ContractError
 from acg_numpy.checks.learner.errors import LearnerError, Place, error_at_line, syntax_error
 from acg_numpy.checks.report.report import GradientReport
@@ -48,14 +49,17 @@ def load_learner(file: Path, forward: str = "forward", backward: str = "backward
     inputs = getattr(module, "inputs", None)
     return Learner(
         file,
-        _find_function(forward, module, file),
-        _find_function(backward, module, file),
+        find_function(forward, module, file),
+        find_function(backward, module, file),
         inputs if callable(inputs) else None,
     )
 
 
 def run_file(file: Path) -> ModuleType:
-    """Run a file as a module, which is not called __main__; modules beside it can be imported."""
+    """Run a file as a module, which is not called __main__.
+
+    Modules beside it, from the root of its package and from the working folder can be imported.
+    """
     try:
         source = file.read_bytes()
     except OSError as error:
@@ -71,15 +75,38 @@ def run_file(file: Path) -> ModuleType:
     module = ModuleType(f"learner_{file.stem}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # where dataclasses and pickle look
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    root = package_root(file)
+    module.__package__ = ".".join(file.resolve().parent.relative_to(root).parts)  # for `from .beside import twice`
+    for folder in (Path.cwd(), root, file.resolve().parent):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
     with report_errors(file, "while the file was run"):
         exec(code, module.__dict__)
     return module
 
 
-def _find_function(name: str, module: ModuleType, file: Path) -> Callable[..., Any]:
+def spellings(file: Path) -> str:
+    """Return the three ways to say what is to be checked."""
+    return (
+        f"{file}:forward,backward for two functions; {file}:Class --init 'width=4' --params W,b for a layer; "
+        f"{file}:loss for a function that returns (loss, gradients)"
+    )
+
+
+def package_root(file: Path) -> Path:
+    """Return the folder from which a file's package is imported: the first above it that is no package itself.
+
+    A file in a folder that is no package belongs to the working folder, if it lies in it.
+    """
+    folder, here = file.resolve().parent, Path.cwd()
+    if not (folder / "__init__.py").exists():
+        return here if folder.is_relative_to(here) else folder
+    while (folder / "__init__.py").exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
+
+
+def find_function(name: str, module: ModuleType, file: Path) -> Callable[..., Any]:
     """Return a function of the module.
 
     Raises
@@ -93,10 +120,13 @@ def _find_function(name: str, module: ModuleType, file: Path) -> Callable[..., A
     if found is not None:
         raise LearnerError(f"{name} is not a function but of type {type(found).__name__}", Place(file))
     own = [
-        key for key, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == module.__name__
+        key
+        for key, value in vars(module).items()
+        if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module.__name__
     ]
     there = f"its functions are {joined(own)}" if own else "it defines no function"
-    fix = f"say which to check: {file}:FORWARD,BACKWARD" if len(own) > 1 else f"define {name}"
+    several = len(own) > 1 or any(inspect.isclass(getattr(module, key)) for key in own)
+    fix = f"say which to check: {spellings(file)}" if several else f"define {name}"
     near = did_you_mean(name, own)
     raise LearnerError(f"there is no {name}; {there}", Place(file), f"{near}  {fix}" if near else fix)
 
@@ -105,7 +135,7 @@ def draw_own_inputs(learner: Learner, rng: np.random.Generator) -> tuple[Any, ..
     """Draw inputs with the file's own `inputs(rng)`."""
     if learner.inputs is None:
         raise ValueError("the file has no function inputs(rng)")
-    _refuse_call(learner.inputs, (rng,), learner.file, "but is called with a random generator", "define inputs(rng)")
+    refuse_call(learner.inputs, (rng,), learner.file, "but is called with a random generator", "define inputs(rng)")
     with report_errors(learner.file, "in inputs"):
         drawn = learner.inputs(rng)
     if isinstance(drawn, (tuple, list)):
@@ -119,7 +149,7 @@ def draw_own_inputs(learner: Learner, rng: np.random.Generator) -> tuple[Any, ..
     return (drawn,)
 
 
-def check_learner(learner: Learner, inputs: Sequence[Any], *, method: str = "central", seed: int = 0) -> GradientReport:
+def check_learner(learner: Learner, inputs: Sequence[Any], **options: Any) -> GradientReport:
     """Check a learner's pair, as `check_backward` does.
 
     Parameters
@@ -127,8 +157,8 @@ def check_learner(learner: Learner, inputs: Sequence[Any], *, method: str = "cen
     learner : Learner
     inputs : sequence
         One for each positional parameter of the forward.
-    method, seed
-        As for `check_backward`.
+    **options
+        As for `check_backward`: `method`, `seed`, `dtype` and more.
 
     Raises
     ------
@@ -136,31 +166,37 @@ def check_learner(learner: Learner, inputs: Sequence[Any], *, method: str = "cen
         If forward or backward raise, or do not keep to `out, cache = forward(*inputs)` and
         `grads = backward(grad_out, cache)`.
     """
-    _refuse_inputs(learner, inputs)
+    refuse_inputs(learner, inputs)
     with report_errors(learner.file, "", learner.forward):
-        return check_backward(
-            learner.forward, learner.backward, *inputs, method=method, seed=seed, raise_on_failure=False
-        )
+        return check_backward(learner.forward, learner.backward, *inputs, raise_on_failure=False, **options)
 
 
-def _refuse_inputs(learner: Learner, inputs: Sequence[Any]) -> None:
+def refuse_inputs(learner: Learner, inputs: Sequence[Any]) -> None:
     """Refuse functions that cannot be called with what a check gives them."""
     shapes = ", ".join("None" if value is None else str(np.shape(value)) for value in inputs)
     given = f"{counted(len(inputs), 'input')} ({shapes})"
     fix = "give one input for each parameter, in order"
-    _refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", fix)
-    fix = "define backward(grad_out, cache)"
-    _refuse_call(learner.backward, (None, None), learner.file, "but is called with grad_out and cache", fix)
+    refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", fix)
+    if required_parameters(learner.backward, least=1) == []:
+        fix = "define backward(grad_out, cache)"
+        refuse_call(learner.backward, (None, None), learner.file, "but is called with grad_out and cache", fix)
 
 
-def _refuse_call(function: Callable[..., Any], arguments: Sequence[Any], file: Path, sentence: str, fix: str) -> None:
+def refuse_call(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    file: Path,
+    sentence: str,
+    fix: str,
+    named: Mapping[str, Any] | None = None,
+) -> None:
     """Refuse a function that cannot be called with these arguments."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # a builtin without a signature
         return
     try:
-        signature.bind(*arguments)
+        signature.bind(*arguments, **(named or {}))
     except TypeError:
         name = getattr(function, "__name__", "the function")
         message = f"{name} is defined as {name}{signature}, {sentence}"
@@ -179,7 +215,7 @@ def report_errors(file: Path, during: str, function: Callable[..., Any] | None =
         yield
     except LearnerError:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # a file may raise anything
         if isinstance(error, ContractError) and function is not None:
             raise LearnerError(str(error), Place.from_function(function, file)) from None
         located = error_at_line(error, file, during)

@@ -1,14 +1,16 @@
 """`acg gradcheck`: a check of backward passes, which names the mistake that a wrong one makes."""
 
 import argparse
+import json
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from acg_numpy.cli.capture import output_to_stderr, user_interrupts
 from acg_numpy.cli.gradcheck_catalogue import check_catalogue
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.printing import echo, echo_json
@@ -16,7 +18,9 @@ from acg_numpy.cli.printing import echo, echo_json
 if TYPE_CHECKING:
     from acg_numpy.checks.all_passes import TimedCheck
     from acg_numpy.checks.learner.loading import Learner
+    from acg_numpy.checks.report.report import GradientReport
 
+OF_FILES = ("inputs", "hints", "bind", "init", "params", "grads", "forward", "backward")
 METHODS = ("central", "richardson", "complex", "directional")  # of `checks.settings`, which takes long to import
 
 DESCRIPTION = """\
@@ -26,6 +30,8 @@ examples:
   acg gradcheck                                        all passes of this package, and the whole conditioner
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2, 2"
   acg gradcheck mine.py:forward,backward --inputs "3x4, 5x4, 5x2, bool:3x5" --hints 1
+  acg gradcheck mine.py:Linear --init "4, 3" --params W,b --grads dW,db --inputs "5x4"        a layer
+  acg gradcheck mine.py:svm_loss --inputs "3x4, int<4:3"     a function that returns (loss, gradients)
   acg gradcheck mine.py --json                         functions forward, backward and inputs(rng) in the file
   acg gradcheck --catalogue                            how often the right mistake is named
 """
@@ -36,11 +42,13 @@ FILE.py has two functions in NumPy,
     out, cache = forward(*inputs)             out: an array, or a tuple of them
     grads = backward(grad_out, cache)         one gradient an input, None for integers and booleans
 
-and is run, so check only files that you would run.  What it prints goes to standard error.
+or a class with methods of these names, or a function that returns (loss, gradients).  It is run, so check only files
+that you would run.  What it prints goes to standard error.
 
 TEXT of --inputs has a piece for each input: "3x4" are normally distributed numbers, "scalar" is one, "positive:3x4"
 lie between 1/2 and 2, "bool:3x5" is a mask, "int<7:3" three whole numbers from 0 to 6, "none" is None.  Sizes that all
 differ reveal most.  Without --inputs, the file's own function inputs(rng) has to return a tuple.
+TEXT of --init are the constructor's arguments: "width=4, W=4x3, b=array:3, name='relu'".
 
 exit codes: 0, it passed; 1, it failed, or the file could not be run, with the reason; 2, wrong usage; 130, interrupted.
 """
@@ -51,13 +59,13 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "gradcheck",
         help="check backward passes, and name the mistake",
-        usage="acg gradcheck [FILE.py[:FORWARD,BACKWARD]] [options]",
+        usage="acg gradcheck [FILE.py[:FORWARD,BACKWARD | :CLASS | :LOSS]] [options]",
         description=DESCRIPTION,
         epilog=FORM,
     )
     parser.set_defaults(parser=parser)
     parser.add_argument(
-        "target", nargs="?", metavar="FILE.py:FORWARD,BACKWARD", help="your file, and the two functions in it"
+        "target", nargs="?", metavar="FILE.py:NAMES", help="your file, and the functions or the class in it"
     )
     parser.add_argument("--inputs", metavar="TEXT", help="the inputs at which to check them")
     parser.add_argument(
@@ -70,6 +78,21 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument(
         "--seed", type=whole_number(0), default=0, metavar="N", help="seed of inputs and gradients of outputs"
     )
+    parser.add_argument(
+        "--bind",
+        action="append",
+        metavar="NAME=JSON",
+        help='a parameter that is no input, as bn_param={"mode": "train"}; may be given several times',
+    )
+    parser.add_argument(
+        "--dtype", choices=("float64", "float32"), default="float64", help="in which the gradients are computed"
+    )
+    layer = parser.add_argument_group("a class")
+    layer.add_argument("--init", metavar="TEXT", help="the arguments of its constructor")
+    layer.add_argument("--params", metavar="NAMES", help="its parameters, or a dict or list of them")
+    layer.add_argument("--grads", metavar="NAMES", help="where their gradients are after a backward")
+    layer.add_argument("--forward", metavar="NAME", help="its method (default: forward)")
+    layer.add_argument("--backward", metavar="NAME", help="its method (default: backward)")
     parser.add_argument("--json", action="store_true", help="print JSON, and nothing else")
     parser.add_argument("--catalogue", action="store_true", help="no check: measure how well known mistakes are named")
 
@@ -78,11 +101,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Check, print the report, and return the exit code."""
     parser: Parser = arguments.parser
     if arguments.catalogue:
-        if arguments.target is not None or arguments.inputs is not None or arguments.hints is not None:
+        if arguments.target is not None or any(getattr(arguments, option) is not None for option in OF_FILES):
             parser.error("--catalogue goes without a file, --inputs and --hints: it has its own")
         return check_catalogue(arguments)
     if arguments.target is None:
-        for option in ("inputs", "hints"):
+        for option in OF_FILES:
             if getattr(arguments, option) is not None:
                 parser.error(f"--{option} goes with a file: acg gradcheck FILE.py:FORWARD,BACKWARD --{option} ...")
         return _check_all_passes(arguments)
@@ -90,24 +113,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_file(arguments: argparse.Namespace, parser: Parser) -> int:
-    """Check a file of the user's own."""
-    from acg_numpy.checks.learner.errors import LearnerError
-    from acg_numpy.checks.learner.loading import check_learner, load_learner
+    """Check a file of the user's own; whatever it raises becomes an answer."""
+    from acg_numpy.checks.learner.errors import LearnerError, Place
     from acg_numpy.cli.gradcheck_output import error_as_json, error_lines, report_as_json, report_lines
 
-    file, functions = _read_target(arguments.target, parser)
+    file, names = _read_target(arguments.target, parser)
     hints = 2 if arguments.hints is None else arguments.hints
-    try:
-        with _warnings_with_lines(), redirect_stdout(sys.stderr):
-            learner = load_learner(file, *functions)
-            inputs = _make_inputs(arguments, learner, parser)
-            report = check_learner(learner, inputs, method=arguments.method, seed=arguments.seed)
-    except LearnerError as error:
-        if arguments.json:
-            echo_json(error_as_json(error))
-        else:
-            echo(*error_lines(error), file=sys.stderr)
-        return 1
+    with user_interrupts() as asked:
+        try:
+            with output_to_stderr(), _warnings_with_lines():
+                report = _report_on_file(arguments, file, names, parser)
+        except SystemExit:  # of the parser: wrong usage
+            raise
+        except BaseException as error:
+            if asked:
+                raise KeyboardInterrupt from None
+            kind = f"{type(error).__name__}: {error}"
+            failure = error if isinstance(error, LearnerError) else LearnerError(kind, Place(file))
+            if arguments.json:
+                echo_json(error_as_json(failure))
+            else:
+                echo(*error_lines(failure), file=sys.stderr)
+            return 1
     if arguments.json:
         echo_json(report_as_json(report, hints))
     else:
@@ -115,14 +142,48 @@ def _check_file(arguments: argparse.Namespace, parser: Parser) -> int:
     return 0 if report.passed else 1
 
 
+def _report_on_file(
+    arguments: argparse.Namespace, file: Path, names: tuple[str, ...], parser: Parser
+) -> "GradientReport":
+    """Run a file, and check what it holds."""
+    from acg_numpy.checks.learner.targets import LayerOptions, load_target
+
+    bound = _read_bound(arguments.bind or [], parser)
+    given = {name: getattr(arguments, name) for name in LayerOptions._fields}
+    options = LayerOptions(**{name: value for name, value in given.items() if value is not None})
+    target = load_target(file, names, bound, options, arguments.seed)
+    inputs = _make_inputs(arguments, target.learner, parser)
+    return target.check(inputs, method=arguments.method, seed=arguments.seed, dtype=arguments.dtype)
+
+
+def _read_bound(pairs: Sequence[str], parser: Parser) -> dict[str, Any]:
+    """Read NAME=JSON; what is no JSON is a text."""
+    bound: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.strip().isidentifier():
+            parser.error(f"--bind {pair!r} should be a name and a value, as in mode='\"train\"'")
+        try:
+            bound[name.strip()] = json.loads(value)
+        except ValueError:
+            if not value.strip().isidentifier():
+                parser.error(f"--bind {pair!r}: the value is no JSON; write texts in double quotes, and true or false")
+            bound[name.strip()] = value.strip()
+    return bound
+
+
 def _read_target(target: str, parser: Parser) -> tuple[Path, tuple[str, ...]]:
-    """Split FILE.py:FORWARD,BACKWARD; the names may be left out where they are forward and backward."""
+    """Split FILE.py:NAMES; the names may be left out where they are forward and backward."""
     file, colon, names = target.rpartition(":")
     if not colon or names.endswith(".py"):
         return Path(target), ("forward", "backward")
     functions = tuple(name.strip() for name in names.split(","))
-    if not file or len(functions) != 2 or not all(name.isidentifier() for name in functions):
-        parser.error(f"{target!r} should name a file and two functions in it, as in mine.py:forward,backward")
+    readable = all(part.isidentifier() for name in functions for part in name.split("."))
+    if not file or len(functions) > 2 or not readable:
+        parser.error(
+            f"{target!r} should name a file and what to check in it, "
+            "as in mine.py:forward,backward, mine.py:Class or mine.py:loss"
+        )
     return Path(file), functions
 
 
@@ -136,7 +197,7 @@ def _make_inputs(arguments: argparse.Namespace, learner: "Learner", parser: Pars
     rng = np.random.default_rng(arguments.seed)
     if arguments.inputs is not None:
         try:
-            return draw_inputs(read_inputs(arguments.inputs), rng)
+            return draw_inputs(read_inputs(arguments.inputs, floating=arguments.params is None), rng)
         except InputsError as error:
             parser.error(f"--inputs: {error}")
     if learner.inputs is None:

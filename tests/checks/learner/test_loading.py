@@ -47,8 +47,8 @@ def test_a_file_without_the_function_asked_for_has_a_fix(tmp_path):
             load_learner(written(tmp_path, source), "up", "down")
         return caught.value.fix
 
-    assert fix_of("def ahead(x):\n    return x, x\n") == "define up"
-    assert fix_of(SQUARE) == f"say which to check: {tmp_path / 'mine.py'}:FORWARD,BACKWARD"
+    assert fix_of("x = 1\n") == "define up"
+    assert fix_of(SQUARE).startswith(f"say which to check: {tmp_path / 'mine.py'}:forward,backward for two functions;")
 
 
 @pytest.mark.parametrize("source", ["def forward(x:\n", "x = 1\0"], ids=["a bracket left open", "a null byte"])
@@ -254,6 +254,7 @@ def test_an_error_is_ours_by_its_type_and_not_by_its_module(tmp_path, monkeypatc
     def at_fault(*_):
         raise error("a defect of the check")
 
+    monkeypatch.chdir(tmp_path)  # where this test does not lie
     learner = load_learner(written(tmp_path, SQUARE))
     monkeypatch.setattr(returned, "is_floating", at_fault)
     with pytest.raises(error, match="a defect of the check"):
@@ -264,6 +265,7 @@ def test_an_error_of_the_packages_own_is_not_blamed_on_the_learner(tmp_path, mon
     def at_fault(*_, **__):
         raise TypeError("no such thing")
 
+    monkeypatch.chdir(tmp_path)
     learner = load_learner(written(tmp_path, SQUARE))
     monkeypatch.setattr(learners, "check_backward", at_fault)
     with pytest.raises(TypeError, match="no such thing"):

@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+import warnings
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,7 @@ BREAKS = {
     "no function": (SQUARE + "backward = 3\n", "mine.py: backward is not a function but of type int"),
     "one parameter": (
         SQUARE + "def backward(g):\n    return g\n",
-        "mine.py:4: backward is defined as backward(g), but",
+        "mine.py:1: backward takes g, but is called with grad_out and the cache",
     ),
     "two inputs": ("def forward(x, y):\n    return x, y\nbackward = forward\n", "but is given 1 input ((3, 4))"),
     "no cache": ("def forward(x):\n    return x\nbackward = max\n", "mine.py:1: forward should return (out, cache)"),
@@ -220,13 +221,117 @@ def test_warnings_of_the_file_are_told_by_line(tmp_path: Path, capsys: Captured)
     assert f"{path}:4: divide by zero encountered in log" in capsys.readouterr().err
 
 
+LAYER = """
+import numpy as np
+
+class Linear:
+    def __init__(self, W):
+        self.W = W
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, grad_out):
+        self.dW = FACTOR * self.x.T @ grad_out
+        return grad_out @ self.W.T
+
+def loss(x):
+    return np.sum(x * x), 2 * x
+"""
+
+
+def test_a_layer_and_a_loss_are_checked_as_they_stand(tmp_path: Path, capsys: Captured) -> None:
+    path = written(tmp_path, LAYER.replace("FACTOR", "-1"))
+    layer = ["gradcheck", f"{path}:Linear", "--init", "W=4x3", "--params", "W", "--inputs", "5x4"]
+    assert main([*layer, "--grads", "dW", "--hints", "1"]) == 1
+    assert "W      (4, 3)  wrong" in capsys.readouterr().out
+    assert main(["gradcheck", f"{path}:loss", "--inputs", "3", "--dtype", "float32", "--json"]) == 0
+    assert "gradients in float32" in json.loads(capsys.readouterr().out)["settings"]
+    written(tmp_path, LAYER.replace("FACTOR", "1"))
+    assert main(layer) == 0
+
+
+PAIR_OF = "import numpy as np\ndef forward(x):\n    return x * x, x\ndef backward(g, x):\n    return {}\n"
+RAISED = {
+    "an exception at import": "1 / 0\n",
+    "an exit at import": "import sys\nsys.exit(3)\n",
+    "an interrupt of its own": "raise KeyboardInterrupt\n",
+    "an exception of no known kind": "class Stop(BaseException):\n    pass\nraise Stop('enough')\n",
+    "a generator's exit": "raise GeneratorExit\n",
+    "an exception without a text": (
+        "class Mute(Exception):\n    def __str__(self):\n        raise ValueError\nraise Mute\n"
+    ),
+    "an exception later": PAIR_OF.format("exec('raise BaseException(1)')"),
+    "an exit later": PAIR_OF.format("exit()"),
+    "no such file": None,
+    "endless calls": PAIR_OF.format("backward(g, x)"),
+}
+RETURNED = {
+    "an np.matrix": ("np.matrix(2 * g * x)", "np.matrix"),
+    "a masked array": ("np.ma.array(2 * g * x)", "a masked array"),
+    "a sparse array": ("__import__('scipy.sparse').sparse.csr_array(2 * g * x)", "a sparse csr_array"),
+    "a generator": ("(part for part in [2 * g * x])", "returned a generator"),
+    "texts": ("['a', 'b']", "2 gradients for 1 input"),
+    "a function": ("len", "is builtin_function_or_method"),
+    "an object": ("object()", "is object"),
+    "a class": ("dict", "is type"),
+    "an empty dict": ("{}", "they hold no keys"),
+    "an ellipsis": ("...", "is ellipsis"),
+    "nothing": ("None", "returned None"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("name", [*RAISED, *RETURNED])
+def test_whatever_a_file_does_is_answered_by_one_json(name: str, tmp_path: Path, capsys: Captured) -> None:
+    source = RAISED[name] if name in RAISED else PAIR_OF.format(RETURNED[name][0])
+    path = tmp_path / "mine.py" if source is None else written(tmp_path, source)
+    assert main(["gradcheck", str(path), "--inputs", "2x3", "--json"]) == 1
+    captured = capsys.readouterr()
+    told = json.loads(captured.out)
+    assert told["passed"] is False
+    assert "Traceback" not in captured.err
+    if name in RAISED:
+        assert told["error"]["message"]
+    else:
+        assert RETURNED[name][1] in " ".join(told["faults"])
+
+
+@pytest.mark.parametrize("value", ["np.matrix(x)", "np.ma.array(x)", "(part for part in x)"])
+def test_an_output_that_is_no_ndarray_is_a_fault(value: str, tmp_path: Path, capsys: Captured) -> None:
+    path = written(tmp_path, PAIR_OF.format("g").replace("x * x", value))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert main(["gradcheck", str(path), "--inputs", "2x3", "--json"]) == 1
+    assert "output" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+def test_what_other_processes_print_does_not_reach_standard_output(tmp_path: Path, capfd: Captured) -> None:
+    printing = "import ctypes, os, sys\nos.system('echo from a shell')\nctypes.CDLL(None).puts(b'from C')\n"
+    path = written(tmp_path, printing + "print('from Python')\n" + PAIR_OF.format("2 * g * x"))
+    assert main(["gradcheck", str(path), "--inputs", "2x3", "--json"]) == 0
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["passed"] is True
+    for words in ("from a shell", "from C", "from Python"):
+        assert words in captured.err
+
+
+def test_an_interrupt_by_the_user_exits_with_130(tmp_path: Path, capsys: Captured) -> None:
+    interrupt = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    assert main(["gradcheck", str(written(tmp_path, interrupt)), "--inputs", "3"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["FILE"], "there are no inputs: say --inputs"),
         (["FILE", "--inputs", "3x4, 5y4"], "--inputs: piece 2, '5y4', is no shape"),
         (["FILE", "--inputs", "int<7:3"], "no floating input"),
-        (["FILE:forward", "--inputs", "3"], "should name a file and two functions in it"),
+        (["FILE:forward,", "--inputs", "3"], "should name a file and what to check in it"),
+        (["FILE", "--inputs", "3", "--bind", "x"], "--bind 'x' should be a name and a value"),
+        (["FILE", "--inputs", "3", "--bind", "x=[1"], "the value is no JSON"),
         (["FILE", "--hints", "3"], "argument --hints: invalid choice: '3'"),
         (["FILE", "--method", "forwards"], "argument --method: invalid choice: 'forwards'"),
         (["--inputs", "3x4"], "--inputs goes with a file"),
