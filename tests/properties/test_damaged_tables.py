@@ -48,8 +48,10 @@ def rows_that_stand_there(content: bytes) -> tuple[set[tuple[str, str, str]], se
     places = [next(n for n, role in enumerate(roles) if role in (wanted, f"{wanted}id")) for wanted in ("user", "item")]
     places.append(roles.index("domain"))
 
+    header = tuple(names[p] for p in places)  # which a file of several joined ones repeats
+
     def whole(rows: Iterable[list[str]]) -> set[tuple[str, str, str]]:
-        picked = {tuple(row[p] for p in places) for row in rows if len(row) == len(names)}
+        picked = {tuple(row[p] for p in places) for row in rows if len(row) == len(names)} - {header}
         return {row for row in picked if all(0 < len(cell) <= 1000 and not set(cell) & set("\n\r\0") for cell in row)}
 
     plain = whole(line.split(mark) for line in lines[1:] if '"' not in line or typed)

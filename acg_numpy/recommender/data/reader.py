@@ -302,8 +302,8 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     for table in opened.tables:
         table.refuse_other_encodings(opened.cursor)
     staged.note_left_out(notes)
-    for table in opened.tables:
-        refuse_swallowed_rows(opened.cursor, table, notes)
+    for number in range(len(opened.tables)):
+        refuse_swallowed_rows(staged, number, notes)
     if not staged.count(0):
         raise DataError(
             f"{opened.name} has no interactions below its header" + (f" ({'; '.join(notes)})" if notes else "")
@@ -347,8 +347,8 @@ def _read_items(
     for table in opened.tables:
         table.refuse_other_encodings(opened.cursor)
     staged.note_left_out(notes)
-    for table in opened.tables:
-        refuse_swallowed_rows(opened.cursor, table, notes)
+    for number in range(len(opened.tables)):
+        refuse_swallowed_rows(staged, number, notes)
     if not staged.count(0):
         raise DataError(f"{opened.name} has no items below its header" + (f" ({'; '.join(notes)})" if notes else ""))
     item = staged.encode("item", rows.items.tolist())[0]
@@ -362,13 +362,11 @@ def _read_items(
 
 def _memberships(found: _DomainFields, domain_of: DomainOf, items: Names, notes: list[str]) -> list[tuple[int, str]]:
     """Return which item belongs to which domain: distinct pairs of an item's code and a domain's name."""
-    order = np.argsort(found.item, kind="stable")
-    pair = np.stack([found.item, found.field], axis=1)[order]
-    new = np.ones(len(pair), dtype=bool)
-    new[1:] = (pair[1:] != pair[:-1]).any(axis=1)  # drops repetitions, which are nearly all rows
+    width = len(found.fields) + 1
+    in_order = _first_occurrences(found.item.astype(np.int64) * width + found.field)  # the first row of an item decides
     domains: dict[int, dict[str, None]] = {}
     different: dict[int, None] = {}
-    for number, field in pair[new].tolist():
+    for number, field in zip((in_order // width).tolist(), (in_order % width).tolist(), strict=True):
         parts = found.fields[field].split(found.separator) if found.separator else [found.fields[field]]
         names = dict.fromkeys(part.strip() for part in parts if part.strip())
         before = domains.setdefault(number, names)
@@ -385,6 +383,17 @@ def _memberships(found: _DomainFields, domain_of: DomainOf, items: Names, notes:
         )
     wanted = 1 if domain_of == "first" else None
     return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
+
+
+def _first_occurrences(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the distinct keys (R,), none of them negative, in the order in which they first occur."""
+    if not len(keys) or keys.max() > 8 * len(keys):
+        distinct, first = np.unique(keys, return_index=True)
+        return distinct[np.argsort(first)]
+    first = np.full(int(keys.max()) + 1, -1)
+    first[keys[::-1]] = np.arange(len(keys))[::-1]  # of several, the last that is written is the first row
+    distinct = np.flatnonzero(first >= 0)
+    return distinct[np.argsort(first[distinct])]
 
 
 def _choose_domains(sizes: Counter[str], max_domains: int | None, min_items: int, notes: list[str]) -> list[str]:
@@ -413,25 +422,31 @@ def _assemble(
     number = np.full(len(rows.items), -1, np.int64)
     number[distinct] = np.arange(len(distinct))
     kept = number[rows.item] >= 0
-    present, user = np.unique(rows.user[kept], return_inverse=True)
+    present = np.flatnonzero(np.bincount(rows.user[kept], minlength=len(rows.users)))
+    user = np.searchsorted(present, rows.user[kept]) if len(present) < len(rows.users) else rows.user[kept]
     item = number[rows.item[kept]]
     shape = (len(present), len(distinct))
-    if rows.timestamp is None:
-        by_item = sp.csr_array((np.ones(len(user), np.float32), (user, item)), shape=shape)
-        repeated = len(user) - by_item.nnz
-        by_item.data[:] = 1  # repeated rows were added up
-        matrix, times = by_item[:, same_item], None
+    cell = user.astype(np.int64) * len(distinct) + item
+    order = np.argsort(cell)
+    first = np.flatnonzero(np.diff(cell[order], prepend=-1))  # of each group of rows with the same user and item
+    repeated = len(cell) - len(first)
+    taken = cell[order][first]
+    times = None
+    if rows.timestamp is not None:  # the earliest of the group; a row without a time counts last
+        times = np.fmin.reduceat(rows.timestamp[kept][order], first)
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(taken // len(distinct), minlength=shape[0]))])
+    matrix = sp.csr_array((np.ones(len(taken), np.float32), taken % len(distinct), indptr), shape=shape)
+    if len(same_item) > len(distinct):  # an item of several domains has a column in each
+        numbered = sp.csr_array((np.arange(1, len(taken) + 1), matrix.indices, matrix.indptr), shape=shape)[
+            :, same_item
+        ]
+        numbered.sort_indices()
+        times = None if times is None else times[numbered.data - 1]
+        ones = np.ones(numbered.nnz, np.float32)
+        matrix = sp.csr_array((ones, numbered.indices, numbered.indptr), shape=numbered.shape)
     else:
-        # of repeated rows the earliest counts, and one without a time only where none of them has one
-        in_order = np.lexsort((rows.timestamp[kept], item, user))
-        cell = (user * len(distinct) + item)[in_order]
-        first = in_order[np.flatnonzero(np.diff(cell, prepend=-1))]
-        repeated = len(user) - len(first)
-        which = sp.csr_array((np.arange(1, len(first) + 1), (user[first], item[first])), shape=shape)
-        entries = which[:, same_item]  # which of the interactions each entry is, counted from 1
-        times = rows.timestamp[kept][first][entries.data - 1]
-        matrix = sp.csr_array((np.ones(entries.nnz, np.float32), entries.indices, entries.indptr), shape=entries.shape)
-    matrix.sort_indices()
+        matrix = matrix[:, same_item]
+        matrix.sort_indices()
     if repeated:
         notes.append(f"rows that repeat a user and an item, which count once: {repeated:,}")
     names = rows.items[[n for n, _ in columns]].astype(str)

@@ -18,7 +18,7 @@ from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.text import counted, first_few
 
 if TYPE_CHECKING:
-    import duckdb
+    pass
 
 MOST_NAMES = 2_000_000  # ids that are compared one by one for other spellings
 LARGEST_SCORE = 100  # a rating above it counts something
@@ -28,7 +28,7 @@ PLACEHOLDERS = re.compile(
 )
 
 
-def refuse_swallowed_rows(cursor: "duckdb.DuckDBPyConnection", table: Table, notes: list[str]) -> None:
+def refuse_swallowed_rows(staged: StagedRows, number: int, notes: list[str]) -> None:
     """Refuse a file in which a quote that is never closed has taken rows into a field; note other line breaks.
 
     Raises
@@ -36,11 +36,12 @@ def refuse_swallowed_rows(cursor: "duckdb.DuckDBPyConnection", table: Table, not
     DataError
         If a field holds a line that has all separators of a row.
     """
+    table, cursor = staged.tables[number], staged.cursor
     if not isinstance(table, TextTable) or table.layout is None or not table.layout.quote:
         return
     if (rejected := table.swallowing(cursor)) is not None:
         raise _swallowed(table, line_of_byte(table, rejected[0]), rejected[1])
-    if table.compression == "none" and not _has_more_lines_than_rows(cursor, table):
+    if table.compression == "none" and not _has_more_lines_than_rows(staged, number, table):
         return
     cells = ", ".join(table.text_of(n) for n in range(len(table.columns)))
     rows = cursor.execute(
@@ -68,7 +69,7 @@ def _swallowed(table: Table, line: int | None, text: str) -> DataError:
     )
 
 
-def _has_more_lines_than_rows(cursor: "duckdb.DuckDBPyConnection", table: TextTable) -> bool:
+def _has_more_lines_than_rows(staged: StagedRows, number: int, table: TextTable) -> bool:
     """Return whether a file has lines that are neither rows nor the header: blank ones, or parts of quoted fields."""
     assert table.path is not None
     assert table.layout is not None
@@ -77,8 +78,8 @@ def _has_more_lines_than_rows(cursor: "duckdb.DuckDBPyConnection", table: TextTa
         while chunk := file.read(1 << 20):
             lines += chunk.count(b"\n")
             last = chunk[-1:]
-    rows = cursor.execute(f"SELECT count(*) FROM {table.relation}").fetchall()[0][0]
-    rejected, _ = table.rejected(cursor)
+    rows = sum(count for (source, _), count in staged.counts.items() if source == number)
+    rejected, _ = table.rejected(staged.cursor)
     return bool(lines + (last != b"\n") > rows + rejected + table.layout.header_lines)
 
 
@@ -170,4 +171,6 @@ def normal_form(name: str) -> str:
     >>> normal_form(" 12.0"), normal_form("1.50")
     ('12', '1.50')
     """
+    if name.isascii() and name[:1] > " " and name[-1:] > " " and not name.endswith(".0"):
+        return name
     return re.sub(r"^([0-9]+)\.0$", r"\1", unicodedata.normalize("NFC", name.strip(" \t\xa0")))
