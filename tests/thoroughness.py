@@ -1,6 +1,6 @@
 """How much is tried of what is slow: some of it in every run, all of it, or far more, if asked to.
 
-`HYPOTHESIS_PROFILE=thorough pytest` tries all the cases of `one_in`, and 33 times as many examples of `FEW_EXAMPLES`.
+`HYPOTHESIS_PROFILE=thorough pytest` tries all the cases of `one_in`, and 100 times as many examples.
 """
 
 import os
@@ -13,7 +13,7 @@ THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 
 # For properties each of whose examples draws a figure or starts something large, a decorator above `@given`.  What is
 # known to matter is named by `@example`.
-FEW_EXAMPLES = settings(max_examples=max(1, settings().max_examples // 6))
+FEW_EXAMPLES = settings(max_examples=max(1, settings().max_examples // 3))
 
 Case = TypeVar("Case")
 

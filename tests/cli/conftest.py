@@ -1,7 +1,8 @@
 """Interactions in a file, small enough to train on in a second, and what `acg train` makes of them."""
 
 import io
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from acg_numpy.cli import main
+from acg_numpy.recommender.reporting import write
 
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3", "--num-global-tokens", "1")
 
@@ -19,6 +21,24 @@ class Training(NamedTuple):
     folder: Path
     out: str
     err: str
+
+
+EMPTY_PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1"  # of a PNG, as much as a page reads: its size
+
+
+@contextmanager
+def undrawn_pictures() -> Iterator[None]:
+    """Leave the pictures of a report empty, which take nine tenths of a small training, where a test looks at none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(write, "_png", lambda drawing: EMPTY_PICTURE)
+        yield
+
+
+@pytest.fixture
+def undrawn() -> Iterator[None]:
+    """The same for one test."""
+    with undrawn_pictures():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,12 @@ def slope(g, ans, x, axis=None):
 '''
 
 
+@pytest.fixture(scope="module")
+def rules():
+    """The trees of all rules, and the mutants of them, each of which puts its tree back."""
+    return all_mutants()
+
+
 def changes(source):
     return {mutant.change for mutant in mutants_of(ast.parse(source), "file.py")}
 
@@ -59,16 +65,16 @@ def test_a_mutant_changes_one_place_and_leaves_the_tree_as_it_was():
         assert ast.unparse(tree) == before
 
 
-def test_every_mutant_has_a_name_of_its_own_and_is_a_program():
-    trees, mutants = all_mutants()
+def test_every_mutant_has_a_name_of_its_own_and_is_a_program(rules):
+    trees, mutants = rules
     assert len({mutant.key for mutant in mutants}) == len(mutants) > 2000
     for mutant in mutants[::50]:
         with mutant.applied():
             compile(trees[mutant.file], mutant.file, "exec")
 
 
-def test_what_is_listed_as_equivalent_is_still_made_and_has_a_reason():
-    _, mutants = all_mutants()
+def test_what_is_listed_as_equivalent_is_still_made_and_has_a_reason(rules):
+    _, mutants = rules
     assert not known_equivalents().keys() - {mutant.key for mutant in mutants}
     assert all(why.strip() for why in known_equivalents().values())
 
@@ -85,8 +91,8 @@ def test_the_verdict_is_whether_work_failed_or_had_no_end(work, verdict):
 @pytest.mark.parametrize(
     ("change", "verdict"), [("g * np.cos(x) -> g / np.cos(x)", KILLED), ("np.minimum(a, high) -> a", SURVIVED)]
 )
-def test_a_planted_mistake_is_seen_by_users_of_the_rule_only(change, verdict):
-    trees, mutants = all_mutants()
+def test_a_planted_mistake_is_seen_by_users_of_the_rule_only(rules, change, verdict):
+    trees, mutants = rules
     (mutant,) = [m for m in mutants if m.file == "elementwise.py" and m.change == change]
     before = dict(TABLE)
 

@@ -17,7 +17,8 @@ from tests.damage import as_npy, damaged_archives, damaged_bytes, read_unless_re
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reading `.npy`")  # of headers that NumPy takes for Python 2's
 in_tmp_path = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=5 * settings.default.max_examples
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=max(150, 5 * settings.default.max_examples),
 )
 
 ARRAYS = {

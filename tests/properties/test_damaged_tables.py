@@ -60,7 +60,7 @@ def rows_that_stand_there(content: bytes) -> tuple[set[tuple[str, str, str]], se
 
 
 @given(content=FILES.flatmap(lambda whole: damaged_bytes(whole, times=3)))
-@settings(in_tmp_path, max_examples=2 * settings.default.max_examples)
+@settings(in_tmp_path, max_examples=max(60, 2 * settings.default.max_examples))
 def test_what_is_read_from_a_damaged_file_is_what_stands_there(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "damaged.csv"
     path.write_bytes(content)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from acg_numpy.recommender.data import load_checkpoint
+from tests.cli.conftest import EMPTY_PICTURE
 from tests.thoroughness import THOROUGH
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
@@ -26,11 +27,14 @@ SMALL = (
     *("--clip-norm", "0.5", "--schedule", "plateau", "--quiet"),
 )
 # `acg` with a state that is written after every epoch, so that there is one to be killed in, however short training is;
-# and Ctrl-C works, also where the tests run in the background, where a shell has it ignored.
-OFTEN = """
+# without pictures, which no state keeps; and Ctrl-C works, also where the tests run in the background, where a shell
+# has it ignored.
+OFTEN = f"""
 import signal, sys
 from acg_numpy.cli import main
+from acg_numpy.recommender.reporting import write
 from acg_numpy.recommender.training import resume
+write._png = lambda drawing: {EMPTY_PICTURE!r}
 signal.signal(signal.SIGINT, signal.default_int_handler)
 resume.EVERY = resume.SHARE = 0.0
 sys.exit(main())

@@ -16,6 +16,7 @@ import pytest
 from acg_numpy.cli import main, training_job
 from acg_numpy.recommender.reporting.pictures import label
 from acg_numpy.text import printable
+from tests.cli.conftest import undrawn_pictures
 from tests.names_from_outside import DOMAINS, ITEMS, write_file
 
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3")
@@ -44,7 +45,7 @@ class Outputs:
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Outputs:
     folder = tmp_path_factory.mktemp("names")
     file = write_file(folder / "taken.csv")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, undrawn_pictures():
         out, err = io.StringIO(), io.StringIO()
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)

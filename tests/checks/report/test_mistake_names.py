@@ -4,6 +4,8 @@ The operations outside the package were written without sight of the diagnosis, 
 there was chosen by what it says.
 """
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -15,10 +17,16 @@ from tests.checks.outside import OUTSIDE
 from tests.thoroughness import one_in
 
 
+@cache
+def smallest(draw):
+    """The smallest of thirty draws whose axes have lengths of their own: a search takes a third less time there."""
+    drawn = [draw(np.random.default_rng(seed), True) for seed in range(30)]
+    return min(drawn, key=lambda inputs: sum(np.size(array) for array in inputs))
+
+
 @pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
 def test_a_mistake_of_the_catalogue_is_named_first(mistake):
-    inputs = mistake.draw(np.random.default_rng(0), True)
-    report = check_backward(mistake.forward, mistake.backward, *inputs, raise_on_failure=False)
+    report = check_backward(mistake.forward, mistake.backward, *smallest(mistake.draw), raise_on_failure=False)
     assert not report.passed, report
     assert report.diagnoses, report
     best = report.diagnoses[0]

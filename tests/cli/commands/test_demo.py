@@ -13,6 +13,7 @@ from acg_numpy.cli import main
 from acg_numpy.cli.commands.demo import introduction
 from acg_numpy.recommender.data import make_world
 from tests.cli.commands.test_train import FILES
+from tests.cli.conftest import undrawn_pictures
 
 
 class Demo(NamedTuple):
@@ -27,7 +28,7 @@ class Demo(NamedTuple):
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, of a few epochs, which are enough for attention to lead."""
     folder, out, err = tmp_path_factory.mktemp("demo"), io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), undrawn_pictures():
         assert main(["demo", "--out", str(folder), "--epochs", "14", "--seeds", "1"]) == 0
     return Demo(folder, out.getvalue(), err.getvalue())
 
@@ -56,6 +57,7 @@ def test_within_a_few_epochs_attention_finds_tastes_and_leads(demo: Demo) -> Non
         assert model in leads
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quiet_tells_the_results_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     options = ("--world", "linear", "--epochs", "2", "--seeds", "1", "--quiet")
     assert main(["demo", "--out", str(tmp_path), *options]) == 0
@@ -74,6 +76,7 @@ def test_the_introduction_has_the_worlds_own_figures(kind: str) -> None:
     assert "books, films, games, music, podcasts" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_demo_too_prints_json_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--out", str(tmp_path), "--epochs", "1", "--seeds", "1", "--json"]) == 0
     assert "item-ridge" in json.loads(capfd.readouterr().out)["test"]

@@ -23,12 +23,13 @@ from acg_numpy.cli.handouts.checking import check_cases, load_inputs
 from acg_numpy.cli.handouts.files import handout_files
 from acg_numpy.cli.handouts.student_file import pass_names, student_file
 from acg_numpy.cli.output_files import write_files
-from tests.thoroughness import one_in
+from tests.thoroughness import THOROUGH
 
 Captured = pytest.CaptureFixture[str]
 Made = Callable[[str], Path]
 
 PASSES = pass_names()
+FIRST = {mistake.operation: mistake for mistake in reversed(CATALOGUE)}  # mistake of each pass
 QUIETLY = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-c", "/dev/null", "--rootdir")
 
 
@@ -126,7 +127,8 @@ def test_the_package_s_own_body_passes_all_tests_and_examples(
     assert any(not test.startswith("test_") for test in ended["passed"])  # an example
 
 
-@pytest.mark.parametrize("mistake", one_in(8, CATALOGUE), ids=lambda mistake: mistake.name)
+# That the diagnosis names every mistake is stated of the diagnosis; here, that a hand-out of each pass hands it on.
+@pytest.mark.parametrize("mistake", CATALOGUE if THOROUGH else list(FIRST.values()), ids=lambda mistake: mistake.name)
 def test_every_known_mistake_fails_and_is_named(made: Made, tmp_path: Path, mistake: Mistake) -> None:
     name = mistake.operation
     cases, options = load_inputs(made(name) / f"{name}_inputs.py")

@@ -12,7 +12,7 @@ import pytest
 from acg_numpy.cli import main
 from acg_numpy.recommender.data import draw_split, load_checkpoint, read_interactions, read_split
 from acg_numpy.recommender.models import DEFAULTS
-from tests.cli.conftest import SMALL, Training
+from tests.cli.conftest import SMALL, Training, undrawn_pictures
 
 FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
@@ -68,6 +68,7 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(training: 
     assert "\r" not in err  # lines in a pipe, no bar
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_quiet_leaves_the_results_alone(taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["train", str(taken), "--out", str(tmp_path), *SMALL, "--no-baselines", "--quiet"]) == 0
     out, err = capfd.readouterr()
@@ -86,7 +87,8 @@ def again(taken: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     renamed = folder / "renamed.csv"
     renamed.write_text("\n".join(["who,what,shelf", *rows]), encoding="utf-8")
     columns = ("--user-column", "who", "--item-column", "what", "--domain-column", "shelf")
-    assert main(["train", str(renamed), "--out", str(folder / "out"), *columns, *SMALL, "--quiet"]) == 0
+    with undrawn_pictures():
+        assert main(["train", str(renamed), "--out", str(folder / "out"), *columns, *SMALL, "--quiet"]) == 0
     return folder / "out"
 
 
@@ -148,7 +150,7 @@ EPOCH = ("--epochs", "1", "--emb-dim", "8", "--heads", "2", "--no-baselines")
 def resumable(taken: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """A training of one epoch that was to go on from a state where there was none."""
     folder, err = tmp_path_factory.mktemp("resumable"), io.StringIO()
-    with redirect_stdout(io.StringIO()), redirect_stderr(err):
+    with redirect_stdout(io.StringIO()), redirect_stderr(err), undrawn_pictures():
         assert main(["train", str(taken), "--out", str(folder), *EPOCH, "--resume"]) == 0
     return Training(folder, "", err.getvalue())
 
@@ -177,6 +179,7 @@ def test_other_options_and_other_data_are_refused_and_nothing_is_touched(
         assert path.read_bytes() == content
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_notes_say_where_training_begins(taken: Path, resumable: Training, capfd: pytest.CaptureFixture[str]) -> None:
     folder = resumable.folder
     assert f"{folder / 'last.npz'} is not there yet, so training begins at the beginning" in resumable.err
@@ -218,6 +221,7 @@ def options(own: dict[str, str], *names: str) -> list[str]:
     return [part for name in names for part in (name, own[name])]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_json_is_all_that_goes_to_standard_output_and_is_metrics_json(
     taken: Path, own: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -234,6 +238,7 @@ def test_json_is_all_that_goes_to_standard_output_and_is_metrics_json(
     assert run["arguments"]["user_vectors"] == own["--user-vectors"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["--user-vectors", "--item-vectors"])
 def test_vectors_without_a_split_are_warned_of(
     name: str, taken: Path, own: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
