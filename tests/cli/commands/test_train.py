@@ -282,6 +282,7 @@ def test_the_help_has_the_defaults_of_the_table(capsys: pytest.CaptureFixture[st
         assert said[said.index("(default: ") :].startswith(f"(default: {default})")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_named_models_are_trained_by_old_names_too(
     taken: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
