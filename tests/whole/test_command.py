@@ -7,10 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+from tests.cli.conftest import EMPTY_PICTURE
 
-def acg(*arguments: str) -> "subprocess.Popen[str]":
+# Of a PNG, as much as a page reads: pictures take nine tenths of a small training, and not every test looks at one.
+UNDRAWN = f"from acg_numpy.recommender.reporting import write; write._png = lambda drawing: {EMPTY_PICTURE!r}"
+
+
+def acg(*arguments: str, first: str = "pass") -> "subprocess.Popen[str]":
     listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a shell's & has it ignored
-    program = f"{listening}; import sys; from acg_numpy.cli import main; sys.exit(main())"
+    program = f"{listening}; {first}; import sys; from acg_numpy.cli import main; sys.exit(main())"
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -46,7 +51,8 @@ def test_a_warning_is_one_line(taken: Path, tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_traceback(taken: Path, tmp_path: Path) -> None:
-    with acg("train", str(taken), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet") as process:
+    command = ("train", str(taken), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet")
+    with acg(*command, first=UNDRAWN) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

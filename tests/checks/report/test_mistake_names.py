@@ -4,8 +4,6 @@ The operations outside the package were written without sight of the diagnosis, 
 there was chosen by what it says.
 """
 
-from functools import cache
-
 import numpy as np
 import pytest
 
@@ -13,20 +11,14 @@ from acg_numpy.checks import check_backward
 from acg_numpy.checks.confusion import measure
 from acg_numpy.checks.mistakes import CATALOGUE
 from acg_numpy.checks.report.mistake_names import MISTAKES
+from tests.checks.comparing import smallest_draw
 from tests.checks.outside import OUTSIDE
 from tests.thoroughness import one_in
 
 
-@cache
-def smallest(draw):
-    """The smallest of thirty draws whose axes have lengths of their own: a search takes a third less time there."""
-    drawn = [draw(np.random.default_rng(seed), True) for seed in range(30)]
-    return min(drawn, key=lambda inputs: sum(np.size(array) for array in inputs))
-
-
 @pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
 def test_a_mistake_of_the_catalogue_is_named_first(mistake):
-    report = check_backward(mistake.forward, mistake.backward, *smallest(mistake.draw), raise_on_failure=False)
+    report = check_backward(mistake.forward, mistake.backward, *smallest_draw(mistake.draw), raise_on_failure=False)
     assert not report.passed, report
     assert report.diagnoses, report
     best = report.diagnoses[0]
