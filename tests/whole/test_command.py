@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.cli.conftest import EMPTY_PICTURE
 
-# Of a PNG, as much as a page reads: pictures take nine tenths of a small training, and not every test looks at one.
+# Of a PNG, as much as a page reads: pictures take nine tenths of a small training, and no test here looks at one.
 UNDRAWN = f"from acg_numpy.recommender.reporting import write; write._png = lambda drawing: {EMPTY_PICTURE!r}"
 
 
@@ -41,9 +41,8 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_a_state(tmp_path: Path) -> None:
 
 
 def test_a_warning_is_one_line(taken: Path, tmp_path: Path) -> None:
-    with acg(
-        "train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--tokens-per-domain", "1", "--quiet"
-    ) as process:
+    command = ("train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--tokens-per-domain", "1", "--quiet")
+    with acg(*command, first=UNDRAWN) as process:
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0
     assert err.startswith("acg: one token per domain and no global ones")
