@@ -32,7 +32,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_a_state(tmp_path: Path) -> None:
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     again = f"acg demo --out {tmp_path / 'out'} --epochs 5000 --resume"
     assert err.splitlines()[-1] == f"acg: interrupted; go on with: {again}"
@@ -43,7 +43,7 @@ def test_ctrl_c_says_how_to_go_on_and_leaves_a_state(tmp_path: Path) -> None:
 def test_a_warning_is_one_line(taken: Path, tmp_path: Path) -> None:
     command = ("train", str(taken), "--out", str(tmp_path), "--epochs", "1", "--tokens-per-domain", "1", "--quiet")
     with acg(*command, first=UNDRAWN) as process:
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 0
     assert err.startswith("acg: one token per domain and no global ones")
     assert err.count("\n") == 1
