@@ -2,13 +2,25 @@
 
 import os
 import re
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
 from acg_numpy.recommender.data import DataError, read_interactions
-from tests.properties.realistic_files import FILES, LIKED, PLAIN, TITLES, WORLD, RealisticFile, recbole, text
+from tests.properties.realistic_files import (
+    FILES,
+    LIKED,
+    PLAIN,
+    ROWS,
+    TITLES,
+    WORLD,
+    RealisticFile,
+    lines,
+    recbole,
+    text,
+)
 from tests.recommender.data.test_reader import triples
 
 
@@ -64,4 +76,45 @@ def test_a_condition_that_cannot_be_evaluated_is_refused_with_the_columns(tmp_pa
 @pytest.mark.parametrize("source", [b"taken.csv", 3, None, {"user": [1]}])
 def test_a_source_of_another_type_is_refused_by_name(source: object) -> None:
     with pytest.raises(TypeError, match="must be a path, a pandas or polars DataFrame"):
+        read_interactions(source)
+
+
+def test_feather_and_arrow_tables_are_read_through_pyarrow(tmp_path: Path) -> None:
+    feather = pytest.importorskip("pyarrow.feather")
+    csv = pytest.importorskip("pyarrow.csv")
+    table = csv.read_csv(text(PLAIN)(tmp_path))
+    feather.write_feather(table, str(tmp_path / "taken.feather"))
+    for source in (table, tmp_path / "taken.feather"):
+        assert triples(read_interactions(source, min_items=1)) == WORLD
+
+
+def test_frames_of_polars_are_read(tmp_path: Path) -> None:
+    polars = pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    path = text(PLAIN)(tmp_path)
+    for frame in (polars.read_csv(path), polars.scan_csv(path)):
+        assert triples(read_interactions(frame, min_items=1)) == WORLD
+
+
+def test_addresses_are_fetched_through_fsspec(tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    for name, part in (("a.csv", ROWS[:200]), ("b.csv", ROWS[200:])):
+        memory.pipe(f"/taken/{name}", lines(part).encode())
+    assert triples(read_interactions("memory://taken/*.csv", min_items=1)) == WORLD
+    with pytest.raises(DataError, match=r"memory://taken/c\.csv cannot be read"):
+        read_interactions("memory://taken/c.csv")
+
+
+@pytest.mark.parametrize(
+    ("source", "package"), [("s3://bucket/taken.csv", "fsspec"), ("taken.feather", "acg_numpy\\[interop\\]")]
+)
+def test_a_library_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, package: str
+) -> None:
+    for module in ("fsspec", "pyarrow"):
+        monkeypatch.setitem(sys.modules, module, None)
+    if "://" not in source:
+        source = str(text(b"ARROW1\x00\x00" * 9, source)(tmp_path))
+    with pytest.raises(DataError, match=f"not installed: pip install .?{package}"):
         read_interactions(source)
