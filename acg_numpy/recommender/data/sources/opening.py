@@ -147,7 +147,7 @@ def _local_files(part: str, folder: _Folder) -> Iterator[tuple[Path, str]]:
 
 def _fetch(address: str, scheme: str, folder: _Folder) -> Iterator[tuple[Path, str]]:
     try:
-        import fsspec  # type: ignore[import-not-found,import-untyped,unused-ignore]
+        import fsspec
     except ImportError as error:
         raise DataError(
             f"{address} is read through fsspec, which is not installed: pip install fsspec (and {_driver(scheme)}), or "

@@ -236,7 +236,7 @@ def table_in_memory(cursor: "Cursor", data: Any) -> Table | None:
     if kind == "polars.LazyFrame":
         data = data.collect()
     if kind == "pyarrow.RecordBatch":
-        import pyarrow  # type: ignore[import-not-found,unused-ignore]
+        import pyarrow
 
         data = pyarrow.Table.from_batches([data])
     if kind == "pandas.DataFrame":
@@ -255,7 +255,7 @@ def table_in_memory(cursor: "Cursor", data: Any) -> Table | None:
 
 def _arrow_table(cursor: "Cursor", path: Path, name: str) -> Table:
     try:
-        from pyarrow import ArrowInvalid, feather  # type: ignore[import-not-found,unused-ignore]
+        from pyarrow import ArrowInvalid, feather
     except ImportError as error:
         raise DataError(
             f"{name} is a Feather (Arrow) file, and pyarrow, which reads it, is not installed: "
