@@ -35,6 +35,11 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return None
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest in one piece, so that no core waits for another at the end."""
+    items.sort(key=lambda item: item.path.name != "test_endurance.py")
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     """Start a headless Chromium: Debian's, or what the environment variable CHROMIUM names."""
