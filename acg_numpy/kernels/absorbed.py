@@ -86,11 +86,11 @@ class Absorbed(NamedTuple):
 def absorb(tables: Tables, weights: Projections, num_heads: int, values: bool = True) -> tuple[Array, Array | None]:
     """Return A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain; no C unless `values`."""
     N, K, D = tables.tokens.shape
-    H, d = num_heads, tables.keys.shape[2]
+    H, d = num_heads, tables.keys.shape[1] // num_heads
     scale = tables.tokens.dtype.type(1 / math.sqrt(d))
     W_q = weights.query_weight.reshape(D, H, d).transpose(1, 2, 0)  # (H, d, D)
     A = np.empty((N, H, K, D + 1), tables.tokens.dtype)
-    keys = tables.keys * scale
+    keys = tables.by_head(tables.keys * scale)
     A[..., :D] = (keys @ W_q).reshape(H, N, K, D).swapaxes(0, 1)
     if weights.query_bias is None:
         A[..., D] = 0.0
@@ -103,7 +103,7 @@ def absorb(tables: Tables, weights: Projections, num_heads: int, values: bool = 
     if weights.per_domain:
         C = tables.by_domain(tables.values) @ weights.output_weight.reshape(N, H, d, D)  # (N, H, K, D)
     else:
-        C = (tables.values @ weights.output_weight.reshape(H, d, D)).reshape(H, N, K, D).swapaxes(0, 1)
+        C = (tables.by_head(tables.values) @ weights.output_weight.reshape(H, d, D)).reshape(H, N, K, D).swapaxes(0, 1)
     return A, np.ascontiguousarray(C).reshape(N, H * K, D)
 
 
@@ -249,28 +249,30 @@ def backward(
 def _carry_to_queries(dA: Array, tables: Tables, weights: Projections) -> tuple[Array, Array, Array]:
     """Carry dA back to keys, query weight and bias, at the cost of the domains and not of the users."""
     N, K, D = tables.tokens.shape
-    H, _, d = tables.keys.shape
+    keys, dK = tables.by_head(tables.keys), np.empty_like(tables.keys)
+    H, _, d = keys.shape
     scale = dA.dtype.type(1 / math.sqrt(d))
     dA = (dA.reshape(N, H, K, D + 1).swapaxes(0, 1) * scale).reshape(H, N * K, D + 1)
     da, dA = dA[..., D:], dA[..., :D]
-    dK = dA @ weights.query_weight.reshape(D, H, d).swapaxes(0, 1)  # (H, N K, d)
+    by_head = np.matmul(dA, weights.query_weight.reshape(D, H, d).swapaxes(0, 1), out=tables.by_head(dK))
     if weights.query_bias is not None:
-        dK += da * weights.query_bias.reshape(H, 1, d)
-    dW_q = np.matmul(dA.swapaxes(1, 2), tables.keys).swapaxes(0, 1).reshape(D, H * d)  # (H, D, d) -> (D, H, d)
-    db_q = np.matmul(da.swapaxes(1, 2), tables.keys).reshape(H * d)
+        by_head += da * weights.query_bias.reshape(H, 1, d)
+    dW_q = np.matmul(dA.swapaxes(1, 2), keys).swapaxes(0, 1).reshape(D, H * d)  # (H, D, d) -> (D, H, d)
+    db_q = np.matmul(da.swapaxes(1, 2), keys).reshape(H * d)
     return dK, dW_q, db_q
 
 
 def _carry_to_values(dC: Array, tables: Tables, weights: Projections) -> tuple[Array, Array]:
-    """Carry dC back to values, (H, N K, d), and to the output weight, at the cost of the domains."""
+    """Carry dC back to values, (N K, I), and to the output weight, at the cost of the domains."""
     N, K, D = tables.tokens.shape
-    H, _, d = tables.values.shape
+    values, dV = tables.by_head(tables.values), np.empty_like(tables.values)
+    H, _, d = values.shape
     dC = dC.reshape(N, H, K, D)
     if weights.per_domain:
         W_o = weights.output_weight.reshape(N, H, d, D)
-        dV = np.ascontiguousarray((dC @ W_o.swapaxes(2, 3)).swapaxes(0, 1)).reshape(H, N * K, d)
+        np.matmul(dC, W_o.swapaxes(2, 3), out=tables.by_domain(dV))
         dW_o = tables.by_domain(tables.values).swapaxes(2, 3) @ dC  # (N, H, d, D)
         return dV, dW_o.reshape(N, H * d, D)
     dC = np.ascontiguousarray(dC.swapaxes(0, 1)).reshape(H, N * K, D)
-    dV = dC @ weights.output_weight.reshape(H, d, D).swapaxes(1, 2)
-    return dV, np.matmul(tables.values.swapaxes(1, 2), dC).reshape(H * d, D)
+    np.matmul(dC, weights.output_weight.reshape(H, d, D).swapaxes(1, 2), out=tables.by_head(dV))
+    return dV, np.matmul(values.swapaxes(1, 2), dC).reshape(H * d, D)

@@ -140,7 +140,7 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
     grad_out, grad_weights = grad_out if isinstance(grad_out, tuple) else (grad_out, None)
     if isinstance(cache, CompositionCache):
         return composition_backward(grad_out, grad_weights, cache)
-    groups, p, num_heads = cache.groups, cache.projections, cache.tables.keys.shape[0]
+    groups, p, num_heads = cache.groups, cache.projections, cache.tables.num_heads
     if groups.order is None:
         g = sort_results(grad_out, groups)
     else:

@@ -46,7 +46,7 @@ def forward(
     users = np.tile(user_emb, (len(groups.present), 1)) if groups.every else groups.sort(user_emb)
     q = make_queries(users, weights, num_heads).reshape(len(users), num_heads, -1)
     domain = np.repeat(np.arange(len(groups.present)), groups.counts)
-    keys, values = (np.take(tables.by_domain(flat), domain, axis=0) for flat in tables[1:])
+    keys, values = (np.take(tables.by_domain(flat), domain, axis=0) for flat in (tables.keys, tables.values))
     P = np.matmul(keys, q[..., None])[..., 0]  # (rows, H, K)
     if masks.mask is not None:
         np.copyto(P, -np.inf, where=~masks.mask[:, None])
@@ -86,9 +86,7 @@ def backward(
     dS = P * (dP - np.sum(P * dP, axis=-1, keepdims=True))
     dq = np.matmul(dS[:, :, None], keys).reshape(mixed.shape) * dP.dtype.type(1 / math.sqrt(q.shape[-1]))
     by_user = (dS[..., None] * q[:, :, None], M[..., None] * dZ[:, :, None])  # dK and dV, (rows, H, K, d)
-    dK, dV = (
-        np.ascontiguousarray(groups.sum_by_domain(rows).swapaxes(0, 1)).reshape(tables.keys.shape) for rows in by_user
-    )
+    dK, dV = (groups.sum_by_domain(rows).swapaxes(1, 2).reshape(tables.keys.shape) for rows in by_user)
     grad_users = dq @ weights.query_weight.T
     if groups.every:
         grad_users = np.sum(grad_users.reshape(len(groups.present), -1, grad_users.shape[-1]), axis=0)

@@ -1,7 +1,7 @@
 """Keys and values of each domain, projected once for all of its users.
 
     E    (N, K, D)    the tokens of the domains that occur, the shared ones after each domain's own
-    K_h = E W_k,h + b_k,h    V_h = E W_v,h + b_v,h        (H, N K, d)
+    K = E W_k + b_k    V = E W_v + b_v                    (N K, I), of which head h takes d columns
 
 Backward: dE = sum_h dK_h W_k,h' + dV_h W_v,h',  dW_k,h = E' dK_h,  db_v,h = sum dV_h, and db_k = 0: the
 key's bias adds one number to all scores of a row.
@@ -42,13 +42,18 @@ class Tables(NamedTuple):
     """Keys and values of every token of every domain that occurs, by heads."""
 
     tokens: Array  # (N, K, D)
-    keys: Array  # (H, N K, d)
-    values: Array  # (H, N K, d)
+    keys: Array  # (N K, I)
+    values: Array  # (N K, I)
+    num_heads: int
+
+    def by_head(self, flat: Array) -> Array:
+        """Return keys, values or gradients of them, (N K, I), as (H, N K, d): a view."""
+        return flat.reshape(len(flat), self.num_heads, -1).swapaxes(0, 1)
 
     def by_domain(self, flat: Array) -> Array:
-        """Return keys, values or gradients of them, (H, N K, d), as (N, H, K, d): a view."""
+        """Return keys, values or gradients of them, (N K, I), as (N, H, K, d): a view."""
         N, K = self.tokens.shape[:2]
-        return flat.reshape(len(flat), N, K, -1).swapaxes(0, 1)
+        return flat.reshape(N, K, self.num_heads, -1).swapaxes(1, 2)
 
 
 class TableGrads(NamedTuple):
@@ -74,16 +79,6 @@ def join_tokens(tokens: Array, global_tokens: Array | None, present: Array) -> A
     return np.concatenate([own, shared], axis=1)
 
 
-def cut_heads(x: Array, num_heads: int) -> Array:
-    """Cut rows (rows, D) into heads (H, rows, d), contiguous."""
-    return np.ascontiguousarray(x.reshape(len(x), num_heads, -1).swapaxes(0, 1))
-
-
-def join_heads(x: Array) -> Array:
-    """Put heads (H, rows, d) side by side again, (rows, D)."""
-    return np.ascontiguousarray(x.swapaxes(0, 1)).reshape(x.shape[1], -1)
-
-
 def make_tables(tokens: Array, weights: Projections, num_heads: int) -> Tables:
     """Project the tokens to keys and values."""
     flat = tokens.reshape(-1, tokens.shape[-1])
@@ -92,7 +87,7 @@ def make_tables(tokens: Array, weights: Projections, num_heads: int) -> Tables:
         keys += weights.key_bias
     if weights.value_bias is not None:
         values += weights.value_bias
-    return Tables(tokens, cut_heads(keys, num_heads), cut_heads(values, num_heads))
+    return Tables(tokens, keys, values, num_heads)
 
 
 def make_queries(user_emb: Array, weights: Projections, num_heads: int) -> Array:
@@ -135,10 +130,9 @@ def output_backward(grad_out: Array, mixed: Array, weights: Projections, groups:
     return d_mixed, dW_o
 
 
-def tables_backward(grad_keys: Array, grad_values: Array, tables: Tables, weights: Projections) -> TableGrads:
-    """Carry gradients of keys and values, both (H, N K, d), back to tokens and weights."""
+def tables_backward(dK: Array, dV: Array, tables: Tables, weights: Projections) -> TableGrads:
+    """Carry gradients of keys and values, both (N K, I), back to tokens and weights."""
     flat = tables.tokens.reshape(-1, tables.tokens.shape[-1])
-    dK, dV = join_heads(grad_keys), join_heads(grad_values)
     dE = dK @ weights.key_weight.T
     dE += dV @ weights.value_weight.T
     return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, np.sum(dV, axis=0))

@@ -41,7 +41,7 @@ def test_brackets_may_be_moved(N: int, K: int, H: int, d: int, D: int, bias: boo
     assert C is not None
     u = rng.normal(size=D)
     q = u @ projections.query_weight + (projections.query_bias if bias else 0)
-    keys, values = (flat.reshape(H, N, K, d) for flat in (tables.keys, tables.values))
+    keys, values = (tables.by_head(flat).reshape(H, N, K, d) for flat in (tables.keys, tables.values))
     outputs_of = np.broadcast_to(projections.output_weight, (N, H * d, D)).reshape(N, H, d, D)
     for n in range(N):
         scores = np.einsum("hd,hkd->hk", q.reshape(H, d), keys[:, n]) / np.sqrt(d)

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from acg_numpy.kernels.grouping import group
 from acg_numpy.kernels.projections import (
     Projections,
-    cut_heads,
     is_all,
-    join_heads,
     join_tokens,
     make_output,
     make_queries,
@@ -56,7 +54,11 @@ def test_keys_values_and_queries_are_those_of_the_classroom(
         (tables.values, weights.value_weight, weights.value_bias),
     ]:
         flat, _ = linear_forward(tokens.reshape(N * K, D), W, b)
-        np.testing.assert_allclose(found, split_heads_forward(flat, num_heads=H)[0], rtol=1e-12, atol=1e-13)
+        heads = split_heads_forward(flat.reshape(N, K, H * d), num_heads=H)[0]  # (N, H, K, d)
+        np.testing.assert_allclose(tables.by_domain(found), heads, rtol=1e-12, atol=1e-13)
+        by_head = tables.by_head(found)
+        np.testing.assert_array_equal(by_head.reshape(H, N, K, d).swapaxes(0, 1), tables.by_domain(found))
+        assert np.shares_memory(by_head, found)
     queries, _ = linear_forward(users, weights.query_weight, weights.query_bias)
     np.testing.assert_allclose(make_queries(users, weights, H), queries / np.sqrt(d), rtol=1e-12, atol=1e-13)
 
@@ -90,29 +92,17 @@ def test_gradients_of_keys_and_values_go_back_through_their_projections(
 ) -> None:
     tokens, weights = rng.normal(size=(N, K, D)), projections(rng, D, H * d, bias=True)
     tables = make_tables(tokens, weights, H)
-    dK, dV = rng.normal(size=(2, H, N * K, d))
+    dK, dV = rng.normal(size=(2, N * K, H * d))
     grads = tables_backward(dK, dV, tables, weights)
     _, key_cache = linear_forward(tokens, weights.key_weight, weights.key_bias)
     _, value_cache = linear_forward(tokens, weights.value_weight, weights.value_bias)
     of_keys, of_values = (
-        linear_backward(join_heads(grad).reshape(N, K, H * d), cache)
-        for grad, cache in ((dK, key_cache), (dV, value_cache))
+        linear_backward(grad.reshape(N, K, H * d), cache) for grad, cache in ((dK, key_cache), (dV, value_cache))
     )
     np.testing.assert_allclose(grads.tokens, of_keys.x + of_values.x, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(grads.key_weight, of_keys.weight, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(grads.value_weight, of_values.weight, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(grads.value_bias, of_values.bias, rtol=1e-10, atol=1e-12)
-
-
-@given(generators, sides, sides, sides)
-def test_cutting_rows_into_heads_is_undone_by_putting_them_together(
-    rng: np.random.Generator, rows: int, H: int, d: int
-) -> None:
-    x = rng.normal(size=(rows, H * d))
-    heads = cut_heads(x, H)
-    np.testing.assert_array_equal(heads, split_heads_forward(x, num_heads=H)[0])
-    assert heads.flags.c_contiguous
-    np.testing.assert_array_equal(join_heads(heads), x)
 
 
 @given(generators, sides, sides, st.integers(0, 2))
