@@ -29,7 +29,7 @@ CELLS, LINES = 20.0, 6.0
 TOLERANCE = {
     **dict.fromkeys(("attention_map", "attention_heads", "attention_by_group", "thousand_tokens"), CELLS),
     **dict.fromkeys(("token_items", "taste_map"), CELLS),
-    **dict.fromkeys(("attention_entropy", "baselines", "loss_curve"), LINES),
+    **dict.fromkeys(("attention_entropy", "baselines", "loss_curve", "leads_by_domain"), LINES),
 }
 
 
@@ -50,6 +50,10 @@ def looks(seed=0):
     history = {"epoch": range(1, 9), "loss": falling, "validation_epoch": [2, 4, 6, 8]}
     history["validation_ndcg"] = np.sort(rng.random(4))
     models = {"popularity": row(*rng.random(2)), "film": row(*rng.random(2)), "attention": row(*rng.random(2))}
+    other = np.random.default_rng(seed + 100)
+    leads = {name: {"difference": other.normal(), "se": other.random()} for name in ("film", "popularity", "user")}
+    errors = {name: {"difference": 0.1, "se": other.random() / 9} for name in ("popularity", "film")}
+    groups = {name: {"pairs": [n], "paired": leads} for n, name in enumerate(("books", "films"), start=5)}
     names = [f"item {n}" for n in range(9)]
     many = np.exp(rng.normal(size=(3, 1000)).cumsum(axis=1) / 4)
     return {
@@ -60,7 +64,8 @@ def looks(seed=0):
         "attention_entropy": lambda figure: plots.attention_entropy(weights, ax=figure.subplots()),
         "token_items": lambda figure: plots.token_items(items, names, top=3, ax=figure.subplots()),
         "taste_map": lambda figure: plots.taste_map(tastes, rng.permutation(4)[:3], ax=figure.subplots()),
-        "baselines": lambda figure: plots.baselines({"test": models}, ax=figure.subplots()),
+        "baselines": lambda figure: plots.baselines({"test": models, "paired": errors}, ax=figure.subplots()),
+        "leads_by_domain": lambda figure: plots.leads_by_domain(groups, figure=figure),
         "loss_curve": lambda figure: plots.loss_curve(history, ax=figure.subplots()),
     }
 

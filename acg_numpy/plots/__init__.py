@@ -10,6 +10,7 @@ from acg_numpy.plots.curves import loss_curve
 from acg_numpy.plots.entropy import attention_entropy
 from acg_numpy.plots.figures import save
 from acg_numpy.plots.flow import gradient_flow
+from acg_numpy.plots.forest import leads_by_domain
 from acg_numpy.plots.gradients import gradient_error, v_curve
 from acg_numpy.plots.graphs import graph
 from acg_numpy.plots.maps import attention_map
@@ -21,6 +22,7 @@ from acg_numpy.plots.panels import (
     attention_through_training,
 )
 from acg_numpy.plots.scores import attention_scores
+from acg_numpy.plots.tradeoff import quality_and_parameters
 
 __all__ = [
     "attention_map",
@@ -33,6 +35,8 @@ __all__ = [
     "token_items",
     "taste_map",
     "baselines",
+    "leads_by_domain",
+    "quality_and_parameters",
     "loss_curve",
     "graph",
     "gradient_flow",

@@ -20,7 +20,7 @@ SIGNIFICANT = 2.0  # standard errors beyond which a lead gets an asterisk
 
 
 def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes | None = None) -> Axes:
-    """Draw how well each model ranks: the best on top, a stroke for each run, their mean as a point.
+    """Draw how well each model ranks: the best on top, means as points, with errors of the difference to attention.
 
     Parameters
     ----------
@@ -35,8 +35,10 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     -------
     matplotlib Axes
         The scale does not begin at 0, because differences are what matters.  Attention has a colour of its own, and a
-        line down to the others; reference lines are hollow.  Beside each name stands the mean and, for ``NDCG@10``, in
-        brackets attention's lead, with an asterisk if it is more than two standard errors, to either side.
+        line down to the others; reference lines are hollow; where there are several runs, each is a short stroke.
+        Beside each name stands the mean and, for ``NDCG@10``, in brackets attention's lead, with an asterisk if it is
+        more than two standard errors, to either side: then the bar around the point, which is two standard errors of
+        the difference to attention long to each side, does not reach attention's line.
 
     Raises
     ------
@@ -61,6 +63,7 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     names = sorted(test, key=lambda name: (test[name][measure]["mean"], name))
     means = finite_array([test[name][measure]["mean"] for name in names], measure)
     runs = [finite_array(test[name][measure]["values"], measure) for name in names]
+    paired = metrics.get("paired", {}) if measure == "ndcg@10" else {}
     if ax is None:
         ax = new_axes()
 
@@ -70,11 +73,13 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
         colour = VERMILION if name == "attention" else GREY if name in REFERENCE_LINES else BLUE
         if len(values) > 1:
             ax.plot(values, np.full(len(values), y), "|", color=colour, markersize=9, alpha=0.6)
+        if name in paired:
+            reach = SIGNIFICANT * paired[name]["se"]
+            ax.plot([mean - reach, mean + reach], [y, y], color=colour, linewidth=1.6, solid_capstyle="butt")
         face = "white" if name in REFERENCE_LINES else colour
         marker = "D" if name == "attention" else "o"
         ax.plot([mean], [y], marker, color=colour, markerfacecolor=face, markersize=7, zorder=3)
 
-    paired = metrics.get("paired", {}) if measure == "ndcg@10" else {}
     right = ax.secondary_yaxis("right")
     means_and_leads = [_mean_and_lead(name, test[name][measure]["mean"], paired) for name in names]
     header = ["mean (lead)"] if paired else ["mean"]
@@ -108,4 +113,5 @@ def _caption(measure: str, runs: int, referred: bool, compared: bool) -> str:
         lines.append("; ".join(marks))
     if compared:
         lines.append("in brackets: attention's lead; * more than two standard errors")
+        lines.append("a bar: two standard errors of the difference to attention")
     return "\n".join(lines)

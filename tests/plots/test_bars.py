@@ -82,6 +82,12 @@ def test_a_lead_has_an_asterisk_only_beyond_two_standard_errors():
     ]
 
 
+def test_a_bar_of_two_standard_errors_is_there_with_one_run_too():
+    one_run = {**METRICS, "test": {"attention": row(0.59), "popularity": row(0.48), "item-ridge": row(0.61)}}
+    bars = [line.get_xdata() for line in drawn(one_run).lines if line.get_marker() == "None"][1:]
+    np.testing.assert_allclose(bars, [[0.46, 0.50], [0.58, 0.64]])
+
+
 def test_recall_has_no_lead():
     recall = {name: {"recall@10": row["ndcg@10"]} for name, row in METRICS["test"].items()}
     ax = drawn({**METRICS, "test": recall}, measure="recall@10")

@@ -14,16 +14,14 @@ from types import SimpleNamespace
 import pytest
 
 from acg_numpy.cli import main, training_job
+from acg_numpy.recommender.models import REFERENCES, TRAINED
 from acg_numpy.recommender.reporting.pictures import label
 from acg_numpy.text import printable
 from tests.cli.conftest import undrawn_pictures
 from tests.names_from_outside import DOMAINS, ITEMS, write_file
 
 SMALL = ("--epochs", "2", "--emb-dim", "8", "--heads", "2", "--tokens-per-domain", "3")
-MODELS = {
-    *("popularity", "user", "user+domain", "one-key", "concat-linear", "emcdr-linear", "film", "concat-mlp"),
-    *("attention", "item-ridge", "user-knn"),
-}
+MODELS = {"popularity", *TRAINED, *REFERENCES}
 PAGE = {
     *("html", "head", "meta", "title", "style", "body", "main", "nav", "section", "footer", "small", "h1", "h2", "p"),
     *("ul", "li", "a", "div", "table", "thead", "tbody", "tr", "th", "td", "br", "figure", "img", "figcaption"),
@@ -89,7 +87,7 @@ def test_a_reader_of_markdown_sees_names_as_they_are_printed(outputs: Outputs, n
     alts = [
         reader.renderer.renderInlineAsText(child.children, reader.options, {}) for child in inline if child.children
     ]
-    assert len(alts) == (8 if name == "report.md" else 0)
+    assert len(alts) == (10 if name == "report.md" else 0)
     if alts:
         assert any(printable(DOMAINS[0]) in alt for alt in alts)
         assert any(printable(item) in alt for alt in alts for item in ITEMS)
@@ -119,7 +117,7 @@ def test_the_page_shows_names_as_they_are_printed(outputs: Outputs) -> None:
     assert page.tags <= PAGE
     for domain in DOMAINS:
         assert printable(domain) in page.text
-    assert len(page.alts) == 8
+    assert len(page.alts) == 10
     assert all(alt.isprintable() for alt in page.alts)
     assert any(printable(DOMAINS[0]) in alt for alt in page.alts)
     assert any(printable(item) in alt for alt in page.alts for item in ITEMS)

@@ -11,6 +11,7 @@ from acg_numpy.plots.entropy import entropy
 from acg_numpy.recommender.data import World, taste_agreement, taste_assignment
 from acg_numpy.recommender.data.interactions import domain_counts
 from acg_numpy.recommender.evaluation.attention_history import choose_watched_users
+from acg_numpy.recommender.evaluation.significance import verdict
 from acg_numpy.recommender.reporting import user_groups
 from acg_numpy.recommender.reporting.document import Figure
 from acg_numpy.recommender.serving.token_values import token_contributions
@@ -42,8 +43,52 @@ def baselines(result: Result) -> Drawing:
         f"NDCG@10 of {counted(len(test), 'model')}, a point each, the best on top: {best} with "
         f"{test[best]['ndcg@10']['mean']:.3f}{own}."
     )
-    caption = "The table as a picture. The scale does not begin at 0, so that the models can be distinguished."
+    caption = (
+        "The table as a picture. The scale does not begin at 0, so that the models can be distinguished. A bar reaches "
+        "two standard errors of the difference to attention to each side: where it does not reach attention's line, "
+        "the difference is more than that."
+    )
     return Drawing(Figure("baselines.png", alt, caption), plots.baselines, result.metrics)
+
+
+def leads_by_domain(result: Result) -> Drawing | None:
+    """Compare attention with the other models in each domain; None where no difference is known."""
+    domains = {label(name): group for name, group in result.metrics["by_domain"].items()}
+    compared = {name: group["paired"] for name, group in domains.items() if group["paired"]}
+    if not compared:
+        return None
+    ahead = sum(verdict(one) > 0 for paired in compared.values() for one in paired.values())
+    behind = sum(verdict(one) < 0 for paired in compared.values() for one in paired.values())
+    number = sum(map(len, compared.values()))
+    seen = (
+        f"In {ahead} of {number} comparisons attention is ahead, in {behind} behind, by more than two standard errors."
+    )
+    alt = f"Attention's lead over each model, a panel for each of {counted(len(compared), 'domain')}. {seen}"
+    caption = (
+        f"Points to the right of a line are models that attention is ahead of in that domain. {seen} About one in "
+        "twenty would be so by chance alone."
+    )
+    rows = -(-min(len(compared), 12) // 4)
+    size = (9.2, min(0.8 + rows * (0.7 + 0.19 * max(map(len, compared.values()))), 14.0))
+    return Drawing(Figure("leads_by_domain.png", alt, caption), plots.leads_by_domain, domains, {"size": size})
+
+
+def quality_and_parameters(result: Result) -> Drawing:
+    """Compare how well models rank with how many parameters they have."""
+    test = result.metrics["test"]
+    own = test["attention"]
+    alt = (
+        f"NDCG@10 of the models against their parameters, and against what one more domain would add. Attention has "
+        f"{own['ndcg@10']['mean']:.3f} with {own['parameters']:,}, and one more domain adds "
+        f"{own['parameters_per_domain']:,}."
+    )
+    caption = (
+        f"Higher is better, further left is smaller. Of attention's {own['parameters']:,} parameters a domain has "
+        f"{own['parameters_per_domain']:,} of its own. Models without parameters are not drawn."
+    )
+    options = {"size": (9.2, 4.2)}
+    figure = Figure("quality_and_parameters.png", alt, caption)
+    return Drawing(figure, plots.quality_and_parameters, result.metrics, options)
 
 
 def loss_curve(result: Result) -> Drawing:

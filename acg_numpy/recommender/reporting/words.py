@@ -22,6 +22,14 @@ from acg_numpy.recommender.reporting.document import (
     Text,
     joined_code,
 )
+from acg_numpy.recommender.reporting.metric_tables import (
+    GROUPS,
+    by_group,
+    difference,
+    figure,
+    model_table,
+    other_metrics,
+)
 from acg_numpy.text import counted, joined
 
 RANKING = "How well the conditions rank"
@@ -45,6 +53,11 @@ MEANING = {
     "user-knn": "reference line, no conditioner: what the most similar users took in the domain",
 }
 
+HELD_OUT = {
+    "random": "a fifth of the pairs, at random",
+    "leave-last-out": "the pair that each user entered last, with all that the user did from then on",
+    "temporal": "the pairs that were entered in the last fifth of all interactions; training saw what came before",
+}
 CHANGED = {
     "unchanged": "as it is",
     USERS: "users exchanged within the domain",
@@ -67,6 +80,8 @@ def summary(metrics: Mapping[str, Any]) -> Document:
     Document
     """
     blocks = [facts(metrics), *ranking(metrics), *verdicts(metrics)]
+    if groups := by_group(metrics):
+        blocks += [Heading(2, GROUPS), *groups]
     if depends := dependence(metrics):
         blocks += [Heading(2, DEPENDENCE), *depends]
     return Document(RANKING, blocks)
@@ -74,7 +89,10 @@ def summary(metrics: Mapping[str, Any]) -> Document:
 
 def facts(metrics: Mapping[str, Any]) -> Paragraph:
     """Describe the data of the run: users, items, domains and test pairs."""
-    pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in metrics["runs"])
+    first = [run for run in metrics["runs"] if run.get("initialisation", 1) == 1]
+    pairs = ", ".join(f"{run['pairs']['test']:,} (seed {run['seed']})" for run in first)
+    if len(metrics["runs"]) > len(first):
+        pairs += f", each trained on {len(metrics['runs']) // len(first)} times"
     sizes = ", ".join(
         counted(number, noun)
         for number, noun in (
@@ -83,21 +101,48 @@ def facts(metrics: Mapping[str, Any]) -> Paragraph:
             (len(metrics["domains"]), "domain"),
         )
     )
-    return Paragraph([f"{sizes}: {', '.join(metrics['domains'])}.", f"Test pairs of user and domain: {pairs}."])
+    return Paragraph(
+        [
+            f"{sizes}: {', '.join(metrics['domains'])}.",
+            f"Test pairs of user and domain: {pairs}.",
+            *_protocol(metrics.get("protocol", {}), metrics.get("times", False)),
+        ]
+    )
+
+
+def _protocol(protocol: Mapping[str, Any], times: bool) -> list[Text]:
+    """Say what was held out."""
+    name = protocol.get("protocol")
+    if name not in HELD_OUT:
+        return []
+    inside, elsewhere = protocol["min_inside"], protocol["min_elsewhere"]
+    enough = f"at least {inside} interactions inside the domain and {elsewhere} elsewhere"
+    sentences: list[Text] = [f"Held out were {HELD_OUT[name]}, of pairs with {enough}."]
+    if name == "random" and times:
+        sentences.append(
+            [
+                "Times were not used, so what a user did later elsewhere helps to rank earlier choices; ",
+                Code("--protocol temporal"),
+                " does not let it.",
+            ]
+        )
+    return sentences
 
 
 def ranking(metrics: Mapping[str, Any]) -> list[Block]:
     """Return the table of the models, and what its columns and rows mean."""
     test, runs = metrics["test"], metrics["runs"]
-    deviation = f", ± their deviation between {len(runs)} seeds" if len(runs) > 1 else ""
+    deviation = f", ± their deviation between {len(runs)} runs" if len(runs) > 1 else ""
     return [
-        _model_table(test, metrics["paired"]),
+        model_table(test, metrics["paired"]),
         Paragraph(
             [
-                f"NDCG and recall are means over test pairs{deviation}. The lead is the mean difference in NDCG@10 on "
-                "the same test pairs, ± its standard error."
+                f"NDCG is a mean over test pairs{deviation}. The lead is the mean difference on the same test pairs, ± "
+                'its standard error, which counts the pairs of one user as one observation. "Per domain" is what one '
+                "more domain would add to the parameters."
             ]
         ),
+        *other_metrics(test),
         BulletList([(Code(name), f": {meaning}") for name, meaning in MEANING.items() if name in test]),
     ]
 
@@ -105,7 +150,7 @@ def ranking(metrics: Mapping[str, Any]) -> list[Block]:
 def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
     """Say which model leads, with the notes that a reader needs to judge it."""
     return [
-        *_leads(metrics["test"], metrics["paired"]),
+        *_leads(metrics["test"], metrics["paired"], given_less(metrics)),
         *_sampled_candidates(metrics.get("drawn_candidates", {})),
         *_provided(metrics.get("given", {})),
     ]
@@ -145,30 +190,32 @@ def dependence(metrics: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
-def _model_table(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> Table:
-    rows: list[list[Text]] = []
-    for name in sorted(test, key=lambda name: test[name]["ndcg@10"]["mean"]):
-        row = test[name]
-        rows.append(
-            [
-                [Strong(name)] if name == "attention" else name,
-                _spread(row["ndcg@10"]),
-                _spread(row["recall@10"]),
-                "" if name not in paired else _difference(paired[name]),
-                f"{row['parameters']:,}",
-                f"{row['seconds']:.1f}",
-            ]
-        )
-    return Table(["model", "NDCG@10", "recall@10", "attention's lead", "parameters", "seconds"], rows)
+def given_less(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Return the models that had less of a chance than attention, each with what it lacked.
+
+    Examples
+    --------
+    >>> given_less({"test": {"film": {}}, "rising": {"film": [0]}})
+    {'film': 'still improving when the epochs ended'}
+    """
+    settings = metrics.get("settings", {})
+    points = {name: len(settings.get(name, {}).get("tried", [])) for name in metrics["test"]}
+    less = {name: "still improving when the epochs ended" for name in metrics.get("rising", {}) if name in points}
+    for name, number in points.items():
+        if name in settings and number < points.get("attention", 0):
+            less[name] = f"given {counted(number, 'setting')} to choose from where attention had {points['attention']}"
+    return less
 
 
-def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> list[Block]:
+def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]], less: Mapping[str, str]) -> list[Block]:
     """Say which model leads, what the reference lines are, and why one key ranks like popularity."""
     if not paired:
         return [
             Paragraph(["No other model was trained beside it, so nothing is said about whether attention helps here."])
         ]
     leads, undecided, led = _sides({name: one for name, one in paired.items() if name not in REFERENCES})
+    unfair = [name for name in leads if name in less]
+    leads = [name for name in leads if name not in less]
     sentences: list[Text] = []
     if leads:
         sentences.append(["Attention leads ", *joined_code(leads), " by more than two standard errors."])
@@ -181,9 +228,12 @@ def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -
             ]
         )
     if led:
-        sentences.append(
-            ["Attention is behind ", *joined_code(led), " by more than two standard errors: it does not help here."]
-        )
+        sentences.append(["Attention is behind ", *joined_code(led), " by more than two standard errors."])
+    for reason in dict.fromkeys(less[name] for name in unfair):
+        names = [name for name in unfair if less[name] == reason]
+        sentences.append(["No lead is claimed over ", *joined_code(names), f", {reason}."])
+    if "attention" in less:
+        sentences.append(f"Attention was {less['attention']}, so it may do better than it does here.")
     blocks: list[Block] = [Paragraph(sentences)] if sentences else []
     if references := {name: one for name, one in paired.items() if name in REFERENCES}:
         blocks.append(_references(test, references))
@@ -281,12 +331,12 @@ def _provided(given: Mapping[str, Any]) -> list[Block]:
 def _changed(found: Mapping[str, Any], change: str) -> str:
     if change not in found["ndcg@10"]:
         return ""
-    cell = _spread(found["ndcg@10"][change])
+    cell = figure(found["ndcg@10"][change])
     if change == "unchanged":
         return cell
     paired = found["paired"][change]
     exactly = not paired["difference"] and not paired["se"]
-    return f"{cell} ({'exactly the same' if exactly else _difference(paired)})"
+    return f"{cell} ({'exactly the same' if exactly else difference(paired)})"
 
 
 def _dependence_of(found: Mapping[str, Any]) -> str:
@@ -338,11 +388,3 @@ def _sides(paired: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[s
     for name, comparison in paired.items():
         sides[verdict(comparison)].append(name)
     return sides[1], sides[0], sides[-1]
-
-
-def _difference(paired: Mapping[str, float]) -> str:
-    return f"{paired['difference']:+.4f} ± {paired['se']:.4f}"
-
-
-def _spread(spread: Mapping[str, Any]) -> str:
-    return f"{spread['mean']:.4f}" + (f" ± {spread['std']:.4f}" if len(spread["values"]) > 1 else "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from acg_numpy import __version__
 from acg_numpy.plots import save
 from acg_numpy.recommender.data import World, replacing
-from acg_numpy.recommender.reporting import pictures, words
+from acg_numpy.recommender.reporting import metric_tables, pictures, words
 from acg_numpy.recommender.reporting.document import Block, Document, Heading, Paragraph
 from acg_numpy.recommender.reporting.html import render_page
 from acg_numpy.recommender.reporting.markdown import render_markdown
@@ -20,6 +20,7 @@ TITLE = "Results of the run"
 PICTURES = (
     *("attention_map.png", "attention_by_domain.png", "attention_by_group.png", "attention_entropy.png"),
     *("attention_through_training.png", "token_items.png", "taste_map.png", "baselines.png", "loss_curve.png"),
+    *("leads_by_domain.png", "quality_and_parameters.png"),
 )
 
 
@@ -40,8 +41,9 @@ def write_report(result: Result, folder: str | os.PathLike[str], world: World | 
     -----
     report.html, the whole report as one page; report.md, the same as text; metrics.md, its tables and words alone; and
     the pictures, attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png,
-    attention_through_training.png, token_items.png, taste_map.png, baselines.png and loss_curve.png: those that this
-    run has.  The data files are written by `result.write(folder)`.
+    attention_through_training.png, token_items.png, taste_map.png, baselines.png, leads_by_domain.png,
+    quality_and_parameters.png and loss_curve.png: those that this run has.  The data files are written by
+    `result.write(folder)`.
 
     Examples
     --------
@@ -75,7 +77,10 @@ def write_report(result: Result, folder: str | os.PathLike[str], world: World | 
 def report(result: Result, world: World | None = None) -> tuple[Document, list[pictures.Drawing]]:
     """Return the report of a run, and the drawings of its pictures."""
     metrics = result.metrics
-    models = [pictures.baselines(result)]
+    models, by_domain, groups = [pictures.baselines(result)], [], metric_tables.by_group(metrics)
+    if len(metrics["test"]) > 1:
+        models.append(pictures.quality_and_parameters(result))
+        by_domain = [drawing for drawing in [pictures.leads_by_domain(result)] if drawing is not None]
     where = [pictures.attention_map(result), pictures.attention_by_domain(result)]
     if (by_group := pictures.attention_by_group(result, world)) is not None:
         where.append(by_group)
@@ -93,12 +98,14 @@ def report(result: Result, world: World | None = None) -> tuple[Document, list[p
     blocks += [Heading(2, words.RANKING), *words.ranking(metrics)]
     if len(metrics["test"]) > 1:  # one model alone compares with nothing
         blocks += _figures(models)
+    if groups:
+        blocks += [Heading(2, metric_tables.GROUPS), *groups, *_figures(by_domain)]
     if depends := words.dependence(metrics):
         blocks += [Heading(2, words.DEPENDENCE), *depends]
     blocks += [Heading(2, "Where attention went"), *_figures(where)]
     blocks += [Heading(2, "What tokens stand for"), *_figures(meaning), *tastes]
     blocks += [Heading(2, "How training went"), *_figures(training)]
-    return Document(TITLE, blocks), [*models, *where, *meaning, *training]
+    return Document(TITLE, blocks), [*models, *by_domain, *where, *meaning, *training]
 
 
 def _figures(drawings: list[pictures.Drawing]) -> list[Block]:

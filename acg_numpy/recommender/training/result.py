@@ -147,6 +147,7 @@ class Result:
             "without_elsewhere": without,
             "drawn_candidates": _sampled_domains(interactions),
             "given": provided.fingerprints,
+            "times": interactions.times is not None,
             "protocol": dict(provided.protocol) if provided.split is None else {"protocol": "given"},
         }
         return cls(

@@ -16,7 +16,7 @@ from tests.cli.conftest import SMALL, Training, undrawn_pictures
 
 FILES = {
     *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
-    "test_pairs.tsv",
+    *("test_pairs.tsv", "leads_by_domain.png", "quality_and_parameters.png"),
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
     *("report.html", "report.md", "attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
     *("attention_by_domain.png", "attention_by_group.png", "attention_entropy.png", "attention_through_training.png"),
@@ -62,7 +62,7 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(training: 
     assert "popularity" in out
     assert "attention" in out
     assert f"Everything is in {folder}" in out
-    assert "epoch" not in out
+    assert "epoch 2/2" not in out
     assert "interactions of 80 users with 36 items in 3 domains" in err
     assert err.count("  attention  epoch 2/2  ") == 1
     assert "\r" not in err  # lines in a pipe, no bar

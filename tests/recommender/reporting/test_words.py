@@ -1,6 +1,7 @@
 """The words say what the figures say, and no more."""
 
 import numpy as np
+import pytest
 
 from acg_numpy.recommender.evaluation.breakdown import PairFacts
 from acg_numpy.recommender.evaluation.metrics import Rankings
@@ -70,11 +71,30 @@ def test_reference_lines_are_no_models_that_attention_could_be_led_by():
         run.outcomes[name] = run.outcomes[name]._replace(strength=strength)
     text = report_of(run)
     assert "Attention leads `popularity` by more than two standard errors." in text
-    assert "does not help here" not in text
     assert "`item-ridge` and `user-knn` are reference lines, not conditioners." in text
     assert "chosen on the validation pairs: `item-ridge` 10; `user-knn` 80." in text
     assert "Attention is behind `item-ridge` by more than two standard errors" in text
     assert "do not decide between attention and `user-knn`: the difference is two standard errors or less." in text
+
+
+def test_no_lead_is_claimed_over_a_model_that_was_given_less():
+    run = paired_with(film=0.3, user=0.3, concat_mlp=-0.2)
+    tried = {"attention": {"tried": [1, 2]}, "film": {"tried": [1, 2]}, "user": {"tried": [1]}}
+    text = report_of(run, settings=tried, rising={"film": [3], "attention": [3]})
+    assert "leads" not in text
+    assert "No lead is claimed over `film`, still improving when the epochs ended." in text
+    assert "No lead is claimed over `user`, given 1 setting to choose from where attention had 2." in text
+    assert "Attention is behind `concat-mlp` by more than two standard errors" in text
+    assert "Attention was still improving when the epochs ended, so it may do better" in text
+
+
+@pytest.mark.parametrize("times", [True, False])
+def test_the_protocol_is_said_and_that_times_were_not_used(times):
+    protocol = {"protocol": "random", "min_inside": 2, "min_elsewhere": 7, "validation": 0.1}
+    text = report_of(paired_with(), protocol=protocol, times=times)
+    assert "Held out were a fifth of the pairs, at random, of pairs with at least 2 interactions inside" in text
+    assert ("Times were not used" in text) == times
+    assert "Times were" not in report_of(paired_with(), protocol={**protocol, "protocol": "temporal"}, times=times)
 
 
 def test_one_key_is_set_beside_popularity():
