@@ -2,7 +2,7 @@
 
 Results go to standard output, everything else to standard error.  It exits with 0; with 1 when the job failed (a file
 that cannot be used, a folder that cannot be written) or a gradient is wrong; with 2 when it was called wrongly; with
-130 after Ctrl-C, and training then leaves a state from which the same command with --resume goes on.
+130 after Ctrl-C or SIGTERM, and training then leaves a state from which the same command with --resume goes on.
 
 Only what every command needs is imported here; a command imports what it runs when it runs, so that help is quick.
 """
@@ -11,7 +11,9 @@ import argparse
 import io
 import os
 import shlex
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -102,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
     try:
-        with _one_line_warnings():
+        with _one_line_warnings(), _interrupted_by_sigterm(), _drawing_to_files(chosen.command):
             code: int | None = COMMANDS[chosen.command].run(chosen)
         sys.stdout.flush()
         return code or 0
@@ -147,6 +149,34 @@ def _one_line_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C, unless the process was told to ignore it or the program that calls has a use for it."""
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _drawing_to_files(command: str) -> Iterator[None]:
+    """Let Matplotlib draw to files, whatever windows MPLBACKEND asks for; notebooks that are opened keep it."""
+    asked = os.environ.get("MPLBACKEND")
+    if asked is None or command == "tutorials":
+        yield
+        return
+    os.environ["MPLBACKEND"] = "agg"
+    try:
+        yield
+    finally:
+        os.environ["MPLBACKEND"] = asked
 
 
 def _parser() -> Parser:

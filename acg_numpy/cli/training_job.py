@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from acg_numpy.cli.output_files import locked_folder
 from acg_numpy.cli.printing import echo
 from acg_numpy.cli.progress import ProgressDisplay
 from acg_numpy.recommender.data import DataError, Interactions, World
@@ -37,7 +38,8 @@ def run(
         raise DataError(f"{folder} is a file: --out is the name of a folder")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return _run(interactions, folder, arguments, fit_options, world)
+        with locked_folder(folder):
+            return _run(interactions, folder, arguments, fit_options, world)
     except KeyboardInterrupt as stop:
         # Ctrl-C while the files are written also leaves a state to resume from
         raise Interrupted(*stop.args) from None

@@ -85,7 +85,7 @@ def baselines(metrics: Mapping[str, Any], *, measure: str = "ndcg@10", ax: Axes 
     header = ["mean (lead)"] if paired else ["mean"]
     right.set_yticks([*range(len(names)), len(names) - 0.2], labels=[*means_and_leads, *header])
     right.tick_params(length=0)
-    ax.set_yticks(range(len(names)), labels=names)
+    ax.set_yticks(range(len(names)), labels=names, parse_math=False)
     ax.set_ylim(-0.7, len(names))
     ax.grid(axis="y", color="0.9", linewidth=0.8)
     ax.set_axisbelow(True)

@@ -1,10 +1,12 @@
 """Figures and axes to draw on, arrays to draw, and saving to a file without opening a window."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import signature
 from os import PathLike
 from typing import Any, BinaryIO
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -39,6 +41,17 @@ def finite_array(values: Any, name: str) -> Array:
     if not np.all(np.isfinite(array)):
         raise ValueError(f"{name} holds NaN or infinity, which cannot be drawn")
     return array
+
+
+@contextmanager
+def default_settings() -> Iterator[None]:
+    """Draw with the settings that Matplotlib comes with.
+
+    A matplotlibrc may turn maps upside down, or need a program that is not there.
+    """
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield
 
 
 def save(

@@ -66,7 +66,7 @@ def gradient_flow(parameters: Any, *, ax: Axes | None = None) -> Axes:
         ax.annotate(
             "0, it cannot learn", (0.01, place), xycoords=("axes fraction", "data"), color=DEAD, va="center", fontsize=9
         )
-    ax.set_yticks(places, labels=list(arrived))
+    ax.set_yticks(places, labels=list(arrived), parse_math=False)
     ax.invert_yaxis()
     ax.set_xlabel("root mean square of the gradient")
     if missing := len(named) - len(arrived):

@@ -168,7 +168,9 @@ def gradient_error(report: "GradientReport", *, ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = new_axes()
     colours = np.ma.masked_invalid(np.clip(errors, SMALLEST, LARGEST))
-    image = ax.imshow(colours, cmap="viridis", norm=LogNorm(SMALLEST, LARGEST), aspect="auto", interpolation="nearest")
+    image = ax.imshow(
+        colours, cmap="viridis", norm=LogNorm(SMALLEST, LARGEST), aspect="auto", origin="upper", interpolation="nearest"
+    )
     ax.set_facecolor("0.93")
     size = float(np.clip(120 / max(errors.shape), 1.5, 9))
     for marks, symbol, colour in ((wrong, "x", "black"), (undecided, ".", "white")):
@@ -206,7 +208,7 @@ def _label_blocks(ax: Axes, compared: "Sequence[InputComparison]", heights: Sequ
     names = [f"{c.name} {c.shape}{mark}" for c, mark in zip(compared, verdicts, strict=True)]
     numbers = [number for c in compared if c.analytic is not None for number in _row_indices(c.analytic.shape)]
     shown = range(0, len(numbers), -(-len(numbers) // MAX_ROWS))
-    ax.set_yticks(middles, labels=names)
+    ax.set_yticks(middles, labels=names, parse_math=False)
     ax.set_yticks(shown, labels=[numbers[row] for row in shown], minor=True)
     ax.tick_params(axis="y", length=0, pad=10 + 5 * max(map(len, numbers)))  # names to the left of the numbers
     ax.tick_params(axis="y", which="minor", length=2, pad=2, labelsize="small")

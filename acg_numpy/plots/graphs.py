@@ -80,6 +80,7 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
             ha="center",
             va="center",
             fontsize=8,
+            parse_math=False,
             bbox={"boxstyle": "round" if made else "square", "facecolor": colour, "edgecolor": "#555555", "pad": 0.35},
         )
     ax.set(xlim=(left - 0.7, left + wide + 0.7), ylim=(low - 0.5, low + deep + 0.5))

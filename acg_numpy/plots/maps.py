@@ -89,7 +89,7 @@ def attention_map(
         )
 
     names, kind = _row_names(weights, axis, head, row_labels)
-    tokens = [str(k) for k in range(weights.shape[-1])] if token_labels is None else list(token_labels)
+    tokens = [str(k) for k in range(weights.shape[-1])] if token_labels is None else list(map(str, token_labels))
     _check_length("token_labels", tokens, weights.shape[-1], "tokens")
     rows = weights if head is None else np.take(weights, [head], axis=axis)
     rows = rows.reshape(-1, weights.shape[-1])  # (rows, K)
@@ -100,7 +100,13 @@ def attention_map(
         ax = new_axes()
     right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
     image = ax.imshow(
-        repeat_cells(cells), cmap="viridis", vmin=0.0, vmax=top, aspect="auto", extent=(-0.5, right, bottom, -0.5)
+        repeat_cells(cells),
+        cmap="viridis",
+        vmin=0.0,
+        vmax=top,
+        aspect="auto",
+        origin="upper",
+        extent=(-0.5, right, bottom, -0.5),
     )
     ax.set(xlim=(-0.5, rows.shape[1] - 0.5), ylim=(rows.shape[0] - 0.5, -0.5))  # the last cell may stand for fewer
     if head is None and weights.ndim == 3:
@@ -180,14 +186,14 @@ def _row_names(weights: Array, axis: int, head: int | None, row_labels: Sequence
     """Return the name of each drawn row, and what the rows are."""
     heads = [f"head {h}" for h in range(weights.shape[axis])]
     if weights.ndim == 2:
-        names = heads if row_labels is None else list(row_labels)
+        names = heads if row_labels is None else list(map(str, row_labels))
         _check_length("row_labels", names, len(heads), "heads")
         return (names if head is None else [names[head]]), "head"
 
     row_axis = 1 - axis
     kind = "row" if row_axis == 0 else "query"
     count = weights.shape[row_axis]
-    names = [str(r) for r in range(count)] if row_labels is None else list(row_labels)
+    names = [str(r) for r in range(count)] if row_labels is None else list(map(str, row_labels))
     _check_length("row_labels", names, count, f"rows (axis {row_axis} of attention {weights.shape})")
     if head is not None:
         return names, kind
@@ -229,5 +235,5 @@ def label_axis(axis: Any, names: Sequence[str], *, block: int = 1, most: int = M
         step = next(step for step in steps if step * most >= len(names))
     places = range(0, len(names), step)
     written = [names[place] for place in places]
-    axis.set_ticks(places, labels=written)
+    axis.set_ticks(places, labels=written, parse_math=False)
     return written

@@ -62,7 +62,7 @@ def token_items(
         )
     if top < 1:
         raise ValueError(f"top is {top}; at least one item of each token is drawn")
-    labels = [f"token {k}" for k in range(len(table))] if token_labels is None else list(token_labels)
+    labels = [f"token {k}" for k in range(len(table))] if token_labels is None else list(map(str, token_labels))
     if len(labels) != len(table):
         raise ValueError(f"token_labels holds {len(labels)} names, but there are {len(table)} tokens")
     order = np.argsort(-table, axis=1, kind="stable")[:, :top]  # (K, top)
@@ -77,9 +77,11 @@ def token_items(
         ax = new_figure((2.4 + 1.9 * order.shape[1], max(1.0 + 0.4 * len(labels), 2.4))).subplots()
     if K > MOST_TOKENS:
         ax.set_title(f"the {MOST_TOKENS} of {K:,} tokens whose first item stands out most", fontsize="medium")
-    image = ax.imshow(above, cmap="cividis", vmin=0.0, vmax=max(float(above.max()), 1e-12), aspect="auto")
+    image = ax.imshow(
+        above, cmap="cividis", vmin=0.0, vmax=max(float(above.max()), 1e-12), aspect="auto", origin="upper"
+    )
     ax.set_xticks(range(order.shape[1]), [str(rank + 1) for rank in range(order.shape[1])])
-    ax.set_yticks(range(len(labels)), labels=labels)
+    ax.set_yticks(range(len(labels)), labels=labels, parse_math=False)
     ax.set_xlabel("rank among the items of the domain")
     figure = root_figure(ax)
     figure.colorbar(image, ax=ax).set_label("standard deviations\nabove the token's mean")
@@ -95,20 +97,20 @@ def token_items(
     for (k, rank), item in np.ndenumerate(order):
         name = shorten(str(item_names[int(item)]), letters)
         colour = "black" if above[k, rank] > middle else "white"
-        ax.text(rank, k, name, ha="center", va="center", color=colour, fontsize=size)
+        ax.text(rank, k, name, ha="center", va="center", color=colour, fontsize=size, parse_math=False)
     return ax
 
 
 def shorten(name: str, letters: int) -> str:
-    r"""Shorten a name to one line of this many letters, and escape what would be a formula.
+    """Shorten a name to one line of this many letters.
 
     Examples
     --------
     >>> shorten("The Third Man (1949)", 12), shorten("$9.99", 12)
-    ('The Third M…', '\\$9.99')
+    ('The Third M…', '$9.99')
     """
     line = " ".join(name.split())
-    return (line if len(line) <= letters else line[: letters - 1] + "…").replace("$", r"\$")
+    return line if len(line) <= letters else line[: letters - 1] + "…"
 
 
 def taste_map(
@@ -157,7 +159,8 @@ def taste_map(
         ax = new_axes()
     named = ((taste_labels, "taste", len(table)), (token_labels, "token", table.shape[1]))
     tastes_named, tokens_named = (
-        [f"{what} {n}" for n in range(count)] if labels is None else list(labels) for labels, what, count in named
+        [f"{what} {n}" for n in range(count)] if labels is None else list(map(str, labels))
+        for labels, what, count in named
     )
     if (len(tastes_named), len(tokens_named)) != table.shape:
         raise ValueError(
@@ -167,7 +170,13 @@ def taste_map(
     cells, (down, across) = block_means(table)
     right, bottom = cells.shape[1] * across - 0.5, cells.shape[0] * down - 0.5
     image = ax.imshow(
-        repeat_cells(cells), cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto", extent=(-0.5, right, bottom, -0.5)
+        repeat_cells(cells),
+        cmap="RdBu_r",
+        vmin=-1.0,
+        vmax=1.0,
+        aspect="auto",
+        origin="upper",
+        extent=(-0.5, right, bottom, -0.5),
     )
     ax.set(xlim=(-0.5, table.shape[1] - 0.5), ylim=(len(table) - 0.5, -0.5))
     ax.set_xlabel("" if across == 1 else f"a cell is the mean of {across} tokens")

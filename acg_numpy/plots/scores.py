@@ -63,7 +63,9 @@ def attention_scores(
             f"query has shape {q.shape} and key {k.shape}, but (d,) and (K, d) are expected, of one query in one head"
         )
     K, d = k.shape
-    labels = [str(n) for n in range(K)] if token_labels is None else [shorten(name, LONGEST) for name in token_labels]
+    labels = (
+        [str(n) for n in range(K)] if token_labels is None else [shorten(str(name), LONGEST) for name in token_labels]
+    )
     if len(labels) != K:
         raise ValueError(f"token_labels holds {len(labels)} names, but there are {K} keys")
     parts = q * k / math.sqrt(d)  # (K, d)
@@ -74,10 +76,12 @@ def attention_scores(
         ax = new_figure((min(3.6 + 0.2 * d, 10.0), max(0.9 + 0.3 * len(shown), 2.2))).subplots()
     most = float(np.abs(parts[shown]).max()) or 1.0
     extent = (-0.5, d - 0.5, len(shown) - 0.5, -0.5)
-    image = ax.imshow(repeat_cells(parts[shown]), cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto", extent=extent)
+    image = ax.imshow(
+        repeat_cells(parts[shown]), cmap="RdBu_r", vmin=-most, vmax=most, aspect="auto", origin="upper", extent=extent
+    )
     label_axis(ax.xaxis, [str(i) for i in range(d)])
     ax.set_xlabel("component of the query and the keys")
-    ax.set_yticks(range(len(shown)), labels=[labels[n] for n in shown])
+    ax.set_yticks(range(len(shown)), labels=[labels[n] for n in shown], parse_math=False)
     ax.set_ylabel("token")
     right = ax.secondary_yaxis("right")
     scores_and_weights = [f"{scores[n]:.2f}, {weights[n]:.1%}".replace("-", MINUS) for n in shown]

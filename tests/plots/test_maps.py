@@ -48,6 +48,14 @@ def test_a_row_of_the_map_is_a_head(heads, tokens):
     assert labels(ax.xaxis) == [str(k) for k in range(tokens)]
 
 
+def test_labels_are_literal_may_be_numbers_and_read_from_the_top(ax):
+    with mpl.rc_context({"image.origin": "lower"}):
+        attention_map(weights_of(2, 2), row_labels=[7, 8], token_labels=["$9.99", "a_b^c$"], ax=ax)
+    assert (labels(ax.yaxis), labels(ax.xaxis)) == (["7", "8"], ["$9.99", "a_b^c$"])
+    assert not any(text.get_parse_math() for text in (*ax.get_xticklabels(), *ax.get_yticklabels()))
+    assert ax.images[0].origin == "upper"
+
+
 @FEW_EXAMPLES
 @given(rows=st.integers(1, 4), heads=st.integers(1, 3), tokens=st.integers(1, 5), data=st.data())
 def test_head_picks_one_head_in_either_layout(rows, heads, tokens, data):
@@ -111,7 +119,7 @@ def test_lighter_is_more_in_grey_too(ax):
 @given(st.integers(1, 1500), st.integers(1, 5), st.integers(2, MAX_TICKS))
 def test_no_more_labels_than_fit_each_at_the_start_of_a_block(count, block, most):
     ticks = {}
-    axis = SimpleNamespace(set_ticks=lambda places, labels: ticks.update(zip(places, labels, strict=True)))
+    axis = SimpleNamespace(set_ticks=lambda places, labels, **_: ticks.update(zip(places, labels, strict=True)))
     written = label_axis(axis, [f"row {n}" for n in range(count)], block=block, most=most)
     assert 1 <= len(ticks) <= most
     assert ticks == {place: f"row {place}" for place in ticks}

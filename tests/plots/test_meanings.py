@@ -33,7 +33,7 @@ def test_the_colour_of_an_item_is_how_far_it_stands_out(ax):
     scores = np.array([[1.0, 2.0, 3.0], [10.0, 10.0, 10.0]])
     token_items(scores, ["x", "y", "$z"], top=2, ax=ax)
     np.testing.assert_allclose(ax.images[0].get_array(), [[1.5**0.5, 0.0], [0.0, 0.0]])
-    assert texts(ax)[0] == r"\$z"
+    assert texts(ax)[0] == "$z"
 
 
 def test_names_too_long_for_a_cell_are_cut_and_it_shows():

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from acg_numpy.cli.output_files import locked_folder
 from acg_numpy.recommender.data import load_checkpoint
 from tests.cli.conftest import EMPTY_PICTURE
 from tests.thoroughness import THOROUGH
@@ -115,18 +116,29 @@ def test_killed_at_random_moments_it_ends_in_the_same_numbers(
     assert not list(out.glob(".*")), "a half-written file was left behind"
 
 
-def test_the_command_that_ctrl_c_names_ends_in_the_same_numbers(
+def test_a_folder_that_another_process_writes_is_refused(taken: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with locked_folder(out), start(taken, out) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith(f"acg: {out} is being written by process {os.getpid()} on ")
+    assert list(out.iterdir()) == []
+
+
+def test_the_command_that_an_interruption_names_ends_in_the_same_numbers(
     taken: Path, tmp_path: Path, alone: tuple[dict[str, Any], float]
 ) -> None:
     out = tmp_path / "with a space"
-    with start(taken, out) as process:
-        wait_for_a_write(process, out)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.splitlines() == [
-        f"acg: interrupted; go on with: acg train {taken} --out '{out}' {' '.join(SMALL)} --resume"
-    ]
-    assert {path.name for path in out.iterdir()} == {"last.npz"}
+    for stop, options in ((signal.SIGINT, ()), (signal.SIGTERM, ("--resume",))):
+        with start(taken, out, *options) as process:
+            wait_for_a_write(process, out)
+            process.send_signal(stop)
+            _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert err.splitlines() == [
+            f"acg: interrupted; go on with: acg train {taken} --out '{out}' {' '.join(SMALL)} --resume"
+        ]
+        assert {path.name for path in out.iterdir()} == {"last.npz"}
     assert waited(start(taken, out, "--resume")) == ""
     assert numbers(out) == alone[0]

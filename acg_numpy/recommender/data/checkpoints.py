@@ -13,10 +13,14 @@ import glob
 import hashlib
 import json
 import os
+import re
+import secrets
+import stat
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from types import ModuleType
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -26,6 +30,13 @@ from acg_numpy.shapes import Array
 FORMAT = "acg_numpy checkpoint"
 VERSION = 1
 ABOUT = "__about__"
+TEMPORARY = re.compile(r"[0-9a-f]{16}\.tmp")
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 
 class CheckpointError(ValueError):
@@ -126,7 +137,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     r"""Yield a temporary name beside `path` to write to, and move the file into place if the block raises nothing.
 
-    Half-written files of the same name that a killed process left behind are removed.
+    A file that is replaced keeps its permissions.  The temporary name is random, and the file is locked while it is
+    written, so that processes that share the folder, and not the numbers of processes, leave each other's files alone;
+    half-written files of the same name that a killed process left behind are removed.
 
     Examples
     --------
@@ -138,34 +151,68 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ['users.txt']
     """
     path = Path(path)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not _is_running(left.suffixes[-2].removeprefix(".")):
-            left.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_half_written(path)
+    temporary, held = _make_temporary(path)
     try:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        if path.exists():
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     except OSError as error:
         if error.filename is not None and str(error.filename) == str(temporary):
             error.filename = str(path)  # the name that the caller knows
         raise
     finally:
+        if held is not None:
+            held.close()
         temporary.unlink(missing_ok=True)
 
 
-def _is_running(process: str) -> bool:
-    """Return whether there is a process of that number; True where asking could do harm."""
-    if os.name != "posix" or not process.isdecimal():
-        return True
+def try_lock(file: IO[Any]) -> bool | None:
+    """Lock an open file for this process, until it is closed.
+
+    Returns
+    -------
+    bool or None
+        False if another process holds the lock; None where the system has no locks.
+    """
+    if fcntl is None:
+        return None
     try:
-        os.kill(int(process), 0)  # asks, and does nothing
-    except (ProcessLookupError, OverflowError):
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
-    except PermissionError:  # of another user
-        pass
+    except OSError:  # some network file systems have none
+        return None
     return True
+
+
+def _make_temporary(path: Path) -> tuple[Path, IO[bytes] | None]:
+    """Make an empty file beside `path`, locked where the system has locks."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+        try:
+            held = open(temporary, "xb")  # noqa: SIM115, it is held until the file is in place
+        except OSError as error:
+            error.filename = str(path)
+            raise
+        if try_lock(held) is None:
+            held.close()  # an open file cannot be replaced everywhere
+            return temporary, None
+        if os.fstat(held.fileno()).st_nlink:
+            return temporary, held
+        held.close()  # another process removed it before it was locked
+
+
+def _remove_half_written(path: Path) -> None:
+    """Remove temporary files of `path` that no process is writing."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if TEMPORARY.fullmatch(left.name.removeprefix(f".{path.name}.")):
+            with contextlib.suppress(OSError), open(left, "rb") as file:
+                if try_lock(file):
+                    left.unlink()
 
 
 def _read(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Array]]:

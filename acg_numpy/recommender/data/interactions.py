@@ -8,6 +8,7 @@ What a user did in one of the domains is then visible in the others, so wherever
 of every item of d has to be: `elsewhere` says which columns remain, and the splits and the factors use it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,6 +55,8 @@ class Interactions:
     ------
     ValueError
         If the shapes do not fit together.
+    DataError
+        If an id or the name of a domain holds a line break or another separator of lines: they are written a line each.
 
     Examples
     --------
@@ -107,6 +110,8 @@ class Interactions:
             raise ValueError(
                 f"item_domain must run from 0 to {len(self.domains) - 1}, the last of {len(self.domains)} domains"
             )
+        for what, ids in (("user", self.users), ("item", self.items), ("domain", self.domains)):
+            refuse_line_breaks(what, ids.tolist())
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -140,6 +145,26 @@ class Interactions:
 
     def __repr__(self) -> str:
         return f"<Interactions: {self}>"
+
+
+def refuse_line_breaks(what: str, ids: Iterable[object]) -> None:
+    r"""Raise DataError if an id would be several lines in a file with an id a line.
+
+    Examples
+    --------
+    >>> refuse_line_breaks("user", ["ann", "b\u2028b"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    acg_numpy.recommender.data.interactions.DataError: the user 'b\u2028b' holds a separator of lines, ...
+    """
+    names = list(map(str, ids))
+    if len(("\n".join(names) + "\n.").splitlines()) == len(names) + 1:
+        return
+    name = next(name for name in names if len(f"{name}.".splitlines()) > 1)
+    separator = next(letter for letter in name if len(f"{letter}.".splitlines()) > 1)
+    raise DataError(
+        f"the {what} {name!r} holds a separator of lines, {separator!r}, and ids are written a line each: "
+        "replace it in the interactions"
+    )
 
 
 def domain_counts(matrix: sp.csr_array, item_domain: Array, num_domains: int) -> npt.NDArray[np.int64]:

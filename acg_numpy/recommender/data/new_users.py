@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.recommender.data.interactions import DataError, refuse_line_breaks
 from acg_numpy.recommender.data.reader import find_columns, read_rows
 from acg_numpy.recommender.data.sources.opening import Source, open_source
 from acg_numpy.recommender.data.sources.rows import Choice
@@ -108,6 +108,7 @@ def read_newcomers(
             f"{np.sum(~kept):,}"
         )
 
+    refuse_line_breaks("user", rows.users.tolist())
     entries = (np.ones(int(kept.sum()), np.float32), (rows.user[kept], index[rows.item[kept]]))
     by_item = sp.csr_array(entries, shape=(len(rows.users), len(distinct)))
     by_item.data[:] = 1  # repeated rows were added up

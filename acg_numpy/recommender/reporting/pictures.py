@@ -369,12 +369,12 @@ def _panel_size(panels: int, rows: int) -> tuple[float, float]:
 
 
 def label(name: str, longest: int = LONGEST_LABEL) -> str:
-    r"""Return an id as a picture can show it: short, on one line, and no formula.
+    r"""Return an id as a picture can show it: short, and on one line.
 
     Examples
     --------
-    >>> label("a$ b"), label("x" * 40)
-    ('a\\$ b', 'xxxxxxxxxxxxxxxxxxxxxxx…')
+    >>> label("a\tb"), label("x" * 40)
+    ('a b', 'xxxxxxxxxxxxxxxxxxxxxxx…')
     """
     short = name if len(name) <= longest else name[: longest - 1] + "…"
-    return "".join(letter if letter.isprintable() else " " for letter in short).replace("$", r"\$")
+    return "".join(letter if letter.isprintable() else " " for letter in short)

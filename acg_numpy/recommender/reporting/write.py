@@ -7,6 +7,7 @@ from pathlib import Path
 
 from acg_numpy import __version__
 from acg_numpy.plots import save
+from acg_numpy.plots.figures import default_settings
 from acg_numpy.recommender.data import World, replacing
 from acg_numpy.recommender.reporting import metric_tables, pictures, words
 from acg_numpy.recommender.reporting.document import Block, Document, Heading, Paragraph
@@ -114,7 +115,7 @@ def _figures(drawings: list[pictures.Drawing]) -> list[Block]:
 
 def _png(drawing: pictures.Drawing) -> bytes:
     image = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), default_settings():
         # where the font lacks a letter, a box stands for it
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         save(image, drawing.plot, drawing.data, **drawing.options)

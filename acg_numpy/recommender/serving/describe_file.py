@@ -100,9 +100,6 @@ def _describe_trained(trained: Trained, path: Path) -> Description:
     }
     keys = tokens.tokens_per_domain + tokens.num_global_tokens
     oddities, advice = [], []
-    broken = [name for name, value in conditioner.state_dict().items() if not np.isfinite(value).all()]
-    if broken:
-        oddities.append(f"parameters that hold NaN or infinity: {', '.join(broken)}: training has diverged")
     if zeros := int(np.sum(~trained.factors.item_vectors.any(axis=1))):
         oddities.append(f"items whose vector is zeros, so that they are ranked by their bias alone: {zeros:,}")
     if keys == 1:

@@ -20,7 +20,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.recommender.data import DataError, Interactions
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.evaluation.metrics import top_k
-from acg_numpy.recommender.serving.trained import Trained
+from acg_numpy.recommender.serving.trained import Trained, require_finite_arrays
 from acg_numpy.shapes import Array
 from acg_numpy.text import did_you_mean, first_few, html_table
 
@@ -115,6 +115,7 @@ class Recommender:
                 raise DataError(f"{folder} has no {name}: write it with 'acg train INTERACTIONS --out {folder}'")
         trained = Trained.load(folder / CHECKPOINT)
         arrays, about = load_checkpoint(folder / TAKEN)
+        require_finite_arrays(folder / TAKEN, arrays)
         if about.get("data") != trained.about.get("data"):
             raise CheckpointError(f"{folder / TAKEN} is of another run than {CHECKPOINT} beside it: train again")
         try:

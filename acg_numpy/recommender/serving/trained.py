@@ -154,9 +154,10 @@ class Trained:
         FileNotFoundError
             If there is no such file.
         CheckpointError
-            If the file is damaged, or not the checkpoint of a trained conditioner.
+            If the file is damaged, is not the checkpoint of a trained conditioner, or holds NaN or infinity.
         """
         arrays, about = load_checkpoint(path)
+        require_finite_arrays(path, arrays)
         options = about.pop("conditioner", None)
         missing = [name for name in (*FACTORS, *ITEMS, "scale") if name not in arrays]
         if not isinstance(options, Mapping) or missing:
@@ -219,6 +220,16 @@ def condition_all(conditioner: AttentionConditioner, user_vectors: Array, reacha
             made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
         conditions[users] = np.where(reachable[users, :, None], made, 0.0)
     return conditions
+
+
+def require_finite_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Raise CheckpointError if an array of a file holds NaN or infinity."""
+    broken = [n for n, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if broken:
+        raise CheckpointError(
+            f"{path} holds NaN or infinity in {first_few(broken, 3)}, so that nothing can be computed with it: "
+            "training has diverged; train again"
+        )
 
 
 def _conditioner(options: Mapping[str, Any], state: Mapping[str, Array]) -> AttentionConditioner:

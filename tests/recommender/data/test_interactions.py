@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 
-from acg_numpy.recommender.data import Interactions
+from acg_numpy.recommender.data import DataError, Interactions
 from tests.recommender.data.strategies import interactions, interactions_of
 
 
@@ -42,3 +43,18 @@ def test_it_says_how_much_it_holds() -> None:
     assert repr(interactions_of(np.eye(3), item_domain=[0, 1, 1])) == (
         "<Interactions: 3 interactions of 3 users with 3 items in 2 domains>"
     )
+
+
+@pytest.mark.parametrize(
+    "separator", ["\n", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029"]
+)
+def test_an_id_that_would_be_two_lines_is_refused_by_name(separator: str) -> None:
+    parts = {"users": ["ann", "bob"], "items": ["Dune", "Emma"], "domains": ["books", "films"]}
+    for name in parts:
+        ids = {**parts, name: [*parts[name][:1], f"x{separator}"]}
+        with pytest.raises(DataError, match=rf"^the {name[:-1]} 'x.+' holds a separator of lines"):
+            Interactions(
+                **{key: np.array(values) for key, values in ids.items()},
+                matrix=sp.csr_array(np.eye(2, dtype=np.float32)),
+                item_domain=np.array([0, 1]),
+            )

@@ -4,13 +4,14 @@ import re
 from html import unescape
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from acg_numpy.recommender.data import World, read_interactions
 from acg_numpy.recommender.reporting import words, write_report
 from acg_numpy.recommender.reporting.markdown import render_markdown
-from acg_numpy.recommender.reporting.write import PICTURES, report
+from acg_numpy.recommender.reporting.write import PICTURES, _png, report
 from acg_numpy.recommender.training import Result, fit
 from tests.recommender.small_world import small_world
 
@@ -28,6 +29,13 @@ def texts(folder: Path) -> tuple[str, str]:
     """The page, and the Markdown."""
     html, markdown = ((folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md"))
     return html, markdown
+
+
+def test_pictures_look_the_same_whatever_the_settings_of_matplotlib(result: Result, folder: Path) -> None:
+    draw = next(drawing for drawing in report(result)[1] if drawing.figure.file == "attention_map.png")
+    with mpl.rc_context({"image.origin": "lower", "figure.facecolor": "black", "text.usetex": True}):
+        assert _png(draw) == (folder / "attention_map.png").read_bytes()
+        assert mpl.rcParams["text.usetex"]
 
 
 def test_every_picture_stands_in_the_page_and_beside_it_with_words(folder: Path) -> None:

@@ -56,6 +56,15 @@ def test_what_is_loaded_conditions_and_scores_as_what_was_saved(result, path, in
         np.testing.assert_allclose(trained.scores(c, d), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["components", "item_vectors", "item_bias", "conditioner.attention.query.weight"])
+def test_numbers_that_are_not_finite_are_refused_by_name(path, name):
+    arrays, about = load_checkpoint(path)
+    arrays[name].flat[1] = np.nan
+    save_checkpoint(path, arrays, about)
+    with pytest.raises(CheckpointError, match=rf"holds NaN or infinity in '{name}'.*: training has diverged; train ag"):
+        Trained.load(path)
+
+
 @pytest.mark.parametrize("name", CHANGED)
 def test_every_option_of_the_conditioner_comes_back_with_the_same_numbers(result, tmp_path, interactions, name):
     options = {**result.trained.conditioner.options(), "head_dropout": 0.0, name: CHANGED[name]}
@@ -136,7 +145,9 @@ def test_items_of_a_domain_that_there_is_not_are_refused(path, shift):
 def test_a_scale_that_nothing_can_be_divided_by_is_refused(path, scale):
     arrays, about = load_checkpoint(path)
     save_checkpoint(path, {**arrays, "scale": np.array(scale)}, about)
-    with pytest.raises(CheckpointError, match=r"scale is .*, expected a number above 0"):
+    with pytest.raises(
+        CheckpointError, match=r"scale is .*, expected a number above 0|holds NaN or infinity in 'scale'"
+    ):
         Trained.load(path)
 
 
