@@ -29,6 +29,7 @@ from acg_numpy.cli.commands import (
     gradcheck,
     handout,
     inspect,
+    properties,
     recommend,
     split,
     train,
@@ -47,6 +48,7 @@ COMMANDS: dict[str, ModuleType] = {
     "explore": explore,
     "condition": condition,
     "gradcheck": gradcheck,
+    "properties": properties,
     "tutorials": tutorials,
     "handout": handout,
     "bench": bench,
@@ -62,6 +64,7 @@ examples:
   acg explore runs/1 --out page.html   a page for exploring attention, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for new users
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
+  acg properties mine.py:softmax --kind softmax      is it a softmax, whatever the scores?
   acg tutorials --to book              the book, as notebooks
   acg train --help                     every option of a command
 

@@ -70,18 +70,23 @@ def _comparison_as_json(comparison: "InputComparison", everything: bool) -> dict
 
 def error_as_json(error: "LearnerError") -> dict[str, Any]:
     """Write the error of a file that failed before anything could be compared, under the same keys."""
-    place = error.place
-    found = {"message": error.what, "file": str(place.file), "line": place.line, "source": place.source}
     return {
-        "title": str(place.file),
+        "title": str(error.place.file),
         "settings": "",
         "passed": False,
         "inputs": [],
         "worst": None,
         "undecided": 0,
         **{key: [] for key in ("diagnoses", "blind_spots", "notes", "faults")},
-        "error": {**found, "mend": error.fix},
+        "error": learner_error_as_json(error),
     }
+
+
+def learner_error_as_json(error: "LearnerError") -> dict[str, Any]:
+    """Write what broke, where, and the likely fix."""
+    place = error.place
+    found = {"message": error.what, "file": str(place.file), "line": place.line, "source": place.source}
+    return {**found, "mend": error.fix}
 
 
 def _record_as_json(record: Any) -> dict[str, Any]:

@@ -99,6 +99,8 @@ def format_code(value: Any) -> str:
     """
     if not isinstance(value, np.ndarray):
         return _with_numpy_names(repr(value.item() if isinstance(value, np.generic) else value))
+    if value.dtype.kind == "f" and value.dtype.itemsize > 8:  # of a check that works in more digits than its subject
+        value = value.astype(np.float64)
     usual = (np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
     if value.size == 0:
         return f"np.zeros({value.shape}{'' if value.dtype == usual[0] else f', dtype=np.{value.dtype.name}'})"
@@ -111,6 +113,8 @@ def format_value(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, np.ndarray) and value.size > FEW:
+        if value.dtype.kind == "f" and value.dtype.itemsize > 8:
+            value = value.astype(np.float64)
         return f"shape {value.shape}, {value.dtype}: {np.array2string(value, threshold=FEW, edgeitems=2)}"
     return format_code(value)
 

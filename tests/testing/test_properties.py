@@ -14,7 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.testing import PropertyViolation
-from acg_numpy.testing.properties import check_attention, check_backward_pair, check_embedding, check_softmax, runner
+from acg_numpy.testing.properties import (
+    check_attention,
+    check_backward_pair,
+    check_embedding,
+    check_layer_norm,
+    check_softmax,
+    runner,
+)
 from tests.testing.wrong.attention import (
     mean_where_all_is_masked,
     not_a_number_where_all_is_masked,
@@ -88,7 +95,47 @@ def test_an_exception_on_valid_inputs_is_a_violation_from_that_exception() -> No
     violation = violation_of(fragile)
     assert isinstance(violation.__cause__, TypeError)
     assert violation.got == "TypeError: three keys are too many"
+    assert violation.property == "Valid inputs raise no exception."
+    assert "The inputs are left as they were." in violation.expected
     assert violation.example["key"].shape == (3, 1)
+
+
+def softmax_of_matrix(scores: Any) -> Any:
+    assert scores.ndim == 2
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def softmax_of_row(scores: Any) -> Any:
+    (_,) = scores.shape
+    return softmax_of_matrix(scores[None])[0]
+
+
+def layer_norm_of_matrix(x: Any, weight: Any, bias: Any) -> Any:
+    _, _ = x.shape
+    return (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5) * weight + bias
+
+
+def embedding_of_matrix(table: Any, ids: Any) -> Any:
+    _, _ = ids.shape
+    return table[ids].copy()
+
+
+def test_implementations_for_one_number_of_axes_are_checked_with_it() -> None:
+    check_softmax(softmax_of_matrix, batch_axes=1, masked="any", empty=False, max_examples=3)
+    check_softmax(softmax_of_row, batch_axes=0, masked="any", empty=False, max_examples=3)
+    check_layer_norm(layer_norm_of_matrix, batch_axes=1, empty=False, only=["form", "one-row"], max_examples=3)
+    check_embedding(embedding_of_matrix, batch_axes=2, outside="any", max_examples=3)
+    with pytest.raises(PropertyViolation, match="Valid inputs raise no exception"):
+        check_softmax(softmax_of_matrix, max_examples=3)
+    with pytest.raises(ValueError, match="batch_axes=-1 should be 0 or more"):
+        check_softmax(softmax_of_matrix, batch_axes=-1)
+
+
+def test_what_is_expected_is_shown_in_float64() -> None:
+    with pytest.raises(PropertyViolation) as caught:
+        check_layer_norm(lambda x, weight, bias: x + 1.0, only=["variance"], max_examples=5)
+    assert "longdouble" not in str(caught.value)
 
 
 def test_an_example_is_shown_as_it_was_before_it_was_written_into() -> None:

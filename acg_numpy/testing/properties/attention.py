@@ -27,6 +27,7 @@ from acg_numpy.testing.properties.expectations import (
     expect_between,
     expect_equal,
     expect_form,
+    expect_shape,
     expect_unchanged,
     largest_magnitude,
     rounding_error,
@@ -372,7 +373,7 @@ def _a_query_is_independent_of_those_beside_it(
 )
 def _a_batch_is_independent_of_its_neighbours(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     out = attend(inputs)
-    expect_equal(np.zeros(out.shape), np.zeros(inputs.out_shape))
+    expect_shape(out, inputs.out_shape)
     for place in np.ndindex(inputs.batch):
         alone = attend(inputs.element(place))
         expect_equal(out[place], alone.reshape(inputs.out_shape[-2:]), tolerance(conventions, inputs))
@@ -447,6 +448,6 @@ def _a_mask_that_allows_everything_is_none(attend: Attention, conventions: Conve
 )
 def _a_query_without_keys_gets_nothing(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     out = attend(inputs)
-    expect_equal(np.zeros(out.shape), np.zeros(inputs.out_shape))
+    expect_shape(out, inputs.out_shape)
     nothing = ~inputs.allowed.any(axis=-1, keepdims=True)
     expect_equal(out, np.where(nothing, conventions.empty_value, out))

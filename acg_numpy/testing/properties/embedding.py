@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
 from acg_numpy.testing.arrays import arrays, shapes
-from acg_numpy.testing.properties.expectations import Difference, expect_equal, expect_form, expect_unchanged
+from acg_numpy.testing.properties.expectations import (
+    Difference,
+    expect_equal,
+    expect_form,
+    expect_shape,
+    expect_unchanged,
+)
 from acg_numpy.testing.properties.runner import (
     REPEATABLE,
     UNCHANGED,
@@ -17,6 +23,7 @@ from acg_numpy.testing.properties.runner import (
     Example,
     Property,
     property_decorator,
+    read_batch_axes,
     run_all,
 )
 
@@ -32,6 +39,7 @@ class Conventions:
     outside: str
     row_axes: int | None
     empty: bool
+    batch_axes: int | None = None
 
 
 def check_embedding(
@@ -40,6 +48,7 @@ def check_embedding(
     dtype: Any = np.float64,
     outside: str = "refuse",
     row_axes: int | None = None,
+    batch_axes: int | None = None,
     empty: bool = True,
     only: Collection[str] | None = None,
     max_examples: int | None = None,
@@ -57,6 +66,8 @@ def check_embedding(
         What becomes of ids below 0, or not below N: an IndexError, or anything (they are not drawn).
     row_axes : int, optional
         How many axes a row has, if the implementation takes just so many.
+    batch_axes : int, optional
+        How many axes the ids have, if the implementation takes just so many.
     empty : bool
         Whether axes of size 0, of ids and rows, are among what is drawn.
     only : collection of str, optional
@@ -86,7 +97,7 @@ def check_embedding(
     __tracebackhide__ = True
     if outside not in ("refuse", "any"):
         raise ValueError(f'outside={outside!r} should be "refuse" or "any"')
-    conventions = Conventions(np.dtype(dtype).type, outside, row_axes, empty)
+    conventions = Conventions(np.dtype(dtype).type, outside, row_axes, empty, read_batch_axes(batch_axes))
     run_all(EMBEDDING, embedding, conventions, Effort(max_examples, seed, only))
 
 
@@ -98,7 +109,8 @@ def _lookups(draw: Any, conventions: Conventions) -> Example:
     row = draw(shapes(min_dims=axes[0], max_dims=axes[1], max_side=3, min_side=least))
     num_rows = draw(st.integers(1, 5))
     table = draw(arrays((num_rows, *row), dtype=conventions.dtype))
-    ids_shape = draw(shapes(min_dims=0, max_dims=2, max_side=3, min_side=least))
+    fewest, most = (0, 2) if conventions.batch_axes is None else (conventions.batch_axes, conventions.batch_axes)
+    ids_shape = draw(shapes(min_dims=fewest, max_dims=most, max_side=3, min_side=least))
     size = int(np.prod(ids_shape))
     ids = draw(st.lists(st.integers(0, num_rows - 1), min_size=size, max_size=size))
     width = draw(st.sampled_from([np.int64, np.int32]))
@@ -146,9 +158,10 @@ def _a_place_is_independent_of_those_beside_it(
     embedding: Any, conventions: Conventions, table: Array, ids: Array
 ) -> None:
     out = np.asarray(embedding(table, ids))
-    expect_equal(np.zeros(out.shape), np.zeros((*ids.shape, *table.shape[1:])))
+    expect_shape(out, (*ids.shape, *table.shape[1:]))
     for place in np.ndindex(ids.shape):
-        expect_equal(out[place], embedding(table, ids[place]))
+        one = ids[place] if conventions.batch_axes is None else ids[tuple(slice(i, i + 1) for i in place)]
+        expect_equal(out[place], np.reshape(embedding(table, one), table.shape[1:]))
 
 
 @_state("copies", "The output is a copy: writing into it leaves the table alone.", _lookups)

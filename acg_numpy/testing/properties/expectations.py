@@ -28,6 +28,12 @@ def expect_equal(got: Any, expected: Any, tolerance: Any = 0.0) -> None:
         raise Difference(expected, got)
 
 
+def expect_shape(got: Any, shape: tuple[int, ...]) -> None:
+    """Raise unless an array has this shape."""
+    if np.shape(got) != shape:
+        raise Difference(f"shape {shape}", f"shape {np.shape(got)}")
+
+
 def expect_between(got: Any, low: Array, high: Array, tolerance: Any) -> None:
     """Raise unless elements lie between bounds, up to an absolute tolerance, or are not-a-number like them."""
     got = np.asarray(got)

@@ -17,6 +17,7 @@ from acg_numpy.testing.arrays import arrays, shapes
 from acg_numpy.testing.properties.expectations import (
     expect_equal,
     expect_form,
+    expect_shape,
     expect_unchanged,
     largest_magnitude,
     rounding_error,
@@ -29,6 +30,7 @@ from acg_numpy.testing.properties.runner import (
     Property,
     StrategyFactory,
     property_decorator,
+    read_batch_axes,
     run_all,
 )
 
@@ -44,6 +46,17 @@ class Conventions:
     eps: float
     empty: bool
     rtol: float | None
+    batch_axes: int | None = None
+
+    def outer_shapes(self, least_axes: int, least_side: int) -> st.SearchStrategy[tuple[int, ...]]:
+        """Draw the shape of the axes before the last: at most two, or just as many as the implementation takes."""
+        least, most = (least_axes, 2) if self.batch_axes is None else (self.batch_axes, self.batch_axes)
+        return shapes(min_dims=least, max_dims=most, max_side=3, min_side=least_side)
+
+    def row(self, x: Array, place: tuple[int, ...]) -> Array:
+        """Return one row, with as many axes as the implementation takes."""
+        row: Array = x[place].copy() if self.batch_axes is None else x[tuple(slice(i, i + 1) for i in place)].copy()
+        return row
 
     def variance(self, x: Array) -> Array:
         """Return the variance of each row, (..., 1), in higher precision."""
@@ -66,6 +79,7 @@ def check_layer_norm(
     *,
     dtype: Any = np.float64,
     eps: float = 1e-5,
+    batch_axes: int | None = None,
     empty: bool = True,
     rtol: float | None = None,
     only: Collection[str] | None = None,
@@ -82,6 +96,9 @@ def check_layer_norm(
         Of the inputs, and so of y.
     eps : float
         What the implementation adds to the variance.
+    batch_axes : int, optional
+        How many axes there are before the last, if the implementation takes just so many: 1 for one that is written
+        for matrices, 0 for one that takes a row.  By default any number.
     empty : bool
         Whether axes of size 0 are among what is drawn; rows always have a feature.
     rtol : float, optional
@@ -105,7 +122,7 @@ def check_layer_norm(
     >>> check_layer_norm(lambda x, weight, bias: layer_norm_forward(x, weight, bias)[0], max_examples=5)
     """
     __tracebackhide__ = True
-    conventions = Conventions(np.dtype(dtype).type, eps, empty, rtol)
+    conventions = Conventions(np.dtype(dtype).type, eps, empty, rtol, read_batch_axes(batch_axes))
     run_all(LAYER_NORM, layer_norm, conventions, Effort(max_examples, seed, only))
 
 
@@ -124,7 +141,7 @@ def _strategy_factory(
 
     @st.composite
     def examples(draw: Any, conventions: Conventions) -> Example:
-        outer = draw(shapes(min_dims=least_axes - 1, max_dims=2, max_side=3, min_side=0 if conventions.empty else 1))
+        outer = draw(conventions.outer_shapes(least_axes - 1, 0 if conventions.empty else 1))
         features = draw(st.integers(1, 5))
         x = draw(arrays((*outer, 1 if constant else features), dtype=conventions.dtype, magnitude=magnitude))
         if constant:
@@ -245,10 +262,11 @@ def _a_row_is_independent_of_those_beside_it(
     layer_norm: Any, conventions: Conventions, x: Array, weight: Array, bias: Array
 ) -> None:
     y = np.asarray(layer_norm(x, weight, bias))
-    expect_equal(np.zeros(y.shape), np.zeros(x.shape))
+    expect_shape(y, x.shape)
     tolerance = conventions.tolerance(x) * largest_magnitude(weight) + _bias_rounding(conventions, bias)
     for place in np.ndindex(x.shape[:-1]):
-        expect_equal(y[place], layer_norm(x[place].copy(), weight, bias), tolerance[place])
+        alone = np.reshape(layer_norm(conventions.row(x, place), weight, bias), x.shape[-1:])
+        expect_equal(y[place], alone, tolerance[place])
 
 
 def _draw_two_features(draw: Any, conventions: Conventions, x: Array) -> Example:

@@ -31,6 +31,7 @@ with ThreadPoolExecutor(1) as executor:
     GIVEN = executor.submit(hypothesis.given, st.data()).result()
 
 UNCHANGED = "The inputs are left as they were."
+VALID = "Valid inputs raise no exception."
 REPEATABLE = "Asked again, whatever was asked in between, it gives the same output."
 Claim: TypeAlias = Callable[..., None]
 StrategyFactory: TypeAlias = Callable[[Any], st.SearchStrategy[Example] | None]
@@ -88,6 +89,13 @@ class Property:
     claim: Claim
 
 
+def read_batch_axes(batch_axes: int | None) -> int | None:
+    """Check the number of axes that an implementation takes, of those that others may have any number of."""
+    if batch_axes is not None and batch_axes < 0:
+        raise ValueError(f"batch_axes={batch_axes!r} should be 0 or more, or None for any number")
+    return batch_axes
+
+
 def property_decorator(properties: list[Property]) -> Callable[[str, str, StrategyFactory], Callable[[Claim], Claim]]:
     """Return a decorator that appends claims to the properties of an operation, which are checked in this order."""
 
@@ -138,6 +146,7 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
         before = {name: _copy(value) for name, value in example.items() if value is not None}
         remarks = {name: _layout(example[name]) for name in before}
         cause: Exception | None = None
+        sentence = property.sentence
         try:
             with _without_warnings():
                 property.claim(implementation, conventions, **example)
@@ -146,11 +155,18 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
         except HypothesisException:
             raise
         except Exception as error:
-            expected, got = "no exception, because these inputs are valid", f"{type(error).__name__}: {error}"
+            expected, got = (
+                f"no exception, so that it can be seen whether: {sentence}",
+                f"{type(error).__name__}: {error}",
+            )
             cause = error
+            if isinstance(error, RuntimeWarning):  # which a property turned into an error
+                expected = "no warning"
+            else:
+                sentence = VALID
         else:
             return
-        violation = PropertyViolation(property.sentence, before, expected, got, name=property.name, remarks=remarks)
+        violation = PropertyViolation(sentence, before, expected, got, name=property.name, remarks=remarks)
         found.append((violation, cause))
         raise _Counterexample
 

@@ -15,6 +15,7 @@ from acg_numpy.testing.properties.expectations import (
     expect_between,
     expect_equal,
     expect_form,
+    expect_shape,
     expect_unchanged,
     largest_magnitude,
     rounding_error,
@@ -27,6 +28,7 @@ from acg_numpy.testing.properties.runner import (
     Property,
     StrategyFactory,
     property_decorator,
+    read_batch_axes,
     run_all,
 )
 
@@ -42,6 +44,17 @@ class Conventions:
     masked: str
     empty: bool
     rtol: float | None
+    batch_axes: int | None = None
+
+    def outer_shapes(self, least_axes: int, least_side: int) -> st.SearchStrategy[tuple[int, ...]]:
+        """Draw the shape of the axes before the last: at most two, or just as many as the implementation takes."""
+        least, most = (least_axes, 2) if self.batch_axes is None else (self.batch_axes, self.batch_axes)
+        return shapes(min_dims=least, max_dims=most, max_side=3, min_side=least_side)
+
+    def row(self, x: Array, place: tuple[int, ...]) -> Array:
+        """Return one row, with as many axes as the implementation takes."""
+        row: Array = x[place].copy() if self.batch_axes is None else x[tuple(slice(i, i + 1) for i in place)].copy()
+        return row
 
     def tolerance(self, *scores: Array) -> float:
         """Return how far two weights may be apart, relative to themselves, given what the scores are rounded by."""
@@ -54,6 +67,7 @@ def check_softmax(
     *,
     dtype: Any = np.float64,
     masked: str = "zero",
+    batch_axes: int | None = None,
     empty: bool = True,
     rtol: float | None = None,
     only: Collection[str] | None = None,
@@ -70,6 +84,9 @@ def check_softmax(
         Of the scores, and so of the weights.
     masked : {"zero", "nan", "any"}
         What a row of nothing but -inf gets: zeros, not-a-number, or anything (such rows are not drawn).
+    batch_axes : int, optional
+        How many axes there are before the last, if the implementation takes just so many: 1 for one that is written
+        for matrices, 0 for one that takes a row.  By default any number.
     empty : bool
         Whether axes of size 0 are among what is drawn.
     rtol : float, optional
@@ -104,7 +121,7 @@ def check_softmax(
     __tracebackhide__ = True
     if masked not in ("zero", "nan", "any"):
         raise ValueError(f'masked={masked!r} should be "zero", "nan" or "any"')
-    conventions = Conventions(np.dtype(dtype).type, masked, empty, rtol)
+    conventions = Conventions(np.dtype(dtype).type, masked, empty, rtol, read_batch_axes(batch_axes))
     run_all(SOFTMAX, softmax, conventions, Effort(max_examples, seed, only))
 
 
@@ -119,11 +136,7 @@ def _strategy_factory(
 
     @st.composite
     def examples(draw: Any, conventions: Conventions) -> Example:
-        outer = draw(
-            shapes(
-                min_dims=least_axes - 1, max_dims=2, max_side=3, min_side=0 if conventions.empty and not least else 1
-            )
-        )
+        outer = draw(conventions.outer_shapes(least_axes - 1, 0 if conventions.empty and not least else 1))
         num_scores = draw(st.integers(max(least, 0 if conventions.empty else 1), 4))
         scores = draw(arrays((*outer, num_scores), dtype=conventions.dtype, magnitude=magnitude))
         return {"scores": scores, **(more(draw, conventions, scores) if more else {})}
@@ -224,9 +237,10 @@ def _exchanging_scores_exchanges_weights(
 )
 def _a_row_is_independent_of_those_beside_it(softmax: Any, conventions: Conventions, scores: Array) -> None:
     weights = np.asarray(softmax(scores))
-    expect_equal(np.zeros(weights.shape), np.zeros(scores.shape))
+    expect_shape(weights, scores.shape)
     for place in np.ndindex(scores.shape[:-1]):
-        expect_equal(weights[place], softmax(scores[place].copy()), conventions.tolerance(scores))
+        alone = np.reshape(softmax(conventions.row(scores, place)), scores.shape[-1:])
+        expect_equal(weights[place], alone, conventions.tolerance(scores))
 
 
 @_state(
