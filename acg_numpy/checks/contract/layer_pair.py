@@ -38,7 +38,7 @@ from acg_numpy.checks.contract.returned import return_fault
 from acg_numpy.text import counted, joined
 
 OUTPUTS = ("output", "outputs", "out")  # where a layer leaves its output if its forward returns None
-RATES = ("learning_rate", "learn_rate", "lr", "eta", "alpha")  # of a backward that updates its parameters itself
+RATES = ("lr", "eta", "alpha")  # and what ends in rate: of a backward that updates its parameters itself
 GRADIENT_DICTS = ("grads", "gradients", "grad", "gradient", "_grads")
 
 
@@ -133,7 +133,7 @@ class LayerPair:
         if any(name in CACHE_NAMES for name in needed) or not all(map(_is_output, returned)):
             out = returned[:-1]
             return out[0] if len(out) == 1 else out, returned[-1]
-        gradients = [name for name in needed if name not in self.input_names and name not in RATES]
+        gradients = [name for name in needed if name not in self.input_names and not _is_rate(name)]
         if len(returned) > 1 and len(gradients) == 1:
             self.note(
                 f"forward returns {counted(len(returned), 'output')}, and backward takes one gradient: "
@@ -150,7 +150,7 @@ class LayerPair:
         names = required_parameters(bound, least=0)
         if names == [] and not self.is_loss:
             # `backward(dout=1)` takes a gradient, and `backward()` none
-            names = [name for name in (required_parameters(bound, least=1) or []) if name not in RATES]
+            names = [name for name in (required_parameters(bound, least=1) or []) if not _is_rate(name)]
         return ["grad_out"] if names is None else names
 
     def backward(self, grad_out: Any, kept: Any) -> AlignedGradients:
@@ -161,7 +161,7 @@ class LayerPair:
         needed = self.needed(layer)
         before = [np.array(array_of(parameter_value(layer, one))) for one in self.parameters]
         outs = list(grad_out) if isinstance(grad_out, tuple) else [grad_out]
-        grads_needed = [n for n in needed if n not in self.input_names and n not in RATES and n not in CACHE_NAMES]
+        grads_needed = [n for n in needed if n not in self.input_names and not _is_rate(n) and n not in CACHE_NAMES]
         if len(grads_needed) not in (0, 1, len(outs)):
             raise ContractTypeError(
                 f"the layer's backward takes {joined(needed)}, and forward returns {counted(len(outs), 'output')}: "
@@ -172,7 +172,7 @@ class LayerPair:
             cache
             if name in CACHE_NAMES
             else 1.0
-            if name in RATES
+            if _is_rate(name)
             else inputs[self.input_names.index(name)]
             if name in self.input_names
             else next(left)
@@ -224,7 +224,7 @@ class LayerPair:
         fault = return_fault(returned)
         if fault is not None:
             return AlignedGradients([None] * len(arguments), fault)
-        return align_gradients(returned, arguments, some=True)
+        return align_gradients(returned, arguments, some=self.is_loss)
 
     def _all_returned(self, returned: Any) -> AlignedGradients | None:
         """Return the gradients of inputs and parameters, if `backward` returned them all."""
@@ -258,7 +258,7 @@ class LayerPair:
                     f"no gradient of {parameter.name} is returned by backward, or left in the layer under its name; "
                     f"the layer holds {joined(sorted(there))}: say where it is by grads="
                 )
-        self.note(f"gradients of the parameters are read from {joined(where)}, by their names; grads= says otherwise")
+        self.note(f"gradients of the parameters are read from {joined(where)}; grads= names others")
         return entries
 
     def _left_behind(self, layer: Any) -> list[Any]:
@@ -363,6 +363,11 @@ def _bind(layer: Any, method: str | Callable[..., Any]) -> Callable[..., Any]:
     if not callable(found):
         raise ContractTypeError(f"the layer, of type {type(layer).__name__}, has no method {method}")
     return found  # type: ignore[no-any-return]
+
+
+def _is_rate(name: str) -> bool:
+    """Check whether a parameter is a learning rate, by its name."""
+    return name in RATES or name.endswith("rate")
 
 
 def _is_output(value: Any) -> bool:

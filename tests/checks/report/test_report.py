@@ -3,6 +3,8 @@
 import concurrent.futures
 import multiprocessing
 import pickle
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -100,3 +102,16 @@ def test_a_mismatch_comes_back_from_another_process():
         error = pool.submit(fail, np.array([1.0, -2.0])).exception(timeout=120)
     assert isinstance(error, GradientMismatch)
     assert error.report.worst.input == "x"
+
+
+def test_a_notebook_shows_the_report_and_no_traceback(monkeypatch):
+    shown = []
+    module = types.ModuleType("IPython.display")
+    module.display = shown.append
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", module)
+    with pytest.raises(GradientMismatch) as caught:
+        check_backward(lambda x: (x * x, x), lambda g, x: g * x, np.ones(3))
+    (line,) = caught.value._render_traceback_()
+    assert shown == [caught.value.report]
+    assert line.startswith("GradientMismatch: check_backward of <lambda> FAILED")
