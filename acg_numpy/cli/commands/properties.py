@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from acg_numpy.cli.options import EXIT_CODES, Parser, Subcommands, real_number, 
 from acg_numpy.cli.printing import echo, echo_json
 
 if TYPE_CHECKING:
+    from acg_numpy.checks.learner.errors import LearnerError
     from acg_numpy.testing import PropertyViolation
 
 KINDS = ("softmax", "attention", "layer_norm", "embedding")
@@ -68,13 +70,15 @@ def run(arguments: argparse.Namespace) -> int:
     """Check every property, print what was found, and return the exit code."""
     from acg_numpy.checks.learner.errors import LearnerError, Place
     from acg_numpy.checks.learner.loading import find_function, run_file
-    from acg_numpy.cli.gradcheck_output import error_lines, learner_error_as_json
 
     parser: Parser = arguments.parser
     name, colon, function_name = arguments.target.rpartition(":")
     if not colon or not name or not function_name.isidentifier():
         parser.error(f"{arguments.target!r} should name a file and a function in it, as in mine.py:softmax")
     file, options = Path(name), _options_of_kind(arguments, parser)
+    if find_spec("hypothesis") is None:
+        message = "the search for counterexamples needs Hypothesis: pip install hypothesis"
+        return _answer_error(arguments, LearnerError(message, Place(file)))
     with user_interrupts() as asked:
         try:
             with output_to_stderr():
@@ -85,12 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise KeyboardInterrupt from None
             kind = f"{type(error).__name__}: {error}"
             failure = error if isinstance(error, LearnerError) else LearnerError(kind, Place(file))
-            if arguments.json:
-                answer = {"kind": arguments.kind, "passed": False, "properties": []}
-                echo_json({**answer, "error": learner_error_as_json(failure)})
-            else:
-                echo(*error_lines(failure), file=sys.stderr)
-            return 1
+            return _answer_error(arguments, failure)
     passed = all(violation is None for *_, violation in found)
     if arguments.json:
         records = [_as_json(*one) for one in found]
@@ -98,6 +97,18 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         echo(*_lines(arguments.target, found))
     return 0 if passed else 1
+
+
+def _answer_error(arguments: argparse.Namespace, error: "LearnerError") -> int:
+    """Print what kept the check from being made, and return the exit code."""
+    from acg_numpy.cli.gradcheck_output import error_lines, learner_error_as_json
+
+    if arguments.json:
+        answer = {"kind": arguments.kind, "passed": False, "properties": []}
+        echo_json({**answer, "error": learner_error_as_json(error)})
+    else:
+        echo(*error_lines(error), file=sys.stderr)
+    return 1
 
 
 def _options_of_kind(arguments: argparse.Namespace, parser: Parser) -> dict[str, Any]:

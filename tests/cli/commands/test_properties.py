@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from acg_numpy.cli import main
+from acg_numpy.cli.commands import properties as command
 from acg_numpy.cli.commands.properties import KINDS
 from acg_numpy.testing import properties
 
@@ -63,6 +64,12 @@ def test_a_wrong_function_exits_with_1_and_counterexamples(file: Path, capsys: C
 def test_an_exception_is_shown_once(file: Path, capsys: Captured) -> None:
     assert main(["properties", f"{file}:softmax", "--kind", "softmax", "--examples", "1", "--no-empty"]) == 1
     assert capsys.readouterr().out.count("ValueError: not enough values to unpack") == 1
+
+
+def test_a_missing_hypothesis_is_named(file: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    assert main(["properties", f"{file}:softmax", *MATRICES]) == 1
+    assert "pip install hypothesis" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["softmx", "ending"])
