@@ -164,13 +164,13 @@ def model_names(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def add_run_options(options: "argparse._ActionsContainer", *, seeds: int) -> None:
+def add_run_options(options: "argparse._ActionsContainer", *, seeds: int, models: str = "all") -> None:
     """Add the options of every training run."""
     options.add_argument(
         "--models",
         type=model_names,
         metavar="A,B,C",
-        help="models to train and test, attention always among them (default: all)",
+        help=f"models to train and test, attention always among them (default: {models})",
     )
     options.add_argument(
         "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of splits, each of its own seed"

@@ -13,7 +13,8 @@ ranking is always evaluated against all items.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from functools import cached_property
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -39,18 +40,6 @@ class Group(NamedTuple):
     candidates: slice | Ids  # which of the domain's items, by position; C of them
     positive: npt.NDArray[np.bool_]  # (pairs, C)
     log_weight: npt.NDArray[np.float32] | None = None  # (pairs, C), where candidates were drawn: added to scores
-
-
-class TrainingGroup(NamedTuple):
-    """Consecutive pairs of one domain, with what the loss needs to know of their positives."""
-
-    domain: int
-    rows: slice  # which pairs, b of them
-    candidates: slice | Ids  # which of the domain's items, by position; C of them
-    counts: Ids  # (b,), how many positives each pair has
-    times: Ids  # (C,), how many of the pairs took each candidate
-    vector_sums: Array  # (b, D), the sum of the vectors of each pair's positives
-    log_weight: npt.NDArray[np.float32] | None = None  # (b, C), where candidates were drawn: added to scores
 
 
 def drawn_candidates(sizes: Ids) -> dict[int, int]:
@@ -82,6 +71,16 @@ class Catalogue:
     vectors: tuple[Array, ...]
     position: Ids
 
+    @cached_property
+    def by_domain(self) -> Ids:
+        """All items, one domain after the other: (I,)."""
+        return np.concatenate(self.items)
+
+    @cached_property
+    def starts(self) -> Ids:
+        """The place of each domain's first item in `by_domain`: (N,)."""
+        return np.cumsum([0, *(len(items) for items in self.items[:-1])])
+
     @classmethod
     def from_interactions(cls, interactions: Interactions, item_vectors: Array) -> Self:
         """Group items and their vectors (I, D) by domain."""
@@ -92,7 +91,7 @@ class Catalogue:
         scale = SHARPNESS / math.sqrt(item_vectors.shape[1])
         return cls(items, tuple(item_vectors[i] * scale for i in items), position)
 
-    def candidates(self, group: "Group | TrainingGroup") -> tuple[Array, Ids]:
+    def candidates(self, group: Group) -> tuple[Array, Ids]:
         """Return the candidates of a group: their vectors (C, D), times 3 / sqrt(D), and their items (C,)."""
         return self.vectors[group.domain][group.candidates], self.items[group.domain][group.candidates]
 
@@ -157,18 +156,16 @@ class Pairs:
 
     def with_vector_sums(self, catalogue: Catalogue) -> Self:
         """Add the sums of the vectors of each pair's positives, which `take` and `batches` then hand on."""
-        ordered = np.argsort(self.domains, kind="stable")
-        sums = np.empty((len(self), catalogue.vectors[0].shape[1]), catalogue.vectors[0].dtype)
-        by_domain = self._select(ordered)
-        for domain, rows in by_domain.ranges():
-            sums[ordered[rows]] = by_domain._cut(rows).sum_vectors(catalogue.vectors[domain])
-        return replace(self, vector_sums=sums)
+        return replace(self, vector_sums=self.sum_positives(catalogue))
 
-    def sum_vectors(self, vectors: Array) -> Array:
-        """Sum the vectors (I_d, D) of the positives of each pair, all of one domain: (P, D)."""
-        ones = np.ones(len(self.positives), vectors.dtype)
-        positive = sp.csr_array((ones, self.positives, self.offsets), shape=(len(self), len(vectors)))
-        sums: Array = positive @ vectors
+    def sum_positives(self, catalogue: Catalogue) -> Array:
+        """Sum the vectors of each pair's positives, (P, D), unless they are known."""
+        if self.vector_sums is not None:
+            return self.vector_sums
+        place = catalogue.starts[np.repeat(self.domains, np.diff(self.offsets))] + self.positives
+        ones = np.ones(len(place), catalogue.vectors[0].dtype)
+        items = sp.csr_array((ones, place, self.offsets), shape=(len(self), len(catalogue.position)))
+        sums: Array = items @ np.concatenate(catalogue.vectors)
         return sums
 
     def _select(self, index: Ids) -> Self:
@@ -217,18 +214,27 @@ class Pairs:
         for domain, rows in self.ranges():
             yield self._group(domain, rows)
 
-    def training_groups(self, catalogue: Catalogue) -> Iterator[TrainingGroup]:
-        """Go through pairs that are sorted by domain, in groups of `ranges`, for the loss."""
-        for domain, rows in self.ranges():
-            pairs = self._cut(rows)
-            candidates: Any = slice(None)
-            log_weight, size, positives = None, int(self.sizes[domain]), pairs.positives
-            if domain in self.drawn:
-                _, _, candidates, _, log_weight = self._group(domain, rows)
-                size, positives = len(candidates), np.searchsorted(candidates, positives)
-            sums = pairs.sum_vectors(catalogue.vectors[domain]) if pairs.vector_sums is None else pairs.vector_sums
-            times = np.bincount(positives, minlength=size)
-            yield TrainingGroup(domain, rows, candidates, np.diff(pairs.offsets), times, sums, log_weight)
+    def candidates(self, domain: int, rows: slice) -> tuple[slice | Ids, npt.NDArray[np.float32] | None]:
+        """Return what some pairs of one domain are compared with: which of its items, and what is added to scores.
+
+        Returns
+        -------
+        candidates : slice or (C,) int64 array
+            All items of the domain, or sorted positions of those that were drawn or taken.
+        log_weight : (b, C) float32 array or None
+            Where candidates were drawn.
+        """
+        if domain not in self.drawn:
+            return slice(None), None
+        group = self._group(domain, rows)
+        return group.candidates, group.log_weight
+
+    def times_taken(self, catalogue: Catalogue) -> Ids:
+        """Count how many of the pairs took each item, in their own domain: (I,)."""
+        place = catalogue.starts[np.repeat(self.domains, np.diff(self.offsets))] + self.positives
+        times = np.empty(len(catalogue.position), np.int64)
+        times[catalogue.by_domain] = np.bincount(place, minlength=len(times))
+        return times
 
     def _group(self, domain: int, rows: slice) -> Group:
         """Expand the positives of some pairs of one domain to a matrix, over all of its items or over those drawn."""

@@ -1,8 +1,9 @@
-// What do the controls show?  Weights are softmax(scores / temperature), conditions the weighed sum of what tokens add.
+// What do the controls show?  Weights are softmax(scores / temperature), conditions the weighed sum of what tokens add,
+// layer-normed where the conditioner's are.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
-  for (const name of ["scores", "added", "bias", "centre", "plane"]) data[name] = floats(data[name]);
+  for (const name of ["scores", "added", "bias", "gain", "shift", "centre", "plane"]) data[name] = floats(data[name]);
   const U = data.users.length, N = data.domains.length, H = data.heads, K = data.tokens.length, D = data.dim;
   const NEAREST = 8, TOKENS = 24, CLOUD = Math.min(500, Math.ceil(4e5 / (H * K))), ENDS = 20, NAMED = 6, LETTERS = 28;
   const HEIGHTS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]; // of the bars' axis, where tokens are many
@@ -37,7 +38,16 @@
       const P = weights(user, domain, h);
       for (let k = 0; k < K; k++, start += D) for (let i = 0; i < D; i++) c[i] += P[k] * added[start + i];
     }
-    return c;
+    return normed ? layerNorm(c) : c;
+  }
+
+  const normed = data.gain.length > 0;
+
+  function layerNorm(c) {
+    const mean = c.reduce((sum, one) => sum + one, 0) / D;
+    const variance = c.reduce((sum, one) => sum + (one - mean) ** 2, 0) / D;
+    const scale = 1 / Math.sqrt(variance + 1e-5);
+    return c.map((one, i) => (one - mean) * scale * data.gain[i] + data.shift[i]);
   }
 
   const dot = (x, y) => x.reduce((sum, one, i) => sum + one * y[i], 0);
@@ -48,7 +58,11 @@
   const addedOnPlane = axes.map((axis) =>
     Float64Array.from({ length: N * H * K }, (_, n) => dot(data.added.subarray(n * D, (n + 1) * D), axis)));
 
-  function place(user, domain) { // of the condition on the plane, (2,), without making the condition
+  function place(user, domain) { // of the condition on the plane, (2,), without making the condition unless it is normed
+    if (normed) {
+      const c = condition(user, domain);
+      return axes.map((axis) => dot(c, axis) - dot(data.centre, axis));
+    }
     const point = [...origin];
     for (let h = 0; h < H; h++) {
       const P = weights(user, domain, h), start = (domain * H + h) * K;

@@ -93,7 +93,7 @@ def data_as_json(found: Exploration) -> str:
         "items": found.items.tolist(),
         "tokenItems": found.token_items.tolist(),
     }
-    for name in ("scores", "added", "bias", "centre", "plane"):
+    for name in ("scores", "added", "bias", "gain", "shift", "centre", "plane"):
         data[name] = _base64(getattr(found, name))
     return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
 

@@ -7,6 +7,9 @@ The weights of head h are P_h = softmax(S_h / temperature), with the scores S_h 
 so the scores of users and the few vectors C of each domain are enough to show weights and conditions at any
 temperature; at 1 they are the trained conditioner's.  C_hk is what token k adds to the condition through head h if that
 head attends to it alone, and the token stands for the items of the domain that score highest against it.
+
+Where conditions are layer-normed, the condition is LN(c) = gain (c - mean(c)) / deviation(c) + shift.  The deviation is
+one number for all items, so a token stands for those that score highest against gain (C_hk - mean(C_hk)).
 """
 
 import math
@@ -18,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd import no_grad
-from acg_numpy.passes import split_heads_forward
+from acg_numpy.passes import layer_norm_forward, split_heads_forward
 from acg_numpy.recommender.data import DataError
 from acg_numpy.recommender.evaluation import top_k
 from acg_numpy.recommender.serving import Recommender
@@ -50,6 +53,8 @@ class Exploration:
         What each token adds to a condition: its value in the head, through the output projection.
     bias : array, shape (D,), float32
         Of the output projection.
+    gain, shift : arrays, shape (D,), float32
+        Of the layer norm; of shape (0,) where conditions are not normed.
     reachable : array of bool, shape (U, N)
         Whether anything is known of the user that leads to the domain; otherwise the condition is zeros.
     items : array of str
@@ -71,6 +76,8 @@ class Exploration:
     scores: npt.NDArray[np.float32]
     added: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
+    gain: npt.NDArray[np.float32]
+    shift: npt.NDArray[np.float32]
     reachable: npt.NDArray[np.bool_]
     items: npt.NDArray[np.str_]
     token_items: npt.NDArray[np.int64]
@@ -91,6 +98,8 @@ class Exploration:
     def conditions(self, temperature: float = 1.0) -> Array:
         """Compute conditions (U, N, D) at a temperature, as the page does; zeros where nothing leads to the domain."""
         conditions = np.einsum("unhk,nhkd->und", self.attention(temperature), self.added, optimize=True) + self.bias
+        if len(self.gain):
+            conditions, _ = layer_norm_forward(conditions, self.gain, self.shift)
         return np.where(self.reachable[..., None], conditions, np.float32(0))
 
     def __repr__(self) -> str:
@@ -122,8 +131,8 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
     Raises
     ------
     DataError
-        If there is no such user, or the conditioner adds to attention, norms it, or has an output projection for each
-        domain, which this page does not show.
+        If there is no such user, or the conditioner adds the user's vector to attention, or has an output projection
+        for each domain, which this page does not show.
     ValueError
         If `sample` is not positive.
 
@@ -135,8 +144,8 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
         raise ValueError(f"sample is {sample}; at least one user is needed")
     trained = recommender.trained
     conditioner, N = trained.conditioner, len(trained.domains)
-    if conditioner.residual or conditioner.norm is not None:
-        raise DataError("the conditioner has a residual connection or a layer norm, whose conditions cannot be shown")
+    if conditioner.residual:
+        raise DataError("the conditioner has a residual connection, whose conditions cannot be shown")
     embedding, attention = conditioner.domain_embedding, conditioner.attention
     if attention.output is None:
         raise DataError("the conditioner has an output projection for each domain, whose conditions cannot be shown")
@@ -155,7 +164,10 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
     scores = np.einsum("uhnd,nhkd->unhk", query, key, optimize=True) / np.float32(math.sqrt(d))
     added, b_o = token_contributions(conditioner), attention.output.bias
 
-    items, token_items = _token_items(recommender, added)
+    norm, none = conditioner.norm, np.zeros(0, np.float32)
+    gain, shift = (none, none) if norm is None else (norm.weight.numpy(), norm.bias.numpy())
+    stands_for = added if norm is None else (added - added.mean(axis=-1, keepdims=True)) * gain
+    items, token_items = _token_items(recommender, stands_for)
     found = Exploration(
         users=recommender.users[chosen],
         domains=trained.domains,
@@ -164,6 +176,8 @@ def gather(recommender: Recommender, *, sample: int = SAMPLE, users: Sequence[st
         scores=scores.astype(np.float32),
         added=added.astype(np.float32),
         bias=np.zeros(added.shape[-1], np.float32) if b_o is None else b_o.numpy().astype(np.float32),
+        gain=gain.astype(np.float32),
+        shift=shift.astype(np.float32),
         reachable=reachable,
         items=items,
         token_items=token_items,

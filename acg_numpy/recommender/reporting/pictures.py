@@ -14,7 +14,7 @@ from acg_numpy.recommender.evaluation.attention_history import choose_watched_us
 from acg_numpy.recommender.evaluation.significance import verdict
 from acg_numpy.recommender.reporting import user_groups
 from acg_numpy.recommender.reporting.document import Figure
-from acg_numpy.recommender.serving.token_values import token_contributions
+from acg_numpy.recommender.serving.token_values import token_conditions
 from acg_numpy.recommender.training import Result
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted
@@ -255,8 +255,8 @@ def token_items(result: Result) -> Drawing:
     _, domain = example_users(result)
     data, named = result.interactions, _quoted_domain(result, domain)
     columns = data.columns(domain)
-    added = token_contributions(result.conditioner)[domain].sum(axis=0)  # (K, D), all heads attending to the one token
-    scores = added @ result.factors.item_vectors[columns].T  # (K, items)
+    alone = token_conditions(result.conditioner)[domain]  # (K, D), all heads attending to the one token
+    scores = alone @ result.factors.item_vectors[columns].T  # (K, items)
     shown, which = np.arange(len(scores)), f"each of the {counted(len(scores), 'token')} of {named}"
     if len(scores) == 1:
         which = f"the only token of {named}"

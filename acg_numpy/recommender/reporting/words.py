@@ -151,6 +151,7 @@ def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
     """Say which model leads, with the notes that a reader needs to judge it."""
     return [
         *_leads(metrics["test"], metrics["paired"], given_less(metrics)),
+        *_settings(metrics.get("settings", {})),
         *_sampled_candidates(metrics.get("drawn_candidates", {})),
         *_provided(metrics.get("given", {})),
     ]
@@ -285,6 +286,26 @@ def _references(test: Mapping[str, Any], references: Mapping[str, Mapping[str, f
             "vector.",
         ]
     return Paragraph([words])
+
+
+def _settings(settings: Mapping[str, Any]) -> list[Block]:
+    """Say where the settings of the models are from."""
+    if not settings:
+        return []
+    tried = max(len(one["tried"]) for one in settings.values())
+    if not tried:
+        sentence = (
+            "Settings were not searched for on these interactions: each model has those that won on MovieLens-100k, in "
+            "equal searches, or that were asked for."
+        )
+        return [Paragraph([sentence])]
+    words: list[Span] = [
+        f"Before the runs {counted(tried, 'setting')} of each model were tried on four splits of their own, and the "
+        "best on their validation pairs is used: ",
+        Code("settings"),
+        " in metrics.json has all of them.",
+    ]
+    return [Paragraph([words])]
 
 
 def _sampled_candidates(drawn: Mapping[str, Mapping[str, int]]) -> list[Block]:

@@ -48,3 +48,34 @@ def token_contributions(conditioner: AttentionConditioner) -> Array:
     W_o = W_o.reshape(*W_o.shape[:-2], H, -1, W_o.shape[-1])  # (H, d, D), or (N, H, d, D)
     added: Array = value @ W_o  # (N, H, K, D)
     return added
+
+
+def token_conditions(conditioner: AttentionConditioner) -> Array:
+    """Compute the condition for each domain if all heads attend to one token alone, (N, K, D), layer-normed if it is.
+
+    Parameters
+    ----------
+    conditioner : AttentionConditioner
+        Without a residual connection, which would add the user's vector.
+
+    Returns
+    -------
+    array, shape (N, K, D)
+
+    Examples
+    --------
+    >>> conditioner = AttentionConditioner(emb_dim=8, num_heads=2, num_domains=3, layer_norm=True, seed=0)
+    >>> user, third = np.ones((1, 8), np.float32), np.arange(8) == 2
+    >>> np.allclose(token_conditions(conditioner)[1, 2], conditioner(user, 1, mask=third).numpy(), atol=1e-5)
+    True
+    """
+    conditions: Array = np.sum(token_contributions(conditioner), axis=1)  # (N, K, D)
+    output = conditioner.attention.output or conditioner.domain_output
+    assert output is not None  # a conditioner has one of the two
+    if output.bias is not None:
+        bias = output.bias.numpy()
+        conditions = conditions + (bias if bias.ndim == 1 else bias[:, None])
+    if conditioner.norm is not None:
+        with no_grad():
+            conditions = conditioner.norm(conditions).numpy()
+    return conditions

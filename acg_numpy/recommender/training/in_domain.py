@@ -45,7 +45,7 @@ Jean et al., "On using very large target vocabulary for neural machine translati
 positives too are weighed as if they had been drawn; here they are in for certain, so their weight is 1.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -58,13 +58,10 @@ from acg_numpy.shapes import Array
 class Scored(NamedTuple):
     """Pairs of one domain whose candidates were scored together, b of them and C candidates."""
 
+    rows: slice  # which pairs
     vectors: Array  # (C, D)
     items: Ids  # (C,)
     E: Array  # (b, C)
-    Z: Array  # (b, 1)
-    n: Array  # (b, 1)
-    t: Array  # (b, D)
-    times: Array  # (C,), how many of the pairs took each candidate
 
 
 class InDomainCache(NamedTuple):
@@ -72,6 +69,10 @@ class InDomainCache(NamedTuple):
 
     item_bias: Array  # (I,)
     scored: list[Scored]
+    Z: Array  # (B, 1)
+    n: Array  # (B, 1)
+    t: Array  # (B, D)
+    times: Array  # (I,), how many of the pairs took each item
     taken: int  # n
 
 
@@ -101,24 +102,26 @@ def in_domain_forward(
     loss : array, shape ()
     cache : InDomainCache
     """
-    scored = []
-    taken = len(batch.positives)
-    loss = condition.dtype.type(0)
-    for group in batch.training_groups(catalogue):
-        vectors, items = catalogue.candidates(group)
-        C, b, t = condition[group.rows], item_bias[items], group.vector_sums
-        n, times = group.counts[:, None].astype(vectors.dtype), group.times.astype(vectors.dtype)
-        S = C @ vectors.T
-        S += b
-        if group.log_weight is not None:
-            S += group.log_weight
+    taken, dtype = len(batch.positives), catalogue.vectors[0].dtype
+    t = batch.sum_positives(catalogue)
+    n, times = np.diff(batch.offsets)[:, None].astype(dtype), batch.times_taken(catalogue).astype(dtype)
+    scored, largest, sums = [], [], []
+    for domain, rows in batch.ranges():
+        candidates, log_weight = batch.candidates(domain, rows)
+        V, items = catalogue.vectors[domain][candidates], catalogue.items[domain][candidates]
+        S: Any = condition[rows] @ V.T  # (b, D) @ (D, C) -> (b, C)
+        S += item_bias[items]
+        if log_weight is not None:
+            S += log_weight
         m = np.max(S, axis=1, keepdims=True)
         S -= m
-        E = np.exp(S)
-        Z = np.sum(E, axis=1, keepdims=True)
-        loss = loss + (np.sum(n * (m + np.log(Z))) - np.sum(C * t) - np.sum(times * b)) / taken
-        scored.append(Scored(vectors, items, E, Z, n, t, times))
-    return loss, InDomainCache(item_bias, scored, taken)
+        E = np.exp(S, out=S) if isinstance(S, np.ndarray) else np.exp(S)  # a recorded Tensor has no place to write to
+        scored.append(Scored(rows, V, items, E))
+        largest.append(m)
+        sums.append(np.sum(E, axis=1, keepdims=True))
+    m, Z = np.concatenate(largest), np.concatenate(sums)
+    loss = (np.sum(n * (m + np.log(Z))) - np.sum(condition * t) - np.sum(times * item_bias)) / taken
+    return loss, InDomainCache(item_bias, scored, Z, n, t, times, taken)
 
 
 def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
@@ -133,14 +136,18 @@ def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
     -------
     InDomainGrads
     """
+    _, scored, Z, n, t, times, taken = cache
+    w = n / Z  # (B, 1)
     dC, db = [], []
-    scale = grad_out / cache.taken
-    for V, _, E, Z, n, t, times in cache.scored:
-        w = n / Z  # (b, 1)
-        dC.append((w * (E @ V) - t) * scale)  # (b, C) @ (C, D) -> (b, D)
-        db.append(((E.T @ w)[:, 0] - times) * scale)  # (C, b) @ (b, 1) -> (C, 1)
-    ids = np.concatenate([group.items for group in cache.scored])
-    return InDomainGrads(np.concatenate(dC), scatter_add(np.concatenate(db), ids, len(cache.item_bias)))
+    for rows, V, _, E in scored:
+        dC.append(E @ V)  # (b, C) @ (C, D) -> (b, D)
+        db.append((E.T @ w[rows])[:, 0])  # (C, b) @ (b, 1) -> (C, 1)
+    items = np.concatenate([group.items for group in scored])
+    scale = grad_out / taken
+    return InDomainGrads(
+        (w * np.concatenate(dC) - t) * scale,
+        (scatter_add(np.concatenate(db), items, len(cache.item_bias)) - times) * scale,
+    )
 
 
 in_domain_loss = from_passes(in_domain_forward, in_domain_backward)

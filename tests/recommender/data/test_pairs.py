@@ -117,3 +117,21 @@ def test_only_a_few_scores_are_held_at_once_where_domains_are_large(seed):
         pairs_module.SCORES = held
     assert all(group.positive.size <= 16 or len(group.positive) == 1 for group in groups)
     assert sum(len(group.positive) for group in groups) == len(batch)
+
+
+@given(seeds)
+def test_batches_are_what_take_gives_with_sums_and_times_of_their_positives(seed):
+    _, catalogue, pairs, rng = problem(seed)
+    order = rng.permutation(len(pairs))
+    for start, batch in zip(range(0, len(pairs), 4), pairs.with_vector_sums(catalogue).batches(order, 4), strict=True):
+        expected = pairs.take(order[start : start + 4])
+        for name in ("users", "domains", "offsets", "positives"):
+            np.testing.assert_array_equal(getattr(batch, name), getattr(expected, name))
+        positive = np.zeros((len(batch), 13), np.int64)
+        for p, domain in enumerate(batch.domains):
+            taken = batch.positives[batch.offsets[p] : batch.offsets[p + 1]]
+            positive[p, catalogue.items[domain][taken]] = 1
+            sums = catalogue.vectors[domain][taken].sum(axis=0)
+            np.testing.assert_allclose(batch.vector_sums[p], sums, atol=1e-14)
+            np.testing.assert_allclose(expected.sum_positives(catalogue)[p], sums, atol=1e-14)
+        np.testing.assert_array_equal(batch.times_taken(catalogue), positive.sum(axis=0))

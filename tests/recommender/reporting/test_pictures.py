@@ -12,7 +12,7 @@ from acg_numpy.recommender.training import Result, fit
 
 def test_what_is_said_of_entropy_is_so(result: Result) -> None:
     drawing = pictures.attention_entropy(result)
-    assert drawing.data.shape == (len(result.split.test), 4, 8)
+    assert drawing.data.shape == (len(result.split.test), 16, 8)
     medians = np.median(2 ** entropy(drawing.data), axis=0)
     most, least = medians.argmin(), medians.argmax()
     said = f"head {most} attends to {medians[most]:.1f} of 8 tokens, head {least} to {medians[least]:.1f}."
@@ -76,7 +76,7 @@ def test_tokens_are_drawn_with_the_items_that_they_alone_rank_first(result: Resu
     conditioner = result.conditioner
     only_third = np.arange(8) == 3
     user = result.user_vectors[:1, domain]
-    condition = conditioner(user, domain, mask=only_third[None]).numpy() - conditioner.attention.output.bias.numpy()
+    condition = conditioner(user, domain, mask=only_third[None]).numpy()
     scores = condition[0] @ result.factors.item_vectors[result.interactions.columns(domain)].T
     np.testing.assert_allclose(drawing.data[3], scores, rtol=1e-4, atol=1e-5)
     first = drawing.options["item_names"][scores.argmax()]

@@ -158,3 +158,10 @@ def test_names_of_domains_are_text_wherever_the_words_have_them():
     assert "in a\\|\\*b\\* (9 items) a batch" in text
     assert "a\\|\\*b\\* 0 matters most" in text
     assert "*b*" not in text.replace("\\*", "")
+
+
+def test_the_words_say_whether_settings_were_searched_for():
+    run, default = paired_with(film=0.0), {"chosen": {"rate": 0.01}, "tried": []}
+    assert "Settings were not searched for on these interactions" in report_of(run, settings={"film": default})
+    text = report_of(run, settings={"film": {**default, "tried": [default, default]}})
+    assert "Before the runs 2 settings of each model were tried on four splits of their own" in text
