@@ -25,14 +25,14 @@ Make condition vectors with a trained conditioner, from new users' interactions 
 
 examples:
   acg condition runs/films/checkpoint.npz --interactions new.csv --out new.npy
-  acg condition runs/films/checkpoint.npz --interactions new.inter --min-rating 4 --out new.npy
+  acg condition runs/films/checkpoint.npz --interactions new.inter --out new.npy
   acg condition runs/films/checkpoint.npz --users vectors.npy --out conditions.npy
 """
 
 FILES = f"""\
 FILE of --interactions is any that 'acg train' reads.  One row is one interaction of a user with an item of the training
-data, which gives its domain.  Unknown items are left out and counted.  Read the file as the interactions of training
-were read, with the same --min-rating.
+data, which gives its domain.  Unknown items are left out and counted.  The file is read as the interactions of training
+were: their columns, --min-rating, --where and the rest hold, where no other is given, and what is not the same is said.
 
 FILE of --users is an .npy array of floating numbers, (users, D) or, with a vector for each target domain, (users,
 domains, D).  A vector of zeros means that nothing is known of the user.
@@ -70,6 +70,7 @@ def add_parser(commands: Subcommands) -> None:
     data = parser.add_argument_group("what to read of interactions")
     add_column_names(data, ROLES)
     add_row_options(data)
+    parser.set_defaults(**dict.fromkeys(ROW_OPTIONS))  # as in training
     add_quiet(parser)
 
 
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from tqdm import tqdm
 
-    from acg_numpy.recommender.data import read_newcomers, replacing
+    from acg_numpy.recommender.data import replacing
     from acg_numpy.recommender.serving import Trained, fold_interactions, fold_vectors
 
     prepare_output(arguments.out, arguments.checkpoint, *(arguments.interactions or ()), arguments.users)
@@ -90,9 +91,8 @@ def run(arguments: argparse.Namespace) -> None:
     show_bar = not arguments.quiet and sys.stderr.isatty()
     with tqdm(unit="user", unit_scale=True, file=sys.stderr, disable=not show_bar) as bar:
         if arguments.interactions is not None:
-            new = read_newcomers(
+            new = trained.read_newcomers(
                 one_or_several(arguments.interactions),
-                trained.items,
                 **column_names(arguments, ROLES),
                 **pick_options(arguments, ROW_OPTIONS),
             )

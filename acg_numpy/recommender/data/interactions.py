@@ -8,9 +8,10 @@ What a user did in one of the domains is then visible in the others, so wherever
 of every item of d has to be: `elsewhere` says which columns remain, and the splits and the factors use it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,8 @@ class Interactions:
         times.
     titles : array of str, shape (I,), optional
         What people call each item; empty where it is not known.  None where no titles were read.
+    reading : mapping
+        The columns and options that this was read with, for files of new users; empty if it was not read.
 
     Raises
     ------
@@ -83,6 +86,7 @@ class Interactions:
     sha256: str = ""
     times: npt.NDArray[np.float64] | None = None
     titles: npt.NDArray[np.str_] | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.same_item):

@@ -4,7 +4,8 @@ The columns are those of the known items, so that what was computed for these (V
 The domain of an item is known, and need not be in the file.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, refuse_line_breaks
 from acg_numpy.recommender.data.reader import find_columns, read_rows
-from acg_numpy.recommender.data.sources.opening import Source, open_source
+from acg_numpy.recommender.data.reading_options import complete_options, recorded_column, refuse_other_types
+from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
 from acg_numpy.recommender.data.sources.rows import Choice
 from acg_numpy.recommender.data.sources.tables import TextOptions
 
@@ -44,11 +46,13 @@ def read_newcomers(
     rating: str | None = None,
     min_rating: float | None = None,
     where: str | None = None,
-    header: bool = True,
-    quotes: bool = True,
-    encoding: str = "utf-8",
-    keep_null_ids: bool = False,
-    normalize_ids: bool = False,
+    header: bool | None = None,
+    quotes: bool | None = None,
+    encoding: str | None = None,
+    keep_null_ids: bool | None = None,
+    normalize_ids: bool | None = None,
+    as_read: Mapping[str, Any] | None = None,
+    domains: Sequence[str] = (),
 ) -> Newcomers:
     r"""Read which users took which of the known items.
 
@@ -61,8 +65,13 @@ def read_newcomers(
         several domains, and all its columns are filled.
     user, item, rating : str, optional
         Names of the columns, or their numbers.
-    min_rating, where, header, quotes, encoding, keep_null_ids, normalize_ids
-        As in `read_interactions`: preferably the same as in training.
+    min_rating, where, header, quotes, encoding, keep_null_ids, normalize_ids : optional
+        As in `read_interactions`; by default as in `as_read`.
+    as_read : mapping, optional
+        How the interactions of training were read, `Interactions.reading`: their columns are looked for, and their
+        options hold.  `Trained.read_newcomers` gives it.
+    domains : sequence of str
+        The known domains: where the file has the column for the domain, rows with none of them are counted.
 
     Returns
     -------
@@ -71,7 +80,8 @@ def read_newcomers(
     Raises
     ------
     DataError
-        If the file cannot be read or is not a table, a column is missing, or no item in it is known.
+        If the file cannot be read or is not a table, a column is missing or has ids of another type than in training,
+        or no item in it is known.
 
     Examples
     --------
@@ -84,14 +94,24 @@ def read_newcomers(
     >>> new.users.tolist(), new.matrix.toarray().tolist()
     (['cyd', 'don'], [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
     >>> new.notes
-    ("items that are not known, left out: 1 (the first: 'Ulysses'), in rows: 1",)
+    ("items that are not known, left out: 1 of 3 (the first: 'Ulysses'), in rows: 1 of 3 (33.3%)",)
     """
-    text, choice = TextOptions(header, quotes, encoding), Choice(min_rating, where, keep_null_ids, normalize_ids)
-    given = {"user": user, "item": item, "rating": rating, "timestamp": None, "title": None}
+    record = as_read or {}
     notes: list[str] = []
+    asked = {"min_rating": min_rating, "where": where, "header": header, "quotes": quotes, "encoding": encoding}
+    asked |= {"keep_null_ids": keep_null_ids, "normalize_ids": normalize_ids}
+    options = complete_options(asked, record, notes)
+    text = TextOptions(**{name: options[name] for name in TextOptions._fields})
+    choice = Choice(**{name: option for name, option in options.items() if name not in TextOptions._fields})
+    given = {"user": user, "item": item, "rating": rating, "timestamp": None, "title": None}
     with open_source(source, text) as opened:
+        for role in ("user", "item", *(("rating",) if choice.min_rating is not None else ())):
+            given[role] = given[role] or recorded_column(opened.tables, role, record)
         columns = find_columns(opened, given, notes, need_domain=False, need_rating=choice.min_rating is not None)
+        if not choice.normalize_ids:
+            refuse_other_types(opened.tables, columns, record)
         rows = read_rows(opened, columns, choice, notes)
+        _note_unknown_domains(opened, record, set(domains), notes)
 
     distinct, same_item = np.unique(items, return_inverse=True)
     number = {name: n for n, name in enumerate(distinct.tolist())}
@@ -104,8 +124,8 @@ def read_newcomers(
         )
     if unknown := [name for name, n in zip(rows.items, index, strict=True) if n < 0]:
         notes.append(
-            f"items that are not known, left out: {len(unknown):,} (the first: {unknown[0]!r}), in rows: "
-            f"{np.sum(~kept):,}"
+            f"items that are not known, left out: {len(unknown):,} of {len(index):,} (the first: {unknown[0]!r}), "
+            f"in rows: {np.sum(~kept):,} of {len(kept):,} ({np.mean(~kept):.1%})"
         )
 
     refuse_line_breaks("user", rows.users.tolist())
@@ -113,3 +133,28 @@ def read_newcomers(
     by_item = sp.csr_array(entries, shape=(len(rows.users), len(distinct)))
     by_item.data[:] = 1  # repeated rows were added up
     return Newcomers(rows.users.astype(str), by_item[:, same_item], tuple(notes))
+
+
+def _note_unknown_domains(opened: OpenSource, record: Mapping[str, Any], known: Set[str], notes: list[str]) -> None:
+    """Note how many rows have none of the known domains, where the column that had them in training is there."""
+    unknown: dict[str, int] = {}
+    total = 0
+    names = record.get("columns", {}).get("domain", [])
+    for table in opened.tables if known else ():
+        if (name := next((name for name in names if name in table.columns), None)) is None:
+            continue
+        position = table.columns.index(name)
+        cells = opened.cursor.execute(
+            f"SELECT coalesce({table.text_of(position)}, ''), count(*) FROM {table.relation} GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        separator = table.separator(position)
+        for cell, count in cells:
+            total += count
+            if known.isdisjoint(part.strip() for part in (cell.split(separator) if separator else [cell])):
+                unknown[cell] = unknown.get(cell, 0) + count
+    if unknown:
+        rows = sum(unknown.values())
+        notes.append(
+            f"domains that are not known: {len(unknown):,} (the first: {next(iter(unknown))!r}), in rows: {rows:,} of "
+            f"{total:,} ({rows / total:.1%}); their items count where they are known"
+        )

@@ -14,6 +14,7 @@ the first row decides).
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -22,6 +23,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, Interactions
+from acg_numpy.recommender.data.reading_options import record_reading
 from acg_numpy.recommender.data.sources.columns import find_column
 from acg_numpy.recommender.data.sources.oddities import (
     note_domains,
@@ -145,12 +147,14 @@ def read_interactions(
     given = {"user": user, "item": item, "domain": domain, "rating": rating, "timestamp": timestamp, "title": title}
     text = TextOptions(header, quotes, encoding)
     choice = Choice(min_rating, where, keep_null_ids, normalize_ids)
+    options = {**vars(choice), **text._asdict(), "max_domains": max_domains, "min_items": min_items}
     notes: list[str] = []
     digest = hashlib.sha256()
     with open_source(source, text) as opened:
         separate = items if items is not None else _find_items_beside(opened, domain)
         columns = find_columns(opened, given, notes, need_domain=separate is None, need_rating=min_rating is not None)
         rows = read_rows(opened, columns, choice, notes)
+        reading = record_reading(opened.tables, columns, {**options, "domain_of": domain_of})
         opened.update_digest(digest)
         if separate is None:
             found = _domains_in_rows(opened, rows, columns)
@@ -166,7 +170,7 @@ def read_interactions(
         left = f"only one domain is left, {domains[0]!r}" if domains else "no domain is left"
         because = f" ({'; '.join(notes)})" if notes else ""
         raise DataError(f"{opened.name}: {left}, but at least two are needed, to lead from one to another{because}")
-    return _assemble(rows, belongs, domains, notes, digest.hexdigest())
+    return replace(_assemble(rows, belongs, domains, notes, digest.hexdigest()), reading=reading)
 
 
 class Rows(NamedTuple):

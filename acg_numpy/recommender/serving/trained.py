@@ -18,16 +18,18 @@ import scipy.sparse as sp
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
-from acg_numpy.recommender.data import DataError, Factors
+from acg_numpy.recommender.data import DataError, Factors, Newcomers, read_newcomers
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.pairs import SHARPNESS
+from acg_numpy.recommender.data.sources.opening import Source
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, first_few
 
 FACTORS = ("components", "item_weight", "item_vectors", "popularity", "elsewhere")
 ITEMS = ("item_bias", "items", "item_domain", "domains")
 CONDITIONER = "conditioner."
-KINDS = {"f": "floating numbers", "b": "booleans", "iu": "whole numbers"}
+KINDS = {"f": "floating numbers", "b": "booleans", "iu": "whole numbers", "U": "strings"}
+READING, TITLES = "reading", "titles"
 OWN_SCALE = "own user vectors divided by"
 BLOCK = 4096  # users whose conditions are made together
 
@@ -47,9 +49,11 @@ class Trained:
         The id of each column; an item of several domains is listed once for each.
     item_domain : array of int, shape (items,)
     domains : array of str, shape (domains,)
+    titles : array of str, shape (items,), optional
+        What people call each item; empty where it is not known.
     about : dict
-        "seed" of the run, and "data", the SHA-256 of what it was trained on; if user vectors were given to the
-        training, `OWN_SCALE`, what they were divided by.
+        "seed" of the run, and "data", the SHA-256 of what it was trained on; "reading", how that was read; if
+        user vectors were given to the training, `OWN_SCALE`, what they were divided by.
 
     Examples
     --------
@@ -73,6 +77,30 @@ class Trained:
     item_domain: npt.NDArray[np.int64]
     domains: npt.NDArray[np.str_]
     about: dict[str, Any] = field(default_factory=dict)
+    titles: npt.NDArray[np.str_] | None = None
+
+    def read_newcomers(self, source: Source, **options: Any) -> Newcomers:
+        """Read which users took which of the known items, from columns and with options as in training.
+
+        Parameters
+        ----------
+        source : path, DataFrame, Arrow table, DuckDB relation, or sequence of these
+        **options
+            Columns and options of `acg_numpy.recommender.data.read_newcomers`, where they are to be others than in
+            training; what differs is in the notes.
+
+        Returns
+        -------
+        Newcomers
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, has other columns or types than the interactions of training, or no known item.
+        """
+        return read_newcomers(
+            source, self.items, as_read=self.about.get(READING), domains=self.domains.tolist(), **options
+        )
 
     def conditions(self, matrix: sp.csr_array) -> Array:
         """Make condition vectors for every row of interactions, in every domain.
@@ -80,7 +108,7 @@ class Trained:
         Parameters
         ----------
         matrix : sparse array (CSR), shape (U, items)
-            1 where a user took an item; `acg_numpy.recommender.data.read_newcomers` makes it from a file.
+            1 where a user took an item; `read_newcomers` makes it from a file.
 
         Returns
         -------
@@ -143,6 +171,8 @@ class Trained:
             **{name: getattr(self, name) for name in ITEMS},
             "scale": np.array(self.factors.scale),
         }
+        if self.titles is not None:
+            arrays[TITLES] = self.titles
         save_checkpoint(path, arrays, {"conditioner": self.conditioner.options(), **self.about})
 
     @classmethod
@@ -170,7 +200,7 @@ class Trained:
         state = {n.removeprefix(CONDITIONER): a for n, a in arrays.items() if n.startswith(CONDITIONER)}
         try:
             factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
-            trained = cls(_conditioner(options, state), factors, about=about, **rest)
+            trained = cls(_conditioner(options, state), factors, about=about, titles=arrays.get(TITLES), **rest)
             trained._check_parts()
         except (TypeError, ValueError, KeyError, IndexError) as error:
             raise CheckpointError(
@@ -191,6 +221,8 @@ class Trained:
             "item_bias": (self, (items,), "f"),
             "item_domain": (self, (items,), "iu"),
         }
+        if self.titles is not None:
+            expected["titles"] = (self, (items,), "U")
         for name, (holder, shape, kinds) in expected.items():
             array = getattr(holder, name)
             if array.shape != shape:

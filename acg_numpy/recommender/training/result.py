@@ -28,7 +28,7 @@ from acg_numpy.recommender.evaluation.breakdown import (
 from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_table
 from acg_numpy.recommender.serving.recommender import save_interactions
-from acg_numpy.recommender.serving.trained import OWN_SCALE, Trained, condition_all
+from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained, condition_all
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.shapes import Array
@@ -176,8 +176,17 @@ class Result:
         about = {"seed": self.arguments["seed"], "data": data.sha256}
         if self.own_scale is not None:
             about[OWN_SCALE] = self.own_scale
+        if data.reading:
+            about[READING] = dict(data.reading)
         return Trained(
-            self.conditioner, self.factors, self.item_bias, data.items, data.item_domain, data.domains, about
+            self.conditioner,
+            self.factors,
+            self.item_bias,
+            data.items,
+            data.item_domain,
+            data.domains,
+            about,
+            data.titles,
         )
 
     def __repr__(self) -> str:

@@ -1,6 +1,9 @@
 """What new users did, in the columns of the items that are known."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +31,7 @@ def test_unknown_items_are_counted_and_their_users_kept(tmp_path):
     new = read_newcomers(write(tmp_path, "user,item\nann,Heat\nbob,Jaws\nbob,Jaws\nbob,Psycho\n"), ITEMS)
     assert new.users.tolist() == ["ann", "bob"]
     assert new.matrix.nnz == 1
-    assert new.notes == ("items that are not known, left out: 2 (the first: 'Jaws'), in rows: 3",)
+    assert new.notes == ("items that are not known, left out: 2 of 3 (the first: 'Jaws'), in rows: 3 of 4 (75.0%)",)
 
 
 def test_a_file_without_a_known_item_is_refused_with_examples(tmp_path):
@@ -45,6 +48,33 @@ def test_columns_are_named_and_ratings_looked_at_as_in_training(tmp_path):
     assert read_newcomers(typed, ITEMS).users.tolist() == ["ann"]
     with pytest.raises(DataError, match="has no column 'user' for the user, nor one of its usual names; it has 'who'"):
         read_newcomers(path, ITEMS)
+
+
+def test_a_file_is_read_as_the_interactions_of_training_were(tmp_path):
+    frame = pd.DataFrame({"who": ["a", "a", "b"], "asin": [1, 2, 1], "kind": ["x", "y", "x"], "stars": [5, 4, 1]})
+    options = {"user": "who", "domain": "kind", "rating": "stars", "min_rating": 2.0, "where": "asin < 9"}
+    taken = read_interactions(frame, **options, min_items=1)
+    assert json.loads(json.dumps(taken.reading)) == taken.reading
+    known = {"as_read": taken.reading, "domains": taken.domains.tolist()}
+    frame = pd.concat([frame, pd.DataFrame({"who": ["c"], "asin": [7], "kind": ["z"], "stars": [5]})])
+    new = read_newcomers(frame, taken.items, **known)
+    assert (new.users.tolist(), new.matrix.toarray().tolist()) == (["a", "c"], [[1, 1], [0, 0]])
+    unknown = "domains that are not known: 1 (the first: 'z'), in rows: 1 of 4 (25.0%); "
+    for note in (
+        "as in training: min_rating = 2.0, where = asin < 9",
+        "items that are not known, left out: 1 of 3 (the first: '7'), in rows: 1 of 3 (33.3%)",
+        unknown + "their items count where they are known",
+    ):
+        assert note in new.notes
+    other = read_newcomers(frame, taken.items, **known, min_rating=1)
+    assert other.users.tolist() == ["a", "b", "c"]
+    assert "unlike in training: min_rating = 1, where training had 2.0" in other.notes
+    with pytest.raises(DataError, match=r"no column 'who' for the user, as the .* training had; it has 'user', 'asin'"):
+        read_newcomers(frame.rename(columns={"who": "user"}), taken.items, **known)
+    floating = frame.astype({"asin": float})
+    with pytest.raises(DataError, match=r"'asin' for the item has the type DOUBLE, and .* it had BIGINT, so that the"):
+        read_newcomers(floating, taken.items, **known)
+    assert read_newcomers(floating, taken.items, **known, normalize_ids=True).matrix.nnz == 2
 
 
 @given(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=20))
