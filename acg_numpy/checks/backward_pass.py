@@ -71,7 +71,8 @@ def check_backward(
         How far they may be apart in any case.  Gradients that are zero but for rounding need none: they are compared at
         the scale of the whole gradient.
     step : float, optional
-        The step, instead of `eps^(1/3) * max(|x|, 1)` and a ladder of others if that leaves doubt.
+        The step, instead of `eps^(1/3) * max(|x|, 1)` and ladders of others, down to a
+        thousandth of |x|, if that leaves doubt.
     seed : int
         Draws the gradients of the outputs.
     names : sequence of str, optional

@@ -13,10 +13,12 @@ import numpy as np
 from acg_numpy.checks.contract.checked_inputs import Argument, Evaluate, Outputs
 from acg_numpy.checks.numeric.differences import (
     LADDER,
+    MARGIN,
     NEIGHBOURS,
     Differences,
     best_step,
     central_differences,
+    closer_differences,
     complex_step,
     element_slope,
     is_at_kink,
@@ -30,7 +32,6 @@ from acg_numpy.checks.numeric.differences import (
 from acg_numpy.checks.numeric.directional import compare_directional, directional_derivatives
 from acg_numpy.checks.numeric.perturbations import PerturbedFunction
 from acg_numpy.checks.numeric.verdicts import (
-    MARGIN,
     ZERO,
     InputComparison,
     Tolerance,
@@ -196,6 +197,9 @@ class Comparator:
         step_fault = None
         if self.tolerance.step:
             numeric, verdicts, step_fault = self._retry_at_best_step(which, a, scale, numeric, verdicts)
+        else:
+            numeric = self._look_closer(which, numeric, np.flatnonzero(verdicts >= Verdict.WRONG))
+            verdicts = decide(numeric)
         numeric, again = self._retry_by_complex_step(which, numeric, verdicts == Verdict.UNDECIDED)
         stepped = stepped | again
         if step_fault is None:
@@ -230,6 +234,16 @@ class Comparator:
             coarse=coarse,
             not_analytic=not_analytic,
         )
+
+    def _look_closer(self, which: int, numeric: Differences, doubtful: Array) -> Differences:
+        """Return doubtful elements as their differences settle at steps far smaller than usual."""
+        if not doubtful.size:
+            return numeric
+        x = np.ravel(self.function.values[which])
+        typical = float(np.sqrt(np.mean(x * x)))
+        sizes = np.where(x[doubtful] != 0, np.minimum(np.abs(x[doubtful]), typical), typical)
+        slope, steps = element_slope(self.function, which, doubtful), self.steps(which)[doubtful]
+        return numeric.replaced(doubtful, closer_differences(slope, steps, sizes, numeric.at(doubtful)))
 
     def _retry_at_best_step(
         self, which: int, a: Array, scale: Array, numeric: Differences, verdicts: Array

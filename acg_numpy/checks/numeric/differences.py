@@ -15,7 +15,8 @@ At best this knows a derivative to eps^(2/3), 4e-11 in float64, of |g| |y| / max
 
 If that is not precise enough, or an element may be wrong, the same difference is taken at a ladder of steps.  At a
 step at which both neighbours agree, neither truncation (from above) nor rounding (from below) matters, so the
-disagreement with the neighbours is the error, measured and not assumed.
+disagreement with the neighbours is the error, measured and not assumed.  Before an element is called wrong, or left
+undecided, steps are tried down to some thousandth of |x|: a function of inputs of 1e-9 needs them.
 
 Richardson's extrapolation.  Halve the step: the leading error falls to a quarter, so (4 D(h/2) - D(h)) / 3 is without
 it, and the next combination, with 16, without the one after.  Larger steps can then be taken, at which rounding is
@@ -40,6 +41,10 @@ RATIO = 3.7  # of two steps of a ladder; with a power of 2, the lattice that a c
 NEIGHBOURS = tuple(RATIO**power for power in (-1, 0, 1))  # a step and one either side
 LADDER = tuple(RATIO**power for power in range(-4, 5))  # h / 187 to 187 h
 FINE = tuple(RATIO**power for power in range(-9, -3))  # below the ladder, for a last look
+DEEPEST = 1e-9  # the least step of a last look, in units of the usual one; shorter where the input is smaller
+SETTLED = 2e-2  # relative error at which a difference counts as the limit of small steps
+VAGUE = 0.3  # relative error at which a difference may be nothing like the derivative
+MARGIN = 10  # numeric errors are estimates: two values differ if they are apart by this many of them
 LEVELS = 6  # of Richardson's tableau
 FIRST = 2.0**-6  # its largest step, in units of max(|x|, 1)
 TINY = 2.0**-200  # the complex step, in the same units
@@ -191,6 +196,67 @@ def ladder_differences(slope: Slope, steps: Array, ladder: Sequence[float], nois
     if noise is not None:
         error = error + noise[:, None] / rungs
     return best_agreeing(Differences(found.derivative.reshape(rungs.shape), error))
+
+
+def closer_differences(slope: Slope, steps: Array, sizes: Array, known: Differences) -> Differences:
+    """Return differences along n lines that are in doubt, as they settle where steps get far smaller than usual.
+
+    Where they settle nowhere, and what is known is in doubt by as much as it is large, nothing is known: the error is
+    infinite.
+    """
+    limit, settled = small_step_limit(slope, steps, sizes)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(limit.derivative - known.derivative) > MARGIN * (limit.error + known.error)
+        better = settled & (apart | (limit.error < known.error))
+        lost = ~settled & apart & (known.error >= VAGUE * np.abs(known.derivative))
+    error = np.where(better, limit.error, np.where(lost, np.inf, known.error))
+    return Differences(np.where(better, limit.derivative, known.derivative), error)
+
+
+def small_step_limit(slope: Slope, steps: Array, sizes: Array) -> tuple[Differences, Array]:
+    """Return what differences along n lines settle at, as steps get far smaller than usual.
+
+    The usual step does not shrink below |x| = 1, and a function of inputs of 1e-9, or a wave of a millionth, needs it
+    to.  Of all steps down to some thousandth of the input's own size, the one counts whose difference is known best for
+    its size: where steps are too long, differences change with the step as much as they are large.
+
+    Parameters
+    ----------
+    slope : Slope
+    steps : array, shape (n,)
+        The usual ones.
+    sizes : array, shape (n,)
+        How large the inputs are.
+
+    Returns
+    -------
+    Differences, shape (n,)
+    settled : boolean array, shape (n,)
+        Whether the relative error is small.
+
+    Examples
+    --------
+    >>> def slope(lines, ups, downs):  # of 1 / x at 1e-9
+    ...     value = (1 / (1e-9 + ups) - 1 / (1e-9 - downs)) / (ups + downs)
+    ...     return Differences(value, 1e-7 / ups)
+    >>> found, settled = small_step_limit(slope, np.array([6e-6]), np.array([1e-9]))
+    >>> bool(settled[0]), bool(abs(found.derivative[0] / -1e18 - 1) < 1e-4)
+    (True, True)
+    """
+    least = np.minimum(DEEPEST, np.where(sizes > 0, sizes, 1.0) / 1000)
+    count = int(np.ceil(-np.log(np.min(least, initial=DEEPEST)) / np.log(RATIO))) + 2
+    rungs = steps[:, None] * RATIO ** np.arange(1.0 - count, 2.0)
+    each = np.ravel(rungs)
+    found = slope(np.repeat(np.arange(len(steps)), rungs.shape[1]), each, each)
+    derivative, error = found.derivative.reshape(rungs.shape), found.error.reshape(rungs.shape)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        gaps = np.abs(np.diff(derivative, axis=1))
+        error = error[:, 1:-1] + np.maximum(gaps[:, :-1], gaps[:, 1:])
+        relative = error / np.abs(derivative[:, 1:-1])
+    relative = np.where(np.isfinite(relative), relative, np.inf)
+    best = np.argmin(relative, axis=1)[:, None]
+    value, off, miss = (np.take_along_axis(a, best, axis=1)[:, 0] for a in (derivative[:, 1:-1], error, relative))
+    return Differences(value, off), miss <= SETTLED
 
 
 def noise_level(slope: Slope, steps: Array) -> Array:

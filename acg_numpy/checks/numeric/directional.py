@@ -12,9 +12,11 @@ from acg_numpy.checks.contract.checked_inputs import Argument
 from acg_numpy.checks.numeric.differences import (
     FINE,
     LADDER,
+    MARGIN,
     NEIGHBOURS,
     Differences,
     Slope,
+    closer_differences,
     direction_slope,
     direction_steps,
     is_at_kink,
@@ -23,7 +25,7 @@ from acg_numpy.checks.numeric.differences import (
     one_sided_differences,
 )
 from acg_numpy.checks.numeric.perturbations import PerturbedFunction
-from acg_numpy.checks.numeric.verdicts import MARGIN, InputComparison, Tolerance, Verdict, decide_verdicts
+from acg_numpy.checks.numeric.verdicts import InputComparison, Tolerance, Verdict, decide_verdicts
 from acg_numpy.shapes import Array
 
 DIRECTIONS = 4  # for each input
@@ -89,6 +91,12 @@ def compare_directional(
     def decide(numeric: Differences) -> Array:
         return decide_verdicts(analytic, numeric, scale, eps, tolerance)
 
+    x = np.abs(argument.value)
+    smallest = np.full(len(steps), np.min(x, initial=1.0, where=x > 0))
+
+    def closer(numeric: Differences) -> Differences:
+        return closer_differences(slope, steps, smallest, numeric)
+
     verdicts, kink = decide(numeric), np.zeros(len(steps), dtype=bool)
     if np.any((verdicts == Verdict.WRONG) | (verdicts == Verdict.UNDECIDED)):
         numeric = ladder_differences(slope, steps, LADDER)
@@ -96,7 +104,7 @@ def compare_directional(
     if np.any(verdicts == Verdict.WRONG):
         kink = (verdicts == Verdict.WRONG) & is_at_kink(slope, steps, analytic, one_sided_differences(slope, steps))
         noise = np.maximum(noise_level(slope, steps), least / MARGIN)
-        numeric = ladder_differences(slope, steps, LADDER, noise)
+        numeric = closer(ladder_differences(slope, steps, LADDER, noise))
         fine = ladder_differences(slope, steps, FINE)  # a kink may lie between the steps of the ladder
         with np.errstate(invalid="ignore"):
             apart = np.abs(fine.derivative - numeric.derivative)

@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.checks.numeric.differences import Differences
+from acg_numpy.checks.numeric.differences import MARGIN, Differences
 from acg_numpy.shapes import Array
 
 ZERO = 1000  # in units of eps * scale: what a long sum whose terms cancel leaves behind
-MARGIN = 10  # numeric errors are estimates: an element is wrong only if it is off by this many of them
 
 
 class Verdict(IntEnum):
