@@ -135,6 +135,8 @@ class Explanation:
         The line of the forward that it belongs to.
     support : int
         How many numbers it explains beyond those that were chosen to fit.
+    changes : int
+        How many changes of the right backward it takes.
     """
 
     mistake: str
@@ -143,6 +145,7 @@ class Explanation:
     text: str
     line: Line | None = None
     support: int = 2
+    changes: int = 1
 
 
 def max_abs(array: Array) -> float:

@@ -141,9 +141,31 @@ def name_cut(search: Search, edges: tuple[Edge, ...]) -> tuple[str, str]:
     """Name the mistake of sending nothing along a chain."""
     if _cuts_target(search, edges):
         return "target-not-subtracted", "what comes back from there is the target, or points at it, and is left out"
+    if _is_recurrence(search, edges):
+        return "missing-path", "what the next turn of the loop sends back is left out, the path through time"
     if is_input_use(search, edges) and not is_statistic(search, edges):
         return "missing-path", "what comes back from there, one use of the input, is left out"
     return "held-constant", "what comes back from there is left out, as if it did not depend on the input"
+
+
+def _is_recurrence(search: Search, edges: Sequence[Edge]) -> bool:
+    """Check whether what is used there comes from the turn of a loop before: its expression runs after the one there.
+
+    Of two expressions of a loop, the one that runs first in the first turn comes first in every turn.
+    """
+    names = search.line_identities()
+    reads = {edge.operation for edge in edges if is_selection(search.graph.operations[edge.operation])}
+    # what reads a state out of a buffer stands for the expression that uses it
+    users = [edge for edge, parent in search.graph.edges() if parent in reads]
+    for edge in (*edges, *users):
+        own, used = names[edge.operation], names[search.graph.operations[edge.operation].args[edge.position].place]
+        if own is None or used is None:
+            continue
+        # two turns may as well be two calls of a helper, one after the other
+        turns = max(names.count(own), len(edges) + 1)
+        if turns > 2 and names.index(own) <= names.index(used):
+            return True
+    return False
 
 
 def _cuts_target(search: Search, edges: tuple[Edge, ...]) -> bool:

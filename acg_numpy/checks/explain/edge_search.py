@@ -8,6 +8,7 @@ factor, whatever it is.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,13 @@ from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.known_regions import Softmax, find_softmaxes
 from acg_numpy.checks.explain.stale_values import stale_corruptions, stale_gradients
 from acg_numpy.checks.explain.time_budget import TimeBudget
-from acg_numpy.checks.tracing import Edge, Graph, Line, Operation
+from acg_numpy.checks.tracing import Edge, Graph, Line, Link, Operation
 from acg_numpy.shapes import Array
+
+# random directions of the inputs along which a shift is tried before it is carried back
+_DIRECTIONS = 2
+# relative to all that is added up; a difference quotient knows a tangent far better
+_TANGENT_ERROR = 1e-4
 
 
 class Shift(NamedTuple):
@@ -74,6 +80,57 @@ class Search:
         """Return what a gradient of one result comes to at the inputs."""
         self.budget.check()
         return self.vector(self.graph.pull(place, gradient))
+
+    @cached_property
+    def tangents(self) -> list[tuple[float, list[Array]]]:
+        """What moves each result along random directions r of the inputs, and target . r, for each direction.
+
+        The pull of a gradient c of a result, times r, is c times what moves the result along r.  So a shift that cannot
+        fit is told by one product, without a pull.  Empty where the forward cannot be evaluated beside the point.
+        """
+        rng, found = np.random.default_rng(0), []
+        inputs = [self.graph.operations[place].value for place in self.graph.inputs]
+        for _ in range(_DIRECTIONS):
+            directions = [rng.normal(size=np.shape(x)) for x in inputs]
+            moves = [r / scale for r, scale in zip(directions, self.scales, strict=True)]
+            reach = [max_abs(x) / max_abs(m) for x, m in zip(inputs, moves, strict=True) if max_abs(m) and max_abs(x)]
+            h = 1e-6 * min(reach, default=1.0)
+            both = [
+                try_call(self._results_at, [x + sign * h * m for x, m in zip(inputs, moves, strict=True)])
+                for sign in (1.0, -1.0)
+            ]
+            if both[0] is None or both[1] is None:
+                return []
+            along = [(a - b) / (2 * h) for a, b in zip(*both, strict=True)]
+            right = float(np.vdot(np.concatenate([np.ravel(r) for r in directions]), self.vector(self.case.right)))
+            outputs = zip(self.graph.outputs, self.case.grad_outs, strict=True)
+            parts = [np.sum(g * along[place]) for place, g in outputs if place is not None]
+            if not abs(right - sum(parts)) <= _TANGENT_ERROR * max(1e-300, *map(abs, parts)):
+                return []
+            found.append((float(np.vdot(np.concatenate([np.ravel(r) for r in directions]), self.target)), along))
+        return found
+
+    def _results_at(self, inputs: Sequence[Array]) -> list[Array]:
+        """Evaluate every result of the graph at other inputs."""
+        values: list[Array] = []
+        given = dict(zip(self.graph.inputs, inputs, strict=True))
+        for place, operation in enumerate(self.graph.operations):
+            if operation.entry is None:
+                values.append(given[place])
+                continue
+            pairs = zip(operation.args, operation.values, strict=True)
+            values.append(operation.evaluate([values[a.place] if isinstance(a, Link) else v for a, v in pairs]))
+        return values
+
+    def might_fit(self, place: int, gradient: Array) -> bool:
+        """Check whether a gradient of one result may come, at the inputs, to what is to be explained."""
+        for target, along in self.tangents:
+            moved = along[place]
+            apart = abs(float(np.vdot(gradient, moved)) - target)
+            size = float(np.linalg.norm(gradient) * np.linalg.norm(moved)) + abs(target)
+            if apart > max(_TANGENT_ERROR, 100 * self.case.tolerance) * size:
+                return False
+        return True
 
     def misfit(self, vector: Array) -> float:
         """Return how far a shift is from the one that is to be explained."""
@@ -153,7 +210,7 @@ class Search:
 
     def single_edge_explanations(self) -> Iterator[Explanation]:
         """Yield explanations by another contribution along one edge."""
-        for shift in self.single_corruptions():
+        for shift in self.single_corruptions(likely_only=True):
             if self.fits(shift.vector):
                 yield self.explanation(shift)
 
@@ -163,8 +220,8 @@ class Search:
         mistake, cost, text, _ = shift.corruption
         return Explanation(mistake, cost, self.misfit(shift.vector), text, shift.line, support)
 
-    def single_corruptions(self, *, all_edges: bool = False) -> Iterator[Shift]:
-        """Yield every corruption of one edge, with what it does."""
+    def single_corruptions(self, *, all_edges: bool = False, likely_only: bool = False) -> Iterator[Shift]:
+        """Yield every corruption of one edge, with what it does; of those that may fit alone, if so asked."""
         for edge, parent in self.wrong_edges() if all_edges else self.edges():
             operation, g = self.graph.operations[edge.operation], self.case.grads[edge.operation]
             right = self.contribution(edge)
@@ -180,10 +237,16 @@ class Search:
                 if (written := np.asarray(sent).tobytes()) in seen:
                     continue
                 seen.add(written)
+                self.budget.check()
+                if likely_only and not self.might_fit(parent, sent - right):
+                    continue
                 yield Shift(corruption, operation.line, (edge,), self.pull_vector(parent, sent - right))
             for text, other in stale_gradients(self.graph, self.case.grads, edge.operation):
                 sent = try_call(operation.contribution, edge.position, other)
                 if sent is not None and np.shape(sent) == right.shape and np.all(np.isfinite(sent)):
+                    self.budget.check()
+                    if likely_only and not self.might_fit(parent, sent - right):
+                        continue
                     corruption = Corruption("stale-value", 1.9, text, pass_through(1.0))
                     yield Shift(corruption, operation.line, (edge,), self.pull_vector(parent, sent - right))
 

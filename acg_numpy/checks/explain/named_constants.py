@@ -41,11 +41,13 @@ def factor_names(factor: float, case: Case) -> list[FactorName]:
     best: dict[str, FactorName] = {}
     for name in sorted(found, key=lambda name: name.cost):
         best.setdefault(name.mistake, name)
-    if best:
-        return list(best.values())
     ratios = ((p, q) for q in (1, 2, 3, 4) for p in (1, 2, 3, 4, 6, 8) if p != q)
     simple = any(_same_factor(abs(factor), p / q, case.factor_tolerance) for p, q in ratios)
-    return [FactorName("constant-factor", LIKELY + 0.15 if simple else UNKNOWN, f"a factor {factor:.4g}")]
+    # a small number is itself before it is a quotient of sizes
+    if not best or (simple and min(name.cost for name in best.values()) > POSSIBLE):
+        number = FactorName("constant-factor", LIKELY + 0.15 if simple else UNKNOWN, f"a factor {factor:.4g}")
+        best = {"constant-factor": number} | best
+    return sorted(best.values(), key=lambda name: name.cost)
 
 
 def _constant_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[FactorName]:
@@ -98,7 +100,8 @@ def size_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Fac
         if _same_factor(factor, n * m, close) or _same_factor(factor, 1 / (n * m), close):
             text = f"{says} = {'1 / ' if factor < 1 else ''}({n} x {m}), {sizes[n]} and {sizes[m]}"
             yield FactorName("mean-for-sum", LIKELY + 0.05 if n * m in summed else POSSIBLE, text)
-    for n, m in ((n, m) for n in whole for m in whole if n != m):
+    lengths = [n for n in whole if not sizes[n].startswith("the number of elements")]
+    for n, m in ((n, m) for n in lengths for m in lengths if n != m):
         if _same_factor(factor, n / m, close):
             text = f"{says} = {n} / {m}, {sizes[n]} and {sizes[m]} exchanged"
             yield FactorName("mean-for-sum", POSSIBLE + 0.1, text)

@@ -43,12 +43,45 @@ def single_use(search: Search) -> Iterator[Explanation]:
                 yield Explanation("last-only", cost, search.misfit(vector), text, line, support)
 
 
-def loop_corruptions(search: Search) -> Iterator[Explanation]:
-    """Make the same corruption wherever a line of the forward is run: in each turn of a loop, each call of a helper."""
+def overwritten_overlaps(search: Search) -> Iterator[Explanation]:
+    """Assign what every turn of a loop sends back to its own elements of a value, where turns that overlap add up."""
+    uses: dict[int, dict[Any, list[Edge]]] = defaultdict(lambda: defaultdict(list))
+    names = search.line_identities()
+    for edge, parent in search.wrong_edges():
+        if names[edge.operation] is not None:
+            uses[parent][names[edge.operation]].append(edge)
+    for parent, groups in uses.items():
+        for edges in groups.values():
+            sent = [c for edge in edges if (c := search.contribution(edge)) is not None]
+            if len(sent) < 2 or len(sent) < len(edges):
+                continue
+            reached = [_reached_elements(search, edge) for edge in edges]
+            if np.max(np.sum(reached, axis=0)) < 2 or all(np.all(one) for one in reached):
+                continue
+            for order in (range(len(edges)), range(len(edges) - 1, -1, -1)):
+                assigned = np.zeros_like(sent[0])
+                for turn in order:
+                    assigned = np.where(reached[turn], sent[turn], assigned)
+                vector = search.pull_vector(parent, assigned - np.sum(sent, axis=0))
+                if search.fits(vector) and np.any(vector):
+                    text = f"what the {len(edges)} turns send back is assigned and not added where they overlap"
+                    support = int(np.count_nonzero(np.abs(vector) > 1e-9))
+                    yield Explanation(
+                        "overwritten-rows", 1.4, search.misfit(vector), text, search.first_line(edges), support
+                    )
+
+
+def _reached_elements(search: Search, edge: Edge) -> Any:
+    """Return which elements of an argument an operation sends anything back to."""
+    operation = search.graph.operations[edge.operation]
+    return operation.contribution(edge.position, np.ones_like(operation.value)) != 0
+
+
+def loop_factors(search: Search) -> Iterator[Explanation]:
+    """Yield explanations by the same factor wherever a line of the forward is run."""
     for members in repeated_edges(search):
-        (place, position), _ = members[0]
-        operation = search.graph.operations[place]
-        line = operation.line
+        (place, _), _ = members[0]
+        line = search.graph.operations[place].line
         assert line is not None  # edges without one are not alike
         for factor, mistake in ((-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "double-counted")):
             corruption = Corruption(mistake, 1.7, f"times {factor:g}", scaled_contribution(factor))
@@ -63,6 +96,15 @@ def loop_corruptions(search: Search) -> Iterator[Explanation]:
                     name.mistake, name.cost + 1.1, f"off by {name.text}", scaled_contribution(1 + step)
                 )
                 yield from replay_corruption(search, corruption, line, members)
+
+
+def loop_corruptions(search: Search) -> Iterator[Explanation]:
+    """Make the same corruption wherever a line of the forward is run: in each turn of a loop, each call of a helper."""
+    for members in repeated_edges(search):
+        (place, position), _ = members[0]
+        operation = search.graph.operations[place]
+        line = operation.line
+        assert line is not None
         # the first turn of a loop can be a special one
         last = search.graph.operations[members[-1][0].operation]
         for corruption in (*edge_corruptions(operation, position), *edge_corruptions(last, position)):
@@ -124,12 +166,12 @@ def replay_corruption(
     vector = search.replay({edge: corruption for edge, _ in members})
     if vector is not None and search.fits(vector):
         edges = [edge for edge, _ in members]
-        mistake = corruption.mistake
+        mistake, said = corruption.mistake, corruption.text
         if mistake == "held-constant":
-            mistake = name_cut(search, tuple(edges))[0]
+            mistake, said = name_cut(search, tuple(edges))
         if mistake == "double-counted" and not is_input_use(search, edges):
             mistake = "constant-factor"
-        text = f"at each of the {len(members)} times that the line is run: {corruption.text}"
+        text = f"at each of the {len(members)} times that the line is run: {said}"
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
         yield Explanation(mistake, corruption.cost + 0.2, search.misfit(vector), text, line, support)
 

@@ -16,7 +16,13 @@ from acg_numpy.checks.explain.cut_edges import factor_explanations, missing_outp
 from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.explain.formulas import formula_explanations
 from acg_numpy.checks.explain.missing_masks import mask_explanations
-from acg_numpy.checks.explain.repeated_lines import loop_corruptions, single_use, unmasked_backward
+from acg_numpy.checks.explain.repeated_lines import (
+    loop_corruptions,
+    loop_factors,
+    overwritten_overlaps,
+    single_use,
+    unmasked_backward,
+)
 from acg_numpy.checks.explain.time_budget import OutOfTimeError, TimeBudget
 from acg_numpy.checks.explain.two_corruptions import pair_explanations
 from acg_numpy.checks.explain.whole_gradient import whole_gradient_explanations
@@ -114,6 +120,8 @@ def _edge_explanations(search: Search) -> Iterator[Explanation]:
     yield from factor_explanations(search)
     yield from missing_outputs(search)
     yield from single_use(search)
+    yield from overwritten_overlaps(search)
+    yield from loop_factors(search)
     yield from missing_sums(search)
     yield from formula_explanations(search)
     yield from search.single_edge_explanations()
@@ -142,7 +150,8 @@ def _explain_each_input(case: Case, budget: TimeBudget, ways: Sequence[_Strategy
         best.append(min(found, key=lambda e: e.cost))
     total = sum(e.cost for e in best)
     first = {e.mistake: e for e in reversed(best)}
-    return [replace(e, cost=total + 0.1 * n) for n, e in enumerate(first.values())], True
+    changes = sum(e.changes for e in best)
+    return [replace(e, cost=total + 0.1 * n, changes=changes) for n, e in enumerate(first.values())], True
 
 
 def _rank(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
@@ -160,11 +169,10 @@ def _rank(found: list[Explanation], case: Case) -> tuple[Diagnosis, ...]:
 def make_diagnosis(e: Explanation, share: float, case: Case) -> Diagnosis:
     """Make a diagnosis of an explanation."""
     sure = share * (0.5 if e.support < 1 else 0.99) * (1.0 if case.graph is not None else 0.9)
-    source = "the gradient of the traced forward" if case.graph is not None else "the numeric derivative"
-    whose = "all inputs" if len(case.names) > 1 else case.names[0]
     naming = MISTAKES[e.mistake]
     place = f", on the way back through {e.line}" if e.line else ""
-    evidence = (
-        f"{e.text}; {source}, changed like this, is what was submitted for {whose} to {max(e.residual, 1e-16):.0e}"
-    )
+    changes = "this one change" if e.changes == 1 else f"{e.changes} such changes"
+    right = "the right gradient" if case.graph is not None else "the numeric gradient"
+    whose = ", for every input," if len(case.names) > 1 else ""
+    evidence = f"{e.text}. With {changes} {right} becomes yours{whose} to {max(e.residual, 1e-16):.0e}"
     return Diagnosis(e.mistake, round(sure, 2), f"{naming.meaning}{place}", evidence, naming.hint)

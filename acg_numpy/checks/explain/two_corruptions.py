@@ -62,7 +62,8 @@ def _combine(parts: list[Explanation]) -> Iterator[Explanation]:
     text = ", and ".join(dict.fromkeys(_text_with_line(part) for part in parts))
     for n, mistake in enumerate(dict.fromkeys(part.mistake for part in parts)):
         line = next(part.line for part in parts if part.mistake == mistake)
-        yield Explanation(mistake, total + 0.3 * n, 0.0, text, line, min(part.support for part in parts))
+        support = min(part.support for part in parts)
+        yield Explanation(mistake, total + 0.3 * n, 0.0, text, line, support, changes=len(parts))
 
 
 def same_kind_pairs(search: Search, shifts: list[Shift]) -> Iterator[Explanation]:

@@ -39,7 +39,7 @@ MISTAKES: dict[str, MistakeName] = {
         "reduced over another axis", "Say aloud what each axis of this array counts, and which one is summed."
     ),
     "overwritten-rows": MistakeName(
-        "assigned where an id repeats, instead of added",
+        "assigned where an id repeats or windows overlap, instead of added",
         "What should happen when the same row is looked up twice?",
     ),
     "last-only": MistakeName(

@@ -24,7 +24,7 @@ def test_a_column_can_be_taken_for_a_row_and_vice_versa(shape):
         raise_on_failure=False,
     )
     assert [diagnosis.mistake for diagnosis in report.diagnoses] == ["transposed"]
-    assert report.diagnoses[0].evidence.startswith("the other factor transposed; ")
+    assert report.diagnoses[0].evidence.startswith("the other factor transposed. ")
 
 
 def test_axes_of_a_gradient_can_be_exchanged_under_the_old_shape():

@@ -51,4 +51,6 @@ def test_without_a_graph_the_numeric_derivative_shows_the_mistake():
     )
     (found,) = report.diagnoses
     assert found.mistake == "wrong-sign"
-    assert found.evidence.startswith("the gradient of x is minus the right one; the numeric derivative, changed like")
+    assert found.evidence.startswith(
+        "the gradient of x is minus the right one. With this one change the numeric gradient becomes yours"
+    )

@@ -81,7 +81,7 @@ def test_a_path_left_out_is_found_whatever_the_size_of_the_gradient(size):
     best = report.diagnoses[0]
     assert best.mistake == "missing-path"
     assert best.confidence > 0.9
-    assert float(best.evidence.rpartition("is what was submitted for x to ")[2]) < 1e-14
+    assert float(best.evidence.rpartition("becomes yours to ")[2]) < 1e-14
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 5])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from acg_numpy.checks import check_backward
 from acg_numpy.checks.explain.corruptions import Corruption, scaled_contribution
 from acg_numpy.checks.explain.repeated_lines import loop_corruptions, repeated_edges, replay_corruption, single_use
 from tests.checks.explain.cases import SQUARE, X, Y, right_case, search_of, submitting
@@ -71,3 +72,42 @@ def test_a_slope_in_a_loop_can_be_taken_at_another_lines_value():
     found = [e for e in loop_corruptions(search_of(submitting(case, *wrong))) if "in every turn" in e.text]
     assert [(e.mistake, e.line) for e in found] == [("stale-value", line)]
     assert f"the value of {line} is used" in found[0].text
+
+
+def average_windows(x):
+    out = np.zeros(3)
+    for i in range(3):
+        out[i] = np.mean(x[i : i + 2])
+    return out, x
+
+
+def recurrence(x, w):
+    states = np.zeros((4, 2))
+    for t in range(3):
+        states[t + 1] = np.tanh(x[t] + states[t] @ w)
+    return states[1:], states
+
+
+def test_windows_that_are_assigned_where_they_overlap_are_named():
+    def assigned(g, x):
+        grad = np.zeros_like(x)
+        for i in range(3):
+            grad[i : i + 2] = g[i] / 2
+        return grad
+
+    report = check_backward(average_windows, assigned, np.array([0.3, -1.0, 2.0, 0.7]), raise_on_failure=False)
+    assert report.diagnoses[0].mistake == "overwritten-rows"
+    assert "assigned and not added where they overlap" in report.diagnoses[0].evidence
+
+
+def test_a_path_through_time_that_is_left_out_is_a_missing_path():
+    def no_time(g, states):
+        inner = g * (1 - states[1:] ** 2)
+        return inner, states[:-1].T @ inner
+
+    rng = np.random.default_rng(0)
+    report = check_backward(
+        recurrence, no_time, rng.normal(size=(3, 2)), rng.normal(size=(2, 2)), raise_on_failure=False
+    )
+    assert report.diagnoses[0].mistake == "missing-path"
+    assert "the path through time" in report.diagnoses[0].evidence
