@@ -134,9 +134,9 @@ def read_interactions(
     >>> taken
     <Interactions: 4 interactions of 2 users with 3 items in 2 domains>
     >>> taken.items.tolist(), taken.domains.tolist()
-    (['Alien', 'Dune, 1', 'Emma'], ['books', 'films'])
+    (['Alien', 'Dune, Part 1', 'Emma'], ['books', 'films'])
     >>> taken.notes
-    ("columns: user 'userId', item 'title', domain 'genre'",)
+    ("columns: user 'userId', domain 'genre'",)
     """
     if domain_of not in ("first", "all"):
         raise ValueError(f"domain_of must be 'first' or 'all', but it is {domain_of!r}")
