@@ -230,6 +230,12 @@ class RecordedArray(Tensor):
             return self
         return super().astype(dtype, *args, **options)
 
+    def __copy__(self) -> Any:
+        return np.copy(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return np.copy(self)
+
     # Leaving the graph: allowed, and logged, because not everything that leaves comes back.
 
     def _leave(self, how: str) -> Array:

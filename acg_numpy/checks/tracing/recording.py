@@ -10,7 +10,7 @@ from acg_numpy.autograd.state import recording
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.checks.tracing.array_creation import recorded_creation
 from acg_numpy.checks.tracing.graph import Graph, Link, Operation
-from acg_numpy.checks.tracing.recorded_arrays import RecordedArray, leaf
+from acg_numpy.checks.tracing.recorded_arrays import RecordedArray, constant, leaf
 from acg_numpy.checks.tracing.source_lines import Line, VisitLog
 
 
@@ -47,7 +47,7 @@ def trace(function: Callable[..., Any], values: Sequence[Any], checked: Sequence
     """
     log = VisitLog()
     pairs = list(zip(values, checked, strict=True))
-    given = [leaf(value, log) if check else value for value, check in pairs]
+    given = [leaf(value, log) if check else _held(value, log) for value, check in pairs]
     leaves = [array.current for array, check in zip(given, checked, strict=True) if check]
     with np.errstate(all="ignore"), recording(True, expand=True), recorded_creation(log):
         try:
@@ -63,6 +63,11 @@ def trace(function: Callable[..., Any], values: Sequence[Any], checked: Sequence
         tuple(place.get(o._order) if isinstance(o, Tensor) else None for o in outputs),
         tuple(log.exits),
     )
+
+
+def _held(value: Any, log: VisitLog) -> Any:
+    """Return an input that is held fixed: a floating array is recorded too, so that `fixed.dot(x)` is followed."""
+    return constant(value, log) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
 def _recorded_tensors(roots: Sequence[Tensor]) -> list[Tensor]:

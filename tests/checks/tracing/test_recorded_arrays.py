@@ -1,6 +1,7 @@
 """Forwards as people write them, filling buffers and writing in place: each is followed to the right gradient."""
 
 import math
+from copy import deepcopy
 from math import tanh
 
 import numpy as np
@@ -221,6 +222,11 @@ def test_the_names_of_a_module_are_its_own_again_after_a_trace():
         trace(lambda x: np.zeros(3).no_such_method, [X], [True])
     assert np is before["np"]
     assert type(np.zeros(2)) is np.ndarray
+
+
+def test_a_floating_array_that_is_held_fixed_is_followed_into_products():
+    graph = trace(lambda fixed, x: (fixed.dot(deepcopy(x)),), [Y, X.copy()], [False, True])
+    np.testing.assert_allclose(graph.at_inputs(graph.gradients([np.ones((3, 3))]))[0], Y.T @ np.ones((3, 3)))
 
 
 def test_what_leaves_as_plain_numbers_is_known_by_its_line():
