@@ -122,6 +122,11 @@ class Interactions:
         """How many items each user took in each domain, shape (U, N)."""
         return domain_counts(self.matrix, self.item_domain, len(self.domains))
 
+    @property
+    def item_names(self) -> npt.NDArray[np.str_]:
+        """What to show of each item: its title where it has one, else its id, shape (I,)."""
+        return titles_or_ids(self.titles, self.items)
+
     @cached_property
     def elsewhere(self) -> npt.NDArray[np.bool_]:
         """Which columns say nothing about domain d: True where the item is not in d, shape (N, I)."""
@@ -169,6 +174,17 @@ def refuse_line_breaks(what: str, ids: Iterable[object]) -> None:
         f"the {what} {name!r} holds a separator of lines, {separator!r}, and ids are written a line each: "
         "replace it in the interactions"
     )
+
+
+def titles_or_ids(titles: npt.NDArray[np.str_] | None, items: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
+    """Return the title of each item, and its id where it has none.
+
+    Examples
+    --------
+    >>> titles_or_ids(np.array(["Dune", ""]), np.array(["b1", "b2"]))
+    array(['Dune', 'b2'], dtype='<U4')
+    """
+    return items if titles is None else np.where(titles != "", titles, items)
 
 
 def domain_counts(matrix: sp.csr_array, item_domain: Array, num_domains: int) -> npt.NDArray[np.int64]:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from acg_numpy.autograd import no_grad
 from acg_numpy.passes import layer_norm_forward, split_heads_forward
 from acg_numpy.recommender.data import DataError
+from acg_numpy.recommender.data.interactions import titles_or_ids
 from acg_numpy.recommender.evaluation import top_k
 from acg_numpy.recommender.serving import Recommender
 from acg_numpy.recommender.serving.recommender import find_name
@@ -211,7 +212,7 @@ def _token_items(
         columns_of[d, :, :, : best.shape[-1]] = columns[best]
     used, indices = np.unique(columns_of, return_inverse=True)
     fewer = int(used[0] == -1)  # -1 comes first, and stays -1
-    return trained.items[used[fewer:]], indices.reshape(columns_of.shape) - fewer
+    return titles_or_ids(trained.titles, trained.items)[used[fewer:]], indices.reshape(columns_of.shape) - fewer
 
 
 def _with_plane(found: Exploration) -> Exploration:

@@ -264,7 +264,7 @@ def token_items(result: Result) -> Drawing:
         weight = attention_weights(result, *_test_users_of_largest(result)).mean(axis=(0, 1))
         shown = np.sort(np.argsort(-weight, kind="stable")[:MOST_TOKENS_SHOWN])
         which = f"each of the {MOST_TOKENS_SHOWN} tokens of {named}, of {len(scores):,}, that get most attention"
-    first = [str(data.items[columns[np.argmax(scores[k])]]) for k in shown]
+    first = [str(data.item_names[columns[np.argmax(scores[k])]]) for k in shown]
     labels = [name if name.startswith("global") else f"token {name}" for name in _token_names(result)]
     tops = ", ".join(f"{labels[k]}: {item}" for k, item in zip(shown[:8], first, strict=False))
     alt = f"The five items that score highest for {which}, a row a token. First come, {tops}."
@@ -272,7 +272,7 @@ def token_items(result: Result) -> Drawing:
     if 1 < len(shown) == len(scores):
         caption += " Where two rows name the same items, the two tokens stand for the same."
     options = {
-        "item_names": data.items[columns],
+        "item_names": data.item_names[columns],
         "token_labels": [labels[k] for k in shown],
         "size": (8.8, max(1.2 + 0.38 * len(shown), 2.4)),
     }

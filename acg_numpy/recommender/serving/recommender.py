@@ -10,22 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, overload
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from acg_numpy.autograd import no_grad
-from acg_numpy.recommender.data import DataError, Interactions
+from acg_numpy.recommender.data import DataError, Interactions, Newcomers
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.evaluation.metrics import top_k
+from acg_numpy.recommender.serving.top_lists import TopLists, rank_for_users
 from acg_numpy.recommender.serving.trained import Trained, require_finite_arrays
 from acg_numpy.shapes import Array
 from acg_numpy.text import did_you_mean, first_few, html_table
 
 CHECKPOINT, TAKEN = "checkpoint.npz", "interactions.npz"
 OWN_VECTORS = "user_vectors"
+NEW_USER = "new users are those of 'acg recommend --interactions'"
 SEARCHED = 20_000  # ids at most that are compared with a misspelt one
 MAX_SHOWN = 12  # names in a message
 MOST_TOKENS = 16  # that have a column of their own; of more, each head's first are listed
@@ -40,14 +42,13 @@ class Recommendation(NamedTuple):
     ----------
     domain : str
     items : array of str, shape (n,)
-        Best first, without those that the user has taken.
+        Best first, without those that the user has taken, unless `include_taken`.
     scores : array, shape (n,)
         3 c . v / sqrt(D) + b: comparable within the domain only.
     attention : array, shape (H, K)
         The weights of each head over the domain's own tokens, and then the shared ones; each row sums to 1.
     taken_here, taken_elsewhere : int
-        How many items the user has taken in the domain, which are left out, and outside of it, from which the condition
-        is made.
+        How many items the user has taken in the domain, and outside of it, from which the condition is made.
     informed : bool
         Whether anything is known that leads to the domain; if nothing was taken elsewhere (or the user's own vector is
         zeros) the condition is zeros, and the items are ranked by their biases alone.
@@ -60,6 +61,17 @@ class Recommendation(NamedTuple):
     taken_here: int
     taken_elsewhere: int
     informed: bool = True
+    titles: npt.NDArray[np.str_] | None = None
+    include_taken: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The id of each item, with its title where there is one."""
+        titles = [""] * len(self.items) if self.titles is None else self.titles.tolist()
+        return [
+            f"{item}  {title}" if title and title != item else str(item)
+            for item, title in zip(self.items.tolist(), titles, strict=True)
+        ]
 
     def _repr_html_(self) -> str:
         return _recommendation_html(self)
@@ -87,7 +99,7 @@ class Recommender:
     ...     recommender = Recommender.load(folder)
     >>> [found] = recommender.recommend("user-007", domain="films", top=3)
     >>> len(found.items), found.attention.shape
-    (3, (4, 8))
+    (3, (16, 8))
     """
 
     trained: Trained
@@ -143,20 +155,58 @@ class Recommender:
         rows = self.taken[users]
         return self.trained.factors.user_vectors(rows), self.trained.reachable(rows)
 
-    def recommend(self, user: str, *, domain: str | None = None, top: int = 10) -> list[Recommendation]:
-        """Rank items for a user, in one domain or in each.
+    @classmethod
+    def of_newcomers(cls, trained: Trained, new: Newcomers) -> Self:
+        """Make a recommender for new users, from what `trained.read_newcomers` read.
+
+        Raises
+        ------
+        DataError
+            If the conditioner was trained with user vectors that do not come from interactions.
+        """
+        trained.require_factors()
+        return cls(trained, new.users, new.matrix)
+
+    @overload
+    def recommend(
+        self, users: str, *, domain: str | Sequence[str] | None = None, top: int = 10, include_taken: bool = False
+    ) -> list[Recommendation]: ...
+
+    @overload
+    def recommend(
+        self,
+        users: list[str] | npt.NDArray[np.str_] | None = None,
+        *,
+        domain: str | Sequence[str] | None = None,
+        top: int = 10,
+        include_taken: bool = False,
+    ) -> TopLists: ...
+
+    def recommend(
+        self,
+        users: str | list[str] | npt.NDArray[np.str_] | None = None,
+        *,
+        domain: str | Sequence[str] | None = None,
+        top: int = 10,
+        include_taken: bool = False,
+    ) -> list[Recommendation] | TopLists:
+        """Rank items for a user, for several or for all, in one domain, in some or in each.
 
         Parameters
         ----------
-        user : str
-        domain : str, optional
+        users : str, or list or array of str, optional
+            One user, with attention; or several, by default all, whose items are ranked in blocks.
+        domain : str or sequence of str, optional
             By default all domains, those with most items first.
         top : int, default 10
             How many items at most in each.
+        include_taken : bool, default False
+            Whether items that the user has taken are ranked too.
 
         Returns
         -------
-        list of Recommendation
+        list of Recommendation, or TopLists
+            For one user (a str) a `Recommendation` for each domain; otherwise arrays of all lists.
 
         Raises
         ------
@@ -167,28 +217,64 @@ class Recommender:
         """
         if top < 1:
             raise ValueError(f"top must be at least 1, but it is {top}")
-        index = find_name(user, self.users, "user", "a new user is conditioned by 'acg condition --interactions'")
+        chosen = self._find_domains(domain)
+        if isinstance(users, str):
+            return self._explain(users, chosen, top, include_taken)
+        rows = np.arange(len(self.users)) if users is None else self._find_users(users)
+        return rank_for_users(
+            self.trained,
+            self.taken[rows],
+            lambda block: self.vectors(rows[block]),
+            self.users[rows],
+            domains=chosen,
+            top=top,
+            include_taken=include_taken,
+        )
+
+    def _find_domains(self, domain: str | Sequence[str] | None) -> list[int]:
+        names = self.trained.domains
+        if domain is None:
+            return list(range(len(names)))
+        hint = f"known are {first_few(names.tolist(), MAX_SHOWN)}"
+        return [find_name(one, names, "domain", hint) for one in ([domain] if isinstance(domain, str) else domain)]
+
+    def _find_users(self, users: list[str] | npt.NDArray[np.str_]) -> npt.NDArray[np.int64]:
+        """Find the rows of users; name the first that is not known, and how many are not."""
+        row = {name: n for n, name in enumerate(self.users.tolist())}
+        names = list(map(str, users))
+        unknown = [user for user in names if user not in row]
+        if len(unknown) > 1:
+            raise DataError(
+                f"{len(unknown):,} of {len(users):,} users are not known (the first: {unknown[0]!r}); {NEW_USER}"
+            )
+        if unknown:
+            find_name(unknown[0], self.users, "user", NEW_USER)
+        return np.array([row[user] for user in names], np.int64)
+
+    def _explain(self, user: str, chosen: Sequence[int], top: int, include_taken: bool) -> list[Recommendation]:
+        """Rank items for one user, with attention.  `recommend` for several users ranks alike."""
+        index = find_name(user, self.users, "user", NEW_USER)
         row = self.taken[[index]]
         names = self.trained.domains
-        chosen = (
-            range(len(names))
-            if domain is None
-            else [find_name(domain, names, "domain", f"known are {first_few(names.tolist(), MAX_SHOWN)}")]
-        )
         [vectors], reachable = self.vectors([index])
         conditions = self.trained.condition(vectors[None], reachable)[0]  # (N, D)
         with no_grad():
             _, weights = self.trained.conditioner(vectors, np.arange(len(names)), return_attention=True)
         attention: Array = weights.numpy()  # (N, H, K)
         return [
-            self._ranked(d, conditions[d], attention[d], row, top)._replace(informed=bool(reachable[0, d]))
+            self._ranked(d, conditions[d], attention[d], row, top, include_taken)._replace(
+                informed=bool(reachable[0, d])
+            )
             for d in chosen
         ]
 
-    def _ranked(self, d: int, condition: Array, attention: Array, row: sp.csr_array, top: int) -> Recommendation:
+    def _ranked(
+        self, d: int, condition: Array, attention: Array, row: sp.csr_array, top: int, include_taken: bool
+    ) -> Recommendation:
         columns, taken = self.trained.columns(d), np.zeros(len(self.trained.items), bool)
         taken[row.indices] = True
-        fresh = ~taken[columns]
+        here = taken[columns]
+        fresh = ~here | include_taken
         scores = self.trained.scores(condition, d)[fresh]
         best = top_k(scores[None], top)[0] if len(scores) else np.empty(0, np.int64)
         return Recommendation(
@@ -196,8 +282,10 @@ class Recommender:
             self.trained.items[columns[fresh][best]],
             scores[best],
             attention,
-            int(np.sum(~fresh)),
+            int(np.sum(here)),
             len(set(self.trained.items[taken & self.trained.factors.elsewhere[d]].tolist())),
+            titles=None if self.trained.titles is None else self.trained.titles[columns[fresh][best]],
+            include_taken=include_taken,
         )
 
     def __repr__(self) -> str:
@@ -239,9 +327,15 @@ def find_name(name: str, names: npt.NDArray[np.str_], what: str, hint: str = "")
     )
 
 
+def taken_in_words(found: Recommendation) -> str:
+    """Say how many items the user has taken elsewhere and here, and whether these are ranked too."""
+    ranked = "ranked too" if found.include_taken else "left out"
+    return f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, {ranked}"
+
+
 def _recommendation_html(found: Recommendation) -> str:
     """Write items with their scores as HTML, and each head's attention over tokens, the darker the more."""
-    taken = f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, left out"
+    taken = taken_in_words(found)
     parts = [f"<p><strong>{escape(found.domain)}</strong><br><small>{taken}</small></p>"]
     if not found.informed:
         parts.append(
@@ -249,7 +343,7 @@ def _recommendation_html(found: Recommendation) -> str:
         )
     rows = [
         (str(rank), str(item), f"{score:.3f}")
-        for rank, (item, score) in enumerate(zip(found.items, found.scores, strict=True), start=1)
+        for rank, (item, score) in enumerate(zip(found.names, found.scores, strict=True), start=1)
     ]
     parts.append(html_table(("rank", "item", "score"), rows) if rows else "<p>Nothing is left.</p>")
     if found.informed:

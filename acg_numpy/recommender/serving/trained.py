@@ -65,7 +65,7 @@ class Trained:
     ...     fit(taken, epochs=1, baselines=False).write(folder)
     ...     trained = Trained.load(f"{folder}/checkpoint.npz")
     >>> trained
-    <Trained: 32 dimensions, 4 heads, 8 tokens per domain, 5 domains, 500 items>
+    <Trained: 32 dimensions, 16 heads, 8 tokens per domain, 5 domains, 500 items>
     >>> trained.conditions(taken.matrix[:3]).shape  # interactions of any users with these items
     (3, 5, 32)
     """

@@ -1,5 +1,6 @@
 """`acg recommend` prints what the library recommends, for ids of every kind."""
 
+import json
 import re
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_each_domain_comes_with_the_tokens_of_each_head(results: Path, capsys: C
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--user", "nobody"), "acg: there is no user 'nobody' among 80; a new user is conditioned by"),
+        (("--user", "nobody"), "acg: there is no user 'nobody' among 80; new users are those of"),
         (("--user", "a$b 4", "--domain", "boks"), "acg: there is no domain 'boks'; did you mean 'books'?"),
         (("--user", "x\ny\x1b[2J"), r"acg: there is no user 'x\ny\x1b[2J' among 80;"),
     ],
@@ -52,3 +53,42 @@ def test_a_user_or_domain_that_is_not_there_is_one_line(
     assert out == ""
     assert err.startswith(message)
     assert err.count("\n") == 1
+
+
+def test_lists_of_many_users_go_to_files_and_programs(results: Path, tmp_path: Path, capsys: Captured) -> None:
+    ids = tmp_path / "ids.txt"
+    ids.write_text("\r\n".join(users_of(results)[3:5]) + "\r\n", encoding="utf-8")
+    out = tmp_path / "new" / "lists.jsonl"
+    assert main(["recommend", str(results), "--users", str(ids), "--top", "2", "--out", str(out)]) == 0
+    assert capsys.readouterr() == (f"{out}: 12 items for 2 users, 3 domains\n", "")
+    names = [word for user in users_of(results)[3:5] for word in ("--user", user)]
+    assert main(["recommend", str(results), *names, "--top", "2", "--json"]) == 0
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    for printed, row in zip(json.loads(capsys.readouterr().out), rows, strict=True):
+        assert {**printed, "score": None} == {**row, "score": None}
+        assert printed["score"] == pytest.approx(row["score"])
+
+
+def test_new_users_are_recommended_what_their_file_leads_to(results: Path, tmp_path: Path, capsys: Captured) -> None:
+    new = tmp_path / "new.csv"
+    new.write_text('user,item\nzoe,"item 01, new"\nzoe,unheard of\nkim,"item 02, new"\n', encoding="utf-8")
+    command = ["recommend", str(results), "--interactions", str(new), "--domain", "books", "--top", "1", "--json"]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert [row["user"] for row in json.loads(out)] == ["kim", "zoe"]
+    assert "items that are not known, left out: 1 of 3 (the first: 'unheard of'), in rows: 1 of 3 (33.3%)" in err
+    assert main(["recommend", str(results), "--interactions", str(new), "--user", "zoe", "--quiet"]) == 0
+    assert capsys.readouterr().out.startswith("for zoe\n\nbooks  (1 taken elsewhere; 0 taken here, left out)")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "say for whom: --user ID, --users FILE, --all, or --interactions FILE"),
+        (("--all",), "give --out FILE, or --json"),
+        (("--all", "--user", "ann"), "not allowed with argument"),
+    ],
+)
+def test_for_whom_and_where_to_is_said_or_wrong_usage(options: tuple[str, ...], message: str, capsys: Captured) -> None:
+    assert main(["recommend", "anywhere", *options]) == 2
+    assert message in capsys.readouterr().err

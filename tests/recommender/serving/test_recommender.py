@@ -97,7 +97,7 @@ def test_unknown_names_are_answered_with_the_nearest_or_a_hint(folder):
     recommender = Recommender.load(folder)
     with pytest.raises(DataError, match="there is no user 'usr 12'; did you mean 'user 12'"):
         recommender.recommend("usr 12")
-    with pytest.raises(DataError, match=r"there is no user 'zoe' among 80; .*acg condition --interactions"):
+    with pytest.raises(DataError, match=r"there is no user 'zoe' among 80; .*acg recommend --interactions"):
         recommender.recommend("zoe")
     with pytest.raises(DataError, match="no domain 'music' among 3; known are 'domain 0', 'domain 1', 'domain 2'"):
         recommender.recommend("user 1", domain="music")
