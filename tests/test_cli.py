@@ -20,7 +20,7 @@ def test_help_begins_with_examples_and_exits_with_0(arguments: list[str], capsys
 def test_help_shows_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     main(["train", "--help"])
     help_text = " ".join(capsys.readouterr().out.split())
-    for option, default in (("--heads H", 16), ("--seed N", 0), ("--min-items N", 3), ("--user-column NAME", "user")):
+    for option, default in (("--heads H", 16), ("--seed N", 0), ("--min-items N", 3), ("--encoding NAME", "utf-8")):
         after = help_text[help_text.index(f"{option} ") :]
         assert f"(default: {default})" in after[:120]
     assert "(default: None)" not in help_text
@@ -41,7 +41,7 @@ def test_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> N
         (["trian"], "acg: there is no command 'trian'; did you mean 'train'?"),
         (["demo", "--epoch", "3"], "acg demo: unknown option --epoch; did you mean '--epochs'?"),
         (["demo", "--wrold=linear"], "acg demo: unknown option --wrold=linear; did you mean '--world'?"),
-        (["train", "a.csv", "b.csv", "--out", "c"], "acg train: unknown argument b.csv"),
+        (["explore", "a", "b"], "acg explore: unknown argument b"),
         (["train", "a.csv"], "acg train: the following arguments are required: --out"),
         (["demo", "--epochs", "0"], "argument --epochs: expected a whole number, 1 or more, but it is '0'"),
         (["demo", "--seeds", "two"], "argument --seeds: expected a whole number, 1 or more, but it is 'two'"),
