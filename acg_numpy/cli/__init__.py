@@ -35,8 +35,9 @@ from acg_numpy.cli.commands import (
     train,
     tutorials,
 )
-from acg_numpy.cli.options import Parser, Subcommands
+from acg_numpy.cli.options import Parser, Subcommands, add_threads
 from acg_numpy.cli.printing import echo
+from acg_numpy.num_threads import command_threads
 from acg_numpy.text import did_you_mean
 
 COMMANDS: dict[str, ModuleType] = {
@@ -106,8 +107,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
+    threads = vars(chosen).pop("blas_threads", None)  # no command computes anything else for it, so none records it
     try:
-        with _one_line_warnings(), _interrupted_by_sigterm(), _drawing_to_files(chosen.command):
+        with (
+            _one_line_warnings(),
+            command_threads(threads),
+            _interrupted_by_sigterm(),
+            _drawing_to_files(chosen.command),
+        ):
             code: int | None = COMMANDS[chosen.command].run(chosen)
         sys.stdout.flush()
         return code or 0
@@ -190,6 +197,9 @@ def _parser() -> Parser:
     )
     for module in COMMANDS.values():
         module.add_parser(commands)
+    for name, command in commands.choices.items():
+        if name != "bench":  # which measures with threads of its own
+            add_threads(command)
     return parser
 
 

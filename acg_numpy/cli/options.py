@@ -257,6 +257,18 @@ def add_quiet(options: "argparse._ActionsContainer") -> None:
     options.add_argument("--quiet", action="store_true", help="print the results only, without progress and notes")
 
 
+def add_threads(options: "argparse._ActionsContainer") -> None:
+    """Add `--threads`."""
+    options.add_argument(
+        "--threads",
+        dest="blas_threads",
+        type=whole_number(1),
+        metavar="N",
+        help="threads for matrix products (default: 1, or what OMP_NUM_THREADS or OPENBLAS_NUM_THREADS says) and for "
+        "reading files (default: all)",
+    )
+
+
 def pick_options(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     """Pick options by name."""
     return {name: getattr(arguments, name) for name in names}

@@ -14,12 +14,14 @@ from typing import Any
 
 import duckdb
 
+from acg_numpy.num_threads import database_threads
 from acg_numpy.recommender.data.interactions import DataError
 
 MEMORY_LIMIT = os.environ.get("ACG_READ_MEMORY", "2GB")  # of the database; what does not fit is spilled to disk
 
 _lock = threading.Lock()
 _database: list["duckdb.DuckDBPyConnection"] = []
+_threads: int | None = None  # that the database was given
 _numbers = itertools.count(1)
 
 
@@ -39,13 +41,22 @@ def _open_database() -> "duckdb.DuckDBPyConnection":
 
 def _forget_database() -> None:
     """Start anew in a forked process, because threads of the database do not live on in it."""
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _threads
+    _lock, _threads = threading.Lock(), None
     _database.clear()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_database)
+
+
+def _set_threads(cursor: "duckdb.DuckDBPyConnection") -> None:
+    """Give the database the threads that were asked for, and its own choice again where none are."""
+    global _threads
+    with _lock:
+        if _threads != (threads := database_threads()):
+            cursor.execute("RESET GLOBAL threads" if threads is None else f"SET GLOBAL threads = {threads}")
+            _threads = threads
 
 
 @contextmanager
@@ -54,6 +65,7 @@ def database() -> Iterator["duckdb.DuckDBPyConnection"]:
     cursor = _open_database().cursor()
     try:
         cursor.execute("SET preserve_insertion_order = true")
+        _set_threads(cursor)
         yield cursor
     except duckdb.OutOfMemoryException as error:
         raise DataError(

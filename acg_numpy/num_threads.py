@@ -1,0 +1,143 @@
+"""Threads of matrix products: how many BLAS may use, set before NumPy is loaded or after it.
+
+BLAS, the library in which NumPy multiplies matrices, has threads of its own, by default one for each processor.  Those
+of OpenBLAS go on spinning for 50 ms after each product, waiting for the next one: at rest they gain little on matrices
+of the sizes of this package, and on a machine that other programs use as well they make training several times slower.
+"""
+
+import ctypes
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+# What BLAS reads when it is loaded.  Each library has a variable of its own, which wins over the one that all read.
+OF_ALL = "OMP_NUM_THREADS"
+OF_EACH = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+_database: int | None = None
+
+
+def database_threads() -> int | None:
+    """Return how many threads the database that reads files was given; None where that is its own choice."""
+    return _database
+
+
+@contextmanager
+def command_threads(n: int | None) -> Iterator[None]:
+    """Keep BLAS and the database at `n` threads in this block, and what it starts as well.
+
+    Where `n` is None, the database does as it likes, and BLAS has one thread unless the environment says otherwise.
+    """
+    global _database
+    variables = _unset_variables() if n is None else dict.fromkeys((OF_ALL, *OF_EACH), str(n))
+    before, database = {name: os.environ.get(name) for name in variables}, _database
+    os.environ.update(variables)
+    _database = database if n is None else n
+    restore = None
+    if "numpy" in sys.modules and variables.keys() >= {*OF_EACH}:  # whose BLAS has read the environment already
+        restore = _limit_blas(n or 1)
+        if restore is None and n is not None:
+            warnings.warn(_uncontrolled(n), RuntimeWarning, stacklevel=3)
+    try:
+        yield
+    finally:
+        _database = database
+        if restore is not None:
+            restore()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _unset_variables() -> dict[str, str]:
+    """Return the variables that keep BLAS at one thread, without those that the user has decided on."""
+    if os.environ.get(OF_ALL):
+        return {}
+    return {name: "1" for name in OF_EACH if not os.environ.get(name)}
+
+
+class _Control(NamedTuple):
+    """The two functions of a loaded BLAS that tell and set its number of threads."""
+
+    get: Callable[[], int]
+    set: Callable[[int], object]
+
+
+_FUNCTIONS = [
+    *(
+        (f"{before}openblas_get_num_threads{after}", f"{before}openblas_set_num_threads{after}")
+        for before in ("scipy_", "")
+        for after in ("64_", "_64", "")
+    ),
+    ("MKL_Get_Max_Threads", "MKL_Set_Num_Threads"),
+    ("bli_thread_get_num_threads", "bli_thread_set_num_threads"),
+]
+
+
+def _limit_blas(n: int) -> Callable[[], None] | None:
+    """Set the threads of every BLAS that is loaded, and return what undoes it; None where there is no way to do it."""
+    if find_spec("threadpoolctl") is not None:
+        limits = import_module("threadpoolctl").threadpool_limits(n, user_api="blas")
+        if limits.get_original_num_threads()["blas"] is not None:
+            undo: Callable[[], None] = limits.restore_original_limits
+            return undo
+    before = [(control, control.get()) for control in _controls()]
+    for control, _ in before:
+        control.set(n)
+    if not before or any(control.get() != n for control, _ in before):
+        return None
+
+    def restore() -> None:
+        for control, number in before:
+            control.set(number)
+
+    return restore
+
+
+def _controls() -> list[_Control]:
+    """Find the functions in the libraries that are loaded."""
+    controls = []
+    for path in _libraries():
+        try:
+            library = ctypes.CDLL(path)
+        except OSError:
+            continue
+        for get, set_ in _FUNCTIONS:
+            if hasattr(library, get) and hasattr(library, set_):
+                controls.append(_Control(getattr(library, get), getattr(library, set_)))
+                break
+    return controls
+
+
+def _libraries() -> list[str]:
+    """Return the files of the BLAS that are loaded: as Linux lists them, elsewhere as wheels carry them."""
+    named = re.compile(r"openblas|mkl_rt|blis")
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        with maps.open(errors="surrogateescape") as lines:
+            paths = {line.split(maxsplit=5)[5].rstrip("\n") for line in lines if named.search(line)}
+    else:
+        paths = set()
+        for package in {"numpy", "scipy"} & sys.modules.keys():
+            folder = Path(str(sys.modules[package].__file__)).parent
+            for libraries in (folder / ".dylibs", folder.with_name(f"{package}.libs")):
+                paths |= {str(path) for path in libraries.glob("*")}
+    return sorted(path for path in paths if named.search(os.path.basename(path)))
+
+
+def _uncontrolled(n: int) -> str:
+    """Say that the threads of BLAS cannot be set, and what can be done."""
+    return (
+        f"the threads of NumPy's BLAS could not be set to {n}, because none of its libraries is known; they stay as "
+        f"they are: install threadpoolctl, or set {OF_EACH[0]}={n} (with MKL {OF_EACH[1]}, on macOS {OF_EACH[3]}) "
+        "before Python starts"
+    )
