@@ -59,8 +59,10 @@ DIR gets report.html (open this first; report.md says the same in a terminal), w
 attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png, token_items.png,
 attention_through_training.png, baselines.png, leads_by_domain.png, quality_and_parameters.png and loss_curve.png.  Then
 metrics.md and metrics.json; test_pairs.tsv, with NDCG@10 of every model on every test pair; conditions.npy (users x
-domains x dimensions, float32) with users.txt and domains.txt, items.txt, item_domains.txt, item_vectors.npy,
-item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files of an earlier run are replaced.
+domains x dimensions, float32; made from all interactions, so not to be measured on the test pairs) with users.txt and
+domains.txt; test_conditions.npy (test pairs of the first run x dimensions, as they were measured); items.txt,
+item_domains.txt, item_vectors.npy, item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files of
+an earlier run are replaced.
 
 FILE of --user-vectors and --item-vectors is written by numpy.savez(FILE, ids=..., vectors=...): a vector of D numbers
 for each id (for users also one for each domain, (users, domains, D), with the names of the domains in domains=...).

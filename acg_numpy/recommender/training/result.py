@@ -13,6 +13,7 @@ import numpy as np
 import scipy
 
 from acg_numpy import __version__
+from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import Factors, Interactions, Split
 from acg_numpy.recommender.data.checkpoints import replacing
@@ -97,6 +98,9 @@ class Result:
         The number that user vectors were divided by, if they were provided.
     test_pairs : sequence of RunRows
         The rankings of every model on every test pair, a table for each run: what test_pairs.tsv is written from.
+    test_conditions : array, shape (pairs, D), float32, optional
+        The conditions that the first run was tested with, of its test pairs in their order: made without what the test
+        asks for, where `conditions` are made from everything.
     """
 
     interactions: Interactions
@@ -112,6 +116,7 @@ class Result:
     item_bias: Array
     own_scale: float | None = None
     test_pairs: Sequence[RunRows] = ()
+    test_conditions: Array | None = None
 
     @classmethod
     def from_runs(
@@ -137,6 +142,14 @@ class Result:
             reachable = np.any(user_vectors, axis=-1)
         conditions = condition_all(attention.ranker.model, user_vectors, reachable)
         without = int(np.sum(~reachable))
+        tested, into = first.split.test.T
+        if provided.users is None:
+            visible = first.split.visible(interactions)[tested]
+            test_vectors = first.factors.user_vectors(visible)[np.arange(len(tested)), into]
+        else:
+            test_vectors = user_vectors[tested, into]
+        with no_grad():
+            test_conditions = attention.ranker.model(test_vectors, into).numpy()
         metrics = {
             **summarise(runs, interactions.domains.tolist(), cutoffs),
             "settings": dict(settings),
@@ -167,6 +180,7 @@ class Result:
                 RunRows(run.seed, run.initialisation, run.facts, {name: o.rankings for name, o in run.outcomes.items()})
                 for run in runs
             ],
+            test_conditions,
         )
 
     @property
@@ -216,7 +230,8 @@ class Result:
 
         Notes
         -----
-        metrics.json, test_pairs.tsv, split.tsv, checkpoint.npz, conditions.npy, users.txt, domains.txt, items.txt,
+        metrics.json, test_pairs.tsv, split.tsv, checkpoint.npz, conditions.npy (made from all interactions),
+        test_conditions.npy (of the first run's test pairs, as they were measured), users.txt, domains.txt, items.txt,
         item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.  The report is written by
         `acg_numpy.recommender.reporting.write_report`.
         """
@@ -233,6 +248,7 @@ class Result:
             _write_text(folder / f"{name}.txt", "".join(f"{one}\n" for one in ids.tolist()))
         for name, array in (
             ("conditions", self.conditions),
+            *([] if self.test_conditions is None else [("test_conditions", self.test_conditions)]),
             ("item_vectors", self.factors.item_vectors),
             ("item_bias", self.item_bias),
         ):

@@ -1,11 +1,14 @@
 """A result: the data files that it leaves, and what it says of itself."""
 
+import csv
 import json
 
 import numpy as np
+import pytest
 
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import load_checkpoint, read_split
+from acg_numpy.recommender.evaluation.metrics import ndcg_at_k
 from acg_numpy.recommender.models import REFERENCES, TRAINED
 from tests.recommender.training.conftest import EXPERIMENT
 
@@ -14,7 +17,7 @@ def test_every_file_is_there_with_its_shape(folder, result, interactions):
     assert {p.name for p in folder.iterdir()} == {
         "metrics.json", "test_pairs.tsv", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
         "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz",
-        "run.json",
+        "run.json", "test_conditions.npy",
     }  # fmt: skip
     conditions = np.load(folder / "conditions.npy", allow_pickle=False)
     assert conditions.shape == (80, 3, 8)
@@ -26,6 +29,31 @@ def test_every_file_is_there_with_its_shape(folder, result, interactions):
         assert (folder / f"{name}.txt").read_text(encoding="utf-8").splitlines() == ids.tolist()
     of_items = interactions.domains[interactions.item_domain].tolist()
     assert (folder / "item_domains.txt").read_text().splitlines() == of_items
+
+
+def test_the_conditions_of_the_test_give_the_figures_of_the_table(folder, result, interactions):
+    conditions = np.load(folder / "test_conditions.npy", allow_pickle=False)
+    with open(folder / "test_pairs.tsv", encoding="utf-8", newline="") as file:
+        rows = [
+            row for row in csv.DictReader(file, delimiter="\t") if (row["seed"], row["initialisation"]) == ("5", "1")
+        ]
+    taken, domains, users = (
+        interactions.matrix.toarray() > 0,
+        interactions.domains.tolist(),
+        interactions.users.tolist(),
+    )
+    for condition, row in zip(conditions, rows, strict=True):
+        user, domain = users.index(row["user_id"]), domains.index(row["domain"])
+        scores = result.trained.scores(condition, domain)
+        relevant = taken[user, interactions.columns(domain)]
+        assert ndcg_at_k(scores[None], relevant[None])[0] == pytest.approx(float(row["attention"]))
+
+
+def test_the_checkpoint_holds_no_id_and_no_row_of_a_user(folder, result, interactions):
+    arrays, about = load_checkpoint(folder / "checkpoint.npz")
+    text = json.dumps(about) + " ".join(" ".join(a.ravel().tolist()) for a in arrays.values() if a.dtype.kind == "U")
+    assert not [user for user in interactions.users.tolist() if user in text]
+    assert not [name for name, array in arrays.items() if len(interactions.users) in array.shape]
 
 
 def test_the_split_can_be_read_back(folder, result, interactions):
