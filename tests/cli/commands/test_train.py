@@ -15,7 +15,16 @@ from acg_numpy.recommender.models import DEFAULTS
 from tests.cli.conftest import SMALL, Training, undrawn_pictures
 
 FILES = {
-    *("metrics.json", "metrics.md", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt"),
+    *(
+        "metrics.json",
+        "metrics.md",
+        "split.tsv",
+        "checkpoint.npz",
+        "conditions.npy",
+        "test_conditions.npy",
+        "users.txt",
+        "domains.txt",
+    ),
     *("test_pairs.tsv", "leads_by_domain.png", "quality_and_parameters.png"),
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
     *("report.html", "report.md", "attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
