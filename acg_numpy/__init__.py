@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
     from acg_numpy.domain_embedding import DomainEmbedding
     from acg_numpy.module import Module, Parameter, functional_call
+    from acg_numpy.num_threads import get_num_threads, set_num_threads
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ __all__ = [
     "check_loss",
     "from_passes",
     "functional_call",
+    "get_num_threads",
     "grad",
     "gradcheck",
     "hessian",
@@ -61,6 +63,7 @@ __all__ = [
     "jvp",
     "no_grad",
     "register_rule",
+    "set_num_threads",
     "tensor",
     "value_and_grad",
     "vjp",
@@ -78,7 +81,9 @@ _ELSEWHERE = {  # all other names are the engine's
     "check_layer": "checks",
     "check_loss": "checks",
     "functional_call": "module",
+    "get_num_threads": "num_threads",
     "gradcheck": "checks",
+    "set_num_threads": "num_threads",
 }
 
 

@@ -29,6 +29,8 @@ Scores are held tokens-major, (n, H, K, m), for n domains of m users, in blocks 
 """
 
 import math
+from functools import partial
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -140,10 +142,11 @@ def forward(
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
     rows = int(np.sum(groups.counts))
-    largest = max(block.n * block.m for block in groups.blocks)
-    columns = sum(block.n * block.m for block in groups.blocks) if keep else largest
-    leases = buffer_pool.lend((len(user_emb), D + 1), dtype), buffer_pool.lend((columns * H * K,), dtype)
-    users, room = leases[0].array, leases[1].array
+    sizes = [block.n * block.m * H * K for block in groups.blocks]  # of the scores
+    leases = [buffer_pool.lend((len(user_emb), D + 1), dtype)]
+    if keep:
+        leases.append(buffer_pool.lend((sum(sizes),), dtype))
+    users = leases[0].array
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
     users[:, D] = 1.0
     mixed = None
@@ -155,28 +158,30 @@ def forward(
         out = np.empty((len(user_emb), len(groups.present), D), dtype)
     else:
         out = _room("out", (rows, D), dtype, groups)
-    cache = Absorbed(users, A, C, [], [], [], mixed, leases)
-    start = 0
-    for block in groups.blocks:
-        number = block.n * block.m * H * K
+    cache = Absorbed(users, A, C, [], [], [], mixed, tuple(leases))
+
+    def condition(block: Block, start: int, size: int) -> tuple[Array, Array, Array] | None:
+        room = leases[1].array[start : start + size] if keep else scratch.get("scores", (size,), dtype)
+        scores = room.reshape(block.n, H * K, block.m)
         U = _users_of(block, users, groups)
-        scores = room[start : start + number].reshape(block.n, H * K, block.m)
         np.matmul(A[block.domains], U.swapaxes(1, 2), out=scores)
         P, M = attend(scores.reshape(block.n, H, K, block.m), masks, block)
-        if keep:
-            start += number
-            for kept, array in zip((cache.padded, cache.weights, cache.dropped), (U, P, M), strict=True):
-                kept.append(array)
         if C is None:
             mixed[block.rows] = block.unpad(merge_block(M.swapaxes(-1, -2) @ values[block.domains]))  # type: ignore[index]
-            continue
-        M = M.reshape(block.n, H * K, block.m).swapaxes(1, 2)
-        if groups.every:
-            out[block.source, block.domains] = (M @ C[block.domains]).swapaxes(0, 1)
-        elif block.places is None:
-            np.matmul(M, C[block.domains], out=out[block.rows].reshape(block.n, block.m, D))
         else:
-            out[block.rows] = block.unpad(M @ C[block.domains])
+            by_user = M.reshape(block.n, H * K, block.m).swapaxes(1, 2)
+            if groups.every:
+                out[block.source, block.domains] = (by_user @ C[block.domains]).swapaxes(0, 1)
+            elif block.places is None:
+                np.matmul(by_user, C[block.domains], out=out[block.rows].reshape(block.n, block.m, D))
+            else:
+                out[block.rows] = block.unpad(by_user @ C[block.domains])
+        return (U, P, M) if keep else None
+
+    for kept in groups.map_blocks(condition, accumulate([0, *sizes[:-1]]), sizes):
+        if kept is not None:
+            for arrays, array in zip((cache.padded, cache.weights, cache.dropped), kept, strict=True):
+                arrays.append(array)
     if mixed is not None:
         mixed *= masks.head_dropout_mask
         return make_output(mixed, weights, groups), cache
@@ -220,26 +225,32 @@ def backward(
         grad_out *= masks.head_dropout_mask
     shape = (len(cache.users), D)
     du = np.zeros(shape, dtype) if groups.every else _room("du", shape, dtype, groups)
-    for block, U, P, M in zip(groups.blocks, cache.padded, cache.weights, cache.dropped, strict=True):
+
+    def carry_back(block: Block, U: Array, P: Array, M: Array) -> tuple[slice, Array, Array]:
         n, m, domains = block.n, block.m, block.domains
         g = block.pad(grad_out)  # (n, m, D), or (n, m, I)
         dM = scratch.get("dP", P.shape, dtype)
         if C is None:
             dZ = split_block(g, H)  # (n, H, m, d)
             np.matmul(values[domains], dZ.swapaxes(-1, -2), out=dM)
-            dV[domains] += M @ dZ
+            by_key = M @ dZ  # dV
         else:
             np.matmul(C[domains], g.swapaxes(1, 2), out=dM.reshape(n, H * K, m))
-            dC[domains] += M.reshape(n, H * K, m) @ g  # type: ignore[index]
+            by_key = M.reshape(n, H * K, m) @ g  # dC
         room = scratch.get("P dP", P.shape, dtype)
         dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).reshape(n, H * K, m)
-        dA[domains] += dS @ U
         if groups.every:
             du[block.source] += dS.reshape(n * H * K, m).T @ A[domains].reshape(n * H * K, D + 1)[:, :D]
         elif block.places is None:
             np.matmul(dS.swapaxes(1, 2), A[domains][..., :D], out=du[block.rows].reshape(n, m, D))
         else:
             du[block.rows] = block.unpad(dS.swapaxes(1, 2) @ A[domains][..., :D])
+        return domains, by_key, dS @ U
+
+    map_blocks = partial(map, carry_back, groups.blocks) if groups.every else partial(groups.map_blocks, carry_back)
+    for domains, by_key, by_feature in map_blocks(cache.padded, cache.weights, cache.dropped):
+        (dV if dC is None else dC)[domains] += by_key
+        dA[domains] += by_feature
     dK, dW_q, db_q = _carry_to_queries(dA, tables, weights)
     if dC is not None:
         flat_dV, dW_o = _carry_to_values(dC, tables, weights)

@@ -7,17 +7,23 @@ neighbours, and their rows, (n m, D), are an array (n, m, D) without moving a nu
 at once.  Domains of nearly equal size are padded to the largest, where that costs less than one more block.
 """
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from acg_numpy.num_threads import get_num_threads, map_in_order
 from acg_numpy.shapes import Array
 
 CHUNK = 2048  # users whose scores stay in cache while they are worked on
+LEAST = 32768  # results from which several threads are quicker than one
 SPARE = 128  # rows of padding that cost about as much as one more block
+
+
+Result = TypeVar("Result")
 
 
 class Block(NamedTuple):
@@ -125,15 +131,23 @@ class Groups:
             places = np.arange(number) + np.repeat(shift, self.counts[first:end])
         return Block(slice(first, end), rows, slice(0, m) if self.every else rows, n, m, places)
 
+    def map_blocks(self, work: Callable[..., Result], *items: Iterable[Any]) -> Iterator[Result]:
+        """Do the work for each block, and what belongs to it, and yield the results in order of the blocks.
+
+        Several threads do it where there are enough users, so the work may write to nothing that blocks share.
+        """
+        large = sum(block.rows.stop - block.rows.start for block in self.blocks) >= LEAST
+        return (map_in_order if large else map)(work, self.blocks, *items)
+
     def sort(self, rows: Array, out: Array | None = None) -> Array:
         """Return rows in the order of their domains."""
-        return rows if self.order is None else np.take(rows, self.order, axis=0, out=out, mode="clip")
+        return rows if self.order is None else _take(rows, self.order, out)
 
     def unsort(self, rows: Array) -> Array:
         """Return sorted rows in the order in which they came, in a new array: the opposite of `sort`."""
         if self.order is None:
             return rows.copy()
-        return np.take(rows, self.inverse, axis=0, mode="clip")  # reading anywhere is cheaper than writing anywhere
+        return _take(rows, self.inverse)  # reading anywhere is cheaper than writing anywhere
 
     def sum_by_domain(self, rows: Array) -> Array:
         """Return the sum of the sorted rows (rows, ...) of each domain, (N, ...)."""
@@ -156,3 +170,18 @@ def group(ids: Array, num_domains: int) -> Groups:
 def every_domain(ids: Array, num_users: int) -> Groups:
     """Group every user under every one of these domains."""
     return Groups(ids, np.full(len(ids), num_users), None, every=True)
+
+
+def _take(rows: Array, places: Array, out: Array | None = None) -> Array:
+    """Return the rows at some places, gathered by several threads where there are many."""
+    if get_num_threads() == 1 or len(places) < LEAST:
+        return np.take(rows, places, axis=0, out=out, mode="clip")
+    result = np.empty((len(places), *rows.shape[1:]), rows.dtype) if out is None else out
+
+    def take(first: int) -> None:
+        part = slice(first, first + CHUNK)
+        np.take(rows, places[part], axis=0, out=result[part], mode="clip")
+
+    for _ in map_in_order(take, range(0, len(places), CHUNK)):
+        pass
+    return result

@@ -11,6 +11,7 @@ from acg_numpy.kernels import absorbed
 from acg_numpy.kernels.grouped import Masks
 from acg_numpy.kernels.grouping import CHUNK, every_domain
 from acg_numpy.kernels.projections import Projections, make_tables
+from acg_numpy.kernels.scratch import Scratch
 
 sides = st.integers(1, 3)
 
@@ -51,12 +52,17 @@ def test_brackets_may_be_moved(N: int, K: int, H: int, d: int, D: int, bias: boo
 
 
 @pytest.mark.parametrize(("keep", "users_at_a_time"), [(True, 2 * (CHUNK + 10)), (False, CHUNK)])
-def test_without_a_backward_the_room_is_for_one_block_s_scores(keep: bool, users_at_a_time: int) -> None:
+def test_without_a_backward_the_room_is_for_one_block_s_scores(
+    keep: bool, users_at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng, (K, H, D) = np.random.default_rng(0), (3, 2, 4)
     tables, projections = problem(rng, 2, K, H, D)
     groups = every_domain(np.arange(2), CHUNK + 10)
     users = rng.normal(size=(CHUNK + 10, D))
+    monkeypatch.setattr(absorbed, "scratch", Scratch())
     out, cache = absorbed.forward(users, tables, projections, groups, Masks(None, None, None), H, keep=keep)
     assert out.shape == (CHUNK + 10, 2, D)
-    assert cache.leases[1].array.size == users_at_a_time * H * K
+    room = cache.leases[1].array if keep else absorbed.scratch.buffers["scores", users.dtype]
+    assert room.size == users_at_a_time * H * K
+    assert len(cache.leases) == (2 if keep else 1)
     assert len(cache.weights) == (4 if keep else 0)

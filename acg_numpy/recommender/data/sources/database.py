@@ -4,6 +4,7 @@ DuckDB parses CSV, Parquet and JSON, decompresses, works on all cores and spills
 columns mean is decided by the modules beside this one, in SQL that they build from quoted names.
 """
 
+import ctypes
 import itertools
 import os
 import tempfile
@@ -40,10 +41,14 @@ def _open_database() -> "duckdb.DuckDBPyConnection":
 
 
 def _forget_database() -> None:
-    """Start anew in a forked process, because threads of the database do not live on in it."""
+    """Start anew in a forked process, because threads of the database do not live on in it.
+
+    The parent's is kept for good, because to close it, also when Python ends, would be to wait for these threads.
+    """
     global _lock, _threads
     _lock, _threads = threading.Lock(), None
-    _database.clear()
+    while _database:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_database.pop()))
 
 
 if hasattr(os, "register_at_fork"):
