@@ -364,6 +364,8 @@ class AttentionConditioner(Module):
         (True, 'float32')
         """
         replaced = self._replaced_module()
+        if replaced is None and self.norm is not None:
+            replaced = replaced_module(self, {"norm": LayerNorm})
         if replaced is not None:
             raise ValueError(
                 f"{replaced} is not as the constructor made it, so no options of the constructor describe this "

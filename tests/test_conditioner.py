@@ -279,6 +279,10 @@ class TestTheOptions:
         with pytest.raises(ValueError, match=r"attention\.key is not as the constructor made it"):
             conditioner.options()
         assert "num_heads=2" in repr(conditioner)
+        conditioner = AttentionConditioner(D, H, N, layer_norm=True)
+        conditioner.norm = lambda out: out
+        with pytest.raises(ValueError, match="norm is not as the constructor made it"):
+            conditioner.options()
 
 
 class TestSeeds:

@@ -16,3 +16,14 @@ def test_the_conditioner_is_a_module_of_pytorch_as_the_page_says(capsys):
     losses = [float(line.split(": ")[1]) for line in capsys.readouterr().out.splitlines()]
     assert losses[-1] < 0.01 * losses[0]
     assert all(value.grad is not None for value in names["conditioner"].values)
+
+
+def test_a_conditioner_goes_into_other_programs_as_the_page_says(tmp_path, monkeypatch):
+    for library in ("safetensors", "torch", "onnx", "onnxruntime", "jax", "sklearn"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / "interop.md").read_text(), re.DOTALL))
+    names: dict[str, object] = {}
+    exec(compile(code, "interop.md", "exec"), names)
+    assert names["again"].options() == names["conditioner"].options()
+    assert names["condition"].shape == (5, 16)

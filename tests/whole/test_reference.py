@@ -12,6 +12,7 @@ PUBLIC = [
     "acg_numpy.checks",
     "acg_numpy.recommender.data",
     "acg_numpy.recommender.exploring",
+    "acg_numpy.interop",
     "acg_numpy.passes",
     "acg_numpy.plots",
     "acg_numpy.reading",
