@@ -34,9 +34,10 @@ _database: int | None = None
 def set_num_threads(n: int) -> None:
     """Compute with `n` threads, in this process and from now on.
 
-    BLAS then has one thread.  In its place `n` workers share a large batch of `AttentionConditioner`, from 32,768 users
-    on, forward and backward; sums are made in the same order for every `n`, so the results are equal bit by bit.  The
-    database that reads files of interactions works with `n` threads as well.
+    BLAS then has one thread.  In its place `n` workers share a large batch of `AttentionConditioner`, 65,536 results or
+    more, forward and backward, where the absorbed kernel computes it.  Smaller batches are computed by one thread,
+    because workers gain nothing there.  Sums are made in the same order for every `n`, so the results are equal bit by
+    bit.  The database that reads files of interactions works with `n` threads as well.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from acg_numpy.num_threads import get_num_threads, map_in_order
 from acg_numpy.shapes import Array
 
 CHUNK = 2048  # users whose scores stay in cache while they are worked on
-LEAST = 32768  # results from which several threads are quicker than one
+LEAST = 65536  # results from which several threads share the work, because below they gain too little
 SPARE = 128  # rows of padding that cost about as much as one more block
 
 
