@@ -81,6 +81,48 @@ def several(folder: Path) -> list[Path]:
     return paths
 
 
+def beside(name: str, content: str, other: str) -> Callable[[Path], Path]:
+    """Write a file whose name is a pattern that matches another file, which is beside it."""
+
+    def write(folder: Path) -> Path:
+        text(lines([("other", "other", "other", 1, 1)]), other)(folder)
+        return text(content, name)(folder)
+
+    return write
+
+
+def partitioned(key: str, query: str) -> Callable[[Path], Path]:
+    """Write Parquet into a folder that is called by the value of a column."""
+
+    def write(folder: Path) -> Path:
+        (folder / f"{key}=books").mkdir()
+        return sql(query, "taken.parquet", "FORMAT parquet")(folder / f"{key}=books")
+
+    return write
+
+
+def partitions(folder: Path) -> str:
+    for domain in DOMAINS:
+        (folder / f"domain={domain}").mkdir()
+        query = f"SELECT * EXCLUDE domain FROM taken WHERE domain = '{domain}'"
+        sql(query, "0.parquet", "FORMAT parquet")(folder / f"domain={domain}")
+    return str(folder / "*" / "*.parquet")
+
+
+def cut_short(folder: Path) -> Path:
+    path = sql("FROM taken", "taken.csv.zst", "FORMAT csv, COMPRESSION zstd")(folder)
+    path.write_bytes(path.read_bytes()[:-3])
+    return path
+
+
+def in_one_of_two(folder: Path) -> list[Path]:
+    return [text(PLAIN, "a.csv")(folder), text(lines([r[:2] for r in ROWS], "user,item"), "b.csv")(folder)]
+
+
+def with_column(value: Any) -> Callable[[Path], Any]:
+    return lambda folder: frame(folder).assign(more=[value] * len(ROWS))
+
+
 def recbole(folder: Path) -> Path:
     (folder / "w.item").write_text(
         "item_id:token\tname:token_seq\tclass:token_seq\n"
@@ -309,4 +351,61 @@ FILES = [
     RealisticFile("blank lines", text(PLAIN.replace("\n", "\n\n", 40))),
     RealisticFile("an empty file", text(""), error="is empty"),
     RealisticFile("a pickle", text(b"\x80\x04\x95" * 20, "taken.pkl"), error="pickle.*could run code"),
+    RealisticFile("a name that is a pattern", beside("a[1].csv", PLAIN, "a1.csv")),
+    RealisticFile("JSON lines in a name that is a pattern", beside("a*.jsonl", JSON, "ab.jsonl")),
+    RealisticFile("folders of partitions", partitions),
+    RealisticFile("a folder that looks like a partition", partitioned("user", "FROM taken")),
+    RealisticFile("a folder", lambda folder: folder, error="is a folder: name its files, as in"),
+    RealisticFile("a path without a name", lambda folder: "", error="is not the path of a file"),
+    RealisticFile("a path with a null character", lambda folder: "a\0.csv", error="is not the path of a file"),
+    RealisticFile(
+        "gzip with another byte",
+        text(gzip.compress(PLAIN.encode())[:-8] + bytes(8), "taken.csv.gz"),
+        error="is damaged, crc.*gzip -t",
+    ),
+    RealisticFile("zstd cut short", cut_short, error="is damaged, it ends too early.*zstd -t"),
+    RealisticFile(
+        "Latin-1 by gzip",
+        text(gzip.compress(PLAIN.replace("books", "b\xfccher").encode("latin-1")), "taken.csv.gz"),
+        {"encoding": "latin-1"},
+        {(u, i, d.replace("books", "bücher")) for u, i, d in WORLD},
+    ),
+    RealisticFile(
+        "Parquet where an encoding is named",
+        sql("FROM taken", "taken.parquet", "FORMAT parquet"),
+        {"encoding": "cp1252"},
+    ),
+    RealisticFile("an encoding of bytes", text(PLAIN), {"encoding": "base64"}, error="'base64' is not known"),
+    RealisticFile(
+        "line ends of the old Macintosh in places",
+        text(PLAIN.replace("\n", "\r", 3)),
+        error="some of its lines end in a carriage return alone",
+    ),
+    RealisticFile("a domain in one of two files", in_one_of_two, error="b.csv has no column for the domain"),
+    RealisticFile("a condition with a comment", text(PLAIN), {"where": "rating >= 4 -- liked"}, LIKED),
+    RealisticFile("a condition with loose parentheses", text(PLAIN), {"where": "rating > 9) OR (rating >= 4"}, LIKED),
+    RealisticFile("an empty condition", text(PLAIN), {"where": " "}, error="where is empty"),
+    RealisticFile("a condition with a gap", text(PLAIN), {"where": "rating > ?"}, error="where=.*cannot be evaluated"),
+    RealisticFile(
+        "a condition beside a column without a name",
+        text(lines(ROWS, "user,item,domain,rating,")),
+        {"where": "rating >= 4"},
+        LIKED,
+    ),
+    RealisticFile(
+        "spaces after commas",
+        text(PLAIN.replace(",", ", ")),
+        gives={(u, f" {i}", f"{d}") for u, i, d in WORLD},
+        notes=("every item has spaces around it",),
+    ),
+    RealisticFile(
+        "JSON lines with lists of lists", text(JSON.replace("[", "[[").replace("]", '], ["rare"]]'), "a.jsonl")
+    ),
+    RealisticFile(
+        "Parquet with lists of lists",
+        sql('SELECT "user", item, [[domain]] AS genres FROM taken', "taken.parquet", "FORMAT parquet"),
+        error="'genres' is nested",
+    ),
+    RealisticFile("a DataFrame of pandas with a nested column", with_column({"a": 1})),
+    RealisticFile("a DataFrame of pandas with a column that is not read", with_column(1j), error="complex128"),
 ]

@@ -118,3 +118,13 @@ def test_a_library_that_is_missing_is_named(
         source = str(text(b"ARROW1\x00\x00" * 9, source)(tmp_path))
     with pytest.raises(DataError, match=f"not installed: pip install .?{package}"):
         read_interactions(source)
+
+
+@pytest.mark.parametrize("amount", ["nonsense", "", "1e3"])
+def test_an_amount_of_memory_that_is_none_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amount: str
+) -> None:
+    monkeypatch.setattr("acg_numpy.recommender.data.sources.database._database", [])
+    monkeypatch.setattr("acg_numpy.recommender.data.sources.database.MEMORY_LIMIT", amount)
+    with pytest.raises(DataError, match=f"ACG_READ_MEMORY is '{amount}'"):
+        read_interactions(text(PLAIN)(tmp_path))

@@ -230,8 +230,9 @@ def find_columns(
     for role in roles:
         columns[role] = find_role(tables, given[role], role, need=True, notes=notes)
     if need_domain:
-        several_files = len(tables) > 1 and given["domain"] is None
+        several_files = len(tables) > 1 and given["domain"] is None and all(table.path for table in tables)
         columns["domain"] = find_role(tables, given["domain"], "domain", need=not several_files, notes=notes)
+        _refuse_different_domain_fields(tables, columns["domain"])
     columns["rating"] = find_role(tables, given["rating"], "rating", need=need_rating or given["rating"] is not None)
     for role in ("timestamp", "title"):
         columns[role] = find_role(tables, given[role], role, need=given[role] is not None)
@@ -253,6 +254,19 @@ def find_columns(
     for table in tables:
         notes += table.notes
     return columns
+
+
+def _refuse_different_domain_fields(tables: Sequence[Table], positions: Sequence[int | None]) -> None:
+    """Raise DataError where the domain is a column of some tables only, or is written in different ways."""
+    ways = {
+        "has no column for the domain" if position is None
+        else f"has domains separated by {separator!r}" if (separator := table.separator(position))
+        else "has one domain a field": table.name
+        for table, position in zip(tables, positions, strict=True)
+    }  # fmt: skip
+    if len(ways) > 1:
+        different = " and ".join(f"{name} {way}" for way, name in ways.items())
+        raise DataError(f"{different}: write all files in one way, or give the domains by a file of items (--items)")
 
 
 def find_role(

@@ -5,12 +5,14 @@ columns mean is decided by the modules beside this one, in SQL that they build f
 """
 
 import ctypes
+import glob
 import itertools
 import os
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -36,7 +38,13 @@ def _open_database() -> "duckdb.DuckDBPyConnection":
                 "memory_limit": MEMORY_LIMIT,
                 "temp_directory": os.path.join(tempfile.gettempdir(), f"acg-numpy-{os.getpid()}-{next(_numbers)}"),
             }
-            _database.append(duckdb.connect(":memory:", config=settings))
+            try:
+                _database.append(duckdb.connect(":memory:", config=settings))
+            except duckdb.Error as error:
+                raise DataError(
+                    f"the environment variable ACG_READ_MEMORY is {MEMORY_LIMIT!r}, but must be an amount of memory, "
+                    f"as in 2GB or 500MB: {first_line(error)}"
+                ) from error
         return _database[0]
 
 
@@ -89,6 +97,11 @@ def unique_name(stem: str) -> str:
 def literal(text: str) -> str:
     """Quote a string for SQL."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def file_literal(path: Path) -> str:
+    """Quote the path of one file for SQL, where the database would take `a[1].csv` as a pattern for `a1.csv`."""
+    return literal(glob.escape(str(path)))
 
 
 def identifier(name: str) -> str:

@@ -49,7 +49,8 @@ REFUSED = (  # the first bytes, what they are, and how to get a file that is rea
     (b"\x80\x05",               "a Python pickle", PICKLE),
 )
 # fmt: on
-COMPRESSED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+COMPRESSED = {GZIP: "gzip", ZSTD: "zstd"}
 
 
 def find_format(path: Path, *, encoding: str = "utf-8") -> FileFormat:

@@ -140,6 +140,8 @@ def note_spellings(role: str, names: Sequence[str], notes: list[str]) -> None:
             f"{role}s that differ only in spaces, in Unicode's form, or in '.0' at the end, read as different ones: "
             f"{len(several):,} (the first: {first_few(several[0])}); --normalize-ids joins them"
         )
+    elif names and all(name != name.strip(" \t\xa0") for name in names):
+        notes.append(f"every {role} has spaces around it (the first: {names[0]!r}); --normalize-ids drops them")
     elif names and all(name.endswith(".0") for name in names):
         notes.append(
             f"every {role} ends in '.0' (the first: {names[0]!r}), as whole numbers do after a column with missing "

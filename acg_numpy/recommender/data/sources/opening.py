@@ -2,11 +2,13 @@
 
 import codecs
 import glob
+import gzip
 import hashlib
 import os
 import shutil
 import stat
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,8 +17,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import duckdb
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.database import database, unique_name
-from acg_numpy.recommender.data.sources.formats import reading_error
+from acg_numpy.recommender.data.sources.database import database, first_line, identifier, unique_name
+from acg_numpy.recommender.data.sources.formats import GZIP, ZSTD, reading_error
 from acg_numpy.recommender.data.sources.tables import Table, TextOptions, TextTable, open_file, table_in_memory
 from acg_numpy.text import joined
 
@@ -53,8 +55,8 @@ class OpenSource:
                     while chunk := file.read(CHUNK):
                         digest.update(chunk)
             else:
-                texts = ", ".join(table.text_of(n) for n in range(len(table.columns)))
-                rows = self.cursor.execute(f"SELECT hash({texts}) AS h FROM {table.relation}").fetchnumpy()["h"]
+                cells = ", ".join(map(identifier, table.columns))
+                rows = self.cursor.execute(f"SELECT hash({cells}) AS h FROM {table.relation}").fetchnumpy()["h"]
                 digest.update(rows.tobytes())
 
 
@@ -86,7 +88,10 @@ def open_source(source: Source, text: TextOptions = TextOptions()) -> Iterator[O
                 opened.tables.append(table)
             elif isinstance(part, duckdb.DuckDBPyRelation):
                 path = folder.new_file(".parquet")
-                part.to_parquet(str(path))
+                try:
+                    part.to_parquet(str(path))
+                except duckdb.Error as error:
+                    raise DataError(f"the relation cannot be read: {first_line(error)}") from error
                 opened.tables.append(open_file(cursor, path, "the relation", text))
             elif isinstance(part, (str, os.PathLike)):
                 for path, name in _local_files(os.fspath(part), folder):
@@ -135,10 +140,14 @@ def _local_files(part: str, folder: _Folder) -> Iterator[tuple[Path, str]]:
             raise DataError(f"{part} matches no file")
         yield from ((Path(name), name) for name in found if not os.path.isdir(name))
         return
+    if not part or "\0" in part:
+        raise DataError(f"{part!r} is not the path of a file")
     try:
         mode = path.stat().st_mode
     except OSError as error:
         raise reading_error(path, error) from error
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{part} is a folder: name its files, as in {path / '*.csv'}")
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
         yield _spool(path.open("rb"), folder.new_file(_suffix(path.name)), part), part
     else:
@@ -189,23 +198,28 @@ def _as_utf8(path: Path, name: str, encoding: str, folder: _Folder) -> Path:
     """Write a text of another encoding anew in UTF-8."""
     try:
         known = codecs.lookup(encoding).name
-    except LookupError as error:
+        "".encode(known)  # which refuses encodings of bytes, such as base64
+    except (LookupError, ValueError) as error:
         raise DataError(
             f"encoding={encoding!r} is not known to Python (try 'latin-1', 'cp1252' or 'utf-16')"
         ) from error
-    if known in ("utf-8", "utf-8-sig"):
+    with path.open("rb") as file:
+        start = file.read(8)
+    if known in ("utf-8", "utf-8-sig") or start.startswith((b"PAR1", b"ARROW1", b"FEA1")):
         return path
-    converted, line = folder.new_file(_suffix(path.name)), 0
+    if start.startswith(ZSTD):
+        raise DataError(f"{name} is compressed by zstd, and so cannot be read in {encoding}: unzstd {path.name}")
+    converted, line = folder.new_file(_suffix(path.name.removesuffix(".gz"))), 0
     try:
         with (
-            path.open(encoding=encoding, newline="") as source,
+            (gzip.open if start.startswith(GZIP) else open)(path, "rt", encoding=encoding, newline="") as source,
             converted.open("w", encoding="utf-8", newline="") as file,
         ):
             for text in source:
                 line += 1
                 file.write(text)
-    except OSError as error:
-        raise reading_error(path, error) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name} cannot be read: {error}") from error
     except UnicodeError as error:
         raise DataError(
             f"{name} is not text in {encoding} (after line {line}: {error}): name its own encoding"

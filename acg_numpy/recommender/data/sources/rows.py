@@ -33,6 +33,7 @@ MISSING = ("nan", "NaN", "NAN", "none", "None", "NONE", "null", "Null", "NULL", 
 LOW_RATING, NOT_CHOSEN, UNDECIDED = -1, -2, -3
 EMPTY, TOO_LONG, BREAK, MISSING_ID = 1, 2, 3, 4  # and 10 for each role before it
 NOT_A_NUMBER, HEADER_AGAIN = 91, 92
+OF_CONDITIONS = (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException, duckdb.CatalogException)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Choice:
     where: str | None = None
     keep_null_ids: bool = False
     normalize_ids: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an empty condition."""
+        if self.where is not None and not self.where.strip():
+            raise DataError("where is empty: leave it out, or write a condition such as 'rating >= 4'")
 
 
 @dataclass
@@ -97,16 +103,17 @@ class StagedRows:
     def _select(self, number: int, table: Table) -> str:
         texts = {role: self._text(number, table, role) for role in ROLES}
         selected = ", ".join(f"{text} AS {identifier(f'the {role}')}" for role, text in texts.items())
-        condition = "true"
-        if self.choice.where is not None:
+        rows, condition = f"(SELECT {selected} FROM {table.relation})", ""
+        if self.choice.where is not None:  # on a line of its own, because it may end in a comment
             selected += ", " + ", ".join(_typed_columns(self.cursor, table))
-            condition = f"({self.choice.where})"
+            condition = identifier("the condition")
+            rows = (
+                f"(SELECT *, CAST((\n{self.choice.where}\n) AS BOOLEAN) AS {condition} "
+                f"FROM (SELECT {selected} FROM {table.relation}))"
+            )
         names = {role: identifier(f"the {role}") for role in ROLES}
         roles = ", ".join(names.values())
-        return (
-            f"SELECT {number}, {roles}, CAST({self._status(number, table, names, condition)} AS TINYINT) "
-            f"FROM (SELECT {selected} FROM {table.relation})"
-        )
+        return f"SELECT {number}, {roles}, CAST({self._status(number, table, names, condition)} AS TINYINT) FROM {rows}"
 
     def _text(self, number: int, table: Table, role: str) -> str:
         position = self.roles[role][number] if role in self.roles else None
@@ -140,7 +147,7 @@ class StagedRows:
                 cases.append((f"{text} IN ({', '.join(map(literal, MISSING))})", MISSING_ID + 10 * rank))
         if self.choice.min_rating is not None and "rating" in self.roles:
             cases.append((f"NOT coalesce({is_number(names['rating'])}, false)", NOT_A_NUMBER))
-        if condition != "true":
+        if condition:
             cases.append((f"{condition} IS NULL", UNDECIDED))
             cases.append((f"NOT {condition}", NOT_CHOSEN))
         if self.choice.min_rating is not None and "rating" in self.roles:
@@ -148,14 +155,14 @@ class StagedRows:
         return "CASE " + " ".join(f"WHEN {when} THEN {then}" for when, then in cases) + " ELSE 0 END"
 
     def _error(self, table: Table, error: duckdb.Error) -> DataError:
-        if self.choice.where is not None and isinstance(
-            error, (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException, duckdb.CatalogException)
+        if self.choice.where is not None and (
+            isinstance(error, OF_CONDITIONS) or "for the following parameters" in str(error)
         ):
             return DataError(
                 f"where={self.choice.where!r} cannot be evaluated on {table.name}: {first_line(error)}; its columns "
                 "are " + ", ".join(map(identifier, table.columns))
             )
-        return DataError(f"{table.name} cannot be read: {first_line(error)}")
+        return table.reading_error(error)
 
     @cached_property
     def counts(self) -> dict[tuple[int, int], int]:
@@ -255,7 +262,9 @@ class StagedRows:
     def numbers(self, role: str) -> npt.NDArray[np.float64]:
         """Return a role's cells as numbers in the rows that count, NaN where they are none, shape (R,)."""
         numbers = self.cursor.execute(
-            f"SELECT coalesce(TRY_CAST({role} AS DOUBLE), epoch(TRY_CAST({role} AS TIMESTAMPTZ)), 'nan') AS number "
+            f"SELECT CASE WHEN {is_number(role)} THEN CAST({role} AS DOUBLE) "
+            f"WHEN isfinite(TRY_CAST({role} AS TIMESTAMPTZ)) THEN epoch(CAST({role} AS TIMESTAMPTZ)) "
+            "ELSE 'nan' END AS number "
             f"FROM {self.name} WHERE status = 0"
         ).fetchnumpy()["number"]
         return np.ma.getdata(numbers)
@@ -300,10 +309,11 @@ def _typed_columns(cursor: "Cursor", table: Table) -> list[str]:
     try:
         numeric = cursor.execute(f"SELECT {tests} FROM (SELECT {cells} FROM {table.relation} LIMIT 1000)").fetchall()[0]
     except duckdb.Error as error:
-        raise DataError(f"{table.name} cannot be read: {first_line(error)}") from error
+        raise table.reading_error(error) from error
     return [
         f"{f'TRY_CAST({text} AS DOUBLE)' if number else text} AS {identifier(column)}"
         for text, number, column in zip(texts, numeric, table.columns, strict=True)
+        if column  # one without a name cannot be meant
     ]
 
 

@@ -4,6 +4,7 @@ Every table has names of columns, and an expression in SQL for each column that 
 comes after need not know where the cells come from.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import duckdb
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
+from acg_numpy.recommender.data.sources.compression import refuse_damaged
+from acg_numpy.recommender.data.sources.database import file_literal, first_line, identifier, literal, unique_name
 from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, encoding_error, find_format
 from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout
 from acg_numpy.text import counted
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 FIRST_LINES = 50
 LONGEST_ROW = 2_000_000  # bytes
 NESTED = ("STRUCT", "MAP", "UNION")
+LIST_OF_LISTS = re.compile(r"\[\d*\]\[\d*\]$")
 
 
 class TextOptions(NamedTuple):
@@ -76,6 +79,16 @@ class Table:
         """Return how many rows did not fit the table, and the first of them; to be asked after a scan."""
         return 0, []
 
+    def reading_error(self, error: duckdb.Error) -> DataError:
+        """Make the error for rows that the database cannot read."""
+        message, advice = first_line(error), ""
+        if "state machine" in message:
+            message = "some of its lines end in a carriage return alone, and others do not"
+            advice = ": write them alike, by tr '\\r' '\\n' < FILE > taken.csv (decompress it first)"
+        elif self.path is None:
+            advice = ": make the column text, as in astype(str)"
+        return DataError(f"{self.name} cannot be read: {message}{advice}")
+
     def refuse_other_encodings(self, cursor: "Cursor") -> None:
         """Raise DataError if text is not UTF-8; to be asked after a scan."""
 
@@ -95,7 +108,7 @@ class TextTable(Table):
         self.stored = tuple(f"column {n}" for n in range(len(layout.columns)))
         columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in self.stored)
         self.relation = (
-            f"read_csv({literal(str(path))}, columns={{{columns}}}, auto_detect=false, header=false, "
+            f"read_csv({file_literal(path)}, columns={{{columns}}}, auto_detect=false, header=false, "
             f"skip={layout.header_lines}, delim={literal(layout.delimiter)}, quote={literal(layout.quote)}, "
             f"escape={literal(layout.quote)}, nullstr=[''], compression={literal(compression)}, "
             f"max_line_size={LONGEST_ROW}, "
@@ -150,7 +163,7 @@ class JsonTable(Table):
 
     def __init__(self, cursor: "Cursor", path: Path, name: str, *, compression: str) -> None:
         self.lines = (
-            f"read_ndjson_objects({literal(str(path))}, ignore_errors=true, "
+            f"read_ndjson_objects({file_literal(path)}, ignore_errors=true, "
             f"compression={literal('auto_detect' if compression == 'none' else compression)}, "
             f"maximum_object_size={LONGEST_ROW})"
         )
@@ -160,14 +173,19 @@ class JsonTable(Table):
         ).fetchall()
         super().__init__(name, path, [key for (key,) in keys], relation)
         if not self.columns:
-            raise DataError(f"{name} has no JSON object in its first lines: one object a line was expected")
+            raise DataError(
+                f"{name} has no JSON object in its first lines: one object a line was expected, in UTF-8, as "
+                f"jq -c . {path.name} writes it"
+            )
 
     def text_of(self, position: int) -> str:
-        """Return SQL for a key's values as text; lists are joined by "|"."""
-        path = literal("/" + self.columns[position].replace("~", "~0").replace("/", "~1"))
+        """Return SQL for a key's values as text; lists, and lists of lists, are joined by "|"."""
+        pointer = "/" + self.columns[position].replace("~", "~0").replace("/", "~1")
+        path, first = literal(pointer), literal(pointer + "/0")
         return (
-            f"CASE json_type(json, {path}) WHEN 'ARRAY' THEN "
-            f"array_to_string(from_json(json_extract(json, {path}), '[\"VARCHAR\"]'), '|') "
+            f"CASE json_type(json, {path}) WHEN 'ARRAY' THEN CASE json_type(json, {first}) WHEN 'ARRAY' THEN "
+            f"array_to_string(flatten(from_json(json_extract(json, {path}), '[[\"VARCHAR\"]]')), '|') ELSE "
+            f"array_to_string(from_json(json_extract(json, {path}), '[\"VARCHAR\"]'), '|') END "
             f"ELSE json_extract_string(json, {path}) END"
         )
 
@@ -193,13 +211,13 @@ class TypedTable(Table):
     def text_of(self, position: int) -> str:
         """Return SQL for a column's cells as text; lists are joined by "|", and NaN is missing."""
         column, kind = identifier(self.columns[position]), self.types[position]
-        if kind.endswith("]"):
-            return f"array_to_string(CAST({column} AS VARCHAR[]), '|')"
-        if kind.startswith(NESTED):
+        if kind.startswith(NESTED) or LIST_OF_LISTS.search(kind):
             raise DataError(
                 f"{self.name}: the column {self.columns[position]!r} is nested ({kind.split('(')[0].lower()}): take a "
                 "field of it into a column of its own"
             )
+        if kind.endswith("]"):
+            return f"array_to_string(CAST({column} AS VARCHAR[]), '|')"
         if kind == "BLOB":
             return f"decode({column})"
         if kind in ("DOUBLE", "FLOAT"):  # NaN is how a table in memory writes a missing number
@@ -216,9 +234,10 @@ def open_file(cursor: "Cursor", path: Path, name: str, text: TextOptions) -> Tab
         If it cannot be read, or is of no format that is.
     """
     found = find_format(path, encoding=text.encoding)
+    refuse_damaged(path, name, found.compression)
     try:
         if found.name == PARQUET:
-            return TypedTable(cursor, f"read_parquet({literal(str(path))})", name, path)
+            return _parquet_table(cursor, path, name)
         if found.name == ARROW:
             return _arrow_table(cursor, path, name)
         if found.name == JSON_LINES or _is_json(cursor, path, name, found.compression):
@@ -226,6 +245,16 @@ def open_file(cursor: "Cursor", path: Path, name: str, text: TextOptions) -> Tab
         return TextTable(cursor, path, name, found.compression, text)
     except duckdb.Error as error:
         raise DataError(f"{name} cannot be read: {first_line(error)}") from error
+
+
+def _parquet_table(cursor: "Cursor", path: Path, name: str) -> Table:
+    """Open a Parquet file; a folder such as `domain=books` adds a column, where the file has none of its name."""
+    partitions = {part.partition("=")[0].casefold() for part in path.parts[:-1] if "=" in part}
+    table = TypedTable(cursor, f"read_parquet({file_literal(path)}, hive_partitioning=false)", name, path)
+    if not partitions or partitions & {column.casefold() for column in table.columns}:
+        return table
+    added = f"read_parquet({file_literal(path)}, hive_partitioning=true, hive_types_autocast=false)"
+    return TypedTable(cursor, added, name, path)
 
 
 def table_in_memory(cursor: "Cursor", data: Any) -> Table | None:
@@ -246,6 +275,10 @@ def table_in_memory(cursor: "Cursor", data: Any) -> Table | None:
     view = unique_name("frame")
     try:
         cursor.register(view, data)
+    except duckdb.Error as error:
+        raise DataError(
+            f"the {kind} cannot be read: {first_line(error)}; a table with columns of text, numbers or dates is"
+        ) from error
     except ImportError as error:
         raise DataError(
             f'a {kind} is read through pyarrow, which is not installed: pip install "acg_numpy[interop]"'
@@ -274,7 +307,7 @@ def _first_lines(cursor: "Cursor", path: Path, name: str, compression: str) -> l
     """Read the first lines, without an interpretation of separators and quotes."""
     try:
         rows = cursor.execute(
-            f"SELECT line FROM read_csv({literal(str(path))}, columns={{'line': 'VARCHAR'}}, auto_detect=false, "
+            f"SELECT line FROM read_csv({file_literal(path)}, columns={{'line': 'VARCHAR'}}, auto_detect=false, "
             "header=false, delim='\x02', quote='', escape='', nullstr=[''], strict_mode=false, "
             f"compression={literal(compression)}, max_line_size={LONGEST_ROW}) "
             f"LIMIT {FIRST_LINES}"
