@@ -291,7 +291,7 @@ def test_a_file_that_will_not_do_is_refused_with_the_reason(tmp_path: Path, cont
 def test_files_that_are_not_there_or_no_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv cannot be read: no such file"):
         read_interactions(tmp_path / "nowhere.csv")
-    with pytest.raises(DataError, match="cannot be read: is a directory"):
+    with pytest.raises(DataError, match="is a folder: name its files"):
         read_interactions(tmp_path)
     with pytest.raises(DataError, match=r"nowhere\.item cannot be read"):
         read_interactions(recbole(tmp_path), items=tmp_path / "nowhere.item")
