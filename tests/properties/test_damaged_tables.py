@@ -177,5 +177,6 @@ def test_a_disk_that_fails_is_told_in_its_own_words(tmp_path: Path) -> None:
     path.symlink_to("/proc/self/mem")  # where nothing can be read at the beginning
     if not path.exists():
         pytest.skip("this system has no /proc")
-    with pytest.raises(DataError, match=r"a\.csv cannot be read: input/output error"):
-        read_interactions(path)
+    for encoding in ("utf-8", "latin-1"):
+        with pytest.raises(DataError, match=r"a\.csv cannot be read: input/output error"):
+            read_interactions(path, encoding=encoding)

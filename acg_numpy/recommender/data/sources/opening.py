@@ -203,9 +203,14 @@ def _as_utf8(path: Path, name: str, encoding: str, folder: _Folder) -> Path:
         raise DataError(
             f"encoding={encoding!r} is not known to Python (try 'latin-1', 'cp1252' or 'utf-16')"
         ) from error
-    with path.open("rb") as file:
-        start = file.read(8)
-    if known in ("utf-8", "utf-8-sig") or start.startswith((b"PAR1", b"ARROW1", b"FEA1")):
+    if known in ("utf-8", "utf-8-sig"):
+        return path
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise reading_error(path, error) from error
+    if start.startswith((b"PAR1", b"ARROW1", b"FEA1")):
         return path
     if start.startswith(ZSTD):
         raise DataError(f"{name} is compressed by zstd, and so cannot be read in {encoding}: unzstd {path.name}")
