@@ -49,8 +49,8 @@ from what the user did elsewhere, a model makes a vector for that domain, the co
 ranked by their inner product with it. NDCG@10 says how well the first ten match what the user really took: 1 is
 perfect.
 
-Every model has the same batches, loss, optimiser and patience, and settings that won on MovieLens-100k, not here. To be
-quick the demo leaves out {left_out}, unless --models names them."""
+Every model has the same batches, loss, optimiser and patience, and its default settings, which were not chosen here. To
+be quick the demo leaves out {left_out}, unless --models names them."""
 
 
 def add_parser(commands: Subcommands) -> None:

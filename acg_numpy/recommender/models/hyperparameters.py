@@ -1,9 +1,23 @@
 """Hyperparameters of the trained models: a default for each model, and the points that a search tries.
 
-The defaults won on MovieLens-100k by genre (ratings of 4 and above, the 8 genres with most films): of the points of a
-grid, the one with the best mean NDCG@10 on the validation pairs of four splits, which were not used for anything else.
-Layer norm was better than none for every model that was looked at.  Dropout on the user's vector is what the models
-without hidden units need, and dropout on hidden units, or on weights and heads of attention, what the others need.
+The defaults are from MovieLens-100k by genre (ratings of 4 and above, the 8 genres with most films).  They were chosen
+by the mean NDCG@10 on the validation pairs of four splits, or of some of these, and the splits were used for nothing
+else; but not all of them in the same way:
+
+    concat-linear, emcdr-linear, film, concat-mlp, emcdr-mlp
+        the best of 8 points for each model
+    emcdr-mlp-shared
+        the best of 22 forms of a network for each domain, most of them tried on fewer splits
+    ptupcdr
+        the best of 12 points, on two splits
+    attention, attention-own-output
+        among about 85 forms, most of them tried on fewer splits: more than any other model had
+    user, user+domain, one-key
+        not tuned; rate and dropout are choices, and so is the layer norm of `one-key`
+
+Layer norm was better than none for every model for which both were tried.  Dropout on the user's vector is what the
+models without hidden units need, and dropout on hidden units, or on weights and heads of attention, what the others
+need.
 
 A search over N points takes the default first, then the points of the model's own grid in the order of their distance
 from it: those that differ by one step along one axis, then by two steps, and so on.

@@ -295,8 +295,8 @@ def _settings(settings: Mapping[str, Any]) -> list[Block]:
     tried = max(len(one["tried"]) for one in settings.values())
     if not tried:
         sentence = (
-            "Settings were not searched for on these interactions: each model has those that won on MovieLens-100k, in "
-            "equal searches, or that were asked for."
+            "Settings were not searched for on these interactions: each model has its defaults, which were chosen on "
+            "MovieLens-100k where they were tuned at all, or what was asked for."
         )
         return [Paragraph([sentence])]
     words: list[Span] = [
