@@ -75,7 +75,9 @@ def make_model(
         settings["output_per_domain"] = name == "attention-own-output"
         return _attention(emb_dim, domain_names, seed, settings)
     if name == "one-key":
-        return _attention(emb_dim, domain_names, seed, {**settings, "tokens_per_domain": 1})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OneKeyWarning)  # here one key is intended: it shows what the warning says
+            return _attention(emb_dim, domain_names, seed, {**settings, "tokens_per_domain": 1})
     if name == "ptupcdr":
         if item_vectors is None:
             raise ValueError("item_vectors is missing: ptupcdr reads the items of a user's history")
@@ -87,10 +89,6 @@ def make_model(
 def _attention(emb_dim: int, domain_names: Sequence[str], seed: int, options: Settings) -> AttentionConditioner:
     options = dict(options)
     heads = options.pop("heads")
-    with warnings.catch_warnings():
-        # one key is intended in `one-key`: it shows what the warning says; any other is asked for by the caller
-        if options["tokens_per_domain"] == 1:
-            warnings.simplefilter("ignore", OneKeyWarning)
-        return AttentionConditioner(
-            emb_dim, heads, len(domain_names), domain_names=list(domain_names), seed=seed, **options
-        )
+    return AttentionConditioner(
+        emb_dim, heads, len(domain_names), domain_names=list(domain_names), seed=seed, **options
+    )

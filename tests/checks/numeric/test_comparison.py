@@ -176,7 +176,7 @@ def test_a_step_that_is_given_is_the_step_that_is_taken():
         seen.append(float(x))
         return np.sin(x), x
 
-    report = check_backward(forward, lambda g, x: g * np.cos(x), 0.5, step=1e-4)
+    report = compare_only(forward, lambda g, x: g * np.cos(x), 0.5, step=1e-4)
     assert report.passed
     assert {round(abs(value - 0.5), 9) for value in seen} == {0.0, 1e-4}
     assert "step 0.0001" in str(report)
