@@ -27,6 +27,7 @@ def test_a_right_derivative_never_fails(method, name, seed, size):
 
 @methods
 @given(st.integers(0, 2**32 - 1), st.floats(0.0, 300.0))
+@example(225, 23.0)  # at short steps the large weight is frozen, and differences of the others agree on a wrong value
 def test_a_saturated_softmax_rounds_off_its_gradient_and_does_not_fail(method, seed, gap):
     """Where one weight is 1 but for rounding, P * (dP - sum(P * dP)) is nothing but rounding."""
     x = np.random.default_rng(seed).normal(size=(1, 4)) + np.array([gap, 0.0, 0.0, 0.0])

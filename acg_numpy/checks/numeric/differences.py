@@ -52,10 +52,19 @@ TINY = 2.0**-200  # the complex step, in the same units
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """Derivatives with their possible errors, element by element."""
+    """Derivatives with their possible errors, element by element.
+
+    Attributes
+    ----------
+    derivative, error : array
+    frozen_error : array, optional
+        What the error would be if outputs that did not move count too: one may be frozen by its rounding, so that its
+        part of the derivative is missing.
+    """
 
     derivative: Array
     error: Array
+    frozen_error: Array | None = None
 
     def at(self, chosen: Any) -> "Differences":
         """Return those of some elements."""
@@ -123,7 +132,7 @@ def slopes(function: PerturbedFunction, which: int, flats: Array, ups: Array, do
 def quotients(both: Outputs, grad_outs: Outputs, widths: Array) -> Differences:
     """Return difference quotients, from the outputs at n points above and then at n points below."""
     n = len(widths)
-    change, noise, loudest = np.zeros(n), np.zeros(n), np.zeros(n)
+    change, noise, loudest, total = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     for values, weight in zip(both, grad_outs, strict=True):
         above, below = values[:n], values[n:]
         axes = tuple(range(1, above.ndim))
@@ -133,8 +142,10 @@ def quotients(both: Outputs, grad_outs: Outputs, widths: Array) -> Differences:
             apart = weight * (above.astype(np.float64) - below)
         change += np.sum(apart, axis=axes, where=moved)
         noise += np.sum(size, axis=axes, where=moved)
+        total += np.sum(size, axis=axes, where=np.isfinite(size))
         loudest = np.maximum(loudest, np.max(size, axis=axes, initial=0.0, where=np.isfinite(size)))
-    return Differences(change / widths, np.where(noise > 0, noise, loudest) / np.abs(widths))
+    width = np.abs(widths)
+    return Differences(change / widths, np.where(noise > 0, noise, loudest) / width, total / width)
 
 
 def central_differences(function: PerturbedFunction, which: int, flats: Array, steps: Array) -> Differences:
@@ -248,7 +259,9 @@ def small_step_limit(slope: Slope, steps: Array, sizes: Array) -> tuple[Differen
     rungs = steps[:, None] * RATIO ** np.arange(1.0 - count, 2.0)
     each = np.ravel(rungs)
     found = slope(np.repeat(np.arange(len(steps)), rungs.shape[1]), each, each)
-    derivative, error = found.derivative.reshape(rungs.shape), found.error.reshape(rungs.shape)
+    # without what is frozen, differences at short steps agree, however wrong they are
+    error = found.error if found.frozen_error is None else np.fmax(found.error, found.frozen_error)
+    derivative, error = found.derivative.reshape(rungs.shape), error.reshape(rungs.shape)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         gaps = np.abs(np.diff(derivative, axis=1))
         error = error[:, 1:-1] + np.maximum(gaps[:, :-1], gaps[:, 1:])
