@@ -154,7 +154,7 @@ class GradientMismatch(AssertionError):
         """Show the report; IPython calls this instead of printing a traceback."""
         from IPython.display import display  # no dependency: this runs where IPython called it
 
-        display(self.report)  # type: ignore[no-untyped-call]
+        display(self.report)
         return [f"{type(self).__name__}: {self.report.title} FAILED; the report is shown above"]
 
     def __reduce__(self) -> tuple[type["GradientMismatch"], tuple[GradientReport]]:
