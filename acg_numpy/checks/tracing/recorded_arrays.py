@@ -26,6 +26,10 @@ from acg_numpy.checks.tracing.source_lines import VisitLog
 from acg_numpy.shapes import Array
 
 _WRITERS = (np.copyto, np.put_along_axis, np.fill_diagonal, np.put, np.place, np.putmask)
+_SIGNATURES: dict[Callable[..., Any], Callable[..., Any]] = {  # of functions in C, which tell theirs since NumPy 2.4
+    np.copyto: lambda dst, src, casting="same_kind", where=True: None,
+    np.putmask: lambda a, mask, values: None,
+}
 
 
 class Memory:
@@ -428,7 +432,7 @@ def _write_at(ufunc: np.ufunc, array: Any, index: Any, value: Any = None) -> Non
 
 def _write_by(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Write as a function does that writes into its first argument: run on numbers, it says what goes where."""
-    bound = inspect.signature(func).bind(*args, **kwargs)
+    bound = inspect.signature(_SIGNATURES.get(func, func)).bind(*args, **kwargs)
     names = list(bound.arguments)
     target = bound.arguments[names[0]]
     value_name = next(n for n in ("src", "values", "val", "v", "vals") if n in bound.arguments)
@@ -438,6 +442,7 @@ def _write_by(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     target._memory.log.note()
     codes = np.full(target.shape, -1)
     plain = {name: _as_index(item) for name, item in bound.arguments.items()}
-    func(**{**plain, names[0]: codes, value_name: numbered(np.shape(value))})
+    del plain[names[0]]
+    func(codes, **{**plain, value_name: numbered(np.shape(value))})
     target._move_in(codes, value)
     target._memory.writes += 1

@@ -10,9 +10,9 @@
 ...     fit(make_world(seed=0).interactions, epochs=1, baselines=False).write(folder)
 ...     found = gather(Recommender.load(folder), sample=100)
 >>> found
-<Exploration: 100 of 1,000 users, 5 domains, 4 heads, 8 tokens>
+<Exploration: 100 of 1,000 users, 5 domains, 16 heads, 8 tokens>
 >>> found.attention(temperature=1.0).shape, found.conditions().shape
-((100, 5, 4, 8), (100, 5, 32))
+((100, 5, 16, 8), (100, 5, 32))
 """
 
 from acg_numpy.recommender.exploring.page import write_page

@@ -123,6 +123,7 @@ def by_functions_that_write(x, y):
     np.fill_diagonal(out, y[0])
     np.put_along_axis(out, np.array([[0], [1], [2]]), y[:, :1], 1)
     np.copyto(out, x * y, where=out > 1)
+    np.putmask(out, out < 0.1, y)
     out.shape = (9,)
     return out * 3
 
