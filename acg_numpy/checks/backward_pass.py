@@ -72,7 +72,7 @@ def check_backward(
         the scale of the whole gradient.
     step : float, optional
         The step, instead of `eps^(1/3) * max(|x|, 1)` and ladders of others, down to a
-        thousandth of |x|, if that leaves doubt.
+        thousandth of `|x|`, if that leaves doubt.
     seed : int
         Draws the gradients of the outputs.
     names : sequence of str, optional
