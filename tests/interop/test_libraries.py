@@ -33,11 +33,11 @@ def test_a_library_that_is_missing_is_named_with_what_installs_it(library, monke
 class Missing:
     """A finder for which one library is not installed."""
 
-    def __init__(self, library):
-        self.library = library
+    def __init__(self, missing):
+        self.missing = missing
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == self.library:
+        if name.partition(".")[0] == self.missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
