@@ -88,7 +88,7 @@ def summarise_metrics(
 
 
 def paired_differences(facts: Sequence[PairFacts], rankings: Sequence[ByModel]) -> dict[str, dict[str, float]]:
-    """Compute attention's lead over each other model: the mean difference in NDCG@10, and its standard error."""
+    """Compute attention's lead over each other model: the mean difference in ``NDCG@10``, and its standard error."""
     leads = {}
     ours = [run[OURS].measure("ndcg", K) for run in rankings]
     for name in rankings[0]:

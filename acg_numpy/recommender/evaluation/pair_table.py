@@ -30,11 +30,12 @@ def write_pair_table(
     users: npt.NDArray[np.str_],
     domains: npt.NDArray[np.str_],
 ) -> None:
-    """Write NDCG@10 of every model on every test pair, tab-separated, with a header.
+    """Write ``NDCG@10`` of every model on every test pair, tab-separated, with a header.
 
     The first columns are the seed of the split, the initialisation (counted from 1), the user and the domain, the
     number of items elsewhere that the user's vector is made from, and the number of items that were to be found.  The
-    others are NDCG@10 of each model, with every digit, so that what is computed from the file agrees with metrics.json.
+    others are ``NDCG@10`` of each model, with every digit, so that what is computed from the file agrees with
+    metrics.json.
 
     Parameters
     ----------
