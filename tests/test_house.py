@@ -72,6 +72,15 @@ def test_the_english_is_plain(path: Path) -> None:
     assert summary.endswith(".")
 
 
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_a_summary_holds_nothing_that_reads_as_an_address(path: Path) -> None:
+    """The site makes a link of NDCG@10, unless it is written as code."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    documented = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    summaries = [(ast.get_docstring(node) or "").partition("\n")[0] for node in documented]
+    assert [summary for summary in summaries if re.search(r"\w@\w", re.sub("`+[^`]*`+", "", summary))] == []
+
+
 def test_the_walks_of_contributing_lead_through_files_that_exist() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     paths = set(re.findall(r"`((?:acg_numpy|tests|tutorials|docs)/[\w./-]*)`", text))

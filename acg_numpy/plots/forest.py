@@ -20,7 +20,7 @@ COLUMNS = 4
 
 
 def leads_by_domain(by_domain: Mapping[str, Mapping[str, Any]], *, figure: Figure | None = None) -> Figure:
-    """Draw attention's lead over each model in NDCG@10, a panel for each domain.
+    """Draw attention's lead over each model in ``NDCG@10``, a panel for each domain.
 
     Parameters
     ----------

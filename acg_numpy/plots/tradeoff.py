@@ -19,7 +19,7 @@ KINDS = {"parameters": "parameters", "parameters_per_domain": "parameters for on
 
 
 def quality_and_parameters(metrics: Mapping[str, Any], *, figure: Figure | None = None) -> Figure:
-    """Draw NDCG@10 of each model against its parameters, and against what one more domain would add.
+    """Draw ``NDCG@10`` of each model against its parameters, and against what one more domain would add.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ RIVALS = 3  # models in the tables by group, which would else be too wide
 
 
 def model_table(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]]) -> Table:
-    """Return NDCG@10 of every model, worst first, with attention's lead and the sizes."""
+    """Return ``NDCG@10`` of every model, worst first, with attention's lead and the sizes."""
     rows: list[list[Text]] = []
     for name in sorted(test, key=lambda name: test[name]["ndcg@10"]["mean"]):
         row = test[name]

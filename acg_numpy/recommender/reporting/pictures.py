@@ -35,7 +35,7 @@ class Drawing(NamedTuple):
 
 
 def baselines(result: Result) -> Drawing:
-    """Compare the models in NDCG@10."""
+    """Compare the models in ``NDCG@10``."""
     test = result.metrics["test"]
     best = max(test, key=lambda name: test[name]["ndcg@10"]["mean"])
     own = "" if best == "attention" else f"; attention has {test['attention']['ndcg@10']['mean']:.3f}"

@@ -158,7 +158,7 @@ def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
 
 
 def dependence(metrics: Mapping[str, Any]) -> list[Block]:
-    """Return the table of NDCG@10 with one input changed, and what it means; nothing where it was not measured."""
+    """Return the table of ``NDCG@10`` with one input changed, and what it means; nothing where it was not measured."""
     found = metrics.get("dependence", {})
     if not found:
         return []
@@ -386,7 +386,7 @@ def _dependence_of(found: Mapping[str, Any]) -> str:
 
 
 def _most_missed_token(tokens: Mapping[str, Any]) -> str:
-    """Name the token of the first run whose removal lowers NDCG@10 most."""
+    """Name the token of the first run whose removal lowers ``NDCG@10`` most."""
     losses = [
         (row["unchanged"] - without, domain, token)
         for domain, row in tokens.items()

@@ -97,7 +97,7 @@ class TrainingState:
 
     @property
     def validations(self) -> list[float]:
-        """NDCG@10 on the validation pairs, at each validation."""
+        """``NDCG@10`` on the validation pairs, at each validation."""
         return self.history["validation_ndcg"]
 
     @property
