@@ -51,9 +51,9 @@ def recorded_creation(log: VisitLog) -> Iterator[None]:
     swapped: list[tuple[dict[str, Any], str, Any, Any]] = []
     seen: set[int] = set()
 
-    def on_call(frame: FrameType, _: str, __: Any) -> None:
+    def on_call(frame: FrameType, event: str, _: Any) -> None:
         names = frame.f_globals
-        if id(names) in seen or is_hidden(frame):
+        if event != "call" or id(names) in seen or is_hidden(frame):
             return
         seen.add(id(names))
         for name, value in list(names.items()):
@@ -66,12 +66,16 @@ def recorded_creation(log: VisitLog) -> Iterator[None]:
                 swapped.append((names, name, value, other))
                 names[name] = other
 
-    before = sys.gettrace()
-    sys.settrace(on_call)
+    # A debugger, and what measures coverage, follow the forward by `settrace`: `setprofile` leaves them in place.  It
+    # is slower, as it is called for C functions too.
+    tracer = sys.gettrace()
+    set_hook: Callable[[Any], None] = sys.settrace if tracer is None or sys.getprofile() else sys.setprofile
+    before = tracer if set_hook is sys.settrace else None
+    set_hook(on_call)
     try:
         yield
     finally:
-        sys.settrace(before)
+        set_hook(before)
         for names, name, value, other in swapped:
             if names.get(name) is other:  # unless the forward has put something else there
                 names[name] = value

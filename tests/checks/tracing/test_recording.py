@@ -1,6 +1,7 @@
 """The graph of a forward: its gradients are the right ones, and a corrupted edge changes them by its pull."""
 
 import gc
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +69,26 @@ def test_after_a_pair_the_line_that_called_it_goes_on():
     assert files["np.sin"] == "test_recording.py"
     assert files["np.divide"] == "softmax.py"
     assert files["np.tanh"] == "test_recording.py"
+
+
+def test_a_debugger_follows_the_forward_while_it_is_traced():
+    """So does what measures the coverage of a user's own forward."""
+    seen, before = [], sys.gettrace()
+
+    def follow(frame, event, _):
+        seen.append((frame.f_code.co_name, event))
+        return follow
+
+    sys.settrace(follow)
+    try:
+        graph = trace(softmax, [np.ones((2, 3))], [True])
+        assert sys.gettrace() is follow
+    finally:
+        sys.settrace(before)
+    assert ("softmax", "line") in seen
+    without = trace(softmax, [np.ones((2, 3))], [True])
+    assert [operation.name for operation in graph.operations] == [operation.name for operation in without.operations]
+    assert sys.getprofile() is None
 
 
 def test_what_the_garbage_collector_calls_meanwhile_is_nobodys_forward():
