@@ -1,4 +1,4 @@
-"""Conditioners in other people's programs: files of weights, PyTorch, ONNX, JAX and scikit-learn.
+"""Conditioners in other people's programs: files of weights, PyTorch, ONNX, JAX, scikit-learn and search indexes.
 
 A function imports the library that it is about when it is called, so that none of them is needed for anything else;
 where the library is missing, the error says how to install it.
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from acg_numpy.interop.jax_function import as_jax
     from acg_numpy.interop.onnx_graph import to_onnx
     from acg_numpy.interop.safetensors_folder import from_pretrained, save_pretrained
+    from acg_numpy.interop.search_index import SearchVectors, search_vectors
     from acg_numpy.interop.sklearn_transformer import ConditionTransformer as ConditionTransformer
     from acg_numpy.interop.torch_modules import TorchConditioner as TorchConditioner
     from acg_numpy.interop.torch_modules import from_torch, to_torch
@@ -26,12 +27,23 @@ _MODULES = {
     "from_torch": "torch_modules",
     "to_onnx": "onnx_graph",
     "as_jax": "jax_function",
+    "search_vectors": "search_index",
+    "SearchVectors": "search_index",
 }
 # Subclasses of a class of a library, made when they are first asked for; so they are in no `__all__`, whose names a
 # star import asks for.
 _CLASSES = {"TorchConditioner": "torch_modules", "ConditionTransformer": "sklearn_transformer"}
 
-__all__ = ["save_pretrained", "from_pretrained", "to_torch", "from_torch", "to_onnx", "as_jax"]
+__all__ = [
+    "save_pretrained",
+    "from_pretrained",
+    "to_torch",
+    "from_torch",
+    "to_onnx",
+    "as_jax",
+    "search_vectors",
+    "SearchVectors",
+]
 
 
 def __getattr__(name: str) -> Any:

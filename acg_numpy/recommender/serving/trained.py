@@ -150,11 +150,16 @@ class Trained:
         """Find the columns of a domain's items, in order."""
         return np.flatnonzero(self.item_domain == domain)
 
+    @property
+    def sharpness(self) -> float:
+        """What c . v is multiplied by in a score: 3 / sqrt(D)."""
+        return SHARPNESS / math.sqrt(self.conditioner.attention.emb_dim)
+
     def scores(self, condition: Array, domain: int) -> Array:
         """Score the items of a domain, (..., items of the domain), for conditions (..., D): 3 c . v / sqrt(D) + b."""
         columns = self.columns(domain)
         vectors = self.factors.item_vectors[columns]
-        scores: Array = condition @ vectors.T * (SHARPNESS / math.sqrt(vectors.shape[1])) + self.item_bias[columns]
+        scores: Array = condition @ vectors.T * self.sharpness + self.item_bias[columns]
         return scores
 
     def save(self, path: str | os.PathLike[str]) -> None:
