@@ -9,7 +9,7 @@ a backward pass make
     absorbed     6 B' H K D         in blocks of domains    12 N K D I                scores B' H K
     grouped      6 B D I + 6 B' K I, in blocks of domains    6 N K D I                scores B' H K, rows B' I
     gathered     6 B D I + 6 B K I, row by row               6 N K D I                gathered rows B K I
-    classroom    6 B D I + 6 B K I + 12 B K D I              0                        gathered rows B K I
+    classroom    6 B D I + 6 B K I + 6 B K D I               0                        gathered rows B K I
 
 multiply-adds, B' counting what is padded.  Where features of the merged heads are dropped, the absorbed kernel has only
 its scores absorbed: half of its products over users, and for the other half 3 B D I + 3 B' K I.  The mask itself costs
@@ -140,7 +140,7 @@ def predict_costs(
         + GATHERED["table"] * N * K * inner
         + CALL
     )
-    classroom = gathered + GATHERED["rows"] * 12 * B * K * D * inner  # every user's own copy of the tokens is projected
+    classroom = gathered + GATHERED["rows"] * 6 * B * K * D * inner  # each user's copy of the tokens is projected
     costs = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered, "classroom": classroom}
     shapes = {"results": B, "domains": N, "tokens": K, "features": D, "heads": H, "padded": padded}
     if inner != D:

@@ -48,7 +48,8 @@ COUNTED = {
     ("gathered", "GATHERED", "table"): N * K * I,
     ("gathered", "CALL", ""): 1,
     ("gathered", "MASK", ""): 0,
-    ("classroom", "GATHERED", "rows"): 6 * B * D * I + 12 * B * K * D * I,
+    # of the user's own copy of the tokens, keys and values each take a product forward and two backward
+    ("classroom", "GATHERED", "rows"): 6 * B * D * I + 2 * (1 + 2) * B * K * D * I,
     ("classroom", "GATHERED", "copies"): 6 * B * K * I,
     ("classroom", "MASK", ""): 0,
 }
