@@ -435,6 +435,8 @@ class AttentionConditioner(Module):
 
 def _broadcast(users: tuple[int, ...], ids: tuple[int, ...]) -> tuple[int, ...]:
     """Return the batch that users (..., D) and domains make."""
+    if users[:-1] == ids:
+        return ids
     try:
         return np.broadcast_shapes(users[:-1], ids)
     except ValueError:

@@ -53,13 +53,24 @@ def from_passes(forward: Callable[..., Any], backward: Callable[..., Any]) -> Ca
     >>> scores.grad.round(4)
     array([-0.0599, -0.1628,  0.2227])
     """
-    pair = _Pair(forward, backward)
+    return _function_of(_Pair(forward, backward))
 
+
+def from_kernel(forward: Callable[..., Any], backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function as `from_passes` does, of a backward that keeps nothing of the gradients that it returns.
+
+    Such a gradient is stored as it is.  That of any other backward may be the caller's array, or the cache's, and is
+    copied first.
+    """
+    return _function_of(_Pair(forward, backward, keeps_nothing=True))
+
+
+def _function_of(pair: "_Pair") -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         return pair.call(args, kwargs)
 
     function.__name__ = function.__qualname__ = pair.name
-    function.__doc__ = forward.__doc__
+    function.__doc__ = pair.forward.__doc__
     return function
 
 
@@ -73,10 +84,12 @@ class _Several(tuple[Any, ...]):
 
 
 class _Pair:
-    """The table's entry for a node made by `from_passes`."""
+    """The table's entry for a node made by `from_passes` or `from_kernel`."""
 
-    def __init__(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
-        self.forward, self.backward = forward, backward
+    def __init__(
+        self, forward: Callable[..., Any], backward: Callable[..., Any], *, keeps_nothing: bool = False
+    ) -> None:
+        self.forward, self.backward, self.keeps_nothing = forward, backward, keeps_nothing
         name = getattr(forward, "__name__", type(forward).__name__)
         self.name = name.removesuffix("_forward")
         parameters = inspect.signature(forward).parameters.values()
@@ -93,7 +106,12 @@ class _Pair:
             return self.forward(*args, **options)[0]
         recorded = state().enabled and any(t._needs for t in tensors)
         guards: list[Guard] = []
-        args = tuple(self._operand(a, place, recorded, guards) for place, a in enumerate(args))
+        args = tuple(
+            [
+                a if isinstance(a, Tensor) or a is None else self._operand(a, place, recorded, guards)
+                for place, a in enumerate(args)
+            ]
+        )
         options = {name: self._operand(option, name, recorded, guards) for name, option in options.items()}
         out, cache = self.forward(*[a._elements if isinstance(a, Tensor) else a for a in args], **options)
         outputs = tuple(np.asarray(as_operand(o, self.name)) for o in (out if isinstance(out, tuple) else (out,)))
@@ -118,7 +136,7 @@ class _Pair:
 
     def _operand(self, value: Any, place: int | str, recorded: bool, guards: list[Guard]) -> Any:
         """Return an argument as a plain array, which holds its values until the backward pass."""
-        if isinstance(value, Tensor) or type(value) in NO_ARRAYS:
+        if type(value) in NO_ARRAYS or isinstance(value, Tensor):
             return value
         name = f"{self.name}: {place if isinstance(place, str) or place >= len(self.names) else self.names[place]}"
         value = plain_operands(value, name, Tensor)
@@ -163,9 +181,11 @@ class _Pair:
                 raise TypeError(f"{self.name}: the backward gave no gradient for {name}, which requires one")
             if type(grad) is RowSparseGradient and (create_graph or arg._record is not None):
                 grad = np.asarray(grad)  # only leaves store it; rules are promised arrays
-            elif not isinstance(grad, Tensor | RowSparseGradient):
-                # It may be the caller's own, or the cache's: a view is copied before anyone may write to it.
-                grad = np.asarray(as_operand(grad, f"{self.name}: the gradient of argument {place}")).view()
+            elif type(grad) is not np.ndarray or grad.dtype.kind != "f":
+                if not isinstance(grad, Tensor | RowSparseGradient):
+                    grad = np.asarray(as_operand(grad, f"{self.name}: the gradient of argument {place}")).view()
+            elif not self.keeps_nothing:
+                grad = grad.view()  # the walk copies a view before it stores it
             found.append(checked_gradient(grad, arg, self.name, place))
         return found
 

@@ -35,7 +35,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from acg_numpy.kernels.grouped import Masks, attend, attention_weights, merge_block, split_block, tokens_major
+from acg_numpy.kernels.grouped import Masks, attend, attention_weights, split_block, tokens_major
 from acg_numpy.kernels.grouping import Block, Groups
 from acg_numpy.kernels.inplace_softmax import softmax_backward_in_place
 from acg_numpy.kernels.projections import (
@@ -141,13 +141,13 @@ def forward(
     """
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, user_emb.dtype
-    rows = int(np.sum(groups.counts))
+    rows = len(user_emb) if groups.every else groups.num_rows
     sizes = [block.n * block.m * H * K for block in groups.blocks]  # of the scores
-    leases = [buffer_pool.lend((len(user_emb), D + 1), dtype)]
+    leases = [buffer_pool.lend((rows, D + 1), dtype)]
     if keep:
         leases.append(buffer_pool.lend((sum(sizes),), dtype))
     users = leases[0].array
-    users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", user_emb.shape, dtype))
+    users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", (rows, D), dtype))
     users[:, D] = 1.0
     mixed = None
     if masks.head_dropout_mask is not None:
@@ -167,15 +167,13 @@ def forward(
         np.matmul(A[block.domains], U.swapaxes(1, 2), out=scores)
         P, M = attend(scores.reshape(block.n, H, K, block.m), masks, block)
         if C is None:
-            mixed[block.rows] = block.unpad(merge_block(M.swapaxes(-1, -2) @ values[block.domains]))  # type: ignore[index]
+            np.matmul(M.swapaxes(-1, -2), values[block.domains], out=split_block(block.split(mixed), H))  # type: ignore[arg-type]
         else:
             by_user = M.reshape(block.n, H * K, block.m).swapaxes(1, 2)
             if groups.every:
                 out[block.source, block.domains] = (by_user @ C[block.domains]).swapaxes(0, 1)
-            elif block.places is None:
-                np.matmul(by_user, C[block.domains], out=out[block.rows].reshape(block.n, block.m, D))
             else:
-                out[block.rows] = block.unpad(by_user @ C[block.domains])
+                np.matmul(by_user, C[block.domains], out=block.split(out))
         return (U, P, M) if keep else None
 
     for kept in groups.map_blocks(condition, accumulate([0, *sizes[:-1]]), sizes):
@@ -192,7 +190,7 @@ def forward(
 
 def _users_of(block: Block, users: Array, groups: Groups) -> Array:
     """Return the users of a block, (n, m, D + 1), or (1, m, D + 1) where they are the same in every domain."""
-    return users[block.source][None] if groups.every else block.pad(users)
+    return users[block.source][None] if groups.every else block.split(users)
 
 
 def _room(name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic], groups: Groups) -> Array:
@@ -228,7 +226,7 @@ def backward(
 
     def carry_back(block: Block, U: Array, P: Array, M: Array) -> tuple[slice, Array, Array]:
         n, m, domains = block.n, block.m, block.domains
-        g = block.pad(grad_out)  # (n, m, D), or (n, m, I)
+        g = block.split(grad_out)  # (n, m, D), or (n, m, I)
         dM = scratch.get("dP", P.shape, dtype)
         if C is None:
             dZ = split_block(g, H)  # (n, H, m, d)
@@ -241,10 +239,8 @@ def backward(
         dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).reshape(n, H * K, m)
         if groups.every:
             du[block.source] += dS.reshape(n * H * K, m).T @ A[domains].reshape(n * H * K, D + 1)[:, :D]
-        elif block.places is None:
-            np.matmul(dS.swapaxes(1, 2), A[domains][..., :D], out=du[block.rows].reshape(n, m, D))
         else:
-            du[block.rows] = block.unpad(dS.swapaxes(1, 2) @ A[domains][..., :D])
+            np.matmul(dS.swapaxes(1, 2), A[domains][..., :D], out=block.split(du))
         return domains, by_key, dS @ U
 
     map_blocks = partial(map, carry_back, groups.blocks) if groups.every else partial(groups.map_blocks, carry_back)

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from acg_numpy.autograd import Tensor, from_passes
+from acg_numpy.autograd import Tensor
+from acg_numpy.autograd.custom_vjp import from_kernel
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import state
 from acg_numpy.kernels import absorbed, gathered, grouped
@@ -144,14 +145,14 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
     if groups.order is None:
         g = sort_results(grad_out, groups)
     else:
-        g = groups.sort(grad_out, out=scratch.get("grad", grad_out.shape, grad_out.dtype))
+        g = groups.sort(grad_out, out=scratch.get("grad", (groups.num_rows, grad_out.shape[1]), grad_out.dtype))
     module: Any = MODULES[cache.kernel]
     grad_weights = sort_results(grad_weights, groups)
     grads = module.backward(g, cache.inner, cache.tables, p, groups, cache.masks, grad_weights, num_heads)
     grad_users = grads.users if groups.order is None else groups.unsort(grads.users)
     grad_output: list[Any] = [grads.output_weight, None]
     if p.output_bias is not None:
-        grad_output[1] = groups.sum_by_domain(g) if p.per_domain else np.sum(g, axis=0)
+        grad_output[1] = groups.sum_by_domain(g) if p.per_domain else np.add.reduce(g, axis=0)
     if cache.num_outputs is not None:
         grad_output = [None if x is None else _of_all(x, groups, cache.num_outputs) for x in grad_output]
     own, grad_global = split_tokens(grads.tables.tokens, cache.tokens, cache.global_tokens)
@@ -263,4 +264,4 @@ def unsort_results(rows: Array, groups: Groups) -> Array:
 
 
 MODULES = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}
-condition = from_passes(condition_forward, condition_backward)
+condition = from_kernel(condition_forward, condition_backward)

@@ -45,7 +45,7 @@ def forward(
     # each result has a row of its own here, also where the user is the same in every domain
     users = np.tile(user_emb, (len(groups.present), 1)) if groups.every else groups.sort(user_emb)
     q = make_queries(users, weights, num_heads).reshape(len(users), num_heads, -1)
-    domain = np.repeat(np.arange(len(groups.present)), groups.counts)
+    domain = np.repeat(np.arange(len(groups.present)), groups.sizes)
     keys, values = (np.take(tables.by_domain(flat), domain, axis=0) for flat in (tables.keys, tables.values))
     P = np.matmul(keys, q[..., None])[..., 0]  # (rows, H, K)
     if masks.mask is not None:
@@ -90,7 +90,9 @@ def backward(
     grad_users = dq @ weights.query_weight.T
     if groups.every:
         grad_users = np.sum(grad_users.reshape(len(groups.present), -1, grad_users.shape[-1]), axis=0)
-    return UserGrads(grad_users, users.T @ dq, np.sum(dq, axis=0), dW_o, tables_backward(dK, dV, tables, weights))
+    return UserGrads(
+        grad_users, users.T @ dq, np.add.reduce(dq, axis=0), dW_o, tables_backward(dK, dV, tables, weights)
+    )
 
 
 def attention_weights(cache: Gathered, groups: Groups) -> Array:

@@ -56,7 +56,7 @@ def tokens_major(values: Array | None, block: Block) -> Any:
     """Return sorted (rows, H, K), or (rows, K), of a block as (n, H, K, m) or (n, 1, K, m); None stays None."""
     if values is None:
         return None
-    wide = np.moveaxis(block.pad(values), 1, -1)
+    wide = np.moveaxis(block.split(values), 1, -1)
     return wide if wide.ndim == 4 else wide[:, None]
 
 
@@ -84,12 +84,12 @@ def forward(
     users = groups.sort(user_emb)
     queries = make_queries(users, weights, num_heads)
     keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
-    mixed = np.empty((int(np.sum(groups.counts)), queries.shape[1]), queries.dtype)
+    mixed = np.empty((groups.num_rows, queries.shape[1]), queries.dtype)
     kept: list[tuple[Array, Array, Array]] = []
     for block in groups.blocks:
-        q = split_block(queries[block.source][None] if groups.every else block.pad(queries), num_heads)
+        q = split_block(queries[block.source][None] if groups.every else block.split(queries), num_heads)
         P, M = attend(keys[block.domains] @ q.swapaxes(-1, -2), masks, block)
-        mixed[block.rows] = block.unpad(merge_block(M.swapaxes(-1, -2) @ values[block.domains]))
+        np.matmul(M.swapaxes(-1, -2), values[block.domains], out=split_block(block.split(mixed), num_heads))
         kept.append((q, P, M))
     if masks.head_dropout_mask is not None:
         mixed *= masks.head_dropout_mask
@@ -110,29 +110,29 @@ def backward(
     """Carry the gradient back, with the arguments and the results of `absorbed.backward`."""
     dtype = grad_out.dtype
     keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
-    flat_dK, flat_dV = np.zeros_like(tables.keys), np.zeros_like(tables.values)
+    flat_dK, flat_dV = (np.zeros(flat.shape, dtype) for flat in (tables.keys, tables.values))
     dK, dV = tables.by_domain(flat_dK), tables.by_domain(flat_dV)
     dq = np.zeros((len(cache.users), cache.mixed.shape[1]), dtype)
     d_mixed, dW_o = output_backward(grad_out, cache.mixed, weights, groups)
     if masks.head_dropout_mask is not None:
         d_mixed *= masks.head_dropout_mask
     for block, q, P, M in zip(groups.blocks, cache.queries, cache.weights, cache.dropped, strict=True):
-        dZ = split_block(block.pad(d_mixed), num_heads)  # (n, H, m, d)
+        dZ = split_block(block.split(d_mixed), num_heads)  # (n, H, m, d)
         dV[block.domains] += M @ dZ
         dM = values[block.domains] @ dZ.swapaxes(-1, -2)  # (n, H, K, m)
         room = scratch.get("P dP", P.shape, dtype)
         dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block))
         dK[block.domains] += dS @ q
-        back = merge_block(dS.swapaxes(-1, -2) @ keys[block.domains])  # (n, m, I)
+        back = dS.swapaxes(-1, -2)
         if groups.every:
-            dq[block.source] += np.sum(back, axis=0)
+            dq[block.source] += merge_block(np.add.reduce(back @ keys[block.domains], axis=0, keepdims=True))[0]
         else:
-            dq[block.rows] = block.unpad(back)
+            np.matmul(back, keys[block.domains], out=split_block(block.split(dq), num_heads))
     dq *= dtype.type(1 / math.sqrt(dq.shape[1] // num_heads))
     return UserGrads(
         dq @ weights.query_weight.T,
         cache.users.T @ dq,
-        np.sum(dq, axis=0),
+        np.add.reduce(dq, axis=0),
         dW_o,
         tables_backward(flat_dK, flat_dV, tables, weights),
     )
@@ -141,7 +141,7 @@ def backward(
 def attention_weights(cache: Any, groups: Groups) -> Array:
     """Return the attention weights, (rows, H, K), sorted."""
     _, H, K, _ = cache.weights[0].shape
-    weights = np.empty((int(np.sum(groups.counts)), H, K), cache.users.dtype)
+    weights = np.empty((groups.num_rows, H, K), cache.users.dtype)
     for P, block in zip(cache.weights, groups.blocks, strict=True):
-        weights[block.rows] = block.unpad(np.moveaxis(P, -1, 1))
+        block.split(weights)[...] = np.moveaxis(P, -1, 1)
     return weights

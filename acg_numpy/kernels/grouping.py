@@ -2,15 +2,16 @@
 
 There are two forms: each of B users has a domain of its own, or every one of U users meets every one of N domains.
 
-Domains are in the order of how many users they have, the largest first.  Then domains with equally many users are
-neighbours, and their rows, (n m, D), are an array (n, m, D) without moving a number: a batched product does all of them
-at once.  Domains of nearly equal size are padded to the largest, where that costs less than one more block.
+Domains of equal size lie side by side: their rows, (n m, D), are an array (n, m, D) without moving a number, and a
+batched product does all of them at once.  Domains of nearly equal size are padded to the largest with rows of zeros,
+where that costs less than one more block.  So a small batch is one block, of all its domains; in a large one domains
+are in the order of how many users they have, the largest first.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, groupby
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -30,25 +31,14 @@ class Block(NamedTuple):
     """Some neighbouring domains and their users, m for each, or some users of one domain."""
 
     domains: slice  # among those that occur
-    rows: slice  # among the sorted results
+    rows: slice  # among the sorted rows
     source: slice  # the users, among the sorted ones
     n: int
     m: int
-    places: Array | None  # of the rows in the n * m places of the padded block; None if they fill it
 
-    def pad(self, values: Array) -> Array:
-        """Return the block's rows of what is sorted, (rows, ...), as (n, m, ...), zeros where a group is smaller."""
-        mine = values[self.rows]
-        if self.places is not None:
-            wide = np.zeros((self.n * self.m, *mine.shape[1:]), values.dtype)
-            wide[self.places] = mine
-            mine = wide
-        return mine.reshape(self.n, self.m, *mine.shape[1:])
-
-    def unpad(self, wide: Array) -> Array:
-        """Return the block's rows of a padded block (n, m, ...): the opposite of `pad`."""
-        flat = wide.reshape(self.n * self.m, *wide.shape[2:])
-        return flat if self.places is None else flat[self.places]
+    def split(self, rows: Array) -> Array:
+        """Return the block's rows of what is sorted, (rows, ...), as (n, m, ...): a view."""
+        return rows[self.rows].reshape(self.n, self.m, *rows.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +48,10 @@ class Groups:
     Attributes
     ----------
     present : int array, shape (N,)
-        The domains that occur, those with most users first; in every-domain form those asked for, in order.
+        The domains that occur: in order, or where they are of many sizes those with most users first; in every-domain
+        form those asked for.
     counts : int array, shape (N,)
-        Users in each, descending.
+        Users in each.
     order : int array, shape (B,), or None
         The users' places, sorted by domain; None if they are sorted already.
     every : bool
@@ -73,43 +64,74 @@ class Groups:
     every: bool
 
     @cached_property
-    def starts(self) -> Array:
-        """First row of each domain's users."""
-        return np.cumsum(self.counts) - self.counts
+    def num_results(self) -> int:
+        """Number of results, one for each user and domain that meet."""
+        return int(self.counts.sum())
 
     @cached_property
-    def inverse(self) -> Array:
-        """Place of each user among the sorted ones."""
+    def sizes(self) -> list[int]:
+        """Rows of each domain among the sorted ones: its users, and the rows of zeros that it is padded with."""
+        counts: list[int] = self.counts.tolist()
+        sizes: list[int] = []
+        for begin, end in self._similar:
+            run = counts[begin:end]
+            sizes += run if max(run) > CHUNK else [max(run)] * len(run)
+        return sizes
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """First row of each domain."""
+        return list(accumulate(self.sizes[:-1], initial=0))[: len(self.sizes)]
+
+    @cached_property
+    def num_rows(self) -> int:
+        """Number of sorted rows."""
+        return sum(self.sizes)
+
+    @cached_property
+    def places(self) -> Array:
+        """Row of each user among the sorted ones."""
         assert self.order is not None  # asked for only where there is one
-        inverse = np.empty_like(self.order)
-        inverse[self.order] = np.arange(len(self.order))
-        return inverse
+        rows = np.arange(len(self.order))
+        if self.num_rows > len(rows):
+            rows += np.repeat(np.add(self.starts, self.counts) - np.cumsum(self.counts), self.counts)
+        places = np.empty_like(self.order)
+        places[self.order] = rows
+        return places
 
     @cached_property
     def blocks(self) -> list[Block]:
         """The work, cut into blocks that fit in cache."""
-        counts, starts = self.counts.tolist(), self.starts.tolist()
+        sizes, starts = self.sizes, self.starts
         blocks: list[Block] = []
-        for begin, end in self._similar():
-            if counts[begin] > CHUNK:
+        for begin, end in self._similar:
+            m = sizes[begin]
+            if m > CHUNK:
                 for domain in range(begin, end):
-                    blocks += self._pieces(domain, starts[domain], counts[domain])
-            else:
-                step = CHUNK // counts[begin]
-                for first in range(begin, end, step):
-                    blocks.append(self._side_by_side(first, min(first + step, end), starts, counts))
+                    blocks += self._pieces(domain, starts[domain], sizes[domain])
+                continue
+            step = CHUNK // m
+            for first in range(begin, end, step):
+                n = min(first + step, end) - first
+                rows = slice(starts[first], starts[first] + n * m)
+                blocks.append(Block(slice(first, first + n), rows, slice(0, m) if self.every else rows, n, m))
         return blocks
 
+    @cached_property
     def _similar(self) -> list[tuple[int, int]]:
         """Cut the domains into runs of similar sizes: a new one begins where padding would cost more than a block."""
-        _, first = np.unique(-self.counts, return_index=True)  # where each size begins
-        runs, begin, spare = [], 0, 0
-        for start, stop in pairwise([*first.tolist(), len(self.counts)]):
-            spare += int(self.counts[begin] - self.counts[start]) * (stop - start)
+        counts = self.counts.tolist()
+        if _padding(counts) <= SPARE:
+            return [(0, len(counts))] if counts else []
+        runs, begin, start, spare = [], 0, 0, 0
+        for size, same in groupby(counts):
+            number = len(list(same))
+            spare += (counts[begin] - size) * number
             if spare > SPARE:
                 runs.append((begin, start))
                 begin, spare = start, 0
-        return [*runs, (begin, len(self.counts))]
+            start += number
+        return [*runs, (begin, start)]
 
     def _pieces(self, domain: int, start: int, count: int) -> list[Block]:
         """Cut the users of one domain."""
@@ -118,36 +140,33 @@ class Groups:
             last = min(first + CHUNK, count)
             rows = slice(start + first, start + last)
             source = slice(first, last) if self.every else rows
-            pieces.append(Block(slice(domain, domain + 1), rows, source, 1, last - first, None))
+            pieces.append(Block(slice(domain, domain + 1), rows, source, 1, last - first))
         return pieces
-
-    def _side_by_side(self, first: int, end: int, starts: list[int], counts: list[int]) -> Block:
-        """Put the users of some domains side by side, padded to the largest group."""
-        n, m = end - first, counts[first]
-        rows = slice(starts[first], starts[end - 1] + counts[end - 1])
-        places, number = None, rows.stop - rows.start
-        if number != n * m:
-            shift = np.arange(n) * m - (self.starts[first:end] - rows.start)
-            places = np.arange(number) + np.repeat(shift, self.counts[first:end])
-        return Block(slice(first, end), rows, slice(0, m) if self.every else rows, n, m, places)
 
     def map_blocks(self, work: Callable[..., Result], *items: Iterable[Any]) -> Iterator[Result]:
         """Do the work for each block, and what belongs to it, and yield the results in order of the blocks.
 
         Several threads do it where there are enough users, so the work may write to nothing that blocks share.
         """
-        large = sum(block.rows.stop - block.rows.start for block in self.blocks) >= LEAST
-        return (map_in_order if large else map)(work, self.blocks, *items)
+        return (map_in_order if self.num_rows >= LEAST else map)(work, self.blocks, *items)
 
     def sort(self, rows: Array, out: Array | None = None) -> Array:
-        """Return rows in the order of their domains."""
-        return rows if self.order is None else _take(rows, self.order, out)
+        """Return rows (B, ...) in the order of their domains, (num_rows, ...), zeros where a domain is padded."""
+        if self.order is None:
+            return rows
+        if self.num_rows == len(rows):
+            return _take(rows, self.order, out)
+        if out is None:
+            out = np.empty((self.num_rows, *rows.shape[1:]), rows.dtype)
+        out.fill(0)
+        out[self.places] = rows
+        return out
 
     def unsort(self, rows: Array) -> Array:
-        """Return sorted rows in the order in which they came, in a new array: the opposite of `sort`."""
+        """Return the users' rows in the order in which they came, in a new array: the opposite of `sort`."""
         if self.order is None:
             return rows.copy()
-        return _take(rows, self.inverse)  # reading anywhere is cheaper than writing anywhere
+        return _take(rows, self.places)  # reading anywhere is cheaper than writing anywhere
 
     def sum_by_domain(self, rows: Array) -> Array:
         """Return the sum of the sorted rows (rows, ...) of each domain, (N, ...)."""
@@ -161,10 +180,18 @@ def group(ids: Array, num_domains: int) -> Groups:
         return Groups(ids[:1].copy(), np.array([ids.size]), None, every=False)
     counts = np.bincount(ids, minlength=num_domains)
     present = np.flatnonzero(counts)
-    present = present[np.argsort(-counts[present], kind="stable")]
+    counts = counts[present]
+    if _padding(counts.tolist()) > SPARE:
+        largest = np.argsort(-counts, kind="stable")
+        present, counts = present[largest], counts[largest]
     rank = np.empty(num_domains, np.uint16 if num_domains < 2**16 else np.intp)  # NumPy sorts the first by radix
     rank[present] = np.arange(len(present))
-    return Groups(present, counts[present], np.argsort(rank[ids], kind="stable"), every=False)
+    return Groups(present, counts, np.argsort(rank[ids], kind="stable"), every=False)
+
+
+def _padding(counts: list[int]) -> int:
+    """Return how many rows of zeros make all domains as large as the largest."""
+    return len(counts) * max(counts, default=0) - sum(counts)
 
 
 def every_domain(ids: Array, num_users: int) -> Groups:

@@ -103,10 +103,9 @@ def predict_costs(
 
     `inner`, I, is `features` where it is not given; `head_dropout` says whether features of merged heads are dropped.
     """
-    B, N, K, D, H = int(groups.counts.sum()), len(groups.counts), tokens, features, heads
+    B, N, K, D, H = groups.num_results, len(groups.present), tokens, features, heads
     inner = D if inner is None else inner
-    blocks = groups.blocks
-    padded = sum(block.n * block.m for block in blocks)
+    padded, blocks = groups.num_rows, len(groups.blocks)
     over_rows, over_tokens = 3 * B * D * inner, N * K * D * inner  # of one of the projections that users meet
     absorbed_scores, mixed = 3 * padded * H * K * D, 3 * padded * K * inner
     mask = MASK * B * inner * head_dropout
@@ -118,7 +117,7 @@ def predict_costs(
         + ABSORBED["tables"] * (9 if head_dropout else 12) * over_tokens
         + ABSORBED["table"] * N * H * K * D
         + ABSORBED["head"] * N * H
-        + ABSORBED["block"] * len(blocks)
+        + ABSORBED["block"] * blocks
         + ABSORBED["call"]
     )
     grouped = (
@@ -128,7 +127,7 @@ def predict_costs(
         + GROUPED["tables"] * 6 * over_tokens
         + GROUPED["table"] * N * K * inner
         + GROUPED["head"] * N * H
-        + GROUPED["block"] * len(blocks)
+        + GROUPED["block"] * blocks
         + CALL
     )
     gathered = (
@@ -159,7 +158,7 @@ def make_plan(
     head_dropout: bool = False,
 ) -> Plan:
     """Choose a kernel, or take the one that was asked for; the arguments are those of `predict_costs`."""
-    if not groups.counts.sum():
+    if not groups.num_results:
         return Plan("classroom", "there are no users to condition", {"classroom": 0.0}, {"results": 0})
     costs, shapes = predict_costs(groups, tokens, features, heads, inner=inner, head_dropout=head_dropout)
     if kernel != "auto":

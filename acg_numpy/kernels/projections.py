@@ -104,7 +104,7 @@ def make_output(mixed: Array, weights: Projections, groups: Groups) -> Array:
     if weights.per_domain:
         out = np.empty((len(mixed), weights.output_weight.shape[-1]), mixed.dtype)
         for block in groups.blocks:
-            out[block.rows] = block.unpad(block.pad(mixed) @ weights.output_weight[block.domains])
+            np.matmul(block.split(mixed), weights.output_weight[block.domains], out=block.split(out))
     else:
         out = mixed @ weights.output_weight
     return add_bias(out, weights, groups)
@@ -113,7 +113,7 @@ def make_output(mixed: Array, weights: Projections, groups: Groups) -> Array:
 def add_bias(out: Array, weights: Projections, groups: Groups) -> Array:
     """Add the output's bias to sorted rows (rows, D), in place."""
     if weights.output_bias is not None:
-        out += np.repeat(weights.output_bias, groups.counts, axis=0) if weights.per_domain else weights.output_bias
+        out += np.repeat(weights.output_bias, groups.sizes, axis=0) if weights.per_domain else weights.output_bias
     return out
 
 
@@ -124,9 +124,9 @@ def output_backward(grad_out: Array, mixed: Array, weights: Projections, groups:
         return grad_out @ W_o.T, mixed.T @ grad_out
     d_mixed, dW_o = np.empty_like(mixed), np.zeros_like(W_o)
     for block in groups.blocks:
-        g = block.pad(grad_out)
-        d_mixed[block.rows] = block.unpad(g @ W_o[block.domains].swapaxes(1, 2))
-        dW_o[block.domains] += block.pad(mixed).swapaxes(1, 2) @ g
+        g = block.split(grad_out)
+        np.matmul(g, W_o[block.domains].swapaxes(1, 2), out=block.split(d_mixed))
+        dW_o[block.domains] += block.split(mixed).swapaxes(1, 2) @ g
     return d_mixed, dW_o
 
 
@@ -135,7 +135,7 @@ def tables_backward(dK: Array, dV: Array, tables: Tables, weights: Projections) 
     flat = tables.tokens.reshape(-1, tables.tokens.shape[-1])
     dE = dK @ weights.key_weight.T
     dE += dV @ weights.value_weight.T
-    return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, np.sum(dV, axis=0))
+    return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, np.add.reduce(dV, axis=0))
 
 
 def split_tokens(grad: Array, tokens: Array, global_tokens: Array | None) -> tuple[Array, Array | None]:

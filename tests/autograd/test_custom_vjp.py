@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from acg_numpy import Tensor, from_passes, grad, no_grad, tensor
+from acg_numpy.autograd.custom_vjp import from_kernel
 from acg_numpy.autograd.state import recording
 from acg_numpy.passes import (
     embedding_backward,
@@ -141,6 +142,13 @@ def test_a_gradient_that_is_the_callers_own_array_is_copied():
     f(x).backward(g)
     x.grad += 1
     np.testing.assert_array_equal(g, np.ones(3))
+
+
+def test_a_gradient_of_a_kernel_is_stored_as_it_is():
+    made = np.full(3, 2.0)
+    x = tensor(np.ones(3), requires_grad=True)
+    from_kernel(lambda x: (2 * x, None), lambda g, cache: made)(x).backward(np.ones(3))
+    assert x.grad is made
 
 
 def test_a_tensor_given_as_an_option_is_an_error():

@@ -104,6 +104,38 @@ def test_in_single_precision_they_agree_to_its_digits(kernel, configuration):
             np.testing.assert_allclose(found[name], value, rtol=0, atol=3e-5 * scale, err_msg=name)
 
 
+@each_kernel
+@pytest.mark.parametrize("masked", [False, True])  # a mask over infinity is the composition's
+@pytest.mark.parametrize("ids", [1, [2, 0, 2, 1, 2], [[0, 2, 1]]])
+def test_gradients_are_arrays_of_their_own_that_no_later_step_changes(kernel, ids, masked):
+    rng = np.random.default_rng(0)
+    conditioner = AttentionConditioner(8, 2, 3, tokens_per_domain=2, kernel=kernel, seed=0)
+    if masked:
+        conditioner.domain_embedding.tokens.data[0, 1] = np.inf
+    mask = np.array([True, False]) if masked else None
+    leaves = [
+        tensor(rng.normal(size=(5, 1, 8) if np.ndim(ids) == 2 else (5, 8)).astype(np.float32), requires_grad=True)
+    ]
+    leaves += conditioner.parameters()
+
+    def step():
+        out = conditioner(leaves[0], np.squeeze(ids), mask=mask)
+        grad_out = rng.normal(size=out.shape).astype(np.float32)
+        out.backward(grad_out)
+        grads = [leaf.grad for leaf in leaves]
+        for leaf in leaves:
+            leaf.grad = None
+        return [*grads, grad_out]
+
+    found = step()
+    kept = [array.copy() for array in found]
+    for array in found:
+        assert sum(np.shares_memory(array, other) for other in found) == 1
+    step()
+    for array, before in zip(found, kept, strict=True):
+        np.testing.assert_array_equal(array, before)
+
+
 @kernels
 @pytest.mark.parametrize("form", ["a domain each", "every domain"])
 def test_second_derivatives_are_those_of_the_classroom(kernel, form):

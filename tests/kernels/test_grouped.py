@@ -15,8 +15,9 @@ def test_a_block_of_rows_is_split_into_the_heads_of_the_classroom() -> None:
 
 
 def test_masks_of_a_block_have_the_tokens_before_the_users() -> None:
-    (block,) = group(np.array([0, 1, 0]), 2).blocks
-    mask = np.array([[True, False], [False, True], [True, True]])  # sorted: two users of domain 0, one of domain 1
+    groups = group(np.array([0, 1, 0]), 2)
+    (block,) = groups.blocks
+    mask = groups.sort(np.array([[True, False], [True, True], [False, True]]))  # two users of domain 0, one of domain 1
     shared = tokens_major(mask, block)
     assert shared.shape == (2, 1, 2, 2)
     np.testing.assert_array_equal(shared[0, 0], mask[:2].T)

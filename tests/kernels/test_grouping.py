@@ -16,16 +16,26 @@ N = 6
 ids_of_users = hnp.arrays(np.int64, st.integers(0, 40), elements=st.integers(0, N - 1))
 
 
-@given(ids_of_users)
-def test_sorted_users_lie_by_domain_in_the_order_in_which_they_came(ids: Any) -> None:
-    groups = group(ids, N)
-    assert not groups.every
-    np.testing.assert_array_equal(np.sort(groups.present), np.unique(ids))
-    assert np.all(np.diff(groups.counts) <= 0)
-    np.testing.assert_array_equal(groups.sort(ids), np.repeat(groups.present, groups.counts))
-    places = groups.sort(np.arange(len(ids)))
-    for start, count in zip(groups.starts, groups.counts, strict=True):
-        assert np.all(np.diff(places[start : start + count]) > 0)
+def rows_of(groups: Any, place: int) -> Any:
+    """Return the sorted rows of one of the domains that occur, without those that pad it."""
+    return slice(groups.starts[place], groups.starts[place] + groups.counts[place])
+
+
+@given(ids_of_users, st.integers(0, 12))
+def test_sorted_users_lie_by_domain_in_the_order_in_which_they_came(ids: Any, spare: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grouping, "SPARE", spare)
+        groups = group(ids, N)
+        assert not groups.every
+        np.testing.assert_array_equal(np.sort(groups.present), np.unique(ids))
+        padding = len(groups.counts) * groups.counts.max(initial=0) - len(ids)
+        assert np.all(np.diff(groups.present) > 0) if padding <= spare else np.all(np.diff(groups.counts) <= 0)
+        domains, places = groups.sort(ids), groups.sort(np.arange(1, len(ids) + 1))
+        assert len(domains) == groups.num_rows == sum(groups.sizes)
+    assert np.count_nonzero(places) == groups.num_results == len(ids)
+    for place, domain in enumerate(groups.present):
+        assert np.all(domains[rows_of(groups, place)] == domain)
+        assert np.all(np.diff(places[rows_of(groups, place)]) > 0)
 
 
 @given(ids_of_users)
@@ -38,10 +48,12 @@ def test_unsorting_undoes_sorting_and_shares_no_memory(ids: Any) -> None:
     assert not np.shares_memory(back, ordered)
 
 
-def test_sorting_into_an_array_that_is_given_fills_it() -> None:
-    groups, rows, room = group(np.array([2, 0, 2]), 3), np.array([[1.0], [2.0], [3.0]]), np.empty((3, 1))
+@pytest.mark.parametrize(("spare", "expected"), [(0, [1.0, 3.0, 2.0]), (1, [2.0, 0.0, 1.0, 3.0])])
+def test_sorting_into_an_array_that_is_given_fills_it(monkeypatch: Any, spare: int, expected: list[float]) -> None:
+    monkeypatch.setattr(grouping, "SPARE", spare)
+    groups, rows, room = group(np.array([2, 0, 2]), 3), np.array([1.0, 2.0, 3.0]), np.full(len(expected), 9.0)
     assert groups.sort(rows, out=room) is room
-    np.testing.assert_array_equal(room, [[1.0], [3.0], [2.0]])
+    np.testing.assert_array_equal(room, expected)
 
 
 def test_users_of_one_domain_are_sorted_already() -> None:
@@ -56,7 +68,8 @@ def test_users_of_one_domain_are_sorted_already() -> None:
 
 
 @pytest.mark.parametrize("num_domains", [2**16 - 1, 2**16, 2**16 + 1, 2**16 + 2, 2**17])
-def test_a_domain_s_number_may_be_beyond_sixteen_bits(num_domains: int) -> None:
+def test_a_domain_s_number_may_be_beyond_sixteen_bits(monkeypatch: Any, num_domains: int) -> None:
+    monkeypatch.setattr(grouping, "SPARE", 0)
     ids = np.array([num_domains - 1, 1, num_domains - 1, 0, num_domains - 2])
     groups = group(ids, num_domains)
     np.testing.assert_array_equal(groups.present, [num_domains - 1, 0, 1, num_domains - 2])
@@ -73,46 +86,42 @@ def test_blocks_hold_every_row_once_and_no_more_than_fit_in_cache(
         patch.setattr(grouping, "SPARE", spare)
         groups = every_domain(np.unique(ids), 7) if every else group(ids, N)
         blocks = groups.blocks
-    assert [row for block in blocks for row in range(block.rows.stop)[block.rows]] == list(range(sum(groups.counts)))
-    padding = 0
+        assert groups.num_rows - groups.num_results <= spare * len(blocks)
+    assert [row for block in blocks for row in range(block.rows.stop)[block.rows]] == list(range(groups.num_rows))
     for block in blocks:
-        counts = groups.counts[block.domains]
-        users = block.rows.stop - block.rows.start
-        assert block.n == len(counts)
-        assert block.n * block.m <= chunk
-        if block.n > 1 or block.m == counts[0]:
-            assert block.m == counts[0] == counts.max()
-            assert users == counts.sum()
-        else:  # a piece of one domain
-            assert users == block.m < counts[0]
-        assert (block.places is None) == (users == block.n * block.m)
-        first = int(groups.starts[block.domains.start])
+        sizes = groups.sizes[block.domains]
+        number = block.rows.stop - block.rows.start
+        assert block.n == len(sizes)
+        assert number == block.n * block.m <= chunk
+        assert set(sizes) == {block.m} or (block.n == 1 and block.m < sizes[0])  # or a piece of one domain
+        first = groups.starts[block.domains.start]
         assert block.source.start == (block.rows.start - first if every else block.rows.start)
-        assert block.source.stop - block.source.start == (block.m if every else users)
-        padding += block.n * block.m - users
-    assert padding <= spare * len(blocks)
+        assert block.source.stop - block.source.start == (block.m if every else number)
+    assert all(size >= count for size, count in zip(groups.sizes, groups.counts, strict=True))
 
 
 def test_sizes_that_differ_a_little_are_padded_and_equal_ones_are_not(monkeypatch: Any) -> None:
     monkeypatch.setattr(grouping, "SPARE", 3)
-    blocks = group(np.repeat(np.arange(9), [5, 4, 3, 1, 1, 1, 1, 1, 1]), 9).blocks
-    assert [(block.n, block.m, block.places is None) for block in blocks] == [(3, 5, False), (6, 1, True)]
+    groups = group(np.repeat(np.arange(9), [1, 1, 5, 4, 3, 1, 1, 1, 1]), 9)
+    np.testing.assert_array_equal(groups.present, [2, 3, 4, 0, 1, 5, 6, 7, 8])
+    assert [(block.n, block.m) for block in groups.blocks] == [(3, 5), (6, 1)]
+    assert groups.num_rows == 15 + 6
 
 
 @given(ids_of_users.filter(len))
-def test_padding_puts_rows_side_by_side_with_zeros_elsewhere_and_is_undone(ids: Any) -> None:
+def test_padding_puts_rows_side_by_side_with_zeros_elsewhere(ids: Any) -> None:
     groups = group(ids, N)
     values = np.random.default_rng(0).uniform(1, 2, (len(ids), 2)).astype(np.float32)
+    ordered = groups.sort(values)
+    assert ordered.dtype == np.float32
     for block in groups.blocks:
-        wide = block.pad(values)
+        wide = block.split(ordered)
         assert wide.shape == (block.n, block.m, 2)
-        assert wide.dtype == np.float32
-        assert np.shares_memory(wide, values) == (block.places is None)
-        for n, domain in enumerate(range(block.domains.start, block.domains.stop)):
-            start, count = groups.starts[domain], groups.counts[domain]
-            np.testing.assert_array_equal(wide[n, :count], values[start : start + count])
-            assert not wide[n, count:].any()
-        np.testing.assert_array_equal(block.unpad(wide), values[block.rows])
+        assert np.shares_memory(wide, ordered)
+        for rows, place in zip(wide, range(block.domains.start, block.domains.stop), strict=True):
+            count = groups.counts[place]
+            np.testing.assert_array_equal(rows[:count], ordered[rows_of(groups, place)])
+            assert not rows[count:].any()
 
 
 @given(ids_of_users, st.booleans())

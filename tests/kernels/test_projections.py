@@ -75,8 +75,8 @@ def test_the_output_of_sorted_rows_is_that_of_the_classroom(own: bool) -> None:
             output_bias=weights.output_bias[groups.present],  # type: ignore[index]
         )
     )
-    mixed, g = rng.normal(size=(5, 6)), rng.normal(size=(5, 2))
-    domain = np.repeat(np.arange(3), groups.counts)
+    mixed, g = (groups.sort(rng.normal(size=(5, size))) for size in (6, 2))
+    domain = np.repeat(np.arange(3), groups.sizes)
     W, b = (x if own else np.stack([x] * 3) for x in weights[6:])  # type: ignore[list-item]
     expected, cache = domain_linear_forward(mixed, domain, W, b)
     grads = domain_linear_backward(g, cache)
