@@ -40,9 +40,10 @@ examples:
 
 MEANING = f"""\
 The score of an item is 3 c . v / sqrt(D) + b, with the user's condition c in the domain, and the item's vector v and
-bias b.  It has no unit, and can be compared within a domain only.  Below the items of --user are the tokens that each
-head of attention gave most weight to, with their share of its attention.  They are numbered from 0, as in
-attention_map.png.
+bias b.  To that comes what items that the user has taken in the domain say of its others, where this helped on the
+validation pairs of the run (the report says how much).  A score has no unit, and can be compared within a domain only.
+Below the items of --user are the tokens that each head of attention gave most weight to, with their share of its
+attention.  They are numbered from 0, as in attention_map.png.
 
 DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read); users and domains are those
 in its users.txt and domains.txt.  FILE of --users has an id a line, as users.txt.  With --interactions, users are
@@ -175,7 +176,7 @@ def _recommendation_lines(found: "Recommendation", own_tokens: int) -> list[str]
     ranked = zip(found.names, found.scores, strict=True)
     rows = [(f"{n}", f"{score:.3f}", item) for n, (item, score) in enumerate(ranked, start=1)]
     lines += [f"  {line}" for line in text_table([("rank", "score", "item"), *rows], longest=None)]
-    if found.informed:
+    if found.conditioned:
         lines += ["", *(f"  head {h}: {_most_attended(head, own_tokens)}" for h, head in enumerate(found.attention))]
     return lines
 

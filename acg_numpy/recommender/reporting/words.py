@@ -30,6 +30,7 @@ from acg_numpy.recommender.reporting.metric_tables import (
     model_table,
     other_metrics,
 )
+from acg_numpy.recommender.reporting.own_history_table import OWN_HISTORY, own_history
 from acg_numpy.text import counted, joined
 
 RANKING = "How well the conditions rank"
@@ -82,6 +83,8 @@ def summary(metrics: Mapping[str, Any]) -> Document:
     blocks = [facts(metrics), *ranking(metrics), *verdicts(metrics)]
     if groups := by_group(metrics):
         blocks += [Heading(2, GROUPS), *groups]
+    if own := own_history(metrics):
+        blocks += [Heading(2, OWN_HISTORY), *own]
     if depends := dependence(metrics):
         blocks += [Heading(2, DEPENDENCE), *depends]
     return Document(RANKING, blocks)

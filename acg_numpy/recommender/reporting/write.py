@@ -13,6 +13,7 @@ from acg_numpy.recommender.reporting import metric_tables, pictures, words
 from acg_numpy.recommender.reporting.document import Block, Document, Heading, Paragraph
 from acg_numpy.recommender.reporting.html import render_page
 from acg_numpy.recommender.reporting.markdown import render_markdown
+from acg_numpy.recommender.reporting.own_history_table import OWN_HISTORY, own_history
 from acg_numpy.recommender.training import Result
 from acg_numpy.text import WIDTH
 
@@ -101,6 +102,8 @@ def report(result: Result, world: World | None = None) -> tuple[Document, list[p
         blocks += _figures(models)
     if groups:
         blocks += [Heading(2, metric_tables.GROUPS), *groups, *_figures(by_domain)]
+    if own := own_history(metrics):
+        blocks += [Heading(2, OWN_HISTORY), *own]
     if depends := words.dependence(metrics):
         blocks += [Heading(2, words.DEPENDENCE), *depends]
     blocks += [Heading(2, "Where attention went"), *_figures(where)]

@@ -2,7 +2,8 @@
 
 A folder of results has two files for this: checkpoint.npz, with all that is needed to rank, and interactions.npz, with
 what every user took.  The condition is computed from all that the user took outside the domain, as it was for
-conditions.npy; or from the user's own vectors, if they were given to training.
+conditions.npy; or from the user's own vectors, if they were given to training.  What the user took in the domain itself
+counts beside it, where that helped on validation (see `acg_numpy.recommender.serving.own_history`).
 """
 
 import os
@@ -44,14 +45,20 @@ class Recommendation(NamedTuple):
     items : array of str, shape (n,)
         Best first, without those that the user has taken, unless `include_taken`.
     scores : array, shape (n,)
-        3 c . v / sqrt(D) + b: comparable within the domain only.
+        3 c . v / sqrt(D) + b, with the share of the user's own history where `blended`: comparable within the domain
+        only.
     attention : array, shape (H, K)
         The weights of each head over the domain's own tokens, and then the shared ones; each row sums to 1.
     taken_here, taken_elsewhere : int
         How many items the user has taken in the domain, and outside of it, from which the condition is made.
-    informed : bool
+    conditioned : bool
         Whether anything is known that leads to the domain; if nothing was taken elsewhere (or the user's own vector is
-        zeros) the condition is zeros, and the items are ranked by their biases alone.
+        zeros) the condition is zeros.
+    titles : array of str, shape (n,), optional
+    include_taken : bool
+    blended : bool
+        Whether what the user has taken in the domain moved the scores (see
+        `acg_numpy.recommender.serving.own_history`).
     """
 
     domain: str
@@ -60,9 +67,15 @@ class Recommendation(NamedTuple):
     attention: Array
     taken_here: int
     taken_elsewhere: int
-    informed: bool = True
+    conditioned: bool = True
     titles: npt.NDArray[np.str_] | None = None
     include_taken: bool = False
+    blended: bool = False
+
+    @property
+    def informed(self) -> bool:
+        """Whether the ranking is the user's own; otherwise items are ranked by their biases alone."""
+        return self.conditioned or self.blended
 
     @property
     def names(self) -> list[str]:
@@ -263,7 +276,7 @@ class Recommender:
         attention: Array = weights.numpy()  # (N, H, K)
         return [
             self._ranked(d, conditions[d], attention[d], row, top, include_taken)._replace(
-                informed=bool(reachable[0, d])
+                conditioned=bool(reachable[0, d])
             )
             for d in chosen
         ]
@@ -275,7 +288,9 @@ class Recommender:
         taken[row.indices] = True
         here = taken[columns]
         fresh = ~here | include_taken
-        scores = self.trained.scores(condition, d)[fresh]
+        scores = self.trained.scores(condition[None], d)
+        [blended] = self.trained.add_own_history(scores, row, d)
+        scores = scores[0, fresh]
         best = top_k(scores[None], top)[0] if len(scores) else np.empty(0, np.int64)
         return Recommendation(
             str(self.trained.domains[d]),
@@ -286,6 +301,7 @@ class Recommender:
             len(set(self.trained.items[taken & self.trained.factors.elsewhere[d]].tolist())),
             titles=None if self.trained.titles is None else self.trained.titles[columns[fresh][best]],
             include_taken=include_taken,
+            blended=bool(blended),
         )
 
     def __repr__(self) -> str:
@@ -328,9 +344,10 @@ def find_name(name: str, names: npt.NDArray[np.str_], what: str, hint: str = "")
 
 
 def taken_in_words(found: Recommendation) -> str:
-    """Say how many items the user has taken elsewhere and here, and whether these are ranked too."""
+    """Say how many items the user has taken elsewhere and here, and what becomes of the latter."""
     ranked = "ranked too" if found.include_taken else "left out"
-    return f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, {ranked}"
+    counts = ", count in the scores" if found.blended else ""
+    return f"{found.taken_elsewhere:,} taken elsewhere; {found.taken_here:,} taken here, {ranked}{counts}"
 
 
 def _recommendation_html(found: Recommendation) -> str:
@@ -346,7 +363,7 @@ def _recommendation_html(found: Recommendation) -> str:
         for rank, (item, score) in enumerate(zip(found.names, found.scores, strict=True), start=1)
     ]
     parts.append(html_table(("rank", "item", "score"), rows) if rows else "<p>Nothing is left.</p>")
-    if found.informed:
+    if found.conditioned:
         parts.append(attention_html(found.attention))
     return f"<div class='acg-recommendation'>{''.join(parts)}</div>"
 

@@ -36,7 +36,8 @@ class TopLists(NamedTuple):
     scores : array, shape (U, N, top), float32
         Comparable within a domain only; 0 where no item is left.
     informed : array of bool, shape (U, N)
-        Whether anything is known that leads to the domain; elsewhere items are ranked by their biases alone.
+        Whether anything is known that leads to the domain, or a history inside it counts; elsewhere items are ranked
+        by their biases alone.
     items : array of str
     titles : array of str or None
         What people call each item.
@@ -158,10 +159,12 @@ def rank_for_users(
         found, reachable = vectors(block)
         conditions = trained.condition(found, reachable)
         informed[block] = reachable[:, list(domains)]
-        seen = taken[block].tocsc()
+        known = sp.csr_array(taken[block])
+        seen = known.tocsc()
         for n, d in enumerate(domains):
             of_domain = trained.columns(d)
             ranked = trained.scores(conditions[:, d], d)  # (B, items of the domain)
+            informed[block, n] |= trained.add_own_history(ranked, known, d)
             if not include_taken:
                 rows, items = seen[:, of_domain].nonzero()
                 ranked[rows, items] = -np.inf

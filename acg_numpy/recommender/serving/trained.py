@@ -22,6 +22,8 @@ from acg_numpy.recommender.data import DataError, Factors, Newcomers, read_newco
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.pairs import SHARPNESS
 from acg_numpy.recommender.data.sources.opening import Source
+from acg_numpy.recommender.serving.own_history import NAME as OWN_HISTORY
+from acg_numpy.recommender.serving.own_history import OwnHistory
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, first_few
 
@@ -51,6 +53,8 @@ class Trained:
     domains : array of str, shape (domains,)
     titles : array of str, shape (items,), optional
         What people call each item; empty where it is not known.
+    own_history : OwnHistory, optional
+        What a user's items in the domain itself add to the scores.
     about : dict
         "seed" of the run, and "data", the SHA-256 of what it was trained on; "reading", how that was read; if
         user vectors were given to the training, `OWN_SCALE`, what they were divided by.
@@ -78,6 +82,7 @@ class Trained:
     domains: npt.NDArray[np.str_]
     about: dict[str, Any] = field(default_factory=dict)
     titles: npt.NDArray[np.str_] | None = None
+    own_history: OwnHistory | None = None
 
     def read_newcomers(self, source: Source, **options: Any) -> Newcomers:
         """Read which users took which of the known items, from columns and with options as in training.
@@ -162,6 +167,26 @@ class Trained:
         scores: Array = condition @ vectors.T * self.sharpness + self.item_bias[columns]
         return scores
 
+    def add_own_history(self, scores: Array, taken: sp.csr_array, domain: int) -> npt.NDArray[np.bool_]:
+        """Add to the scores of a domain's items, in place, what users' own histories in the domain say.
+
+        Parameters
+        ----------
+        scores : array, shape (U, items of the domain)
+            As `scores` gives them; rows of users without a history in the domain stay as they are.
+        taken : sparse array (CSR), shape (U, items)
+            1 where a user took an item.
+        domain : int
+
+        Returns
+        -------
+        array of bool, shape (U,)
+            Whose scores changed; of no user where the run has no weights for own histories.
+        """
+        if self.own_history is None:
+            return np.zeros(len(scores), bool)
+        return self.own_history.add_to(scores, taken, self.columns(domain))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a checkpoint.
 
@@ -178,7 +203,11 @@ class Trained:
         }
         if self.titles is not None:
             arrays[TITLES] = self.titles
-        save_checkpoint(path, arrays, {"conditioner": self.conditioner.options(), **self.about})
+        about = {"conditioner": self.conditioner.options(), **self.about}
+        if self.own_history is not None:
+            arrays.update(self.own_history.arrays())
+            about[OWN_HISTORY] = self.own_history.about()
+        save_checkpoint(path, arrays, about)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -205,7 +234,9 @@ class Trained:
         state = {n.removeprefix(CONDITIONER): a for n, a in arrays.items() if n.startswith(CONDITIONER)}
         try:
             factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
-            trained = cls(_conditioner(options, state), factors, about=about, titles=arrays.get(TITLES), **rest)
+            own = OwnHistory.from_checkpoint(arrays, about.pop(OWN_HISTORY, None), len(rest["items"]))
+            conditioner, titles = _conditioner(options, state), arrays.get(TITLES)
+            trained = cls(conditioner, factors, about=about, titles=titles, own_history=own, **rest)
             trained._check_parts()
         except (TypeError, ValueError, KeyError, IndexError) as error:
             raise CheckpointError(

@@ -26,6 +26,7 @@ from acg_numpy.recommender.evaluation.protocol import CUTOFFS, K
 from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.models.hyperparameters import ATTENTION, TRAINED, Settings, check_names, search_points
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
+from acg_numpy.recommender.training.blending import choose_and_test
 from acg_numpy.recommender.training.loop import PATIENCE, Progress
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.result import Result, Run
@@ -249,8 +250,10 @@ def fit(
                     continue
                 settings = choices[name].settings if name in TRAINED else None
                 outcomes[name] = data.train_and_test(name, settings, training, run, progress, resumable)
-            facts = data.pair_facts()
-            runs.append(Run(data.seed, data.initialisation, data.sizes(), facts, data.split, data.factors, outcomes))
+            ranker, own_vectors = outcomes["attention"].ranker, None if provided.users is None else data.user_vectors
+            own_history = None if ranker is None else choose_and_test(data, ranker, own_vectors)
+            facts = (data.sizes(), data.pair_facts(), data.split, data.factors)
+            runs.append(Run(data.seed, data.initialisation, *facts, outcomes, own_history))
     settings_of = {name: choice.as_dict() for name, choice in choices.items()}
     return Result.from_runs(interactions, runs, arguments, provided, cutoffs, settings_of)
 

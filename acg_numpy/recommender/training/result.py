@@ -28,8 +28,10 @@ from acg_numpy.recommender.evaluation.breakdown import (
 )
 from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_table
+from acg_numpy.recommender.serving.own_history import OwnHistory
 from acg_numpy.recommender.serving.recommender import save_interactions
 from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained, condition_all
+from acg_numpy.recommender.training.blending import OwnHistoryTest, fit_own_history, summarise_own_history
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.shapes import Array
@@ -62,6 +64,7 @@ class Run(NamedTuple):
     split: Split
     factors: Factors
     outcomes: dict[str, Outcome]
+    own_history: OwnHistoryTest | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,6 +104,8 @@ class Result:
     test_conditions : array, shape (pairs, D), float32, optional
         The conditions that the first run was tested with, of its test pairs in their order: made without what the test
         asks for, where `conditions` are made from everything.
+    own_history : OwnHistory, optional
+        What a user's items in the domain itself add to the scores, where that helped on validation.
     """
 
     interactions: Interactions
@@ -117,6 +122,7 @@ class Result:
     own_scale: float | None = None
     test_pairs: Sequence[RunRows] = ()
     test_conditions: Array | None = None
+    own_history: OwnHistory | None = None
 
     @classmethod
     def from_runs(
@@ -150,8 +156,10 @@ class Result:
             test_vectors = user_vectors[tested, into]
         with no_grad():
             test_conditions = attention.ranker.model(test_vectors, into).numpy()
+        own_history = fit_own_history(interactions, first.own_history)
         metrics = {
             **summarise(runs, interactions.domains.tolist(), cutoffs),
+            "own_history": summarise_own_history([run.own_history for run in runs], own_history),
             "settings": dict(settings),
             "runs": [{"seed": run.seed, "initialisation": run.initialisation + 1, "pairs": run.sizes} for run in runs],
             "users": len(interactions.users),
@@ -181,6 +189,7 @@ class Result:
                 for run in runs
             ],
             test_conditions,
+            own_history,
         )
 
     @property
@@ -201,6 +210,7 @@ class Result:
             data.domains,
             about,
             data.titles,
+            self.own_history,
         )
 
     def __repr__(self) -> str:

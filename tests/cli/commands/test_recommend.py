@@ -24,7 +24,7 @@ def test_recommendations_are_those_of_the_library_for_ids_of_every_kind(results:
         assert err == ""
         [found] = recommender.recommend(user, domain="films", top=3)
         assert out.startswith(f"for {user}\n\nfilms  ({found.taken_elsewhere} taken elsewhere; ")
-        ranked = re.findall(r"^ +(\d+) +(-?\d\.\d{3})  (.*)$", out, re.MULTILINE)
+        ranked = re.findall(r"^ +(\d+) +(-?\d+\.\d{3})  (.*)$", out, re.MULTILINE)
         assert [item for _, _, item in ranked] == found.items.tolist()
         assert [float(score) for _, score, _ in ranked] == pytest.approx(found.scores.tolist(), abs=6e-4)
 

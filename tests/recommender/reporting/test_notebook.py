@@ -45,7 +45,7 @@ def test_a_recommendation_shows_items_scores_and_every_weight():
 
 
 def test_nothing_known_shows_no_attention_and_says_why():
-    html = recommendation(informed=False)._repr_html_()
+    html = recommendation(conditioned=False)._repr_html_()
     assert "Nothing known leads here" in html
     assert "head 0" not in html
 

@@ -1,10 +1,13 @@
 """Recommendations are the ranking that the conditions give, of what is new to the user."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from acg_numpy.recommender.data import CheckpointError, DataError
 from acg_numpy.recommender.serving import Recommender
+from acg_numpy.recommender.serving.own_history import OwnHistory, item_weights
 from acg_numpy.recommender.serving.recommender import find_name, save_interactions
 from acg_numpy.recommender.training import fit
 
@@ -13,7 +16,8 @@ SMALL = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3, "baselin
 
 @pytest.fixture(scope="module")
 def result(interactions):
-    return fit(interactions, **SMALL)
+    own = OwnHistory(item_weights(interactions.matrix, interactions.item_domain, 10.0), 10.0, 8.0)
+    return replace(fit(interactions, **SMALL), own_history=own)
 
 
 @pytest.fixture
@@ -32,6 +36,9 @@ def test_items_come_by_falling_score_without_those_that_were_taken(result, folde
             columns = interactions.columns(d)
             vectors, bias = result.factors.item_vectors[columns], result.item_bias[columns]
             scores = 3 * vectors @ result.conditions[user, d] / np.sqrt(8) + bias
+            own = result.own_history
+            assert recommendation.blended
+            scores += own.blend * (taken[user].astype(np.float32) @ own.weights.toarray())[columns]
             fresh = ~taken[user, columns]
             order = np.argsort(-scores[fresh], kind="stable")
             assert recommendation.items.tolist() == interactions.items[columns[fresh][order]].tolist()
@@ -53,9 +60,12 @@ def test_one_domain_and_a_few_items_are_the_beginning_of_all(folder):
 
 
 def test_where_nothing_leads_the_biases_rank_and_that_is_said(result, folder, interactions):
-    [found] = Recommender.load(folder).recommend("user 0", domain="domain 0", top=1000)
+    loaded = Recommender.load(folder)
+    [found] = loaded.recommend("user 0", domain="domain 0", top=1000)
+    assert (found.taken_elsewhere, found.taken_here, found.informed, found.conditioned) == (0, 6, True, False)
+    recommender = replace(loaded, trained=replace(loaded.trained, own_history=None))
+    [found] = recommender.recommend("user 0", domain="domain 0", top=1000)
     assert not found.informed
-    assert found.taken_elsewhere == 0
     bias = result.item_bias[[int(item.split()[1]) for item in found.items]]
     np.testing.assert_array_equal(found.scores, bias)
 
@@ -78,7 +88,7 @@ def test_vectors_that_training_was_given_are_used_as_they_are(result, folder, in
     np.testing.assert_allclose(attention, [r.attention for r in recommender.recommend("user 5")])
     conditions = result.conditioner(own[5], np.arange(3), return_attention=True)[1].numpy()
     np.testing.assert_allclose(attention, conditions, rtol=1e-5)
-    assert not any(r.informed for r in recommender.recommend("user 6"))
+    assert not any(r.conditioned for r in recommender.recommend("user 6"))
 
 
 def test_an_item_of_several_domains_counts_once_elsewhere(folder):
