@@ -40,6 +40,8 @@ Floats = npt.NDArray[np.float64]
 PairMetric = Callable[[Hits, Counts, int], Floats]
 
 COVERAGE = "coverage"
+BLOCKS = 4  # of columns, for each of the k best
+SHORTEST = 2  # columns of a block, because smaller ones save nothing
 
 
 class Rankings(NamedTuple):
@@ -99,21 +101,26 @@ def top_k(scores: Array, k: int) -> npt.NDArray[np.int64]:
     if k < 1:
         raise ValueError(f"k must be at least 1, but it is {k}")
     rows, candidates = scores.shape
-    if np.isnan(scores).any():
+    blocks = BLOCKS * k
+    length = candidates // blocks
+    covered = length * blocks if length >= SHORTEST else 0
+    best = np.max(scores[:, :covered].reshape(rows, length, blocks), axis=1) if covered else scores
+    if np.isnan(best).any() or (covered and np.isnan(scores[:, covered:]).any()):
         row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
         raise ValueError(f"scores holds NaN (first in row {row}), which cannot be ranked: has the model diverged?")
     k = min(k, candidates)
     if k == candidates:
         return np.argsort(-scores, axis=1, kind="stable")
-    # No full sort: what is above the k-th best score is in; what is tied with it fills the remaining places, in order.
-    kth = np.partition(scores, candidates - k, axis=1)[:, candidates - k, None]  # (B, 1)
-    chosen = scores > kth
-    tied = scores == kth
-    places = k - np.sum(chosen, axis=1, keepdims=True)
-    chosen |= tied & (np.cumsum(tied, axis=1) <= places)
-    columns = np.nonzero(chosen)[1].reshape(rows, k)  # exactly k a row, in the candidates' order
-    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(columns, order, axis=1)
+    # No full sort: of blocks of columns, k have a maximum that reaches the k-th largest one, so at least k candidates
+    # reach it, and few others do.  These are sorted, in the order in which they lie, so that ties keep it.
+    bound = np.partition(best, best.shape[1] - k, axis=1)[:, best.shape[1] - k, None]  # (B, 1)
+    near = scores >= bound
+    counts = np.count_nonzero(near, axis=1)[:, None]
+    place = np.arange(np.max(counts, initial=k)) < counts  # (B, most)
+    chosen = np.flatnonzero(near)
+    negative, column = np.full(place.shape, np.inf, scores.dtype), np.zeros(place.shape, np.int64)
+    negative[place], column[place] = -np.take(scores, chosen), chosen % candidates
+    return np.take_along_axis(column, np.argsort(negative, axis=1, kind="stable")[:, :k], axis=1)
 
 
 def ndcg_at_k(scores: Array, relevant: npt.NDArray[np.bool_], k: int = 10) -> npt.NDArray[np.float64]:

@@ -101,16 +101,21 @@ def test_scores_lie_between_zero_and_one_which_is_perfect(ranking):
         assert np.all((values > 0) == (metric_at_k("hit_rate", scores, relevant, k) > 0))
 
 
-def test_long_rows_agree_with_a_stable_sort():
-    scores = np.random.default_rng(0).integers(0, 40, (50, 300)).astype(np.float32)
+@pytest.mark.parametrize("columns", [79, 80, 81, 300])  # the first have no blocks, the next ones blocks of two
+@pytest.mark.parametrize("values", [1, 2, 40, 10_000])
+def test_long_rows_agree_with_a_stable_sort(columns, values):
+    scores = np.random.default_rng(0).integers(0, values, (50, columns)).astype(np.float32)
+    scores[scores == 1] = -np.inf
+    scores[0], scores[1, 3:] = -np.inf, -np.inf
     np.testing.assert_array_equal(top_k(scores, 10), np.argsort(-scores, axis=1, kind="stable")[:, :10])
 
 
-def test_scores_that_are_nan_are_refused_and_the_row_named():
-    scores = np.zeros((3, 4))
-    scores[1, 2] = np.nan
+@pytest.mark.parametrize(("columns", "place"), [(4, 2), (90, 0), (90, 79), (90, 80), (90, 89)])  # in blocks, and behind
+def test_scores_that_are_nan_are_refused_and_the_row_named(columns, place):
+    scores = np.zeros((3, columns))
+    scores[1, place] = np.nan
     with pytest.raises(ValueError, match=r"NaN \(first in row 1\)"):
-        ndcg_at_k(scores, np.ones((3, 4), bool))
+        ndcg_at_k(scores, np.ones((3, columns), bool))
 
 
 def test_shapes_dtypes_and_k_are_checked():
