@@ -6,18 +6,22 @@ What was it made from?
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from acg_numpy.autograd import Tensor
+from acg_numpy.autograd.backward import gradients
 from acg_numpy.plots.figures import new_axes, root_figure
 from acg_numpy.shapes import Array
 
 MOST_NODES = 120  # more cannot be read
+MOST_ELEMENTS = 3  # of an array whose elements are written beside its box
 LEAF, OPERATION, RESULT = "#E69F00", "#DDE8F0", "#009E73"
+VALUE, GRADIENT = "#0072B2", "#C04A00"
 
 
-def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | None = None) -> Axes:
-    r"""Draw how a Tensor was made: leaves on top, the Tensor itself below, an arrow from each argument to its result.
+def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, values: bool = False, ax: Axes | None = None) -> Axes:
+    r"""Draw how a Tensor was made: leaves first, the Tensor itself last, an arrow from each argument to its result.
 
     Parameters
     ----------
@@ -25,14 +29,19 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
         The result whose graph is drawn.
     names : dict of str to Tensor, optional
         Names of leaves, or of any other Tensors of the graph: `dict(module.named_parameters())`, or {"x": x}.
+    values : bool
+        Whether to write the value of each node above its box and, below it, the gradient of the Tensor with respect to
+        it (of the sum of its elements, if it has several).  Where a value is used more than once, each of its arrows
+        has the gradient that comes back along it; the gradient of the value is their sum.  The graph then runs from
+        left to right.  Of an array of more than three elements the root mean square is written.
     ax : matplotlib Axes, optional
         Where to draw; by default on a new figure.
 
     Returns
     -------
     matplotlib Axes
-        A box for each node: its operation, or its name, and its shape.  A node stands one row below the lowest of its
-        arguments; an arrow that would run under a box goes round it.
+        A box for each node: its operation, or its name, and its shape.  The graph runs from top to bottom, and a node
+        stands one row below the lowest of its arguments; an arrow that would run under a box goes round it.
 
     Raises
     ------
@@ -49,6 +58,11 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
     >>> ax = graph(np.sum(np.tanh(x) * x), names={"x": x})
     >>> [text.get_text() for text in ax.texts if text.get_text()]
     ['x\n(2,)', 'np.tanh\n(2,)', 'np.multiply\n(2,)', 'np.sum\n()']
+
+    >>> x, y = tensor(3.0, requires_grad=True), tensor(-4.0, requires_grad=True)
+    >>> ax = graph(x * y, names={"x": x, "y": y}, values=True)
+    >>> [text.get_text() for text in ax.texts if text.get_text()]
+    ['x\n()', '3', '-4', 'y\n()', '-4', '3', 'np.multiply\n()', '-12', '1']
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(
@@ -62,15 +76,22 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
         )
     given_names = {id(t): name for name, t in (names or {}).items()}
     places = _node_places(nodes, arrows)
+    bends = {arrow: _bend(places, *arrow) for arrow in arrows}
+    if values:  # from left to right, which is a reflection, so that an arrow bends to the other side
+        places = {order: (-y, -x) for order, (x, y) in places.items()}
+        bends = {arrow: -bend for arrow, bend in bends.items()}
     left, wide = _span(x for x, _ in places.values())
     low, deep = _span(y for _, y in places.values())
     if ax is None:
         ax = new_axes()
-        root_figure(ax).set_size_inches(min(1.9 * wide + 2.6, 16.0), min(0.95 * (deep + 1), 20.0))
+        width, height = (1.75 * wide + 1.6, 1.15 * deep + 1.2) if values else (1.9 * wide + 2.6, 0.95 * (deep + 1))
+        root_figure(ax).set_size_inches(min(width, 16.0), min(height, 20.0))
+    room = 28 if values else 16  # points between the middle of a box and its arrows
     for start, end in arrows:
-        arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": "#777777", "shrinkA": 16, "shrinkB": 16}
-        arrow["connectionstyle"] = f"arc3,rad={_bend(places, start, end)}"
+        arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": "#777777", "shrinkA": room, "shrinkB": room}
+        arrow["connectionstyle"] = f"arc3,rad={bends[start, end]}"
         ax.annotate("", places[end], places[start], arrowprops=arrow)
+    whole, along = _gradients(tensor, nodes, arrows) if values else ({}, {})
     for order, node in nodes.items():
         made = node._record is not None
         colour = RESULT if node is tensor else OPERATION if made else LEAF
@@ -83,9 +104,48 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, ax: Axes | Non
             parse_math=False,
             bbox={"boxstyle": "round" if made else "square", "facecolor": colour, "edgecolor": "#555555", "pad": 0.35},
         )
+        if values:
+            _write(ax, places[order], 20, node._elements, VALUE)
+            _write(ax, places[order], -20, whole[order], GRADIENT)
+    uses = [start for start, _ in along]
+    for (start, end), gradient in along.items():
+        if uses.count(start) > 1:
+            (x0, y0), (x1, y1) = places[start], places[end]
+            bend = bends[start, end] / 2  # the middle of an arc lies half of its bend to the side
+            middle = ((x0 + x1) / 2 + bend * (y1 - y0), (y0 + y1) / 2 - bend * (x1 - x0))
+            _write(ax, middle, -8, gradient, GRADIENT)
     ax.set(xlim=(left - 0.7, left + wide + 0.7), ylim=(low - 0.5, low + deep + 0.5))
     ax.set_axis_off()
     return ax
+
+
+def _gradients(
+    tensor: Tensor, nodes: dict[int, Tensor], arrows: list[tuple[int, int]]
+) -> tuple[dict[int, Array], dict[tuple[int, int], Array]]:
+    """Return the gradient of the sum of `tensor` for each node, and the part of it that comes along each arrow."""
+    whole = {order: np.zeros(node.shape, node.dtype) for order, node in nodes.items()}
+    whole[tensor._order] = np.ones(tensor.shape, tensor.dtype)
+    along = {}
+    for order in reversed(nodes):  # a result is younger than its arguments
+        arguments = sorted({start for start, end in arrows if end == order})
+        if arguments:
+            parts = gradients([(nodes[order], whole[order])], [nodes[start] for start in arguments], False)
+            for start, part in zip(arguments, parts, strict=True):
+                along[start, order] = np.asarray(part)
+                whole[start] = whole[start] + along[start, order]
+    return whole, along
+
+
+def _write(ax: Axes, place: tuple[float, float], above: float, array: Array, colour: str) -> None:
+    """Write an array at a number of points above a place."""
+    if array.size == 1:
+        text = f"{array.item():.3g}"
+    elif array.size <= MOST_ELEMENTS:
+        text = np.array2string(array.ravel(), precision=2, suppress_small=True)
+    else:
+        text = f"rms {np.sqrt(np.mean(np.square(array))):.2g}"
+    centred: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center"}
+    ax.annotate(text, place, (0, above), color=colour, size=8, parse_math=False, **centred)
 
 
 def _recorded_graph(tensor: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:

@@ -50,6 +50,40 @@ def test_a_hand_derived_pass_is_one_node(ax):
     assert made == ["condition\n(4, 8)"]
 
 
+def written(tensor, names):
+    """What stands at each node, name by name, and the numbers on arrows."""
+    ax = graph(tensor, names=names, values=True, ax=Figure().subplots())
+    texts = [text.get_text() for text in ax.texts if text.get_text()]
+    boxes = [i for i, text in enumerate(texts) if "\n" in text]
+    at_nodes = {texts[i].split("\n")[0]: (texts[i + 1], texts[i + 2]) for i in boxes}
+    return at_nodes, texts[boxes[-1] + 3 :]
+
+
+def test_each_node_has_its_value_and_the_gradient_that_reaches_it():
+    x, y, z = (tensor(value, requires_grad=True) for value in (3.0, -4.0, [2.0, 5.0]))
+    nodes, on_arrows = written(np.sum((x * y + x) * z), {"x": x, "y": y, "z": z})
+    assert nodes == {
+        "x": ("3", "-21"),
+        "y": ("-4", "21"),
+        "z": ("[2. 5.]", "[-9. -9.]"),
+        "np.multiply": ("[-18. -45.]", "[1. 1.]"),  # the second of two
+        "np.add": ("-9", "7"),
+        "np.sum": ("-63", "1"),
+    }
+    assert sorted(on_arrows) == ["-28", "7"]  # x is used twice, and its gradient is their sum
+
+
+def test_what_is_used_twice_by_one_operation_has_one_gradient_on_its_arrow():
+    x = tensor(3.0, requires_grad=True)
+    assert written(x * x, {"x": x}) == ({"x": ("3", "6"), "np.multiply": ("9", "1")}, [])
+
+
+def test_a_large_array_is_summed_up_and_a_sparse_gradient_filled_in():
+    table = tensor(np.full((4, 2), 2.0), requires_grad=True)
+    nodes, _ = written(np.take(table, [1, 1], axis=0), {"table": table})
+    assert nodes["table"] == ("rms 2", "rms 1")  # two of eight elements are 2
+
+
 def test_what_is_no_graph_or_too_large_a_one_is_refused():
     with pytest.raises(TypeError, match="tensor is a ndarray"):
         graph(np.ones(3))
