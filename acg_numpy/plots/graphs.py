@@ -84,7 +84,7 @@ def graph(tensor: Any, *, names: dict[str, Tensor] | None = None, values: bool =
     low, deep = _span(y for _, y in places.values())
     if ax is None:
         ax = new_axes()
-        width, height = (1.75 * wide + 1.6, 1.15 * deep + 1.2) if values else (1.9 * wide + 2.6, 0.95 * (deep + 1))
+        width, height = (1.75 * wide + 1.6, 0.9 * deep + 1.2) if values else (1.9 * wide + 2.6, 0.95 * (deep + 1))
         root_figure(ax).set_size_inches(min(width, 16.0), min(height, 20.0))
     room = 28 if values else 16  # points between the middle of a box and its arrows
     for start, end in arrows:
