@@ -59,7 +59,7 @@ def written(tensor, names):
     return at_nodes, texts[boxes[-1] + 3 :]
 
 
-def test_each_node_has_its_value_and_the_gradient_that_reaches_it():
+def test_each_node_has_its_value_and_its_gradient():
     x, y, z = (tensor(value, requires_grad=True) for value in (3.0, -4.0, [2.0, 5.0]))
     nodes, on_arrows = written(np.sum((x * y + x) * z), {"x": x, "y": y, "z": z})
     assert nodes == {
@@ -73,12 +73,12 @@ def test_each_node_has_its_value_and_the_gradient_that_reaches_it():
     assert sorted(on_arrows) == ["-28", "7"]  # x is used twice, and its gradient is their sum
 
 
-def test_what_is_used_twice_by_one_operation_has_one_gradient_on_its_arrow():
+def test_an_argument_used_twice_by_one_operation_has_one_gradient():
     x = tensor(3.0, requires_grad=True)
     assert written(x * x, {"x": x}) == ({"x": ("3", "6"), "np.multiply": ("9", "1")}, [])
 
 
-def test_a_large_array_is_summed_up_and_a_sparse_gradient_filled_in():
+def test_a_large_array_is_written_as_its_root_mean_square():
     table = tensor(np.full((4, 2), 2.0), requires_grad=True)
     nodes, _ = written(np.take(table, [1, 1], axis=0), {"table": table})
     assert nodes["table"] == ("rms 2", "rms 1")  # two of eight elements are 2
