@@ -10,6 +10,7 @@ import ctypes
 import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,9 @@ Result = TypeVar("Result")
 _workers = 1
 _pool: ThreadPoolExecutor | None = None  # of the workers, made when there is work for them
 _database: int | None = None
+_entering = threading.Lock()
+_inside = 0  # threads that are in a block of `one_blas_thread`
+_restore: Callable[[], None] | None = None  # undoes what the first of them did
 
 
 def set_num_threads(n: int) -> None:
@@ -145,6 +149,26 @@ def command_threads(n: int | None) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS at one thread in this block, in all threads of the process that are in such a block.
+
+    Where the threads of BLAS cannot be set, they stay as they are.
+    """
+    global _inside, _restore
+    with _entering:
+        if _inside == 0:
+            _restore = _limit_blas(1)
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _entering:
+            _inside -= 1
+            if _inside == 0 and _restore is not None:
+                _restore()
 
 
 def _unset_variables() -> dict[str, str]:

@@ -141,9 +141,12 @@ def _explain(error: Exception) -> str | None:
         return f"there is not enough memory ({str(error) or 'the system does not say for what'})"
     if isinstance(error, OSError):
         return f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}"
+    from acg_numpy.interop.libraries import MissingLibraryError
     from acg_numpy.recommender.data import CheckpointError, DataError
+    from acg_numpy.scale import ClusterError
 
-    return str(error) if isinstance(error, DataError | CheckpointError | FloatingPointError) else None
+    clear = DataError | CheckpointError | FloatingPointError | MissingLibraryError | ClusterError
+    return str(error) if isinstance(error, clear) else None
 
 
 @contextmanager

@@ -27,6 +27,17 @@ def prepare_output(out: Path, *inputs: Path | str | None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
 
 
+def prepare_folder(out: Path, *inputs: Path | str | None) -> None:
+    """Check, before the work, that a folder can be made or is there, and is none of the inputs."""
+    from acg_numpy.recommender.data import DataError
+
+    for path in inputs:
+        if path is not None and out.exists() and os.path.exists(path) and out.samefile(path):
+            raise DataError(f"{out} is what is to be read: give --out another name")
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is not a folder: --out is a name that ends in .npy, or a folder")
+
+
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
     """Hold a folder for writing, so that two processes do not mix their files in it.

@@ -9,13 +9,20 @@ from acg_numpy.passes import layer_norm_forward
 from acg_numpy.text import joined
 
 EXTRA = 'pip install "acg_numpy[interop]"'
+SCALE = 'pip install "acg_numpy[scale]"'
 INSTALL = {
     "safetensors": EXTRA,
     "onnx": EXTRA,
     "torch": "pip install torch",
     "jax": "pip install jax",
     "sklearn": "pip install scikit-learn",
+    **dict.fromkeys(("dask", "distributed", "fsspec", "pyarrow"), SCALE),
 }
+
+
+class MissingLibraryError(ModuleNotFoundError):
+    """A library that a function needs is not installed; the message says how to install it."""
+
 
 NORM_EPSILON: float = inspect.signature(layer_norm_forward).parameters["eps"].default
 
@@ -25,7 +32,7 @@ def require(library: str, task: str) -> Any:
 
     Raises
     ------
-    ModuleNotFoundError
+    MissingLibraryError
         If it is not installed; the message says what needs it, and how to install it.
 
     Examples
@@ -39,7 +46,7 @@ def require(library: str, task: str) -> Any:
         name = library.partition(".")[0]
         if (error.name or "").partition(".")[0] != name:
             raise  # the library is there, and something that it needs is not
-        raise ModuleNotFoundError(
+        raise MissingLibraryError(
             f"{task} needs {name}, which is not installed: {INSTALL.get(name, f'pip install {name}')}", name=name
         ) from error
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import acg_numpy.interop as interop
-from acg_numpy import AttentionConditioner, MultiHeadCrossAttention
+from acg_numpy import AttentionConditioner, MultiHeadCrossAttention, scale
 from acg_numpy.interop.libraries import INSTALL, exported_options, require
+from acg_numpy.scale.folders import Folder
 
 CALLS = {
     "safetensors": lambda c, path: interop.save_pretrained(c, path / "model"),
@@ -13,6 +14,10 @@ CALLS = {
     "torch": lambda c, path: interop.to_torch(c),
     "jax": lambda c, path: interop.as_jax(c),
     "sklearn": lambda c, path: require("sklearn.base", "ConditionTransformer"),
+    "dask": lambda c, path: require("dask.array", "condition_blocks"),
+    "distributed": lambda c, path: scale.connect("tcp://127.0.0.1:1"),
+    "fsspec": lambda c, path: Folder.make(path / "parts"),
+    "pyarrow": lambda c, path: require("pyarrow.parquet", "writing Parquet"),
 }
 NAMES = {"onnx": "to_onnx", "torch": "to_torch", "jax": "as_jax", "safetensors": "save_pretrained"}
 

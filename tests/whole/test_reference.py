@@ -21,6 +21,7 @@ PUBLIC = [
     "acg_numpy.testing.strategies",
     "acg_numpy.recommender.training",
     "acg_numpy.recommender.reporting",
+    "acg_numpy.scale",
 ]
 SUBJECTS = {"properties", "strategies"}  # modules, whose functions are listed
 SAID = {"DEFAULTS", "REFERENCES", "TRAINED", "Progress"}  # names of models and of a type, said where they are taken

@@ -3,7 +3,9 @@
 import argparse
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
@@ -16,9 +18,16 @@ from acg_numpy.cli.options import (
     echo_what_was_read,
     one_or_several,
     pick_options,
+    whole_number,
 )
-from acg_numpy.cli.output_files import prepare_output
+from acg_numpy.cli.output_files import prepare_folder, prepare_output
 from acg_numpy.cli.printing import echo
+from acg_numpy.text import counted
+
+if TYPE_CHECKING:
+    from acg_numpy.recommender.data import Newcomers
+    from acg_numpy.recommender.serving import Trained
+    from acg_numpy.recommender.serving.fold_in import BlockCallback
 
 DESCRIPTION = """\
 Make condition vectors with a trained conditioner, from new users' interactions or from your own user vectors.
@@ -27,6 +36,9 @@ examples:
   acg condition runs/films/checkpoint.npz --interactions new.csv --out new.npy
   acg condition runs/films/checkpoint.npz --interactions new.inter --out new.npy
   acg condition runs/films/checkpoint.npz --users vectors.npy --out conditions.npy
+  acg condition runs/films/checkpoint.npz --users vectors.parquet --out conditions/
+  acg condition runs/films/checkpoint.npz --users vectors.parquet --out conditions/ \\
+      --scheduler tcp://192.0.2.10:8786
 """
 
 FILES = f"""\
@@ -35,12 +47,19 @@ data, which gives its domain.  Unknown items are left out and counted.  The file
 were: their columns, --min-rating, --where and the rest hold, where no other is given, and what is not the same is said.
 
 FILE of --users is an .npy array of floating numbers, (users, D) or, with a vector for each target domain, (users,
-domains, D).  A vector of zeros means that nothing is known of the user.
+domains, D).  A vector of zeros means that nothing is known of the user.  Where --out is a folder, it may also be one or
+more Parquet files, or a folder of them, with lists of floats.
 
---out gets an .npy array (users, domains, D) of float32, the domains in the order of domains.txt; zeros where a user
+--out FILE.npy gets an array (users, domains, D) of float32, the domains in the order of domains.txt; zeros where a user
 took nothing outside the domain.  With --interactions, the ids of its rows go to a text file beside it, NEW.users.txt
 for NEW.npy.  Users are read, conditioned and written in blocks, so that memory does not grow with their number; the
 file is moved into place when it is complete.
+
+--out DIR, any name that does not end in .npy, gets Parquet files, one for each block of users, with the column 'user',
+where ids are known, and a list of floats for each domain.  Each is moved into place when it is complete; what is there
+from a run that was stopped is kept, if it was begun with the same checkpoint and users.  With --scheduler the blocks
+are computed by the workers of a Dask cluster, which must see the files under the same names.  DIR and FILE may be
+addresses of an object store.  This needs: pip install "acg_numpy[scale]".
 
 {EXIT_CODES}"""
 
@@ -52,7 +71,7 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "condition",
         help="make condition vectors for new users",
-        usage="acg condition CHECKPOINT (--interactions FILE | --users FILE) --out FILE [options]",
+        usage="acg condition CHECKPOINT (--interactions FILE | --users FILE) --out FILE.npy|DIR [options]",
         description=DESCRIPTION,
         epilog=FILES,
     )
@@ -65,8 +84,16 @@ def add_parser(commands: Subcommands) -> None:
         metavar="FILE",
         help="interactions of new users, as 'acg train' reads them",
     )
-    source.add_argument("--users", type=Path, metavar="FILE", help="vectors of users: .npy")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file for the conditions: .npy")
+    source.add_argument("--users", nargs="+", metavar="FILE", help="vectors of users: .npy, or Parquet with --out DIR")
+    parser.add_argument(
+        "--out", required=True, metavar="PATH", help="file for the conditions, .npy, or folder of parts"
+    )
+    parts = parser.add_argument_group("with --out DIR")
+    parts.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster, whose workers then do the work")
+    parts.add_argument(
+        "--block", type=whole_number(1), metavar="N", help="users of a part, a multiple of 8192 (default: 65536)"
+    )
+    parts.add_argument("--no-resume", action="store_true", help="begin anew, and remove the parts in DIR")
     data = parser.add_argument_group("what to read of interactions")
     add_column_names(data, ROLES)
     add_row_options(data)
@@ -78,46 +105,87 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, condition, write, and print what was written."""
     if arguments.users is not None and arguments.min_rating is not None:
         arguments.parser.error("--min-rating is for --interactions; vectors of --users have no rating")
+    to_file = arguments.out.lower().endswith(".npy")
+    for option, given in (("--scheduler", arguments.scheduler), ("--block", arguments.block)):
+        if to_file and given is not None:
+            arguments.parser.error(f"{option} is for --out DIR, and {arguments.out} is a file")
+    if to_file and arguments.no_resume:
+        arguments.parser.error(f"--no-resume is for --out DIR, and {arguments.out} is a file")
+    if to_file and len(arguments.users or ()) > 1:
+        arguments.parser.error("--users takes one .npy file, where --out is a file: several are for --out DIR")
 
     from tqdm import tqdm
 
-    from acg_numpy.recommender.data import replacing
-    from acg_numpy.recommender.serving import Trained, fold_interactions, fold_vectors
+    from acg_numpy.recommender.serving import Trained
 
-    prepare_output(arguments.out, arguments.checkpoint, *(arguments.interactions or ()), arguments.users)
+    if to_file or "://" not in arguments.out:
+        inputs = (arguments.checkpoint, *(arguments.interactions or arguments.users))
+        (prepare_output if to_file else prepare_folder)(Path(arguments.out), *inputs)
     trained = Trained.load(arguments.checkpoint)
     began = time.perf_counter()
-    ids = None
     show_bar = not arguments.quiet and sys.stderr.isatty()
     with tqdm(unit="user", unit_scale=True, file=sys.stderr, disable=not show_bar) as bar:
-        if arguments.interactions is not None:
-            new = trained.read_newcomers(
-                one_or_several(arguments.interactions),
-                **column_names(arguments, ROLES),
-                **pick_options(arguments, ROW_OPTIONS),
-            )
-            if not arguments.quiet:
-                what = f"{new.matrix.nnz:,} interactions of {len(new.users):,} users with known items"
-                echo_what_was_read(one_or_several(arguments.interactions), what, new.notes)
-            folded = fold_interactions(trained, new.matrix, arguments.out, progress=bar.update)
-            ids = arguments.out.with_suffix(".users.txt")
-            with replacing(ids) as temporary:
-                temporary.write_text("".join(f"{user}\n" for user in new.users), encoding="utf-8", newline="\n")
-        else:
-            folded = fold_vectors(trained, arguments.users, arguments.out, progress=bar.update)
+        users, domains, zeros = (_to_file if to_file else _to_folder)(arguments, trained, bar.update)
     seconds = time.perf_counter() - began
 
-    users, domains, dim, zeros = folded
-    echo(f"{arguments.out}: conditions of {users:,} users in {domains} domains, {dim} dimensions, float32")
-    if ids is not None:
-        echo(f"{ids}: their ids, a line each")
     if zeros:
-        why = "the user took nothing else" if ids is not None else "nothing is known of the user"
+        why = "the user took nothing else" if arguments.interactions is not None else "nothing is known of the user"
         echo(f"zeros in {zeros:,} of {users * domains:,} places of a user and a domain, because {why}")
     if not arguments.quiet:
         peak = _peak_memory()
         memory = "" if peak is None else f", at most {peak / 2**20:,.0f} MiB of memory"
-        echo(f"{seconds:.1f} s, {users / max(seconds, 1e-9):,.0f} users a second{memory}", file=sys.stderr)
+        where = "" if arguments.scheduler is None else " in this process"
+        echo(f"{seconds:.1f} s, {users / max(seconds, 1e-9):,.0f} users a second{memory}{where}", file=sys.stderr)
+
+
+def _to_file(arguments: argparse.Namespace, trained: "Trained", progress: "BlockCallback") -> tuple[int, int, int]:
+    """Write an .npy file, and return the numbers of users, of domains, and of zeros."""
+    from acg_numpy.recommender.data import replacing
+    from acg_numpy.recommender.serving import fold_interactions, fold_vectors
+
+    out, ids = Path(arguments.out), None
+    if arguments.interactions is not None:
+        new = _read_newcomers(arguments, trained)
+        folded = fold_interactions(trained, new.matrix, out, progress=progress)
+        ids = out.with_suffix(".users.txt")
+        with replacing(ids) as temporary:
+            temporary.write_text("".join(f"{user}\n" for user in new.users), encoding="utf-8", newline="\n")
+    else:
+        folded = fold_vectors(trained, arguments.users[0], out, progress=progress)
+    users, domains, dim, zeros = folded
+    echo(f"{out}: conditions of {users:,} users in {domains} domains, {dim} dimensions, float32")
+    if ids is not None:
+        echo(f"{ids}: their ids, a line each")
+    return users, domains, zeros
+
+
+def _to_folder(arguments: argparse.Namespace, trained: "Trained", progress: "BlockCallback") -> tuple[int, int, int]:
+    """Write a folder of part files, and return the numbers of users, of domains, and of zeros."""
+    from acg_numpy.scale import condition, connect
+
+    block = {} if arguments.block is None else {"block": arguments.block}
+    with nullcontext() if arguments.scheduler is None else connect(arguments.scheduler) as client:
+        source = arguments.users if arguments.interactions is None else _read_newcomers(arguments, trained)
+        written = condition(
+            trained, source, arguments.out, client=client, resume=not arguments.no_resume, progress=progress, **block
+        )
+    users, domains, dim, zeros, parts, resumed = written
+    kept = f", {resumed} of them from before" if resumed else ""
+    echo(
+        f"{arguments.out}: conditions of {users:,} users in {domains} domains, {dim} dimensions, float32, in "
+        f"{counted(parts, 'part')}{kept}"
+    )
+    return users, domains, zeros
+
+
+def _read_newcomers(arguments: argparse.Namespace, trained: "Trained") -> "Newcomers":
+    """Read the interactions of new users, and print what was read."""
+    source = one_or_several(arguments.interactions)
+    new = trained.read_newcomers(source, **column_names(arguments, ROLES), **pick_options(arguments, ROW_OPTIONS))
+    if not arguments.quiet:
+        what = f"{new.matrix.nnz:,} interactions of {len(new.users):,} users with known items"
+        echo_what_was_read(source, what, new.notes)
+    return new
 
 
 def _peak_memory() -> int | None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -49,27 +49,47 @@ def read_npy_layout(path: str | os.PathLike[str]) -> NpyLayout:
     """
     path = Path(path)
     with open(path, "rb") as file:
-        if file.read(6) != np.lib.format.MAGIC_PREFIX:
-            raise DataError(f"{path} is not an .npy file, as numpy.save writes it")
-        file.seek(0)
-        try:
-            with raise_unreadable():
-                version = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                shape, fortran_order, dtype = read(file)
-                if min(shape, default=0) < 0:
-                    raise UnreadableError(f"it says that the array has shape {shape}")
-        except UnreadableError as error:
-            raise DataError(f"{path} is damaged: its header cannot be read ({error})") from error
-        offset = file.tell()
+        return NpyLayout(path, *read_npy_header(file, path, path.stat().st_size))
+
+
+def read_npy_header(file: IO[bytes], name: str | Path, size: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Read the header of an open .npy file: the array's shape and dtype, and where its numbers begin.
+
+    Parameters
+    ----------
+    file : file
+        Opened for reading bytes, at its start.
+    name : str or path
+        What messages call it.
+    size : int
+        Of the file, in bytes.
+
+    Raises
+    ------
+    DataError
+        As `read_npy_layout`.
+    """
+    if file.read(6) != np.lib.format.MAGIC_PREFIX:
+        raise DataError(f"{name} is not an .npy file, as numpy.save writes it")
+    file.seek(0)
+    try:
+        with raise_unreadable():
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, fortran_order, dtype = read(file)
+            if min(shape, default=0) < 0:
+                raise UnreadableError(f"it says that the array has shape {shape}")
+    except UnreadableError as error:
+        raise DataError(f"{name} is damaged: its header cannot be read ({error})") from error
+    offset = file.tell()
     if dtype.hasobject:
-        raise DataError(f"{path} holds Python objects, which are not read; save numbers")
+        raise DataError(f"{name} holds Python objects, which are not read; save numbers")
     if fortran_order and len(shape) > 1:
-        raise DataError(f"{path} is stored column by column; save numpy.ascontiguousarray of it")
+        raise DataError(f"{name} is stored column by column; save numpy.ascontiguousarray of it")
     expected = offset + dtype.itemsize * int(np.prod(shape, dtype=object))
-    if path.stat().st_size < expected:
-        raise DataError(f"{path} is truncated: {expected:,} bytes were expected, and there are {path.stat().st_size:,}")
-    return NpyLayout(path, shape, dtype, offset)
+    if size < expected:
+        raise DataError(f"{name} is truncated: {expected:,} bytes were expected, and there are {size:,}")
+    return shape, dtype, offset
 
 
 def allocate_npy(path: Path, shape: tuple[int, ...]) -> NpyLayout:

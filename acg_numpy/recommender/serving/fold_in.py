@@ -123,19 +123,44 @@ def fold_vectors(
     if out.exists() and out.samefile(path):
         raise DataError(f"{out} is the file of user vectors itself: give another name for the conditions")
 
-    scale = trained.own_scale or 1.0
-
     def vectors(block: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
-        with np.errstate(over="ignore"):  # too large numbers become infinity, which is refused
-            window = (layout.window(block) / scale).astype(np.float32)
-        finite = np.isfinite(window).reshape(len(window), -1).all(axis=1)
-        if not finite.all():
-            row = block.start + int(np.argmin(finite))
-            raise DataError(f"{path}: row {row} (counted from 0) holds NaN or infinity, or is too large for float32")
-        spread = np.broadcast_to(window.reshape(len(window), -1, dim), (len(window), domains, dim))
-        return spread, np.asarray(spread.any(axis=-1))
+        return check_vectors(trained, layout.window(block), block.start, path)
 
     return _fold(trained, users, vectors, out, progress)
+
+
+def check_vectors(trained: Trained, given: Array, first: int, name: str | Path) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Bring user vectors to the scale of the training, spread them over the domains, and say which hold anything.
+
+    Parameters
+    ----------
+    trained : Trained
+    given : array, shape (B, D) or (B, domains, D)
+        Of any floating dtype.
+    first : int
+        The row of the first, for messages.
+    name : str or path
+        What messages call their file.
+
+    Returns
+    -------
+    vectors : array, shape (B, domains, D), float32
+    reachable : array of bool, shape (B, domains)
+
+    Raises
+    ------
+    DataError
+        If a number is not finite in float32.
+    """
+    dim = trained.conditioner.attention.emb_dim
+    with np.errstate(over="ignore"):  # too large numbers become infinity, which is refused
+        scaled = (given / (trained.own_scale or 1.0)).astype(np.float32)
+    finite = np.isfinite(scaled).reshape(len(scaled), -1).all(axis=1)
+    if not finite.all():
+        row = first + int(np.argmin(finite))
+        raise DataError(f"{name}: row {row} (counted from 0) holds NaN or infinity, or is too large for float32")
+    spread = np.broadcast_to(scaled.reshape(len(scaled), -1, dim), (len(scaled), len(trained.domains), dim))
+    return spread, np.asarray(spread.any(axis=-1))
 
 
 def _fold(

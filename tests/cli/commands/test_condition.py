@@ -68,6 +68,10 @@ def test_vectors_of_users_are_conditioned_in_every_domain(results: Path, tmp_pat
         ((), "one of the arguments --interactions --users is required"),
         (("--interactions", "a", "--users", "b"), "argument --users: not allowed with argument --interactions"),
         (("--users", "b", "--min-rating", "4"), "--min-rating is for --interactions"),
+        (("--users", "b", "--scheduler", "tcp://a:1"), "--scheduler is for --out DIR, and c.npy is a file"),
+        (("--users", "b", "--block", "8192"), "--block is for --out DIR"),
+        (("--users", "b", "--no-resume"), "--no-resume is for --out DIR"),
+        (("--users", "a", "b"), "--users takes one .npy file"),
     ],
 )
 def test_what_to_condition_is_said_once_and_else_wrong_usage(
@@ -82,14 +86,50 @@ def test_outputs_do_not_overwrite_what_is_read_nor_folders_nor_devices(
 ) -> None:
     checkpoint = results / "checkpoint.npz"
     before = checkpoint.read_bytes(), taken.read_bytes()
+    (folder := tmp_path / "folder.npy").mkdir()
     for out, message in (
         (checkpoint, "is what is to be read: give --out another name"),
         (taken, "is what is to be read: give --out another name"),
-        (tmp_path, "is a folder: --out is the name of a file"),
-        (Path("/dev/null"), "is a device, not a file that can be replaced"),
+        (folder, "is a folder: --out is the name of a file"),
+        (Path("/dev/null"), "is not a folder: --out is a name that ends in .npy, or a folder"),
+        (checkpoint.parent, f"holds other files ('{min(path.name for path in checkpoint.parent.iterdir())}'"),
     ):
-        assert main(["condition", str(checkpoint), "--interactions", str(taken), "--out", str(out)]) == 1
-        assert capsys.readouterr().err == f"acg: {out} {message}" + (
-            ": give --out another name\n" if out == Path("/dev/null") else "\n"
-        )
+        assert main(["condition", str(checkpoint), "--interactions", str(taken), "--out", str(out), "--quiet"]) == 1
+        assert capsys.readouterr().err.startswith(f"acg: {out} {message}")
     assert (checkpoint.read_bytes(), taken.read_bytes()) == before
+
+
+def test_a_folder_gets_part_files_and_keeps_those_of_before(
+    results: Path, taken: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    pytest.importorskip("fsspec")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    out = tmp_path / "parts"
+    command = ["condition", str(results / "checkpoint.npz"), "--interactions", str(taken), "--out", str(out), "--quiet"]
+    for told in ("in 1 part\n", "in 1 part, 1 of them from before\n"):
+        assert main(command) == 0
+        words = f"{out}: conditions of 80 users in 3 domains, 8 dimensions, float32, "
+        assert capsys.readouterr() == (words + told, "")
+    table = parquet.read_table(out)
+    assert table.column_names == ["user", "books", "films", "games"]
+    assert table["user"].to_pylist() == (results / "users.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    found = np.stack([np.array(table[domain].to_pylist()) for domain in table.column_names[1:]], axis=1)
+    np.testing.assert_allclose(found, np.load(results / "conditions.npy"), rtol=1e-5, atol=1e-6)
+    np.save(tmp_path / "users.npy", np.ones((5, 8), np.float32))
+    other = ["condition", command[1], "--users", str(tmp_path / "users.npy"), "--out", str(out), "--quiet"]
+    assert main(other) == 1
+    assert "was begun with others: source was '" in capsys.readouterr().err
+    assert main([*other, "--no-resume"]) == 0
+    assert parquet.read_table(out).num_rows == 5
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error_in_a_sentence(
+    results: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("acg_numpy.scale.clusters.ANSWER_WITHIN", 0.5)
+    np.save(tmp_path / "users.npy", np.ones((5, 8), np.float32))
+    command = ["condition", str(results / "checkpoint.npz"), "--users", str(tmp_path / "users.npy")]
+    assert main([*command, "--out", str(tmp_path / "parts"), "--scheduler", "tcp://127.0.0.1:9"]) == 1
+    assert capsys.readouterr().err.startswith("acg: no Dask scheduler answers at tcp://127.0.0.1:9 (timed out")
