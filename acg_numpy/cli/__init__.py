@@ -25,6 +25,7 @@ from acg_numpy.cli.commands import (
     bench,
     condition,
     demo,
+    evaluate,
     explore,
     gradcheck,
     handout,
@@ -46,6 +47,7 @@ COMMANDS: dict[str, ModuleType] = {
     "split": split,
     "train": train,
     "recommend": recommend,
+    "evaluate": evaluate,
     "explore": explore,
     "condition": condition,
     "gradcheck": gradcheck,
@@ -62,6 +64,7 @@ examples:
   acg demo                             train a conditioner on a built-in world, and explain the results
   acg train taken.csv --out runs/1     train on your own interactions (columns user, item, domain)
   acg recommend runs/1 --user ann      items for a user, and where attention went
+  acg evaluate runs/1 --interactions later.csv      is it right about what was taken since?
   acg explore runs/1 --out page.html   a page for exploring attention, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for new users
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
