@@ -28,6 +28,7 @@ from acg_numpy.cli.commands import (
     evaluate,
     explore,
     gradcheck,
+    grade,
     handout,
     inspect,
     properties,
@@ -54,6 +55,7 @@ COMMANDS: dict[str, ModuleType] = {
     "properties": properties,
     "tutorials": tutorials,
     "handout": handout,
+    "grade": grade,
     "bench": bench,
 }
 

@@ -11,7 +11,7 @@ import linecache
 import re
 import sysconfig
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple, TypeGuard
@@ -142,29 +142,58 @@ def syntax_error(error: SyntaxError | ValueError, file: Path) -> LearnerError:
 
 def _likely_fix(error: BaseException, frame: FrameType, source: str) -> str:
     """Return the likely fix, from the kind of exception and the values at its line."""
-    if isinstance(error, ImportError):
-        return "a check needs NumPy alone: remove the import, or install the package"
-    if isinstance(error, UnboundLocalError):
-        return "give it a value on every path that leads to this line"
+    known: Iterable[str] = ()
     if isinstance(error, NameError):
-        known = {*frame.f_locals, *frame.f_globals, *dir(builtins)}
-        return did_you_mean(getattr(error, "name", None) or "", sorted(known), "define it above, or import it")
-    if isinstance(error, AttributeError):
-        there = [name for name in dir(error.obj) if not name.startswith("_")]
-        return did_you_mean(error.name or "", there, _values_at(frame, source))
-    if isinstance(error, RecursionError):
+        known = sorted({*frame.f_locals, *frame.f_globals, *dir(builtins)})
+    elif isinstance(error, AttributeError):
+        known = [name for name in dir(error.obj) if not name.startswith("_")]
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    name = getattr(error, "name", None)
+    return likely_fix(kinds, _message_of(error), name or "", known, _values_at(frame, source))
+
+
+def likely_fix(kinds: Sequence[str], message: str, name: str, known: Iterable[str], values: str) -> str:
+    """Return the likely fix of an exception, from what is known about it.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        The names of its type and of the types that it is derived from.
+    message : str
+    name : str
+        What a NameError or an AttributeError missed.
+    known : iterable of str
+        What could have been meant.
+    values : str
+        A sentence on the values at its line.
+    """
+    if "ImportError" in kinds:
+        return "a check needs NumPy alone: remove the import, or install the package"
+    if "UnboundLocalError" in kinds:
+        return "give it a value on every path that leads to this line"
+    if "NameError" in kinds:
+        return did_you_mean(name, known, "define it above, or import it")
+    if "AttributeError" in kinds:
+        return did_you_mean(name, known, values)
+    if "RecursionError" in kinds:
         return "the function calls itself endlessly"
-    if "matmul" in _message_of(error):
-        return f"A @ B sums the last axis of A with the last but one of B; {_values_at(frame, source)}"
-    return _values_at(frame, source)
+    if "matmul" in message:
+        return f"A @ B sums the last axis of A with the last but one of B; {values}"
+    return values
 
 
 def _values_at(frame: FrameType, source: str) -> str:
     """Describe the values that the line works on: arrays by shape, others as they are."""
     values = {**frame.f_globals, **frame.f_locals}
     names = dict.fromkeys(re.findall(r"\b[A-Za-z_]\w*\b", source))
-    shown = [f"{name} is {_summary(values[name])}" for name in names if name in values and _is_shown(values[name])]
-    return f"at this line {joined(shown)}" if shown else ""
+    return values_sentence(
+        {name: _summary(values[name]) for name in names if name in values and _is_shown(values[name])}
+    )
+
+
+def values_sentence(summaries: Mapping[str, str]) -> str:
+    """Write which values a line works on, from summaries by name."""
+    return f"at this line {joined([f'{name} is {text}' for name, text in summaries.items()])}" if summaries else ""
 
 
 def _is_shown(value: Any) -> bool:

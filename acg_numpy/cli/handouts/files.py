@@ -1,10 +1,17 @@
 """The files of a hand-out: the student's file, tests, a program that counts points, and a page to read."""
 
+import json
 from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
 
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.cli.handouts.revealing_inputs import Form, call_forms, inputs_file
 from acg_numpy.cli.handouts.student_file import student_file
+
+DESCRIPTION = "handout.json"  # what grading reads
 
 TESTS = '''\
 """Tests of {name}_backward:  pytest test_{name}.py
@@ -72,10 +79,10 @@ GRADE = '''\
 
 from pathlib import Path
 
-from acg_numpy.cli.handouts.grading import main
+from acg_numpy.cli.grading.single_file import main
 
 if __name__ == "__main__":
-    raise SystemExit(main("{name}", Path(__file__).parent))
+    raise SystemExit(main(Path(__file__).parent))
 '''
 
 README = """\
@@ -119,7 +126,11 @@ The {number} classic mistakes that `acg_numpy` knows of this backward all fail h
 this was checked when the hand-out was made. `acg handout {name} --to DIR --seed 1` draws other numbers,
 and `--solution` adds the package's own answer and the list of the mistakes.
 
-`python grade.py STUDENT.py --json results.json` writes the results for a program; the maximum is {out_of} points:
+`acg grade THIS_FOLDER SUBMISSIONS --out grades` grades a class, at numbers drawn afresh; keep a copy of this folder for
+it. The maximum is {out_of} points.
+
+For one file, and at the numbers that the student has, `python grade.py STUDENT.py --json results.json` writes the
+results for a program:
 
 | key | value |
 | -- | -- |
@@ -130,15 +141,16 @@ and `--solution` adds the package's own answer and the list of the mistakes.
 | `inputs` | of a case: a list of `name`, `verdict` and `points`, 1 or 0, null where there is no gradient |
 | `whole` | of a case: `points`, 1 where nothing at all is wrong |
 | `forward_unchanged` | of a case: true or false, null where the file failed; if it is false a case has no points |
+| `numeric` | of a case: null, or a sentence where the backward calls the forward as numeric derivatives do: no points |
 | `diagnoses` | of a case: which mistake it is, best first: `mistake`, `message`, `evidence`, `hint` |
 | `error` | of a case: null, or where the file failed: `message`, `file`, `line`, `source`, `mend` |
 
 The other keys of a case are those of `acg gradcheck --json`. With `--hints 1` a diagnosis is a hint alone, with
 `--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is stopped, and the line is named.
 
-The student's file is *run*, with your rights: do it where it can do no harm, with your own copies of `grade.py` and
-`{name}_inputs.py`, and use `points` in the JSON. A student who has `acg_numpy` has the right answer too, in its source.
-Reading it is allowed, but ask for the derivation as well.
+The student's file is run in a process of its own, which has NumPy and the standard library and is held back as far as
+the system can; the page on teaching in the documentation of acg_numpy says how far that is. A student who has
+`acg_numpy` has the right answer too, in its source. Reading it is allowed, but ask for the derivation as well.
 """
 
 
@@ -162,20 +174,27 @@ def handout_files(name: str, *, seed: int = 0, solution: bool = False) -> dict[s
     Examples
     --------
     >>> list(handout_files("mse"))
-    ['README.md', 'mse.py', 'mse_inputs.py', 'test_mse.py', 'grade.py']
+    ['README.md', 'mse.py', 'mse_inputs.py', 'test_mse.py', 'grade.py', 'handout.json']
     """
     inputs = inputs_file(name, seed)
+    described = {"exercise": name, "forward": f"{name}_forward", "backward": f"{name}_backward", "inputs": None}
     files = {
         "README.md": _readme(name, inputs),
         f"{name}.py": student_file(name),
         f"{name}_inputs.py": inputs,
         f"test_{name}.py": TESTS.format(name=name),
         "grade.py": GRADE.format(name=name),
+        DESCRIPTION: _description({**described, "seed": seed, "source": student_file(name)}),
     }
     if solution:
         files[f"solution/{name}.py"] = student_file(name, solved=True)
         files["solution/mistakes.md"] = "\n".join(_mistake_list(name)) + "\n"
     return files
+
+
+def _description(described: dict[str, Any]) -> str:
+    """Write what grading reads."""
+    return json.dumps({**described, "acg_numpy": version("acg_numpy")}, indent=2) + "\n"
 
 
 def _readme(name: str, inputs: str) -> str:
@@ -204,11 +223,10 @@ OPTIONAL = "\nThe argument `grad_weights` is None in all of them: leave it for l
 
 def _count_points(inputs: str) -> int:
     """Count the points: one for each gradient, and one for the whole of each case."""
-    from acg_numpy.cli.handouts.checking import zero_points
-
     module: dict[str, dict[str, dict[str, object]]] = {}
     exec(inputs, module)  # the text that this package has just written
-    return sum(zero_points(case, {})["out_of"] for case in module["CASES"].values())
+    floating = [[np.asarray(value).dtype.kind == "f" for value in case.values()] for case in module["CASES"].values()]
+    return sum(sum(case) + 1 for case in floating)
 
 
 def _mistake_list(name: str) -> Iterator[str]:

@@ -1,19 +1,20 @@
-"""The file for a student: the pass as it is in the package, without the body of its backward.
+"""The file for a student: the pass as it is in the package, without the body of its backward, and with NumPy alone.
 
-The source is read and not run: what the forward needs stays as it is written, comments included; other pairs of the
-same file are imported, because a student should write one backward and not read four.
+The source is read and not run.  What the forward needs stays as it is written, comments included, but for the checks of
+its arguments; what it takes from other files of the package, other pairs among them, is put above it.
 """
 
 import ast
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
 
 from acg_numpy import passes
+from acg_numpy.cli.handouts.derivation import derivation_text
+from acg_numpy.cli.handouts.package_source import Definition, SourceFile, short_source, used_names, without_checks
 
-Definition: TypeAlias = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 WIDTH = 120
+GIVEN = "# Given: what this file takes from the rest of acg_numpy, with its documentation cut short."
 
 
 def pass_names() -> list[str]:
@@ -27,7 +28,7 @@ def pass_names() -> list[str]:
     return [name.removesuffix("_forward") for name in passes.__all__ if name.endswith("_forward")]
 
 
-def student_file(name: str, *, solved: bool = False) -> str:
+def student_file(name: str, *, solved: bool = False, derivation: str = "full") -> str:
     """Write the file of a pass for students: derivation, forward, and a backward whose body is to be written.
 
     Parameters
@@ -36,6 +37,8 @@ def student_file(name: str, *, solved: bool = False) -> str:
         One of `pass_names()`.
     solved : bool
         Keep the body.
+    derivation : {"none", "question", "full"}
+        How much of the derivation is given.
 
     Examples
     --------
@@ -43,13 +46,68 @@ def student_file(name: str, *, solved: bool = False) -> str:
         raise NotImplementedError("begin with `dP, P = grad_out, cache.P`; end with `return SoftmaxGrads(...)`")
     >>> print(student_file("softmax", solved=True).splitlines()[-1])
         return SoftmaxGrads(dS)
+    >>> "acg_numpy" in "".join(line for line in student_file("softmax").splitlines() if "import" in line)
+    False
     """
     page = _PassSource(name)
     kept = page.required_definitions(page.backward if solved else _without_body(page.backward))
-    # A student's body may use what the right one uses.
-    used = _used_names(page.backward).union(*(_used_names(definition) for definition in kept))
-    head = "\n\n".join([page.derivation, page.task(solved), "\n".join(page.imports(used))])
-    return "\n\n\n".join([head, *(page.definition_source(definition, solved) for definition in kept)]) + "\n"
+    given = _Given(page)
+    # a student's body may use what the right one uses
+    for definition in [*kept, page.backward]:
+        given.add_names_of(page.source, definition)
+    doc = derivation_text(inspect.getdoc(sys.modules[page.module]) or "", derivation)
+    imports = "\n".join(_import_lines(given.imports))
+    head = "\n\n".join([f'"""{doc}\n"""', page.task(solved), imports])
+    above = [GIVEN, *given.sources] if given.sources else []
+    text = "\n\n\n".join([head, *above, *(page.definition_source(node, solved, derivation) for node in kept)])
+    return text + "\n"
+
+
+class _Given:
+    """Definitions from the package that a file needs and that are not the exercise, in the order of their use.
+
+    Parameters
+    ----------
+    page : _PassSource
+        The exercise, whose own definitions are left out.
+
+    Attributes
+    ----------
+    sources : list of str
+    imports : dict
+        Lines that import from the standard library, as keys.
+    """
+
+    def __init__(self, page: "_PassSource") -> None:
+        self.page = page
+        self.own = {page.forward.name, page.backward.name} | {
+            name for name in page.source.definitions if name not in page.other_pairs
+        }
+        self.sources: list[str] = []
+        self.imports: dict[str, None] = {}
+        self.seen: set[tuple[str, str]] = set()
+
+    def add_names_of(self, file: SourceFile, definition: ast.AST) -> None:
+        """Add whatever a definition in a file uses."""
+        for name in sorted(used_names(without_checks(definition))):
+            self.add(file, name)
+
+    def add(self, file: SourceFile, name: str) -> None:
+        """Add a name that is used in a file."""
+        if name in file.package_imports:
+            self.add(SourceFile.named(file.package_imports[name]), name)
+        elif name in file.imports:
+            self.imports |= {file.imports[name]: None}
+        elif name in file.definitions and (file.module, name) not in self.seen:
+            if file.module == self.page.module and name in self.own:
+                return
+            self.seen.add((file.module, name))
+            if name == "Array":
+                self.sources.insert(0, "Array = np.ndarray")
+                return
+            definition = file.definitions[name]
+            self.add_names_of(file, definition)
+            self.sources.append(short_source(file, definition))
 
 
 class _PassSource:
@@ -58,25 +116,12 @@ class _PassSource:
     def __init__(self, name: str) -> None:
         self.name = name
         self.module = getattr(passes, f"{name}_forward").__module__
-        self.source = inspect.getsource(sys.modules[self.module])
-        self.lines = self.source.splitlines()
-        self.tree = ast.parse(self.source)
-        self.definitions = dict(self._iterate_definitions())
+        self.source = SourceFile.named(self.module)
         self.forward, self.backward = (self.function(f"{name}_{way}") for way in ("forward", "backward"))
-
-    def _iterate_definitions(self) -> Iterator[tuple[str, Definition]]:
-        """Go through what the file defines, by name, in its order."""
-        for node in self.tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                yield node.name, node
-            elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                yield node.targets[0].id, node
-            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                yield node.target.id, node
 
     def function(self, name: str) -> ast.FunctionDef:
         """Return a function of the file."""
-        found = self.definitions[name]
+        found = self.source.definitions[name]
         assert isinstance(found, ast.FunctionDef)
         return found
 
@@ -84,29 +129,25 @@ class _PassSource:
     def other_pairs(self) -> set[str]:
         """The names that belong to other pairs of the file: their functions, caches and gradients."""
         others: set[str] = set()
+        definitions = self.source.definitions
         for name in pass_names():
             for way in ("forward", "backward"):
-                if name != self.name and f"{name}_{way}" in self.definitions:
+                if name != self.name and f"{name}_{way}" in definitions:
                     function = self.function(f"{name}_{way}")
-                    others |= {function.name} | (_signature_names(function) & self.definitions.keys())
+                    others |= {function.name} | (_signature_names(function) & definitions.keys())
         return others - _signature_names(self.forward) - _signature_names(self.backward)
 
     def required_definitions(self, backward: ast.FunctionDef) -> list[Definition]:
         """List the definitions that stay, in the file's order, the backward last: both functions and what they use."""
+        definitions = self.source.definitions
         required, pending, others = set(), {self.forward.name, self.backward.name}, self.other_pairs
         while pending:
             name = pending.pop()
             required.add(name)
-            node = backward if name == backward.name else self.definitions[name]
-            pending |= (_used_names(node) & self.definitions.keys()) - others - required
-        before = [node for name, node in self.definitions.items() if name in required - {backward.name}]
+            node = without_checks(backward if name == backward.name else definitions[name])
+            pending |= (used_names(node) & definitions.keys()) - others - required
+        before = [node for name, node in definitions.items() if name in required - {backward.name}]
         return [*before, self.backward]
-
-    @property
-    def derivation(self) -> str:
-        """The docstring of the file."""
-        doc = self.tree.body[0]
-        return "\n".join(self.lines[: doc.end_lineno])
 
     def task(self, solved: bool) -> str:
         """Write the task, as a comment."""
@@ -115,31 +156,13 @@ class _PassSource:
             return f"# The package's own {backward}, the last function of this file."
         return f"# To write: {backward}, the last function of this file.  To check it:  pytest test_{self.name}.py"
 
-    def imports(self, used: set[str]) -> Iterator[str]:
-        """Yield the imports of the file that are still used, NumPy in any case, and those of the other pairs."""
-        from_package = {self.module: sorted(used & self.other_pairs)}
-        groups: dict[int, list[str]] = {0: [], 1: ["import numpy as np"], 2: []}
-        for node in self.tree.body:
-            if isinstance(node, ast.Import):
-                here = [alias.name for alias in node.names if alias.name in used]  # not `import numpy as np`
-                groups[0] += [f"import {name}" for name in here]
-            elif isinstance(node, ast.ImportFrom):
-                here = [alias.name for alias in node.names if alias.name in used]
-                module = node.module or ""
-                if here and module.startswith("acg_numpy"):
-                    from_package[module] = here
-                elif here:
-                    groups[0].append(_import_statement(module, here))
-        groups[2] = [_import_statement(module, here) for module, here in sorted(from_package.items()) if here]
-        for number, group in groups.items():
-            yield from [""] * (number > 0 and bool(group)) + group
-
-    def definition_source(self, definition: Definition, solved: bool) -> str:
-        """Return a definition as it is written; the backward without its body, unless solved."""
+    def definition_source(self, definition: Definition, solved: bool, derivation: str) -> str:
+        """Return a definition as it is written, without checks; the backward without its body, unless solved."""
         if definition is not self.backward or solved:
-            return "\n".join(self.lines[definition.lineno - 1 : definition.end_lineno])
-        head = self.lines[definition.lineno - 1 : self.backward.body[0].end_lineno]  # up to its docstring
-        return "\n".join([*head, *_placeholder(*self.hint)])
+            return self.source.text_of(definition)
+        lines = self.source.lines[definition.lineno - 1 : self.backward.body[0].end_lineno]  # up to its docstring
+        begin, end = self.hint
+        return "\n".join([*lines, *placeholder_lines("" if derivation == "none" else begin, end)])
 
     @property
     def hint(self) -> tuple[str, str]:
@@ -147,8 +170,21 @@ class _PassSource:
         assert isinstance(self.backward.returns, ast.Name)
         first, end = self.backward.body[1], f"end with `return {self.backward.returns.id}(...)`"
         if isinstance(first, ast.Assign) and _computes_nothing(first):
-            return f"begin with `{ast.get_source_segment(self.source, first)}`; ", end
+            text = "\n".join(self.source.lines[first.lineno - 1 : first.end_lineno]).strip()
+            return f"begin with `{text}`; ", end
         return "begin at the last line of the forward, with grad_out; ", end
+
+
+def _import_lines(imports: Iterable[str]) -> Iterator[str]:
+    """Yield imports in the usual order: modules, names from modules, NumPy."""
+    names: dict[str, list[str]] = {}
+    for line in sorted(imports):
+        module, _, name = line.removeprefix("from ").partition(" import ")
+        if name:
+            names.setdefault(module, []).append(name)
+    standard = sorted(line for line in imports if line.startswith("import ") and "numpy" not in line)
+    standard += [f"from {module} import {', '.join(found)}" for module, found in names.items()]
+    yield from [*standard, *[""] * bool(standard), "import numpy as np"]
 
 
 def _without_body(function: ast.FunctionDef) -> ast.FunctionDef:
@@ -164,7 +200,7 @@ def _computes_nothing(first: ast.Assign) -> bool:
     return all(isinstance(node, plain) for node in ast.walk(first.value))
 
 
-def _placeholder(begin: str, end: str) -> list[str]:
+def placeholder_lines(begin: str, end: str) -> list[str]:
     """Write the lines that raise NotImplementedError."""
     line = f'    raise NotImplementedError("{begin}{end}")'
     if len(line) <= WIDTH:
@@ -172,20 +208,7 @@ def _placeholder(begin: str, end: str) -> list[str]:
     return ["    raise NotImplementedError(", f'        "{begin}"', f'        "{end}"', "    )"]
 
 
-def _import_statement(module: str, found: list[str]) -> str:
-    """Write an import from a module, on several lines if it is long."""
-    line = f"from {module} import {', '.join(found)}"
-    if len(line) <= WIDTH:
-        return line
-    return "\n".join([f"from {module} import (", *(f"    {name}," for name in found), ")"])
-
-
-def _used_names(node: ast.AST) -> set[str]:
-    """Collect the names that a piece of source uses."""
-    return {found.id for found in ast.walk(node) if isinstance(found, ast.Name)}
-
-
 def _signature_names(function: ast.FunctionDef) -> set[str]:
     """Collect the names in a function's annotations and defaults."""
     parts: Iterable[ast.AST] = [function.args, *([function.returns] if function.returns else [])]
-    return set().union(*map(_used_names, parts))
+    return set().union(*map(used_names, parts))

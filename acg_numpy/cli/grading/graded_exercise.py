@@ -1,0 +1,123 @@
+"""The exercise of a hand-out as its grader sees it: the reference, and inputs drawn afresh."""
+
+import hashlib
+import json
+import linecache
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from acg_numpy.checks.learner.loading import run_file
+from acg_numpy.cli.handouts.files import DESCRIPTION
+
+MOST_SEEDS = 20  # tried for inputs that reveal all mistakes
+
+
+class HandoutError(ValueError):
+    """A folder that is no hand-out, or one that cannot be graded by."""
+
+
+class Exercise(NamedTuple):
+    """An exercise: the names of its functions, the reference, and the inputs that are to be graded at.
+
+    Attributes
+    ----------
+    name : str
+    functions : tuple of str
+        The names of the forward and the backward.
+    reference : callable
+        The forward, with its options.
+    options : dict
+        Keyword arguments of the student's forward.
+    cases : dict
+        From the name of a case to its inputs, by name.
+    seed : int
+        That drew the inputs, and draws the gradients of the outputs.
+    """
+
+    name: str
+    functions: tuple[str, str]
+    reference: Callable[..., Any]
+    options: dict[str, Any]
+    cases: dict[str, dict[str, Any]]
+    seed: int
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read what a hand-out says about itself.
+
+    Raises
+    ------
+    HandoutError
+        If it says nothing.
+    """
+    file = folder / DESCRIPTION
+    fix = "make a hand-out by acg handout NAME --to DIR, and grade by that folder"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HandoutError(f"{file}: it cannot be read ({(error.strerror or str(error)).lower()}); {fix}") from None
+    except ValueError:
+        raise HandoutError(f"{file}: it is not JSON; {fix}") from None
+    keys = ("exercise", "forward", "backward", "inputs", "seed", "source")
+    if not isinstance(found, dict) or any(key not in found for key in keys):
+        raise HandoutError(f"{file}: it should hold {', '.join(keys)}; {fix}")
+    return found
+
+
+def load_exercise(folder: Path, inputs: str | None = None) -> Exercise:
+    """Load an exercise, with its own inputs or with others.
+
+    Parameters
+    ----------
+    folder : path
+        The hand-out.
+    inputs : str, optional
+        The text of a file of inputs; by default that of the hand-out.
+    """
+    described = read_description(folder)
+    name, functions = described["exercise"], (described["forward"], described["backward"])
+    module: dict[str, Any] = {}
+    if inputs is None:
+        module = vars(run_file(folder / f"{name}_inputs.py"))
+    else:
+        exec(inputs, module)  # the text that this package has written
+    reference = _handed_out(described["source"], folder / f"{name}.py")[functions[0]]
+    options = module["OPTIONS"]
+    return Exercise(name, functions, partial(reference, **options), options, module["CASES"], module["SEED"])
+
+
+def _handed_out(source: str, file: Path) -> dict[str, Any]:
+    """Run the file as it was handed out, whatever has been done to it since, and return what it defines.
+
+    It keeps the name of the file, so that the lines in a report are those that a student sees.
+    """
+    name = str(file)
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    module = ModuleType(f"handed_out_{file.stem}")
+    exec(compile(source, name, "exec"), vars(module))
+    return vars(module)
+
+
+def fresh_inputs(folder: Path, seed: int) -> str:
+    """Write a file of inputs like those of a hand-out, with other numbers.
+
+    Raises
+    ------
+    HandoutError
+        If the seed is that of the hand-out.
+    """
+    from acg_numpy.cli.handouts.revealing_inputs import inputs_file
+
+    described = read_description(folder)
+    if seed == described["seed"]:
+        raise HandoutError(f"--seed {seed} drew the inputs that were handed out: give another one")
+    return inputs_file(described["exercise"], seed)
+
+
+def handout_hash(folder: Path) -> str:
+    """Return a hash of what a hand-out is graded by."""
+    text = json.dumps(read_description(folder), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,182 @@
+"""`acg grade`, on a class of more than seventy submissions, each in a process of its own."""
+
+import csv
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import acg_numpy
+from acg_numpy.checks.report.mistake_names import MISTAKES
+from acg_numpy.cli import main
+from acg_numpy.cli.handouts import revealing_inputs
+from acg_numpy.cli.handouts.files import handout_files
+from acg_numpy.cli.output_files import write_files
+from tests.cli.grading.class_of_submissions import BROKEN, DISHONEST, HONEST, NAME, WRONG
+
+Captured = pytest.CaptureFixture[str]
+Row = dict[str, str]
+
+ROOT = Path(acg_numpy.__file__).parent.parent
+OUT_OF = 8  # two cases of three gradients and the whole
+SECONDS = 3
+
+
+@pytest.fixture(scope="module")
+def handout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hand-out, whose inputs are not tried on mistakes: the tests of the hand-out do that."""
+    folder = tmp_path_factory.mktemp("handout")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(revealing_inputs, "_why_hidden", lambda mistake, values: "")
+        write_files(folder, handout_files(NAME))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graded(handout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grades of the whole class, which may read nothing of what a mistake is called."""
+    folder, out = tmp_path_factory.mktemp("submissions"), tmp_path_factory.mktemp("graded")
+    one_of_two = {name: text for name, (text, _) in {**WRONG, **BROKEN}.items()}
+    for name, text in {**HONEST, **one_of_two, **DISHONEST}.items():
+        (folder / f"{name}.py").write_bytes(text.replace("ROOT", repr(str(ROOT))).encode())
+    (folder / "symlink.py").symlink_to(folder / "right.py")
+    with (folder / "large.py").open("wb") as file:
+        file.truncate(100 << 20)
+    os.mkfifo(folder / "pipe.py")
+    beside = folder / "beside"
+    beside.mkdir()
+    (beside / f"{NAME}.py").write_text(HONEST["right"])
+    for module in ("numpy", "sitecustomize", "usercustomize", "typing"):
+        (beside / f"{module}.py").write_text("raise SystemExit('this is not the module that was meant')")
+    command = ["grade", str(handout), str(folder), "--out", str(out), "--hints", "0", "--seconds", str(SECONDS)]
+    assert main([*command, "--seed", "7", "--jobs", "2"]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(graded: Path) -> dict[str, Row]:
+    """The rows of the table, by student."""
+    with (graded / "grades.csv").open(encoding="utf-8", newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize("name", [*HONEST, "beside"])
+def test_right_answers_get_all_points(rows: dict[str, Row], name: str) -> None:
+    row = rows[name]
+    assert (row["points"], row["out_of"], row["passed"], row["mistakes"]) == (str(OUT_OF), str(OUT_OF), "true", ""), row
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_answers_get_the_mistake_by_its_id(rows: dict[str, Row], name: str) -> None:
+    row = rows[name]
+    assert row["passed"] == "false"
+    assert int(row["points"]) < OUT_OF
+    assert row["mistakes"].split() == [WRONG[name][1]]
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_files_get_the_reason(rows: dict[str, Row], name: str) -> None:
+    assert (rows[name]["points"], rows[name]["passed"]) == ("0", "false")
+    assert BROKEN[name][1] in rows[name]["note"]
+
+
+@pytest.mark.parametrize("name", [*DISHONEST, "symlink", "large", "pipe"])
+def test_no_dishonest_file_gets_a_point_for_what_it_did_not_compute(rows: dict[str, Row], name: str) -> None:
+    row = rows[name]
+    own = ["linear: x", "rows: x"]  # what these compute themselves, but for one gradient
+    points = [row[column] for column in row if ": " in column and not (name == "batched" and column in own)]
+    assert row["passed"] == "false"
+    assert set(points) == {"0"}, row
+    assert "Traceback" not in row["note"]
+
+
+def test_nothing_was_written_and_everyone_has_a_row(rows: dict[str, Row]) -> None:
+    assert not (ROOT / "was_here").exists()
+    assert rows.keys() == {*HONEST, *WRONG, *BROKEN, *DISHONEST, "beside", "symlink", "large", "pipe"}
+
+
+def test_students_read_no_mistake_without_hints(graded: Path) -> None:
+    pages = [file.read_text("utf-8") for file in (graded / "students").iterdir()]
+    assert len(pages) > 100
+    assert not any(re.search(rf"\b({'|'.join(MISTAKES)})\b|Hint|Evidence|finite difference", page) for page in pages)
+    assert not any("<script" in file.read_text("utf-8") for file in (graded / "students").glob("*.html"))
+    assert not any("\x1b" in page for page in pages)
+
+
+def test_the_teacher_reads_mistakes_and_what_was_tried(graded: Path) -> None:
+    page = (graded / "class.html").read_text("utf-8")
+    assert "<th>mean-for-sum</th><td>1</td>" in page
+    assert "imports subprocess" in page
+    assert "linear_backward calls linear_forward" in page
+    assert "tried: open" in page
+    assert "more bytes" in page
+
+
+def test_gradescope_gets_a_test_for_each_point(graded: Path) -> None:
+    found = json.loads((graded / "students/sign.results.json").read_text("utf-8"))
+    assert (found["score"], sum(test["max_score"] for test in found["tests"])) == (4, OUT_OF)
+    assert [test["output"] for test in found["tests"][:4]] == ["wrong", "right", "right", "wrong"]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small class, in which two files end the process that judges them, where nothing holds them back."""
+    folder = tmp_path_factory.mktemp("small")
+    for name, text in {"ann": HONEST["right"], "bob": WRONG["sign"][0], "eve": DISHONEST["kills"]}.items():
+        (folder / f"{name}.py").write_text(text, "utf-8")
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process has no parent that it could kill")
+def test_a_supervisor_may_die_with_a_file(handout: Path, small: Path, tmp_path: Path, capsys: Captured) -> None:
+    command = ["grade", str(handout), str(small), "--out", str(tmp_path), "--jobs", "1", "--seed", "7"]
+    assert main([*command, "--isolate", "none"]) == 0
+    told = capsys.readouterr()
+    assert "1 with all points" in told.out
+    assert told.err == ""
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["student"]: row for row in csv.DictReader(file)}
+    assert "ended from outside twice" in found["eve"]["note"]
+    assert [found[name]["points"] for name in ("ann", "bob", "eve")] == ["8", "4", "0"]
+
+    # what is done is recognised, one is graded again, and a roster is joined
+    (small / "bob.py").write_text(HONEST["right"], "utf-8")
+    roster = tmp_path / "roster.csv"
+    roster.write_text("Student,ID,Section\nEve,1,A\nBob,2,B\nZoe,3,B\nAnn,4,A\n", "utf-8")
+    again = [*command, "--isolate", "none", "--only", "bob", "--roster", str(roster)]
+    assert main(again) == 0
+    told = capsys.readouterr()
+    assert "2 of them not run again" in told.out
+    assert "bob: 4 -> 8 of 8 points" in told.out
+    assert "missing: 'Zoe'" in told.out
+    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
+        joined = list(csv.DictReader(file))
+    assert [(row["Student"], row["Section"], row["points"]) for row in joined] == [
+        ("Eve", "A", "0"), ("Bob", "B", "8"), ("Zoe", "B", "0"), ("Ann", "A", "8"),
+    ]  # fmt: skip
+    assert joined[2]["note"].startswith("missing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["{handout}/no", "{small}"], "is no folder: give the hand-out"),
+        (["{small}", "{small}"], "handout.json: it cannot be read"),
+        (["{handout}", "{small}/ann.py"], "neither a folder nor a zip file"),
+        (["{handout}", "{small}/no"], "no such file or directory"),
+        (["{handout}", "{small}", "--only", "annn"], "did you mean 'ann'?"),
+        (["{handout}", "{small}", "--seed", "0"], "drew the inputs that were handed out"),
+        (["{handout}", "{small}", "--roster", "{small}/no.csv"], "no.csv: it cannot be read"),
+    ],
+)
+def test_what_cannot_be_graded_is_said(
+    handout: Path, small: Path, tmp_path: Path, capsys: Captured, arguments: list[str], message: str
+) -> None:
+    given = [argument.format(handout=handout, small=small) for argument in arguments]
+    assert main(["grade", *given, "--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.count("\n") == 1
