@@ -27,6 +27,7 @@ from acg_numpy.cli.commands import (
     demo,
     evaluate,
     explore,
+    export,
     gradcheck,
     grade,
     handout,
@@ -51,6 +52,7 @@ COMMANDS: dict[str, ModuleType] = {
     "evaluate": evaluate,
     "explore": explore,
     "condition": condition,
+    "export": export,
     "gradcheck": gradcheck,
     "properties": properties,
     "tutorials": tutorials,
@@ -69,6 +71,7 @@ examples:
   acg evaluate runs/1 --interactions later.csv      is it right about what was taken since?
   acg explore runs/1 --out page.html   a page for exploring attention, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for new users
+  acg export runs/1 --to onnx --out served      what another program needs to serve it
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
   acg properties mine.py:softmax --kind softmax      is it a softmax, whatever the scores?
   acg tutorials --to book              the book, as notebooks

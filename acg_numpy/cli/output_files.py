@@ -1,16 +1,21 @@
 """Output files: where they may be written, and which of those that are there are not this package's."""
 
+import glob
 import os
 import platform
+import re
+import secrets
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from acg_numpy.cli.printing import echo
 
 LOCK = ".acg.lock"
+TEMPORARY = re.compile(r"[0-9a-f]{16}\.tmp")
 
 
 def prepare_output(out: Path, *inputs: Path | str | None) -> None:
@@ -70,6 +75,46 @@ def locked_folder(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `out` to write to, and move it into place if the block raises nothing.
+
+    Folders that killed processes left behind on the way to the same name are removed.
+
+    Raises
+    ------
+    DataError
+        If `out` is there, and is not an empty folder.
+    """
+    from acg_numpy.recommender.data import DataError
+    from acg_numpy.recommender.data.checkpoints import try_lock
+
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        what = "is not empty" if out.is_dir() else "is a file"
+        raise DataError(f"{out} {what}: remove it, or give --out another name; nothing is overwritten")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
+        if TEMPORARY.fullmatch(left.name.removeprefix(f".{out.name}.")):
+            with suppress(OSError), open(left / LOCK, "a+") as file:
+                if try_lock(file):
+                    shutil.rmtree(left)
+    temporary = out.with_name(f".{out.name}.{secrets.token_hex(8)}.tmp")
+    content = temporary / "content"
+    content.mkdir(parents=True)
+    try:
+        with open(temporary / LOCK, "a+") as file:
+            try_lock(file)
+            yield content
+            for path in content.iterdir():
+                with open(path, "rb+") as written:
+                    os.fsync(written.fileno())
+            if out.exists():
+                out.rmdir()
+            content.rename(out)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _is_same(file: IO[str], path: Path) -> bool:

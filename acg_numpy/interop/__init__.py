@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from acg_numpy.interop.export_folder import export_trained
     from acg_numpy.interop.jax_function import as_jax
     from acg_numpy.interop.onnx_graph import to_onnx
     from acg_numpy.interop.safetensors_folder import from_pretrained, save_pretrained
@@ -19,16 +20,19 @@ if TYPE_CHECKING:
     from acg_numpy.interop.sklearn_transformer import ConditionTransformer as ConditionTransformer
     from acg_numpy.interop.torch_modules import TorchConditioner as TorchConditioner
     from acg_numpy.interop.torch_modules import from_torch, to_torch
+    from acg_numpy.interop.torch_program import to_torch_program
 
 _MODULES = {
     "save_pretrained": "safetensors_folder",
     "from_pretrained": "safetensors_folder",
     "to_torch": "torch_modules",
     "from_torch": "torch_modules",
+    "to_torch_program": "torch_program",
     "to_onnx": "onnx_graph",
     "as_jax": "jax_function",
     "search_vectors": "search_index",
     "SearchVectors": "search_index",
+    "export_trained": "export_folder",
 }
 # Subclasses of a class of a library, made when they are first asked for; so they are in no `__all__`, whose names a
 # star import asks for.
@@ -39,10 +43,12 @@ __all__ = [
     "from_pretrained",
     "to_torch",
     "from_torch",
+    "to_torch_program",
     "to_onnx",
     "as_jax",
     "search_vectors",
     "SearchVectors",
+    "export_trained",
 ]
 
 

@@ -1,19 +1,4 @@
-"""A conditioner as an ONNX graph, with keys and values absorbed into tables of the domains.
-
-What the users of a domain share is computed once, in float64, when the graph is made (`acg_numpy.kernels.absorbed` has
-the derivation).  Of every domain the graph holds
-
-    A (D, H K)    the queries' projection times the keys, over sqrt(d)
-    a (1, H K)    its bias
-    C (H K, D)    the values times the output projection
-    b (D,)        the output's bias
-
-and computes, for a user u in domain n,
-
-    attention = softmax over K of (u A_n + a_n)          condition = attention C_n + b_n
-
-with the residual and the layer norm after it.
-"""
+"""A conditioner as an ONNX graph, with keys and values absorbed into tables of the domains (see `absorbed_tables`)."""
 
 import json
 import os
@@ -23,10 +8,8 @@ import numpy as np
 
 from acg_numpy import __version__
 from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.interop.absorbed_tables import domain_tables
 from acg_numpy.interop.libraries import NORM_EPSILON, exported_options, require
-from acg_numpy.kernels.absorbed import absorb
-from acg_numpy.kernels.projections import Projections, join_tokens, make_tables
-from acg_numpy.shapes import Array
 
 OPSET = 17  # the first with LayerNormalization
 IR_VERSION = 8  # of the files of that time
@@ -78,7 +61,7 @@ def to_onnx(conditioner: AttentionConditioner, file: str | os.PathLike[str], *, 
     element = onnx.helper.np_dtype_to_tensor_dtype(dtype)
     D, H, N = options["emb_dim"], options["num_heads"], options["num_domains"]
     K = options["tokens_per_domain"] + options["num_global_tokens"]
-    constants = {name: array.astype(dtype) for name, array in _tables(conditioner).items()}
+    constants = {name: array.astype(dtype) for name, array in domain_tables(conditioner).items()}
     constants |= {
         "zero": np.array(0, np.int64),
         "num_domains": np.array(N, np.int64),
@@ -124,21 +107,3 @@ def to_onnx(conditioner: AttentionConditioner, file: str | os.PathLike[str], *, 
     onnx.helper.set_model_props(model, {"acg_numpy": json.dumps(options)})
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, os.fspath(file))
-
-
-def _tables(conditioner: AttentionConditioner) -> dict[str, Array]:
-    """Return A (N, D, H K), a (N, 1, H K), C (N, H K, D), b (D,) or (N, D), and the norm's, in float64, if any."""
-    state = {name: array.astype(np.float64) for name, array in conditioner.state_dict().items()}
-    last = "domain_output" if conditioner.domain_output is not None else "attention.output"
-    layers = [*(f"attention.{name}" for name in ("query", "key", "value")), last]
-    values: Any = [state.get(f"{layer}.{part}") for layer in layers for part in ("weight", "bias")]
-    weights = Projections(*values)
-    own = state["domain_embedding.tokens"]
-    tokens = join_tokens(own, state.get("domain_embedding.global_tokens"), np.arange(len(own)))
-    A, C = absorb(
-        make_tables(tokens, weights, conditioner.attention.num_heads), weights, conditioner.attention.num_heads
-    )
-    A = A.swapaxes(1, 2)  # (N, D + 1, H K), the row of ones' last
-    found = {"A": A[:, :-1], "a": None if weights.query_bias is None else A[:, -1:], "C": C, "b": weights.output_bias}
-    found |= {f"norm_{part}": state.get(f"norm.{part}") for part in ("weight", "bias")}
-    return {name: np.ascontiguousarray(array) for name, array in found.items() if array is not None}
