@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from acg_numpy.domain_embedding import DomainEmbedding
     from acg_numpy.module import Module, Parameter, functional_call
     from acg_numpy.num_threads import get_num_threads, set_num_threads
+    from acg_numpy.prepared_conditioner import PreparedConditioner
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "NoDerivativeError",
     "OneKeyWarning",
     "Parameter",
+    "PreparedConditioner",
     "RowSparseGradient",
     "Tensor",
     "check_backward",
@@ -77,6 +79,7 @@ _ELSEWHERE = {  # all other names are the engine's
     "MultiHeadCrossAttention": "attention",
     "OneKeyWarning": "conditioner",
     "Parameter": "module",
+    "PreparedConditioner": "prepared_conditioner",
     "check_backward": "checks",
     "check_layer": "checks",
     "check_loss": "checks",

@@ -1,5 +1,6 @@
 """Checks of a module's arguments: its options when it is made, its arrays when it is called."""
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -150,6 +151,42 @@ def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = N
     if array.size == 0 and not isinstance(domain_id, np.ndarray | Tensor):
         return array.astype(np.intp)  # an empty list has no dtype to be wrong
     return check_ids(domain_id, num_domains, name="domain_id", rows="num_domains")
+
+
+def batch_shape(users: tuple[int, ...], ids: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the batch that users (..., D) and domains make.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not broadcast.
+
+    Examples
+    --------
+    >>> batch_shape((5, 1, 32), (3,))
+    (5, 3)
+    """
+    if users[:-1] == ids:
+        return ids
+    try:
+        return np.broadcast_shapes(users[:-1], ids)
+    except ValueError:
+        raise ValueError(
+            f"user_emb has shape {users} and domain_id {ids}: {users[:-1]} and {ids} do not broadcast; give one domain "
+            "for all users, one for each, or user_emb[:, None] for each user in every domain"
+        ) from None
+
+
+def flat_batch(user_emb: Any, ids: Array, batch: tuple[int, ...], *, every: bool) -> tuple[Any, Array]:
+    """Return users as rows (U, D), with a domain for each, (U,), or with those (M,) that `every` user meets."""
+    D = user_emb.shape[-1]
+    if not every:
+        ids = (ids if ids.shape == batch else np.broadcast_to(ids, batch)).reshape(-1)
+        if user_emb.shape[:-1] != batch:
+            user_emb = np.broadcast_to(user_emb, (*batch, D))
+    if len(user_emb.shape) != 2:
+        user_emb = np.reshape(user_emb, (math.prod(user_emb.shape[:-1]), D))
+    return user_emb, ids
 
 
 def _ids_by_name(array: Array, names: Sequence[str]) -> npt.NDArray[np.intp]:

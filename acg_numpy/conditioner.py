@@ -11,14 +11,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.arguments import check_choice, check_dtype, check_input, check_names, domain_ids
+from acg_numpy.arguments import (
+    batch_shape,
+    check_choice,
+    check_dtype,
+    check_input,
+    check_names,
+    domain_ids,
+    flat_batch,
+)
 from acg_numpy.attention import INPUT_PROJECTIONS, MultiHeadCrossAttention
 from acg_numpy.domain_embedding import DomainEmbedding
 from acg_numpy.kernels.conditioning import condition
-from acg_numpy.kernels.grouping import Groups, every_domain, group
+from acg_numpy.kernels.grouping import Groups, group_batch
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
 from acg_numpy.layers import DomainLinear, LayerNorm, Linear, Seed, plain_seed, spawn
 from acg_numpy.module import Module, replaced_module
+from acg_numpy.prepared_conditioner import PreparedConditioner
 from acg_numpy.shapes import Array, ArrayOrTensor, check_boolean, check_broadcast, check_elements
 from acg_numpy.text import html_table
 
@@ -230,9 +239,8 @@ class AttentionConditioner(Module):
         user_emb = check_input(user_emb, "user_emb", self.dtype, self.emb_dim)
         num_domains = getattr(self.domain_embedding, "num_domains", sys.maxsize)  # a replacement may not say how many
         ids = domain_ids(domain_id, num_domains, self.domain_names)
-        users = user_emb.shape[:-1]
-        batch = _broadcast(user_emb.shape, ids.shape)
-        replaced, own = self._replaced_module(), self.domain_embedding
+        batch = batch_shape(user_emb.shape, ids.shape)
+        replaced, own = self.replaced_part(), self.domain_embedding
         num_tokens = None if replaced else own.tokens_per_domain + own.num_global_tokens
         if mask is not None:
             check_elements(mask, "mask")
@@ -243,11 +251,7 @@ class AttentionConditioner(Module):
             return _Call(user_emb, ids, mask, batch, None, Plan("classroom", why, {}, {"results": math.prod(batch)}))
         if mask is not None:
             batch = np.broadcast_shapes(batch, mask.shape[:-1])
-        # whether every user meets every one of a row of domains, as with user_emb[:, None]
-        every = (
-            ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size)
-        )
-        groups = every_domain(ids, math.prod(users)) if every else group(_flat(ids, batch), num_domains)
+        groups = group_batch(user_emb.shape[:-1], ids, batch, num_domains)
         attention = self.attention
         plan = make_plan(
             groups,
@@ -260,8 +264,8 @@ class AttentionConditioner(Module):
         )
         return _Call(user_emb, ids, mask, batch, groups, plan)
 
-    def _replaced_module(self) -> str | None:
-        """Return the name of the first module that the kernels do not stand in for, or None."""
+    def replaced_part(self) -> str | None:
+        """Return the name of the first module that the kernels do not stand in for, as `plan` says it, or None."""
         own = self.domain_output is not None
         name = replaced_module(self, MODULES_PER_DOMAIN if own else MODULES)
         if name is not None:
@@ -281,12 +285,7 @@ class AttentionConditioner(Module):
         """Return what the modules return, computed by the kernel that is planned: the same numbers for less."""
         user_emb, ids, mask, batch, _, plan = call
         attention, D, H, K = self.attention, self.emb_dim, self.attention.num_heads, plan.shapes["tokens"]
-        if not groups.every:
-            ids = _flat(ids, batch)
-            if user_emb.shape[:-1] != batch:
-                user_emb = np.broadcast_to(user_emb, (*batch, D))
-        if len(user_emb.shape) != 2:
-            user_emb = np.reshape(user_emb, (math.prod(user_emb.shape[:-1]), D))
+        user_emb, ids = flat_batch(user_emb, ids, batch, every=groups.every)
         rows = (len(user_emb), len(ids)) if groups.every else (len(ids),)  # (U, M), or (U,)
         if mask is not None:
             mask = None if mask.all() else np.broadcast_to(mask, (*batch, K)).reshape(*rows, K)
@@ -339,6 +338,31 @@ class AttentionConditioner(Module):
         """
         return self._prepare(user_emb, domain_id).plan
 
+    def prepared(self) -> PreparedConditioner:
+        """Return a read-only conditioner in eval mode that keeps the tables of its kernel, for serving.
+
+        It is called as this one and gives the same numbers, without a gradient and sooner.  After another step of
+        training it refuses to be called, because its tables are those of the parameters as they were.
+
+        Raises
+        ------
+        ValueError
+            If a module is not what the constructor made, because then no kernel stands in for it.
+
+        Examples
+        --------
+        >>> conditioner = AttentionConditioner(emb_dim=32, num_heads=4, num_domains=3, dropout=0.1, seed=0)
+        >>> condition = conditioner.prepared()(np.ones(32, np.float32), 2)
+        >>> condition.shape, condition.requires_grad
+        ((32,), False)
+        """
+        if (replaced := self.replaced_part()) is not None:
+            raise ValueError(
+                f"{replaced} is not as the constructor made it, so there are no tables to keep; call the conditioner "
+                "itself, with no_grad()"
+            )
+        return PreparedConditioner(self)
+
     def options(self) -> dict[str, Any]:
         """Return the arguments that the constructor makes a conditioner of the same kind from.
 
@@ -363,7 +387,7 @@ class AttentionConditioner(Module):
         >>> conditioner.options()["residual"], conditioner.options()["dtype"]
         (True, 'float32')
         """
-        replaced = self._replaced_module()
+        replaced = self.replaced_part()
         if replaced is None and self.norm is not None:
             replaced = replaced_module(self, {"norm": LayerNorm})
         if replaced is not None:
@@ -433,19 +457,6 @@ class AttentionConditioner(Module):
         return f"<div class='acg-conditioner'><p>{title}<br><small>{shown}</small></p>{table}</div>"
 
 
-def _broadcast(users: tuple[int, ...], ids: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the batch that users (..., D) and domains make."""
-    if users[:-1] == ids:
-        return ids
-    try:
-        return np.broadcast_shapes(users[:-1], ids)
-    except ValueError:
-        raise ValueError(
-            f"user_emb has shape {users} and domain_id {ids}: {users[:-1]} and {ids} do not broadcast; give one domain "
-            "for all users, one for each, or user_emb[:, None] for each user in every domain"
-        ) from None
-
-
 def _check_token_mask(mask: Array, batch: tuple[int, ...], num_tokens: int | None) -> None:
     """Refuse a mask that is not boolean, or does not fit a batch of users and a number of tokens, where it is known."""
     check_boolean(mask, "where a token may be attended to")
@@ -455,8 +466,3 @@ def _check_token_mask(mask: Array, batch: tuple[int, ...], num_tokens: int | Non
     if mask.ndim == 0 or mask.shape[-1] not in (1, num_tokens or mask.shape[-1]):
         raise ValueError(f"mask has shape {mask.shape}; {expected}")
     check_broadcast(mask=mask.shape[:-1], batch=batch)
-
-
-def _flat(ids: Array, batch: tuple[int, ...]) -> Array:
-    """Return one id for each element of the batch."""
-    return (ids if ids.shape == batch else np.broadcast_to(ids, batch)).reshape(-1)

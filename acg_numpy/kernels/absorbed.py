@@ -50,7 +50,7 @@ from acg_numpy.kernels.projections import (
 from acg_numpy.kernels.scratch import Lease, buffer_pool, scratch
 from acg_numpy.shapes import Array
 
-__all__ = ["Absorbed", "absorb", "attention_weights", "backward", "forward"]
+__all__ = ["Absorbed", "absorb", "attention_weights", "backward", "condition", "forward"]
 
 
 class Absorbed(NamedTuple):
@@ -139,8 +139,25 @@ def forward(
         Sorted by domain; where every user meets every domain and no head is dropped, (U, N, D).
     cache : Absorbed
     """
-    _, K, D = tables.tokens.shape
-    H, dtype = num_heads, user_emb.dtype
+    dropped = masks.head_dropout_mask is not None
+    A, C = absorb(tables, weights, num_heads, values=not dropped)
+    values = tables.by_domain(tables.values) if dropped else None
+    return condition(user_emb, A, C, values, weights, groups, masks, num_heads, keep)
+
+
+def condition(
+    user_emb: Array,
+    A: Array,
+    C: Array | None,
+    values: Array | None,
+    weights: Projections,
+    groups: Groups,
+    masks: Masks,
+    num_heads: int,
+    keep: bool,
+) -> tuple[Array, Absorbed]:
+    """Condition the users by what `absorb` gives of the domains that occur, or by `values`, (N, H, K, d), without C."""
+    H, K, D, dtype = num_heads, A.shape[1] // num_heads, user_emb.shape[1], user_emb.dtype
     rows = len(user_emb) if groups.every else groups.num_rows
     sizes = [block.n * block.m * H * K for block in groups.blocks]  # of the scores
     leases = [buffer_pool.lend((rows, D + 1), dtype)]
@@ -149,25 +166,21 @@ def forward(
     users = leases[0].array
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", (rows, D), dtype))
     users[:, D] = 1.0
-    mixed = None
-    if masks.head_dropout_mask is not None:
-        mixed = np.empty(masks.head_dropout_mask.shape, dtype)
-    A, C = absorb(tables, weights, H, values=mixed is None)
-    values = tables.by_domain(tables.values)
+    mixed = None if masks.head_dropout_mask is None else np.empty(masks.head_dropout_mask.shape, dtype)
     if groups.every:
         out = np.empty((len(user_emb), len(groups.present), D), dtype)
     else:
         out = _room("out", (rows, D), dtype, groups)
     cache = Absorbed(users, A, C, [], [], [], mixed, tuple(leases))
 
-    def condition(block: Block, start: int, size: int) -> tuple[Array, Array, Array] | None:
+    def condition_block(block: Block, start: int, size: int) -> tuple[Array, Array, Array] | None:
         room = leases[1].array[start : start + size] if keep else scratch.get("scores", (size,), dtype)
         scores = room.reshape(block.n, H * K, block.m)
         U = _users_of(block, users, groups)
         np.matmul(A[block.domains], U.swapaxes(1, 2), out=scores)
         P, M = attend(scores.reshape(block.n, H, K, block.m), masks, block)
         if C is None:
-            np.matmul(M.swapaxes(-1, -2), values[block.domains], out=split_block(block.split(mixed), H))  # type: ignore[arg-type]
+            np.matmul(M.swapaxes(-1, -2), values[block.domains], out=split_block(block.split(mixed), H))  # type: ignore[index, arg-type]
         else:
             by_user = M.reshape(block.n, H * K, block.m).swapaxes(1, 2)
             if groups.every:
@@ -176,7 +189,7 @@ def forward(
                 np.matmul(by_user, C[block.domains], out=block.split(out))
         return (U, P, M) if keep else None
 
-    for kept in groups.map_blocks(condition, accumulate([0, *sizes[:-1]]), sizes):
+    for kept in groups.map_blocks(condition_block, accumulate([0, *sizes[:-1]]), sizes):
         if kept is not None:
             for arrays, array in zip((cache.padded, cache.weights, cache.dropped), kept, strict=True):
                 arrays.append(array)

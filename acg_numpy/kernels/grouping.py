@@ -8,6 +8,7 @@ where that costs less than one more block.  So a small batch is one block, of al
 are in the order of how many users they have, the largest first.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -187,6 +188,16 @@ def group(ids: Array, num_domains: int) -> Groups:
     rank = np.empty(num_domains, np.uint16 if num_domains < 2**16 else np.intp)  # NumPy sorts the first by radix
     rank[present] = np.arange(len(present))
     return Groups(present, counts, np.argsort(rank[ids], kind="stable"), every=False)
+
+
+def group_batch(users: tuple[int, ...], ids: Array, batch: tuple[int, ...], num_domains: int) -> Groups:
+    """Group users (..., D) and domains that broadcast to a batch.
+
+    Every user meets every one of a row of domains where the shapes are (..., 1) and (M,), as with `user_emb[:, None]`.
+    """
+    if ids.ndim == 1 and ids.size > 1 and len(users) > 1 and users[-1] == 1 and batch == (*users[:-1], ids.size):
+        return every_domain(ids, math.prod(users))
+    return group((ids if ids.shape == batch else np.broadcast_to(ids, batch)).reshape(-1), num_domains)
 
 
 def _padding(counts: list[int]) -> int:

@@ -1,0 +1,87 @@
+"""Kept tables: what the absorbed kernel makes of tokens and weights, for calls that change neither.
+
+While no parameter changes, A_h and C_h of every domain stay what they are (see `absorbed`).  For a handful of users,
+each with a copy of the rows of its domain n, all heads side by side, a call is then
+
+    S = A_n u + a_n        P = softmax(S)        out = C_n' P + b_o
+
+and nothing has to be sorted.  Many users share the tables of their domain, as in `absorbed`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from acg_numpy.kernels import absorbed
+from acg_numpy.kernels.conditioning import condition_forward, unsort_results
+from acg_numpy.kernels.grouped import Masks
+from acg_numpy.kernels.grouping import Groups
+from acg_numpy.kernels.inplace_softmax import softmax_in_place
+from acg_numpy.kernels.projections import Projections, is_all, join_tokens, make_tables
+from acg_numpy.shapes import Array
+
+SHARED = 8  # users of a domain from which reading its tables takes less time than projecting its tokens anew
+
+
+class KeptTables(NamedTuple):
+    """Tables of all domains, and what they were made of."""
+
+    A: Array  # (N, H K, D + 1), with a as the last column
+    C: Array  # (N, H K, D)
+    tokens: Array  # (N, T, D)
+    global_tokens: Array | None  # (G, D)
+    weights: Projections
+    num_heads: int
+
+
+def keep_tables(tokens: Array, global_tokens: Array | None, weights: Projections, num_heads: int) -> KeptTables:
+    """Return the tables of all domains; the arguments are those of `conditioning.condition_forward`."""
+    context = join_tokens(tokens, global_tokens, np.arange(len(tokens)))
+    A, C = absorbed.absorb(make_tables(context, weights, num_heads), weights, num_heads)
+    assert C is not None  # no mask drops features of the merged heads
+    return KeptTables(A, C, tokens, global_tokens, weights, num_heads)
+
+
+@np.errstate(under="ignore")  # weights may underflow to 0
+def condition_few(users: Array, ids: Array, kept: KeptTables) -> tuple[Array, Array]:
+    """Return the condition (B, D) of users (B, D), in their domains (B,), and weights (B, H, K)."""
+    A, C, bias = kept.A[ids], kept.C[ids], kept.weights.output_bias
+    S = A[..., :-1] @ users[:, :, None]  # (B, H K, 1)
+    S += A[..., -1:]
+    P = softmax_in_place(S.reshape(len(ids), kept.num_heads, A.shape[1] // kept.num_heads, 1))
+    out = (S.swapaxes(1, 2) @ C)[:, 0]  # (B, D)
+    if bias is not None:
+        out += bias if bias.ndim == 1 else bias[ids]
+    return out, P[..., 0]
+
+
+@np.errstate(under="ignore")  # weights may underflow to 0
+def condition_many(
+    user_emb: Array, ids: Array, kept: KeptTables, groups: Groups, with_weights: bool
+) -> tuple[Array, Array | None]:
+    """Return the conditions (U, D) or (U, M, D) of users (U, D), at least one, by domain, and weights if wanted."""
+    A, C, weights, present = kept.A, kept.C, kept.weights, groups.present
+    if groups.num_results < SHARED * len(present):
+        found, _ = condition_forward(
+            user_emb,
+            kept.tokens,
+            kept.global_tokens,
+            *weights,
+            ids,
+            num_heads=kept.num_heads,
+            kernel="grouped",
+            groups=groups,
+            with_weights=with_weights,
+            sparse_grad=False,
+        )
+        return found if with_weights else (found, None)
+    if weights.per_domain:
+        weights = weights._replace(output_bias=None if weights.output_bias is None else weights.output_bias[present])
+    if not is_all(present, len(A)):
+        A, C = A[present], C[present]
+    out, cache = absorbed.condition(
+        user_emb, A, C, None, weights, groups, Masks(None, None, None), kept.num_heads, keep=with_weights
+    )
+    if out.ndim == 2:
+        out = unsort_results(out, groups)
+    return out, unsort_results(absorbed.attention_weights(cache, groups), groups) if with_weights else None
