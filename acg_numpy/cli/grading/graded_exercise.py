@@ -9,8 +9,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from acg_numpy.checks.contract.checked_inputs import names_from_signature
+from acg_numpy.checks.learner.input_specs import read_inputs
 from acg_numpy.checks.learner.loading import run_file
-from acg_numpy.cli.handouts.files import DESCRIPTION
+from acg_numpy.cli.handouts.task import DESCRIPTION, Task, run_text
 
 MOST_SEEDS = 20  # tried for inputs that reveal all mistakes
 
@@ -78,15 +80,26 @@ def load_exercise(folder: Path, inputs: str | None = None) -> Exercise:
         The text of a file of inputs; by default that of the hand-out.
     """
     described = read_description(folder)
-    name, functions = described["exercise"], (described["forward"], described["backward"])
-    module: dict[str, Any] = {}
-    if inputs is None:
-        module = vars(run_file(folder / f"{name}_inputs.py"))
-    else:
-        exec(inputs, module)  # the text that this package has written
-    reference = _handed_out(described["source"], folder / f"{name}.py")[functions[0]]
+    file = folder / f"{described['exercise']}.py"
+    module = (
+        vars(run_file(folder / f"{file.stem}_inputs.py"))
+        if inputs is None
+        else run_text(inputs, f"{file.stem}_inputs.py")
+    )
+    return _make_exercise(described["forward"], described["backward"], described["source"], file, module)
+
+
+def task_exercise(task: Task, file: Path) -> Exercise:
+    """Make the exercise of a task that is about to be handed out."""
+    module = run_text(task.inputs, f"{task.name}_inputs.py")
+    return _make_exercise(task.forward, task.backward, task.source, file, module)
+
+
+def _make_exercise(forward: str, backward: str, source: str, file: Path, module: dict[str, Any]) -> Exercise:
+    """Make an exercise of the text that was handed out, and of a file of inputs that was run."""
     options = module["OPTIONS"]
-    return Exercise(name, functions, partial(reference, **options), options, module["CASES"], module["SEED"])
+    reference = partial(_handed_out(source, file)[forward], **options)
+    return Exercise(file.stem, (forward, backward), reference, options, module["CASES"], module["SEED"])
 
 
 def _handed_out(source: str, file: Path) -> dict[str, Any]:
@@ -109,12 +122,18 @@ def fresh_inputs(folder: Path, seed: int) -> str:
     HandoutError
         If the seed is that of the hand-out.
     """
+    from acg_numpy.cli.handouts.own_pair import own_inputs
     from acg_numpy.cli.handouts.revealing_inputs import inputs_file
 
     described = read_description(folder)
     if seed == described["seed"]:
         raise HandoutError(f"--seed {seed} drew the inputs that were handed out: give another one")
-    return inputs_file(described["exercise"], seed)
+    name = described["exercise"]
+    if described["inputs"] is None:
+        return inputs_file(name, seed)
+    forward = _handed_out(described["source"], folder / f"{name}.py")[described["forward"]]
+    names = names_from_signature(forward, len(read_inputs(described["inputs"][0])))
+    return own_inputs(name, names, described["inputs"], seed)
 
 
 def handout_hash(folder: Path) -> str:

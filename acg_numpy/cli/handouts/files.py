@@ -1,20 +1,16 @@
 """The files of a hand-out: the student's file, tests, a program that counts points, and a page to read."""
 
-import json
+import re
 from collections.abc import Iterator
-from importlib.metadata import version
-from typing import Any
-
-import numpy as np
 
 from acg_numpy.checks.report.mistake_names import MISTAKES
+from acg_numpy.cli.handouts.own_pair import OwnPair
 from acg_numpy.cli.handouts.revealing_inputs import Form, call_forms, inputs_file
 from acg_numpy.cli.handouts.student_file import student_file
-
-DESCRIPTION = "handout.json"  # what grading reads
+from acg_numpy.cli.handouts.task import DESCRIPTION, Task
 
 TESTS = '''\
-"""Tests of {name}_backward:  pytest test_{name}.py
+"""Tests of {backward}:  pytest test_{name}.py
 
 Each gradient is a test of its own, in every case of {name}_inputs.py.  A test that fails names the gradient only;
 HINTS=1 in the environment adds a hint, HINTS=2 the whole report.
@@ -25,11 +21,13 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from {name} import {name}_backward, {name}_forward
+from {name} import {backward}, {forward}
 from {name}_inputs import CASES, OPTIONS
 
-from acg_numpy import check_backward, passes
+from acg_numpy import check_backward
 
+# of the outputs of the forward as it was handed out
+CHECKSUMS = {checksums}
 HINTS = os.environ.get("HINTS", "0")
 GRADIENTS = [
     (case, name)
@@ -41,8 +39,8 @@ GRADIENTS = [
 
 @cache
 def report_on(case):
-    forward = partial({name}_forward, **OPTIONS)
-    return check_backward(forward, {name}_backward, *CASES[case].values(), raise_on_failure=False)
+    forward = partial({forward}, **OPTIONS)
+    return check_backward(forward, {backward}, *CASES[case].values(), raise_on_failure=False)
 
 
 def explain(report):
@@ -53,9 +51,10 @@ def explain(report):
 @pytest.mark.parametrize("case", CASES)
 def test_the_forward_is_as_it_was(case):
     inputs = CASES[case].values()
-    out, _ = {name}_forward(*inputs, **OPTIONS)
-    expected, _ = passes.{name}_forward(*inputs, **OPTIONS)
-    np.testing.assert_array_equal(out, expected)
+    out, _ = {forward}(*inputs, **OPTIONS)
+    parts = [np.ravel(part) for part in (out if isinstance(out, tuple) else (out,))]
+    checksum = sum(float(np.sum(part * np.cos(np.arange(part.size)))) for part in parts)
+    np.testing.assert_allclose(checksum, CHECKSUMS[case], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(("case", "name"), GRADIENTS)
@@ -86,19 +85,23 @@ if __name__ == "__main__":
 '''
 
 README = """\
-# Write {name}_backward
+# Write {backward}
 
-`{name}.py` has a forward pass, its derivation on top, and a backward pass without a body. Write it.
+`{name}.py` has a forward pass{above}, and a backward pass without a body. Write it.
 
 ## For students
 
-You need Python, and `pip install acg_numpy pytest`.
+You need Python. The file that you write needs NumPy alone; its tests need acg_numpy, too:
 
-1. Read the derivation at the top of `{name}.py`. Its letters are those of the code.
-2. Write the body of `{name}_backward`, the last function.
+```console
+{install}
+```
+
+1. {first_step}
+2. Write the body of `{backward}`{where}.
    Its arguments are `grad_out`, the gradient of the loss with respect to the forward's output, and `cache`, which the
    forward has filled. It returns one gradient for each input, of the shape of the input, as `{grads}`.
-   Leave the forward as it is.
+   Import nothing but NumPy and the standard library, and leave the forward as it is.
 3. Test it:
 
 ```console
@@ -122,9 +125,7 @@ waiting for one of your loops: `python grade.py` names its line.
 
 ## For teachers
 
-The {number} classic mistakes that `acg_numpy` knows of this backward all fail here, and the report names each of them:
-this was checked when the hand-out was made. `acg handout {name} --to DIR --seed 1` draws other numbers,
-and `--solution` adds the package's own answer and the list of the mistakes.
+{promise}
 
 `acg grade THIS_FOLDER SUBMISSIONS --out grades` grades a class, at numbers drawn afresh; keep a copy of this folder for
 it. The maximum is {out_of} points.
@@ -149,12 +150,31 @@ The other keys of a case are those of `acg gradcheck --json`. With `--hints 1` a
 `--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is stopped, and the line is named.
 
 The student's file is run in a process of its own, which has NumPy and the standard library and is held back as far as
-the system can; the page on teaching in the documentation of acg_numpy says how far that is. A student who has
-`acg_numpy` has the right answer too, in its source. Reading it is allowed, but ask for the derivation as well.
+the system can; the page on teaching in the documentation of acg_numpy says how far that is. {source_note}
 """
 
 
-def handout_files(name: str, *, seed: int = 0, solution: bool = False) -> dict[str, str]:
+PROMISE = """\
+The {number} classic mistakes that `acg_numpy` knows of this backward all fail here, and the report names each of them:
+this was checked when the hand-out was made. `acg handout {name} --to DIR --seed 1` draws other numbers,
+and `--solution` adds the package's own answer and the list of the mistakes."""
+OWN_PROMISE = """\
+The backward in your own file passes here{spots}. `acg handout` with `--seed 1` draws other numbers, and `--solution`
+adds your file."""
+SOURCE_NOTE = """\
+A student who has
+`acg_numpy` has the right answer too, in its source. Reading it is allowed, but ask for the derivation as well."""
+READ = {
+    "full": "Read the derivation at the top of `{name}.py`. Its letters are those of the code.",
+    "question": "Derive, with pencil and paper, the gradients that the top of `{name}.py` asks for.",
+    "none": "Derive, with pencil and paper, the gradient of the loss with respect to each input of the forward.",
+}
+OPTIONAL = "\nThe argument `grad_weights` is None in all of them: leave it for later.\n"
+
+
+def handout_files(
+    name: str, *, seed: int = 0, solution: bool = False, derivation: str = "full", install: str = ""
+) -> dict[str, str]:
     """Make the files of a hand-out: their texts by their paths in the folder.
 
     Parameters
@@ -165,6 +185,10 @@ def handout_files(name: str, *, seed: int = 0, solution: bool = False) -> dict[s
         Draws the inputs.
     solution : bool
         Add the package's own file, and a list of the mistakes that are revealed.
+    derivation : {"none", "question", "full"}
+        How much of the derivation is given.
+    install : str
+        What students install to run the tests.
 
     Raises
     ------
@@ -176,57 +200,112 @@ def handout_files(name: str, *, seed: int = 0, solution: bool = False) -> dict[s
     >>> list(handout_files("mse"))
     ['README.md', 'mse.py', 'mse_inputs.py', 'test_mse.py', 'grade.py', 'handout.json']
     """
-    inputs = inputs_file(name, seed)
-    described = {"exercise": name, "forward": f"{name}_forward", "backward": f"{name}_backward", "inputs": None}
-    files = {
-        "README.md": _readme(name, inputs),
-        f"{name}.py": student_file(name),
-        f"{name}_inputs.py": inputs,
-        f"test_{name}.py": TESTS.format(name=name),
-        "grade.py": GRADE.format(name=name),
-        DESCRIPTION: _description({**described, "seed": seed, "source": student_file(name)}),
+    source, forms = student_file(name, derivation=derivation), call_forms(name)
+    task = Task(
+        name=name,
+        forward=f"{name}_forward",
+        backward=f"{name}_backward",
+        source=source,
+        inputs=inputs_file(name, seed),
+        specs=None,
+        seed=seed,
+    )
+    number = sum(len(form.mistakes) for form in forms)
+    words = {
+        "above": ", its derivation on top" if derivation == "full" else "",
+        "first_step": READ[derivation].format(name=name),
+        "where": ", the last function",
+        "grads": source[source.rindex("`return ") + len("`return ") : source.rindex("`")],
+        "cases": "\n".join(f"- `{form.name}`: {form.description}." for form in forms),
+        "promise": PROMISE.format(name=name, number=number),
+        "optional": OPTIONAL if "grad_weights" in source else "",
+        "source_note": SOURCE_NOTE,
     }
+    files = task_files(task, words, install)
     if solution:
         files[f"solution/{name}.py"] = student_file(name, solved=True)
         files["solution/mistakes.md"] = "\n".join(_mistake_list(name)) + "\n"
     return files
 
 
-def _description(described: dict[str, Any]) -> str:
-    """Write what grading reads."""
-    return json.dumps({**described, "acg_numpy": version("acg_numpy")}, indent=2) + "\n"
+def own_handout_files(pair: OwnPair, *, solution: bool = False, install: str = "") -> dict[str, str]:
+    """Make the files of a hand-out of a teacher's own pair.
+
+    Parameters
+    ----------
+    pair : OwnPair
+    solution : bool
+        Add the teacher's own file.
+    install : str
+        What students install to run the tests.
+    """
+    task = pair.task
+    spots = f", but these mistakes would, too: {'; '.join(pair.blind_spots)}" if pair.blind_spots else ""
+    words = {
+        "above": "",
+        "first_step": READ["none"],
+        "where": "",
+        "grads": f"({', '.join(pair.gradients)})",
+        "cases": "\n".join(f"- `{case}`: {spec}." for case, spec in zip(pair.cases, task.specs or (), strict=True)),
+        "promise": OWN_PROMISE.format(spots=spots),
+        "optional": "",
+        "source_note": "Ask for the derivation as well.",
+    }
+    files = task_files(task, words, install)
+    return {**files, f"solution/{task.name}.py": pair.solved} if solution else files
 
 
-def _readme(name: str, inputs: str) -> str:
-    """Write the page to read for students and teachers."""
-    forms = call_forms(name)
+def task_files(task: Task, words: dict[str, str], install: str) -> dict[str, str]:
+    """Make the files that every hand-out has.
+
+    Parameters
+    ----------
+    task : Task
+    words : dict
+        What the page to read says about it.
+    install : str
+    """
+    name = task.name
+    names = {"name": name, "forward": task.forward, "backward": task.backward}
     commands = [
         (f"pytest test_{name}.py", "a test for each gradient"),
         ("python grade.py", "the same as a table, with points"),
         (f"python -m doctest {name}.py", "the examples in it; silence is good"),
     ]
     wide = max(len(command) for command, _ in commands)
-    source = student_file(name)
-    return README.format(
-        name=name,
-        grads=source[source.index("`return ") + len("`return ") : source.rindex("`")],
-        commands="\n".join(f"{command:<{wide}}  # {meaning}" for command, meaning in commands),
-        cases="\n".join(f"- `{form.name}`: {form.description}." for form in forms),
-        number=sum(len(form.mistakes) for form in forms),
-        out_of=_count_points(inputs),
-        optional=OPTIONAL if "grad_weights" in source else "",
+    shown = "\n".join(f"{command:<{wide}}  # {meaning}" for command, meaning in commands)
+    readme = README.format(
+        **names, **words, commands=shown, install=install_command(install), out_of=task.count_points()
     )
+    return {
+        "README.md": readme,
+        f"{name}.py": task.source,
+        f"{name}_inputs.py": task.inputs,
+        f"test_{name}.py": TESTS.format(**names, checksums=task.checksums()),
+        "grade.py": GRADE,
+        DESCRIPTION: task.description(),
+    }
 
 
-OPTIONAL = "\nThe argument `grad_weights` is None in all of them: leave it for later.\n"
+def install_command(what: str) -> str:
+    """Return the line by which students install what the tests need.
 
+    Parameters
+    ----------
+    what : str
+        A requirement, an address or a file, or the whole line.
 
-def _count_points(inputs: str) -> int:
-    """Count the points: one for each gradient, and one for the whole of each case."""
-    module: dict[str, dict[str, dict[str, object]]] = {}
-    exec(inputs, module)  # the text that this package has just written
-    floating = [[np.asarray(value).dtype.kind == "f" for value in case.values()] for case in module["CASES"].values()]
-    return sum(sum(case) + 1 for case in floating)
+    Examples
+    --------
+    >>> install_command("acg_numpy-0.1.0-py3-none-any.whl")
+    'pip install pytest acg_numpy-0.1.0-py3-none-any.whl'
+    >>> install_command("uv pip install acg_numpy pytest")
+    'uv pip install acg_numpy pytest'
+    """
+    if " install " in what:
+        return what
+    quoted = f'"{what}"' if re.search(r"[\s\[\]@&]", what) and not what.startswith(('"', "'")) else what
+    return f"pip install pytest {quoted or 'acg_numpy'}"
 
 
 def _mistake_list(name: str) -> Iterator[str]:

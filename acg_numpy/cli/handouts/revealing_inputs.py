@@ -124,7 +124,7 @@ def _find_case(name: str, form: Form, seed: int) -> Case:
     """Find the first inputs, from small to large, that reveal every mistake."""
     hidden = ["nothing was tried"]
     for drawn in _draw_from_small_to_large(form, seed):
-        case = Case(form, dict(zip(_positional_parameters(name), map(_input_source, drawn), strict=False)))
+        case = Case(form, dict(zip(_positional_parameters(name), map(input_source, drawn), strict=False)))
         hidden = _find_hidden(name, case)
         if not hidden:
             return case
@@ -145,7 +145,7 @@ def _positional_parameters(name: str) -> list[str]:
 
 def _find_hidden(name: str, case: Case) -> list[str]:
     """List what these inputs do not reveal, a sentence each; nothing if they can be taken."""
-    values = [_evaluate(text) for text in case.inputs.values()]
+    values = [evaluate_source(text) for text in case.inputs.values()]
     forward = partial(getattr(passes, f"{name}_forward"), **case.form.options)
     report = check_backward(forward, getattr(passes, f"{name}_backward"), *values, raise_on_failure=False)
     if not report.passed:
@@ -168,14 +168,14 @@ def _is_always_zero(name: str, message: str) -> bool:
     return message.startswith(f"the gradient of {' and '.join(ALWAYS_ZERO.get(name, ()))} is zero")
 
 
-def _input_source(value: Any) -> str:
+def input_source(value: Any) -> str:
     """Write an input as source: numbers with two decimals, masks as zeros and ones.
 
     Examples
     --------
-    >>> _input_source(np.array([True, False])), _input_source(np.array([0, 1 / 0.7])), _input_source(None)
+    >>> input_source(np.array([True, False])), input_source(np.array([0, 1 / 0.7])), input_source(None)
     ('np.array([1, 0]) == 1', 'np.array([0, 1]) / 0.7', 'None')
-    >>> _input_source(np.array([[0.123, -4.5]]))
+    >>> input_source(np.array([[0.123, -4.5]]))
     'np.array([[ 0.12, -4.50]])'
     """
     if value is None:
@@ -215,6 +215,6 @@ def _array_source(array: Array) -> str:
     return f"np.array({text})" if len(lines) == 1 else f"np.array(\n{INDENT}{text}\n{INDENT[4:]})"
 
 
-def _evaluate(text: str) -> Any:
+def evaluate_source(text: str) -> Any:
     """Evaluate such source."""
     return eval(text, {"np": np})

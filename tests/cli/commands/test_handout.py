@@ -4,6 +4,7 @@ import ast
 import inspect
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -306,6 +307,74 @@ def test_a_file_that_somebody_has_worked_on_is_not_replaced(tmp_path: Path, caps
     assert worked_on.read_text(encoding="utf-8") == "mine"
     assert main([*command, "--force"]) == 0
     assert worked_on.read_text(encoding="utf-8") == student_file("bpr")
+
+
+OWN = """\
+import numpy as np
+
+
+def gate_forward(x, w):
+    y = x @ w
+    s = 1 / (1 + np.exp(-y))
+    return y * s, (x, w, y, s)
+
+
+def gate_backward(grad_out, cache):
+    # the product rule
+    x, w, y, s = cache
+    dy = grad_out * (s + y * s * (1 - s))
+    return dy @ w.T, x.T @ dy
+"""
+
+
+def test_a_pair_of_the_teacher_s_own_becomes_a_hand_out(tmp_path: Path, capsys: Captured) -> None:
+    file, folder = tmp_path / "gate.py", tmp_path / "sheet"
+    file.write_text(OWN, "utf-8")
+    command = ["handout", f"{file}:gate_forward,gate_backward", "--to", str(folder)]
+    assert main([*command, "--inputs", "5x4, 4x3", "--install", "wheel.whl"]) == 0
+    given = (folder / "gate.py").read_text("utf-8")
+    assert "product rule" not in given
+    assert 'raise NotImplementedError("return one gradient for each of x and w")' in given
+    assert "pip install pytest wheel.whl" in (folder / "README.md").read_text("utf-8")
+    (folder / "gate.py").write_text(OWN.replace("y * s * (1 - s)", "s * (1 - s)"), "utf-8")
+    capsys.readouterr()
+    assert single_file.main(folder, ["--seed", "3", "--json", "-"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert (told["points"], told["out_of"]) == (0, 3)
+    assert told["cases"][0]["diagnoses"][0]["mistake"] == "stale-value"
+
+
+@pytest.mark.parametrize(
+    ("source", "more", "message"),
+    [
+        (OWN.replace("x.T @ dy", "-x.T @ dy"), ["--inputs", "5x4, 4x3"], "its own backward is not right"),
+        ("import acg_numpy\n" + OWN, ["--inputs", "5x4, 4x3"], "gets 0 of 3 points"),
+        (OWN, [], "needs inputs"),
+        (OWN, ["--inputs", "5y4"], "is no shape"),
+        (OWN.replace("def gate_backward(grad_out, cache):", "def other(grad_out, cache):") + "gate_backward = other\n",
+         ["--inputs", "5x4, 4x3"], "is defined 0 times"),
+    ],
+    ids=["wrong", "not NumPy alone", "no inputs", "no shape", "no def"],
+)  # fmt: skip
+def test_a_pair_that_makes_no_hand_out_is_refused(
+    tmp_path: Path, capsys: Captured, source: str, more: list[str], message: str
+) -> None:
+    file = tmp_path / "gate.py"
+    file.write_text(source, "utf-8")
+    assert main(["handout", f"{file}:gate_forward,gate_backward", "--to", str(tmp_path / "sheet"), *more]) in (1, 2)
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "sheet").exists()
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_the_derivation_can_be_asked_for_or_left_out(name: str) -> None:
+    none, question = (
+        ast.get_docstring(ast.parse(student_file(name, derivation=d))) or "" for d in ("none", "question")
+    )
+    assert re.findall(r"gradient|chain rule|\bd[A-Z]_?\w* =", none) == []
+    assert none in question
+    asked = re.findall(r"^    (d\S+) = \?$", question.removeprefix(none), re.MULTILINE)
+    assert asked or name in ("split_heads", "merge_heads")  # whose derivation has no formula
 
 
 def test_there_is_a_hand_out_of_every_pair_that_is_checked() -> None:
