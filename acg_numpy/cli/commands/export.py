@@ -60,7 +60,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the run, write the folder, and print what is in it."""
-    from acg_numpy.interop.export_folder import LIBRARIES, WITH_CONDITIONS, export_trained
+    from acg_numpy.interop.export_folder import WITH_CONDITIONS, export_trained
     from acg_numpy.recommender.data import DataError
 
     trained = _load(arguments.run)
@@ -71,10 +71,6 @@ def run(arguments: argparse.Namespace) -> None:
     with whole_folder(arguments.out) as folder:
         try:
             files = export_trained(trained, folder, arguments.to, **options)
-        except ModuleNotFoundError as error:
-            if error.name not in LIBRARIES.values():
-                raise
-            raise DataError(str(error)) from error
         except ValueError as error:
             raise DataError(f"{arguments.run}: {error}") from error
     rows = [(name, f"{(arguments.out / name).stat().st_size:,}", held) for name, held in files.items()]
