@@ -11,6 +11,7 @@ from acg_numpy.cli.grading.class_record import Graded
 from acg_numpy.text import first_few, joined
 
 COLUMNS = ("student", "points", "out_of", "passed", "mistakes", "seconds", "note")
+NAMES = ("student", "name", "full name", "student name")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -89,7 +90,9 @@ def join_roster(roster: Roster, graded: Sequence[Graded]) -> Joined:
     for each in graded:
         by_key |= {key: each for key in (_key(each.submission.student), _key(each.submission.id)) if key}
     counts = {name: len({_key(row[name]) for row in roster.rows} & by_key.keys()) for name in roster.header}
-    column = max(roster.header, key=lambda name: counts[name])
+    ids = {_key(one.submission.id) for one in graded}
+    by_id = {name: len({_key(row[name]) for row in roster.rows} & ids - {""}) for name in roster.header}
+    column = max(roster.header, key=lambda name: (counts[name], by_id[name]))
     if graded and not counts[column]:
         shown = first_few([each.submission.id or each.submission.student for each in graded], 3)
         raise RosterError(
@@ -104,10 +107,16 @@ def join_roster(roster: Roster, graded: Sequence[Graded]) -> Joined:
         if one is not None and one.stem not in found:
             found.add(one.stem)
         elif one is None and _key(row[column]) not in ("", "pointspossible"):
-            missing.append(row[column].strip())
+            missing.append(row_name(roster, row, column))
         rows.append((row, one))
     rows += [(None, other) for other in graded if other.stem not in found]
     return Joined(rows, column, missing)
+
+
+def row_name(roster: Roster, row: dict[str, str], column: str) -> str:
+    """Return what a row is called by: the student's name, or the cell of the column by which it was joined."""
+    named = [name for name in roster.header if name.casefold() in NAMES and row[name].strip()]
+    return row[named[0] if named else column].strip()
 
 
 def _key(text: str) -> str:
@@ -138,7 +147,7 @@ def grades_csv(
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([*COLUMNS, *ids, *parts, *names.values()])
     for row, one in joined_roster.rows if joined_roster else ((None, one) for one in graded):
-        name = row[joined_roster.column].strip() if row is not None and joined_roster else ""
+        name = row_name(roster, row, joined_roster.column) if roster and joined_roster and row is not None else ""
         cells = _cells(one, name, name in (joined_roster.missing if joined_roster else ()), out_of)
         if joined_roster and row is None:
             cells["note"] = "; ".join(filter(None, ["not in the roster", cells["note"]]))

@@ -1,16 +1,21 @@
 """Submissions: the files of a class, by student, from a folder or a zip as Canvas, Moodle or a teacher names them."""
 
+import io
 import os
 import re
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from acg_numpy.text import counted, first_few
 
 LARGEST_FILE = 1 << 20  # bytes
+LARGEST_ZIP = 1 << 25  # of one student's
+MOST_IN_ZIP = 1000
+LINK = "it is a link to another file, which is not followed"
 MOST_FILES = 20_000
 IGNORED = re.compile(r"^(\.|__MACOSX$|__pycache__$|Thumbs\.db$)")
 CANVAS = re.compile(r"^(?P<name>[^_]+(?:_[^_\d]+)*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<upload>\d+)_(?P<file>.+)$")
@@ -50,10 +55,10 @@ class Submission(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """One file among the submissions, and how to read it."""
+    """One file among the submissions: its folders and its name, and how so many bytes of it are read."""
 
     parts: tuple[str, ...]
-    place: Path | zipfile.ZipInfo
+    read: Callable[[int], bytes]
 
 
 def read_source(file: Path) -> str:
@@ -64,6 +69,11 @@ def read_source(file: Path) -> str:
     SubmissionError
         If it is no ordinary file, is too large, or is not text.
     """
+    return _as_text(_read_file(file, LARGEST_FILE + 1))
+
+
+def _read_file(file: Path, most: int) -> bytes:
+    """Read the beginning of an ordinary file."""
     try:
         descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
@@ -71,7 +81,25 @@ def read_source(file: Path) -> str:
     with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise SubmissionError("it is no ordinary file")
-        return _as_text(opened.read(LARGEST_FILE + 1))
+        return opened.read(most)
+
+
+def _read_unlinked(file: Path, most: int) -> bytes:
+    """Read the beginning of a file that is no link."""
+    if file.is_symlink():
+        raise SubmissionError(LINK)
+    return _read_file(file, most)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, most: int) -> bytes:
+    """Read the beginning of a file in a zip."""
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise SubmissionError(LINK)
+    try:
+        with archive.open(member) as opened:
+            return opened.read(most)
+    except Exception as error:  # of zipfile, or of the library that unpacks, whose data is damaged
+        raise SubmissionError(f"it cannot be read from the zip: {str(error) or type(error).__name__}") from None
 
 
 def _as_text(data: bytes) -> str:
@@ -98,10 +126,10 @@ def read_submissions(source: Path, exercise: str) -> list[Submission]:
         If the folder or the zip cannot be read, or holds nothing.
     """
     if source.is_dir():
-        return _sorted(_folder_entries(source), exercise, None, source)
+        return _sorted(_folder_entries(source), exercise, source)
     try:
         with zipfile.ZipFile(source) as archive:
-            return _sorted(_zip_entries(archive), exercise, archive, source)
+            return _sorted(_class_entries(archive), exercise, source)
     except OSError as error:
         raise SubmissionError(f"{source}: it cannot be read ({(error.strerror or str(error)).lower()})") from None
     except zipfile.BadZipFile:
@@ -114,20 +142,26 @@ def _folder_entries(folder: Path) -> Iterator[_Entry]:
         folders[:] = sorted(name for name in folders if not IGNORED.match(name))
         for name in sorted(files):
             path = Path(top, name)
-            yield _Entry(path.relative_to(folder).parts, path)
+            yield _Entry(path.relative_to(folder).parts, partial(_read_unlinked, path))
 
 
 def _zip_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
-    """Yield the files in a zip; a single folder around all of them is left out."""
-    found = [one for one in archive.infolist() if not one.is_dir()]
-    parts = [
-        tuple(p for p in PurePosixPath(one.filename.replace("\\", "/")).parts if p not in ("/", "..")) for one in found
-    ]
-    tops = {part[0] for part in parts if not IGNORED.match(part[0])}
-    inside = len(tops) == 1 and all(len(part) > 1 for part in parts) and not _named(next(iter(tops)))
-    nested = inside and any(len(part) > 2 or _named(part[1]) for part in parts)
-    for part, one in zip(parts, found, strict=True):
-        yield _Entry(part[1:] if nested or (inside and len(found) > 1) else part, one)
+    """Yield the files in a zip."""
+    for member in archive.infolist():
+        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+        if not member.is_dir():
+            yield _Entry(
+                tuple(part for part in parts if part not in ("/", "..")), partial(_read_member, archive, member)
+            )
+
+
+def _class_entries(archive: zipfile.ZipFile) -> Iterator[_Entry]:
+    """Yield the files in the zip of a class; a single folder around all of them is left out."""
+    found = [entry for entry in _zip_entries(archive) if entry.parts and not IGNORED.match(entry.parts[0])]
+    tops = {entry.parts[0] for entry in found}
+    around = len(tops) == 1 and len(found) > 1 and all(len(entry.parts) > 1 for entry in found)
+    for entry in found:
+        yield entry._replace(parts=entry.parts[1:]) if around and not _named(entry.parts[0]) else entry
 
 
 def _named(name: str) -> bool:
@@ -145,9 +179,7 @@ class _Candidate(NamedTuple):
     entry: _Entry
 
 
-def _sorted(
-    entries: Iterator[_Entry], exercise: str, archive: zipfile.ZipFile | None, source: Path
-) -> list[Submission]:
+def _sorted(entries: Iterator[_Entry], exercise: str, source: Path) -> list[Submission]:
     """Sort files by student, and read the one that counts of each."""
     found: dict[tuple[str, str], list[_Candidate]] = {}
     for number, entry in enumerate(entries):
@@ -155,10 +187,23 @@ def _sorted(
             raise SubmissionError(f"{source}: it holds more than {MOST_FILES:,} files; give the folder of one class")
         if entry.parts and not any(IGNORED.match(part) for part in entry.parts):
             one = _candidate(entry)
-            found.setdefault((one.student, one.id), []).append(one)
+            found.setdefault((one.student, one.id), []).extend(_inside(one))
     if not found:
         raise SubmissionError(f"{source}: it holds no submissions: a file, or a folder with one, for each student")
-    return [_read_best(found[key], exercise, archive) for key in sorted(found)]
+    return [_read_best(found[key], exercise) for key in sorted(found)]
+
+
+def _inside(candidate: _Candidate) -> list[_Candidate]:
+    """Return the Python files in a student's own zip; any other file as it is."""
+    if not candidate.file.lower().endswith(".zip"):
+        return [candidate]
+    try:
+        data = candidate.entry.read(LARGEST_ZIP)
+        inside = list(_zip_entries(zipfile.ZipFile(io.BytesIO(data))))[:MOST_IN_ZIP]
+    except (SubmissionError, zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
+        return [candidate]
+    python = [one for one in inside if one.parts and one.parts[-1].endswith(".py") and not IGNORED.match(one.parts[0])]
+    return [candidate._replace(file=one.parts[-1], entry=one) for one in python] or [candidate]
 
 
 def _candidate(entry: _Entry) -> _Candidate:
@@ -178,46 +223,29 @@ def _candidate(entry: _Entry) -> _Candidate:
     return _Candidate(student.removesuffix("_LATE"), "", name, late, (), entry)
 
 
-def _read_best(candidates: list[_Candidate], exercise: str, archive: zipfile.ZipFile | None) -> Submission:
+def _read_best(candidates: list[_Candidate], exercise: str) -> Submission:
     """Read the file that counts: the latest in Python, of those named as it was handed out if there are any."""
     python = [one for one in candidates if one.file.endswith(".py")]
-    named = [one for one in python if re.fullmatch(rf"{re.escape(exercise)}( ?\(\d+\))?\.py", one.file)]
+    copies = {one.entry: re.fullmatch(rf"{re.escape(exercise)}(?: ?\((\d+)\))?\.py", one.file) for one in python}
+    named = [
+        one._replace(order=(*one.order, int(copy[1] or 0))) for one in python if (copy := copies[one.entry]) is not None
+    ]
     chosen = named or python or candidates
-    best = max(chosen, key=lambda one: (one.order, one.entry.parts))
-    versions = [one for one in chosen if one is not best]
+    orders = [one.order for one in chosen]
+    best = max(chosen, key=lambda one: one.order)
     notes = ["late"] * best.late
     problem, source = "", ""
     if not python:
         problem = f"there is no Python file, only {first_few([one.file for one in candidates], 3)}"
-    elif versions and not best.order:
+    elif orders.count(best.order) > 1:
         problem = (
             f"there are {counted(len(chosen), 'file')}, {first_few([one.file for one in chosen], 3)}: which counts"
         )
     else:
-        if versions:
+        if len(chosen) > 1:
             notes.append(f"the latest of {len(chosen)} versions")
         try:
-            source = _read_entry(best.entry, archive)
+            source = _as_text(best.entry.read(LARGEST_FILE + 1))
         except SubmissionError as error:
             problem = str(error)
     return Submission(best.student, best.id, best.file, source, problem, tuple(notes))
-
-
-def _read_entry(entry: _Entry, archive: zipfile.ZipFile | None) -> str:
-    """Read a file from its folder or its zip."""
-    if isinstance(entry.place, Path):
-        if entry.place.is_symlink():
-            raise SubmissionError("it is a link to another file, which is not followed")
-        return read_source(entry.place)
-    assert archive is not None
-    try:
-        if stat.S_ISLNK(entry.place.external_attr >> 16):
-            raise SubmissionError("it is a link to another file, which is not followed")
-        with archive.open(entry.place) as opened:
-            return _as_text(opened.read(LARGEST_FILE + 1))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError) as error:
-        raise SubmissionError(f"it cannot be read from the zip: {error}") from None
-    except Exception as error:  # of zlib, lzma or bz2, whose data is damaged
-        if isinstance(error, SubmissionError):
-            raise
-        raise SubmissionError(f"it cannot be read from the zip: {type(error).__name__}") from None
