@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+from acg_numpy.cli.exercises.book import chapter_files, chapters_folder
 from acg_numpy.cli.notebooks import to_notebook
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.output_files import differing_files, refuse, write_files
@@ -87,8 +88,8 @@ def add_parser(commands: Subcommands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List or write the chapters, and print how to go on."""
     parser: Parser = arguments.parser
-    folder = _chapters_folder(PACKAGE)
-    chapters = _list_chapters(folder)
+    folder = chapters_folder(PACKAGE)
+    chapters = [_Chapter(file) for file in chapter_files(folder)]
     if not chapters:
         return refuse(
             f"there are no chapters in {folder}: this copy of acg_numpy was not made from a complete source tree"
@@ -107,17 +108,6 @@ def run(arguments: argparse.Namespace) -> int:
     scripts = [] if arguments.chapters else sorted(folder.glob("*.py"))
     echo(*_write(arguments.to, chosen, scripts, force=arguments.force))
     return 0
-
-
-def _chapters_folder(package: Path) -> Path:
-    """Return the folder with the chapters: beside the modules of a wheel, or at the top of a source tree."""
-    within = package / "tutorials"
-    return within if within.is_dir() else package.parent / "tutorials"
-
-
-def _list_chapters(folder: Path) -> list[_Chapter]:
-    """List the chapters in a folder, in their order."""
-    return [_Chapter(file) for kind in ("ipynb", "md") for file in sorted(folder.glob(f"[0-9][0-9]-*.{kind}"))]
 
 
 def _write(folder: Path, chapters: Sequence[_Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:

@@ -1,0 +1,159 @@
+"""Checks of an answer that is a number or an array, which name the mistake as `check_backward` does.
+
+A check computes what plausible mistakes give, and compares: an answer that equals one of them has its name.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+RELATIVE, ABSOLUTE = 1e-7, 1e-9
+
+
+class WrongAnswer(AssertionError):
+    """Error for an answer that is not right.
+
+    Parameters
+    ----------
+    mistake : str
+        Its id and what it is, ``"by-pairs: pairs were drawn where users should be"``.
+    what : str, optional
+        Which part of the check failed.
+    numbers : str, optional
+        What was found there, and what is right.
+
+    Attributes
+    ----------
+    mistake, explanation, what, numbers : str
+
+    Examples
+    --------
+    >>> WrongAnswer("by-pairs: pairs were drawn where users should be", "for 100 users")
+    WrongAnswer('for 100 users: by-pairs: pairs were drawn where users should be')
+    """
+
+    def __init__(self, mistake: str, what: str = "", numbers: str = "") -> None:
+        super().__init__("\n".join(filter(None, [f"{what}: {mistake}" if what else mistake, numbers])))
+        self.mistake, _, self.explanation = mistake.partition(": ")
+        self.what, self.numbers = what, numbers
+
+    def _render_traceback_(self) -> list[str]:
+        """Show the message; IPython calls this instead of printing a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+def check_answer(
+    found: object,
+    expected: object,
+    mistakes: Mapping[str, object] | None = None,
+    *,
+    what: str = "",
+    rtol: float = RELATIVE,
+    atol: float = ABSOLUTE,
+) -> None:
+    """Raise an error unless an answer is right; if it is what a known mistake gives, the error names that.
+
+    Parameters
+    ----------
+    found : array_like
+        The answer.
+    expected : array_like
+        The right one.
+    mistakes : dict, optional
+        From id and explanation, ``"by-pairs: pairs were drawn where users should be"``, to what that mistake gives.
+    what : str, optional
+        Which part of a check this is, for the message.
+    rtol, atol : float
+        How far off an answer may be, as in `numpy.allclose`.
+
+    Raises
+    ------
+    WrongAnswer
+
+    Examples
+    --------
+    >>> check_answer(0.5, 1 / 2)
+    >>> check_answer(2.0, 1 / 2, {"inverted: numerator and denominator are exchanged": 2 / 1}, what="half of 1")
+    Traceback (most recent call last):
+    ...
+    acg_numpy.cli.exercises.answers.WrongAnswer: half of 1: inverted: numerator and denominator are exchanged
+    found 2, expected 0.5
+    """
+    right = np.asarray(expected)
+    answer = _read_answer(found, what)
+    if _is_close(answer, right, rtol, atol):
+        return
+    numbers = _difference(answer, right)
+    for mistake, value in (mistakes or {}).items():
+        wrong = np.asarray(value)
+        if _is_close(answer, wrong, rtol, atol) and not _is_close(wrong, right, rtol, atol):
+            raise WrongAnswer(mistake, what, numbers)
+    if answer.shape != right.shape:
+        raise WrongAnswer(f"wrong-shape: the shape is {answer.shape}, and {right.shape} is asked for", what)
+    if not np.all(np.isfinite(answer)) and np.all(np.isfinite(right)):
+        raise WrongAnswer("not-finite: there are nan or inf in it", what, numbers)
+    raise WrongAnswer("different: the values are not right, and no known mistake gives them", what, numbers)
+
+
+def on_copies(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function work on copies of its arrays, so that what it does to them does not reach the next check.
+
+    Parameters
+    ----------
+    function : callable
+
+    Raises
+    ------
+    WrongAnswer
+        If it is not a function.
+
+    Examples
+    --------
+    >>> x = np.ones(2)
+    >>> on_copies(lambda a: a.sort() or a.fill(0.0))(x)
+    >>> x
+    array([1., 1.])
+    """
+    if not callable(function):
+        raise WrongAnswer(f"not-a-function: {function!r} cannot be called")
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **options: Any) -> Any:
+        return function(*map(_copy, arguments), **{name: _copy(value) for name, value in options.items()})
+
+    return call
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return [_copy(part) for part in value] if isinstance(value, list) else value
+
+
+def _read_answer(found: object, what: str) -> Any:
+    if found is None or found is ...:
+        raise WrongAnswer("nothing-returned: there is no answer yet", what)
+    try:
+        answer = np.asarray(found)
+    except ValueError:  # a list of arrays of several shapes
+        answer = np.asarray(None)
+    if answer.dtype.kind not in "biufc":
+        raise WrongAnswer(f"not-numbers: {type(found).__name__} where numbers are asked for", what)
+    return answer
+
+
+def _is_close(one: Any, other: Any, rtol: float, atol: float) -> bool:
+    return bool(one.shape == other.shape and np.allclose(one, other, rtol=rtol, atol=atol))
+
+
+def _difference(answer: Any, right: Any) -> str:
+    """Put into words how an answer differs."""
+    if answer.size == right.size == 1:
+        return f"found {answer.item():.6g}, expected {right.item():.6g}"
+    if answer.shape != right.shape:
+        return f"found the shape {answer.shape}, expected {right.shape}"
+    off = np.nan_to_num(np.abs(np.subtract(answer, right, dtype=float)), nan=np.inf)
+    index = tuple(int(i) for i in np.unravel_index(np.argmax(off), off.shape))
+    return f"furthest off at {list(index)}: found {answer[index]:.6g}, expected {right[index]:.6g}"
