@@ -26,6 +26,7 @@ KILLS = 30 if THOROUGH else 4
 SMALL = (
     *("--seeds", "2" if THOROUGH else "1", "--epochs", "60" if THOROUGH else "40", "--emb-dim", "8", "--heads", "2"),
     *("--clip-norm", "0.5", "--schedule", "plateau", "--quiet"),
+    *(() if THOROUGH else ("--models", "popularity,concat-linear,ptupcdr,attention,attention-own-output")),
 )
 # `acg` with a state that is written after every epoch, so that there is one to be killed in, however short training is;
 # without pictures, which no state keeps; and Ctrl-C works, also where the tests run in the background, where a shell
