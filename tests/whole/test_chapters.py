@@ -65,6 +65,14 @@ def test_a_chapter_says_what_it_is_and_what_it_takes(chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=name)
+def test_a_chapter_ends_in_a_box_and_leads_to_how_to_read_a_report(chapter):
+    text, exercises = chapter.read_text().split("\n## Exercises\n")
+    box = text.rstrip().split("\n\n")[-1]
+    assert re.findall(r"^> \*\*In short\*\*$|^> - \*\*(\w+)\*\*: ", box, re.MULTILINE) == ["", "Formula", "Idea", "Mistake"]
+    assert "(../reading-a-report.md)" in exercises or chapter.stem.startswith("01")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=name)
 def test_an_exercise_has_a_stub_that_is_skipped_and_a_solution(chapter):
     exercises = re.split(r"^### Exercise ", chapter.read_text().split("\n## Exercises\n")[1], flags=re.MULTILINE)[1:]
     assert 2 <= len(exercises) <= 4
