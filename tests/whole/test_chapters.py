@@ -65,10 +65,11 @@ def test_a_chapter_says_what_it_is_and_what_it_takes(chapter):
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=name)
-def test_a_chapter_ends_in_a_box_and_leads_to_how_to_read_a_report(chapter):
+def test_a_chapter_ends_in_a_box_of_the_same_form(chapter):
     text, exercises = chapter.read_text().split("\n## Exercises\n")
     box = text.rstrip().split("\n\n")[-1]
-    assert re.findall(r"^> \*\*In short\*\*$|^> - \*\*(\w+)\*\*: ", box, re.MULTILINE) == ["", "Formula", "Idea", "Mistake"]
+    assert box.startswith("> **In short**\n>\n")
+    assert re.findall(r"^> - \*\*(\w+)\*\*: ", box, re.MULTILINE) == ["Formula", "Idea", "Mistake"]
     assert "(../reading-a-report.md)" in exercises or chapter.stem.startswith("01")
 
 
