@@ -27,3 +27,17 @@ def test_a_conditioner_goes_into_other_programs_as_the_page_says(tmp_path, monke
     exec(compile(code, "interop.md", "exec"), names)
     assert names["again"].options() == names["conditioner"].options()
     assert names["condition"].shape == (5, 16)
+
+
+def test_a_training_is_logged_as_the_page_says(tmp_path, monkeypatch, capsys):
+    for library in ("tensorboardX", "pandas"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / "logging.md").read_text(), re.DOTALL))
+    names: dict[str, object] = {}
+    exec(compile(code, "logging.md", "exec"), names)
+    [events] = (tmp_path / "runs" / "tensorboard").iterdir()
+    written = events.read_bytes()
+    for tag in (b"user/run-1/loss", b"attention/run-1/validation", b"attention/test"):
+        assert tag in written
+    assert "attention" in capsys.readouterr().out

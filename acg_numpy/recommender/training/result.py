@@ -34,6 +34,7 @@ from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained, c
 from acg_numpy.recommender.training.blending import OwnHistoryTest, fit_own_history, summarise_own_history
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
+from acg_numpy.recommender.training.result_frame import metrics_frame
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted
 
@@ -229,6 +230,36 @@ class Result:
         from acg_numpy.recommender.reporting.notebook import result_html
 
         return result_html(self.metrics)
+
+    def to_frame(self, library: str = "pandas") -> Any:
+        """Return the metrics on the test pairs as a table, a row for each model and run.
+
+        Parameters
+        ----------
+        library : {"pandas", "polars", "arrow"}
+            Of the table; it has to be installed.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            Columns are "model", "seed", "initialisation" (counted from 1), every metric at every cut-off,
+            "parameters", "parameters_per_domain", "best_epoch" and "strength", empty where a model has none.
+
+        Raises
+        ------
+        ValueError
+            If there is no such library here.
+        ModuleNotFoundError
+            If it is not installed.
+
+        Examples
+        --------
+        >>> from acg_numpy.recommender.data import make_world
+        >>> from acg_numpy.recommender.training import fit
+        >>> result = fit(make_world(seed=0).interactions, epochs=1, models=["popularity"])
+        >>> result.to_frame().groupby("model")["ndcg@10"].mean()  # doctest: +SKIP
+        """
+        return metrics_frame(self.metrics, library)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Write the data files to a folder, each file whole or not at all.
