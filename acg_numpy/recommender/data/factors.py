@@ -82,7 +82,7 @@ class Factors:
         users, items = matrix.shape
         if items != len(self.item_weight):
             raise ValueError(f"matrix has {items} columns, but the factors know {len(self.item_weight)} items")
-        weighted = _scale_columns(matrix, self.item_weight)
+        weighted = scale_columns(matrix, self.item_weight)
         vectors = np.empty((users, len(self.elsewhere), self.components.shape[1]), dtype=np.float32)
         for d, visible in enumerate(self.elsewhere):
             vectors[:, d] = weighted @ np.where(visible[:, None], self.components, np.float32(0))
@@ -139,14 +139,14 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     weight = (1 / np.sqrt((1 + taken) * domains_of_item)).astype(np.float32)
     rng = np.random.default_rng(seed)
 
-    weighted = _scale_columns(visible, weight)
-    _, components = _right_factors(weighted, emb_dim, rng)
+    weighted = scale_columns(visible, weight)
+    _, components = right_factors(weighted, emb_dim, rng)
     item_vectors = np.zeros((len(interactions.items), emb_dim))
     for d in range(len(interactions.domains)):
         columns = interactions.columns(d)
         rank = min(ITEM_RANK, len(columns) - 1, emb_dim)
         if rank > 0:
-            sigma, C = _right_factors(weighted[:, columns], rank, rng)
+            sigma, C = right_factors(weighted[:, columns], rank, rng)
             item_vectors[columns, :rank] = C * np.sqrt(sigma)
     item_vectors /= item_vectors.std() or 1.0
 
@@ -164,7 +164,7 @@ def factorise(visible: sp.csr_array, interactions: Interactions, *, emb_dim: int
     return Factors(**{**vars(unscaled), "scale": deviation})
 
 
-def _right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Find the `rank` largest singular values (rank,) and right vectors (columns, rank), zeros after the last."""
     rows, columns = matrix.shape
     sigma, vectors = np.zeros(rank), np.zeros((columns, rank))
@@ -183,6 +183,6 @@ def _right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) ->
     return sigma, vectors
 
 
-def _scale_columns(matrix: sp.csr_array, weight: npt.NDArray[np.float32]) -> sp.csr_array:
+def scale_columns(matrix: sp.csr_array, weight: npt.NDArray[np.float32]) -> sp.csr_array:
     """Multiply each column by its weight, and share the structure."""
     return sp.csr_array((matrix.data * weight[matrix.indices], matrix.indices, matrix.indptr), shape=matrix.shape)

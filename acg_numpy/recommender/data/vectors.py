@@ -24,6 +24,8 @@ from acg_numpy.recommender.data.npz_files import NpzArchive, UnreadableError
 from acg_numpy.shapes import Array
 from acg_numpy.text import first_few
 
+OWN_ITEM_SCALE = "own item vectors divided by"  # in what a checkpoint says of itself
+
 
 @dataclass(frozen=True, eq=False)
 class Vectors:

@@ -235,7 +235,7 @@ class Trained:
         try:
             factors = Factors(scale=float(arrays["scale"]), **{name: arrays[name] for name in FACTORS})
             own = OwnHistory.from_checkpoint(arrays, about.pop(OWN_HISTORY, None), len(rest["items"]))
-            conditioner, titles = _conditioner(options, state), arrays.get(TITLES)
+            conditioner, titles = make_conditioner(options, state), arrays.get(TITLES)
             trained = cls(conditioner, factors, about=about, titles=titles, own_history=own, **rest)
             trained._check_parts()
         except (TypeError, ValueError, KeyError, IndexError) as error:
@@ -300,7 +300,8 @@ def require_finite_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Arr
         )
 
 
-def _conditioner(options: Mapping[str, Any], state: Mapping[str, Array]) -> AttentionConditioner:
+def make_conditioner(options: Mapping[str, Any], state: Mapping[str, Array]) -> AttentionConditioner:
+    """Make a conditioner from its options and values, in evaluation mode; it warns of one key no more."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", OneKeyWarning)  # the user was warned when it was trained
         conditioner = AttentionConditioner(**options)

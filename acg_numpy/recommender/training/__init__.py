@@ -9,8 +9,9 @@ True
 """
 
 from acg_numpy.recommender.training.experiment import fit
+from acg_numpy.recommender.training.extension import Extension, extend, write_extension
 from acg_numpy.recommender.training.loop import EpochReport, Progress
 from acg_numpy.recommender.training.result import Result
 from acg_numpy.recommender.training.resume import Interrupted
 
-__all__ = ["EpochReport", "Interrupted", "Progress", "Result", "fit"]
+__all__ = ["EpochReport", "Extension", "Interrupted", "Progress", "Result", "extend", "fit", "write_extension"]

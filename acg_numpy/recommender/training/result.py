@@ -18,6 +18,7 @@ from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import Factors, Interactions, Split
 from acg_numpy.recommender.data.checkpoints import replacing
 from acg_numpy.recommender.data.pairs import drawn_candidates
+from acg_numpy.recommender.data.vectors import OWN_ITEM_SCALE
 from acg_numpy.recommender.evaluation.breakdown import (
     PairFacts,
     by_domain,
@@ -29,7 +30,7 @@ from acg_numpy.recommender.evaluation.breakdown import (
 from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_table
 from acg_numpy.recommender.serving.own_history import OwnHistory
-from acg_numpy.recommender.serving.recommender import save_interactions
+from acg_numpy.recommender.serving.run_folder import write_array, write_run_folder, write_text
 from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained, condition_all
 from acg_numpy.recommender.training.blending import OwnHistoryTest, fit_own_history, summarise_own_history
 from acg_numpy.recommender.training.provided import Provided
@@ -107,6 +108,8 @@ class Result:
         asks for, where `conditions` are made from everything.
     own_history : OwnHistory, optional
         What a user's items in the domain itself add to the scores, where that helped on validation.
+    own_item_scale : float or None
+        The number that item vectors were divided by, if they were provided.
     """
 
     interactions: Interactions
@@ -124,6 +127,7 @@ class Result:
     test_pairs: Sequence[RunRows] = ()
     test_conditions: Array | None = None
     own_history: OwnHistory | None = None
+    own_item_scale: float | None = None
 
     @classmethod
     def from_runs(
@@ -191,6 +195,7 @@ class Result:
             ],
             test_conditions,
             own_history,
+            None if provided.items is None else provided.items.scale,
         )
 
     @property
@@ -200,6 +205,8 @@ class Result:
         about = {"seed": self.arguments["seed"], "data": data.sha256}
         if self.own_scale is not None:
             about[OWN_SCALE] = self.own_scale
+        if self.own_item_scale is not None:
+            about[OWN_ITEM_SCALE] = self.own_item_scale
         if data.reading:
             about[READING] = dict(data.reading)
         return Trained(
@@ -279,30 +286,16 @@ class Result:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         data = self.interactions
-        domain_of_item = data.domains[data.item_domain]
-        for name, ids in (
-            ("users", data.users),
-            ("domains", data.domains),
-            ("items", data.items),
-            ("item_domains", domain_of_item),
-        ):
-            _write_text(folder / f"{name}.txt", "".join(f"{one}\n" for one in ids.tolist()))
-        for name, array in (
-            ("conditions", self.conditions),
-            *([] if self.test_conditions is None else [("test_conditions", self.test_conditions)]),
-            ("item_vectors", self.factors.item_vectors),
-            ("item_bias", self.item_bias),
-        ):
-            with replacing(folder / f"{name}.npy") as temporary, open(temporary, "wb") as file:
-                np.save(file, array, allow_pickle=False)
+        own_vectors = None if self.own_scale is None else self.user_vectors
+        write_run_folder(folder, self.trained, data, self.conditions, own_vectors)
+        if self.test_conditions is not None:
+            write_array(folder / "test_conditions.npy", self.test_conditions)
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
         with replacing(folder / "test_pairs.tsv") as temporary:
             write_pair_table(temporary, self.test_pairs, data.users, data.domains)
-        save_interactions(folder / "interactions.npz", data, None if self.own_scale is None else self.user_vectors)
-        self.trained.save(folder / "checkpoint.npz")
-        _write_text(folder / "run.json", _json(self._provenance()))
-        _write_text(folder / "metrics.json", _json(self.metrics))
+        write_text(folder / "run.json", _json(self._provenance()))
+        write_text(folder / "metrics.json", _json(self.metrics))
 
     def _provenance(self) -> dict[str, Any]:
         """Return the provenance of the result: versions, seed, arguments, and the data's hash."""
@@ -374,8 +367,3 @@ def _sampled_domains(interactions: Interactions) -> dict[str, dict[str, int]]:
 
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")

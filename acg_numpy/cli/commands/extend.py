@@ -1,0 +1,182 @@
+"""`acg extend`: new domains and items in a trained folder, with all else as it is."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from acg_numpy.cli.options import (
+    COLUMNS,
+    EXIT_CODES,
+    ROW_OPTIONS,
+    Parser,
+    Subcommands,
+    add_quiet,
+    add_reading_options,
+    add_sources,
+    column_names,
+    echo_what_was_read,
+    one_or_several,
+    pick_options,
+    positive_number,
+    whole_number,
+)
+from acg_numpy.cli.printing import echo
+from acg_numpy.text import counted, text_table
+
+if TYPE_CHECKING:
+    from acg_numpy.recommender.data import Interactions
+    from acg_numpy.recommender.serving import Trained
+
+DESCRIPTION = """\
+Bring a trained folder up to today's interactions, without training it again: new domains are trained with all else
+frozen, and new items are folded in.
+
+examples:
+  acg extend runs/shop today.csv --out runs/shop-today
+  acg extend runs/shop today.csv --domain Music --out runs/with-music
+  acg extend runs/shop today.csv --new-items announced.csv --item-vectors vectors.npz --out runs/announced
+"""
+
+MEANING = f"""\
+SOURCE is all interactions until today, of the users and domains of the training and of new ones; it is read as the
+interactions of training were, with the same columns and options.
+
+A new domain gets tokens of its own (and an output of its own, where the run's domains have one), and biases of its
+items.  These are trained; all that the run has stays the same to the bit.  A fifth of the pairs of a user and a new
+domain is hidden and tests it.  A new item of a known domain gets its vectors from the users who took it, and its bias
+from how many they are.  An item that no user took yet needs --item-vectors, here and in 'acg train', and its domain in
+the columns item and domain of --new-items.
+
+--out gets checkpoint.npz, interactions.npz, conditions.npy, users.txt, domains.txt, items.txt, item_domains.txt,
+item_vectors.npy and item_bias.npy, from which all other commands work, and extension.json: what was added, and NDCG@10
+of each new domain.
+
+{EXIT_CODES}"""
+
+OPTIONS = ("min_inside", "min_elsewhere", "epochs", "patience", "rate", "seed")
+
+
+def add_parser(commands: Subcommands) -> None:
+    """Add the subcommand."""
+    parser = commands.add_parser(
+        "extend",
+        help="add new domains and items to a trained folder",
+        usage="acg extend DIR SOURCE... --out NEW [options]",
+        description=DESCRIPTION,
+        epilog=MEANING,
+    )
+    parser.set_defaults(parser=parser)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    add_sources(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="NEW", help="folder for the extended run")
+    parser.add_argument(
+        "--domain", action="append", metavar="D", help="a new domain to add; may be repeated (default: all)"
+    )
+    parser.add_argument("--new-items", type=Path, metavar="FILE", help="items that no user took yet, and their domains")
+    parser.add_argument("--item-vectors", type=Path, metavar="FILE", help="vectors of new items: .npz, as 'acg train'")
+    training = parser.add_argument_group("how new domains are trained")
+    training.add_argument(
+        "--min-inside", type=whole_number(1), default=3, metavar="N", help="fewest items inside of a held-out pair"
+    )
+    training.add_argument(
+        "--min-elsewhere",
+        type=whole_number(1),
+        default=10,
+        metavar="N",
+        help="fewest items its user took elsewhere",
+    )
+    training.add_argument("--epochs", type=whole_number(1), default=200, metavar="N", help="most epochs")
+    training.add_argument(
+        "--patience", type=whole_number(1), default=12, metavar="N", help="validations without a better one to the end"
+    )
+    training.add_argument("--rate", type=positive_number(), metavar="X", help="learning rate (default: 0.01)")
+    training.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="of split, values and batches")
+    add_reading_options(parser)
+    parser.set_defaults(**dict.fromkeys((*ROW_OPTIONS, "domain_of")))  # as in training
+    parser.add_argument("--json", action="store_true", help="print what was added as JSON, and nothing else")
+    add_quiet(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, extend, write, and print what was added."""
+    parser: Parser = arguments.parser
+    if arguments.out.exists() and arguments.folder.exists() and arguments.out.samefile(arguments.folder):
+        parser.error("--out is DIR itself, which stays as it is: give another folder")
+
+    from acg_numpy.cli.output_files import locked_folder
+    from acg_numpy.recommender.data import DataError, read_vectors
+    from acg_numpy.recommender.data.sources.cells import read_cells
+    from acg_numpy.recommender.serving import Recommender
+    from acg_numpy.recommender.training.extension import extend, write_extension
+
+    if arguments.out.exists() and not arguments.out.is_dir():
+        raise DataError(f"{arguments.out} is a file: --out is the name of a folder")
+    before = Recommender.load(arguments.folder)
+    interactions = _read(arguments, before.trained)
+    rows = [] if arguments.new_items is None else read_cells(arguments.new_items, ("item", "domain"))
+    extension = extend(
+        before.trained,
+        interactions,
+        domains=arguments.domain,
+        item_vectors=None if arguments.item_vectors is None else read_vectors(arguments.item_vectors),
+        without_interactions={item: domain for item, domain, *_ in rows},
+        **pick_options(arguments, OPTIONS),
+    )
+    if not arguments.quiet:
+        echo(*(f"  {note}" for note in extension.notes), file=sys.stderr)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with locked_folder(arguments.out):
+        write_extension(extension, arguments.out)
+    if arguments.json:
+        echo(*json.dumps(extension.summary, indent=2, allow_nan=False).split("\n"))
+        return
+    echo(*_report(extension.summary), f"Everything is in {arguments.out}.")
+
+
+def _read(arguments: argparse.Namespace, trained: "Trained") -> "Interactions":
+    """Read interactions with the columns and options of training, where no others are given."""
+    from acg_numpy.recommender.data import read_interactions
+    from acg_numpy.recommender.data.reading_options import complete_options
+    from acg_numpy.recommender.serving.trained import READING
+
+    record: dict[str, Any] = trained.about.get(READING, {})
+    notes: list[str] = []
+    options = complete_options(pick_options(arguments, ROW_OPTIONS), record, notes)
+    columns = column_names(arguments, tuple(COLUMNS))
+    for role, names in record.get("columns", {}).items():
+        if columns[role] is None and len(names) == 1:
+            columns[role] = names[0]
+    source = one_or_several(arguments.interactions)
+    domain_of = arguments.domain_of or record.get("domain_of", "first")
+    choice = pick_options(arguments, ("items", "max_domains", "min_items"))
+    interactions = read_interactions(source, **columns, **options, **choice, domain_of=domain_of)
+    if not arguments.quiet:
+        echo_what_was_read(source, interactions, [*notes, *interactions.notes])
+    return interactions
+
+
+def _report(summary: dict[str, Any]) -> list[str]:
+    """Write what was added."""
+    lines: list[str] = []
+    if summary["domains"]:
+        header = ("new domain", "items", "training pairs", "test pairs", "NDCG@10", "popularity")
+        rows = [
+            (name, f"{one['items']:,}", f"{one['train']:,}", f"{one['test']:,}", *map(_figure, _measured(one)))
+            for name, one in summary["domains"].items()
+        ]
+        lines += text_table([header, *rows])
+        lines += ["", f"{counted(summary['parameters'], 'number')} trained, and the biases of the items; all others"]
+        lines[-1] += " are those of the run."
+    for name, number in summary["items"].items():
+        lines.append(f"{name}: {counted(number, 'new item')}")
+    return lines
+
+
+def _measured(one: dict[str, Any]) -> tuple[float | None, float | None]:
+    return one["ndcg@10"], one["popularity"]
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

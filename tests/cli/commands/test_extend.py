@@ -1,0 +1,61 @@
+"""`acg extend` adds a domain to a folder of results, and the new folder serves it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from acg_numpy.cli import main
+
+Captured = pytest.CaptureFixture[str]
+QUICK = ("--min-elsewhere", "3", "--epochs", "2")
+
+
+@pytest.fixture(scope="module")
+def today(taken: Path, results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that was taken until the training, records that every other user took later, and one more book."""
+    users = (results / "users.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    rows = [(user, f"record {n}", "music") for k, user in enumerate(users[::2]) for n in range(8) if (n + k) % 3]
+    rows += [(user, "one more", "books") for user in users[::3]]
+    path = tmp_path_factory.mktemp("today") / "today.csv"
+    more = "".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) + "\n" for row in rows)
+    path.write_text(taken.read_text(encoding="utf-8") + more, encoding="utf-8")
+    return path
+
+
+def test_a_new_domain_and_item_are_added_and_served(
+    results: Path, today: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    new = tmp_path / "new"
+    assert main(["extend", str(results), str(today), "--out", str(new), *QUICK]) == 0
+    out, err = capsys.readouterr()
+    assert err.startswith(f"{today}: ")
+    assert any(line.startswith("music ") for line in out.splitlines())
+    assert "24 numbers trained, and the biases of the items" in out  # three tokens of 8
+    assert "books: 1 new item" in out
+    user = (new / "users.txt").read_text(encoding="utf-8").split("\n")[5]
+    assert main(["recommend", str(new), "--user", user, "--domain", "music", "--top", "3", "--json"]) == 0
+    assert {row["item"].split()[0] for row in json.loads(capsys.readouterr().out)} == {"record"}
+    summary = json.loads((new / "extension.json").read_text(encoding="utf-8"))
+    assert summary["items"] == {"books": 1}
+    assert summary["domains"]["music"]["items"] == 8
+
+
+def test_what_cannot_be_added_is_one_line_and_nothing_is_written(
+    results: Path, taken: Path, today: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    new = tmp_path / "new"
+    announced = tmp_path / "announced.csv"
+    announced.write_text("item,domain\nnext year,books\n", encoding="utf-8")
+    for options, message in (
+        ((str(taken),), "nothing is new"),
+        ((str(today), "--domain", "musik"), "'musik' is not a new domain"),
+        ((str(today), "--new-items", str(announced)), "no user took 'next year' yet"),
+    ):
+        assert main(["extend", str(results), *options, "--out", str(new), "--quiet", *QUICK]) == 1
+        err = capsys.readouterr().err
+        assert message in err
+        assert err.count("\n") == 1
+    assert not new.exists()
+    assert main(["extend", str(results), str(today), "--out", str(results)]) == 2
+    assert "--out is DIR itself" in capsys.readouterr().err
