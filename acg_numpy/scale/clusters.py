@@ -161,22 +161,32 @@ def map_blocks_in_order(work: Callable[..., Any], arguments: Sequence[Any], *, j
                 yield work(job, argument)
         return
     running: dict[int, Any] = {}
+
+    def submit(m: int, shared: Any) -> Any:
+        key = f"acg-partition-{m}-{secrets.token_hex(4)}"
+        return client.submit(_in_worker, work, shared, arguments[m], key=key, pure=False)
+
     with _connection(client, "partitions", len(arguments)) as connection:
-        shared, token, ahead = _share(client, job), secrets.token_hex(4), AHEAD * _threads(client)
+        shared, ahead = _share(client, job), AHEAD * _threads(client)
         for n in range(len(arguments)):
             for m in range(n, min(n + ahead, len(arguments))):
                 if m not in running:
-                    key = f"acg-{token}-{m}"
-                    running[m] = client.submit(_in_worker, work, shared, arguments[m], key=key, pure=False)
+                    running[m] = submit(m, shared)
             try:
-                yield running.pop(n).result()
-            except _killed_worker() as error:
-                raise BlockError(
-                    f"every worker that computed partition {n} (counted from 0) died: was there too little memory for "
-                    "it?",
-                    [(range(n, n + 1), "its workers died")],
-                ) from error
+                result = running.pop(n).result()
+            except _killed_worker():
+                running.clear()  # once more, alone: it may have been another one that the workers died of
+                shared = _share(client, job)
+                try:
+                    result = submit(n, shared).result()
+                except _killed_worker() as error:
+                    raise BlockError(
+                        f"every worker that computed partition {n} (counted from 0) died: was there too little memory "
+                        "for it?",
+                        [(range(n, n + 1), "its workers died")],
+                    ) from error
             connection.ended += 1
+            yield result
 
 
 def _run_here(

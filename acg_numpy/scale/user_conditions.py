@@ -1,8 +1,6 @@
 """Condition vectors of many users: part files of all domains, or a Dask array of one domain."""
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,25 +11,11 @@ from acg_numpy.interop.libraries import require
 from acg_numpy.num_threads import one_blas_thread
 from acg_numpy.recommender.data import DataError
 from acg_numpy.recommender.serving import Trained
-from acg_numpy.scale.blocks import (
-    BLOCK,
-    CHUNK,
-    ZEROS,
-    BlockSummary,
-    Job,
-    begin_folder,
-    end_folder,
-    finished_parts,
-    split_rows,
-)
-from acg_numpy.scale.clusters import Work, run_blocks
+from acg_numpy.scale.blocks import BLOCK, CHUNK, BlockSummary, Job
 from acg_numpy.scale.list_columns import USER
-from acg_numpy.scale.user_rows import Interacted, Users, UserSource, WrittenRows, open_users, require_unchanged
-from acg_numpy.scale.user_rows import user_vectors as vectors_of
+from acg_numpy.scale.part_files import Progress, part_writer, read_chunks, write_parts
+from acg_numpy.scale.user_rows import Users
 from acg_numpy.shapes import Array
-
-Progress = Callable[[int], object]
-"""Called after each block with how many users it had."""
 
 
 def condition(
@@ -165,87 +149,27 @@ def condition_blocks(trained: Trained, users: Any, domain_id: Any) -> Any:
     return dask_array.map_blocks(_condition_array, users, ids[:, None], **arguments)
 
 
-def write_parts(
-    work: Work,
-    trained: Trained,
-    source: Users,
-    out: str | os.PathLike[str],
-    options: dict[str, Any],
-    dim: int,
-    client: Any,
-    block: int,
-    resume: bool,
-    progress: Progress | None,
-) -> BlockSummary:
-    """Write a part file for each block of a source by `work(job, rows)`, which returns what it counted.
-
-    Parameters are those of `condition`; `options` is everything else that the parts depend on.
-    """
-    split_rows(0, block)  # raises for a wrong size before anything is read
-    require("pyarrow.parquet", "writing Parquet")
-    users: UserSource = open_users(trained, source)
-    job = begin_folder(trained, users, out, {**options, "block": block}, resume=resume)
-    blocks = split_rows(users.users, block)
-    zeros = finished_parts(job, blocks)
-    resumed = len(zeros)
-    if progress is not None and resumed:
-        progress(sum(map(len, zeros)))
-
-    prepare = None
-    if client is not None and isinstance(users, Interacted):
-        written = users.in_folder(job.folder)
-        job = Job(job.folder, job.checkpoint, written, job.top)
-
-        def prepare(rows: range) -> None:
-            users.write_rows(job.folder, rows)
-
-    def done(rows: range, counted: int) -> None:
-        zeros[rows] = counted
-        if isinstance(job.source, WrittenRows):
-            job.source.forget(rows)
-        if progress is not None:
-            progress(len(rows))
-
-    try:
-        run_blocks(work, job, [rows for rows in blocks if rows not in zeros], client=client, done=done, prepare=prepare)
-    finally:
-        with suppress(OSError):
-            job.folder.remove_temporary()
-    end_folder(job, blocks)
-    return BlockSummary(users.users, len(trained.domains), dim, sum(zeros.values()), len(blocks), resumed)
-
-
 def _write_conditions(job: Job, rows: range) -> int:
     """Write the part of a block, and return how many places of a user and a domain are zeros."""
-    arrow, parquet = require("pyarrow", "writing Parquet"), require("pyarrow.parquet", "writing Parquet")
-    trained = job.trained()
-    require_unchanged(job.source)
-    found = job.source.read(rows)
+    arrow = require("pyarrow", "writing Parquet")
+    trained, ids, chunks = read_chunks(job, rows)
     fields = [arrow.field(name, arrow.list_(arrow.float32()), nullable=False) for name in trained.domains.tolist()]
-    ids = None if found.ids is None else arrow.array(found.ids)
     if ids is not None:
         fields.insert(0, arrow.field(USER, ids.type, nullable=False))
-    schema, zeros = arrow.schema(fields), 0
-    with (
-        job.folder.replacing(job.part(rows)) as file,
-        # floats do not compress, and no value is met twice
-        parquet.ParquetWriter(file, schema, compression="NONE", use_dictionary=[USER]) as writer,
-    ):
-        for start in range(0, len(rows), CHUNK):
-            chunk = slice(start, min(start + CHUNK, len(rows)))
-            some = type(found)(None, *(None if part is None else part[chunk] for part in found[1:]))
-            vectors, reachable = vectors_of(trained, some, rows.start + start, job.source.name)
-            conditions = trained.condition(vectors, reachable)
+    zeros = 0
+    # floats do not compress, and no value is met twice
+    with part_writer(job, rows, arrow.schema(fields), compression="NONE", use_dictionary=[USER]) as part:
+        for chunk in chunks:
+            conditions = trained.condition(chunk.vectors, chunk.reachable)
             if not np.isfinite(conditions).all():
                 raise FloatingPointError(
                     "the conditions are not finite: are the user vectors of the scale that the conditioner was trained "
                     "with?"
                 )
-            zeros += int(np.sum(~reachable))
-            columns = [] if ids is None else [ids[chunk.start : chunk.stop]]
-            columns += [_list_array(arrow, conditions[:, d]) for d in range(conditions.shape[1])]
-            writer.write_table(arrow.Table.from_arrays(columns, schema=schema))
-        writer.add_key_value_metadata({ZEROS: str(zeros).encode()})
+            zeros += int(np.sum(~chunk.reachable))
+            columns = [] if ids is None else [ids[chunk.rows]]
+            part.write([*columns, *(_list_array(arrow, conditions[:, d]) for d in range(conditions.shape[1]))])
+        part.zeros = zeros
     return zeros
 
 

@@ -39,10 +39,10 @@ def add(job: int, number: int) -> int:
     return job + number
 
 
-def test_a_block_that_kills_its_workers_is_named_and_the_others_finish(cluster, client, monkeypatch) -> None:
+def test_a_block_that_kills_its_workers_is_named_and_the_others_finish(
+    cluster, by_workers, client, monkeypatch
+) -> None:
     monkeypatch.setattr(cluster.scheduler, "allowed_failures", 0)  # so that others are suspected with it
-    cluster.scale(2)
-    client.wait_for_workers(2, timeout=30)
     done = {}
     with pytest.raises(BlockError, match="1 of 8 blocks failed, and the others are done") as caught:
         run_blocks(

@@ -19,7 +19,7 @@ from acg_numpy.recommender.data import DataError, Newcomers  # noqa: E402
 from acg_numpy.recommender.serving import Trained  # noqa: E402
 from acg_numpy.scale import BlockError, BlockSummary, condition, condition_blocks  # noqa: E402
 from tests.recommender.conftest import small_interactions  # noqa: E402
-from tests.scale.conftest import DIM, USERS  # noqa: E402
+from tests.scale.conftest import DIM, USERS, Work  # noqa: E402
 
 BLOCK = 8192
 WHOLE = BlockSummary(USERS, 3, DIM, zeros=3, parts=3, resumed=0)
@@ -33,44 +33,34 @@ def conditions(table: pa.Table, domains: list[str]) -> np.ndarray:
     return np.stack([table[d].combine_chunks().flatten().to_numpy().reshape(-1, DIM) for d in domains], axis=1)
 
 
-@pytest.fixture(scope="module")
-def here(trained: Trained, users: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The parts that this process writes."""
-    out = tmp_path_factory.mktemp("here") / "parts"
-    assert condition(trained, users, out, block=BLOCK) == WHOLE
-    return out
-
-
-def test_parts_hold_the_conditions_of_every_user_in_order(trained: Trained, vectors: np.ndarray, here: Path) -> None:
-    found = conditions(read(here), trained.domains.tolist())
+def test_parts_hold_the_conditions_of_every_user_in_order(trained: Trained, vectors: np.ndarray, here: Work) -> None:
+    found = conditions(read(here.conditions), trained.domains.tolist())
     expected = trained.conditioner(vectors[:, None], np.arange(3)).numpy()
     expected[7] = 0
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    names = sorted(path.name for path in here.iterdir())
+    names = sorted(path.name for path in here.conditions.iterdir())
     assert names[:2] == ["_checkpoint.npz", "_manifest.json"]
     assert [name.split("-", 2)[2] for name in names[2:]] == [
         "000000000000-000000008191.parquet",
         "000000008192-000000016383.parquet",
         "000000016384-000000019999.parquet",
     ]
-    assert Trained.load(here / "_checkpoint.npz").domains.tolist() == trained.domains.tolist()
+    assert Trained.load(here.conditions / "_checkpoint.npz").domains.tolist() == trained.domains.tolist()
 
 
 def test_bits_are_the_same_for_every_block_and_number_of_workers(
-    trained: Trained, users: Path, here: Path, tmp_path: Path, cluster, client
+    trained: Trained, users: Path, here: Work, by_workers: dict[int, Work], tmp_path: Path
 ) -> None:
-    expected = read(here)
-    condition(trained, users, tmp_path / "large", block=3 * BLOCK)
-    assert read(tmp_path / "large").equals(expected)
-    for workers in (1, 2, 3):
-        cluster.scale(workers)
-        client.wait_for_workers(workers, timeout=30)
-        assert condition(trained, users, tmp_path / str(workers), block=BLOCK, client=client) == WHOLE
-        assert read(tmp_path / str(workers)).equals(expected)
+    expected = read(here.conditions)
+    condition(trained, users, tmp_path, block=3 * BLOCK)
+    assert read(tmp_path).equals(expected)
+    assert sorted(by_workers) == [1, 2, 3]
+    for work in by_workers.values():
+        assert read(work.conditions).equals(expected)
 
 
 def test_a_worker_that_is_killed_loses_and_doubles_no_row(
-    trained: Trained, users: Path, here: Path, tmp_path: Path, client
+    trained: Trained, users: Path, here: Work, tmp_path: Path, client
 ) -> None:
     def kill_one(number: int) -> None:
         pids = list(client.run(os.getpid).values()) if not killed else []
@@ -81,7 +71,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_no_row(
     killed: list[int] = []
     assert condition(trained, users, tmp_path, block=BLOCK, client=client, progress=kill_one) == WHOLE
     assert killed
-    assert read(tmp_path).equals(read(here))
+    assert read(tmp_path).equals(read(here.conditions))
 
 
 STOPPED = """
@@ -89,27 +79,35 @@ import os, signal, sys
 from acg_numpy.recommender.serving import Trained
 from acg_numpy.scale import condition, connect
 folder, users, out, address = sys.argv[1:]
-client = connect(address) if address else None
-condition(Trained.load(folder), users, out, block=8192, client=client,
+condition(Trained.load(folder), users, out, block=8192, client=connect(address),
           progress=lambda number: os.kill(os.getpid(), signal.SIGKILL))
 """
 
 
-@pytest.mark.parametrize("on_cluster", [False, True])
-def test_a_client_that_is_killed_is_resumed(
-    on_cluster: bool, trained: Trained, users: Path, here: Path, tmp_path: Path, client
-) -> None:
-    address = client.scheduler.address if on_cluster else ""
-    command = [sys.executable, "-c", STOPPED, str(here / "_checkpoint.npz"), str(users), str(tmp_path), address]
-    assert subprocess.run(command, capture_output=True, timeout=60).returncode == -signal.SIGKILL
+def test_a_client_that_is_killed_is_resumed(trained: Trained, users: Path, here: Work, tmp_path: Path, client) -> None:
+    checkpoint, address = here.conditions / "_checkpoint.npz", client.scheduler.address
+    command = [sys.executable, "-c", STOPPED, str(checkpoint), str(users), str(tmp_path), address]
+    assert subprocess.run(command, capture_output=True, timeout=300).returncode == -signal.SIGKILL
     half = tmp_path / f".{next(tmp_path.glob('part-*')).name}.{'0' * 16}.tmp"
     half.write_bytes(b"of a worker that was killed")
-    time.sleep(0.2 if on_cluster else 0)  # for a block that is being written
+    time.sleep(0.2)  # for a block that is being written
     again = condition(trained, users, tmp_path, block=BLOCK)
     assert again == WHOLE._replace(resumed=again.resumed)
     assert again.resumed >= 1
-    assert read(tmp_path).equals(read(here))
+    assert read(tmp_path).equals(read(here.conditions))
     assert not half.exists()
+
+
+def test_a_run_that_is_interrupted_here_keeps_what_is_done(
+    trained: Trained, users: Path, here: Work, tmp_path: Path
+) -> None:
+    def interrupt(number: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        condition(trained, users, tmp_path, block=BLOCK, progress=interrupt)
+    assert condition(trained, users, tmp_path, block=BLOCK) == WHOLE._replace(resumed=1)
+    assert read(tmp_path).equals(read(here.conditions))
 
 
 def test_parts_of_something_else_are_refused_unless_begun_anew(trained: Trained, users: Path, tmp_path: Path) -> None:
@@ -133,12 +131,12 @@ def test_parts_of_something_else_are_refused_unless_begun_anew(trained: Trained,
         condition(trained, shorter, tmp_path)
 
 
-def test_a_truncated_part_is_made_again(trained: Trained, users: Path, here: Path, tmp_path: Path) -> None:
+def test_a_truncated_part_is_made_again(trained: Trained, users: Path, here: Work, tmp_path: Path) -> None:
     condition(trained, users, tmp_path, block=BLOCK)
     part = max(tmp_path.glob("part-*"))
     part.write_bytes(part.read_bytes()[:-100])
     assert condition(trained, users, tmp_path, block=BLOCK).resumed == 2
-    assert read(tmp_path).equals(read(here))
+    assert read(tmp_path).equals(read(here.conditions))
 
 
 def test_a_bad_row_is_named_and_the_other_blocks_are_written(
@@ -159,7 +157,7 @@ def test_a_bad_row_is_named_and_the_other_blocks_are_written(
 
 
 def test_a_full_disk_ends_the_work_and_leaves_no_half_part(
-    trained: Trained, users: Path, here: Path, tmp_path: Path, client
+    trained: Trained, users: Path, here: Work, tmp_path: Path, client
 ) -> None:
     resource = pytest.importorskip("resource")
 
@@ -175,12 +173,12 @@ def test_a_full_disk_ends_the_work_and_leaves_no_half_part(
         client.run(limit, resource.RLIM_INFINITY)
     assert not list(tmp_path.glob("part-*"))
     assert condition(trained, users, tmp_path, block=BLOCK, client=client) == WHOLE
-    assert read(tmp_path).equals(read(here))
+    assert read(tmp_path).equals(read(here.conditions))
 
 
 @pytest.mark.parametrize("layout", ["one column", "a column each", "two files, fixed-size lists"])
 def test_vectors_in_parquet_give_the_same_with_their_ids(
-    layout: str, trained: Trained, vectors: np.ndarray, here: Path, tmp_path: Path
+    layout: str, trained: Trained, vectors: np.ndarray, here: Work, tmp_path: Path
 ) -> None:
     (source := tmp_path / "source").mkdir()
     ids = pa.array([f"user {n}" for n in range(USERS)])
@@ -198,7 +196,7 @@ def test_vectors_in_parquet_give_the_same_with_their_ids(
     assert condition(trained, source, tmp_path / "out", block=BLOCK) == WHOLE
     found = read(tmp_path / "out")
     assert found["user"].combine_chunks().equals(ids)
-    assert found.drop_columns("user").equals(read(here))
+    assert found.drop_columns("user").equals(read(here.conditions))
 
 
 @pytest.mark.parametrize(
@@ -238,14 +236,14 @@ def test_interactions_give_what_the_conditioner_makes_of_them(trained: Trained, 
 
 
 def test_addresses_of_object_stores_are_read_and_written(
-    trained: Trained, users: Path, vectors: np.ndarray, here: Path
+    trained: Trained, users: Path, vectors: np.ndarray, here: Work
 ) -> None:
     fsspec = pytest.importorskip("fsspec")
     store = fsspec.filesystem("memory")
     store.pipe_file("/data/users.npy", users.read_bytes())
     try:
         assert condition(trained, "memory://data/users.npy", "memory://data/parts", block=BLOCK) == WHOLE
-        assert parquet.read_table("/data/parts", filesystem=store).equals(read(here))
+        assert parquet.read_table("/data/parts", filesystem=store).equals(read(here.conditions))
     finally:
         store.rm("/data", recursive=True)
 

@@ -176,11 +176,22 @@ def right_factors(matrix: sp.csr_array, rank: int, rng: np.random.Generator) -> 
     best_first = np.argsort(-s, kind="stable")
     s, v = s[best_first], vt[best_first].T
     v[:, s <= s[0] * 1e-7] = 0.0  # beyond the matrix's own rank there is only rounding noise
-    largest = np.argmax(np.abs(v), axis=0)
-    # A singular vector has no sign of its own: its largest entry is made positive.
-    v *= np.where(v[largest, np.arange(found)] < 0, -1.0, 1.0)
-    sigma[:found], vectors[:, :found] = s, v
+    sigma[:found], vectors[:, :found] = s, orient(v)
     return sigma, vectors
+
+
+def orient(vectors: Array) -> Array:
+    """Make the largest entry of each column positive, because a singular vector has no sign of its own.
+
+    Examples
+    --------
+    >>> orient(np.array([[0.6, 0.8], [-0.8, 0.6]])).tolist()
+    [[-0.6, 0.8], [0.8, 0.6]]
+    """
+    largest = np.argmax(np.abs(vectors), axis=0)
+    signs = np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
+    oriented: Array = vectors * signs.astype(vectors.dtype)
+    return oriented
 
 
 def scale_columns(matrix: sp.csr_array, weight: npt.NDArray[np.float32]) -> sp.csr_array:
