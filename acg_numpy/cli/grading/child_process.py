@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ START = 60.0  # seconds for the child to start and to import NumPy
 GRACE = 0.5  # seconds after the time is up, in which the child says at which line it is
 MOST_PRINTED = 20_000  # bytes of what the file prints that are kept, from its beginning; and as many from its end
 ISOLATIONS = ("process", "bwrap", "none")
+NO_BUBBLEWRAP = "bwrap is not installed: apt install bubblewrap, dnf install bubblewrap, or --isolate process"
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -87,6 +89,7 @@ class ChildProcess:
         self.file, self.source, self.limits = file, source, limits
         self.printed = PrintedText()
         self.seen: list[Any] = []
+        check_isolation(limits.isolate)
         self.folder = tempfile.mkdtemp(prefix="acg-grade-")
         self.answers: queue.Queue[Any] = queue.Queue()
         self.deadline = time.monotonic() + START
@@ -251,6 +254,18 @@ class PrintedText:
     def tail(self) -> str:
         """The end."""
         return self._tail.decode("utf-8", "replace")
+
+
+def check_isolation(isolate: str) -> None:
+    """Check that what is to hold a child is installed.
+
+    Raises
+    ------
+    ChildStartError
+        If it is not.
+    """
+    if isolate == "bwrap" and shutil.which("bwrap") is None:
+        raise ChildStartError(NO_BUBBLEWRAP)
 
 
 def child_command(limits: Limits) -> list[str]:

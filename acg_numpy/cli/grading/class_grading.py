@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from acg_numpy.checks.learner.errors import LearnerError, Place
-from acg_numpy.cli.grading.child_process import Limits
+from acg_numpy.cli.grading.child_process import Limits, check_isolation
 from acg_numpy.cli.grading.class_record import (
     SETTINGS,
     Graded,
@@ -95,6 +95,7 @@ def grade_class(
     HandoutError, SubmissionError, RosterError, ChildStartError
         If there is nothing to grade, or nothing to grade by.
     """
+    check_isolation(options.isolate)
     if not handout.is_dir():
         raise HandoutError(f"{handout} is no folder: give the hand-out that was made by acg handout")
     name = read_description(handout)["exercise"]

@@ -4,7 +4,9 @@ import csv
 import json
 import os
 import re
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,9 @@ import pytest
 import acg_numpy
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.cli import main
+from acg_numpy.cli.grading.child_process import Limits
+from acg_numpy.cli.grading.graded_exercise import load_exercise
+from acg_numpy.cli.grading.judge import judge_file
 from acg_numpy.cli.handouts import revealing_inputs
 from acg_numpy.cli.handouts.files import handout_files
 from acg_numpy.cli.output_files import write_files
@@ -23,15 +28,22 @@ Row = dict[str, str]
 ROOT = Path(acg_numpy.__file__).parent.parent
 OUT_OF = 8  # two cases of three gradients and the whole
 SECONDS = 3
+UNREADABLE = ("symlink", "large", "pipe") if sys.platform != "win32" else ("large",)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def any_inputs() -> Iterator[None]:
+    """Take the first inputs that are drawn: that they reveal every mistake is what the tests of the hand-out state."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(revealing_inputs, "_why_hidden", lambda mistake, values: "")
+        yield
 
 
 @pytest.fixture(scope="module")
-def handout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hand-out, whose inputs are not tried on mistakes: the tests of the hand-out do that."""
+def handout(any_inputs: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The hand-out."""
     folder = tmp_path_factory.mktemp("handout")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(revealing_inputs, "_why_hidden", lambda mistake, values: "")
-        write_files(folder, handout_files(NAME))
+    write_files(folder, handout_files(NAME))
     return folder
 
 
@@ -42,10 +54,11 @@ def graded(handout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     one_of_two = {name: text for name, (text, _) in {**WRONG, **BROKEN}.items()}
     for name, text in {**HONEST, **one_of_two, **DISHONEST}.items():
         (folder / f"{name}.py").write_bytes(text.replace("ROOT", repr(str(ROOT))).encode())
-    (folder / "symlink.py").symlink_to(folder / "right.py")
+    if "symlink" in UNREADABLE:
+        (folder / "symlink.py").symlink_to(folder / "right.py")
+        os.mkfifo(folder / "pipe.py")
     with (folder / "large.py").open("wb") as file:
         file.truncate(100 << 20)
-    os.mkfifo(folder / "pipe.py")
     beside = folder / "beside"
     beside.mkdir()
     (beside / f"{NAME}.py").write_text(HONEST["right"])
@@ -83,7 +96,7 @@ def test_broken_files_get_the_reason(rows: dict[str, Row], name: str) -> None:
     assert BROKEN[name][1] in rows[name]["note"]
 
 
-@pytest.mark.parametrize("name", [*DISHONEST, "symlink", "large", "pipe"])
+@pytest.mark.parametrize("name", [*DISHONEST, *UNREADABLE])
 def test_no_dishonest_file_gets_a_point_for_what_it_did_not_compute(rows: dict[str, Row], name: str) -> None:
     row = rows[name]
     own = ["linear: x", "rows: x"]  # what these compute themselves, but for one gradient
@@ -95,7 +108,7 @@ def test_no_dishonest_file_gets_a_point_for_what_it_did_not_compute(rows: dict[s
 
 def test_nothing_was_written_and_everyone_has_a_row(rows: dict[str, Row]) -> None:
     assert not (ROOT / "was_here").exists()
-    assert rows.keys() == {*HONEST, *WRONG, *BROKEN, *DISHONEST, "beside", "symlink", "large", "pipe"}
+    assert rows.keys() == {*HONEST, *WRONG, *BROKEN, *DISHONEST, "beside", *UNREADABLE}
 
 
 def test_students_read_no_mistake_without_hints(graded: Path) -> None:
@@ -158,6 +171,25 @@ def test_a_supervisor_may_die_with_a_file(handout: Path, small: Path, tmp_path: 
         ("Eve", "A", "0"), ("Bob", "B", "8"), ("Zoe", "B", "0"), ("Ann", "A", "8"),
     ]  # fmt: skip
     assert joined[2]["note"].startswith("missing")
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="Bubblewrap is not installed")
+def test_bubblewrap_holds_what_the_process_alone_does_not(handout: Path) -> None:
+    exercise, limits = load_exercise(handout), Limits(seconds=SECONDS, isolate="bwrap")
+    right = judge_file(exercise, "right.py", HONEST["right"], limits)
+    assert right["passed"]
+    killer = judge_file(exercise, "kills.py", DISHONEST["killsall"], limits)
+    assert killer["points"] == 0
+
+
+def test_a_wall_that_is_not_installed_is_named(
+    handout: Path, small: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["grade", str(handout), str(small), "--out", str(tmp_path / "out"), "--isolate", "bwrap"]) == 1
+    told = capsys.readouterr().err
+    assert "bwrap is not installed" in told
+    assert "--isolate process" in told
 
 
 @pytest.mark.parametrize(
