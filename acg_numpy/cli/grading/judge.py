@@ -1,6 +1,8 @@
 """The judgement of one file: a report for each case, and points, by a parent that trusts nothing but arrays."""
 
 import ast
+import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +19,7 @@ from acg_numpy.checks.learner.errors import LearnerError, Place
 from acg_numpy.checks.report.report import GradientReport
 from acg_numpy.checks.settings import read_settings
 from acg_numpy.cli.gradcheck_output import error_as_json, error_lines, report_as_json, report_lines
+from acg_numpy.cli.grading.child.confinement import SWITCHED_OFF
 from acg_numpy.cli.grading.child.messages import MessageError
 from acg_numpy.cli.grading.child_process import ChildEnded, ChildProcess, Limits
 from acg_numpy.cli.grading.graded_exercise import Exercise
@@ -24,6 +27,7 @@ from acg_numpy.cli.grading.remote_pair import RemotePair, ended_in_words, functi
 
 Result = dict[str, Any]
 OTHER_FORWARD = "the forward no longer computes what it did, so the backward cannot be judged: restore the forward"
+TIMEOUT = re.compile(r"Timeout \(\d+:\d\d:\d\d.*\)!\nThread 0x.*", re.DOTALL)  # of faulthandler
 UNUSUAL = frozenset(
     """
     builtins compileall ctypes faulthandler gc importlib inspect io multiprocessing os pathlib pickle pty resource
@@ -73,7 +77,7 @@ def judge_file(exercise: Exercise, file: str, source: str, limits: Limits, hints
             finally:
                 found["looks"] += [f"tried: {event}" for event in _events(child)]
                 child.kill()
-                found["printed"] = child.printed.text
+                found["printed"] = TIMEOUT.sub("", child.printed.text)
     except ChildEnded as ended:
         failure = ended_in_words(ended, file, source)
     return {
@@ -119,7 +123,8 @@ def _no_message_error(error: MessageError, file: str) -> LearnerError:
 def _events(child: ChildProcess) -> Iterator[str]:
     """Yield what the hook in the child reported, each once."""
     seen = child.seen
-    yield from dict.fromkeys(str(event)[:200] for event in seen[:50] if isinstance(event, str))
+    # of the switch Python makes use itself, in a recursion that is too deep; where it matters, it costs the points
+    yield from dict.fromkeys(event[:200] for event in seen[:50] if isinstance(event, str) and event != SWITCHED_OFF)
 
 
 def _judge_case(pair: RemotePair, inputs: Mapping[str, Any], seed: int, hints: int, mistakes: list[str]) -> Result:
@@ -215,7 +220,8 @@ def unusual_names(source: str) -> Iterator[str]:
     ['imports os', 'calls eval']
     """
     try:
-        nodes = list(ast.walk(ast.parse(source)))
+        body = [node for node in ast.parse(source).body if not _is_program(node)]
+        nodes = [inner for node in body for inner in ast.walk(node)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     found: dict[str, None] = {}
@@ -231,8 +237,11 @@ def unusual_names(source: str) -> Iterator[str]:
     yield from list(found)[:20]
 
 
+def _is_program(node: ast.stmt) -> bool:
+    """Return whether a statement is for the file run as a program: `if __name__ == "__main__":`."""
+    return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
 def _is_standard(name: str) -> bool:
     """Return whether a module is NumPy or of the standard library."""
-    import sys
-
     return name == "numpy" or name in sys.stdlib_module_names

@@ -38,7 +38,7 @@ def main() -> None:
     sys.setprofile(counter)
     threading.setprofile(counter)
     if settings["confined"]:
-        watch_events(packages, lambda event: seen.append(event) if len(seen) < 50 else None)
+        watch_events(packages, head["file"], lambda event: seen.append(event) if len(seen) < 50 else None)
     Answers(head, counter, seen).serve(requests, replies)
 
 

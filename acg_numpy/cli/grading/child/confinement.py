@@ -146,13 +146,15 @@ def _add_path(libc: Any, ruleset: int, path: str, rights: int) -> None:
         os.close(descriptor)
 
 
-def watch_events(packages: str, report: Callable[[str], None]) -> None:
+def watch_events(packages: str, own: str, report: Callable[[str], None]) -> None:
     """Refuse what a forward and a backward have no use for, and report it: a hook that Python cannot take away.
 
     Parameters
     ----------
     packages : str
         The folder in which NumPy lies.
+    own : str
+        The name of the student's file, which Python looks for when it prints a warning, and which is not there.
     report : callable
         Called with a sentence for each event.
     """
@@ -192,7 +194,8 @@ def watch_events(packages: str, report: Callable[[str], None]) -> None:
         elif event in NO_FILE:
             path = arguments[0] if arguments else ""
             if not is_readable(path, arguments[1] if len(arguments) > 1 else None):
-                report(f"{event} {str(path)[:200]}")
+                if path != own:
+                    report(f"{event} {str(path)[:200]}")
                 raise PermissionError(f"{event} {str(path)[:200]}: this file cannot be used here")
         elif event == SWITCHED_OFF:  # by Python itself as well, in a recursion that is too deep
             report(event)
