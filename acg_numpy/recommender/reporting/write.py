@@ -14,6 +14,7 @@ from acg_numpy.recommender.reporting.document import Block, Document, Heading, P
 from acg_numpy.recommender.reporting.html import render_page
 from acg_numpy.recommender.reporting.markdown import render_markdown
 from acg_numpy.recommender.reporting.own_history_table import OWN_HISTORY, own_history
+from acg_numpy.recommender.reporting.question import FILES, QUESTION, files, question
 from acg_numpy.recommender.training import Result
 from acg_numpy.text import WIDTH
 
@@ -97,6 +98,7 @@ def report(result: Result, world: World | None = None) -> tuple[Document, list[p
         training.append(through)
 
     blocks: list[Block] = [words.facts(metrics), *words.verdicts(metrics)]
+    blocks += [Heading(2, QUESTION), *question(result)]
     blocks += [Heading(2, words.RANKING), *words.ranking(metrics)]
     if len(metrics["test"]) > 1:  # one model alone compares with nothing
         blocks += _figures(models)
@@ -109,6 +111,7 @@ def report(result: Result, world: World | None = None) -> tuple[Document, list[p
     blocks += [Heading(2, "Where attention went"), *_figures(where)]
     blocks += [Heading(2, "What tokens stand for"), *_figures(meaning), *tastes]
     blocks += [Heading(2, "How training went"), *_figures(training)]
+    blocks += [Heading(2, FILES), *files()]
     return Document(TITLE, blocks), [*models, *by_domain, *where, *meaning, *training]
 
 
