@@ -17,7 +17,7 @@ import numpy as np
 from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.shapes import Array
 
-COPIED = 2**16  # bytes; to copy more takes longer than two checksums
+COPIED = 2**18  # bytes; to copy more takes as long as two checksums, and memory
 # Bytes above which `memcpy` may take instructions that are twenty times slower where the two addresses differ by a
 # little more than a multiple of 4096, as those of two arrays often do (AMD's processors).  A ufunc's loop does not.
 STREAMED = 2**11
