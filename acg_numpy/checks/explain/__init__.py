@@ -7,8 +7,10 @@ known_regions        parts of the forward known by what they compute: a softmax
 corruptions          what a corruption of an edge of the graph is
 edge_corruptions     which corruptions make sense at an edge; they come from axis_exchanges, broadcast_uses,
                      elementwise_factors and indexed_rows, and from stale_values
+elementwise_regions  parts of the forward that are a function of each element, with their slopes
 edge_search          which corruption, at which edge, gives the submitted gradients
-cut_edges, broadcast_sums, formulas, missing_masks, repeated_lines, wrong_shapes, two_corruptions
+cut_edges, broadcast_sums, fitted_slopes, formulas, missing_masks, moved_factors, operation_corruptions, repeated_lines,
+window_places, wrong_shapes, two_corruptions
                      the mistakes that no corruption of a single edge makes, a file for each family
 search               all of it in order of simplicity, and the diagnoses
 """

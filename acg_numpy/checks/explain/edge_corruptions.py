@@ -4,7 +4,7 @@ Operations are told apart by what they do to arrays, tried on the values at hand
 moves numbers about, works element by element, broadcasts an argument, reduces it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from acg_numpy.checks.explain.corruptions import (
     Corruption,
     replace_argument,
     replace_result,
+    try_call,
     weight_position,
 )
 from acg_numpy.checks.explain.elementwise_factors import missing_factors, stale_slopes
@@ -32,6 +33,7 @@ def edge_corruptions(operation: Operation, position: int) -> Iterator[Corruption
     yield from stale_slopes(operation, position)
     yield from row_corruptions(operation)
     yield from _argument_exchanges(operation)
+    yield from _wrong_crops(operation, position)
     yield from _position_corruptions(operation)
 
 
@@ -68,6 +70,30 @@ def _position_corruptions(operation: Operation) -> Iterator[Corruption]:
                 none, twice = (weight_position(axis, which, weight) for weight in (0.0, 2.0))
                 yield Corruption("missing-path", 1.85, f"the {name} along axis {axis} left out", none)
                 yield Corruption("double-counted", 1.85, f"the {name} along axis {axis} twice", twice)
+
+
+def _wrong_crops(operation: Operation, position: int) -> Iterator[Corruption]:
+    """Yield corruptions of a padding: its whole width is cut off at the end of each axis, or at the beginning."""
+    arg, shape = operation.values[position], operation.value.shape
+    if not isinstance(arg, np.ndarray) or arg.ndim != len(shape) or arg.size >= operation.value.size:
+        return
+    counted = np.arange(operation.value.size, dtype=float).reshape(shape)
+    sent = try_call(operation.contribution, position, counted)
+    if sent is None or sent.shape != arg.shape or not arg.size or not 0 <= sent.flat[0] < operation.value.size:
+        return
+    offset = np.unravel_index(int(sent.flat[0]), shape)
+    kept = tuple(slice(int(o), int(o) + n) for o, n in zip(offset, arg.shape, strict=True))
+    if not np.array_equal(sent, counted[kept]):
+        return
+    for where, at in (("end", [0] * arg.ndim), ("beginning", [m - n for m, n in zip(shape, arg.shape, strict=True)])):
+        text = f"what was added around is cut off at the {where} of each axis, and not on both sides"
+        yield Corruption("stale-value", 1.8, text, _crop(at, arg.shape))
+
+
+def _crop(at: Sequence[int], shape: tuple[int, ...]) -> Contribution:
+    """Return the part of the gradient that begins at a place."""
+    part = tuple(slice(a, a + n) for a, n in zip(at, shape, strict=True))
+    return lambda operation, position, g: g[part]
 
 
 def _argument_exchanges(operation: Operation) -> Iterator[Corruption]:

@@ -16,6 +16,7 @@ import numpy as np
 from acg_numpy.checks.explain.case import Case, Explanation, max_abs
 from acg_numpy.checks.explain.corruptions import Contribution, Corruption, pass_through, try_call
 from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
+from acg_numpy.checks.explain.elementwise_regions import Region, find_regions
 from acg_numpy.checks.explain.known_regions import Softmax, find_softmaxes
 from acg_numpy.checks.explain.stale_values import stale_corruptions, stale_gradients
 from acg_numpy.checks.explain.time_budget import TimeBudget
@@ -122,6 +123,11 @@ class Search:
             values.append(operation.evaluate([values[a.place] if isinstance(a, Link) else v for a, v in pairs]))
         return values
 
+    @cached_property
+    def regions(self) -> list[Region]:
+        """The parts of the forward that work element by element."""
+        return find_regions(self.graph)
+
     def might_fit(self, place: int, gradient: Array) -> bool:
         """Check whether a gradient of one result may come, at the inputs, to what is to be explained."""
         for target, along in self.tangents:
@@ -157,6 +163,16 @@ class Search:
         for edge, parent in self.graph.edges():
             if self.case.grads[edge.operation] is not None and wrong & self.dependencies[parent]:
                 yield edge, parent
+
+    def is_behind(self, place: int) -> bool:
+        """Check whether a wrong gradient of this result would make all wrong inputs wrong, and none that is right."""
+        reached, wrong = self.dependencies[place], set(self.case.wrong)
+        return wrong <= reached and (self.wrong_only or not wrong or reached - wrong <= self.dead)
+
+    @cached_property
+    def dead(self) -> set[int]:
+        """The inputs whose right gradient is zero: they are right whatever is sent to them times a number."""
+        return {i for i, right in enumerate(self.case.right) if not max_abs(right) > 1e-9 * self.case.scale}
 
     def contribution(self, edge: Edge) -> Array | None:
         """Return the right contribution along an edge."""

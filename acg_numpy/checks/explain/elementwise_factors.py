@@ -14,12 +14,13 @@ SLOPES: dict[str, Callable[[Array], Array]] = {
     "1 - v": lambda v: 1 - v,
     "v (1 - v)": lambda v: v * (1 - v),
     "1 - v^2": lambda v: 1 - v * v,
+    "1 + v^2": lambda v: 1 + v * v,
     "v^2": lambda v: v * v,
     "1 / v": lambda v: 1 / v,
 }
 
 
-def _elementwise_factor(operation: Operation, position: int) -> Array | None:
+def elementwise_factor(operation: Operation, position: int) -> Array | None:
     """Return the array that g is multiplied by on its way to an argument of its shape, if that is all that happens."""
     g = np.random.default_rng(0).normal(size=operation.value.shape)
     wide = unsummed_contribution(operation, position, np.ones_like(operation.value))
@@ -35,7 +36,9 @@ def _elementwise_factor(operation: Operation, position: int) -> Array | None:
 
 def missing_factors(operation: Operation, position: int) -> Iterator[Corruption]:
     """Yield corruptions that leave the factor out: a mask, where it holds zeros and one other value."""
-    factor = _elementwise_factor(operation, position)
+    factor = elementwise_factor(operation, position)
+    if factor is None and _skippable(operation, position):
+        yield Corruption("stale-value", 2.2, "sent on as if the operation were not there", pass_through(1.0))
     if factor is None or factor.size < 2 or not np.all(np.isfinite(factor)):
         return
     different = np.unique(factor)
@@ -51,9 +54,15 @@ def missing_factors(operation: Operation, position: int) -> Iterator[Corruption]
         yield Corruption("stale-value", 2.2, "sent on without its factor", pass_through(1.0))
 
 
+def _skippable(operation: Operation, position: int) -> bool:
+    """Check whether an operation could be left out for its shapes: a product with a square matrix, a sorting."""
+    arg = operation.values[position]
+    return isinstance(arg, np.ndarray) and arg.shape == operation.value.shape and arg.size > 1
+
+
 def stale_slopes(operation: Operation, position: int) -> Iterator[Corruption]:
     """Yield corruptions that put another function of the argument or the result in the place of the slope."""
-    arg, factor = operation.values[position], _elementwise_factor(operation, position)
+    arg, factor = operation.values[position], elementwise_factor(operation, position)
     if factor is None or len(operation.args) != 1 or arg.shape != factor.shape or len(np.unique(factor)) < 3:
         return
     for value in (operation.value, arg):
@@ -63,7 +72,9 @@ def stale_slopes(operation: Operation, position: int) -> Iterator[Corruption]:
             if np.all(np.isfinite(other)) and not np.allclose(other, factor):
                 what = "result" if value is operation.value else "argument"
                 text = f"{written} used for the slope, v being the {what}"
-                yield Corruption("stale-value", 1.9, text, _multiply_by_slope(slope, what))
+                reversed_sign = written == "1 + v^2" and np.allclose(1 - value * value, factor)
+                mistake, cost = ("wrong-sign", 1.75) if reversed_sign else ("stale-value", 1.9)
+                yield Corruption(mistake, cost, text, _multiply_by_slope(slope, what))
 
 
 def _multiply_by_slope(slope: Callable[[Array], Array], what: str) -> Contribution:

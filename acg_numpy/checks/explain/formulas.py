@@ -20,8 +20,10 @@ from acg_numpy.shapes import Array
 
 def formula_explanations(search: Search) -> Iterator[Explanation]:
     """Yield explanations by a wrong formula for a softmax or for a function of each element."""
+    wrong = set(search.case.wrong)
     for region in search.softmaxes:
-        yield from _softmax_formulas(search, region)
+        if wrong <= search.dependencies[region.scores]:
+            yield from _softmax_formulas(search, region)
     for part in find_normalisations(search.graph):
         yield from _normalisation_formulas(search, part)
     yield from elementwise_formulas(search)
@@ -30,6 +32,21 @@ def formula_explanations(search: Search) -> Iterator[Explanation]:
 def _picks_one_per_row(g: Array, axis: int) -> bool:
     """Check whether a gradient has one number in each row, and zeros beside it: a label was picked there."""
     return bool(np.all(np.count_nonzero(g, axis=axis) <= 1) and np.any(g))
+
+
+def _whole_lines(held: Array, axis: int) -> Iterator[Array]:
+    """Yield one entry a row, all equal, written into the whole of the columns, or of one row, that the entries lie in.
+
+    That is what `d[:, ids] -= 1` and `d[0, ids] -= 1` do, where `d[rows, ids] -= 1` is meant.
+    """
+    entries = np.unique(held[held != 0])
+    if entries.size and np.ptp(entries) <= 1e-12 * np.max(np.abs(entries)) and _picks_one_per_row(held, axis):
+        others = tuple(a for a in range(held.ndim) if a != axis)
+        columns = np.where(np.any(held != 0, axis=others, keepdims=True), entries[0], 0.0)
+        yield np.broadcast_to(columns, held.shape)
+        first = np.zeros_like(held)
+        first[tuple(slice(None) if a == axis else 0 for a in range(held.ndim))] = np.ravel(columns)
+        yield first
 
 
 def _normalisation_formulas(search: Search, part: Normalisation) -> Iterator[Explanation]:
@@ -98,6 +115,9 @@ def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
     if log and (_picks_one_per_row(g, axis) or is_target(g, search.case)):
         text = "the target, which the gradient of the logarithms points at, is left out"
         yield from _try_formula(search, start, end, -p * row_sum, right, ("target-not-subtracted", 1.3, text))
+    for wide in _whole_lines(held, axis):
+        text = "the target is taken off whole columns or rows, and not off the entries that it points at"
+        yield from _try_formula(search, start, end, wide - p * row_sum, right, ("target-not-subtracted", 1.5, text))
     text = "the sum over the row has the wrong sign"
     yield from _try_formula(search, start, end, held + p * row_sum, right, ("wrong-sign", 1.6, text))
     n = y.shape[axis]
@@ -112,6 +132,9 @@ def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
         yield from _try_formula(search, start, end, unweighted, right, ("stale-value", 1.9, text))
         text = "the row's sum is taken off without the factor P"
         yield from _try_formula(search, start, end, held - row_sum, right, ("stale-value", 1.9, text))
+    rows = y.size // n
+    text = f"the sum over the row counts {rows} times, as if what comes in were not averaged over the rows"
+    yield from _try_formula(search, start, end, held - rows * p * row_sum, right, ("mean-for-sum", 1.55, text))
     for other in range(y.ndim):
         if other != axis:
             text = f"summed over axis {other} where the softmax is along axis {axis}"
@@ -133,31 +156,14 @@ def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
 
 def elementwise_formulas(search: Search) -> Iterator[Explanation]:
     """Try the derivative of a chain of functions of each element at another value."""
-    graph = search.graph
-    for start in range(len(graph.operations)):
-        x = graph.operations[start].value
-        if x.size < 2 or not set(search.case.wrong) <= search.dependencies[start]:
+    wrong = set(search.case.wrong)
+    for region in search.regions:
+        start, end, slope = region.start, region.end, region.slope
+        g = search.case.grads[end]
+        if g is None or not wrong <= search.dependencies[start] or len(np.unique(slope)) < 2 or not np.any(slope * g):
             continue
-        for end in range(start + 1, len(graph.operations)):
-            y, g = graph.operations[end].value, search.case.grads[end]
-            if y.shape != x.shape or g is None:
-                continue
-            slope = _elementwise_slope(search, start, end)
-            right = None if slope is None else slope * g
-            if right is None or slope is None or not np.any(right) or len(np.unique(slope)) < 2:
-                continue
-            for text, other, cost in wrong_slopes(search, start, end, slope):
-                yield from _try_formula(search, start, end, other * g, right, ("stale-value", cost, text))
-
-
-def _elementwise_slope(search: Search, start: int, end: int) -> Array | None:
-    """Return the factor between two results, if one is a function of the other element by element."""
-    graph, y = search.graph, search.graph.operations[end].value
-    g = np.random.default_rng(0).normal(size=y.shape)
-    ones, tried = pull_between(graph, start, end, np.ones_like(y)), pull_between(graph, start, end, g)
-    if ones is None or tried is None or ones.shape != y.shape or not np.all(np.isfinite(ones)):
-        return None
-    return ones if np.allclose(tried, ones * g, rtol=1e-9, atol=1e-12) else None
+        for text, other, cost in wrong_slopes(search, start, end, slope):
+            yield from _try_formula(search, start, end, other * g, slope * g, ("stale-value", cost, text))
 
 
 def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[tuple[str, Array, float]]:

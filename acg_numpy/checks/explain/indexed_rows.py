@@ -31,31 +31,34 @@ def is_ids(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim > 0
 
 
-def _source_indices(operation: Operation, position: int, g: Array) -> Array | None:
-    """Return from which element of an argument each element of the result was picked."""
+def source_indices(operation: Operation, position: int) -> Array | None:
+    """Return from which element of an argument each element of the result was picked; None if it was not picked."""
     arg = operation.values[position]
     counted = np.arange(arg.size).reshape(arg.shape)
     places = try_call(operation.evaluate, [counted if i == position else v for i, v in enumerate(operation.values)])
-    if places is None or places.shape != g.shape or places.dtype.kind not in "iu":
+    if places is None or places.shape != operation.value.shape or places.dtype.kind not in "iu":
         return None
-    return np.asarray(places).ravel()
+    if places.size and not 0 <= np.min(places) <= np.max(places) < arg.size:
+        return None
+    return np.asarray(places) if np.array_equal(np.ravel(arg)[places], operation.value, equal_nan=True) else None
 
 
 def assign_rows(operation: Operation, position: int, g: Array) -> Array | None:
     """Assign rows to the places that they came from; of several from one place, the last one stays."""
-    places = _source_indices(operation, position, g)
+    places = source_indices(operation, position)
     if places is None:
         return None
     flat = np.zeros(operation.values[position].size)
-    flat[places] = g.ravel()
+    flat[places.ravel()] = g.ravel()
     return flat.reshape(operation.values[position].shape)
 
 
 def _average_rows(operation: Operation, position: int, g: Array) -> Array | None:
     """Add rows to the places that they came from, and divide each sum by the number of its rows."""
-    places = _source_indices(operation, position, g)
+    places = source_indices(operation, position)
     if places is None:
         return None
     size = operation.values[position].size
-    total, number = np.bincount(places, g.ravel(), size), np.bincount(places, minlength=size)
+    flat = places.ravel()
+    total, number = np.bincount(flat, g.ravel(), size), np.bincount(flat, minlength=size)
     return (total / np.maximum(number, 1)).reshape(operation.values[position].shape)

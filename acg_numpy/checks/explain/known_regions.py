@@ -39,7 +39,11 @@ def pull_between(graph: Graph, start: int, end: int, gradient: Array) -> Array |
 
 
 def find_softmaxes(graph: Graph) -> list[Softmax]:
-    """Find every softmax in a graph: for each result that is one, of the earliest value that it is one of."""
+    """Find every softmax in a graph: for each result that is one, of every value that it is one of.
+
+    Of `softmax(a + b)` these are a, b and their sum, if they have one shape: a mistake in the formula shows in both,
+    so it is one of the sum.
+    """
     found = []
     rng = np.random.default_rng(0)
     for end, operation in enumerate(graph.operations):
@@ -57,7 +61,6 @@ def find_softmaxes(graph: Graph) -> list[Softmax]:
                 sent = pull_between(graph, start, end, g)
                 if sent is not None and np.allclose(sent, expected, rtol=1e-9, atol=1e-11):
                     found.append(Softmax(start, end, axis, log))
-                    break
     return found
 
 

@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.checks.explain.case import Explanation
-from acg_numpy.checks.explain.corruptions import Corruption, replace_argument, scaled_contribution
+from acg_numpy.checks.explain.corruptions import (
+    Contribution,
+    Corruption,
+    replace_argument,
+    replace_result,
+    scaled_contribution,
+)
 from acg_numpy.checks.explain.cut_edges import is_input_use, name_cut
 from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.explain.named_constants import factor_names
 from acg_numpy.checks.explain.whole_gradient import fit_factor
 from acg_numpy.checks.tracing import Edge, Line
+from acg_numpy.shapes import Array
 
 
 def single_use(search: Search) -> Iterator[Explanation]:
@@ -86,6 +93,8 @@ def loop_factors(search: Search) -> Iterator[Explanation]:
         for factor, mistake in ((-1.0, "wrong-sign"), (0.0, "held-constant"), (2.0, "double-counted")):
             corruption = Corruption(mistake, 1.7, f"times {factor:g}", scaled_contribution(factor))
             yield from replay_corruption(search, corruption, line, members)
+            # what is carried from turn to turn has no turn before the first, or comes from an input there
+            yield from replay_corruption(search, corruption, line, members[1:])
         vectors = [search.pull_vector(p, c) for e, p in members if (c := search.contribution(e)) is not None]
         step = fit_factor(search.target, np.sum(vectors, axis=0))
         if step is not None and not any(
@@ -137,26 +146,31 @@ def _stale_turns(search: Search, line: Line, members: list[tuple[Edge, int]]) ->
     for place, name in enumerate(names):
         if name is not None:
             turns[name].append(place)
-    first = search.graph.operations[members[0][0].operation]
-    for other, given in enumerate(first.values):
+    operations = search.graph.operations
+    first = operations[members[0][0].operation]
+    given_or_made: list[tuple[int | None, Any]] = [*enumerate(first.values), (None, first.value)]
+    for other, given in given_or_made:
         if not isinstance(given, np.ndarray) or given.dtype.kind != "f" or given.size < 2:
             continue
         for places in turns.values():
-            if len(places) < len(members) or search.graph.operations[places[0]].value.shape != given.shape:
+            if len(places) < len(members) or operations[places[0]].value.shape != given.shape:
                 continue
             for shift in range(-1, len(places) - len(members) + 2):
                 corruptions = {
-                    edge: Corruption(
-                        "stale-value", 1.7, "", replace_argument(other, search.graph.operations[places[turn]].value)
-                    )
+                    edge: Corruption("stale-value", 1.7, "", _replace(other, operations[places[turn]].value))
                     for turn, (edge, _) in enumerate(members, start=shift)
                     if 0 <= turn < len(places)
                 }
                 vector = search.replay(corruptions) if len(corruptions) >= len(members) - 1 else None
                 if vector is not None and search.fits(vector):
-                    source = search.graph.operations[places[0]].line
+                    source = operations[places[0]].line
                     text = f"in every turn the value of {source} is used, of this turn or one beside it"
                     yield Explanation("stale-value", 1.8, search.misfit(vector), text, line)
+
+
+def _replace(other: int | None, value: Array) -> Contribution:
+    """Return the contribution with another value for an argument or, without one, for the result."""
+    return replace_result(value) if other is None else replace_argument(other, value)
 
 
 def replay_corruption(
@@ -177,10 +191,20 @@ def replay_corruption(
 
 
 def repeated_edges(search: Search) -> list[list[tuple[Edge, int]]]:
-    """Group the edges of the same line, operation and argument: the turns of a loop, the calls of a helper."""
+    """Group the edges of the same line, operation and argument: the turns of a loop, the calls of a helper.
+
+    Groups that reach inputs whose gradient is right are left out: these would be wrong, too.
+    """
     groups: dict[Any, list[tuple[Edge, int]]] = defaultdict(list)
     names = search.line_identities()
     for edge, parent in search.graph.edges():
         if search.case.grads[edge.operation] is not None and names[edge.operation] is not None:
             groups[names[edge.operation], edge.position].append((edge, parent))
-    return [group for group in groups.values() if len(group) > 1]
+    wrong = set(search.case.wrong)
+    return [group for group in groups.values() if len(group) > 1 and _reaches_only(search, group, wrong)]
+
+
+def _reaches_only(search: Search, group: list[tuple[Edge, int]], wrong: set[int]) -> bool:
+    """Check whether edges together reach all inputs that are wrong, and none that is right and not zero."""
+    reached = set().union(*(search.dependencies[parent] for _, parent in group))
+    return wrong <= reached and (search.wrong_only or not wrong or reached - wrong <= search.dead)

@@ -14,8 +14,11 @@ from acg_numpy.checks.explain.broadcast_sums import missing_sums
 from acg_numpy.checks.explain.case import Case, Explanation
 from acg_numpy.checks.explain.cut_edges import factor_explanations, missing_outputs
 from acg_numpy.checks.explain.edge_search import Search
+from acg_numpy.checks.explain.fitted_slopes import slope_explanations
 from acg_numpy.checks.explain.formulas import formula_explanations
 from acg_numpy.checks.explain.missing_masks import mask_explanations
+from acg_numpy.checks.explain.moved_factors import moved_factor_explanations
+from acg_numpy.checks.explain.operation_corruptions import operation_explanations
 from acg_numpy.checks.explain.repeated_lines import (
     loop_corruptions,
     loop_factors,
@@ -26,6 +29,7 @@ from acg_numpy.checks.explain.repeated_lines import (
 from acg_numpy.checks.explain.time_budget import OutOfTimeError, TimeBudget
 from acg_numpy.checks.explain.two_corruptions import pair_explanations
 from acg_numpy.checks.explain.whole_gradient import whole_gradient_explanations
+from acg_numpy.checks.explain.window_places import window_explanations
 from acg_numpy.checks.explain.wrong_shapes import shape_explanations
 from acg_numpy.checks.report.diagnosis import Diagnosis
 from acg_numpy.checks.report.mistake_names import MISTAKES
@@ -123,9 +127,13 @@ def _edge_explanations(search: Search) -> Iterator[Explanation]:
     yield from overwritten_overlaps(search)
     yield from loop_factors(search)
     yield from missing_sums(search)
+    yield from slope_explanations(search)
     yield from formula_explanations(search)
-    yield from search.single_edge_explanations()
+    yield from operation_explanations(search)
+    yield from window_explanations(search)
     yield from loop_corruptions(search)
+    yield from search.single_edge_explanations()
+    yield from moved_factor_explanations(search)
     yield from unmasked_backward(search)
 
 

@@ -5,7 +5,8 @@ from itertools import combinations, permutations
 
 import numpy as np
 
-from acg_numpy.checks.explain.case import Case, Explanation, max_abs
+from acg_numpy.checks.explain.case import CLOSE, Case, Explanation, max_abs
+from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
 from acg_numpy.text import joined
@@ -23,6 +24,7 @@ def whole_gradient_explanations(case: Case) -> Iterator[Explanation]:
         _exchanged_axes,
         _shape_mismatch,
         unsubtracted_target,
+        _before_the_squashing,
     ):
         yield from family(case)
 
@@ -167,41 +169,103 @@ def unsubtracted_target(case: Case) -> Iterator[Explanation]:
     if not all(case.fits(i) for i in case.wrong):
         return
     differences = [np.asarray(case.submitted[i]) - case.right[i] for i in case.wrong]
-    for name, target in _possible_targets(case):
-        shaped = [t for t in target(differences) if t is not None]
-        if len(shaped) < len(differences):
+    size = max(max(max_abs(np.asarray(case.submitted[i])) for i in case.wrong), 1e-300)
+    for name, value, shaped in _possible_targets(case):
+        flat = _flat_targets(value, shaped, differences)
+        if flat is None:
             continue
         off = np.concatenate([np.ravel(d) for d in differences])
-        flat = np.concatenate([np.ravel(t) for t in shaped])
         factor = fit_factor(off, flat)
         if factor is None:
             continue
-        miss = max_abs(off - factor * flat) / max(
-            max(max_abs(np.asarray(case.submitted[i])) for i in case.wrong), 1e-300
-        )
+        miss = max_abs(off - factor * flat) / size
         if miss <= case.tolerance:
             whose = f"the gradient of {_input_names(case, case.wrong)}"
-            message = f"{whose} is off by {factor:.4g} times {name} and by nothing else: {name} is not subtracted"
-            yield Explanation("target-not-subtracted", 0.9, miss, message, support=int(np.count_nonzero(flat)) - 1)
+            right = _target_factor(case, name, value, shaped)
+            mistake, how = "target-not-subtracted", "not subtracted"
+            if right is not None and abs(factor + 2 * right) <= CLOSE * abs(right):
+                mistake, how = "wrong-sign", "added, not subtracted"
+            elif right is not None and abs(factor - right) <= CLOSE * abs(right):
+                mistake, how = "double-counted", "subtracted twice"
+            message = f"{whose} is off by {factor:.4g} times {name} and by nothing else: {name} is {how}"
+            yield Explanation(mistake, 0.9, miss, message, support=int(np.count_nonzero(flat)) - 1)
 
 
-def _possible_targets(case: Case) -> Iterator[tuple[str, Callable[[list[Array]], list[Array | None]]]]:
-    """Yield what may be a target: a floating input as it is, an integer one as ones where it points."""
+_Shaped = Callable[[Array, Array], "Array | None"]
 
-    def as_it_is(value: Array) -> Callable[[list[Array]], list[Array | None]]:
-        return lambda gradients: [value if g.shape == value.shape else None for g in gradients]
 
-    def as_ones(ids: Array) -> Callable[[list[Array]], list[Array | None]]:
-        return lambda gradients: [one_hot(ids, g.shape) for g in gradients]
+def _flat_targets(value: Array, shaped: _Shaped, gradients: list[Array]) -> Array | None:
+    """Return a target in the shape of each gradient, in one row; None if it has not the shape of each."""
+    targets = [target for g in gradients if (target := shaped(value, g)) is not None]
+    return np.concatenate([np.ravel(t) for t in targets]) if len(targets) == len(gradients) else None
 
+
+def _target_factor(case: Case, name: str, value: Array, shaped: _Shaped) -> float | None:
+    """Return the factor that a target has in the right gradient, seen with another target; None if it has none.
+
+    It is found with the elements of the target in another order, so that what sums to one still does.
+    """
+    other = np.roll(value, 1, axis=-1)
+    graph = None if case.replay is None else try_call(case.replay, {name: other})
+    gradients = None if graph is None else try_call(graph.gradients, case.grad_outs)
+    if graph is None or gradients is None:
+        return None
+    moved = [graph.at_inputs(gradients)[i] - case.right[i] for i in case.wrong]
+    before, after = (_flat_targets(target, shaped, moved) for target in (value, other))
+    if before is None or after is None or np.array_equal(before, after):
+        return None
+    change = np.concatenate([np.ravel(m) for m in moved])
+    factor = fit_factor(change, after - before)
+    if factor is None or max_abs(change - factor * (after - before)) > CLOSE * max_abs(change):
+        return None
+    return factor
+
+
+def _possible_targets(case: Case) -> Iterator[tuple[str, Array, _Shaped]]:
+    """Yield what may be a target: a floating input as it is, an integer one as ones where it points, or as it is."""
     for i, name in enumerate(case.names):
         if i not in case.wrong and case.values[i].size > 1:
-            yield name, as_it_is(case.values[i])
+            yield name, case.values[i], _as_it_is
     for name, value in case.others.items():
         if value.dtype.kind in "iu" and value.size:
-            yield name, as_ones(value)
-        elif value.dtype == bool:
-            yield name, as_it_is(value.astype(float))
+            yield name, value, _as_ones
+        if value.dtype.kind in "iubf" and value.size > 1:
+            yield name, value, _as_it_is
+
+
+def _as_it_is(value: Array, gradient: Array) -> Array | None:
+    return value.astype(float) if gradient.shape == value.shape else None
+
+
+def _as_ones(ids: Array, gradient: Array) -> Array | None:
+    return one_hot(ids, gradient.shape)
+
+
+def _before_the_squashing(case: Case) -> Iterator[Explanation]:
+    """Explain gradients of probabilities that are those of the numbers that a softmax or a sigmoid made them of.
+
+    P - Y is what a loss sends back through the softmax; where the probabilities are the input, it is -Y / P.
+    """
+    for what in ("softmax", "sigmoid"):
+        further = [_through_squashing(case.values[i], case.right[i], what) for i in case.wrong]
+        if any(f is None for f in further):
+            continue
+        iterator = iter(further)
+        expected = [next(iterator) if i in case.wrong else right for i, right in enumerate(case.right)]
+        residual = case.residual([e for e in expected if e is not None])
+        if residual <= case.tolerance:
+            whose = f"the gradient of {_input_names(case, case.wrong)}"
+            text = f"{whose} is that of the numbers before a {what}, where its results are the input"
+            yield Explanation("stale-value", 0.95, residual, text, support=sum(case.right[i].size for i in case.wrong))
+
+
+def _through_squashing(p: Array, g: Array, what: str) -> Array | None:
+    """Return what a gradient of probabilities is before the function that made them; None if they are none."""
+    if p.size < 2 or not np.all((p > 0) & (p < 1)):
+        return None
+    if what == "sigmoid":
+        return np.asarray(g * p * (1 - p))
+    return np.asarray(p * (g - np.sum(p * g, axis=-1, keepdims=True)))
 
 
 def one_hot(ids: Array, shape: tuple[int, ...]) -> Array | None:

@@ -67,7 +67,7 @@ MISTAKES: dict[str, MistakeName] = {
         "the mask of the forward is forgotten", "What did the forward leave out? Does the backward know?"
     ),
     "target-not-subtracted": MistakeName(
-        "the target is not subtracted: P instead of P - Y",
+        "the target is not subtracted where it points: P - Y is needed",
         "At which positions are you off? What is special about them?",
     ),
     "ignored-upstream": MistakeName("the gradient that comes in makes no difference", "What is grad_out for?"),
