@@ -87,6 +87,9 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument(
         "--dtype", choices=("float64", "float32"), default="float64", help="in which the gradients are computed"
     )
+    parser.add_argument(
+        "--isolate", action="store_true", help="run the file in a process that is held back, as acg grade does"
+    )
     layer = parser.add_argument_group("a class")
     layer.add_argument("--init", metavar="TEXT", help="the arguments of its constructor")
     layer.add_argument("--params", metavar="NAMES", help="its parameters, or a dict or list of them")
@@ -148,12 +151,38 @@ def _report_on_file(
     """Run a file, and check what it holds."""
     from acg_numpy.checks.learner.targets import LayerOptions, load_target
 
+    if arguments.isolate:
+        return _report_in_child(arguments, file, names, parser)
     bound = _read_bound(arguments.bind or [], parser)
     given = {name: getattr(arguments, name) for name in LayerOptions._fields}
     options = LayerOptions(**{name: value for name, value in given.items() if value is not None})
     target = load_target(file, names, bound, options, arguments.seed)
     inputs = _make_inputs(arguments, target.learner, parser)
     return target.check(inputs, method=arguments.method, seed=arguments.seed, dtype=arguments.dtype)
+
+
+def _report_in_child(
+    arguments: argparse.Namespace, file: Path, names: tuple[str, ...], parser: Parser
+) -> "GradientReport":
+    """Check a forward and a backward in a process that holds them back."""
+    import numpy as np
+
+    from acg_numpy.checks.learner.input_specs import InputsError, draw_inputs, read_inputs
+    from acg_numpy.cli.grading.isolated_check import isolated_report
+
+    others = [name for name in ("bind", "init", "params", "grads", "forward", "backward") if getattr(arguments, name)]
+    if len(names) != 2 or others or arguments.inputs is None:
+        parser.error(
+            '--isolate goes with two functions and --inputs: acg gradcheck FILE.py:f,b --inputs "3x4" --isolate'
+        )
+    try:
+        inputs = draw_inputs(read_inputs(arguments.inputs), np.random.default_rng(arguments.seed))
+    except InputsError as error:
+        parser.error(f"--inputs: {error}")
+    how = {"method": arguments.method, "seed": arguments.seed, "dtype": arguments.dtype}
+    report, printed = isolated_report(file, (names[0], names[1]), inputs, **how)
+    echo(*printed.splitlines(), file=sys.stderr)
+    return report
 
 
 def _read_bound(pairs: Sequence[str], parser: Parser) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def check_remote(pair: RemotePair, inputs: Mapping[str, Any], seed: int = 0) -> 
         Draws the gradients of the outputs.
     """
     settings = read_settings("central", rtol=1e-5, atol=0.0, step=None, seed=seed)
-    arguments = read_arguments(pair.reference, list(inputs.values()), list(inputs))
+    arguments = read_arguments(pair.reference_forward, list(inputs.values()), list(inputs))
     title = f"check_backward of {pair.names[1]}"
     report, subject = compare_gradients(Pair(pair.reference_forward, pair.backward, arguments, title), settings)
     rng = np.random.default_rng([settings.seed, 1])
