@@ -16,7 +16,8 @@ INSTALL = {
     "torch": "pip install torch",
     "jax": "pip install jax",
     "sklearn": "pip install scikit-learn",
-    **dict.fromkeys(("dask", "distributed", "fsspec", "pyarrow"), SCALE),
+    "pyarrow": EXTRA,
+    **dict.fromkeys(("dask", "distributed", "fsspec"), SCALE),
 }
 
 
