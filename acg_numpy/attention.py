@@ -79,10 +79,10 @@ attend_with_weights = _node(_attend_forward, _attend_backward)
 class _Call(NamedTuple):
     """Arguments of a call, checked and in the module's dtype, and how they are computed."""
 
-    query: ArrayOrTensor  # (..., L, D)
-    context: ArrayOrTensor  # (..., S, D)
-    mask: Array | None  # (..., L, S)
-    scores: tuple[int, ...]  # shape (..., H, L, S)
+    query: ArrayOrTensor  # (..., n_q, D)
+    context: ArrayOrTensor  # (..., n_k, D)
+    mask: Array | None  # (..., n_q, n_k)
+    scores: tuple[int, ...]  # shape (..., H, n_q, n_k)
     plan: Plan
 
 
@@ -186,10 +186,10 @@ class MultiHeadCrossAttention(Module):
 
         Parameters
         ----------
-        query : array or Tensor, shape (..., L, D), floating
-        context : array or Tensor, shape (..., S, D), floating
+        query : array or Tensor, shape (..., n_q, D), floating
+        context : array or Tensor, shape (..., n_k, D), floating
             Leading axes broadcast with those of `query`.
-        mask : boolean array, shape (..., L, S), optional
+        mask : boolean array, shape (..., n_q, n_k), optional
             Shared by the heads; True where attention is allowed, as in PyTorch's `scaled_dot_product_attention` and
             unlike its `nn.MultiheadAttention`.  It has no axis for the heads, and no more axes than query and context.
             A query that may attend to nothing gets the output's bias.
@@ -198,8 +198,8 @@ class MultiHeadCrossAttention(Module):
 
         Returns
         -------
-        out : Tensor, shape (..., L, D), or (..., L, inner_dim) where there is no output projection
-        attention : Tensor, shape (..., H, L, S)
+        out : Tensor, shape (..., n_q, D), or (..., n_q, inner_dim) where there is no output projection
+        attention : Tensor, shape (..., H, n_q, n_k)
             If `return_attention`: the weights of each head before dropout, never averaged.
         """
         call = self._prepare(query, context, mask, return_attention)
@@ -215,20 +215,20 @@ class MultiHeadCrossAttention(Module):
         if call.mask is not None:
             query = zero_unseen(query, call.mask, axis=-1)
             context = zero_unseen(context, call.mask, axis=-2)
-        Q = self.query(query)  # (..., L, I)
-        K = self._project_keys(context)  # (..., S, I)
-        V = self.value(context)  # (..., S, I)
-        Q, K, V = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, L or S, I/H)
-        mask = None if call.mask is None else np.expand_dims(call.mask, -3)  # (..., 1, L, S), for all heads
+        Q = self.query(query)  # (..., n_q, I)
+        K = self._project_keys(context)  # (..., n_k, I)
+        V = self.value(context)  # (..., n_k, I)
+        Q, K, V = (split_heads(x, num_heads=self.num_heads) for x in (Q, K, V))  # (..., H, n_q or n_k, I/H)
+        mask = None if call.mask is None else np.expand_dims(call.mask, -3)  # (..., 1, n_q, n_k), for all heads
         if call.plan.kernel == "tiled":
-            Z, weights = tiled.attend(Q, K, V, mask), None  # (..., H, L, I/H)
+            Z, weights = tiled.attend(Q, K, V, mask), None  # (..., H, n_q, I/H)
         else:
-            Z, weights = average_values(Q, K, V, mask, dropout_mask)  # (..., H, L, I/H), (..., H, L, S)
-        out = merge_heads(Z)  # (..., L, I)
+            Z, weights = average_values(Q, K, V, mask, dropout_mask)  # (..., H, n_q, I/H), (..., H, n_q, n_k)
+        out = merge_heads(Z)  # (..., n_q, I)
         if head_mask is not None:
             out = drop_features(out, head_mask)
         if self.output is not None:
-            out = self.output(out)  # (..., L, D)
+            out = self.output(out)  # (..., n_q, D)
         return (out, weights) if return_attention else out
 
     def _project_keys(self, context: ArrayOrTensor) -> Any:
@@ -247,11 +247,11 @@ class MultiHeadCrossAttention(Module):
         return INPUT_PROJECTIONS if self.output is None else PROJECTIONS
 
     def draw_dropout_mask(self, shape: tuple[int, ...]) -> Array | None:
-        """Draw the factors that drop weights of this shape, (..., H, L, S); None if nothing is dropped."""
+        """Draw the factors that drop weights of this shape, (..., H, n_q, n_k); None if nothing is dropped."""
         return self._draw_mask(shape, self.dropout)
 
     def draw_head_dropout_mask(self, shape: tuple[int, ...]) -> Array | None:
-        """Draw the factors that drop features of the merged heads, (..., L, I); None if nothing is dropped.
+        """Draw the factors that drop features of the merged heads, (..., n_q, I); None if nothing is dropped.
 
         Where weights are dropped too, their mask is drawn first: then a seed means the same masks in every kernel.
         """

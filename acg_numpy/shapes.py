@@ -335,7 +335,7 @@ def check_shared_mask(mask: Array | None, shape: tuple[int, ...]) -> None:
     Parameters
     ----------
     shape : tuple of int
-        (..., L, S), without an axis for the heads.
+        (..., n_q, n_k), without an axis for the heads.
 
     Examples
     --------

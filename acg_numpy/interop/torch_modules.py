@@ -93,7 +93,8 @@ def from_torch(module: Any, embedding: Any = None) -> AttentionConditioner | Mul
     Notes
     -----
     Of a `torch.nn.MultiheadAttention`, weights are transposed (`y = x @ weight.T + bias` there), and `in_proj_weight`
-    is cut into the projections of query, key and value.  Its `batch_first` has no counterpart: rows are `(..., L, D)`.
+    is cut into the projections of query, key and value.  Its `batch_first` has no counterpart: rows are
+    `(..., n_q, D)`.
     Boolean masks mean the opposite: True is where attention is allowed here, and where it is not there.
 
     Examples

@@ -15,10 +15,10 @@ multiply-adds, B' counting what is padded.  Where features of the merged heads a
 its scores absorbed: half of its products over users, and for the other half 3 B D I + 3 B' K I.  The mask itself costs
 every kernel the same, B I.
 
-Attention over a context of its own, of L queries over S keys with d features a head, shares nothing:
+Attention over a context of its own, of n_q queries over n_k keys with d features a head, shares nothing:
 
-    classroom    6 H L S d                                  whole                     scores H L S, each in new memory
-    tiled        7 H L S d                                  a tile at a time          scores H L S, in the same memory
+    classroom    6 H n_q n_k d                            whole                     scores H n_q n_k, each in new memory
+    tiled        7 H n_q n_k d                            a tile at a time          scores H n_q n_k, in the same memory
 
 where H counts the heads of the whole batch.  A product of small matrices runs slower than one of large ones,
 and each call costs something by itself; the weights below, in nanoseconds, were fitted to 162 shapes on one
@@ -181,7 +181,7 @@ REASONS = {
 def plan_for_context(
     batch: tuple[int, ...], num_heads: int, scores: tuple[int, int], features: int, itemsize: int, kernel: str = "auto"
 ) -> Plan:
-    """Choose how L queries attend over S keys, `scores` = (L, S), in every batch, or take what was asked for.
+    """Choose how n_q queries attend over n_k keys, `scores` = (n_q, n_k), in every batch, or take what was asked for.
 
     If weights are wanted there is nothing to choose: only the classroom keeps them.
     """

@@ -30,7 +30,7 @@ Softmax's backward needs the row's average <P, dP> over all keys before it may t
 
     <P, dP>_i = sum_j P_ij sum_e dO_ie V_je = sum_e dO_ie sum_j P_ij V_je = <dO_i, O_i>
 
-is known beforehand, from the output.  With the division done to dO, which has Dv columns and not S,
+is known beforehand, from the output.  With the division done to dO, which has Dv columns and not n_k,
 
     G = dO / z        D_i = <G_i, O_i>
     dV = P^T dO = E^T G
@@ -63,21 +63,21 @@ BLOCK_BYTES = 1 << 25  # of its scores: products that are smaller leave threads 
 class TiledCache(NamedTuple):
     """What the backward needs, which is nothing of the size of the scores."""
 
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
-    mask: Array | None  # (..., L, S)
-    out: Array  # (..., L, Dv)
-    maximum: Array  # (..., L, 1), m
-    total: Array  # (..., L, 1), z, and 1 where there was no key
+    query: Array  # (..., n_q, d)
+    key: Array  # (..., n_k, d)
+    value: Array  # (..., n_k, Dv)
+    mask: Array | None  # (..., n_q, n_k)
+    out: Array  # (..., n_q, Dv)
+    maximum: Array  # (..., n_q, 1), m
+    total: Array  # (..., n_q, 1), z, and 1 where there was no key
 
 
 class TiledGrads(NamedTuple):
     """One gradient for each input of `forward`."""
 
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
+    query: Array  # (..., n_q, d)
+    key: Array  # (..., n_k, d)
+    value: Array  # (..., n_k, Dv)
     mask: None = None
 
 
@@ -90,15 +90,15 @@ def forward(query: Array, key: Array, value: Array, mask: Array | None = None) -
 
     Parameters
     ----------
-    query : array, shape (..., L, d), floating
-    key : array, shape (..., S, d), floating
-    value : array, shape (..., S, Dv), floating
-    mask : bool array, shape (..., L, S), optional
+    query : array, shape (..., n_q, d), floating
+    key : array, shape (..., n_k, d), floating
+    value : array, shape (..., n_k, Dv), floating
+    mask : bool array, shape (..., n_q, n_k), optional
         True where the query may attend to the key.
 
     Returns
     -------
-    out : array, shape (..., L, Dv)
+    out : array, shape (..., n_q, Dv)
         Zero for a query with all keys masked.
     cache : TiledCache
 
@@ -147,7 +147,7 @@ def backward(grad_out: Array, cache: Any) -> Any:
 
     Parameters
     ----------
-    grad_out : array, shape (..., L, Dv)
+    grad_out : array, shape (..., n_q, Dv)
         dO, the gradient of the loss with respect to the output.
     cache : TiledCache
 
@@ -169,8 +169,8 @@ def backward(grad_out: Array, cache: Any) -> Any:
     if not isinstance(cache, TiledCache):
         return scaled_dot_product_backward(grad_out, cache)
     dO, (Q, K, V, mask, out, m, z) = grad_out, cache
-    G = (dO / z).astype(out.dtype, copy=False)  # (..., L, Dv)
-    D = np.sum(G * out, axis=-1, keepdims=True)  # (..., L, 1)
+    G = (dO / z).astype(out.dtype, copy=False)  # (..., n_q, Dv)
+    D = np.sum(G * out, axis=-1, keepdims=True)  # (..., n_q, 1)
     dQ, dK, dV = np.zeros_like(Q), np.zeros_like(K), np.zeros_like(V)
 
     for at in np.ndindex(out.shape[:-2]):  # what was broadcast is met again, and its gradient added to
@@ -181,7 +181,7 @@ def backward(grad_out: Array, cache: Any) -> Any:
 
 
 def _attend(Q: Array, K: Array, V: Array, mask: Array | None, o: Array, m: Array, z: Array) -> None:
-    """Go over all pairs of (L, d) queries and (S, d) keys, and fill o, m and z."""
+    """Go over all pairs of (n_q, d) queries and (n_k, d) keys, and fill o, m and z."""
     q = Q / math.sqrt(Q.shape[-1])
     harmless = _longest(q) * _longest(K) < math.log(np.finfo(q.dtype).max) / 4  # a sum of exp(S) V is far from overflow
     if harmless:
@@ -211,7 +211,7 @@ def _carry_back(
     dK: Array,
     dV: Array,
 ) -> None:
-    """Go over the same blocks, and add to the gradients of (L, d) queries, (S, d) keys and (S, Dv) values."""
+    """Go over the same blocks, and add to the gradients of (n_q, d) queries, (n_k, d) keys and (n_k, Dv) values."""
     scale = 1 / math.sqrt(Q.shape[-1])
     q = Q * scale
     shifted = m.any()

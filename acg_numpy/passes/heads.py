@@ -2,11 +2,11 @@
 
 Forward.  Row l of x has D features.  Head h takes d = D / H of them that lie together, from h d to (h + 1) d - 1:
 
-    split:   y_{h l e} = x_{l, h d + e}       (..., L, D) -> (..., L, H, d) -> (..., H, L, d)
-    merge:   the same read from right to left  (..., H, L, d) -> (..., L, H, d) -> (..., L, D)
+    split:   y_{h l e} = x_{l, h d + e}        (..., n_q, D) -> (..., n_q, H, d) -> (..., H, n_q, d)
+    merge:   the same read from right to left  (..., H, n_q, d) -> (..., n_q, H, d) -> (..., n_q, D)
 
-The exchange of L and H in the middle is essential, and the classical mistake is to leave it out: reshaping
-(..., L, D) to (..., H, L, d) directly has the right shape and mixes the rows.
+The exchange of n_q and H in the middle is essential, and the classical mistake is to leave it out: reshaping
+(..., n_q, D) to (..., H, n_q, d) directly has the right shape and mixes the rows.
 
 Backward.  Both only move numbers, each to a place of its own, so each gradient moves back the way its number came: the
 backward of split is merge, that of merge is split.
@@ -26,7 +26,7 @@ class SplitHeadsCache(NamedTuple):
 class SplitHeadsGrads(NamedTuple):
     """One gradient for each input of `split_heads_forward`."""
 
-    x: Array  # (..., L, D)
+    x: Array  # (..., n_q, D)
 
 
 class MergeHeadsCache(NamedTuple):
@@ -38,7 +38,7 @@ class MergeHeadsCache(NamedTuple):
 class MergeHeadsGrads(NamedTuple):
     """One gradient for each input of `merge_heads_forward`."""
 
-    x: Array  # (..., H, L, d)
+    x: Array  # (..., H, n_q, d)
 
 
 def split_heads_forward(x: Array, *, num_heads: int) -> tuple[Array, SplitHeadsCache]:
@@ -46,13 +46,13 @@ def split_heads_forward(x: Array, *, num_heads: int) -> tuple[Array, SplitHeadsC
 
     Parameters
     ----------
-    x : array, shape (..., L, D), floating
+    x : array, shape (..., n_q, D), floating
     num_heads : int
         H, a divisor of D.
 
     Returns
     -------
-    y : array, shape (..., H, L, D // H)
+    y : array, shape (..., H, n_q, D // H)
     cache : SplitHeadsCache
 
     Raises
@@ -74,8 +74,8 @@ def split_heads_forward(x: Array, *, num_heads: int) -> tuple[Array, SplitHeadsC
     check_axes(2, x=x)
     *batch, L, D = x.shape
     check_num_heads(num_heads, D, "x")
-    by_row = np.reshape(x, (*batch, L, num_heads, D // num_heads))  # (..., L, H, d)
-    return np.swapaxes(by_row, -3, -2), SplitHeadsCache()  # (..., H, L, d)
+    by_row = np.reshape(x, (*batch, L, num_heads, D // num_heads))  # (..., n_q, H, d)
+    return np.swapaxes(by_row, -3, -2), SplitHeadsCache()  # (..., H, n_q, d)
 
 
 def split_heads_backward(grad_out: Array, cache: SplitHeadsCache) -> SplitHeadsGrads:
@@ -83,13 +83,13 @@ def split_heads_backward(grad_out: Array, cache: SplitHeadsCache) -> SplitHeadsG
 
     Parameters
     ----------
-    grad_out : array, shape (..., H, L, d)
+    grad_out : array, shape (..., H, n_q, d)
     cache : SplitHeadsCache
 
     Returns
     -------
     SplitHeadsGrads
-        dx, shape (..., L, H d).
+        dx, shape (..., n_q, H d).
 
     Examples
     --------
@@ -107,11 +107,11 @@ def merge_heads_forward(x: Array) -> tuple[Array, MergeHeadsCache]:
 
     Parameters
     ----------
-    x : array, shape (..., H, L, d), floating
+    x : array, shape (..., H, n_q, d), floating
 
     Returns
     -------
-    y : array, shape (..., L, H d)
+    y : array, shape (..., n_q, H d)
     cache : MergeHeadsCache
 
     Raises
@@ -130,7 +130,7 @@ def merge_heads_forward(x: Array) -> tuple[Array, MergeHeadsCache]:
     """
     check_axes(3, x=x)
     *batch, H, L, d = x.shape
-    by_row = np.swapaxes(x, -3, -2)  # (..., L, H, d)
+    by_row = np.swapaxes(x, -3, -2)  # (..., n_q, H, d)
     return np.reshape(by_row, (*batch, L, H * d)), MergeHeadsCache(H)
 
 
@@ -139,13 +139,13 @@ def merge_heads_backward(grad_out: Array, cache: MergeHeadsCache) -> MergeHeadsG
 
     Parameters
     ----------
-    grad_out : array, shape (..., L, H d)
+    grad_out : array, shape (..., n_q, H d)
     cache : MergeHeadsCache
 
     Returns
     -------
     MergeHeadsGrads
-        dx, shape (..., H, L, d).
+        dx, shape (..., H, n_q, d).
 
     Examples
     --------

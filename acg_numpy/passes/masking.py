@@ -29,10 +29,10 @@ def zero_unseen(rows: Array, mask: Array, axis: int) -> Array:
     Parameters
     ----------
     rows : array, shape (..., R, D)
-    mask : bool array, shape (..., L, S)
+    mask : bool array, shape (..., n_q, n_k)
         Leading axes broadcast; what a batch shares is seen if any element of the batch sees it.
     axis : int
-        Axis of the mask to reduce over: -1 if the rows are the L queries, -2 if they are the S keys or values.
+        Axis of the mask to reduce over: -1 if the rows are the n_q queries, -2 if they are the n_k keys or values.
 
     Returns
     -------
@@ -58,12 +58,12 @@ def weighted_sum(weights: Array, rows: Array) -> Array:
 
     Parameters
     ----------
-    weights : array, shape (..., L, S)
-    rows : array, shape (..., S, D)
+    weights : array, shape (..., n_q, n_k)
+    rows : array, shape (..., n_k, D)
 
     Returns
     -------
-    array, shape (..., L, D)
+    array, shape (..., n_q, D)
 
     Examples
     --------
@@ -74,11 +74,11 @@ def weighted_sum(weights: Array, rows: Array) -> Array:
     finite: Any = np.isfinite(rows)
     if finite.all():
         return weights @ rows
-    finite = finite.all(axis=-1)  # (..., S)
+    finite = finite.all(axis=-1)  # (..., n_k)
     j = np.flatnonzero(~finite.reshape(-1, finite.shape[-1]).all(axis=0))  # (J,), not finite somewhere in the batch
-    A = weights[..., j]  # (..., L, J)
+    A = weights[..., j]  # (..., n_q, J)
     added = (A != 0) & ~finite[..., None, j]
-    terms = A[..., None] * np.where(added[..., None], rows[..., None, j, :], 0.0)  # (..., L, J, D)
+    terms = A[..., None] * np.where(added[..., None], rows[..., None, j, :], 0.0)  # (..., n_q, J, D)
     out: Array = weights @ np.where(finite[..., None], rows, 0.0) + np.sum(terms, axis=-2)
     return out
 

@@ -4,9 +4,9 @@ Forward.  Queries, keys and values are projections of x (`query`) and c (`contex
 that attend independently (`scaled_dot_product`), put together again, multiplied by a dropout mask R where there is one,
 and projected once more:
 
-    Q = x W_q + b_q    K = c W_k + b_k    V = c W_v + b_v        (..., L, D), (..., S, D), (..., S, D)
-    Q, K, V = heads of Q, K, V                                   (..., H, L, D/H), (..., H, S, D/H) twice
-    Z = heads attend, merged                                     (..., L, D)
+    Q = x W_q + b_q    K = c W_k + b_k    V = c W_v + b_v        (..., n_q, D), (..., n_k, D), (..., n_k, D)
+    Q, K, V = heads of Q, K, V                                   (..., H, n_q, D/H), (..., H, n_k, D/H) twice
+    Z = heads attend, merged                                     (..., n_q, D)
     O = (Z * R) W_o + b_o
 
 The two dropout masks leave out different things.  M (`dropout_mask`) multiplies the weights of each head, so a query
@@ -63,15 +63,15 @@ class MultiHeadAttentionCache(NamedTuple):
 
     @property
     def weights(self) -> Array:
-        """Attention weights P, shape (..., H, L, S), of each head of each query, from before dropout."""
+        """Attention weights P, shape (..., H, n_q, n_k), of each head of each query, from before dropout."""
         return self.heads.weights
 
 
 class MultiHeadAttentionGrads(NamedTuple):
     """One gradient for each input of `multi_head_attention_forward`."""
 
-    query: Array  # (..., L, Dx)
-    context: Array  # (..., S, Dc)
+    query: Array  # (..., n_q, Dx)
+    context: Array  # (..., n_k, Dc)
     query_weight: Array  # (Dx, D)
     query_bias: Array | None  # (D,)
     key_weight: Array  # (Dc, D)
@@ -81,8 +81,8 @@ class MultiHeadAttentionGrads(NamedTuple):
     output_weight: Array | None  # (Dv, Do)
     output_bias: Array | None  # (Do,)
     mask: None = None
-    dropout_mask: Array | None = None  # (..., H, L, S)
-    head_dropout_mask: Array | None = None  # (..., L, Dv)
+    dropout_mask: Array | None = None  # (..., H, n_q, n_k)
+    head_dropout_mask: Array | None = None  # (..., n_q, Dv)
 
 
 def multi_head_attention_forward(
@@ -108,9 +108,9 @@ def multi_head_attention_forward(
 
     Parameters
     ----------
-    query : array, shape (..., L, Dx), floating
+    query : array, shape (..., n_q, Dx), floating
         x, the queries before their projection.
-    context : array, shape (..., S, Dc), floating
+    context : array, shape (..., n_k, Dc), floating
         c, the keys and values before their projections.
     query_weight, query_bias : arrays, shapes (Dx, D) and (D,)
         Here and below, a bias may be None.
@@ -118,20 +118,20 @@ def multi_head_attention_forward(
     value_weight, value_bias : arrays, shapes (Dc, Dv) and (Dv,)
     output_weight, output_bias : arrays, shapes (Dv, Do) and (Do,)
         If both are None, the merged heads are the output, and Do is Dv.
-    mask : bool array, shape (..., L, S), optional
+    mask : bool array, shape (..., n_q, n_k), optional
         True where attention is allowed; the heads share it.
-    dropout_mask : array, shape (..., H, L, S), floating, optional
+    dropout_mask : array, shape (..., H, n_q, n_k), floating, optional
         M, what the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
-    head_dropout_mask : array, shape (..., L, Dv), floating, optional
+    head_dropout_mask : array, shape (..., n_q, Dv), floating, optional
         R, what the merged heads are multiplied by, likewise.
     num_heads : int
         H, a divisor of D and Dv.
 
     Returns
     -------
-    out : array, shape (..., L, Do)
+    out : array, shape (..., n_q, Do)
     cache : MultiHeadAttentionCache
-        `cache.weights` are the attention weights, (..., H, L, S), from before dropout.
+        `cache.weights` are the attention weights, (..., H, n_q, n_k), from before dropout.
 
     Raises
     ------
@@ -166,23 +166,23 @@ def multi_head_attention_forward(
     check_multi_head(query, context, projections, mask, dropout_mask, head_dropout_mask, num_heads)
     if mask is not None:
         query, context = zero_unseen(query, mask, axis=-1), zero_unseen(context, mask, axis=-2)
-        mask = np.expand_dims(mask, -3)  # (..., 1, L, S), the same for every head
+        mask = np.expand_dims(mask, -3)  # (..., 1, n_q, n_k), the same for every head
 
-    Q, query_cache = linear_forward(query, query_weight, query_bias)  # (..., L, D)
-    K, key_cache = linear_forward(context, key_weight, key_bias)  # (..., S, D)
-    V, value_cache = linear_forward(context, value_weight, value_bias)  # (..., S, Dv)
+    Q, query_cache = linear_forward(query, query_weight, query_bias)  # (..., n_q, D)
+    K, key_cache = linear_forward(context, key_weight, key_bias)  # (..., n_k, D)
+    V, value_cache = linear_forward(context, value_weight, value_bias)  # (..., n_k, Dv)
 
-    Q, split_cache = split_heads_forward(Q, num_heads=num_heads)  # (..., H, L, D/H)
-    K, _ = split_heads_forward(K, num_heads=num_heads)  # (..., H, S, D/H)
-    V, _ = split_heads_forward(V, num_heads=num_heads)  # (..., H, S, Dv/H)
+    Q, split_cache = split_heads_forward(Q, num_heads=num_heads)  # (..., H, n_q, D/H)
+    K, _ = split_heads_forward(K, num_heads=num_heads)  # (..., H, n_k, D/H)
+    V, _ = split_heads_forward(V, num_heads=num_heads)  # (..., H, n_k, Dv/H)
 
-    Z, heads_cache = scaled_dot_product_forward(Q, K, V, mask, dropout_mask)  # (..., H, L, Dv/H)
-    Z, merge_cache = merge_heads_forward(Z)  # (..., L, Dv)
+    Z, heads_cache = scaled_dot_product_forward(Q, K, V, mask, dropout_mask)  # (..., H, n_q, Dv/H)
+    Z, merge_cache = merge_heads_forward(Z)  # (..., n_q, Dv)
     drop_cache = output_cache = None
     if head_dropout_mask is not None:
         Z, drop_cache = dropout_forward(Z, head_dropout_mask)
     if output_weight is not None:
-        Z, output_cache = linear_forward(Z, output_weight, output_bias)  # (..., L, Do)
+        Z, output_cache = linear_forward(Z, output_weight, output_bias)  # (..., n_q, Do)
 
     cache = MultiHeadAttentionCache(
         query_cache, key_cache, value_cache, split_cache, heads_cache, merge_cache, drop_cache, output_cache
@@ -197,10 +197,10 @@ def multi_head_attention_backward(
 
     Parameters
     ----------
-    grad_out : array, shape (..., L, Do)
+    grad_out : array, shape (..., n_q, Do)
         dO, the gradient of the loss with respect to the output.
     cache : MultiHeadAttentionCache
-    grad_weights : array, shape (..., H, L, S), optional
+    grad_weights : array, shape (..., H, n_q, n_k), optional
         What the loss adds to dP if it depends on the attention weights themselves, on their entropy for example.
 
     Returns

@@ -1,11 +1,11 @@
 """Scaled dot-product attention: each query gets an average of the values, weighted by how well their keys answer it.
 
-Forward.  L queries Q, rows of d features, meet S keys K and their values V (Vaswani et al. 2017, equation 1):
+Forward.  n_q queries Q, rows of d features, meet n_k keys K and their values V (Vaswani et al. 2017, equation 1):
 
-    S = Q K^T / sqrt(d)      (..., L, S)    one score a pair; 1 / sqrt(d) keeps a sum of d products at the size of one
-    P = softmax(S)           (..., L, S)    over the keys: the weights.  A masked pair has S = -inf, and so P = 0
-    A = P * M                (..., L, S)    dropout: M is 0 where dropped, 1 / keep rate elsewhere (no M: A = P)
-    O = A V                  (..., L, Dv)
+    S = Q K^T / sqrt(d)      (..., n_q, n_k)    one score a pair; 1 / sqrt(d) keeps sums of d products of size one
+    P = softmax(S)           (..., n_q, n_k)    over the keys: the weights.  A masked pair has S = -inf, and so P = 0
+    A = P * M                (..., n_q, n_k)    dropout: M is 0 where dropped, 1 / keep rate elsewhere (no M: A = P)
+    O = A V                  (..., n_q, Dv)
 
 Backward, from the last line to the first.  O_ie = sum_j A_ij V_je, so A_ij meets dO_ie through V_je, for every e, and
 V_je meets it through A_ij, for every i; likewise Q and K in the scores:
@@ -37,21 +37,21 @@ from acg_numpy.shapes import Array, check_attention, unbroadcast
 class ScaledDotProductCache(NamedTuple):
     """What the backward needs; `weights` is P, from before dropout."""
 
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
-    weights: Array  # (..., L, S)
-    dropout_mask: Array | None  # (..., L, S)
+    query: Array  # (..., n_q, d)
+    key: Array  # (..., n_k, d)
+    value: Array  # (..., n_k, Dv)
+    weights: Array  # (..., n_q, n_k)
+    dropout_mask: Array | None  # (..., n_q, n_k)
 
 
 class ScaledDotProductGrads(NamedTuple):
     """One gradient for each input of `scaled_dot_product_forward`."""
 
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
+    query: Array  # (..., n_q, d)
+    key: Array  # (..., n_k, d)
+    value: Array  # (..., n_k, Dv)
     mask: None = None
-    dropout_mask: Array | None = None  # (..., L, S)
+    dropout_mask: Array | None = None  # (..., n_q, n_k)
 
 
 def scaled_dot_product_forward(
@@ -63,20 +63,20 @@ def scaled_dot_product_forward(
 
     Parameters
     ----------
-    query : array, shape (..., L, d), floating
-    key : array, shape (..., S, d), floating
-    value : array, shape (..., S, Dv), floating
-    mask : bool array, shape (..., L, S), optional
+    query : array, shape (..., n_q, d), floating
+    key : array, shape (..., n_k, d), floating
+    value : array, shape (..., n_k, Dv), floating
+    mask : bool array, shape (..., n_q, n_k), optional
         True where the query may attend to the key; whatever the other pairs hold has no effect.
-    dropout_mask : array, shape (..., L, S), floating, optional
+    dropout_mask : array, shape (..., n_q, n_k), floating, optional
         What the weights are multiplied by: 0 where dropped, 1 / keep rate elsewhere.
 
     Returns
     -------
-    out : array, shape (..., L, Dv)
+    out : array, shape (..., n_q, Dv)
         Zero for a query with all keys masked.
     cache : ScaledDotProductCache
-        With the weights, (..., L, S), from before dropout.
+        With the weights, (..., n_q, n_k), from before dropout.
 
     Raises
     ------
@@ -102,12 +102,12 @@ def scaled_dot_product_forward(
         query = zero_unseen(query, mask, axis=-1)
         key, value = (zero_unseen(rows, mask, axis=-2) for rows in (key, value))
     scale = 1 / math.sqrt(query.shape[-1])
-    S = query @ np.swapaxes(key, -1, -2) * scale  # (..., L, d) @ (..., d, S) -> (..., L, S)
+    S = query @ np.swapaxes(key, -1, -2) * scale  # (..., n_q, d) @ (..., d, n_k) -> (..., n_q, n_k)
     if mask is not None:
         S = np.where(mask, S, -np.inf)
     P, _ = softmax_forward(S)
     A = P if dropout_mask is None else P * dropout_mask
-    out = A @ value if mask is None else weighted_sum(A, value)  # (..., L, S) @ (..., S, Dv) -> (..., L, Dv)
+    out = A @ value if mask is None else weighted_sum(A, value)  # (..., n_q, n_k) @ (..., n_k, Dv) -> (..., n_q, Dv)
     return out, ScaledDotProductCache(query, key, value, P, dropout_mask)
 
 
@@ -118,10 +118,10 @@ def scaled_dot_product_backward(
 
     Parameters
     ----------
-    grad_out : array, shape (..., L, Dv)
+    grad_out : array, shape (..., n_q, Dv)
         dO, the gradient of the loss with respect to the output.
     cache : ScaledDotProductCache
-    grad_weights : array, shape (..., L, S), optional
+    grad_weights : array, shape (..., n_q, n_k), optional
         What the loss adds to dP if it depends on the weights themselves.
 
     Returns
@@ -142,8 +142,8 @@ def scaled_dot_product_backward(
     scale = 1 / math.sqrt(Q.shape[-1])
     A = P if M is None else P * M
 
-    dA = zero_unweighted(dO @ np.swapaxes(V, -1, -2), P)  # (..., L, Dv) @ (..., Dv, S) -> (..., L, S)
-    dV = np.swapaxes(A, -1, -2) @ dO  # (..., S, L) @ (..., L, Dv) -> (..., S, Dv)
+    dA = zero_unweighted(dO @ np.swapaxes(V, -1, -2), P)  # (..., n_q, Dv) @ (..., Dv, n_k) -> (..., n_q, n_k)
+    dV = np.swapaxes(A, -1, -2) @ dO  # (..., n_k, n_q) @ (..., n_q, Dv) -> (..., n_k, Dv)
 
     dP = unbroadcast(dA if M is None else dA * M, P)
     dM = None if M is None else unbroadcast(dA * P, M)
@@ -151,7 +151,7 @@ def scaled_dot_product_backward(
         dP = dP + grad_weights
 
     dS = softmax_backward(dP, SoftmaxCache(P)).scores
-    dQ = weighted_sum(dS, K) * scale  # (..., L, S) @ (..., S, d) -> (..., L, d)
-    dK = np.swapaxes(dS, -1, -2) @ Q * scale  # (..., S, L) @ (..., L, d) -> (..., S, d)
+    dQ = weighted_sum(dS, K) * scale  # (..., n_q, n_k) @ (..., n_k, d) -> (..., n_q, d)
+    dK = np.swapaxes(dS, -1, -2) @ Q * scale  # (..., n_k, n_q) @ (..., n_q, d) -> (..., n_k, d)
 
     return ScaledDotProductGrads(unbroadcast(dQ, Q), unbroadcast(dK, K), unbroadcast(dV, V), None, dM)

@@ -19,7 +19,7 @@ SHORT_NAME = 4  # letters at most in a name that is not slanted to save room
 MOST_CELLS = 256  # in a row or a column of a map: more are no wider than a few pixels
 NARROW = 64  # of more, a cell may be narrower than three pixels
 MAX_LETTERS = 50  # in all the labels below the map; beyond that they are slanted
-LAYOUTS = "(H, K), (B, H, K), or (H, L, S) with head_axis=0"
+LAYOUTS = "(H, K), (B, H, K), or (H, n_q, n_k) with head_axis=0"
 
 
 def attention_map(
@@ -40,7 +40,7 @@ def attention_map(
 
     Parameters
     ----------
-    attention : array or Tensor, shape (H, K), (B, H, K) or (H, L, S)
+    attention : array or Tensor, shape (H, K), (B, H, K) or (H, n_q, n_k)
         Weights, none negative.  The first two are what a conditioner returns for one user and for a batch; the third
         is what `MultiHeadCrossAttention` returns for one sequence of queries, and needs `head_axis=0`.
     ax : matplotlib Axes, optional
@@ -52,7 +52,7 @@ def attention_map(
     token_labels : sequence of str, optional
         Names of the tokens, one a column.
     head_axis : int, default -2
-        The axis of the heads.  Shape alone cannot tell (B, H, K) from (H, L, S).
+        The axis of the heads.  Shape alone cannot tell (B, H, K) from (H, n_q, n_k).
     top : float, optional
         The weight at the top of the colours, the same for maps that are to be compared; by default the largest drawn.
     colour_bar : bool, default True

@@ -29,7 +29,7 @@ def attention_heads(
 
     Parameters
     ----------
-    attention : array or Tensor, shape (B, H, K), or (H, L, S) with `head_axis=0`
+    attention : array or Tensor, shape (B, H, K), or (H, n_q, n_k) with `head_axis=0`
         Weights, none negative.
     row_labels, token_labels : sequence of str, optional
         Names of the rows (or queries), and of the tokens.
@@ -57,7 +57,7 @@ def attention_heads(
     weights = check_weights(finite_array(attention, "attention"))
     if weights.ndim != 3:
         raise ValueError(
-            f"attention has shape {weights.shape}, but panels are drawn of (B, H, K), or of (H, L, S) with "
+            f"attention has shape {weights.shape}, but panels are drawn of (B, H, K), or of (H, n_q, n_k) with "
             "head_axis=0; attention_map draws the heads of one user"
         )
     heads = weights.shape[head_axis]

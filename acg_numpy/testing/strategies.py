@@ -45,7 +45,7 @@ __all__ = [
 
 
 class AttentionInputs(NamedTuple):
-    """Queries (..., L, d), keys (..., S, d), values (..., S, Dv), and a mask (..., L, S) or None."""
+    """Queries (..., n_q, d), keys (..., n_k, d), values (..., n_k, Dv), and a mask (..., n_q, n_k) or None."""
 
     query: Array
     key: Array

@@ -65,9 +65,9 @@ def check_attention(
     Parameters
     ----------
     attention : callable
-        `attention(query, key, value)` and `attention(query, key, value, mask)` return the output, (..., L, Dv), for
-        arrays of shapes (..., L, d), (..., S, d), (..., S, Dv) and booleans (..., L, S), True where a query may attend
-        to a key.
+        `attention(query, key, value)` and `attention(query, key, value, mask)` return the output, (..., n_q, Dv), for
+        arrays of shapes (..., n_q, d), (..., n_k, d), (..., n_k, Dv) and booleans (..., n_q, n_k), True where a query
+        may attend to a key.
     dtype : floating dtype
         Of the inputs, and so of the output.
     masked : {"zero", "nan", "any"}
@@ -164,7 +164,7 @@ def _inputs_are_left_as_they_were(attend: Attention, conventions: Conventions, i
 
 @_state(
     "form",
-    "The output has shape (..., L, Dv), of the batch that all inputs broadcast to, and their dtype.",
+    "The output has shape (..., n_q, Dv), of the batch that all inputs broadcast to, and their dtype.",
     _strategy_factory(),
 )
 def _output_has_the_form_of_queries_and_values(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
@@ -263,7 +263,7 @@ def _one_hot_values(draw: Any, conventions: Conventions, inputs: Inputs) -> Exam
 def _scores_are_dot_products_over_the_root_of_d(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     d = inputs.query.shape[-1]
     query, key = inputs.query.astype(np.float64), inputs.key.astype(np.float64)
-    difference = query @ np.swapaxes(key[..., :1, :] - key[..., 1:, :], -1, -2) / math.sqrt(d)  # (..., L, 1)
+    difference = query @ np.swapaxes(key[..., :1, :] - key[..., 1:, :], -1, -2) / math.sqrt(d)  # (..., n_q, 1)
     weight = (1 + np.tanh(difference / 2)) / 2
     expect_equal(attend(inputs), np.broadcast_to(weight, inputs.out_shape), tolerance(conventions, inputs))
 

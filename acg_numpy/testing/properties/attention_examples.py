@@ -51,7 +51,7 @@ def attention_examples(
     empty: bool = True,
     least_batch: int = 1,
 ) -> Example:
-    """Draw `query (..., L, d)`, `key (..., S, d)`, `value (..., S, Dv)` and a `mask (..., L, S)` or None.
+    """Draw `query (..., n_q, d)`, `key (..., n_k, d)`, `value (..., n_k, Dv)` and a `mask (..., n_q, n_k)` or None.
 
     Parameters
     ----------
@@ -101,10 +101,10 @@ def attention_examples(
 class Inputs(NamedTuple):
     """The arguments of an attention."""
 
-    query: Array  # (..., L, d)
-    key: Array  # (..., S, d)
-    value: Array  # (..., S, Dv)
-    mask: Array | None = None  # (..., L, S)
+    query: Array  # (..., n_q, d)
+    key: Array  # (..., n_k, d)
+    value: Array  # (..., n_k, Dv)
+    mask: Array | None = None  # (..., n_q, n_k)
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -113,7 +113,7 @@ class Inputs(NamedTuple):
 
     @property
     def allowed(self) -> Array:
-        """Which query may attend to which key, for every element of the batch: (..., L, S)."""
+        """Which query may attend to which key, for every element of the batch: (..., n_q, n_k)."""
         shape = (*self.batch, self.query.shape[-2], self.key.shape[-2])
         return np.broadcast_to(True if self.mask is None else self.mask, shape)
 
@@ -167,7 +167,7 @@ class Attention:
 
 def value_bounds(conventions: Conventions, inputs: Inputs) -> tuple[Array, Array]:
     """Return the smallest and the largest value that each query may attend to, each of the output's shape."""
-    allowed = inputs.allowed[..., None]  # (..., L, S, 1)
+    allowed = inputs.allowed[..., None]  # (..., n_q, n_k, 1)
     shape = (*inputs.allowed.shape, inputs.value.shape[-1])
     values = np.broadcast_to(inputs.value[..., None, :, :], shape)
     allowed = np.broadcast_to(allowed, shape)
