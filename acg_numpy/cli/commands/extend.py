@@ -109,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
     from acg_numpy.recommender.data import DataError, read_vectors
     from acg_numpy.recommender.data.sources.cells import read_cells
     from acg_numpy.recommender.serving import Recommender
-    from acg_numpy.recommender.training.extension import extend, write_extension
+    from acg_numpy.recommender.training.extension import count_missing, extend, write_extension
 
     if arguments.out.exists() and not arguments.out.is_dir():
         raise DataError(f"{arguments.out} is a file: --out is the name of a folder")
@@ -126,6 +126,9 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if not arguments.quiet:
         echo(*(f"  {note}" for note in extension.notes), file=sys.stderr)
+        if missing := count_missing(before, extension):
+            known = f"{missing:,} of {before.taken.nnz:,} interactions of the run are not in SOURCE"
+            echo(f"  {known}, so its users are known without them", file=sys.stderr)
     arguments.out.mkdir(parents=True, exist_ok=True)
     with locked_folder(arguments.out):
         write_extension(extension, arguments.out)

@@ -184,6 +184,16 @@ def extend(
     )
 
 
+def count_missing(before: Recommender, extension: Extension) -> int:
+    """Count the interactions of a run that are not in the extended one, which knows its users without them."""
+    today = extension.recommender
+    place = {name: n for n, name in enumerate(today.users.tolist())}
+    row = np.array([place.get(name, -1) for name in before.users.tolist()], np.int64)
+    there = row >= 0
+    kept = sp.csr_array(today.taken[row[there]][:, : before.taken.shape[1]]).multiply(before.taken[there])
+    return int(before.taken.nnz - kept.nnz)
+
+
 def write_extension(extension: Extension, folder: str | os.PathLike[str]) -> None:
     """Write an extended run to a folder, from which it is served as any other.
 

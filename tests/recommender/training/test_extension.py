@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from acg_numpy.recommender.data import DataError, Interactions, Vectors
 from acg_numpy.recommender.serving import Recommender
 from acg_numpy.recommender.training import fit
-from acg_numpy.recommender.training.extension import extend, write_extension
+from acg_numpy.recommender.training.extension import count_missing, extend, write_extension
 
 SMALL = {
     "epochs": 4,
@@ -131,6 +131,16 @@ def test_an_extended_run_is_served_from_its_folder_and_extended_again(with_domai
     conditions = np.load(tmp_path / "conditions.npy")
     np.testing.assert_array_equal(conditions, again.trained.conditions(again.taken))
     assert (tmp_path / "domains.txt").read_text().split() == ["domain", "0", "domain", "1", "domain", "2"]
+
+
+def test_interactions_that_are_gone_are_counted(without_last_domain, with_domain, interactions):
+    run = sp.csr_array(interactions.matrix[:, :26])
+    before = Recommender(without_last_domain, interactions.users, run)
+    assert count_missing(before, with_domain) == 0
+    everything = replace(before, taken=sp.csr_array(np.ones((80, 26), np.float32)))
+    assert count_missing(everything, with_domain) == 80 * 26 - run.nnz
+    strangers = replace(before, users=np.append(interactions.users[1:], "zoe"), taken=run[[*range(1, 80), 0]])
+    assert count_missing(strangers, with_domain) == run[[0]].nnz
 
 
 def test_items_without_interactions_need_vectors_and_are_told_so(without_last_domain, interactions):
