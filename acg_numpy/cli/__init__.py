@@ -33,6 +33,7 @@ from acg_numpy.cli.commands import (
     grade,
     handout,
     inspect,
+    learn,
     properties,
     recommend,
     split,
@@ -58,6 +59,7 @@ COMMANDS: dict[str, ModuleType] = {
     "gradcheck": gradcheck,
     "properties": properties,
     "tutorials": tutorials,
+    "learn": learn,
     "handout": handout,
     "grade": grade,
     "bench": bench,
@@ -77,6 +79,7 @@ examples:
   acg gradcheck mine.py:forward,backward --inputs "3x4, 4x2"      is my backward pass right, and if not, why?
   acg properties mine.py:softmax --kind softmax      is it a softmax, whatever the scores?
   acg tutorials --to book              the book, as notebooks
+  acg learn practice                   its exercises one after another, checked at every save
   acg train --help                     every option of a command
 
 Results go to standard output, everything else to standard error.  Exit codes: 0, it worked; 1, the job failed, and

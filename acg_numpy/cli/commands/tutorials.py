@@ -13,7 +13,7 @@ from acg_numpy.cli.exercises.book import chapter_files, chapters_folder
 from acg_numpy.cli.notebooks import to_notebook
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.output_files import differing_files, refuse, write_files
-from acg_numpy.cli.printing import echo
+from acg_numpy.cli.printing import echo, echo_json
 from acg_numpy.text import text_table
 
 DESCRIPTION = """\
@@ -23,13 +23,18 @@ examples:
   acg tutorials                          which chapters there are, and how long they take
   acg tutorials --to book                all of them
   acg tutorials 5 6 7 8 --to book        the core
+  acg tutorials --check book             which exercises in these notebooks are right
 """
 
 NOTES = """\
 Exercises have a cell to fill in and a folded solution.  What you have worked on in DIR is left alone: a chapter that is
 there and differs is replaced with --force only.  The whole book with --to includes simple_usage.py, a script.
 
-exit codes: 0, written; 1, not written, with the reason; 2, wrong usage; 130, interrupted.
+--check reads what is filled in in the notebooks of DIR, checks each exercise in a process of its own, by the check of
+the installed book, and prints a table; with --json, for a program.  It is the learner's own word, as that of acg learn.
+
+exit codes: 0, written, or nothing is wrong; 1, not written, with the reason, or something is wrong; 2, wrong usage;
+130, interrupted.
 """
 
 PACKAGE = Path(__file__).parents[2]
@@ -71,7 +76,7 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "tutorials",
         help="write the chapters of the book as notebooks",
-        usage="acg tutorials [CHAPTER ...] [--to DIR] [--force]",
+        usage="acg tutorials [CHAPTER ...] [--to DIR [--force] | --check DIR [--json]]",
         description=DESCRIPTION,
         epilog=NOTES,
     )
@@ -83,6 +88,8 @@ def add_parser(commands: Subcommands) -> None:
         "--to", type=Path, metavar="DIR", help="folder for the notebooks; without it the chapters are listed"
     )
     parser.add_argument("--force", action="store_true", help="replace notebooks in DIR that differ")
+    parser.add_argument("--check", type=Path, metavar="DIR", help="check the exercises of the notebooks in DIR")
+    parser.add_argument("--json", action="store_true", help="with --check: print JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -99,6 +106,12 @@ def run(arguments: argparse.Namespace) -> int:
         if number not in numbers:
             parser.error(f"there is no chapter {number}; they go from {numbers[0]} to {numbers[-1]}")
     chosen = [chapter for chapter in chapters if not arguments.chapters or chapter.number in arguments.chapters]
+    if arguments.check is not None:
+        if arguments.to is not None:
+            parser.error("--to writes and --check reads: give one of them")
+        return _check(folder, arguments.check, [chapter.file for chapter in chosen], as_json=arguments.json)
+    if arguments.json:
+        parser.error("--json is for --check")
     if arguments.to is None:
         echo(*text_table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None))
         echo("", "acg tutorials --to DIR writes them as notebooks.")
@@ -108,6 +121,25 @@ def run(arguments: argparse.Namespace) -> int:
     scripts = [] if arguments.chapters else sorted(folder.glob("*.py"))
     echo(*_write(arguments.to, chosen, scripts, force=arguments.force))
     return 0
+
+
+def _check(folder: Path, filled: Path, chapters: Sequence[Path], *, as_json: bool) -> int:
+    """Check the notebooks of a folder, print what came of it, and return the exit code."""
+    from acg_numpy.cli.exercises.filled_notebooks import check_notebooks
+    from acg_numpy.cli.exercises.practice_folder import verdict_table, verdicts_as_json
+
+    try:
+        found = check_notebooks(folder, filled, chapters)
+    except ValueError as error:
+        return refuse(str(error))
+    if not found:
+        return refuse(f"{filled} holds none of these notebooks: acg tutorials --to {filled} writes them")
+    exercises, verdicts = zip(*found, strict=True)
+    if as_json:
+        echo_json(verdicts_as_json(exercises, verdicts))
+    else:
+        echo(*verdict_table(exercises, verdicts))
+    return int(any(verdict.status == "wrong" for verdict in verdicts))
 
 
 def _write(folder: Path, chapters: Sequence[_Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:

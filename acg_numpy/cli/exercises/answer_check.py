@@ -17,7 +17,7 @@ from acg_numpy.checks import GradientMismatch, GradientReport
 from acg_numpy.checks.learner.errors import LearnerError, error_at_line, syntax_error
 from acg_numpy.checks.report.hints import best_hint, hint_lines
 from acg_numpy.cli.exercises.answers import WrongAnswer
-from acg_numpy.cli.exercises.exercise import Exercise, split_answer
+from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.text import counted, joined
 
 LEVELS = 4  # what fails, and three levels of hints
@@ -46,6 +46,9 @@ class Verdict(NamedTuple):
     printed: str = ""
 
 
+UNTOUCHED = Verdict("untouched", "untouched", ("Nothing is filled in yet.",))
+
+
 def judge(exercise: Exercise, answer: str, file: Path) -> Verdict:
     """Run an answer and its check, in this process.
 
@@ -58,7 +61,7 @@ def judge(exercise: Exercise, answer: str, file: Path) -> Verdict:
         Where it stands, for messages.  It is not read.
     """
     if is_untouched(exercise, answer):
-        return Verdict("untouched", "untouched", ("Nothing is filled in yet.",))
+        return UNTOUCHED
     try:
         names = prepared(exercise, answer)
     except ImportError as error:
@@ -106,15 +109,6 @@ def judge_in(names: dict[str, Any], exercise: Exercise, answer: str, file: Path)
         mistake, levels = _explain(error, answer, file)
         return Verdict("wrong", mistake, tuple(levels), printed.getvalue()[:MOST_PRINTED])
     return Verdict("right", printed=printed.getvalue()[:MOST_PRINTED])
-
-
-def judge_filled(exercise: Exercise, cell: str, file: Path) -> Verdict:
-    """Judge a cell of a notebook, in which the answer stands above its check."""
-    try:
-        answer, _ = split_answer(cell, exercise.check)
-    except SyntaxError:
-        answer = cell
-    return judge(exercise, answer, file)
 
 
 def _execute(source: str, name: str, names: dict[str, Any]) -> None:

@@ -35,6 +35,8 @@ class Exercise(NamedTuple):
         The chapter before it.
     given : str
         What it gives beside that.
+    shown : str
+        The part of it that is not folded away.
     blank : str
         The part to fill in, as it is handed out.
     check : str
@@ -52,6 +54,7 @@ class Exercise(NamedTuple):
     task: str
     before: tuple[Statement, ...]
     given: str
+    shown: str
     blank: str
     check: str
     solution: str
@@ -66,6 +69,14 @@ class Exercise(NamedTuple):
     def label(self) -> str:
         """Chapter and number, "4.1"."""
         return f"{self.chapter}.{self.number}"
+
+    @property
+    def imports(self) -> str:
+        """The imports that blank and solution use, for the head of a file."""
+        used = frozenset[str]().union(*(s.uses for s in statements(f"{self.blank}\n{self.solution}")))
+        known = [*self.before, *statements(self.given)]
+        sources = (s.source for s in known if s.source.startswith(("import ", "from ")) and s.binds & used)
+        return "\n".join(dict.fromkeys(sources))
 
     def setup(self, answer: str = "") -> str:
         """Return what exercise and answer need of the chapter before it, Python."""
@@ -99,6 +110,17 @@ def chapter_exercises(file: Path) -> list[Exercise]:
     return exercises
 
 
+def exercise_cells(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
+    """Return the cells of code under the heading of each exercise, by its label."""
+    return {
+        f"{heading[1]}.{heading[2]}": [
+            cell._replace(text=_without_magics(cell.text)) for cell in own if cell.code and cell.text.strip()
+        ]
+        for heading, own in _sections(cells)
+        if heading is not None
+    }
+
+
 def _sections(cells: Sequence[Cell]) -> Iterator[tuple[re.Match[str] | None, list[Cell]]]:
     """Cut a chapter at the headings of its exercises."""
     heading: re.Match[str] | None = None
@@ -115,7 +137,9 @@ def _sections(cells: Sequence[Cell]) -> Iterator[tuple[re.Match[str] | None, lis
 
 def _exercise(heading: re.Match[str], part: str, cells: Sequence[Cell], before: Sequence[Statement]) -> Exercise:
     code = [cell for cell in cells if cell.code]
-    given = "".join(cell.text for cell in code if not cell.tags & {"skip-execution", "hide-cell"})
+    givens = [cell for cell in code if not cell.tags & {"skip-execution", "hide-cell"}]
+    given = "\n".join(cell.text for cell in givens)
+    shown = "\n".join(cell.text for cell in givens if "hide-input" not in cell.tags)
     stub = next(cell.text for cell in code if "skip-execution" in cell.tags)
     solved = next(cell.text for cell in code if "hide-cell" in cell.tags)
     blank, check = split_answer(stub)
@@ -125,8 +149,8 @@ def _exercise(heading: re.Match[str], part: str, cells: Sequence[Cell], before: 
     task, afterword = ("\n".join(c.text.strip() for c in some if not c.code) for some in (cells[:first], cells[last:]))
     afterword = re.split(r"^## ", afterword, maxsplit=1, flags=re.MULTILINE)[0]
     return Exercise(
-        int(heading[1]), int(heading[2]), part, heading[3], task.strip(), tuple(before), given, blank, check, solution,
-        afterword.strip(),
+        int(heading[1]), int(heading[2]), part, heading[3], task.strip(), tuple(before), given, shown, blank, check,
+        solution, afterword.strip(),
     )  # fmt: skip
 
 

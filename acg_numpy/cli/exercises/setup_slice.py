@@ -30,9 +30,11 @@ def statements(source: str) -> list[Statement]:
     --------
     >>> [sorted(statement.changes) for statement in statements("import numpy as np\nx = np.ones(3)\nx[0] = 2.0")]
     [['np'], ['x'], ['x']]
+
+    An import of several names is one statement for each, so that one of them does not bring the others along.
     """
     tree = ast.parse(source)
-    return [_statement(ast.get_source_segment(source, node) or "", node) for node in _decorated(tree.body)]
+    return [_statement(part, node) for node in _decorated(tree.body) for part in _parts(source, node)]
 
 
 def required_source(before: Sequence[Statement], source: str, answer: str = "") -> str:
@@ -67,6 +69,15 @@ def _needed_names(source: str) -> set[str]:
         needed |= statement.uses - bound
         bound |= statement.binds
     return needed
+
+
+def _parts(source: str, node: ast.stmt) -> list[str]:
+    """Return the source of a statement; of an import, one for each name."""
+    if isinstance(node, ast.Import):
+        return [ast.unparse(ast.Import([alias])) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [ast.unparse(ast.ImportFrom(node.module, [alias], node.level)) for alias in node.names]
+    return [ast.get_source_segment(source, node) or ""]
 
 
 def _decorated(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

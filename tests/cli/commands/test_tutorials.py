@@ -142,3 +142,37 @@ def test_the_same_chapter_becomes_the_same_notebook(book: Path, capsys: Captured
     assert main(["tutorials", "--to", str(book)]) == 0
     assert "left as it is" not in capsys.readouterr().out
     assert {name: (book / name).read_bytes() for name in names(book)} == before
+
+
+def fill(notebook: Path, *answers: tuple[str, str]) -> None:
+    """Replace text in the cells of a notebook."""
+    text = json.loads(notebook.read_text(encoding="utf-8"))
+    for old, new in answers:
+        cell = next(cell for cell in text["cells"] if old in "".join(cell["source"]))
+        cell["source"] = "".join(cell["source"]).replace(old, new)
+    notebook.write_text(json.dumps(text), encoding="utf-8")
+
+
+def test_what_is_filled_in_is_checked(book: Path, tmp_path: Path, capsys: Captured) -> None:
+    for name in ("01-reader-of-books.ipynb", "03-what-backward-is-given.ipynb"):
+        (tmp_path / name).write_bytes((book / name).read_bytes())
+    fill(tmp_path / "01-reader-of-books.ipynb", ("prediction = ...", "%time\nprediction = 1 / 8"))
+    fill(tmp_path / "03-what-backward-is-given.ipynb", ("    y, length = cache\n    ...", "    return grad_out"))
+    capsys.readouterr()
+    assert main(["tutorials", "--check", str(tmp_path), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    found = {row["name"]: row["status"] for row in told["exercises"]}
+    assert (found["prediction"], found["direction_backward"], found["chain"]) == ("right", "wrong", "untouched")
+    assert (told["right"], told["of"]) == (1, 6)
+    assert main(["tutorials", "1", "--check", str(tmp_path)]) == 0
+    assert "1 of 3 are right." in capsys.readouterr().out
+
+
+def test_a_folder_without_notebooks_or_with_another_file_is_refused(tmp_path: Path, capsys: Captured) -> None:
+    assert main(["tutorials", "--check", str(tmp_path)]) == 1
+    assert "holds none of these notebooks" in capsys.readouterr().err
+    (tmp_path / "01-reader-of-books.ipynb").write_text("{}", encoding="utf-8")
+    assert main(["tutorials", "--check", str(tmp_path)]) == 1
+    assert "is not a notebook" in capsys.readouterr().err
+    assert main(["tutorials", "--check", str(tmp_path), "--to", str(tmp_path)]) == 2
+    assert main(["tutorials", "--json"]) == 2

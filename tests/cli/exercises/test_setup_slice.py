@@ -44,6 +44,14 @@ def test_decorators_and_loops_are_taken_whole() -> None:
     assert sliced("total")[-2:] == ["for part in x:", "    total += part"]
 
 
+def test_an_import_of_several_names_is_taken_apart() -> None:
+    before = statements("from acg_numpy import (\n    check_backward,\n    plots,\n)\nimport os, sys as system")
+    assert required_source(before, "check_backward(system)").splitlines() == [
+        "from acg_numpy import check_backward",
+        "import sys as system",
+    ]
+
+
 def test_an_answer_gets_functions_and_imports_and_no_arrays() -> None:
     assert sliced("", "double(x)") == sliced("double(1)")
     assert sliced("", "np.ones(2) + total") == ["import numpy as np"]

@@ -1,0 +1,197 @@
+"""Practising: the current exercise is checked at every save, hints come when asked for, and then it moves on."""
+
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable
+
+from acg_numpy.cli.exercises.answer_check import LEVELS, Verdict
+from acg_numpy.cli.exercises.exercise import Exercise
+from acg_numpy.cli.exercises.keyboard import END, SAVED
+from acg_numpy.cli.exercises.practice_folder import WIDTH, PracticeFolder
+from acg_numpy.cli.printing import echo
+from acg_numpy.text import counted
+
+KEYS = "h hint, s solution, n next, l list, r reset, q quit"
+TRIES = 3  # before the solution is shown
+
+
+class Practice:
+    """One sitting.
+
+    Parameters
+    ----------
+    folder : PracticeFolder
+    start : int, optional
+        The chapter to begin at; by default where the last sitting ended.
+    plain : bool
+        Lines alone, without a progress bar.
+    """
+
+    def __init__(self, folder: PracticeFolder, start: int | None = None, *, plain: bool = False) -> None:
+        self.folder, self.plain = folder, plain
+        exercises = folder.exercises
+        names = [exercise.name for exercise in exercises]
+        if start is not None:
+            at = next(i for i, exercise in enumerate(exercises) if exercise.chapter >= start)
+        else:
+            at = names.index(folder.state["current"]) if folder.state["current"] in names else 0
+        self.current: Exercise = exercises[at]
+        self.verdict = Verdict("untouched")
+        self.level = 0
+        self._checked = ""
+
+    def run(self, events: Iterable[str]) -> None:
+        """Practise until the learner ends it."""
+        if self.folder.solved(self.current):
+            self._move_on()
+        self._present()
+        keys: dict[str, Callable[[], None]] = {
+            "h": self._hint,
+            "s": self._solution,
+            "n": self._skip,
+            "l": self._list,
+            "r": self._reset,
+        }
+        for event in events:
+            if event in ("q", END):
+                echo("", "What is done is kept. To go on, give the same command.")
+                return
+            if event == SAVED:
+                self._check()
+            elif event in keys:
+                keys[event]()
+            elif event.strip():
+                self._say(f"There is no key {event!r}: {KEYS}.")
+
+    def _present(self) -> None:
+        """Show where the learner is, and what is to be done."""
+        self.folder.state["current"] = self.current.name
+        self.folder.keep()
+        self.level, self.verdict, self._checked = 0, Verdict("untouched"), self.folder.answer(self.current)
+        echo("", self._progress(), "")
+        self._say(f"{self.current.label}  {self.current.title}")
+        self._say("", reflowed(self.current.task), "")
+        self._say(f"Fill in: {self.folder.file(self.current)}")
+        self._say(f"It is checked when you save it. Keys: {KEYS}.")
+        if self._checked.strip():
+            self._check(again=True)
+
+    def _check(self, *, again: bool = False) -> None:
+        """Check the current exercise, if it was changed."""
+        answer = self.folder.answer(self.current)
+        if answer == self._checked and not again:
+            return
+        self._checked = answer
+        verdict = self.folder.check(self.current)
+        if verdict.mistake != self.verdict.mistake:
+            self.level = 0
+        self.verdict = verdict
+        if verdict.status == "untouched":
+            return
+        if verdict.printed.strip():
+            self._say(verdict.printed)
+        if verdict.status == "right":
+            self._say(f"Right: {self.current.label}, {self.current.title}.")
+            self._say(reflowed(self.current.afterword))
+            self._next()
+        else:
+            self._say("", verdict.levels[0])
+            self._say("n goes on." if verdict.status == "unavailable" else "h gives a hint.")
+
+    def _hint(self) -> None:
+        """Say a little more than before."""
+        self.level = min(self.level + 1, LEVELS - 1)
+        mistake = self.verdict.mistake
+        unnamed = mistake in ("error", "syntax") or (mistake == "different" and self.level > 1)
+        if self.verdict.status == "wrong" and not unnamed:
+            self._say(f"Hint {self.level} of {LEVELS - 1}", self.verdict.levels[self.level])
+        else:
+            self._say(f"Hint {self.level} of {LEVELS - 1}", _general_hint(self.current, self.level))
+
+    def _solution(self) -> None:
+        left = TRIES - self.folder.tries(self.current)
+        if left > 0 and not self.folder.solved(self.current):
+            self._say(f"The solution is shown after {counted(left, 'more try').replace('trys', 'tries')}.")
+            return
+        echo("", *self.current.solution.rstrip().split("\n"), "")
+
+    def _skip(self) -> None:
+        self._next()
+
+    def _next(self) -> None:
+        """Go to the next exercise that is not solved, if there is one."""
+        if self._move_on():
+            self._present()
+        else:
+            echo("", self._progress())
+            self._say("All are solved. q ends it.")
+
+    def _move_on(self) -> bool:
+        exercises = self.folder.exercises
+        at = exercises.index(self.current)
+        following = [e for e in [*exercises[at + 1 :], *exercises[:at]] if not self.folder.solved(e)]
+        if following:
+            self.current = following[0]
+        return bool(following)
+
+    def _list(self) -> None:
+        for exercise in self.folder.exercises:
+            mark = "x" if self.folder.solved(exercise) else ">" if exercise is self.current else " "
+            echo(f"{mark} {exercise.label:5} {exercise.title}"[: self._width])
+
+    def _reset(self) -> None:
+        kept = self.folder.reset(self.current)
+        self._checked = self.folder.answer(self.current)
+        self._say(f"As it was handed out. What stood there is in {kept}.")
+
+    @property
+    def _width(self) -> int:
+        return max(20, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
+
+    def _progress(self) -> str:
+        """Return the progress bar, or the same in words."""
+        total = len(self.folder.exercises)
+        done = sum(map(self.folder.solved, self.folder.exercises))
+        words = f"{done} of {total}, chapter {self.current.chapter}"
+        room = self._width - len(words) - 3
+        if self.plain or room < 5:
+            return words
+        full = min(room, 40) * done // total
+        return f"[{'#' * full}{'.' * (min(room, 40) - full)}] {words}"
+
+    def _say(self, *paragraphs: str) -> None:
+        """Print text, each line wrapped to the terminal."""
+        for line in "\n".join(paragraphs).rstrip().split("\n"):
+            indent = " " * (len(line) - len(line.lstrip()))
+            wrapped = textwrap.wrap(
+                line,
+                self._width,
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+                break_long_words=False,
+                replace_whitespace=False,
+            )
+            echo(*(wrapped if len(line) > self._width else [line]))
+
+
+def reflowed(text: str) -> str:
+    r"""Make one line of each paragraph, so that it can be wrapped to any width; formulas and lists stay as they are.
+
+    Examples
+    --------
+    >>> reflowed("one\ntwo\n\nthree")
+    'one two\n\nthree'
+    """
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    return "\n\n".join(p if p.startswith(("$$", "- ", "|")) else " ".join(p.split("\n")) for p in paragraphs)
+
+
+def _general_hint(exercise: Exercise, level: int) -> str:
+    """Return a hint that does not depend on an answer: the size of the solution, how it begins, how it goes on."""
+    lines = [line for line in exercise.solution.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if level == 1:
+        return f"The book's solution has {counted(len(lines), 'line')}."
+    if len(lines) <= level:
+        return "The solution is too short to show the beginning of it."
+    return "It begins:\n" + "\n".join(lines[:level])
