@@ -17,6 +17,7 @@ HEADINGS = ("", "input", "shape", "right", "wrong", "undecided", "largest", "rel
 INDENT = " " * 11
 MOST_OTHERS = 3  # explanations shown beside the likeliest
 CONTEXT = 6  # how much of a row is shown around its worst element
+GUIDE = "https://github.com/acg-numpy/acg_numpy/blob/main/docs/reading-a-report.md"
 
 
 def _verdict_line(report: "GradientReport") -> str:
@@ -117,6 +118,8 @@ def as_text(report: "GradientReport") -> str:
     for note in _all_notes(report):
         lines += ["", *wrapped(note, "note: ")]
     lines += _blind_spot_lines(report)
+    if not report.passed:
+        lines += ["", f"how to read a report: {GUIDE}"]
     return "\n".join(map(printable, lines))
 
 
@@ -176,6 +179,8 @@ def as_html(report: "GradientReport") -> str:
         parts.append(f"<pre>{escape(chr(10).join(_worst_lines(report, worst)))}</pre>")
     parts += [f"<p><em>note:</em> {escape(note)}</p>" for note in _all_notes(report)]
     parts += _findings_html(report)
+    if not report.passed:
+        parts.append(f'<p><a href="{GUIDE}">How to read a report</a></p>')
     return f"<div class='acg-gradient-report'>{''.join(parts)}</div>"
 
 

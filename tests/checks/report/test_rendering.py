@@ -1,6 +1,7 @@
 """A report as it is printed, whole: of results made up for it, so that every number is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.report.rendering import GUIDE
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
 from tests.checks.pairs_to_check import attention_backward, attention_forward, attention_inputs, square_forward
 from tests.checks.reports import compared, passed
@@ -47,7 +49,7 @@ FAILED = GradientReport(
 )
 
 
-TEXT = """\
+TEXT = f"""\
 check_backward of <b>: FAILED, x and b are wrong and not in the form expected; 1 element undecided
 (central differences in float64, rtol 1e-05, seed 0)
 
@@ -86,7 +88,9 @@ diagnosis: wrong-sign (confidence 0.90)
 
 note: the first note
 
-note: a second note"""
+note: a second note
+
+how to read a report: {GUIDE}"""
 
 
 HEAD = "".join(
@@ -138,7 +142,7 @@ PAGE = [
         f"<small>Evidence: evidence {i}.</small></li>"
         for i in range(3)
     ),
-    "</ol></div>",
+    f'</ol><p><a href="{GUIDE}">How to read a report</a></p></div>',
 ]
 
 
@@ -290,3 +294,10 @@ def test_html_shows_second_order_and_notes():
     page = check_backward(attention_forward, attention_backward, *inputs, second_order=True)._repr_html_()
     assert page.count("<table>") == 2
     assert "cannot learn" in page
+
+
+def test_a_report_that_failed_links_to_the_page_on_reading_it():
+    report = check_backward(lambda x: (x * x, x), lambda g, x: g * x, np.ones(3), raise_on_failure=False)
+    assert str(report).endswith(f"how to read a report: {GUIDE}")
+    assert f'<a href="{GUIDE}">How to read a report</a>' in report._repr_html_()
+    assert Path("docs", GUIDE.rpartition("/")[2]).read_text().startswith("# How to read a report")
