@@ -30,11 +30,11 @@ def main() -> None:
     sys.path[:] = ORIGINAL_PATH
     np.seterr(all="warn")
     seen: list[str] = []
+    faulthandler.dump_traceback_later(settings["seconds"], file=2)  # by a thread, which `confine` lets none start
     held = confine(settings["seconds"], settings["megabytes"], packages) if settings["confined"] else []
     write_message(replies, {"ready": True, "held": held})
     head, _ = read_message(requests)
     counter = CallCounter(head["file"])
-    faulthandler.dump_traceback_later(settings["seconds"], file=2)
     sys.setprofile(counter)
     threading.setprofile(counter)
     if settings["confined"]:
