@@ -29,6 +29,18 @@ def test_a_conditioner_goes_into_other_programs_as_the_page_says(tmp_path, monke
     assert names["condition"].shape == (5, 16)
 
 
+def test_many_users_are_conditioned_as_the_page_says(tmp_path, monkeypatch, capsys):
+    for library in ("dask.array", "pyarrow"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / "scale.md").read_text(), re.DOTALL))
+    names: dict[str, object] = {}
+    exec(compile(code, "scale.md", "exec"), names)
+    assert "BlockSummary(users=20000, domains=5, dim=32, zeros=0, parts=3, resumed=0)" in capsys.readouterr().out
+    assert len(list((tmp_path / "conditions").glob("part-*"))) == 3
+    assert names["of_first_domain"].shape == (20_000, 32)
+
+
 def test_a_training_is_logged_as_the_page_says(tmp_path, monkeypatch, capsys):
     for library in ("tensorboardX", "pandas"):
         pytest.importorskip(library)
