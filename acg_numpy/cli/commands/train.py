@@ -30,7 +30,7 @@ ATTENTION_OPTIONS = (
     *("residual", "bias", "rate"),
 )
 FIT_OPTIONS = (
-    *("baselines", "tune", "emb_dim", "clip_norm", "schedule"),
+    *("baselines", "tune", "sample_pairs", "emb_dim", "clip_norm", "schedule"),
     *RUN_OPTIONS,
     *PROTOCOL,
     *ATTENTION_OPTIONS,
@@ -119,6 +119,12 @@ def add_parser(commands: Subcommands) -> None:
         choices=("constant", "cosine", "plateau"),
         default="constant",
         help="schedule of the learning rate: plateau halves it after 5 validations (10 epochs) without a better one",
+    )
+    model.add_argument(
+        "--sample-pairs",
+        type=whole_number(1),
+        metavar="N",
+        help="pairs to train on, each domain with its share (default: all, and 30000 of more than a million)",
     )
     add_run_options(model, seeds=1)
     _add_attention_options(parser)

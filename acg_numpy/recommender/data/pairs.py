@@ -30,6 +30,8 @@ GROUP = 4096  # pairs that are scored together
 SCORES = 1 << 22  # scores that are in memory together, so that memory does not grow with users x items
 MANY_ITEMS = 5000  # in a domain; where there are more, training draws candidates
 NUM_DRAWN = 1000  # candidates beside the positives
+MANY_PAIRS = 1_000_000  # to train on; where there are more, a sample teaches a model as much
+NUM_SAMPLED = 30_000  # of them
 
 
 class Group(NamedTuple):
@@ -51,6 +53,43 @@ def drawn_candidates(sizes: Ids) -> dict[int, int]:
     {0: 1000}
     """
     return dict.fromkeys(np.flatnonzero(sizes > MANY_ITEMS).tolist(), NUM_DRAWN)
+
+
+def sample_pairs(pairs: Ids, number: int | None, seed: int) -> Ids:
+    """Draw the pairs to train on, each domain with its share of them.
+
+    Parameters
+    ----------
+    pairs : array, shape (P, 2)
+        Rows of (user, domain).
+    number : int, optional
+        How many at most; by default all, and 30,000 where there are more than a million.  A domain keeps at least one.
+    seed : int
+
+    Returns
+    -------
+    array, shape (n, 2)
+        In the order of `pairs`.
+
+    Examples
+    --------
+    >>> pairs = np.array([[user, int(user < 8)] for user in range(12)])
+    >>> np.bincount(sample_pairs(pairs, 6, seed=0)[:, 1]).tolist()
+    [2, 4]
+    """
+    if number is None:
+        number = NUM_SAMPLED if len(pairs) > MANY_PAIRS else len(pairs)
+    if number >= len(pairs):
+        return pairs
+    rng, kept = np.random.default_rng(seed), []
+    domains, counts = np.unique(pairs[:, 1], return_counts=True)
+    shares = number * counts / len(pairs)
+    quotas = np.floor(shares).astype(np.int64)
+    quotas[np.argsort(quotas - shares, kind="stable")[: number - quotas.sum()]] += 1  # largest remainders first
+    for domain, quota in zip(domains, np.maximum(quotas, 1), strict=True):
+        kept.append(rng.choice(np.flatnonzero(pairs[:, 1] == domain), quota, replace=False))
+    sampled: Ids = pairs[np.sort(np.concatenate(kept))]
+    return sampled
 
 
 @dataclass(frozen=True, eq=False)

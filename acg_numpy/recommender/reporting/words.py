@@ -156,6 +156,7 @@ def verdicts(metrics: Mapping[str, Any]) -> list[Block]:
         *_leads(metrics["test"], metrics["paired"], given_less(metrics)),
         *_settings(metrics.get("settings", {})),
         *_sampled_candidates(metrics.get("drawn_candidates", {})),
+        *_sampled_pairs(metrics.get("sampled_pairs", {})),
         *_provided(metrics.get("given", {})),
     ]
 
@@ -322,6 +323,19 @@ def _sampled_candidates(drawn: Mapping[str, Mapping[str, int]]) -> list[Block]:
         f"{number:,} others drawn uniformly, which stand for all (see ",
         Code("acg_numpy.recommender.training.in_domain"),
         "). Every ranking here is over all items of the domain.",
+    ]
+    return [Paragraph([sentence])]
+
+
+def _sampled_pairs(sampled: Mapping[str, int]) -> list[Block]:
+    """Say where models were trained on a sample of the pairs."""
+    if not sampled:
+        return []
+    sentence: list[Span] = [
+        f"Sampled pairs: the models were trained on {sampled['sampled']:,} of {sampled['of']:,} pairs of a user and a "
+        "domain, each domain with its share (",
+        Code("--sample-pairs N"),
+        " takes more). Factors and reference lines are made from all.",
     ]
     return [Paragraph([sentence])]
 

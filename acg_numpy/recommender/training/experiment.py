@@ -53,6 +53,7 @@ def fit(
     models: Sequence[str] | None = None,
     baselines: bool = True,
     tune: int = 0,
+    sample_pairs: int | None = None,
     emb_dim: int = 32,
     heads: int | None = None,
     inner_dim: int | None = None,
@@ -105,6 +106,10 @@ def fit(
         How many points of a grid are tried for each model before the runs, on the validation pairs of four splits of
         their own (see `acg_numpy.recommender.training.tuning`); 0 takes the settings in
         `acg_numpy.recommender.models.DEFAULTS`.
+    sample_pairs : int, optional
+        How many pairs the models are trained on, drawn from each run's seed, each domain with its share; by default
+        all, and 30,000 where there are more than a million.  Factors and reference lines are made from all, validation
+        and test are complete, and the report says what was sampled.
     emb_dim : int, default 32
         D, the dimension of user vectors, item vectors and conditions.
     heads, inner_dim, tokens_per_domain, num_global_tokens, dropout, head_dropout, layer_norm, residual, bias : optional
@@ -181,6 +186,7 @@ def fit(
         ("epochs", epochs, 1),
         ("patience", patience, 1),
         ("tune", tune, 0),
+        *([] if sample_pairs is None else [("sample_pairs", sample_pairs, 1)]),
         *(("k", cutoff, 1) for cutoff in k),
     ):
         if number < least:
@@ -201,6 +207,7 @@ def fit(
         "k": list(k),
         "models": list(names),
         "tune": tune,
+        "sample_pairs": sample_pairs,
         "emb_dim": emb_dim,
         **asked,
         **training,
@@ -229,7 +236,7 @@ def fit(
     }
 
     def draw(run_seed: int) -> RunData:
-        data = RunData.draw(interactions, run_seed, emb_dim, provided, max(cutoffs))
+        data = RunData.draw(interactions, run_seed, emb_dim, provided, max(cutoffs), sample_pairs)
         if check_finite:
             require_finite(data.user_vectors, interactions.users)
         return data

@@ -172,6 +172,7 @@ class Result:
             "domains": interactions.domains.tolist(),
             "without_elsewhere": without,
             "drawn_candidates": _sampled_domains(interactions),
+            "sampled_pairs": _sampled_pairs(first),
             "given": provided.fingerprints,
             "times": interactions.times is not None,
             "protocol": dict(provided.protocol) if provided.split is None else {"protocol": "given"},
@@ -356,6 +357,12 @@ def summarise_dependence(runs: Sequence[Run]) -> dict[str, Any]:
             "tokens": outcome.dependence["tokens"],
         }
     return found
+
+
+def _sampled_pairs(run: Run) -> dict[str, int]:
+    """Return on how many pairs the models were trained, and of how many, where they are not the same."""
+    trained_on, available = run.sizes["train"], len(run.split.train)
+    return {} if trained_on == available else {"sampled": trained_on, "of": available}
 
 
 def _sampled_domains(interactions: Interactions) -> dict[str, dict[str, int]]:

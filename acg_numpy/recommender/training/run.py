@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data import Factors, Interactions, Split, draw_split, factorise
 from acg_numpy.recommender.data.checkpoints import Checkpoint
-from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
+from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs, sample_pairs
 from acg_numpy.recommender.evaluation.ablation import dependence
 from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, choose_watched_users
 from acg_numpy.recommender.evaluation.breakdown import PairFacts
@@ -57,8 +57,19 @@ class RunData:
     initialisation: int = 0  # counted from 0: on the same split, other initial values, batches and dropout
 
     @classmethod
-    def draw(cls, interactions: Interactions, seed: int, emb_dim: int, provided: Provided, depth: int = K) -> "RunData":
-        """Draw the split of a run, unless it is provided, and make from it what the models need."""
+    def draw(
+        cls,
+        interactions: Interactions,
+        seed: int,
+        emb_dim: int,
+        provided: Provided,
+        depth: int = K,
+        sample: int | None = None,
+    ) -> "RunData":
+        """Draw the split of a run, unless it is provided, and make from it what the models need.
+
+        Parameters are those of `fit`; `sample` is its `sample_pairs`.
+        """
         split = provided.split or draw_split(interactions, seed, **provided.protocol)
         visible = split.visible(interactions)
         factors = factorise(visible, interactions, emb_dim=emb_dim, seed=child_seed(seed, "factors"))
@@ -86,7 +97,7 @@ class RunData:
             factors,
             user_vectors,
             catalogue,
-            training=pairs_of(split.train, visible),
+            training=pairs_of(sample_pairs(split.train, sample, child_seed(seed, "sample of pairs")), visible),
             validation=pairs_of(split.validation, split.judged(interactions)),
             test=pairs_of(split.test, interactions.matrix),
             depth=depth,
@@ -102,7 +113,7 @@ class RunData:
         distinct = np.zeros(len(self.interactions.items), np.float32)
         distinct[np.unique(self.interactions.same_item, return_index=True)[1]] = 1
         taken = self.split.histories(self.interactions, self.split.test, self.visible) @ distinct  # none in the domain
-        training = np.bincount(self.split.train[:, 1], minlength=len(self.interactions.domains))
+        training = np.bincount(self.training.domains, minlength=len(self.interactions.domains))
         history = np.rint(taken).astype(np.int64)
         return PairFacts(self.test.users, self.test.domains, history, training, self.test.sizes)
 

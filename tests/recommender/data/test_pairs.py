@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import pairs as pairs_module
-from acg_numpy.recommender.data.pairs import Catalogue
+from acg_numpy.recommender.data.pairs import Catalogue, sample_pairs
 from tests.recommender.problems import problem
 
 seeds = st.integers(0, 10_000)
@@ -135,3 +135,26 @@ def test_batches_are_what_take_gives_with_sums_and_times_of_their_positives(seed
             np.testing.assert_allclose(batch.vector_sums[p], sums, atol=1e-14)
             np.testing.assert_allclose(expected.sum_positives(catalogue)[p], sums, atol=1e-14)
         np.testing.assert_array_equal(batch.times_taken(catalogue), positive.sum(axis=0))
+
+
+@given(seeds, st.integers(1, 60))
+def test_a_sample_has_each_pair_once_and_each_domain_with_its_share(seed, number):
+    rng = np.random.default_rng(seed)
+    pairs = np.column_stack([np.arange(50), rng.choice([0, 2, 3], 50, p=[0.7, 0.25, 0.05])])
+    sampled = sample_pairs(pairs, number, seed)
+    np.testing.assert_array_equal(sampled, sample_pairs(pairs, number, seed))
+    assert (np.diff(sampled[:, 0]) > 0).all()
+    np.testing.assert_array_equal(pairs[sampled[:, 0]], sampled)
+    domains, counts = np.unique(pairs[:, 1], return_counts=True)
+    kept = np.bincount(sampled[:, 1], minlength=4)[domains]
+    assert (np.abs(kept - min(number, 50) * counts / 50) <= 1).all()
+    assert min(number, 50) <= len(sampled) <= max(min(number, 50), number + len(domains) - 1)
+
+
+def test_a_sample_is_drawn_unasked_where_there_are_many_pairs_alone(monkeypatch):
+    pairs = np.column_stack([np.arange(40), np.arange(40) % 2])
+    assert len(sample_pairs(pairs, None, 0)) == 40
+    monkeypatch.setattr(pairs_module, "MANY_PAIRS", 39)
+    monkeypatch.setattr(pairs_module, "NUM_SAMPLED", 10)
+    assert np.bincount(sample_pairs(pairs, None, 0)[:, 1]).tolist() == [5, 5]
+    assert len(sample_pairs(pairs, 1000, 0)) == 40

@@ -112,7 +112,7 @@ def test_users_with_vectors_that_are_not_finite_are_refused_by_name():
 @pytest.mark.parametrize(
     "name",
     [
-        *("seed", "epochs", "seeds", "patience", "tune", "emb_dim", "rate"),
+        *("seed", "epochs", "seeds", "patience", "tune", "sample_pairs", "emb_dim", "rate"),
         *("heads", "inner_dim", "tokens_per_domain", "num_global_tokens", "dropout", "head_dropout"),
     ],
 )

@@ -61,9 +61,19 @@ def test_metrics_and_report_say_where_candidates_were_drawn():
     assert "over all items" in said
 
 
+def test_models_are_trained_on_a_sample_and_the_report_says_so():
+    result = fit(small_interactions(), **{**OPTIONS, "epochs": 1}, sample_pairs=20)
+    run = result.metrics["runs"][0]["pairs"]
+    available = len(result.split.train)
+    assert run["train"] == 20 < available
+    assert result.metrics["sampled_pairs"] == {"sampled": 20, "of": available}
+    said = next(line for line in result_markdown(result.metrics).splitlines() if line.startswith("Sampled pairs"))
+    assert f"trained on 20 of {available} pairs of a user and a domain, each domain with its share" in said
+
+
 def test_nothing_is_said_where_nothing_was_drawn():
     result = fit(small_interactions(), **{**OPTIONS, "epochs": 1})
-    assert result.metrics["drawn_candidates"] == {}
+    assert result.metrics["drawn_candidates"] == result.metrics["sampled_pairs"] == {}
     assert "Sampled" not in result_markdown(result.metrics)
 
 
