@@ -80,7 +80,9 @@ def test_a_command_in_this_process_leaves_everything_as_it_was(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
     def state():
-        return [control.get() for control in num_threads._controls()], database_threads(), dict(os.environ)
+        environment = dict(os.environ)
+        environment.pop("KMP_DUPLICATE_LIB_OK", None)  # threadpoolctl sets it, when it is first imported
+        return [control.get() for control in num_threads._controls()], database_threads(), environment
 
     seen, before = [], state()
     monkeypatch.setattr(inspect, "run", lambda _: seen.append(state()))
