@@ -34,7 +34,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "cache"  # a page is run again where its code has changed
 nb_execution_cache_path = str(HERE / "_build" / "executed")
 nb_execution_raise_on_error = True
-nb_execution_timeout = 400  # seconds a cell; none takes 20 on a quiet machine
+nb_execution_timeout = 400  # seconds a cell; none takes 60 on a quiet machine
 nb_merge_streams = True
 
 html_theme = "pydata_sphinx_theme"
