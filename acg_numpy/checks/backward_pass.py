@@ -21,6 +21,7 @@ from acg_numpy.checks.contract.returned import (
     refuse_nan,
 )
 from acg_numpy.checks.contract.side_effects import find_side_effects
+from acg_numpy.checks.contract.unwritten import describe_outside_gradients, outside_arrays
 from acg_numpy.checks.findings import Subject, add_findings
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second_order import second_order_report
@@ -119,7 +120,7 @@ def check_backward(
     nested = read_nested_inputs(forward, inputs, names)
     form = CallForm(forward, backward, nested)
     title = f"check_backward of {function_name(backward)}"
-    pair = Pair(form.forward, form.backward, nested.arguments, title)
+    pair = Pair(form.forward, form.backward, nested.arguments, title, source=backward)
     report = pair_report(pair, settings, second_order)
     report = replace(report, notes=(*nested.notes, *form.notes, *report.notes))
     if raise_on_failure and not report.passed:
@@ -139,6 +140,8 @@ class Pair:
         Heads the report; by default with the backward's name.
     coarse : bool
         Whether gradients may come in another floating dtype than float64.
+    source : callable, optional
+        The backward as its author wrote it; by default `backward`.
 
     Raises
     ------
@@ -154,8 +157,10 @@ class Pair:
         title: str = "",
         *,
         coarse: bool = False,
+        source: Callable[..., Any] | None = None,
     ) -> None:
         self.forward, self.backward, self.arguments = forward, backward, arguments
+        self.source = backward if source is None else source
         self.title = title or f"check_backward of {function_name(backward)}"
         self.values = [argument.value for argument in arguments]
         self.form, _ = self.run(self.values)
@@ -185,10 +190,14 @@ class Pair:
 
     def pull(self, point: Sequence[Any], grad_outs: Sequence[Any]) -> Any:
         """Run both passes, and return what the backward returned, in the order of the arguments where that is known."""
-        form, cache = self.run(point)
-        returned = self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
+        returned = self.pull_as_returned(point, grad_outs)
         aligned = read_entries(returned, self.arguments)
         return returned if aligned.fault else copy_arrays(aligned.entries)
+
+    def pull_as_returned(self, point: Sequence[Any], grad_outs: Sequence[Any]) -> Any:
+        """Run both passes, and return the very objects that the backward returned."""
+        form, cache = self.run(point)
+        return self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
 
 
 def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, Subject]:
@@ -235,6 +244,19 @@ def _cast(value: Any, dtype: np.dtype[Any]) -> Any:
     return np.asarray(value, dtype=dtype)
 
 
+def _unwritten_notes(pair: Pair, grad_outs: Sequence[Any]) -> list[str]:
+    """Say which gradients are arrays from outside, as those of a skeleton may be."""
+    outside = outside_arrays(pair.source)
+    if not outside:
+        return []
+    try:
+        returned = pair.pull_as_returned(pair.values, grad_outs)
+    except Exception:  # anything that a backward may raise when it is called once more
+        return []
+    said = describe_outside_gradients(read_entries(returned, pair.arguments).entries, pair.arguments, outside)
+    return [] if said is None else [said]
+
+
 def pair_report(pair: Pair, settings: Settings, second_order: bool = False, layer: bool = False) -> GradientReport:
     """Make the report on a pair, at first order and, if asked for, at second.
 
@@ -253,6 +275,8 @@ def pair_report(pair: Pair, settings: Settings, second_order: bool = False, laye
     conduct = find_side_effects(pair.forward, pair.backward, arguments, grad_outs, rng, layer=layer)
     report = replace(report, notes=(*report.notes, *conduct.notes), hints=settings.hints)
     report = add_findings(report, subject, settings, conduct.faults)
+    if not report.passed:
+        report = replace(report, notes=(*_unwritten_notes(pair, grad_outs), *report.notes))
     if not second_order or report.faults:
         return report
 

@@ -98,7 +98,9 @@ def check_layer(
     settings = read_settings(method, rtol, atol, step, seed, hints, dtype)
     layer = _make_layer(make, forward)
     state = LayerPair(layer, inputs, params, grads, forward, backward, names)
-    pair = Pair(state.forward, state.backward, state.arguments, f"check_layer of {type(layer).__name__}", coarse=True)
+    source = getattr(layer, backward, None) if isinstance(backward, str) else backward
+    title = f"check_layer of {type(layer).__name__}"
+    pair = Pair(state.forward, state.backward, state.arguments, title, coarse=True, source=source)
     pair.arguments = state.arguments = _hold_missing(pair, state.arguments, state.notes)
     report = pair_report(pair, settings, layer=True)
     report = replace(report, notes=(*state.notes, *_reuse_notes(state, pair), *report.notes))

@@ -23,6 +23,7 @@ from acg_numpy.checks.contract.checked_inputs import (
     read_array,
 )
 from acg_numpy.checks.contract.named_gradients import AlignedGradients, align_gradients
+from acg_numpy.checks.contract.unwritten import is_placeholder
 from acg_numpy.shapes import Array
 
 
@@ -129,7 +130,9 @@ def random_like(output: Array, rng: np.random.Generator) -> Array:
 def return_fault(returned: Any) -> str | None:
     """Describe what a backward returned where it is no gradients at all: None, a text, a generator."""
     if returned is None:
-        return "backward returned None; is its return statement missing?"
+        return "backward returned None; is its body still to be written, or its return statement missing?"
+    if is_placeholder(returned):
+        return f"backward returned {_written(returned)}: it is still to be written"
     if isinstance(returned, (set, frozenset, str, bytes, Iterator)):
         kind = type(returned).__name__
         return f"backward returned a {kind}; expected a tuple of gradients, one for each input in the order of forward"
@@ -181,6 +184,11 @@ def read_gradient(entry: Any, argument: Argument, dtypes: Sequence[Any] = (np.fl
         return f"{name} is held fixed ({argument.held}) and has no gradient: expected None, got {_summary(entry)}"
     if entry is None:
         return f"the gradient of {name} is None, but {name} is floating: expected an array of shape {shape}"
+    if is_placeholder(entry):
+        return (
+            f"the gradient of {name} is {_written(entry)}: it is still to be written; expected an array of shape "
+            f"{shape}"
+        )
     odd = odd_array(entry)
     if odd is not None:
         return f"the gradient of {name} is {odd}: expected an ndarray of shape {shape}"
@@ -226,6 +234,11 @@ def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
     except ValueError:
         return ""
     return "; sum over the axes along which it was broadcast" if broadcast else ""
+
+
+def _written(placeholder: Any) -> str:
+    """Write a placeholder as a file has it."""
+    return "`...`" if placeholder is Ellipsis else str(placeholder)
 
 
 def _summary(entry: Any) -> str:

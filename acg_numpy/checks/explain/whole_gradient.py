@@ -37,9 +37,9 @@ def _input_names(case: Case, which: tuple[int, ...]) -> str:
 def _zero_gradient(case: Case) -> Iterator[Explanation]:
     """Explain gradients that are zeros, or None."""
     if all(case.submitted[i] is None or not np.any(case.submitted[i]) for i in case.wrong):
-        yield Explanation(
-            "zero-gradient", 0.5, 0.0, f"the gradient of {_input_names(case, case.wrong)} is zero throughout"
-        )
+        missing = [case.submitted[i] is None for i in case.wrong]
+        what = "is missing" if all(missing) else "is missing or zero" if any(missing) else "is zero throughout"
+        yield Explanation("zero-gradient", 0.5, 0.0, f"the gradient of {_input_names(case, case.wrong)} {what}")
 
 
 def swapped_inputs(case: Case) -> Iterator[Explanation]:

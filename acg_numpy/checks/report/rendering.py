@@ -129,7 +129,7 @@ def _diagnosis_lines(report: "GradientReport") -> list[str]:
         return []
     best, *others = report.diagnoses
     lines = ["", *wrapped(f"{best.mistake} (confidence {best.confidence:.2f})", "diagnosis: ")]
-    lines += [*wrapped(f"{best.message}.", INDENT), *wrapped(f"Evidence: {best.evidence}.", INDENT)]
+    lines += [*wrapped(_sentence(best.message), INDENT), *wrapped(f"Evidence: {best.evidence}.", INDENT)]
     for other in others[:MOST_OTHERS]:
         lines += wrapped(f"{other.mistake} ({other.confidence:.2f}): {other.message}; {other.evidence}", "       or: ")
     if len(others) > MOST_OTHERS:
@@ -152,7 +152,7 @@ def _findings_html(report: "GradientReport") -> list[str]:
     parts = []
     if report.diagnoses:
         items = [
-            f"<li><strong>{escape(d.mistake)}</strong> (confidence {d.confidence:.2f}): {escape(d.message)}. "
+            f"<li><strong>{escape(d.mistake)}</strong> (confidence {d.confidence:.2f}): {escape(_sentence(d.message))} "
             f"<small>Evidence: {escape(d.evidence)}.</small></li>"
             for d in report.diagnoses[: MOST_OTHERS + 1]
         ]
@@ -203,6 +203,11 @@ def _all_faults(report: "GradientReport") -> tuple[str, ...]:
 def _all_notes(report: "GradientReport") -> tuple[str, ...]:
     """Return the notes at both orders."""
     return report.notes + (report.second_order.notes if report.second_order else ())
+
+
+def _sentence(message: str) -> str:
+    """End a message with a full stop, unless it asks."""
+    return message if message.endswith("?") else f"{message}."
 
 
 def _number_row(row: Array) -> str:

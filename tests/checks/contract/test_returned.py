@@ -94,6 +94,10 @@ def test_a_refusal_is_the_whole_sentence(name):
 
 FORMS = {
     "None": (None, "the gradient of w is None, but w is floating: expected an array of shape (2, 3)"),
+    "placeholder": (
+        ...,
+        "the gradient of w is `...`: it is still to be written; expected an array of shape (2, 3)",
+    ),
     "transposed": (
         np.zeros((3, 2)),
         "the gradient of w has shape (3, 2): expected (2, 3), that of w; are two axes exchanged?",
@@ -145,7 +149,8 @@ def test_gradients_too_few_and_too_many_are_counted():
 @pytest.mark.parametrize(
     ("returned", "sentence"),
     [
-        (None, "backward returned None; is its return statement missing?"),
+        (None, "backward returned None; is its body still to be written, or its return statement missing?"),
+        (..., "backward returned `...`: it is still to be written"),
         (
             {},
             "the gradients that backward returned by name hold none of x; they hold no keys. Name them dx",

@@ -277,7 +277,7 @@ RETURNED = {
     "an object": ("object()", "is object"),
     "a class": ("dict", "is type"),
     "an empty dict": ("{}", "they hold no keys"),
-    "an ellipsis": ("...", "is ellipsis"),
+    "an ellipsis": ("...", "returned `...`: it is still to be written"),
     "nothing": ("None", "returned None"),
 }
 
