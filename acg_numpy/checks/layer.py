@@ -58,7 +58,8 @@ def check_layer(
     forward, backward : str or callable
         The names of the methods, or functions that take the layer first.  `backward` may take the gradient of the
         output, one for each output, the cache that `forward` returned, and inputs of `forward` by their names.  With
-        `backward=None` the forward itself returns `(loss, grads)`.
+        `backward=None` the forward itself returns `(loss, grads)`.  If `backward` returns no gradient of any input, as
+        that of the first layer of a network may, the parameters alone are checked, and a note says so.
     method, rtol, atol, step, seed, names, raise_on_failure, hints, dtype
         As for `check_backward`; `names` are those of the inputs.
 
@@ -101,7 +102,8 @@ def check_layer(
     source = getattr(layer, backward, None) if isinstance(backward, str) else backward
     title = f"check_layer of {type(layer).__name__}"
     pair = Pair(state.forward, state.backward, state.arguments, title, coarse=True, source=source)
-    pair.arguments = state.arguments = _hold_missing(pair, state.arguments, state.notes)
+    number = len(state.nested.arguments)
+    pair.arguments = state.arguments = _hold_missing(pair, state.arguments, state.notes, number)
     report = pair_report(pair, settings, layer=True)
     report = replace(report, notes=(*state.notes, *_reuse_notes(state, pair), *report.notes))
     if raise_on_failure and not report.passed:
@@ -174,10 +176,23 @@ def check_loss(
     return report
 
 
-def _hold_missing(pair: Pair, arguments: Sequence[Argument], notes: list[str]) -> tuple[Argument, ...]:
-    """Hold those arguments fixed of which a loss returns no gradient."""
+def _hold_missing(
+    pair: Pair, arguments: Sequence[Argument], notes: list[str], num_inputs: int | None = None
+) -> tuple[Argument, ...]:
+    """Hold those arguments fixed of which a loss returns no gradient, or all inputs if a layer returns none of any.
+
+    Parameters
+    ----------
+    pair : Pair
+    arguments : sequence of Argument
+    notes : list of str
+        What is worth saying is added to it.
+    num_inputs : int, optional
+        How many of the arguments of a layer are inputs; those after them are parameters.
+    """
     arguments = tuple(arguments)
-    if any(output.size != 1 for output in pair.form.floating):
+    is_loss = all(output.size == 1 for output in pair.form.floating)
+    if not is_loss and num_inputs in (None, len(arguments)):
         return arguments
     rng = np.random.default_rng(0)
     aligned = read_entries(pair.pull(pair.values, random_grad_outs(pair.form, rng)), arguments)
@@ -187,7 +202,15 @@ def _hold_missing(pair: Pair, arguments: Sequence[Argument], notes: list[str]) -
     if not missing or len(missing) == sum(argument.checked for argument in arguments):
         return arguments
     verb = "is" if len(missing) == 1 else "are"
-    notes.append(f"no gradient of {joined(missing, 'or')} is returned, so {joined(missing)} {verb} held fixed")
+    if not is_loss:
+        if missing != [argument.name for argument in arguments[:num_inputs] if argument.checked]:
+            return arguments  # a gradient that is missing among others is a fault
+        notes.append(
+            f"backward returns no gradient of {joined(missing, 'or')}, which is right for the first layer of a network "
+            f"only: {joined(missing)} {verb} held fixed, and the parameters are checked"
+        )
+    else:
+        notes.append(f"no gradient of {joined(missing, 'or')} is returned, so {joined(missing)} {verb} held fixed")
     held = "no gradient of it is returned"
     return tuple(argument._replace(held=held) if argument.name in missing else argument for argument in arguments)
 

@@ -205,6 +205,53 @@ def test_a_wrong_layer_is_diagnosed_as_a_pair_is(name):
     assert "test_layer.py" in str(report)
 
 
+class First(Linear):
+    """A first layer: what it returns in place of the gradient of its input is varied."""
+
+    returns = staticmethod(lambda dw, db: None)
+
+    def backward(self, grad_out):
+        super().backward(grad_out)
+        return self.returns(self.dW, self.db)
+
+
+NO_INPUT_GRADIENT = {
+    "nothing": lambda dw, db: None,
+    "a tuple of None": lambda dw, db: (None,),
+    "None beside the others": lambda dw, db: (None, dw, db),
+}
+
+
+@pytest.mark.parametrize("name", NO_INPUT_GRADIENT)
+def test_a_first_layer_is_checked_on_its_parameters_alone(name):
+    returns = NO_INPUT_GRADIENT[name]
+
+    class Layer(First):
+        pass
+
+    Layer.returns = staticmethod(returns)
+    report = check_layer(Layer, X, params="W, b")
+    assert report.per_input["x"].held == "no gradient of it is returned"
+    assert [report.per_input[name].num_right for name in "Wb"] == [12, 3]
+    assert [note for note in report.notes if "first layer of a network only: x is held fixed" in note]
+    Layer.returns = staticmethod(lambda dw, db: returns(dw.__imul__(2), db))
+    assert not check_layer(Layer, X, params="W, b", raise_on_failure=False).passed
+
+
+def test_a_gradient_missing_among_others_is_a_fault():
+    class Two(Linear):
+        def forward(self, x, y):
+            return super().forward(x + y)
+
+        def backward(self, grad_out):
+            return super().backward(grad_out), None
+
+    report = check_layer(Two, X, X, **NAMES, raise_on_failure=False)
+    assert report.faults == ("the gradient of y is None, but y is floating: expected an array of shape (5, 4)",)
+    (fault,) = check_layer(First, X, raise_on_failure=False).faults
+    assert fault.endswith("name its parameters (params): they are checked alone")
+
+
 def test_what_a_second_use_of_a_layer_does_is_noted():
     (note,) = [note for note in check_layer(Accumulating, X, **NAMES).notes if "used again" in note]
     assert "adds the gradients of W and b to what the call before left: set them to zero" in note

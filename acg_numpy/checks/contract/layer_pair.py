@@ -219,10 +219,14 @@ class LayerPair:
                 )
                 entries = [there.get(keys.get(argument.name) or "") for argument in arguments]
                 return AlignedGradients(entries)
-        if returned is None and not checked:
+        if returned is None and (self.parameters or not checked):
             return AlignedGradients([None] * len(arguments))
         fault = return_fault(returned)
         if fault is not None:
+            if returned is None:
+                fault += (
+                    " If this is the first layer of a network, name its parameters (params): they are checked alone"
+                )
             return AlignedGradients([None] * len(arguments), fault)
         return align_gradients(returned, arguments, some=self.is_loss)
 
