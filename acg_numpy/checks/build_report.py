@@ -82,6 +82,12 @@ def _notes(outputs: Outputs, comparisons: Sequence[InputComparison], order: int)
             f"inputs were given in float64, and outputs came back in {dtypes}: something on the way casts them down, "
             "and numeric derivatives are too coarse to check much; look for astype and dtype="
         )
+    notes += [
+        f"the gradient of {c.name} holds NaN at {int(np.sum(np.isnan(c.analytic)))} of "
+        f"{counted(c.analytic.size, 'element')}"
+        for c in comparisons
+        if c.analytic is not None and np.any(np.isnan(c.analytic))
+    ]
     not_analytic = [c.name for c in comparisons if c.not_analytic]
     if not_analytic:
         notes.append(

@@ -1,6 +1,9 @@
 """Notes of a report beside its verdicts."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from acg_numpy.checks import check_backward
 from tests.checks.functions import pair
@@ -55,3 +58,25 @@ def test_inputs_without_a_gradient_are_said_not_to_learn():
     assert any("x: the gradient is right, and identically zero: this input cannot learn" in n for n in alone.notes)
     both_notes = "x and y: the gradient is right, and identically zero: these inputs cannot learn"
     assert any(both_notes in note for note in both.notes)
+
+
+WITH_NAN = {
+    "everywhere": lambda g, x: g * x * np.nan,
+    "in every second place": lambda g, x: 2 * g * np.where([True, False, True, False], np.nan, x),
+    "from the sign of the gradient, and not linear in it": lambda g, x: x * np.sqrt(g),
+    "the same for every gradient": lambda g, x: np.array([np.nan, 1.0, 2.0, 3.0]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("name", WITH_NAN)
+def test_a_gradient_that_holds_nan_is_counted_whatever_else_is_found(name):
+    backward, x = WITH_NAN[name], np.array([0.5, -1.5, 2.0, 0.7])
+    report = check_backward(lambda x: (x * x, x), backward, x, raise_on_failure=False)
+    number = int(np.sum(np.isnan(report.per_input["x"].analytic)))
+    assert number > 0
+    assert report.notes[0] == f"the gradient of x holds NaN at {number} of 4 elements"
+    named = [diagnosis.mistake for diagnosis in report.diagnoses]
+    assert ("ignored-upstream" in named) == (name == "the same for every gradient")
+    if not named:
+        assert "x holds NaN: which line of the backward makes it?" in str(replace(report, hints=1)).replace("\n", " ")

@@ -467,4 +467,5 @@ def test_a_gradient_that_holds_nan_is_reported_as_such():
 
     report = check_backward(linear, backward, X, W, B, raise_on_failure=False)
     assert report.diagnoses == ()
-    assert "right: x and b; w holds NaN at 10 of 20 elements" in report.notes[-1]
+    assert "the gradient of w holds NaN at 10 of 20 elements" in report.notes
+    assert "right: x and b; w is wrong only at 0, 1 along axis 0" in report.notes[-1]

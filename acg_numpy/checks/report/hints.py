@@ -6,6 +6,8 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from acg_numpy.text import paragraph, text_list, text_table
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ def best_hint(report: "GradientReport") -> str:
         return "Nothing could be decided here; try inputs of another size."
     if report.per_input[report.worst.input].directions is not None:
         return f"Begin with {report.worst.input}; another method than directional says which of its elements are off."
+    if np.isnan(report.worst.analytic):
+        return (
+            f"{report.worst.input} holds NaN: which line of the backward makes it? 0 / 0, inf - inf and 0 * inf do, "
+            "and so do the log and the root of a negative number."
+        )
     where = f"[{', '.join(map(str, report.worst.index))}]" if report.worst.index else ""
     return f"Work out {report.worst.input}{where} with pencil and paper: it is furthest off."
 
