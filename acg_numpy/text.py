@@ -8,6 +8,8 @@ from unicodedata import category, combining, east_asian_width
 
 WIDTH = 100  # columns of text on standard output
 LONGEST_CELL = 40
+MANY_NAMES = 6  # from so many on, names may be given by those that are not among them
+FEW_OTHERS = 3
 NEAR = 0.75  # least likeness, from 0 to 1, at which one name may stand for another
 
 
@@ -21,6 +23,23 @@ def joined(names: Sequence[str], last: str = "and") -> str:
     """
     between = [*separators(len(names), last), ""]
     return "".join(f"{name}{after}" for name, after in zip(names, between, strict=False))
+
+
+def joined_among(names: Sequence[str], everything: Sequence[str], noun: str = "inputs") -> str:
+    """Join names, or say which of all names are not among them if these are few and the names are many.
+
+    Examples
+    --------
+    >>> layers = [f"W[{i}]" for i in range(12)]
+    >>> joined_among(layers[1:], layers), joined_among(layers, layers), joined_among(layers[:2], layers)
+    ('all but W[0]', 'all 12 inputs', 'W[0] and W[1]')
+    """
+    if len(names) < MANY_NAMES:
+        return joined(names)
+    others = [name for name in everything if name not in names]
+    if not others:
+        return f"all {len(names)} {noun}"
+    return f"all but {joined(others)}" if len(others) <= FEW_OTHERS else joined(names)
 
 
 def separators(number: int, last: str = "and") -> list[str]:

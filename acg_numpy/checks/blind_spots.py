@@ -16,7 +16,7 @@ from acg_numpy.checks.explain.indexed_rows import assign_rows, flat_values, is_i
 from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.tracing import Graph, Operation
 from acg_numpy.shapes import Array
-from acg_numpy.text import joined
+from acg_numpy.text import joined_among
 
 
 def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> tuple[BlindSpot, ...]:
@@ -71,7 +71,8 @@ def _zero_gradient_spots(
     if zero:
         yield BlindSpot(
             "constant-factor",
-            f"the gradient of {joined(zero)} is zero, as is any multiple of it: no sign or factor can be seen",
+            f"the gradient of {joined_among(zero, names)} is zero, as is any multiple of it: no sign or factor can be "
+            "seen",
             "if it is not zero by the mathematics, use inputs at which it is not",
         )
 

@@ -21,7 +21,7 @@ from acg_numpy.checks.report.report import GradientReport
 from acg_numpy.checks.settings import Settings
 from acg_numpy.checks.tracing import trace
 from acg_numpy.shapes import Array
-from acg_numpy.text import counted, first_few, joined
+from acg_numpy.text import counted, first_few, joined, joined_among
 
 FLOAT32 = 1e-5  # how far a gradient in float32 may be from one in float64, relative to its largest element
 FLOAT16 = 1e-2
@@ -203,7 +203,7 @@ def _summarise(case: Case, complete: bool) -> str:
     tried = complete and case.graph is not None
     parts = ["no corruption of one or two places in the backward gives these gradients"] if tried else []
     if right:
-        parts.append(f"right: {joined(right)}")
+        parts.append(f"right: {joined_among(right, case.names)}")
     parts += [_location_of_errors(case, i) for i in case.wrong]
     if case.graph is not None:
         wrong = set(case.wrong)

@@ -9,7 +9,7 @@ from acg_numpy.checks.explain.case import CLOSE, Case, Explanation, max_abs
 from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.checks.explain.named_constants import UNKNOWN, factor_names
 from acg_numpy.shapes import Array
-from acg_numpy.text import joined
+from acg_numpy.text import joined, joined_among
 
 # beyond these, only exchanges of two axes are tried
 MOST_AXES = 5
@@ -30,8 +30,8 @@ def whole_gradient_explanations(case: Case) -> Iterator[Explanation]:
 
 
 def _input_names(case: Case, which: tuple[int, ...]) -> str:
-    """Join the names of inputs: x; x and y; x, y and z."""
-    return joined([case.names[i] for i in which])
+    """Join the names of inputs: x; x and y; all but z."""
+    return joined_among([case.names[i] for i in which], case.names)
 
 
 def _zero_gradient(case: Case) -> Iterator[Explanation]:

@@ -1,14 +1,15 @@
 """Text of a report for a terminal, and its HTML for a notebook."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from acg_numpy.checks.numeric.verdicts import InputComparison
 from acg_numpy.shapes import Array
-from acg_numpy.text import counted, html_table, joined, printable, text_table, wrapped
+from acg_numpy.text import counted, html_table, joined_among, printable, text_table, wrapped
 
 if TYPE_CHECKING:
     from acg_numpy.checks.report.report import GradientReport, WorstElement
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 HEADINGS = ("", "input", "shape", "right", "wrong", "undecided", "largest", "relative error")
 INDENT = " " * 11
 MOST_OTHERS = 3  # explanations shown beside the likeliest
+MOST_ROWS = 8  # of a table with a row for each input; in a longer one inputs share a row
+FEWEST_IN_A_ROW = 4
 CONTEXT = 6  # how much of a row is shown around its worst element
 GUIDE = "https://github.com/acg-numpy/acg_numpy/blob/main/docs/reading-a-report.md"
 
@@ -25,14 +28,15 @@ def _verdict_line(report: "GradientReport") -> str:
     undecided = f"; {counted(report.undecided, 'element')} undecided" if report.undecided else ""
     if report.passed:
         return f"{report.title}: passed{undecided}"
-    reasons = [f"{_subject(wrong)} wrong" for wrong in [_wrong_inputs(report)] if wrong]
+    reasons = [f"{_subject(wrong, report)} wrong" for wrong in [_wrong_inputs(report)] if wrong]
     if report.faults:
         reasons.append("not in the form expected")
     if report.nothing_decided:
         reasons.append("nothing could be decided, the numeric derivative is too coarse here")
     if not reasons:
-        wrong = _wrong_inputs(report.second_order) if report.second_order else []
-        reasons.append(f"at second order {_subject(wrong)} wrong" if wrong else "at second order")
+        second = report.second_order
+        wrong = _wrong_inputs(second) if second else []
+        reasons.append(f"at second order {_subject(wrong, second)} wrong" if second and wrong else "at second order")
     return f"{report.title}: FAILED, {' and '.join(reasons)}{undecided}"
 
 
@@ -48,7 +52,52 @@ def _worst_wrong(report: "GradientReport") -> "WorstElement | None":
 
 def _table_rows(report: "GradientReport") -> list[tuple[str, ...]]:
     """Return a row of cells for each input, under `HEADINGS`; a fourth and last cell says why nothing was compared."""
-    return [_table_row(comparison) for comparison in report.comparisons]
+    comparisons = report.comparisons
+    if len(comparisons) <= MOST_ROWS:
+        return [_table_row(comparison) for comparison in comparisons]
+    groups: dict[Any, list[InputComparison]] = {}
+    for comparison in comparisons:
+        groups.setdefault(_group(comparison), []).append(comparison)
+    names = [comparison.name for comparison in comparisons]
+    rows = []
+    for group in groups.values():
+        if len(group) < FEWEST_IN_A_ROW:
+            rows += [_table_row(comparison) for comparison in group]
+        else:
+            rows.append(_common_row(group, names))
+    return rows
+
+
+def _group(comparison: InputComparison) -> Any:
+    """Return what inputs have in common that share a row: all is right, all is wrong, or held fixed for one reason."""
+    if comparison.held is not None:
+        return comparison.held
+    verdicts = (comparison.num_right > 0, comparison.num_wrong > 0, comparison.num_undecided > 0)
+    if comparison.directions is None and sum(verdicts) == 1 and comparison.fault is None:
+        return verdicts
+    return comparison.name, "alone"
+
+
+def _common_row(group: list[InputComparison], names: list[str]) -> tuple[str, ...]:
+    """Return the cells of inputs of one group: numbers of elements are added up, and the others are the largest."""
+    own = [comparison.name for comparison in group]
+    name = joined_among(own, names)
+    if not name.startswith("all "):
+        name = f"{own[0]} and {len(own) - 1} more"
+    shapes = {comparison.shape for comparison in group}
+    shape = str(shapes.pop()) if len(shapes) == 1 else "several"
+    if group[0].held is not None:
+        return ("", name, shape, f"held fixed ({group[0].held})")
+
+    def together(part: str) -> Array:
+        return np.concatenate([np.ravel(getattr(comparison, part)) for comparison in group])
+
+    scale = max(comparison.scale for comparison in group)
+    arrays: dict[str, Any] = {
+        part: together(part) for part in ("analytic", "numeric", "error", "wrong", "undecided", "zero")
+    }
+    row = _table_row(replace(group[0], name=name, scale=scale, **arrays))
+    return (*row[:2], shape, *row[3:])
 
 
 def _table_row(comparison: InputComparison) -> tuple[str, ...]:
@@ -214,5 +263,7 @@ def _number_row(row: Array) -> str:
     return " ".join(f"{value:>11.4g}" for value in row)
 
 
-def _subject(names: list[str]) -> str:
-    return f"{joined(names)} {'is' if len(names) == 1 else 'are'}"
+def _subject(names: list[str], report: "GradientReport") -> str:
+    """Write the names of inputs as the subject of a sentence, with its verb."""
+    compared = [comparison.name for comparison in report.comparisons if comparison.analytic is not None]
+    return f"{joined_among(names, compared)} {'is' if len(names) == 1 else 'are'}"

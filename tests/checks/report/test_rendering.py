@@ -301,3 +301,27 @@ def test_a_report_that_failed_links_to_the_page_on_reading_it():
     assert str(report).endswith(f"how to read a report: {GUIDE}")
     assert f'<a href="{GUIDE}">How to read a report</a>' in report._repr_html_()
     assert Path("docs", GUIDE.rpartition("/")[2]).read_text().startswith("# How to read a report")
+
+
+def test_inputs_that_share_a_verdict_share_a_row_of_a_long_table():
+    right = [compared(f"p[{i}]", [1.0, 2.0 + i], [1.0, 2.0 + i]) for i in range(8)]
+    ids = [InputComparison(f"ids[{i}]", (i,), held="int64") for i in range(5)]
+    wrong = compared("w", [[1.0, 2.0]], [[1.0, 4.0]], wrong=[(0, 1)])
+    bad = [compared(f"b[{i}]", [1.0], [2.0], wrong=[0]) for i in range(4)]
+    rows = [line.split("  ") for line in str(passed(*right[:4], wrong, *right[4:], *ids, *bad)).split("\n")[3:8]]
+    assert [[cell.strip() for cell in row if cell.strip()] for row in rows] == [
+        ["input", "shape", "right", "wrong", "undecided", "largest", "relative error"],
+        ["p[0] and 7 more", "(2,)", "16", ".", ".", "9", "0.0e+00"],
+        ["x", "w", "(1, 2)", "1", "1", ".", "2", "5.0e-01"],
+        ["ids[0] and 4 more", "several", "held fixed (int64)"],
+        ["x", "b[0] and 3 more", "(1,)", ".", "4", ".", "1", "5.0e-01"],
+    ]
+    # a table of eight has a row for each
+    assert str(passed(*right)).count("(2,)") == 8
+
+
+def test_all_but_a_few_are_said_by_what_they_are_not():
+    many = [compared(f"p[{i}]", [1.0], [2.0], wrong=[0] if i != 3 else []) for i in range(12)]
+    lines = str(passed(*many)).split("\n")
+    assert lines[0] == "check_backward of f: FAILED, all but p[3] are wrong"
+    assert [line.split("  ")[1].strip() for line in lines[4:6]] == ["all but p[3]", "p[3]"]
