@@ -16,7 +16,9 @@ from acg_numpy.checks.explain.indexed_rows import assign_rows, flat_values, is_i
 from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.tracing import Graph, Operation
 from acg_numpy.shapes import Array
-from acg_numpy.text import joined_among
+from acg_numpy.text import joined, joined_among
+
+PRODUCTS = ("np.multiply", "np.matmul", "np.dot", "np.einsum", "np.inner", "np.outer", "np.tensordot")
 
 
 def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Array | None]) -> tuple[BlindSpot, ...]:
@@ -35,6 +37,7 @@ def blind_spots(arguments: Sequence[Argument], graph: Graph, grads: Sequence[Arr
         g = grads[place]
         if operation.entry is not None and g is not None:
             found += [*_id_spots(operation, g), *_axis_spots(operation), *_constant_spots(operation)]
+            found += _zero_factor_spots(operation, g, arguments)
     found += _equal_size_spots(arguments)
     first: dict[tuple[str, str], BlindSpot] = {}
     for spot in found:
@@ -75,6 +78,23 @@ def _zero_gradient_spots(
             "seen",
             "if it is not zero by the mathematics, use inputs at which it is not",
         )
+
+
+def _zero_factor_spots(operation: Operation, g: Array, arguments: Sequence[Argument]) -> Iterator[BlindSpot]:
+    """Find factors that are zero throughout, because of which nothing goes back to the factors beside them."""
+    if operation.name not in PRODUCTS or not np.any(g):
+        return
+    for position, _ in operation.links():
+        others = [value for place, value in enumerate(operation.values) if place != position]
+        for zeros in [value for value in others if isinstance(value, np.ndarray) and value.size and not np.any(value)]:
+            same = [a.name for a in arguments if np.array_equal(a.value, zeros)] if zeros.size > 1 else []
+            name = joined(same, "or") or "a factor"
+            yield BlindSpot(
+                "missing-path",
+                f"{name} is zero throughout in {operation.line}: nothing goes back to what it is multiplied with, so "
+                "leaving that path out would look right",
+                f"use numbers for {joined(same, 'or') or 'that factor'} that are not zero",
+            )
 
 
 def _id_spots(operation: Operation, g: Array) -> Iterator[BlindSpot]:

@@ -9,6 +9,7 @@ from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
 RNG = np.random.default_rng(0)
 ROW, TALL, WIDE, SQUARE = (RNG.normal(size=shape) for shape in [(3,), (3, 1), (1, 3), (3, 3)])
 IDS = np.array([0, 2])
+NOTHING = np.zeros((3, 3))
 LONGER = "let that axis have length 2 or more"
 OF_ONE = (
     "has length 1 (one key, say): a softmax over it is 1 and a centred value 0 whatever the input, and a sum is a mean"
@@ -60,6 +61,14 @@ def raised(x):
     return x + 1.0
 
 
+def gated(x, m):
+    return x + x * m
+
+
+def with_nothing(x):
+    return x + x @ NOTHING
+
+
 def curved(x):
     return np.sin(x)
 
@@ -78,6 +87,25 @@ SPOTS = {
             "use other numbers for w, zeros among them if it is a mask",
         ),
     ),
+    "a factor of zeros": (
+        (gated, ROW, np.zeros(3)),
+        (
+            "missing-path",
+            "m is zero throughout in test_blind_spots.py:{gated}: x * m: nothing goes back to what it is multiplied "
+            "with, so leaving that path out would look right",
+            "use numbers for m that are not zero",
+        ),
+    ),
+    "a constant matrix of zeros": (
+        (with_nothing, WIDE),
+        (
+            "missing-path",
+            "a factor is zero throughout in test_blind_spots.py:{with_nothing}: x @ NOTHING: nothing goes back to what "
+            "it is multiplied with, so leaving that path out would look right",
+            "use numbers for that factor that are not zero",
+        ),
+    ),
+    "a factor of zeros and a one": ((gated, ROW, np.array([0.0, 1.0, 0.0])), None),
     "a factor of ones and one two": ((product, ROW, np.array([1.0, 1.0, 2.0])), None),
     "gradients of zero": (
         (nothing, ROW, ROW),
