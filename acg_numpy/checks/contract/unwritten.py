@@ -44,12 +44,12 @@ def outside_arrays(function: Callable[..., Any]) -> list[OutsideArray]:
     >>> [outside.name for outside in outside_arrays(lambda grad_out, cache: dx)]
     ['dx']
     """
-    inner: Any = inspect.unwrap(function)
-    while isinstance(inner, partial):
-        inner = inspect.unwrap(inner.func)
+    inner: Any = function
     try:
+        while isinstance(inner := inspect.unwrap(inner), partial):
+            inner = inner.func
         known = inspect.getclosurevars(inner)
-    except TypeError:  # a builtin, or an object that can be called
+    except (TypeError, ValueError):  # a builtin, an object that can be called, a variable without a value yet
         return []
     return [
         OutsideArray(name, value, value.copy())

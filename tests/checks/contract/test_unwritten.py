@@ -69,8 +69,14 @@ def test_a_gradient_that_the_backward_does_not_compute_is_reported(name):
     assert [note for note in report.notes if "outside" in note] == ([] if sentence is None else [sentence])
 
 
-def test_nothing_is_known_of_a_callable_without_code():
-    assert outside_arrays(np.add) == []
+def test_builtins_and_variables_without_a_value_are_passed_over():
+    def backward(grad_out, cache):
+        return later
+
+    assert outside_arrays(np.add) == outside_arrays(backward) == []
+    later = dx
+    assert [outside.name for outside in outside_arrays(backward)] == ["later"]
+    assert backward(None, None) is later
 
 
 def test_a_layer_is_looked_at_too():
