@@ -91,7 +91,7 @@ def factorise(
     weight : array, shape (I,), optional
         What each column is multiplied by; by default ``1 / sqrt(1 + taken)``, as the recommender weights items.
     columns : array of int, optional
-        Which columns to look at, the others being left out: those of one domain, for its item vectors.
+        Which columns to look at, each once, the others being left out: those of one domain, for its item vectors.
     passes : int, default 6
         Over the data, without the one for `taken`.  With 4, recommendations were measurably worse; `captured` says what
         more passes gain.
@@ -139,9 +139,7 @@ def factorise(
         raise DataError("there is nothing to factorise: the sequence of partitions is empty")
     given = [part if sp.issparse(part) else absolute(part) for part in parts]
     taken, squares, rows = _column_sums(given, client, progress)
-    chosen = np.arange(len(taken)) if columns is None else np.asarray(columns)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not ((chosen >= 0) & (chosen < len(taken))).all():
-        raise ValueError(f"columns must be whole numbers from 0 to {len(taken) - 1}, the last column")
+    chosen = np.arange(len(taken)) if columns is None else _check_columns(np.asarray(columns), len(taken))
     w = (1 / np.sqrt(1 + taken) if weight is None else np.asarray(weight)).astype(np.float32)
     if w.shape != taken.shape or not np.isfinite(w).all():
         raise ValueError(f"weight has shape {w.shape}, expected a finite number for each of {len(taken)} columns")
@@ -157,6 +155,20 @@ def factorise(
     energy = float(squares[chosen] @ w[chosen].astype(np.float64) ** 2)
     captured = float(sigma @ sigma) / energy if energy else 0.0
     return TruncatedSVD(components, sigma, w, taken, rows, captured, 1 + made)
+
+
+def _check_columns(chosen: npt.NDArray[Any], columns: int) -> npt.NDArray[np.int64]:
+    """Return numbers of columns, after checks."""
+    if not chosen.size:
+        raise ValueError("columns is empty: give one column at least, or None for all")
+    if chosen.dtype.kind == "b":
+        raise ValueError("columns is a boolean mask, expected whole numbers: np.flatnonzero(columns) gives them")
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not ((chosen >= 0) & (chosen < columns)).all():
+        raise ValueError(f"columns must be whole numbers from 0 to {columns - 1}, the last column")
+    different, counts = np.unique(chosen, return_counts=True)
+    if len(different) < len(chosen):
+        raise ValueError(f"columns names column {different[counts > 1][0]} more than once: give each once")
+    return chosen
 
 
 def _krylov(

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from acg_numpy.autograd import no_grad
-from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.interop.libraries import require
 from acg_numpy.num_threads import one_blas_thread
 from acg_numpy.recommender.data import DataError
 from acg_numpy.recommender.serving import Trained
+from acg_numpy.recommender.serving.fold_in import scale_vectors
 from acg_numpy.scale.blocks import BLOCK, CHUNK, BlockSummary, Job
 from acg_numpy.scale.list_columns import USER
 from acg_numpy.scale.part_files import Progress, part_writer, read_chunks, write_parts
@@ -96,17 +96,20 @@ def condition_blocks(trained: Trained, users: Any, domain_id: Any) -> Any:
     ----------
     trained : Trained
     users : dask.array, shape (U, D)
-        Of floating numbers, in blocks of rows; 8,192 rows of a block are computed together.
+        Of floating numbers, in blocks of rows; 8,192 rows of a block are computed together.  A vector of zeros means
+        that nothing is known of the user.
     domain_id : int, or array of int, shape (U,)
         The domain of all users, or of each; a NumPy or a Dask array.
 
     Returns
     -------
     dask.array, shape (U, D), float32
-        In the same blocks of rows.
+        In the same blocks of rows; zeros where nothing is known of the user.
 
     Raises
     ------
+    DataError
+        If a number is not finite in float32, when it is computed; the message counts rows in the block.
     TypeError
         If `users` is not a Dask array of floating numbers, or `domain_id` not of whole numbers.
     ValueError
@@ -142,7 +145,7 @@ def condition_blocks(trained: Trained, users: Any, domain_id: Any) -> Any:
     if isinstance(ids, np.ndarray) and ids.size and not 0 <= ids.min() <= ids.max() < domains:
         raise IndexError(f"domain_id holds {ids.min()} to {ids.max()}, but the domains are 0 to {domains - 1}")
     users = users.rechunk({1: dim})
-    arguments = {"conditioner": trained.conditioner, "dtype": np.float32, "meta": np.empty((0, dim), np.float32)}
+    arguments = {"trained": trained, "dtype": np.float32, "meta": np.empty((0, dim), np.float32)}
     if not ids.shape:
         return users.map_blocks(_condition_array, int(ids), **arguments)
     ids = dask_array.asarray(ids).rechunk((users.chunks[0],))
@@ -180,11 +183,13 @@ def _list_array(arrow: Any, vectors: Array) -> Any:
     return arrow.ListArray.from_arrays(offsets, np.ascontiguousarray(vectors).reshape(-1))
 
 
-def _condition_array(users: Array, domain_id: Any, *, conditioner: AttentionConditioner) -> Array:
+def _condition_array(users: Array, domain_id: Any, *, trained: Trained) -> Array:
     conditions = np.empty(users.shape, np.float32)
     with one_blas_thread(), no_grad():
         for start in range(0, len(users), CHUNK):
             chunk = slice(start, start + CHUNK)
             ids = domain_id if np.ndim(domain_id) == 0 else domain_id[chunk, 0]
-            conditions[chunk] = conditioner(users[chunk].astype(np.float32), ids).numpy()
+            vectors = scale_vectors(trained, users[chunk], start, "a block of users")
+            made = trained.conditioner(vectors, ids).numpy()
+            conditions[chunk] = np.where(vectors.any(axis=-1, keepdims=True), made, 0.0)
     return conditions

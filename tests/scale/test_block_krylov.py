@@ -90,6 +90,9 @@ def test_a_worker_that_is_killed_between_passes_changes_no_bit(partitions, here:
         ([np.eye(3)], {"passes": 0}, ValueError, "passes must be at least 1"),
         ([np.eye(3)], {"weight": [1.0]}, ValueError, r"weight has shape \(1,\)"),
         ([np.eye(3)], {"columns": [3]}, ValueError, "columns must be whole numbers from 0 to 2"),
+        ([np.eye(3)], {"columns": [2, 0, 2]}, ValueError, "columns names column 2 more than once"),
+        ([np.eye(3)], {"columns": [True, False, True]}, ValueError, r"boolean mask, .*: np\.flatnonzero"),
+        ([np.eye(3)], {"columns": []}, ValueError, "columns is empty"),
     ],
 )
 def test_what_does_not_fit_is_refused(parts, options, error, message) -> None:

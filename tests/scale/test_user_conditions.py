@@ -17,6 +17,7 @@ import pyarrow as pa  # noqa: E402
 
 from acg_numpy.recommender.data import DataError, Newcomers  # noqa: E402
 from acg_numpy.recommender.serving import Trained  # noqa: E402
+from acg_numpy.recommender.serving.trained import OWN_SCALE  # noqa: E402
 from acg_numpy.scale import BlockError, BlockSummary, condition, condition_blocks  # noqa: E402
 from tests.recommender.conftest import small_interactions  # noqa: E402
 from tests.scale.conftest import DIM, USERS, Work  # noqa: E402
@@ -255,9 +256,8 @@ def test_a_dask_array_of_users_becomes_one_of_conditions(trained: Trained, vecto
     found = condition_blocks(trained, lazy, ids)
     assert found.chunks == ((9000, 9000, 2000), (DIM,))
     expected = trained.conditioner(vectors, ids).numpy()
+    expected[7] = 0
     np.testing.assert_allclose(found.compute(scheduler="sync"), expected, rtol=1e-5, atol=1e-6)
-    of_two = condition_blocks(trained, lazy[:100], 2)
-    np.testing.assert_allclose(of_two.compute(), trained.conditioner(vectors[:100], 2).numpy(), rtol=1e-5, atol=1e-6)
     for arguments, error, message in (
         ((vectors, 0), TypeError, "expected a Dask array"),
         ((lazy[:, :3], 0), ValueError, r"expected \(users, 8\)"),
@@ -268,3 +268,21 @@ def test_a_dask_array_of_users_becomes_one_of_conditions(trained: Trained, vecto
     ):
         with pytest.raises(error, match=message):
             condition_blocks(trained, *arguments)
+
+
+@pytest.mark.parametrize("own_scale", [None, 2.5])
+def test_a_dask_array_gives_the_conditions_of_trained_and_refuses_nan(
+    own_scale: float | None, trained: Trained, vectors: np.ndarray
+) -> None:
+    dask_array = pytest.importorskip("dask.array")
+    scaled = Trained(**{**vars(trained), "about": {**trained.about, OWN_SCALE: own_scale}})
+    few = vectors[:100].copy()
+    spread = np.repeat(few[:, None] / (own_scale or 1.0), 3, axis=1).astype(np.float32)
+    expected = scaled.condition(spread, spread.any(axis=-1))
+    assert not expected[7].any()
+    found = condition_blocks(scaled, dask_array.from_array(few, chunks=60), 2).compute(scheduler="sync")
+    np.testing.assert_allclose(found, expected[:, 2], rtol=1e-5, atol=1e-6)
+    few[70, 1] = np.nan
+    broken = condition_blocks(scaled, dask_array.from_array(few, chunks=60), 2)
+    with pytest.raises(DataError, match=r"a block of users: row 10 .* holds NaN or infinity"):
+        broken.compute(scheduler="sync")

@@ -153,14 +153,20 @@ def check_vectors(trained: Trained, given: Array, first: int, name: str | Path) 
         If a number is not finite in float32.
     """
     dim = trained.conditioner.attention.emb_dim
+    scaled = scale_vectors(trained, given, first, name)
+    spread = np.broadcast_to(scaled.reshape(len(scaled), -1, dim), (len(scaled), len(trained.domains), dim))
+    return spread, np.asarray(spread.any(axis=-1))
+
+
+def scale_vectors(trained: Trained, given: Array, first: int, name: str | Path) -> Array:
+    """Bring user vectors to the scale of the training, in float32; arguments and errors as in `check_vectors`."""
     with np.errstate(over="ignore"):  # too large numbers become infinity, which is refused
-        scaled = (given / (trained.own_scale or 1.0)).astype(np.float32)
+        scaled: Array = (given / (trained.own_scale or 1.0)).astype(np.float32)
     finite = np.isfinite(scaled).reshape(len(scaled), -1).all(axis=1)
     if not finite.all():
         row = first + int(np.argmin(finite))
         raise DataError(f"{name}: row {row} (counted from 0) holds NaN or infinity, or is too large for float32")
-    spread = np.broadcast_to(scaled.reshape(len(scaled), -1, dim), (len(scaled), len(trained.domains), dim))
-    return spread, np.asarray(spread.any(axis=-1))
+    return scaled
 
 
 def _fold(
