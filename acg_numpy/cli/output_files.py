@@ -77,6 +77,15 @@ def locked_folder(folder: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+def require_new_folder(out: Path) -> None:
+    """Raise DataError if a folder is there that is not empty, or a file of that name."""
+    from acg_numpy.recommender.data import DataError
+
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        what = "is not empty" if out.is_dir() else "is a file"
+        raise DataError(f"{out} {what}: remove it, or give --out another name; nothing is overwritten")
+
+
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `out` to write to, and move it into place if the block raises nothing.
@@ -88,12 +97,9 @@ def whole_folder(out: Path) -> Iterator[Path]:
     DataError
         If `out` is there, and is not an empty folder.
     """
-    from acg_numpy.recommender.data import DataError
     from acg_numpy.recommender.data.checkpoints import try_lock
 
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        what = "is not empty" if out.is_dir() else "is a file"
-        raise DataError(f"{out} {what}: remove it, or give --out another name; nothing is overwritten")
+    require_new_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     for left in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
         if TEMPORARY.fullmatch(left.name.removeprefix(f".{out.name}.")):

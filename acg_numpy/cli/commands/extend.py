@@ -49,9 +49,9 @@ domain is hidden and tests it.  A new item of a known domain gets its vectors fr
 from how many they are.  An item that no user took yet needs --item-vectors, here and in 'acg train', and its domain in
 the columns item and domain of --new-items.
 
---out gets checkpoint.npz, interactions.npz, conditions.npy, users.txt, domains.txt, items.txt, item_domains.txt,
-item_vectors.npy and item_bias.npy, from which all other commands work, and extension.json: what was added, and NDCG@10
-of each new domain.
+--out is a new folder, or an empty one.  It gets checkpoint.npz, interactions.npz, conditions.npy, users.txt,
+domains.txt, items.txt, item_domains.txt, item_vectors.npy and item_bias.npy, from which all other commands work, and
+extension.json: what was added, and NDCG@10 of each new domain.
 
 {EXIT_CODES}"""
 
@@ -105,14 +105,13 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out.exists() and arguments.folder.exists() and arguments.out.samefile(arguments.folder):
         parser.error("--out is DIR itself, which stays as it is: give another folder")
 
-    from acg_numpy.cli.output_files import locked_folder
-    from acg_numpy.recommender.data import DataError, read_vectors
+    from acg_numpy.cli.output_files import require_new_folder, whole_folder
+    from acg_numpy.recommender.data import read_vectors
     from acg_numpy.recommender.data.sources.cells import read_cells
     from acg_numpy.recommender.serving import Recommender
     from acg_numpy.recommender.training.extension import count_missing, extend, write_extension
 
-    if arguments.out.exists() and not arguments.out.is_dir():
-        raise DataError(f"{arguments.out} is a file: --out is the name of a folder")
+    require_new_folder(arguments.out)
     before = Recommender.load(arguments.folder)
     interactions = _read(arguments, before.trained)
     rows = [] if arguments.new_items is None else read_cells(arguments.new_items, ("item", "domain"))
@@ -129,9 +128,8 @@ def run(arguments: argparse.Namespace) -> None:
         if missing := count_missing(before, extension):
             known = f"{missing:,} of {before.taken.nnz:,} interactions of the run are not in SOURCE"
             echo(f"  {known}, so its users are known without them", file=sys.stderr)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    with locked_folder(arguments.out):
-        write_extension(extension, arguments.out)
+    with whole_folder(arguments.out) as folder:
+        write_extension(extension, folder)
     if arguments.json:
         echo(*json.dumps(extension.summary, indent=2, allow_nan=False).split("\n"))
         return

@@ -32,7 +32,8 @@ class TopLists(NamedTuple):
     domains : array of str, shape (N,)
         Those that were asked for.
     columns : array of int32, shape (U, N, top)
-        Indices into `items`, best first; -1 where no item is left.
+        Indices into `items`, best first; -1 where no item is left.  `top` is what was asked for, or the number of items
+        in the largest of the domains, if there are fewer.
     scores : array, shape (U, N, top), float32
         Comparable within a domain only; 0 where no item is left.
     informed : array of bool, shape (U, N)
@@ -151,6 +152,7 @@ def rank_for_users(
     -------
     TopLists
     """
+    top = min(top, max((len(trained.columns(d)) for d in domains), default=top))
     shape = (len(users), len(domains), top)
     columns, scores = np.full(shape, -1, np.int32), np.zeros(shape, np.float32)
     informed = np.zeros(shape[:2], bool)

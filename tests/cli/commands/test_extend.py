@@ -59,3 +59,12 @@ def test_what_cannot_be_added_is_one_line_and_nothing_is_written(
     assert not new.exists()
     assert main(["extend", str(results), str(today), "--out", str(results)]) == 2
     assert "--out is DIR itself" in capsys.readouterr().err
+
+
+def test_a_folder_of_another_run_is_refused_before_anything_is_read(
+    results: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    assert main(["extend", str(results), "not-there.csv", "--out", str(tmp_path)]) == 1
+    assert f"{tmp_path} is not empty: remove it, or give --out another name" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -38,6 +38,12 @@ def test_lists_of_many_users_are_those_of_each(recommender, monkeypatch, include
     np.testing.assert_array_equal(some.columns[:, 0], lists.columns[[30, 4], 2])
 
 
+def test_lists_are_no_longer_than_the_domains(recommender):
+    lists, largest = recommender.recommend(top=10**12), int(np.bincount(recommender.trained.item_domain).max())
+    assert lists.columns.shape == lists.scores.shape == (80, 3, largest)
+    np.testing.assert_array_equal(recommender.recommend(top=largest).columns, lists.columns)
+
+
 def test_every_format_has_the_rows_of_the_lists(recommender, tmp_path):
     lists = recommender.recommend(["user 30", "user 4"], top=20)
     rows = list(lists.rows())
