@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from acg_numpy.interop.libraries import require
 from acg_numpy.num_threads import one_blas_thread
-from acg_numpy.text import counted
+from acg_numpy.text import counted, joined
 
 ANSWER_WITHIN = 5.0  # seconds, of a scheduler
 WORKERS_WITHIN = 60.0  # seconds without a worker, after which the work is given up
@@ -82,12 +82,13 @@ def connect(address: str) -> Any:
     Raises
     ------
     ClusterError
-        If no scheduler answers within 5 seconds, or it has no worker.
+        If the address is malformed, no scheduler answers within 5 seconds, or it has no worker.
     ModuleNotFoundError
         If distributed is not installed.
     """
     distributed = require("distributed", "a Dask cluster")
     try:
+        _check_address(address)
         client = distributed.Client(address, timeout=ANSWER_WITHIN, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(
@@ -102,6 +103,22 @@ def connect(address: str) -> Any:
             f"the scheduler at {address} has no worker: start one or more with 'dask worker {address}'"
         ) from None
     return client
+
+
+def _check_address(address: str) -> None:
+    """Raise ValueError if an address is malformed, before a client is made, which would try to reach it."""
+    addressing = require("distributed.comm.addressing", "a Dask cluster")
+    backends = require("distributed.comm.registry", "a Dask cluster").backends
+    scheme, place = addressing.parse_address(address)
+    if scheme not in backends:
+        raise ValueError(f"the scheme {scheme!r} is not one of {joined(sorted(backends), 'or')}")
+    if scheme in ("tcp", "tls"):
+        try:
+            host, port = addressing.parse_host_port(place)
+        except ValueError:
+            host, port = "", 0
+        if not host or not 0 < port < 1 << 16:
+            raise ValueError("a host and a port are expected")
 
 
 def run_blocks(

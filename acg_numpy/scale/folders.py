@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Self
 
-from acg_numpy.interop.libraries import require
+from acg_numpy.interop.libraries import MissingLibraryError, require
+from acg_numpy.recommender.data import DataError
 
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp")
 
@@ -113,9 +114,22 @@ class Folder:
 
 
 def locate(path: str | os.PathLike[str]) -> tuple[Any, str]:
-    """Return the file system of a path or an address, as fsspec knows it, and the path inside of it."""
+    """Return the file system of a path or an address, as fsspec knows it, and the path inside of it.
+
+    Raises
+    ------
+    DataError
+        If fsspec does not know the scheme of the address.
+    MissingLibraryError
+        If fsspec, or the library that it needs for the scheme, is not installed.
+    """
     fsspec_core = require("fsspec.core", "acg_numpy.scale")
-    files, inside = fsspec_core.url_to_fs(os.fspath(path))
+    try:
+        files, inside = fsspec_core.url_to_fs(os.fspath(path))
+    except ImportError as error:
+        raise MissingLibraryError(f"{path} needs a library that is not installed: {error}") from error
+    except ValueError as error:
+        raise DataError(f"{path}: {error}; expected a path, or an address that fsspec knows") from error
     return files, inside.rstrip("/")
 
 

@@ -42,13 +42,8 @@ def find_vectors(address: str, dim: int, domains: Sequence[str]) -> VectorColumn
     DataError
         If there are lists, but it is not clear which are the vectors, or which column holds the ids.
     """
-    arrow, parquet = require("pyarrow", "reading Parquet"), require("pyarrow.parquet", "reading Parquet")
-    files, inside = locate(address)
-    try:
-        with files.open(inside, "rb") as file:
-            schema = parquet.ParquetFile(file).schema_arrow
-    except arrow.ArrowInvalid as error:
-        raise DataError(f"{address} is not a whole Parquet file: {error}") from error
+    arrow = require("pyarrow", "reading Parquet")
+    schema, _ = read_schema(address)
     types = dict(zip(schema.names, schema.types, strict=True))
     lists = [name for name, type_ in types.items() if arrow.types.is_list(type_) or _is_other_list(arrow, type_)]
     if not lists:
@@ -65,6 +60,24 @@ def find_vectors(address: str, dim: int, domains: Sequence[str]) -> VectorColumn
         f"{address} has {len(lists)} columns of lists ({first_few(lists)}): expected one with the user's vector, or "
         f"one for each domain ({first_few(domains)})"
     )
+
+
+def read_schema(address: str) -> tuple[Any, int]:
+    """Read the Arrow schema of a Parquet file, and how many rows it has.
+
+    Raises
+    ------
+    DataError
+        If it is not a whole Parquet file.
+    """
+    arrow, parquet = require("pyarrow", "reading Parquet"), require("pyarrow.parquet", "reading Parquet")
+    files, inside = locate(address)
+    try:
+        with files.open(inside, "rb") as file:
+            opened = parquet.ParquetFile(file)
+            return opened.schema_arrow, opened.metadata.num_rows
+    except arrow.ArrowInvalid as error:
+        raise DataError(f"{address} is not a whole Parquet file: {error}") from error
 
 
 def read_vectors_of(address: str, rows: range, columns: VectorColumns) -> tuple[Any, Array]:
@@ -107,7 +120,8 @@ def read_vectors_of(address: str, rows: range, columns: VectorColumns) -> tuple[
     if ids.null_count:
         row = rows.start + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
         raise DataError(f"{address}: row {row} (counted from 0) has no id in column {columns.ids!r}")
-    return ids.chunk(0) if isinstance(ids, arrow.ChunkedArray) else ids, found
+    ids = ids.chunk(0) if isinstance(ids, arrow.ChunkedArray) else ids
+    return ids.dictionary_decode() if arrow.types.is_dictionary(ids.type) else ids, found
 
 
 def _lists(address: str, column: Any, name: str, first: int, widths: tuple[int, ...]) -> Array:

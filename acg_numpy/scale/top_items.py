@@ -1,5 +1,6 @@
 """The best items of every domain for many users, as part files."""
 
+import operator
 import os
 from functools import partial
 from typing import Any
@@ -54,6 +55,8 @@ def recommend(
 
     Raises
     ------
+    TypeError
+        If `top` is not a whole number.
     ValueError
         If `top` is not positive.
     DataError, BlockError, ClusterError, OSError, MissingLibraryError
@@ -70,6 +73,10 @@ def recommend(
     ...     recommend(trained, f"{folder}/users.npy", f"{folder}/lists", top=3)
     BlockSummary(users=1000, domains=5, dim=3, zeros=0, parts=1, resumed=0)
     """
+    try:
+        top = operator.index(top)
+    except TypeError:
+        raise TypeError(f"top must be a whole number, but it is {top!r}") from None
     if top < 1:
         raise ValueError(f"top must be at least 1, but it is {top}")
     options = {"parts": "lists", "domains": trained.domains.tolist(), "top": top}

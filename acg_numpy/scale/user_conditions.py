@@ -69,6 +69,11 @@ def condition(
     MissingLibraryError
         If pyarrow or fsspec is not installed.
 
+    Warns
+    -----
+    UserWarning
+        What `Trained.read_newcomers` notes of a file of interactions, such as how many of its items are unknown.
+
     Examples
     --------
     >>> import tempfile

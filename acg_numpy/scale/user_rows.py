@@ -8,6 +8,7 @@ written anew.
 import hashlib
 import io
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
@@ -24,7 +25,7 @@ from acg_numpy.recommender.serving import Trained
 from acg_numpy.recommender.serving.fold_in import check_vectors
 from acg_numpy.scale.clusters import ClusterError
 from acg_numpy.scale.folders import Folder, absolute, locate
-from acg_numpy.scale.list_columns import VectorColumns, find_vectors, read_vectors_of
+from acg_numpy.scale.list_columns import VectorColumns, find_vectors, read_schema, read_vectors_of
 from acg_numpy.shapes import Array
 
 EDGE = 1 << 16  # bytes at the start and at the end of a file that its fingerprint looks at
@@ -200,11 +201,31 @@ def open_users(trained: Trained, source: Users) -> UserSource:
     ------
     DataError
         If it cannot be read or does not fit.
+
+    Warns
+    -----
+    UserWarning
+        What the caller should know of interactions that are read here, such as how many items are unknown.
     """
     if isinstance(source, Newcomers):
         return _interacted(trained, source, "the interactions")
-    paths = [os.fspath(one) for one in (source if isinstance(source, (list, tuple)) else [source]) if _is_path(one)]
-    if len(paths) == 1 and paths[0].lower().endswith(".npy"):
+    if (vectors := open_vectors(trained, source)) is not None:
+        return vectors
+    name = ", ".join(_paths(source)) or f"the {type(source).__name__}"
+    new = trained.read_newcomers(source)
+    if new.notes:
+        # of open_users, write_parts, and condition or recommend
+        warnings.warn(f"{name}: {'; '.join(new.notes)}", stacklevel=4)
+    return _interacted(trained, new, name)
+
+
+def open_vectors(trained: Trained, source: Users) -> NpyVectors | ParquetVectors | None:
+    """Open a source of vectors as `open_users` does; None, if it is neither an .npy file nor Parquet with lists."""
+    paths = _paths(source)
+    arrays = [path for path in paths if path.lower().endswith(".npy")]
+    if arrays and len(paths) > 1:
+        raise DataError(f"{arrays[0]} is one of {len(paths)} sources: give a single .npy file, or several of Parquet")
+    if arrays:
         vectors = NpyVectors.open(paths[0])
         _check_shape(trained, vectors.name, vectors.shape[1:], vectors.dtype, vectors.shape)
         return vectors
@@ -212,8 +233,7 @@ def open_users(trained: Trained, source: Users) -> UserSource:
         dim, domains = trained.conditioner.attention.emb_dim, trained.domains.tolist()
         if (columns := find_vectors(files[0], dim, domains)) is not None:
             return _open_parquet(", ".join(paths), files, columns)
-    name = ", ".join(paths) or f"the {type(source).__name__}"
-    return _interacted(trained, trained.read_newcomers(source), name)
+    return None
 
 
 def user_vectors(trained: Trained, rows: UserRows, first: int, name: str) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -275,17 +295,24 @@ def parquet_files(paths: Sequence[str]) -> list[str]:
 
 
 def _open_parquet(name: str, files: Sequence[str], columns: VectorColumns) -> ParquetVectors:
-    parquet = require("pyarrow.parquet", "reading Parquet")
-    counts = []
+    arrow, counts, first = require("pyarrow", "reading Parquet"), [], None
     for address in files:
-        system, inside = locate(address)
-        with system.open(inside, "rb") as file:
-            opened = parquet.ParquetFile(file)
-            schema, wanted = opened.schema_arrow, [*columns.vectors, *([columns.ids] if columns.ids else [])]
-            if missing := [column for column in wanted if column not in schema.names]:
-                raise DataError(f"{address} has no column {missing[0]!r}, which {files[0]} has")
-            counts.append((address, opened.metadata.num_rows))
+        schema, rows = read_schema(address)
+        wanted = [*columns.vectors, *([columns.ids] if columns.ids else [])]
+        if missing := [column for column in wanted if column not in schema.names]:
+            raise DataError(f"{address} has no column {missing[0]!r}, which {files[0]} has")
+        if columns.ids is not None:
+            type_ = schema.field(columns.ids).type
+            type_ = type_.value_type if arrow.types.is_dictionary(type_) else type_
+            first = type_ if first is None else first
+            if type_ != first:
+                raise DataError(f"{address}: column {columns.ids!r} holds {type_}, and in {files[0]} {first}")
+        counts.append((address, rows))
     return ParquetVectors(name, hash_files(files), tuple(counts), columns)
+
+
+def _paths(source: Users) -> list[str]:
+    return [os.fspath(one) for one in (source if isinstance(source, (list, tuple)) else [source]) if _is_path(one)]
 
 
 def _interacted(trained: Trained, new: Newcomers, name: str) -> Interacted:

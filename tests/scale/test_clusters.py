@@ -58,12 +58,27 @@ def test_results_come_in_the_order_of_the_arguments(client) -> None:
     assert list(map_blocks_in_order(add, range(9), job=100, client=None)) == list(range(100, 109))
 
 
-@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere"])
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nowhere:9"])
 def test_an_address_where_no_scheduler_is_fails_soon(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("acg_numpy.scale.clusters.ANSWER_WITHIN", 0.5)
     with pytest.raises(
         ClusterError, match=f"no Dask scheduler answers at {address} .*: start one with 'dask scheduler'"
     ):
+        connect(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        *((bad, "a host and a port are expected") for bad in ("", "127.0.0.1", "tcp://127.0.0.1:abc", "tcp://:1")),
+        ("http://127.0.0.1:1", "the scheme 'http' is not one of .*'?tcp'?"),
+    ],
+)
+def test_a_malformed_address_is_refused_before_a_client_is_made(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("distributed.Client", None)
+    with pytest.raises(ClusterError, match=f"no Dask scheduler answers at {address} \\({message}.*: start one"):
         connect(address)
 
 

@@ -40,6 +40,8 @@ def test_top_is_positive_and_part_of_what_a_folder_was_begun_with(trained: Train
     new = Newcomers(small_interactions().users[:3], small_interactions().matrix[:3], ())
     with pytest.raises(ValueError, match="top must be at least 1, but it is 0"):
         recommend(trained, new, tmp_path, top=0)
+    with pytest.raises(TypeError, match=r"top must be a whole number, but it is 2\.5"):
+        recommend(trained, new, tmp_path, top=2.5)
     recommend(trained, new, tmp_path, top=2)
     with pytest.raises(ValueError, match="top was 2 and is 3"):
         recommend(trained, new, tmp_path, top=3)

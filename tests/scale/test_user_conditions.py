@@ -220,6 +220,21 @@ def test_parquet_that_does_not_fit_is_refused_with_the_place(
         condition(trained, tmp_path / "users.parquet", tmp_path / "out")
 
 
+def test_ids_of_several_files_are_of_one_type_and_dictionaries_are_decoded(trained: Trained, tmp_path: Path) -> None:
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+
+    def write(*ids: pa.Array) -> None:
+        for path, one in zip(paths, ids, strict=True):
+            parquet.write_table(pa.table({"user": one, "vector": [[1.0] * DIM]}), path)
+
+    write(pa.array(["x"]).dictionary_encode(), pa.array(["y"]))
+    condition(trained, paths, tmp_path / "out")
+    assert read(tmp_path / "out")["user"].to_pylist() == ["x", "y"]
+    write(pa.array(["x"]), pa.array([1]))
+    with pytest.raises(DataError, match=r"b\.parquet: column 'user' holds int64, and in .*a\.parquet string"):
+        condition(trained, paths, tmp_path / "other")
+
+
 def test_interactions_give_what_the_conditioner_makes_of_them(trained: Trained, tmp_path: Path, client) -> None:
     taken = small_interactions()
     many = np.arange(9000) % 80
@@ -234,6 +249,15 @@ def test_interactions_give_what_the_conditioner_makes_of_them(trained: Trained, 
         np.testing.assert_allclose(conditions(found, trained.domains.tolist()), expected, rtol=1e-5, atol=1e-6)
         assert len(list(out.iterdir())) == 4  # no rows for workers are left
     assert read(tmp_path / "here").equals(read(tmp_path / "there"))
+
+
+def test_what_is_said_of_interactions_from_a_file_is_a_warning(trained: Trained, tmp_path: Path) -> None:
+    (new := tmp_path / "late.csv").write_text(
+        f'user,item\nzoe,"{trained.items[0]}"\nzoe,unheard of\n', encoding="utf-8"
+    )
+    with pytest.warns(UserWarning, match=r"late\.csv: .*1 ") as caught:
+        assert condition(trained, new, tmp_path / "out").users == 1
+    assert caught[0].filename == __file__
 
 
 def test_addresses_of_object_stores_are_read_and_written(

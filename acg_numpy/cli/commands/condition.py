@@ -112,7 +112,16 @@ def run(arguments: argparse.Namespace) -> None:
     if to_file and arguments.no_resume:
         arguments.parser.error(f"--no-resume is for --out DIR, and {arguments.out} is a file")
     if to_file and len(arguments.users or ()) > 1:
-        arguments.parser.error("--users takes one .npy file, where --out is a file: several are for --out DIR")
+        arguments.parser.error(
+            "--users takes one .npy file, where --out is a file: several, of Parquet, are for --out DIR"
+        )
+    if arguments.block is not None:
+        from acg_numpy.scale.blocks import split_rows
+
+        try:
+            split_rows(0, arguments.block)
+        except ValueError as error:
+            arguments.parser.error(f"--{error}")
 
     from tqdm import tqdm
 
@@ -161,8 +170,15 @@ def _to_file(arguments: argparse.Namespace, trained: "Trained", progress: "Block
 
 def _to_folder(arguments: argparse.Namespace, trained: "Trained", progress: "BlockCallback") -> tuple[int, int, int]:
     """Write a folder of part files, and return the numbers of users, of domains, and of zeros."""
+    from acg_numpy.recommender.data import DataError
     from acg_numpy.scale import condition, connect
+    from acg_numpy.scale.user_rows import open_vectors
 
+    if arguments.users is not None and open_vectors(trained, arguments.users) is None:
+        raise DataError(
+            f"--users {' '.join(arguments.users)}: neither an .npy array nor Parquet with lists of floats; give "
+            "interactions with --interactions"
+        )
     block = {} if arguments.block is None else {"block": arguments.block}
     with nullcontext() if arguments.scheduler is None else connect(arguments.scheduler) as client:
         source = arguments.users if arguments.interactions is None else _read_newcomers(arguments, trained)

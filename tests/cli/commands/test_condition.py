@@ -72,6 +72,7 @@ def test_vectors_of_users_are_conditioned_in_every_domain(results: Path, tmp_pat
         (("--users", "b", "--block", "8192"), "--block is for --out DIR"),
         (("--users", "b", "--no-resume"), "--no-resume is for --out DIR"),
         (("--users", "a", "b"), "--users takes one .npy file"),
+        (("--users", "b", "--out", "folder", "--block", "100"), "--block must be a multiple of 8,192 rows"),
     ],
 )
 def test_what_to_condition_is_said_once_and_else_wrong_usage(
@@ -79,6 +80,31 @@ def test_what_to_condition_is_said_once_and_else_wrong_usage(
 ) -> None:
     assert main(["condition", "checkpoint.npz", "--out", "c.npy", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_users_that_hold_no_vectors_are_refused_in_a_sentence(
+    results: Path, taken: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    pytest.importorskip("fsspec")
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    np.save(array := tmp_path / "v.npy", np.ones((5, 8), np.float32))
+    parquet.write_table(arrow.table({"vector": [[1.0] * 8]}), whole := tmp_path / "v.parquet")
+    (broken := tmp_path / "bad.parquet").write_bytes(b"PAR1 and no more")
+    out = tmp_path / "parts"
+    for users, there, message in (
+        (
+            [taken],
+            out,
+            f"--users {taken}: neither an .npy array nor Parquet with lists of floats; give interactions with ",
+        ),
+        ([array, array], out, f"{array} is one of 2 sources: give a single .npy file, or several of Parquet"),
+        ([whole, broken], out, f"{broken} is not a whole Parquet file: "),
+        ([array], "nosuch://a/b", "nosuch://a/b: Protocol not known: nosuch"),
+        (["nosuch://a/b.npy"], out, "nosuch://a/b.npy: Protocol not known: nosuch"),
+    ):
+        command = ["condition", str(results / "checkpoint.npz"), "--users", *map(str, users), "--out", str(there)]
+        assert main([*command, "--quiet"]) == 1
+        assert capsys.readouterr().err.startswith(f"acg: {message}")
 
 
 def test_outputs_do_not_overwrite_what_is_read_nor_folders_nor_devices(
