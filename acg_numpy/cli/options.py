@@ -334,6 +334,17 @@ def add_row_options(data: "argparse._ActionsContainer") -> None:
 ROW_OPTIONS = ("min_rating", "where", "header", "quotes", "encoding", "keep_null_ids", "normalize_ids")
 
 
+def refuse_reading_options(arguments: argparse.Namespace, roles: Sequence[str]) -> None:
+    """End with wrong usage if an option says how to read `--interactions`, which is not given."""
+    parser: Parser = arguments.parser
+    if arguments.interactions is not None:
+        return
+    for name in (*(f"{role}_column" for role in roles), *ROW_OPTIONS):
+        if getattr(arguments, name) is not None:
+            option = next(text for text, action in parser._option_string_actions.items() if action.dest == name)
+            parser.error(f"{option} is for --interactions, which is not given")
+
+
 def add_sources(options: "argparse._ActionsContainer") -> None:
     """Add the files of interactions."""
     options.add_argument("interactions", nargs="+", metavar="SOURCE", help=SOURCE_HELP)

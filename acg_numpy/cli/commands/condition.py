@@ -18,6 +18,7 @@ from acg_numpy.cli.options import (
     echo_what_was_read,
     one_or_several,
     pick_options,
+    refuse_reading_options,
     whole_number,
 )
 from acg_numpy.cli.output_files import prepare_folder, prepare_output
@@ -103,8 +104,7 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, condition, write, and print what was written."""
-    if arguments.users is not None and arguments.min_rating is not None:
-        arguments.parser.error("--min-rating is for --interactions; vectors of --users have no rating")
+    refuse_reading_options(arguments, ROLES)
     to_file = arguments.out.lower().endswith(".npy")
     for option, given in (("--scheduler", arguments.scheduler), ("--block", arguments.block)):
         if to_file and given is not None:

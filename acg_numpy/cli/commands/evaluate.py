@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,18 @@ def add_parser(commands: Subcommands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Read the folder and the files, judge, and print."""
     parser: Parser = arguments.parser
-    if len(set(arguments.against)) < len(arguments.against):
+    if len(set(map(os.path.normpath, arguments.against))) < len(arguments.against):
         parser.error("--against names a file twice")
 
     from acg_numpy.recommender.serving import Recommender
     from acg_numpy.recommender.serving.given_lists import read_lists
-    from acg_numpy.recommender.serving.later_evaluation import evaluate_later, later_pairs
+    from acg_numpy.recommender.serving.later_evaluation import (
+        CONDITION,
+        POPULARITY,
+        TRAINED,
+        evaluate_later,
+        later_pairs,
+    )
 
     recommender = Recommender.load(arguments.folder)
     source = one_or_several(arguments.interactions)
@@ -102,6 +109,8 @@ def run(arguments: argparse.Namespace) -> None:
         echo_what_was_read(source, what, [*later.notes, *_left_out(judged.left_out)])
     lists = {}
     for path in arguments.against:
+        if path in (CONDITION, POPULARITY, TRAINED):  # which the tables have already
+            path = f"./{path}"
         lists[path] = read_lists(path, recommender.trained, recommender.users[judged.rows])
         if not arguments.quiet:
             number = lists[path].priorities.nnz

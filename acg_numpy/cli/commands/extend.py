@@ -41,7 +41,9 @@ examples:
 
 MEANING = f"""\
 SOURCE is all interactions until today, of the users and domains of the training and of new ones; it is read as the
-interactions of training were, with the same columns and options.
+interactions of training were, with the same columns and options; only --items, --max-domains and --min-items are not
+taken from the training, so give them here where they are needed.  A run that was trained with user vectors of your own
+cannot be extended: train again.
 
 A new domain gets tokens of its own (and an output of its own, where the run's domains have one), and biases of its
 items.  These are trained; all that the run has stays the same to the bit.  A fifth of the pairs of a user and a new
@@ -120,7 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
         interactions,
         domains=arguments.domain,
         item_vectors=None if arguments.item_vectors is None else read_vectors(arguments.item_vectors),
-        without_interactions={item: domain for item, domain, *_ in rows},
+        without_interactions=[(item, domain) for item, domain, *_ in rows],
         **pick_options(arguments, OPTIONS),
     )
     if not arguments.quiet:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from acg_numpy.cli.options import (
     echo_what_was_read,
     one_or_several,
     pick_options,
+    refuse_reading_options,
     whole_number,
 )
 from acg_numpy.cli.output_files import prepare_output
@@ -91,6 +93,7 @@ def add_parser(commands: Subcommands) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Read the folder, rank, and print or write the items."""
     parser: Parser = arguments.parser
+    refuse_reading_options(arguments, ROLES)
     everyone = arguments.all or (arguments.interactions is not None and not (arguments.user or arguments.users))
     if not (arguments.user or arguments.users or everyone):
         parser.error("say for whom: --user ID, --users FILE, --all, or --interactions FILE for new users")
@@ -104,12 +107,12 @@ def run(arguments: argparse.Namespace) -> None:
         inputs = (arguments.users, *(arguments.interactions or ()), arguments.folder / "checkpoint.npz")
         prepare_output(arguments.out, *inputs)
     recommender = _load(arguments)
-    users: list[str] | None = arguments.user
-    if arguments.users is not None:
-        users = _read_ids(arguments.users)
-    options = pick_options(arguments, ("domain", "top", "include_taken"))
-    if arguments.out is None and not arguments.json:
-        _echo_each(recommender, arguments.user, options)
+    users: list[str] | None = arguments.user if arguments.users is None else _read_ids(arguments.users)
+    users = _each_once(users, "users", arguments.quiet)
+    options = pick_options(arguments, ("top", "include_taken"))
+    options["domain"] = _each_once(arguments.domain, "domains", arguments.quiet)
+    if users is not None and arguments.out is None and not arguments.json:
+        _echo_each(recommender, users, options)
         return
     lists = recommender.recommend(users, **options)
     if arguments.out is not None:
@@ -121,6 +124,17 @@ def run(arguments: argparse.Namespace) -> None:
             echo(f"nothing known leads to {places}: there the items are ranked by their biases alone", file=sys.stderr)
     if arguments.json:
         echo(*lists.to_json().split("\n"))
+
+
+def _each_once(names: Sequence[str] | None, what: str, quiet: bool) -> list[str] | None:
+    """Return names without repetitions, and print how many there were."""
+    if names is None:
+        return None
+    once = list(dict.fromkeys(names))
+    if not quiet and len(once) < len(names):
+        again = f"{len(names) - len(once):,} of {len(names):,}"
+        echo(f"{what} that are named again, left out: {again}", file=sys.stderr)
+    return once
 
 
 def _load(arguments: argparse.Namespace) -> "Recommender":

@@ -143,12 +143,14 @@ class Trained:
         scale = self.about.get(OWN_SCALE)
         return None if scale is None else float(scale)
 
-    def require_factors(self) -> None:
-        """Raise DataError if interactions cannot be turned into vectors that the conditioner knows."""
+    def require_factors(
+        self, instead: str = "condition new users with 'acg condition CHECKPOINT --users FILE.npy'"
+    ) -> None:
+        """Raise DataError, with what to do instead, if interactions cannot be turned into vectors of users."""
         if self.own_scale is not None:
             raise DataError(
                 "the conditioner was trained with your own user vectors, which cannot be made from interactions: "
-                "give such vectors (--users FILE.npy) for new users"
+                f"{instead}"
             )
 
     def columns(self, domain: int) -> npt.NDArray[np.int64]:

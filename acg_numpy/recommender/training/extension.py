@@ -70,7 +70,7 @@ def extend(
     *,
     domains: Sequence[str] | None = None,
     item_vectors: Vectors | None = None,
-    without_interactions: Mapping[str, str] | None = None,
+    without_interactions: Sequence[tuple[str, str]] = (),
     min_inside: int = MIN_INSIDE,
     min_elsewhere: int = MIN_ELSEWHERE,
     epochs: int = 200,
@@ -90,8 +90,9 @@ def extend(
         Which new domains to add; by default all.
     item_vectors : Vectors, optional
         Of new items, where the run was trained with item vectors that were brought along.
-    without_interactions : mapping of str to str, optional
-        The domain of items that no user took yet.  They need `item_vectors`.
+    without_interactions : sequence of (str, str), optional
+        Items that no user took yet, each with a domain; an item of several domains is there once for each.  They need
+        `item_vectors`.
     min_inside, min_elsewhere : int, default 3 and 10
         The fewest items of a pair that is held out for validation and test.
     epochs, patience : int, default 200 and 12
@@ -133,13 +134,14 @@ def extend(
     >>> extended.recommender.trained.conditioner.domain_embedding.num_domains
     5
     """
-    trained.require_factors()
-    if without_interactions and OWN_ITEM_SCALE not in trained.about:
+    trained.require_factors("such a run cannot be extended; train again")
+    announced = list(dict.fromkeys(without_interactions))
+    if announced and OWN_ITEM_SCALE not in trained.about:
         raise DataError(
-            f"no user took {first_few(without_interactions)} yet, and the vectors of this run were made from who took "
+            f"no user took {first_few(dict(announced))} yet, and the vectors of this run were made from who took "
             "an item: items without an interaction need --item-vectors, here and in the training of the run (acg train)"
         )
-    columns, names, matrix, notes = _align(trained, interactions, domains, without_interactions or {})
+    columns, names, matrix, notes = _align(trained, interactions, domains, announced)
     if len(columns.items) == columns.known:
         raise DataError("nothing is new: the run knows every item of the interactions, in the domains that count")
     today = Interactions(
@@ -256,12 +258,13 @@ class _NewDomains(Module):
 
 
 def _align(
-    trained: Trained, interactions: Interactions, asked: Sequence[str] | None, without: Mapping[str, str]
+    trained: Trained, interactions: Interactions, asked: Sequence[str] | None, without: Sequence[tuple[str, str]]
 ) -> tuple[Columns, list[str], sp.csr_array, list[str]]:
     """Find the column of each item in each domain, new ones after those of the run; and the interactions in them."""
     notes = []
     known = trained.domains.tolist()
-    offered = [name for name in dict.fromkeys([*interactions.domains.tolist(), *without.values()]) if name not in known]
+    named = dict.fromkeys([*interactions.domains.tolist(), *(domain for _, domain in without)])
+    offered = [name for name in named if name not in known]
     for name in asked or ():
         if name not in offered:
             what = "the run knows it already" if name in known else f"those are {first_few(offered)}" if offered else ""
@@ -277,8 +280,15 @@ def _align(
         (item, number.get(str(interactions.domains[d]), -1))
         for item, d in zip(interactions.items.tolist(), interactions.item_domain.tolist(), strict=True)
     ]
-    later = [(item, number.get(domain, -1)) for item, domain in without.items()]
-    for key in (*today, *later):
+    later = [(item, number.get(domain, -1)) for item, domain in without]
+    for key in today:
+        if key[1] >= 0:
+            column.setdefault(key, len(column))
+    if there := sum(key in column for key in later):
+        notes.append(f"items announced that are in the run or in the interactions already: {there:,} of {len(later):,}")
+    if elsewhere := sum(domain < 0 for _, domain in later):
+        notes.append(f"items announced in a domain that was not asked for, left out: {elsewhere:,} of {len(later):,}")
+    for key in later:
         if key[1] >= 0:
             column.setdefault(key, len(column))
     to = np.array([column.get(key, -1) for key in today], np.int64)

@@ -68,6 +68,7 @@ def test_vectors_of_users_are_conditioned_in_every_domain(results: Path, tmp_pat
         ((), "one of the arguments --interactions --users is required"),
         (("--interactions", "a", "--users", "b"), "argument --users: not allowed with argument --interactions"),
         (("--users", "b", "--min-rating", "4"), "--min-rating is for --interactions"),
+        (("--users", "b", "--where", "a > 1"), "--where is for --interactions, which is not given"),
         (("--users", "b", "--scheduler", "tcp://a:1"), "--scheduler is for --out DIR, and c.npy is a file"),
         (("--users", "b", "--block", "8192"), "--block is for --out DIR"),
         (("--users", "b", "--no-resume"), "--no-resume is for --out DIR"),

@@ -57,9 +57,23 @@ def test_json_has_the_same_figures_and_nothing_else(results: Path, later: Path, 
     assert f"{figures['test']['trained']['ndcg@10']:.4f}" in capsys.readouterr().out
 
 
+def test_lists_may_have_the_name_of_a_model(
+    results: Path, later: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    user = (results / "users.txt").read_text(encoding="utf-8").split("\n")[0]
+    with Path("popularity").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("user", "item"), (user, "item 03, new")])
+    command = ["evaluate", str(results), "--interactions", str(later), "--against", "popularity", "--json", "--quiet"]
+    assert main(command) == 0
+    assert {"popularity", "./popularity"} <= set(json.loads(capsys.readouterr().out)["test"])
+
+
 def test_wrong_usage_and_missing_files_are_one_line(results: Path, tmp_path: Path, capsys: Captured) -> None:
     assert main(["evaluate", str(results)]) == 2
     assert main(["evaluate", str(results), "--interactions", "x.csv", "--against", "a.csv", "a.csv"]) == 2
+    assert "names a file twice" in capsys.readouterr().err
+    assert main(["evaluate", str(results), "--interactions", "x.csv", "--against", "popularity", "./popularity"]) == 2
     assert "names a file twice" in capsys.readouterr().err
     assert main(["evaluate", str(results), "--interactions", str(tmp_path / "none.csv")]) == 1
     assert capsys.readouterr().err.count("\n") == 1

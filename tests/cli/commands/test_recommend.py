@@ -69,6 +69,21 @@ def test_lists_of_many_users_go_to_files_and_programs(results: Path, tmp_path: P
         assert printed["score"] == pytest.approx(row["score"])
 
 
+def test_what_is_named_twice_is_listed_once(results: Path, tmp_path: Path, capsys: Captured) -> None:
+    one, other = users_of(results)[:2]
+    twice = [word for user in (one, other, one) for word in ("--user", user)]
+    command = ["recommend", str(results), *twice, "--domain", "films", "--domain", "films", "--top", "1"]
+    assert main([*command, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert [row["user"] for row in json.loads(out)] == [one, other]
+    assert err.splitlines()[:2] == [
+        "users that are named again, left out: 1 of 3",
+        "domains that are named again, left out: 1 of 2",
+    ]
+    assert main([*command, "--quiet"]) == 0
+    assert capsys.readouterr().out.count("for ") == 2
+
+
 def test_new_users_are_recommended_what_their_file_leads_to(results: Path, tmp_path: Path, capsys: Captured) -> None:
     new = tmp_path / "new.csv"
     new.write_text('user,item\nzoe,"item 01, new"\nzoe,unheard of\nkim,"item 02, new"\n', encoding="utf-8")
@@ -87,6 +102,13 @@ def test_new_users_are_recommended_what_their_file_leads_to(results: Path, tmp_p
         ((), "say for whom: --user ID, --users FILE, --all, or --interactions FILE"),
         (("--all",), "give --out FILE, or --json"),
         (("--all", "--user", "ann"), "not allowed with argument"),
+        (("--all", "--user-column", "a"), "--user-column is for --interactions, which is not given"),
+        (("--all", "--rating-column", "a"), "--rating-column is for --interactions"),
+        (("--all", "--min-rating", "4"), "--min-rating is for --interactions"),
+        (("--all", "--where", "a > 1"), "--where is for --interactions"),
+        (("--all", "--no-header"), "--no-header is for --interactions"),
+        (("--all", "--encoding", "ascii"), "--encoding is for --interactions"),
+        (("--all", "--normalize-ids"), "--normalize-ids is for --interactions"),
     ],
 )
 def test_for_whom_and_where_to_is_said_or_wrong_usage(options: tuple[str, ...], message: str, capsys: Captured) -> None:

@@ -12,6 +12,7 @@ from acg_numpy.recommender.serving.fold_in import fold_interactions, fold_vector
 from acg_numpy.recommender.serving.recommender import Recommender
 from acg_numpy.recommender.training import fit
 from acg_numpy.recommender.training.experiment import require_finite
+from acg_numpy.recommender.training.extension import extend
 from tests.recommender.training.conftest import EXPERIMENT, SMALL
 
 REFERENCES = {"item-ridge", "user-knn"}
@@ -195,8 +196,10 @@ def test_new_users_need_vectors_and_get_the_same_conditions(trained_on_own, own,
     np.save(tmp_path / "users.npy", own["user_vectors"].vectors)
     fold_vectors(trained_on_own.trained, tmp_path / "users.npy", tmp_path / "conditions.npy")
     np.testing.assert_allclose(np.load(tmp_path / "conditions.npy"), trained_on_own.conditions, rtol=1e-4, atol=1e-5)
-    with pytest.raises(DataError, match="was trained with your own user vectors"):
+    with pytest.raises(DataError, match=r"your own user vectors.*'acg condition CHECKPOINT --users FILE.npy'"):
         trained_on_own.trained.conditions(interactions.matrix)
+    with pytest.raises(DataError, match=r"your own user vectors.*cannot be extended; train again"):
+        extend(trained_on_own.trained, interactions)
     with pytest.raises(DataError, match="was trained with your own user vectors"):
         fold_interactions(trained_on_own.trained, interactions.matrix, tmp_path / "no.npy")
 

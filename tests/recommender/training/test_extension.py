@@ -145,20 +145,26 @@ def test_interactions_that_are_gone_are_counted(without_last_domain, with_domain
 
 def test_items_without_interactions_need_vectors_and_are_told_so(without_last_domain, interactions):
     with pytest.raises(DataError, match=r"no user took 'new' yet, .*items without an interaction need --item-vectors"):
-        extend(without_last_domain, interactions, without_interactions={"new": "domain 0"})
+        extend(without_last_domain, interactions, without_interactions=[("new", "domain 0")])
     rng = np.random.default_rng(0)
     vectors = Vectors(np.append(interactions.items, "new"), 3 * rng.standard_normal((37, 8)))
     own = fit(interactions, item_vectors=Vectors(vectors.ids[:36], vectors.vectors[:36]), **SMALL).trained
-    announced = {"new": "domain 0"}
-    with pytest.raises(DataError, match="trained with your own item vectors, so its 1 new items need theirs"):
-        extend(own, interactions, without_interactions=announced)
+    announced = [("new", "domain 0"), ("new", "domain 1"), (str(interactions.items[0]), "domain 0"), ("new", "music")]
+    with pytest.raises(DataError, match="trained with your own item vectors, so its 2 new items need theirs"):
+        extend(own, interactions, without_interactions=announced, domains=())
     less = Vectors(vectors.ids[:3], vectors.vectors[:3])
     with pytest.raises(DataError, match=r"has no vector for 1 new items \('new'\)"):
-        extend(own, interactions, without_interactions=announced, item_vectors=less)
-    after = extend(own, interactions, without_interactions=announced, item_vectors=vectors).recommender.trained
+        extend(own, interactions, without_interactions=announced, item_vectors=less, domains=())
+    extension = extend(own, interactions, without_interactions=announced, item_vectors=vectors, domains=())
+    assert extension.summary["items"] == {"domain 0": 1, "domain 1": 1}
+    assert extension.notes[1:] == (
+        "items announced that are in the run or in the interactions already: 1 of 4",
+        "items announced in a domain that was not asked for, left out: 1 of 4",
+    )
+    after = extension.recommender.trained
     scale = after.about["own item vectors divided by"]
     np.testing.assert_allclose(after.factors.item_vectors[-1] * scale, vectors.vectors[-1], rtol=1e-5)
-    assert after.item_bias[-1] < np.median(after.item_bias[after.item_domain == 0])
+    assert after.item_bias[-2] < np.median(after.item_bias[after.item_domain == 0])
     with pytest.raises(DataError, match="vectors of another kind would not fit"):
         extend(without_last_domain, interactions, item_vectors=vectors)
 
