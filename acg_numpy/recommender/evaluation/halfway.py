@@ -36,6 +36,11 @@ class Halfway(NamedTuple):
     asked: Pairs
 
 
+def is_by_time(interactions: Interactions) -> bool:
+    """Check whether pairs are cut half-way by time: not where a single interaction is without one."""
+    return interactions.times is not None and bool(np.isfinite(interactions.times).all())
+
+
 def cut_halfway(
     split: Split,
     interactions: Interactions,
@@ -67,9 +72,7 @@ def cut_halfway(
     Halfway
     """
     rng = np.random.default_rng(seed)
-    X, times = interactions.matrix, interactions.times
-    if times is not None and not np.isfinite(times).all():
-        times = None
+    X, times = interactions.matrix, interactions.times if is_by_time(interactions) else None
     users: list[int] = []
     domains: list[int] = []
     known: list[Ids] = []

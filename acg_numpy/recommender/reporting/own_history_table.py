@@ -28,7 +28,7 @@ def own_history(metrics: Mapping[str, Any]) -> list[Block]:
     ]
     how = (
         "what came before the time of the middle item is known, in the domain and elsewhere, and the rest is asked for"
-        if metrics.get("times")
+        if found["by_time"]
         else "a random half of the items is known, and the other half is asked for"
     )
     pairs = ", ".join(f"{number:,}" for number in found["pairs"])

@@ -98,21 +98,24 @@ def fit_own_history(interactions: Interactions, test: OwnHistoryTest | None) -> 
     return OwnHistory(weights, test.strength, test.blend)
 
 
-def summarise_own_history(tests: Sequence[OwnHistoryTest | None], own: OwnHistory | None) -> dict[str, Any]:
+def summarise_own_history(
+    tests: Sequence[OwnHistoryTest | None], own: OwnHistory | None, *, by_time: bool
+) -> dict[str, Any]:
     """Condense the tests of runs for metrics.json.
 
     Returns
     -------
     dict
-        "strength", "blend", "validation_pairs" and "pairs", a value for each run; "bytes" of the weights in the
-        checkpoint; "test", NDCG@10 of each way to score; and "paired", the mean difference of each to the condition
-        alone.  Empty where no test pair has items on both sides of half-way.
+        "by_time", whether the pairs were cut by time; "strength", "blend", "validation_pairs" and "pairs", a value for
+        each run; "bytes" of the weights in the checkpoint; "test", NDCG@10 of each way to score; and "paired", the mean
+        difference of each to the condition alone.  Empty where no test pair has items on both sides of half-way.
     """
     judged = [test for test in tests if test is not None and len(test.users)]
     if not judged:
         return {}
     users = [test.users for test in judged]
     return {
+        "by_time": by_time,
         "strength": [test.strength for test in judged],
         "blend": [test.blend for test in judged],
         "validation_pairs": [test.validation_pairs for test in judged],

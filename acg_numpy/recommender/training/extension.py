@@ -26,7 +26,7 @@ from acg_numpy.recommender.data.splits import MIN_ELSEWHERE, MIN_INSIDE, TEST, V
 from acg_numpy.recommender.data.vectors import OWN_ITEM_SCALE
 from acg_numpy.recommender.evaluation.protocol import K, evaluate
 from acg_numpy.recommender.models.hyperparameters import DEFAULTS
-from acg_numpy.recommender.serving.own_history import item_weights
+from acg_numpy.recommender.serving.own_history import OwnHistory, item_weights
 from acg_numpy.recommender.serving.recommender import Recommender
 from acg_numpy.recommender.serving.run_folder import write_run_folder, write_text
 from acg_numpy.recommender.serving.trained import Trained, make_conditioner
@@ -170,7 +170,7 @@ def extend(
     about = {**trained.about, "data": interactions.sha256, EXTENDED: [*trained.about.get(EXTENDED, []), record]}
     own = trained.own_history
     if own is not None:
-        own = own._replace(weights=item_weights(matrix, columns.item_domain, own.strength))
+        own = own._replace(weights=_extend_weights(own, matrix, columns))
     extended = Trained(
         conditioner, factors, bias, columns.items, columns.item_domain, today.domains, about, today.titles, own
     )
@@ -184,6 +184,18 @@ def extend(
         },
         tuple(notes),
     )
+
+
+def _extend_weights(own: OwnHistory, matrix: sp.csr_array, columns: Columns) -> sp.csr_array:
+    """Keep the weights between items of the run, and fit those from and to new ones."""
+    old, fitted = own.weights.tocoo(), item_weights(matrix, columns.item_domain, own.strength).tocoo()
+    new = (fitted.row >= columns.known) | (fitted.col >= columns.known)
+    data, row, col = (
+        np.concatenate([getattr(old, name), getattr(fitted, name)[new]]) for name in ("data", "row", "col")
+    )
+    weights = sp.csr_array((data, (row, col)), shape=(len(columns.items),) * 2)
+    weights.sort_indices()
+    return weights
 
 
 def count_missing(before: Recommender, extension: Extension) -> int:

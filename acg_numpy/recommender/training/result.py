@@ -27,6 +27,7 @@ from acg_numpy.recommender.evaluation.breakdown import (
     spread,
     summarise_metrics,
 )
+from acg_numpy.recommender.evaluation.halfway import is_by_time
 from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_table
 from acg_numpy.recommender.serving.own_history import OwnHistory
@@ -164,7 +165,9 @@ class Result:
         own_history = fit_own_history(interactions, first.own_history)
         metrics = {
             **summarise(runs, interactions.domains.tolist(), cutoffs),
-            "own_history": summarise_own_history([run.own_history for run in runs], own_history),
+            "own_history": summarise_own_history(
+                [run.own_history for run in runs], own_history, by_time=is_by_time(interactions)
+            ),
             "settings": dict(settings),
             "runs": [{"seed": run.seed, "initialisation": run.initialisation + 1, "pairs": run.sizes} for run in runs],
             "users": len(interactions.users),

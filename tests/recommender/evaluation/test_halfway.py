@@ -7,7 +7,7 @@ import pytest
 
 from acg_numpy.recommender.data import draw_split
 from acg_numpy.recommender.data.pairs import Catalogue
-from acg_numpy.recommender.evaluation.halfway import cut_halfway
+from acg_numpy.recommender.evaluation.halfway import cut_halfway, is_by_time
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,17 @@ def test_validation_ends_where_the_test_begins(timed):
         when = timed.times[timed.matrix.indptr[user] : timed.matrix.indptr[user + 1]]
         late = timed.matrix[[user]].indices[when >= split.until]
         assert not np.isin([*known, *asked], late).any()
+
+
+def test_a_single_missing_time_makes_the_halves_random_and_that_is_told(timed, interactions):
+    times = timed.times.copy()
+    times[7] = np.nan
+    assert is_by_time(timed)
+    assert not is_by_time(replace(timed, times=times))
+    assert not is_by_time(replace(interactions, times=None))
+    _, _, without = cut(replace(timed, times=None), "random")
+    _, _, missing = cut(replace(timed, times=times), "random")
+    assert (missing.known != without.known).nnz == 0
 
 
 def test_without_times_a_drawn_half_is_known(interactions):

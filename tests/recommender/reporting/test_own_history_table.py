@@ -9,8 +9,9 @@ from acg_numpy.recommender.reporting.own_history_table import own_history
 WAYS = ("condition", "condition and own history", "own history")
 
 
-def text_of(difference, blend=8.0, **more):
+def text_of(difference, blend=8.0, by_time=False):
     found = {
+        "by_time": by_time,
         "strength": [30.0],
         "blend": [blend],
         "pairs": [120],
@@ -18,7 +19,7 @@ def text_of(difference, blend=8.0, **more):
         "test": {way: {"ndcg@10": {"mean": 0.25, "std": 0.0, "values": [0.25]}} for way in WAYS},
         "paired": {way: {"difference": difference, "se": 0.01} for way in WAYS[1:]},
     }
-    return render_markdown(Document("", own_history({"own_history": found, **more})))
+    return render_markdown(Document("", own_history({"own_history": found})))
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_the_verdict_is_that_of_two_standard_errors(difference, words):
     assert "4,096 bytes" in text
     assert "| condition | 0.2500 |" in text
     assert "a random half of the items is known" in text
-    assert "the time of the middle item is known" in text_of(difference, times=True)
+    assert "the time of the middle item is known" in text_of(difference, by_time=True)
 
 
 def test_what_did_not_help_on_validation_does_not_count():

@@ -55,5 +55,5 @@ def test_histories_that_do_not_help_are_left_out(run, monkeypatch):
     assert chosen.blend == 0
     np.testing.assert_array_equal(chosen.ndcg[BOTH], chosen.ndcg[CONDITION])
     assert blending.fit_own_history(data.interactions, chosen) is None
-    assert summarise_own_history([chosen], None)["bytes"] == 0
-    assert summarise_own_history([None], None) == {}
+    assert summarise_own_history([chosen], None, by_time=True)["bytes"] == 0
+    assert summarise_own_history([None], None, by_time=True) == {}
