@@ -114,7 +114,7 @@ def judge_in(names: dict[str, Any], exercise: Exercise, answer: str, file: Path)
 def _execute(source: str, name: str, names: dict[str, Any]) -> None:
     """Run source, such that a report of an error finds its lines."""
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
-    exec(compile(source, name, "exec"), names)
+    exec(compile(source.encode("utf-8", "surrogateescape"), name, "exec"), names)
 
 
 def _explain(error: BaseException, answer: str, file: Path) -> tuple[str, list[str]]:

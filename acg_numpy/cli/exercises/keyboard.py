@@ -48,10 +48,13 @@ class Events:
         self._queue.put(END)
 
     def _watch(self, folder: Path, current: Callable[[], Path]) -> None:
-        from watchfiles import watch
+        try:
+            from watchfiles import watch
 
-        for _ in watch(folder, raise_interrupt=False):
-            self._queue.put(SAVED)
+            for _ in watch(folder, raise_interrupt=False):
+                self._queue.put(SAVED)
+        except (ImportError, OSError):  # the system watches no more files, or the library is broken
+            self._poll(folder, current)
 
     def _poll(self, folder: Path, current: Callable[[], Path]) -> None:
         before = _stamp(current())

@@ -125,7 +125,8 @@ class Practice:
             self._present()
         else:
             echo("", self._progress())
-            self._say("All are solved. q ends it.")
+            alone = "No other is left to solve" if not self.folder.solved(self.current) else "All are solved"
+            self._say(f"{alone}. q ends it.")
 
     def _move_on(self) -> bool:
         exercises = self.folder.exercises
@@ -143,7 +144,7 @@ class Practice:
     def _reset(self) -> None:
         kept = self.folder.reset(self.current)
         self._checked = self.folder.answer(self.current)
-        self._say(f"As it was handed out. What stood there is in {kept}.")
+        self._say(f"As it was handed out. What stood there is in {kept}." if kept else "It is as it was handed out.")
 
     @property
     def _width(self) -> int:

@@ -54,8 +54,8 @@ class PracticeFolder:
     def answer(self, exercise: Exercise) -> str:
         """Return what stands in a file; nothing where it was removed."""
         try:
-            return self.file(exercise).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
+            return self.file(exercise).read_bytes().decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
+        except OSError:
             return ""
 
     def check(self, exercise: Exercise) -> Verdict:
@@ -76,9 +76,11 @@ class PracticeFolder:
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             return list(pool.map(self.check, self.exercises))
 
-    def reset(self, exercise: Exercise) -> Path:
-        """Lay a file out anew; what stood there is kept beside it, and its place is returned."""
+    def reset(self, exercise: Exercise) -> Path | None:
+        """Lay a file out anew; what stood there is kept beside it, and its place is returned; None if nothing did."""
         file = self.file(exercise)
+        if is_untouched(exercise, self.answer(exercise)):
+            return None
         kept = file.with_name(f"{file.name}.old")
         if file.exists():
             file.replace(kept)

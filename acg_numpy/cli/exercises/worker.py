@@ -42,7 +42,7 @@ def check_in_process(folder: Path, exercise: Exercise, answer: str, file: Path, 
     where = {"folder": str(folder), "chapter": exercise.chapter, "name": exercise.name}
     request = {**where, "answer": answer, "file": str(file)}
     environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "agg"}
-    command = [sys.executable, "-m", "acg_numpy.cli.exercises.worker"]
+    command = [sys.executable, "-P", "-m", "acg_numpy.cli.exercises.worker"]
     try:
         ended = subprocess.run(
             command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds, env=environment
@@ -53,7 +53,7 @@ def check_in_process(folder: Path, exercise: Exercise, answer: str, file: Path, 
     try:
         status, mistake, levels, printed = json.loads(ended.stdout)
         return Verdict(status, mistake, tuple(levels), printed)
-    except ValueError:
+    except (ValueError, TypeError):
         last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
         message = " ".join([f"The process of the check ended with code {ended.returncode}.", *last])
         return Verdict("wrong", "ended", (message,) * 4)

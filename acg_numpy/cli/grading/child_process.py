@@ -141,8 +141,13 @@ class ChildProcess:
         """
         assert self.process.stdin is not None
         self.largest = largest
-        with contextlib.suppress(OSError):  # it has ended, which the answer says
-            write_message(self.process.stdin, head, arrays)  # type: ignore[arg-type]
+        timer = threading.Timer(max(0.0, self.deadline + GRACE - time.monotonic()), self.kill)  # it may not read
+        timer.start()
+        try:
+            with contextlib.suppress(OSError):  # it has ended, which the answer says
+                write_message(self.process.stdin, head, arrays)  # type: ignore[arg-type]
+        finally:
+            timer.cancel()
         return self._next_answer()
 
     largest = 1 << 20

@@ -175,8 +175,10 @@ def _choose(submissions: Sequence[Submission], only: str | None) -> set[int] | N
 def _draw_inputs(handout: Path, out: Path, seed: int | None) -> tuple[int, str]:
     """Return the seed and the text of the inputs: those of the folder, if it was graded before, else new ones."""
     mark = [handout_hash(handout), version("acg_numpy")]
+    exercise = other = str(read_description(handout)["exercise"])
     try:
         known = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
+        other = known.get("exercise", exercise)
         same = known["mark"] == mark and seed in (None, known["seed"])
         if same:
             return int(known["seed"]), str(known["inputs"])
@@ -184,8 +186,11 @@ def _draw_inputs(handout: Path, out: Path, seed: int | None) -> tuple[int, str]:
             seed = int(known["seed"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    if other != exercise:
+        raise HandoutError(f"{out} holds the grades of the exercise {other}; give another --out for {exercise}")
     seed, inputs = _new_inputs(handout, seed)
-    replace_text(out / SETTINGS, json.dumps({"mark": mark, "seed": seed, "inputs": inputs}, indent=1) + "\n")
+    settings = {"exercise": exercise, "mark": mark, "seed": seed, "inputs": inputs}
+    replace_text(out / SETTINGS, json.dumps(settings, indent=1) + "\n")
     return seed, inputs
 
 

@@ -66,6 +66,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     keys = ("exercise", "forward", "backward", "inputs", "seed", "source")
     if not isinstance(found, dict) or any(key not in found for key in keys):
         raise HandoutError(f"{file}: it should hold {', '.join(keys)}; {fix}")
+    texts = [found[key] for key in ("exercise", "forward", "backward", "source")]
+    if not all(isinstance(text, str) for text in texts) or type(found["seed"]) is not int:
+        raise HandoutError(f"{file}: it was changed: names and source should be text, and the seed a number; {fix}")
     return found
 
 
@@ -98,20 +101,25 @@ def task_exercise(task: Task, file: Path) -> Exercise:
 def _make_exercise(forward: str, backward: str, source: str, file: Path, module: dict[str, Any]) -> Exercise:
     """Make an exercise of the text that was handed out, and of a file of inputs that was run."""
     options = module["OPTIONS"]
-    reference = partial(_handed_out(source, file)[forward], **options)
+    reference = partial(_handed_out(source, file, forward), **options)
     return Exercise(file.stem, (forward, backward), reference, options, module["CASES"], module["SEED"])
 
 
-def _handed_out(source: str, file: Path) -> dict[str, Any]:
-    """Run the file as it was handed out, whatever has been done to it since, and return what it defines.
+def _handed_out(source: str, file: Path, forward: str) -> Callable[..., Any]:
+    """Run the file as it was handed out, whatever has been done to it since, and return its forward.
 
     It keeps the name of the file, so that the lines in a report are those that a student sees.
     """
     name = str(file)
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     module = ModuleType(f"handed_out_{file.stem}")
-    exec(compile(source, name, "exec"), vars(module))
-    return vars(module)
+    try:
+        exec(compile(source, name, "exec"), vars(module))
+        found: Callable[..., Any] = vars(module)[forward]
+    except Exception as error:
+        message = f"{file.parent / DESCRIPTION}: its source cannot be run ({type(error).__name__}: {error})"
+        raise HandoutError(f"{message}; make the hand-out again by acg handout") from None
+    return found
 
 
 def fresh_inputs(folder: Path, seed: int) -> str:
@@ -131,7 +139,7 @@ def fresh_inputs(folder: Path, seed: int) -> str:
     name = described["exercise"]
     if described["inputs"] is None:
         return inputs_file(name, seed)
-    forward = _handed_out(described["source"], folder / f"{name}.py")[described["forward"]]
+    forward = _handed_out(described["source"], folder / f"{name}.py", described["forward"])
     names = names_from_signature(forward, len(read_inputs(described["inputs"][0])))
     return own_inputs(name, names, described["inputs"], seed)
 

@@ -21,6 +21,7 @@ from acg_numpy.checks.settings import read_settings
 from acg_numpy.cli.gradcheck_output import error_as_json, error_lines, report_as_json, report_lines
 from acg_numpy.cli.grading.child.confinement import SWITCHED_OFF
 from acg_numpy.cli.grading.child.messages import MessageError
+from acg_numpy.cli.grading.child.student_module import is_program
 from acg_numpy.cli.grading.child_process import ChildEnded, ChildProcess, Limits
 from acg_numpy.cli.grading.graded_exercise import Exercise
 from acg_numpy.cli.grading.remote_pair import RemotePair, ended_in_words, function_line, refuse_unloaded
@@ -138,7 +139,7 @@ def _judge_case(pair: RemotePair, inputs: Mapping[str, Any], seed: int, hints: i
         return zero_points(inputs, LearnerError(str(error), place))
     except LearnerError as error:
         return zero_points(inputs, error)
-    mistakes += [diagnosis.mistake for diagnosis in report.diagnoses[:1]]
+    mistakes += [] if report.passed else [diagnosis.mistake for diagnosis in report.diagnoses[:1]]
     unchanged = bool(pair.same_forward)
     reasons = [OTHER_FORWARD] * (not unchanged) + [pair.numeric] * bool(pair.numeric)
     more = [line for reason in reasons for line in ("", reason)]
@@ -220,26 +221,26 @@ def unusual_names(source: str) -> Iterator[str]:
     ['imports os', 'calls eval']
     """
     try:
-        body = [node for node in ast.parse(source).body if not _is_program(node)]
+        # as bytes, because a line such as `# coding: utf-7` decides what the child reads in them
+        tree = ast.parse(source.encode("utf-8", "surrogateescape"))
+        body = [node for node in tree.body if not is_program(node)]
         nodes = [inner for node in body for inner in ast.walk(node)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     found: dict[str, None] = {}
     for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or "."]
+            names = [a.name for a in node.names if isinstance(node, ast.Import) or a.name in UNUSUAL]
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
             tops = [name.partition(".")[0] for name in names]
             found |= {f"imports {top}": None for top in tops if top in UNUSUAL or not _is_standard(top)}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in UNUSUAL_CALLS:
             found[f"calls {node.func.id}"] = None
-        elif isinstance(node, ast.Attribute) and node.attr.startswith("__") and node.attr not in ("__init__",):
+        elif isinstance(node, ast.Attribute) and (
+            node.attr in UNUSUAL or (node.attr.startswith("__") and node.attr != "__init__")
+        ):
             found[f"uses {node.attr}"] = None
     yield from list(found)[:20]
-
-
-def _is_program(node: ast.stmt) -> bool:
-    """Return whether a statement is for the file run as a program: `if __name__ == "__main__":`."""
-    return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def _is_standard(name: str) -> bool:

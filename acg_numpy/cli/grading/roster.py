@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,6 +99,13 @@ def join_roster(roster: Roster, graded: Sequence[Graded]) -> Joined:
         raise RosterError(
             f"{roster.file}: none of its columns, {joined(roster.header)}, holds a submission such as {shown}; "
             "give a roster with the ids or names that the files have"
+        )
+    often = Counter(_key(row[column]) for row in roster.rows)
+    twice = [row[column] for row in roster.rows if often[_key(row[column])] > 1 and _key(row[column]) in by_key]
+    if twice:
+        raise RosterError(
+            f"{roster.file}: {twice[0]!r} stands in {often[_key(twice[0])]} rows of the column {column!r}; give a "
+            "roster with the ids that the files have"
         )
     rows: list[tuple[dict[str, str] | None, Graded | None]] = []
     found: set[str] = set()

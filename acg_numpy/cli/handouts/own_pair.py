@@ -1,6 +1,7 @@
 """A teacher's own pair as a hand-out: the file without the body of its backward, and inputs by description."""
 
 import ast
+import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -186,8 +187,12 @@ def without_body(source: str, file: Path, backward: str, names: Sequence[str]) -
         fix = "write its body on lines of its own, below its def and its docstring"
         raise LearnerError(f"{backward} has no body that could be left out", Place(file, function.lineno), fix)
     head_end = (first.end_lineno or first.lineno) if described else _end_of_head(function, lines)
-    end = f"return one gradient for each of {joined(list(names))}"
-    kept = [*lines[:head_end], *placeholder_lines("", end), *lines[function.end_lineno or len(lines) :]]
+    gradients = "the gradient of" if len(names) == 1 else "one gradient for each of"
+    end = f"return {gradients} {joined(names)}"
+    end_line = function.end_lineno or len(lines)
+    while end_line < len(lines) and re.match(r"\s+#", lines[end_line]):  # a comment at the end of the body
+        end_line += 1
+    kept = [*lines[:head_end], *placeholder_lines("", end), *lines[end_line:]]
     return "\n".join(kept).rstrip("\n") + "\n"
 
 

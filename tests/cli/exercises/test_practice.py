@@ -103,6 +103,25 @@ def test_keys_go_on_list_and_lay_out_anew(folder: PracticeFolder, capsys: Captur
     assert practice.current is EXERCISES[2]
 
 
+def test_laying_out_anew_twice_keeps_the_learner_s_work(folder: PracticeFolder) -> None:
+    fill(folder, 1, "return z", "return y")
+    kept = folder.reset(EXERCISES[1])
+    assert kept is not None
+    assert folder.reset(EXERCISES[1]) is None
+    assert "return y" in kept.read_text()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1", "utf-16"])
+def test_what_any_editor_saves_is_read(folder: PracticeFolder, encoding: str) -> None:
+    """A byte order mark is no part of the answer, and a file that is not UTF-8 is checked, not passed over."""
+    text = practice_folder.exercise_text(EXERCISES[1]) + "# caf\u00e9\n"
+    folder.file(EXERCISES[1]).write_bytes(text.encode(encoding))
+    if encoding == "utf-8-sig":
+        assert folder.answer(EXERCISES[1]) == text
+    else:
+        assert folder.answer(EXERCISES[1]) not in ("", text)
+
+
 def test_it_begins_at_a_chapter(folder: PracticeFolder, capsys: Captured) -> None:
     assert sit(folder, [], start=4).current is EXERCISES[3]
 

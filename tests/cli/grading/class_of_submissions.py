@@ -43,6 +43,7 @@ HONEST = {
         "import numpy.linalg\nimport numpy.typing as npt\nfrom numpy import testing\n",
     ),
     "doctest": answer(RIGHT, below="\n\nif __name__ == '__main__':\n    import doctest, pytest\n    doctest.testmod()\n"),
+    "long": answer(RIGHT, below="\n\nNOTES = '" + "\u00e9" * 60_000 + "'\n"),
     "windows": answer(RIGHT).replace("\n", "\r\n"),
     "rewritten": answer(RIGHT).replace("y = x @ weight", "y = np.einsum('...i,io->...o', x, weight)"),
 }  # fmt: skip
@@ -150,6 +151,7 @@ DISHONEST = {
     # numeric derivatives by the forward
     "complexstep": answer(CENTRAL.format(dtype="complex", shift="up[place][index] += 1e-20j\n            grad[index] = np.sum(linear_forward(*up)[0].imag * grad_out) / 1e-20")),
     "alias": answer(CENTRAL.format(dtype="float", shift="up[place][index] += 1e-6; down[place][index] -= 1e-6\n            grad[index] = np.sum((RUN(*up)[0] - RUN(*down)[0]) * grad_out) / 2e-6"), below="\n\nRUN = linear_forward\n"),
+    "asprogram": '__name__ = "__main__"\n' + answer(CENTRAL.format(dtype="float", shift="up[place][index] += 1e-6; down[place][index] -= 1e-6\n            grad[index] = np.sum((linear_forward(*up)[0] - linear_forward(*down)[0]) * grad_out) / 2e-6"), below="\n\nif __name__ == '__main__':\n    import sys\n    sys.getprofile().counting = False\n"),
     "batched": answer(
         "    x, W, b = (np.array(a, complex) for a in cache)\n    shifted = x + 1e-20j * np.eye(x.size).reshape(x.size, *x.shape)\n"
         "    dx = np.sum((linear_forward(shifted, W, b)[0].imag * grad_out).reshape(x.size, -1), 1).reshape(x.shape) / 1e-20\n"

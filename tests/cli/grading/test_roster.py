@@ -67,6 +67,7 @@ def test_a_roster_is_joined_by_ids_or_names(
         (b"a,a\n1,2\n", "its first line should name each column"),
         (b"name\n\xff\n", "is not UTF-8"),
         (b"name\nzoe\n", "none of its columns, name, holds a submission such as 'ann'"),
+        (b"name,mail\nann,a@x\nAnn,b@x\n", "'ann' stands in 2 rows of the column 'name'; give a roster with the ids"),
     ],
 )
 def test_a_roster_that_cannot_be_joined_is_refused(tmp_path: Path, data: bytes, message: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 MAGIC = b"acg1"
-LARGEST_HEAD = 1 << 18  # bytes
+LARGEST_HEAD = 1 << 23  # bytes: the largest file of a student, each of its bytes as an escape
 LARGEST_BODY = 1 << 26  # bytes, all arrays of a message together
 MOST_ARRAYS = 256
 DEEPEST = 5  # of tuples in tuples

@@ -1,5 +1,6 @@
 """The student's file as a module: run from its source, called, and its errors described by line."""
 
+import ast
 import builtins
 import linecache
 import re
@@ -18,13 +19,20 @@ MOST_ARRAYS = 64
 
 def run_source(source: bytes, name: str) -> ModuleType:
     """Run the source of a file as a module of that name; whatever it raises is passed on."""
-    code = compile(source, name, "exec")
+    tree = ast.parse(source, name)
+    tree.body = [node for node in tree.body if not is_program(node)]
+    code = compile(tree, name, "exec")
     linecache.cache[name] = (len(source), None, source.decode("utf-8", "replace").splitlines(True), name)
     module = ModuleType("student")
     module.__file__ = name
     sys.modules["student"] = module
     exec(code, module.__dict__)
     return module
+
+
+def is_program(node: ast.stmt) -> bool:
+    """Return whether a statement is for the file run as a program: `if __name__ == "__main__":`."""
+    return isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) == "__name__ == '__main__'"
 
 
 def describe_error(error: BaseException, file: str) -> dict[str, Any]:
