@@ -8,6 +8,7 @@ import pytest
 
 from acg_numpy.recommender.data import read_interactions
 from acg_numpy.recommender.reporting import write_report
+from acg_numpy.recommender.reporting.words import RANKING
 from acg_numpy.recommender.training import fit
 from tests.browsing import READABLE, contrast, luminance, opened, overflow, style
 from tests.names_from_outside import write_file
@@ -91,12 +92,14 @@ def test_nothing_sticks_out_of_the_page(page: "Page", width: int) -> None:
 @pytest.mark.parametrize("width", TELEPHONES)
 def test_a_telephone_shows_models_beside_ndcg_and_scrolls_to_the_rest(page: "Page", width: int) -> None:
     page.set_viewport_size({"width": width, "height": 800})
-    names, ndcg = (boxes(page, f"section:first-of-type tbody tr > :nth-child({column})") for column in (1, 2))
+    section = f'section:has(h2:text-is("{RANKING}"))'
+    rows = f"{section} .table:first-of-type tbody tr"
+    names, ndcg = (boxes(page, f"{rows} > :nth-child({column})") for column in (1, 2))
     assert len(names) >= 9
     assert all(box["right"] <= width for box in (*names, *ndcg))
     size = float(style(page, "td", "fontSize").removesuffix("px"))
     assert size >= 13
-    region = page.locator(".table").first
+    region = page.locator(f"{section} .table").first
     seconds = region.locator("tbody tr:first-child > :last-child")
     region.focus()
     page.keyboard.press("End")

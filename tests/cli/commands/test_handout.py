@@ -210,7 +210,7 @@ def test_a_file_that_breaks_is_told_by_what_and_where(made: Made, body: str, mes
 @pytest.mark.parametrize(
     ("body", "verdicts", "fault"),
     [
-        ("    dp = 2 * cache.difference\n", ["uncompared", "uncompared"], "is its return statement missing?"),
+        ("    dp = 2 * cache.difference\n", ["uncompared", "uncompared"], "or its return statement missing?"),
         ("    return (2 * cache.difference,)\n", ["uncompared", "uncompared"], "returned 1 gradient for 2 inputs"),
         (RIGHT_MSE.replace("MseGrads(d, -d)", "d, -d.T"), ["right", "form"], "are two axes exchanged?"),
     ],
