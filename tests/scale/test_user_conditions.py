@@ -173,7 +173,8 @@ def test_a_full_disk_ends_the_work_and_leaves_no_half_part(
     finally:
         client.run(limit, resource.RLIM_INFINITY)
     assert not list(tmp_path.glob("part-*"))
-    assert condition(trained, users, tmp_path, block=BLOCK, client=client) == WHOLE
+    found = condition(trained, users, tmp_path, block=BLOCK, client=client)
+    assert found._replace(resumed=0) == WHOLE  # a block that was at work when the limit ended may have been written
     assert read(tmp_path).equals(read(here.conditions))
 
 
