@@ -199,9 +199,9 @@ _FUNCTIONS = [
 def _limit_blas(n: int) -> Callable[[], None] | None:
     """Set the threads of every BLAS that is loaded, and return what undoes it; None where there is no way to do it."""
     if find_spec("threadpoolctl") is not None:
-        limits = import_module("threadpoolctl").threadpool_limits(n, user_api="blas")
-        if limits.get_original_num_threads()["blas"] is not None:
-            undo: Callable[[], None] = limits.restore_original_limits
+        libraries = import_module("threadpoolctl").ThreadpoolController().select(user_api="blas")
+        if len(libraries):
+            undo: Callable[[], None] = libraries.limit(limits=n).restore_original_limits
             return undo
     before = [(control, control.get()) for control in _controls()]
     for control, _ in before:

@@ -92,6 +92,23 @@ def test_a_command_in_this_process_leaves_everything_as_it_was(monkeypatch):
     assert state() == before
 
 
+def test_libraries_with_different_numbers_are_limited_and_set_back():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    pytest.importorskip("scipy.linalg")  # with a BLAS of its own
+    libraries = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+    before = [library.num_threads for library in libraries]
+    try:
+        for place, library in enumerate(libraries):
+            library.set_num_threads(1 + place % 2)
+        given = [library.num_threads for library in libraries]
+        with num_threads.one_blas_thread():
+            assert {library.num_threads for library in libraries} == {1}
+        assert [library.num_threads for library in libraries] == given
+    finally:
+        for library, number in zip(libraries, before, strict=True):
+            library.set_num_threads(number)
+
+
 def test_the_database_goes_back_to_its_own_choice():
     def threads():
         with database() as cursor:
