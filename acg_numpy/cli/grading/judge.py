@@ -28,7 +28,7 @@ from acg_numpy.cli.grading.remote_pair import RemotePair, ended_in_words, functi
 
 Result = dict[str, Any]
 OTHER_FORWARD = "the forward no longer computes what it did, so the backward cannot be judged: restore the forward"
-TIMEOUT = re.compile(r"Timeout \(\d+:\d\d:\d\d.*\)!\nThread 0x.*", re.DOTALL)  # of faulthandler
+TIMEOUT = re.compile(r"(Timeout \(\d+:\d\d:\d\d.*\)!\nT|Current t)hread 0x.*", re.DOTALL)  # of faulthandler
 UNUSUAL = frozenset(
     """
     builtins compileall ctypes faulthandler gc importlib inspect io multiprocessing os pathlib pickle pty resource

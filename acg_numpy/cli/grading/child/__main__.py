@@ -4,6 +4,7 @@ import faulthandler
 import io
 import json
 import os
+import signal
 import sys
 import threading
 from typing import Any, BinaryIO
@@ -30,7 +31,7 @@ def main() -> None:
     sys.path[:] = ORIGINAL_PATH
     np.seterr(all="warn")
     seen: list[str] = []
-    faulthandler.dump_traceback_later(settings["seconds"], file=2)  # by a thread, which `confine` lets none start
+    _print_line_after(settings["seconds"])  # before `confine`, under which no thread starts
     held = confine(settings["seconds"], settings["megabytes"], packages) if settings["confined"] else []
     write_message(replies, {"ready": True, "held": held})
     head, _ = read_message(requests)
@@ -40,6 +41,18 @@ def main() -> None:
     if settings["confined"]:
         watch_events(packages, head["file"], lambda event: seen.append(event) if len(seen) < 50 else None)
     Answers(head, counter, seen).serve(requests, replies)
+
+
+def _print_line_after(seconds: float) -> None:
+    """Print where the file is when its time is up; the thread that is at work prints it, where the system has alarms.
+
+    Another thread would read frames that change meanwhile, which ends the process now and then.
+    """
+    if hasattr(faulthandler, "register") and hasattr(signal, "setitimer"):
+        faulthandler.register(signal.SIGALRM, file=2, all_threads=False)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    else:
+        faulthandler.dump_traceback_later(seconds, file=2)
 
 
 ORIGINAL_PATH = list(sys.path[1:])
