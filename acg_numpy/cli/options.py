@@ -149,7 +149,7 @@ class _Number:
         raise argparse.ArgumentTypeError(f"expected {self.expected}, but it is {text!r}")
 
 
-RUN_OPTIONS = ("models", "seed", "seeds", "initialisations", "k", "epochs", "patience")  # of `fit`
+RUN_OPTIONS = ("models", "tune", "seed", "seeds", "initialisations", "k", "epochs", "patience")  # of `fit`
 OLD_NAMES = {"domain-linear": "emcdr-linear"}  # of models, which `--models` still takes
 
 
@@ -171,6 +171,14 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int, models
         type=model_names,
         metavar="A,B,C",
         help=f"models to train and test, attention always among them (default: {models})",
+    )
+    options.add_argument(
+        "--tune",
+        type=whole_number(0),
+        default=0,
+        metavar="N",
+        help="try N settings of each model, and take those with the best validation on four splits of their own; "
+        "metrics.json has what was tried",
     )
     options.add_argument(
         "--seeds", type=whole_number(1), default=seeds, metavar="N", help="number of splits, each of its own seed"

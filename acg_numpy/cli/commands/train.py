@@ -30,7 +30,7 @@ ATTENTION_OPTIONS = (
     *("residual", "bias", "rate"),
 )
 FIT_OPTIONS = (
-    *("baselines", "tune", "sample_pairs", "emb_dim", "clip_norm", "schedule"),
+    *("baselines", "sample_pairs", "emb_dim", "clip_norm", "schedule"),
     *RUN_OPTIONS,
     *PROTOCOL,
     *ATTENTION_OPTIONS,
@@ -58,11 +58,11 @@ Without a column for the domain, the name of a file is the domain of its rows.
 DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also as files:
 attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png, token_items.png,
 attention_through_training.png, baselines.png, leads_by_domain.png, quality_and_parameters.png and loss_curve.png.  Then
-metrics.md and metrics.json; test_pairs.tsv, with NDCG@10 of every model on every test pair; conditions.npy (users x
-domains x dimensions, float32; made from all interactions, so not to be measured on the test pairs) with users.txt and
-domains.txt; test_conditions.npy (test pairs of the first run x dimensions, as they were measured); items.txt,
-item_domains.txt, item_vectors.npy, item_bias.npy, split.tsv, checkpoint.npz, interactions.npz and run.json.  Files of
-an earlier run are replaced.
+metrics.md and metrics.json; test_pairs.tsv, with NDCG@10 of every model on every test pair, and test_pairs.parquet with
+every metric; conditions.npy (users x domains x dimensions, float32; made from all interactions, so not to be measured
+on the test pairs) with users.txt and domains.txt; test_conditions.npy (test pairs of the first run x dimensions, as
+they were measured); items.txt, item_domains.txt, item_vectors.npy, item_bias.npy, split.tsv, checkpoint.npz,
+interactions.npz and run.json.  Files of an earlier run are replaced.
 
 FILE of --user-vectors and --item-vectors is written by numpy.savez(FILE, ids=..., vectors=...): a vector of D numbers
 for each id (for users also one for each domain, (users, domains, D), with the names of the domains in domains=...).
@@ -102,14 +102,6 @@ def add_parser(commands: Subcommands) -> None:
         dest="baselines",
         action="store_false",
         help="train attention alone, without models to compare it with",
-    )
-    model.add_argument(
-        "--tune",
-        type=whole_number(0),
-        default=0,
-        metavar="N",
-        help="try N settings of each model, and take those with the best validation on four splits of their own; "
-        "metrics.json has what was tried",
     )
     model.add_argument(
         "--clip-norm", type=positive_number(), metavar="X", help="clip the gradients of a step to this global norm"

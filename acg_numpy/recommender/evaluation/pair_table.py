@@ -1,4 +1,8 @@
-"""The table of test pairs, a row for each pair and a column for each model, for anyone's own statistics."""
+"""Tables of the test pairs, for anyone's own statistics.
+
+test_pairs.tsv has a row for each pair and a column for each model, with NDCG@10: small, and read by anything.
+test_pairs.parquet has a row for each pair and model, and a column for every metric at every cut-off.
+"""
 
 import csv
 import os
@@ -8,11 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from acg_numpy.recommender.data.sources.database import database, identifier, literal
 from acg_numpy.recommender.evaluation.breakdown import PairFacts
-from acg_numpy.recommender.evaluation.metrics import Rankings
+from acg_numpy.recommender.evaluation.metrics import PAIR_METRICS, Rankings
 from acg_numpy.recommender.evaluation.protocol import K
 
 FACTS = ("seed", "initialisation", "user_id", "domain", "elsewhere", "positives")  # `user` is a model
+TEXTS = ("user_id", "domain")  # among them
 
 
 class RunRows(NamedTuple):
@@ -56,3 +62,50 @@ def write_pair_table(
                 numbers = (int(facts.history[row]), int(found[row]))
                 # repr of a float is the shortest text that reads back as the same number
                 writer.writerow((seed, initialisation + 1, *pair, *numbers, *map(repr, figures[row].tolist())))
+
+
+def write_pair_metrics(
+    path: str | os.PathLike[str],
+    runs: Sequence[RunRows],
+    users: npt.NDArray[np.str_],
+    domains: npt.NDArray[np.str_],
+    cutoffs: Sequence[int],
+) -> None:
+    """Write every metric of every model on every test pair, as Parquet.
+
+    The first columns are those of `write_pair_table`, the others the model and each of `PAIR_METRICS` at each cut-off,
+    as ``ndcg@5``, in float64.  Rows are in the order of runs, models and pairs.
+
+    Parameters
+    ----------
+    path : path
+    runs : sequence of RunRows
+    users : array of str, shape (U,)
+    domains : array of str, shape (N,)
+    cutoffs : sequence of int
+        At most as many as there are ranks in the rankings.
+    """
+    metrics = [(metric, k) for k in cutoffs for metric in PAIR_METRICS]
+    columns = [*(f"{name} VARCHAR" if name in TEXTS else f"{name} BIGINT" for name in FACTS), "model VARCHAR"]
+    columns += [f"{identifier(f'{metric}@{k}')} DOUBLE" for metric, k in metrics]
+    with database() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE pairs ({', '.join(columns)})")
+        for seed, initialisation, facts, rankings in runs:
+            for name, ranking in rankings.items():
+                pairs = len(facts.users)
+                rows = {
+                    "seed": np.full(pairs, seed),
+                    "initialisation": np.full(pairs, initialisation + 1),
+                    "user_id": users[facts.users].astype(object),
+                    "domain": domains[facts.domains].astype(object),
+                    "elsewhere": facts.history,
+                    "positives": ranking.found,
+                    "model": np.full(pairs, name, object),
+                    **{f"{metric}@{k}": ranking.measure(metric, k) for metric, k in metrics},
+                }
+                cursor.register("rows_of_model", rows)
+                cursor.execute("INSERT INTO pairs BY NAME SELECT * FROM rows_of_model")
+                cursor.unregister("rows_of_model")
+        cursor.execute(
+            f"COPY pairs TO {literal(os.fspath(path))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+        )

@@ -23,7 +23,8 @@ CONTENTS: tuple[tuple[str, str, str], ...] = (
     ("attention_map.png, attention_through_training.png", "attention of single users", "ids of a few example users"),
     ("the other pictures", "means over users", "none"),
     ("metrics.json, metrics.md", "every metric of every model", "means; a group of one user is that user"),
-    ("test_pairs.tsv, split.tsv", "NDCG@10 of each test pair, and which pairs were hidden", "ids, pairs, and ranks"),
+    ("test_pairs.tsv, test_pairs.parquet, split.tsv", "NDCG@10 and all metrics of each test pair, and which pairs were "
+     "hidden", "ids, pairs, and ranks"),
     ("conditions.npy", "the condition of every user in every domain, made from all interactions, so better on the test "
      "pairs than the figures here", "a row for each line of users.txt"),
     ("test_conditions.npy", "the conditions that the figures here are of, for each test pair of the first run",

@@ -29,7 +29,8 @@ from acg_numpy.recommender.evaluation.breakdown import (
 )
 from acg_numpy.recommender.evaluation.halfway import is_by_time
 from acg_numpy.recommender.evaluation.metrics import Rankings
-from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_table
+from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_metrics, write_pair_table
+from acg_numpy.recommender.evaluation.protocol import K
 from acg_numpy.recommender.serving.own_history import OwnHistory
 from acg_numpy.recommender.serving.run_folder import write_array, write_run_folder, write_text
 from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained, condition_all
@@ -103,7 +104,8 @@ class Result:
     own_scale : float or None
         The number that user vectors were divided by, if they were provided.
     test_pairs : sequence of RunRows
-        The rankings of every model on every test pair, a table for each run: what test_pairs.tsv is written from.
+        The rankings of every model on every test pair, a table for each run: what test_pairs.tsv and
+        test_pairs.parquet are written from.
     test_conditions : array, shape (pairs, D), float32, optional
         The conditions that the first run was tested with, of its test pairs in their order: made without what the test
         asks for, where `conditions` are made from everything.
@@ -282,10 +284,10 @@ class Result:
 
         Notes
         -----
-        metrics.json, test_pairs.tsv, split.tsv, checkpoint.npz, conditions.npy (made from all interactions),
-        test_conditions.npy (of the first run's test pairs, as they were measured), users.txt, domains.txt, items.txt,
-        item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.  The report is written by
-        `acg_numpy.recommender.reporting.write_report`.
+        metrics.json, test_pairs.tsv, test_pairs.parquet, split.tsv, checkpoint.npz, conditions.npy (made from all
+        interactions), test_conditions.npy (of the first run's test pairs, as they were measured), users.txt,
+        domains.txt, items.txt, item_domains.txt, item_vectors.npy, item_bias.npy, interactions.npz, run.json.  The
+        report is written by `acg_numpy.recommender.reporting.write_report`.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -298,6 +300,9 @@ class Result:
             self.split.write(temporary, data)
         with replacing(folder / "test_pairs.tsv") as temporary:
             write_pair_table(temporary, self.test_pairs, data.users, data.domains)
+        with replacing(folder / "test_pairs.parquet") as temporary:
+            cutoffs = sorted({*self.arguments["k"], K})
+            write_pair_metrics(temporary, self.test_pairs, data.users, data.domains, cutoffs)
         write_text(folder / "run.json", _json(self._provenance()))
         write_text(folder / "metrics.json", _json(self.metrics))
 

@@ -72,7 +72,10 @@ def test_quiet_tells_the_results_alone(tmp_path: Path, capfd: pytest.CaptureFixt
 @pytest.mark.parametrize("kind", ["tastes", "linear"])
 def test_the_introduction_has_the_worlds_own_figures(kind: str) -> None:
     world = make_world(kind, seed=2)  # type: ignore[arg-type]
-    text = introduction(world)
+    text = introduction(world, tuned=False, quick=True)
+    assert text.endswith(
+        "To be quick the demo leaves out user+domain, ptupcdr and attention-own-output, unless --models names them."
+    )
     assert f"{world.interactions.matrix.nnz:,} altogether" in text
     assert "1,000 users" in text
     assert "books, films, games, music, podcasts" in text
@@ -82,3 +85,15 @@ def test_the_introduction_has_the_worlds_own_figures(kind: str) -> None:
 def test_demo_too_prints_json_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--out", str(tmp_path), "--epochs", "1", "--seeds", "1", "--json"]) == 0
     assert "item-ridge" in json.loads(capfd.readouterr().out)["test"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_demo_is_tuned_as_training_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    along = ("--models", "user", "--epochs", "1", "--seeds", "1")
+    assert main(["demo", "--out", str(tmp_path), "--tune", "1", *along]) == 0
+    out, err = capfd.readouterr()
+    assert "of the settings that are tried for it the best" in " ".join(out.split())
+    assert "To be quick" not in out
+    assert "user 1: rate" in err
+    assert main(["demo", "--out", str(tmp_path), "--tune", "500", *along]) == 2
+    assert "acg demo: tune is 500, but the grid of" in capfd.readouterr().err

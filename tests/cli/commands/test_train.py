@@ -25,7 +25,7 @@ FILES = {
         "users.txt",
         "domains.txt",
     ),
-    *("test_pairs.tsv", "leads_by_domain.png", "quality_and_parameters.png"),
+    *("test_pairs.tsv", "test_pairs.parquet", "leads_by_domain.png", "quality_and_parameters.png"),
     *("items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz", "run.json"),
     *("report.html", "report.md", "attention_map.png", "baselines.png", "loss_curve.png", "last.npz"),
     *("attention_by_domain.png", "attention_by_group.png", "attention_entropy.png", "attention_through_training.png"),

@@ -6,9 +6,25 @@ import json
 import numpy as np
 import pytest
 
+from acg_numpy.recommender.data.sources.database import database
 from acg_numpy.recommender.evaluation.significance import mean_difference
 from acg_numpy.recommender.training import fit
 from tests.recommender.conftest import small_interactions
+
+
+def metrics_of_table(path):
+    """Mean over runs of the mean over pairs, of every metric, by model and metric, as SQL computes them."""
+    with database() as cursor:
+        cursor.execute(
+            f"SELECT model, avg(COLUMNS('@')) FROM (SELECT model, avg(COLUMNS('@')) FROM '{path}' "
+            "GROUP BY model, seed, initialisation) GROUP BY model"
+        )
+        names = [column[0] for column in cursor.description]
+        return {
+            (model, name): value
+            for model, *values in cursor.fetchall()
+            for name, value in zip(names[1:], values, strict=True)
+        }
 
 
 def test_metrics_and_leads_can_be_computed_from_the_table(tmp_path):
@@ -18,6 +34,13 @@ def test_metrics_and_leads_can_be_computed_from_the_table(tmp_path):
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
     with open(tmp_path / "test_pairs.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
+
+    assert metrics_of_table(tmp_path / "test_pairs.parquet") == {
+        (name, metric): pytest.approx(figure["mean"])
+        for name, figures in metrics["test"].items()
+        for metric, figure in figures.items()
+        if "@" in metric and not metric.startswith("coverage")
+    }
 
     runs = [("4", "1"), ("4", "2"), ("5", "1"), ("5", "2")]
     assert [(str(run["seed"]), str(run["initialisation"])) for run in metrics["runs"]] == runs

@@ -15,9 +15,9 @@ from tests.recommender.training.conftest import EXPERIMENT
 
 def test_every_file_is_there_with_its_shape(folder, result, interactions):
     assert {p.name for p in folder.iterdir()} == {
-        "metrics.json", "test_pairs.tsv", "split.tsv", "checkpoint.npz", "conditions.npy", "users.txt", "domains.txt",
-        "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy", "interactions.npz",
-        "run.json", "test_conditions.npy",
+        "metrics.json", "test_pairs.tsv", "test_pairs.parquet", "split.tsv", "checkpoint.npz", "conditions.npy",
+        "users.txt", "domains.txt", "items.txt", "item_domains.txt", "item_vectors.npy", "item_bias.npy",
+        "interactions.npz", "run.json", "test_conditions.npy",
     }  # fmt: skip
     conditions = np.load(folder / "conditions.npy", allow_pickle=False)
     assert conditions.shape == (80, 3, 8)
