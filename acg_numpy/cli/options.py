@@ -99,6 +99,11 @@ def positive_number() -> "_Number":
     return _Number(float, math.nextafter(0.0, 1.0), "a number above 0")
 
 
+def seconds_of_a_day() -> "_Number":
+    """Make the type of an option that is a time in seconds, at most a day, which every timer of a system takes."""
+    return _Number(float, math.nextafter(0.0, 1.0), "seconds, above 0 and at most 86400 (a day)", 86_400.0)
+
+
 def share() -> Callable[[str], float]:
     """Make the type of an option that is a number between 0 and 1."""
     read = positive_number()

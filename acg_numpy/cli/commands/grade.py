@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.options import Parser, Subcommands, positive_number, whole_number
+from acg_numpy.cli.options import Parser, Subcommands, seconds_of_a_day, whole_number
 from acg_numpy.cli.output_files import refuse
 from acg_numpy.cli.printing import echo
 from acg_numpy.text import counted, first_few, text_table
@@ -70,7 +70,7 @@ def add_parser(commands: Subcommands) -> None:
         help="what holds a file back: limits of this system; Bubblewrap, too; its time alone",
     )
     parser.add_argument(
-        "--seconds", type=positive_number(), default=10.0, metavar="N", help="how long a file may take, in all"
+        "--seconds", type=seconds_of_a_day(), default=10.0, metavar="N", help="how long a file may take, in all"
     )
     parser.add_argument(
         "--jobs", type=whole_number(1), metavar="N", help="files at the same time (default: one a processor)"
@@ -127,6 +127,10 @@ def _summary_lines(grades: "ClassGrades", out: Path) -> list[str]:
         lines += ["", f"missing: {first_few(grades.missing)}"]
     if grades.changed:
         lines += ["", *grades.changed]
+    if grades.outdated:
+        lines += ["", f"not graded now, though new or changed: {first_few(grades.outdated)}; without --only they are"]
+    if grades.removed:
+        lines += ["", f"pages removed, because there is no submission any more: {first_few(grades.removed)}"]
     looks = [one.submission.student for one in graded if one.result["looks"]]
     if looks:
         lines += ["", f"read the files of {first_few(looks)}: class.html says why"]

@@ -5,6 +5,8 @@ So an exercise runs without the training, the pictures and the timings that stan
 
 import ast
 import dis
+import functools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from types import CodeType
 from typing import NamedTuple
@@ -33,8 +35,14 @@ def statements(source: str) -> list[Statement]:
 
     An import of several names is one statement for each, so that one of them does not bring the others along.
     """
-    tree = ast.parse(source)
-    return [_statement(part, node) for node in _decorated(tree.body) for part in _parts(source, node)]
+    return list(_statements(source))
+
+
+@functools.lru_cache(maxsize=4096)
+def _statements(source: str) -> tuple[Statement, ...]:
+    """Split source into its statements; each source once, because an exercise asks for those of its chapter often."""
+    lines = re.split(rb"\r\n|\r|\n", source.encode())
+    return tuple(_statement(part, node) for node in _decorated(ast.parse(source).body) for part in _parts(lines, node))
 
 
 def required_source(before: Sequence[Statement], source: str, answer: str = "") -> str:
@@ -71,13 +79,16 @@ def _needed_names(source: str) -> set[str]:
     return needed
 
 
-def _parts(source: str, node: ast.stmt) -> list[str]:
+def _parts(lines: Sequence[bytes], node: ast.stmt) -> list[str]:
     """Return the source of a statement; of an import, one for each name."""
     if isinstance(node, ast.Import):
         return [ast.unparse(ast.Import([alias])) for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         return [ast.unparse(ast.ImportFrom(node.module, [alias], node.level)) for alias in node.names]
-    return [ast.get_source_segment(source, node) or ""]
+    part = [*lines[node.lineno - 1 : node.end_lineno]]
+    part[-1] = part[-1][: node.end_col_offset]
+    part[0] = part[0][node.col_offset :]
+    return [b"\n".join(part).decode()]
 
 
 def _decorated(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

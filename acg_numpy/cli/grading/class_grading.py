@@ -1,9 +1,9 @@
 """The grading of a class: what is done is recognised, the rest is judged in parallel, and all files are written."""
 
-import json
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,13 @@ from acg_numpy.cli.grading.class_record import (
     file_stems,
     fingerprint,
     read_record,
+    read_sealed,
+    recorded_stems,
+    remove_student,
     replace_text,
     result_note,
     write_record,
+    write_sealed,
 )
 from acg_numpy.cli.grading.grade_pages import class_page, gradescope_results, student_page
 from acg_numpy.cli.grading.graded_exercise import (
@@ -63,6 +67,10 @@ class ClassGrades(NamedTuple):
         How many were graded before, alike.
     changed : list of str
         With `only`, what is another result than before.
+    outdated : list of str
+        With `only`, the others whose files were not graded, or are not those that were.
+    removed : list of str
+        Students whose pages were removed, because nothing of theirs is among the submissions any more.
     """
 
     graded: list[Graded]
@@ -70,6 +78,8 @@ class ClassGrades(NamedTuple):
     seed: int
     recognised: int
     changed: list[str]
+    outdated: list[str]
+    removed: list[str]
 
     @property
     def mistakes(self) -> Counter[str]:
@@ -105,26 +115,33 @@ def grade_class(
     chosen = _choose(submissions, options.only)
     seed, inputs = _draw_inputs(handout, out, options.seed)
     exercise = load_exercise(handout, inputs)
-    how = (handout_hash(handout), seed, options.hints, options.isolate, options.seconds, version("acg_numpy"))
+    how = _options_in_words(handout_hash(handout), seed, options)
+    if chosen is not None:
+        _refuse_others(out, [stem for key, stem in enumerate(stems) if key not in chosen], how, str(options.only))
+    _keep_inputs(handout, out, seed, inputs)
 
     found: dict[int, Graded] = {}
     before: dict[int, dict[str, Any] | None] = {}
     jobs: list[Job] = []
+    outdated: list[str] = []
     unread = 0
     for key, (submission, stem) in enumerate(zip(submissions, stems, strict=True)):
-        mark, known = fingerprint(submission, *how), read_record(out, stem)
+        mark, known = fingerprint(submission, how), read_record(out, stem)
         before[key] = known
         again = chosen is not None and key in chosen
+        other = chosen is not None and not again
+        if other and (known is None or known["fingerprint"] != mark):
+            outdated.append(submission.student)
         if known is not None and not again and (chosen is not None or known["fingerprint"] == mark):
-            found[key] = Graded(submission, stem, known["fingerprint"], known["result"], known["note"])
-        elif chosen is not None and not again:
-            continue  # it was not graded yet, and is not asked for
-        elif submission.problem:
-            error = LearnerError(submission.problem, Place(Path(submission.file)))
-            result = zero_result(exercise, submission.file, error)
-            found[key] = Graded(submission, stem, mark, result, result_note(submission, result))
-            write_record(out, found[key])
+            found[key] = Graded(submission, stem, known["fingerprint"], how, known["result"], known["note"])
+        elif submission.problem or other:
+            problem = submission.problem if not other else f"not graded yet: --only {options.only}"
+            result = zero_result(exercise, submission.file, LearnerError(problem, Place(Path(submission.file))))
+            found[key] = Graded(submission, stem, mark, how, result, result_note(submission, result))
             unread += 1
+            if other:
+                continue
+            write_record(out, found[key])
         else:
             jobs.append(Job(key, submission.file, submission.source))
     started = len(found)
@@ -135,7 +152,8 @@ def grade_class(
         if result is None:
             place = Place(Path(submission.file))
             result = zero_result(exercise, submission.file, LearnerError(f"no points: {answer['failed']}", place))
-        graded = Graded(submission, stems[key], fingerprint(submission, *how), result, result_note(submission, result))
+        mark, note = fingerprint(submission, how), result_note(submission, result)
+        graded = Graded(submission, stems[key], mark, how, result, note)
         found[key] = graded
         write_record(out, graded)
         progress(len(found) - started, len(jobs), graded)
@@ -153,19 +171,46 @@ def grade_class(
         "acg_numpy": version("acg_numpy"),
     }
     _write_grades(out, exercise, graded, roster, joined, options.hints, settings)
+    removed = [stem for stem in recorded_stems(out) if stem not in stems]
+    for stem in removed:
+        remove_student(out, stem)
     changed = [
         f"{found[key].submission.student}: {sentence}"
         for key in sorted(chosen or ())
         for sentence in [*differences(before[key], found[key])] or ["nothing is different"]
     ]
-    return ClassGrades(graded, joined.missing if joined else [], seed, started - unread, changed)
+    return ClassGrades(graded, joined.missing if joined else [], seed, started - unread, changed, outdated, removed)
+
+
+def _options_in_words(handout: str, seed: int, options: Options) -> dict[str, Any]:
+    """Return what a result depends on beside the submission, each as a message names it."""
+    return {
+        "hand-out": f"a hand-out with the hash {handout[:8]}",
+        "seed": f"--seed {seed}",
+        "hints": f"--hints {options.hints}",
+        "isolate": f"--isolate {options.isolate}",
+        "seconds": f"--seconds {options.seconds:g}",
+        "version": f"acg_numpy {version('acg_numpy')}",
+    }
+
+
+def _refuse_others(out: Path, stems: Sequence[str], how: dict[str, Any], only: str) -> None:
+    """Refuse to put a student beside others who were graded by other options."""
+    for stem in stems:
+        before = (read_record(out, stem) or {}).get("options", how)
+        if unlike := [name for name in how if before.get(name) != how[name]]:
+            was, now = (" ".join(str(some.get(name)) for name in unlike) for some in (before, how))
+            raise SubmissionError(
+                f"--only {only!r}: {stem!r} was graded with {was}, and this is {now}; one table holds one set of "
+                "options: give those, or grade all again, without --only"
+            )
 
 
 def _choose(submissions: Sequence[Submission], only: str | None) -> set[int] | None:
     """Return the places of the submissions of one student; None where all are asked for."""
     if only is None:
         return None
-    chosen = {place for place, one in enumerate(submissions) if only in (one.student, one.id)}
+    chosen = {place for place, one in enumerate(submissions) if only and only in (one.student, one.id)}
     if not chosen:
         names = [one.student for one in submissions]
         raise SubmissionError(f"--only {only!r}: there is no such student{did_you_mean(only, names, head='; ')}")
@@ -174,24 +219,35 @@ def _choose(submissions: Sequence[Submission], only: str | None) -> set[int] | N
 
 def _draw_inputs(handout: Path, out: Path, seed: int | None) -> tuple[int, str]:
     """Return the seed and the text of the inputs: those of the folder, if it was graded before, else new ones."""
-    mark = [handout_hash(handout), version("acg_numpy")]
-    exercise = other = str(read_description(handout)["exercise"])
+    exercise, file = str(read_description(handout)["exercise"]), out / SETTINGS
     try:
-        known = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        other = known.get("exercise", exercise)
-        same = known["mark"] == mark and seed in (None, known["seed"])
-        if same:
-            return int(known["seed"]), str(known["inputs"])
-        if seed is None:
-            seed = int(known["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    if other != exercise:
-        raise HandoutError(f"{out} holds the grades of the exercise {other}; give another --out for {exercise}")
-    seed, inputs = _new_inputs(handout, seed)
-    settings = {"exercise": exercise, "mark": mark, "seed": seed, "inputs": inputs}
-    replace_text(out / SETTINGS, json.dumps(settings, indent=1) + "\n")
-    return seed, inputs
+        known = read_sealed(file)
+    except FileNotFoundError:
+        return _new_inputs(handout, seed)
+    except (OSError, ValueError):
+        fix = "remove it, and the class is graded anew, at other inputs"
+        raise HandoutError(
+            f"{file} was changed, or is damaged, so the inputs of the class are not known; {fix}"
+        ) from None
+    if known["exercise"] != exercise:
+        raise HandoutError(
+            f"{out} holds the grades of the exercise {known['exercise']}; give another --out for {exercise}"
+        )
+    seed = known["seed"] if seed is None else seed
+    if known["mark"] == _mark(handout) and seed == known["seed"]:
+        return known["seed"], known["inputs"]
+    return _new_inputs(handout, seed)
+
+
+def _keep_inputs(handout: Path, out: Path, seed: int, inputs: str) -> None:
+    """Keep the inputs, so that the whole class is graded at the same ones, later files too."""
+    exercise = str(read_description(handout)["exercise"])
+    settings = {"exercise": exercise, "mark": _mark(handout), "seed": seed, "inputs": inputs}
+    write_sealed(out / SETTINGS, settings)
+
+
+def _mark(handout: Path) -> list[str]:
+    return [handout_hash(handout), version("acg_numpy")]
 
 
 def _new_inputs(handout: Path, seed: int | None) -> tuple[int, str]:
@@ -205,10 +261,9 @@ def _new_inputs(handout: Path, seed: int | None) -> tuple[int, str]:
             raise HandoutError(f"--seed {seed}: {error}; try another one") from None
     for _ in range(20):
         with_this = secrets.randbelow(LARGEST_SEED)
-        try:
-            return with_this, fresh_inputs(handout, with_this)
-        except (NoInputsError, HandoutError):
-            continue
+        with suppress(NoInputsError):
+            if with_this != read_description(handout)["seed"]:
+                return with_this, fresh_inputs(handout, with_this)
     raise HandoutError(f"{handout}: no inputs were found that reveal all mistakes")
 
 

@@ -23,7 +23,9 @@ class Graded(NamedTuple):
     stem : str
         The name of the student's files.
     fingerprint : str
-        A hash of the submission, the hand-out, the options and the version.
+        A hash of the submission and the options.
+    options : dict
+        The hand-out, the seed, the options and the version that it was judged by, in words for a message.
     result : dict
         As from `judge_file`.
     note : str
@@ -33,6 +35,7 @@ class Graded(NamedTuple):
     submission: Submission
     stem: str
     fingerprint: str
+    options: dict[str, Any]
     result: dict[str, Any]
     note: str
 
@@ -48,10 +51,13 @@ class Graded(NamedTuple):
         return found
 
 
-def fingerprint(submission: Submission, *options: Any) -> str:
+def fingerprint(submission: Submission, options: dict[str, Any]) -> str:
     """Hash a submission with all that its result depends on."""
-    text = json.dumps([submission.file, submission.source, submission.problem, submission.notes, *options])
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return _hash([submission.file, submission.source, submission.problem, submission.notes, options])
+
+
+def _hash(found: Any) -> str:
+    return hashlib.sha256(json.dumps(found).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def file_stems(submissions: Sequence[Submission]) -> list[str]:
@@ -77,19 +83,50 @@ def file_stems(submissions: Sequence[Submission]) -> list[str]:
 
 
 def read_record(out: Path, stem: str) -> dict[str, Any] | None:
-    """Read what was found about a student before; None if nothing was, or it cannot be read."""
+    """Read what was found about a student before; None if nothing was, or the file is not as it was written."""
     try:
-        found = json.loads((out / REPORTS / f"{stem}.json").read_text(encoding="utf-8"))
+        return read_sealed(out / REPORTS / f"{stem}.json")
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and {"fingerprint", "result", "note"} <= found.keys() else None
+
+
+def recorded_stems(out: Path) -> list[str]:
+    """List the students of whom a folder holds a record."""
+    return [stem for file in sorted((out / REPORTS).glob("*.json")) if read_record(out, stem := file.stem) is not None]
+
+
+def remove_student(out: Path, stem: str) -> None:
+    """Remove the pages and the record of a student."""
+    for name in (f"students/{stem}.html", f"students/{stem}.results.json", f"{REPORTS}/{stem}.json"):
+        (out / name).unlink(missing_ok=True)
 
 
 def write_record(out: Path, graded: Graded) -> None:
     """Keep what was found about a student."""
     known = {"student": graded.submission.student, "id": graded.submission.id, "file": graded.submission.file}
-    record = {**known, "fingerprint": graded.fingerprint, "note": graded.note, "result": graded.result}
-    replace_text(out / REPORTS / f"{graded.stem}.json", json.dumps(record, indent=1) + "\n")
+    how = {"fingerprint": graded.fingerprint, "options": graded.options}
+    write_sealed(out / REPORTS / f"{graded.stem}.json", {**known, **how, "note": graded.note, "result": graded.result})
+
+
+def write_sealed(file: Path, found: dict[str, Any]) -> None:
+    """Write JSON with a hash of itself, so that what was changed or damaged since is told from what was written."""
+    replace_text(file, json.dumps({**found, "written": _hash(found)}, indent=1) + "\n")
+
+
+def read_sealed(file: Path) -> dict[str, Any]:
+    """Read what `write_sealed` wrote.
+
+    Raises
+    ------
+    OSError
+        If there is no such file.
+    ValueError
+        If it is not as it was written.
+    """
+    found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or found.pop("written", None) != _hash(found):
+        raise ValueError(f"{file} is not as it was written")
+    return found
 
 
 def replace_text(file: Path, text: str) -> None:

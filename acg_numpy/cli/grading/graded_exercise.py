@@ -1,18 +1,21 @@
 """The exercise of a hand-out as its grader sees it: the reference, and inputs drawn afresh."""
 
+import ast
 import hashlib
 import json
 import linecache
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from acg_numpy.checks.contract.checked_inputs import names_from_signature
-from acg_numpy.checks.learner.input_specs import read_inputs
+from acg_numpy.checks.learner.input_specs import InputsError, read_inputs
 from acg_numpy.checks.learner.loading import run_file
 from acg_numpy.cli.handouts.task import DESCRIPTION, Task, run_text
+from acg_numpy.text import first_few
 
 MOST_SEEDS = 20  # tried for inputs that reveal all mistakes
 
@@ -66,10 +69,54 @@ def read_description(folder: Path) -> dict[str, Any]:
     keys = ("exercise", "forward", "backward", "inputs", "seed", "source")
     if not isinstance(found, dict) or any(key not in found for key in keys):
         raise HandoutError(f"{file}: it should hold {', '.join(keys)}; {fix}")
-    texts = [found[key] for key in ("exercise", "forward", "backward", "source")]
-    if not all(isinstance(text, str) for text in texts) or type(found["seed"]) is not int:
-        raise HandoutError(f"{file}: it was changed: names and source should be text, and the seed a number; {fix}")
+    if changed := next(_changes(found), None):
+        raise HandoutError(f"{file}: it was changed: {changed}; {fix}")
     return found
+
+
+def _changes(found: dict[str, Any]) -> Iterator[str]:
+    """Yield what cannot be as it was written."""
+    from acg_numpy.cli.handouts.student_file import pass_names
+
+    texts = ("exercise", "forward", "backward", "source")
+    yield from (
+        f"{key} is {_shown(found[key])}, and should be text" for key in texts if not isinstance(found[key], str)
+    )
+    name, specs, seed = (found[key] for key in ("exercise", "inputs", "seed"))
+    if not name.strip() or name.startswith(".") or not name.isprintable() or re.search(r'[/\\:*?"<>|]', name):
+        yield f"exercise is {_shown(name)}, and should be the name of a file, without .py"
+    if type(seed) is not int or seed < 0:
+        yield f"seed is {_shown(seed)}, and should be a whole number, 0 or more"
+    if specs is None and name not in pass_names():
+        yield f"exercise is {_shown(name)}, which is no pass of the package, and there are no inputs"
+    elif specs is not None:
+        yield from _changed_inputs(specs)
+    try:
+        body = ast.parse(found["source"]).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        yield f"its source is no Python ({type(error).__name__}: {error})"
+        return
+    defined = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+    for key in ("forward", "backward"):
+        if found[key] not in defined:
+            yield f"{key} is {_shown(found[key])}, and its source defines {first_few(sorted(defined)) or 'no function'}"
+
+
+def _changed_inputs(specs: Any) -> Iterator[str]:
+    """Yield what is wrong with descriptions of inputs."""
+    if not isinstance(specs, list) or not specs or not all(isinstance(spec, str) for spec in specs):
+        yield f'inputs is {_shown(specs)}, and should be null, or a list of texts such as ["3x4, 4"]'
+        return
+    for spec in specs:
+        try:
+            read_inputs(spec)
+        except InputsError as error:
+            yield f"inputs holds {_shown(spec)}: {error}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def load_exercise(folder: Path, inputs: str | None = None) -> Exercise:
@@ -84,11 +131,13 @@ def load_exercise(folder: Path, inputs: str | None = None) -> Exercise:
     """
     described = read_description(folder)
     file = folder / f"{described['exercise']}.py"
-    module = (
-        vars(run_file(folder / f"{file.stem}_inputs.py"))
-        if inputs is None
-        else run_text(inputs, f"{file.stem}_inputs.py")
-    )
+    of_inputs = folder / f"{described['exercise']}_inputs.py"
+    module = vars(run_file(of_inputs)) if inputs is None else run_text(inputs, of_inputs.name)
+    cases, options = module.get("CASES"), module.get("OPTIONS")
+    if not (isinstance(cases, dict) and cases and all(isinstance(case, dict) and case for case in cases.values())):
+        raise HandoutError(f"{of_inputs}: CASES should be a dict of cases, each a dict of inputs")
+    if not isinstance(options, dict) or type(module.get("SEED")) is not int:
+        raise HandoutError(f"{of_inputs}: OPTIONS should be a dict, and SEED a whole number")
     return _make_exercise(described["forward"], described["backward"], described["source"], file, module)
 
 
@@ -140,8 +189,16 @@ def fresh_inputs(folder: Path, seed: int) -> str:
     if described["inputs"] is None:
         return inputs_file(name, seed)
     forward = _handed_out(described["source"], folder / f"{name}.py", described["forward"])
-    names = names_from_signature(forward, len(read_inputs(described["inputs"][0])))
-    return own_inputs(name, names, described["inputs"], seed)
+    try:
+        names = names_from_signature(forward, len(read_inputs(described["inputs"][0])))
+        text = own_inputs(name, names, described["inputs"], seed)
+        for case in run_text(text, f"{name}_inputs.py")["CASES"].values():
+            forward(*case.values())
+    except Exception as error:
+        problem = f"its forward does not take its inputs ({type(error).__name__}: {error})"
+        fix = "make the hand-out again by acg handout"
+        raise HandoutError(f"{folder / DESCRIPTION}: it was changed: {problem}; {fix}") from None
+    return text
 
 
 def handout_hash(folder: Path) -> str:

@@ -11,7 +11,7 @@ from acg_numpy.cli.grading.child_process import ISOLATIONS, ChildStartError, Lim
 from acg_numpy.cli.grading.graded_exercise import HandoutError, fresh_inputs, load_exercise, read_description
 from acg_numpy.cli.grading.judge import OTHER_FORWARD, Result, judge_file, zero_result
 from acg_numpy.cli.grading.submissions import SubmissionError, read_source
-from acg_numpy.cli.options import Parser, positive_number, whole_number
+from acg_numpy.cli.options import Parser, seconds_of_a_day, whole_number
 from acg_numpy.cli.printing import echo, echo_json
 from acg_numpy.text import text_table
 
@@ -39,7 +39,7 @@ def main(folder: Path, argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", help="write the results there as JSON; - is standard output")
     parser.add_argument("--hints", type=int, choices=HINTS, help="0: right or wrong; 1: a hint, too; 2: everything")
     parser.add_argument(
-        "--seconds", type=positive_number(), default=SECONDS, metavar="S", help="how long the file may take"
+        "--seconds", type=seconds_of_a_day(), default=SECONDS, metavar="S", help="how long the file may take"
     )
     parser.add_argument(
         "--isolate", choices=ISOLATIONS, default="process", help="what holds the file back while it is run"

@@ -202,7 +202,9 @@ def _inside(candidate: _Candidate) -> list[_Candidate]:
         inside = list(_zip_entries(zipfile.ZipFile(io.BytesIO(data))))[:MOST_IN_ZIP]
     except (SubmissionError, zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
         return [candidate]
-    python = [one for one in inside if one.parts and one.parts[-1].endswith(".py") and not IGNORED.match(one.parts[0])]
+    python = [
+        one for one in inside if one.parts and one.parts[-1].lower().endswith(".py") and not IGNORED.match(one.parts[0])
+    ]
     return [candidate._replace(file=one.parts[-1], entry=one) for one in python] or [candidate]
 
 
@@ -225,8 +227,8 @@ def _candidate(entry: _Entry) -> _Candidate:
 
 def _read_best(candidates: list[_Candidate], exercise: str) -> Submission:
     """Read the file that counts: the latest in Python, of those named as it was handed out if there are any."""
-    python = [one for one in candidates if one.file.endswith(".py")]
-    copies = {one.entry: re.fullmatch(rf"{re.escape(exercise)}(?: ?\((\d+)\))?\.py", one.file) for one in python}
+    python = [one for one in candidates if one.file.lower().endswith(".py")]
+    copies = {one.entry: re.fullmatch(rf"{re.escape(exercise)}(?: ?\((\d+)\))?\.(?i:py)", one.file) for one in python}
     named = [
         one._replace(order=(*one.order, int(copy[1] or 0))) for one in python if (copy := copies[one.entry]) is not None
     ]

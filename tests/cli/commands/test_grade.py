@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +16,10 @@ import acg_numpy
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from acg_numpy.cli import main
 from acg_numpy.cli.grading.child_process import Limits
-from acg_numpy.cli.grading.graded_exercise import load_exercise
+from acg_numpy.cli.grading.class_grading import ClassGrades, Options, grade_class
+from acg_numpy.cli.grading.graded_exercise import HandoutError, load_exercise
 from acg_numpy.cli.grading.judge import judge_file
+from acg_numpy.cli.grading.submissions import SubmissionError
 from acg_numpy.cli.handouts import revealing_inputs
 from acg_numpy.cli.handouts.files import handout_files
 from acg_numpy.cli.output_files import write_files
@@ -212,3 +215,121 @@ def test_what_cannot_be_graded_is_said(
     told = capsys.readouterr().err
     assert message in told
     assert told.count("\n") == 1
+
+
+OWN = (
+    "import numpy as np\n\n\ndef twice_forward(x, w):\n    return 2 * x @ w, (x, w)\n\n\n"
+    "def twice_backward(grad_out, cache):\n    raise NotImplementedError('write it')\n"
+)
+DESCRIBED = {
+    "exercise": "twice", "forward": "twice_forward", "backward": "twice_backward", "inputs": ["3x4, 4x2"], "seed": 0,
+    "acg_numpy": "0.1", "source": OWN,
+}  # fmt: skip
+CHANGED = {
+    "exercise": [3, None, "", " ", "../twice", "a/b", "a\0b", ".hidden", ["twice"]],
+    "forward": [3, None, "", "foo", "twice"],
+    "backward": [3, None, "", "foo"],
+    "inputs": [None, "3x", [], [3], {}, 7, True, ["3x"], ["3x4"], ["2x2, 5x5"], ["3x4, 4x2, 1"], ["3x4, 4x2", "3"]],
+    "seed": ["0", -1, 1.5, True, None],
+    "source": [3, None, "", "def (", "\0", "x = 1", f"1 / 0\n{OWN}", OWN.replace("2 * x", "x.nothing")],
+}
+NO_DESCRIPTION = [
+    "",
+    "{",
+    "null",
+    "[]",
+    "3",
+    "{}",
+    *(json.dumps({k: 0 for k in DESCRIBED if k != key}) for key in CHANGED),
+]
+
+
+def grade_one(sheet: Path, folder: Path, out: Path, **options: Any) -> ClassGrades:
+    return grade_class(sheet, folder, out, Options(seed=7, isolate="none", jobs=1, **options), lambda *_: None)
+
+
+@pytest.mark.parametrize("key", CHANGED)
+def test_a_changed_handout_is_refused_by_its_key(small: Path, tmp_path: Path, key: str) -> None:
+    for value in CHANGED[key]:
+        (tmp_path / "handout.json").write_text(json.dumps({**DESCRIBED, key: value}))
+        with pytest.raises(HandoutError, match=re.escape(f"{tmp_path / 'handout.json'}: it")) as caught:
+            grade_one(tmp_path, small, tmp_path / "out")
+        assert "acg handout" in str(caught.value)
+        assert key != "exercise" or "exercise is" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", NO_DESCRIPTION)
+def test_what_describes_no_handout_is_refused(small: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "handout.json").write_text(text)
+    with pytest.raises(HandoutError, match=r"handout\.json: it (is not JSON|should hold exercise, )"):
+        grade_one(tmp_path, small, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("--seconds", ["0", "-1", "nan", "inf", "1e12", "86401", "x", ""]),
+        ("--seed", ["-1", "1.5", "x", "9" * 5000]),
+        ("--jobs", ["0", "-1", "2.5", "x"]),
+        ("--hints", ["3", "-1", "x"]),
+        ("--isolate", ["", "docker"]),
+        ("--only", [""]),
+        ("--out", ["{small}/ann.py"]),
+    ],
+)
+def test_an_extreme_option_is_refused_by_its_name(
+    handout: Path, small: Path, tmp_path: Path, capsys: Captured, name: str, values: list[str]
+) -> None:
+    for value in values:
+        command = ["grade", str(handout), str(small), "--out", str(tmp_path / "out"), "--seed", "7"]
+        assert main([*command, f"{name}={value.format(small=small)}"]) in (1, 2)
+        assert name in capsys.readouterr().err
+
+
+def test_the_largest_options_are_taken(handout: Path, tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "ann.py").write_text(HONEST["right"])
+    command = ["grade", str(handout), str(tmp_path), "--out", str(tmp_path / "out"), "--isolate", "none"]
+    assert main([*command, "--seconds", "86400", "--jobs", "9" * 30, "--seed", "9" * 30]) == 0
+    assert "1 with all points" in capsys.readouterr().out
+
+
+def test_a_table_holds_one_set_of_options_and_no_one_else(handout: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "class", tmp_path / "out"
+    folder.mkdir()
+    for name in ("ann", "bob", "zoe"):
+        (folder / f"{name}.py").write_bytes(b"\0")  # which is not run
+    grade_one(handout, folder, out)
+    for more in ({"hints": 0}, {"seconds": 9.0}):
+        with pytest.raises(SubmissionError, match="one table holds one set of options"):
+            grade_one(handout, folder, out, only="ann", **more)
+    (folder / "bob.py").write_text("x = 1")
+    (folder / "dan.py").write_bytes(b"\0")
+    found = grade_one(handout, folder, out, only="ann")
+    assert (found.outdated, found.changed) == (["bob", "dan"], ["ann: nothing is different"])
+    assert "not graded yet" in {one.submission.student: one.note for one in found.graded}["dan"]
+    (folder / "zoe.py").unlink()
+    assert grade_one(handout, folder, out).removed == ["zoe"]
+    assert not list(out.rglob("zoe*"))
+    assert len(list(out.rglob("ann*"))) == 3
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"seed": 1}', "changed"])
+def test_damaged_records_are_graded_again_and_inputs_are_refused(handout: Path, tmp_path: Path, damage: str) -> None:
+    (tmp_path / "ann.py").write_bytes(b"\0")
+    out = tmp_path / "out"
+    grade_one(handout, tmp_path, out)
+    for file in (out / "reports/ann.json", out / "grading.json"):
+        file.write_text(file.read_text().replace("0", "1") if damage == "changed" else damage)
+        if file.name == "ann.json":
+            assert grade_one(handout, tmp_path, out).recognised == 0
+        else:
+            with pytest.raises(HandoutError, match=r"grading\.json was changed, or is damaged"):
+                grade_one(handout, tmp_path, out)
+
+
+def test_another_exercise_needs_another_folder_for_its_grades(handout: Path, tmp_path: Path) -> None:
+    (tmp_path / "ann.py").write_bytes(b"\0")
+    grade_one(handout, tmp_path, tmp_path / "out")
+    (tmp_path / "handout.json").write_text(json.dumps(DESCRIBED))
+    with pytest.raises(HandoutError, match="holds the grades of the exercise linear; give another --out for twice"):
+        grade_one(tmp_path, tmp_path, tmp_path / "out")

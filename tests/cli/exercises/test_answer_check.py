@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from acg_numpy.cli.exercises.answer_check import LEVELS, judge, judge_in, prepared
 from acg_numpy.cli.exercises.exercise import Exercise, read_exercises
+from acg_numpy.testing.properties import runner
 from tests.thoroughness import one_in
 
 CHAPTERS = Path(__file__).parents[3] / "tutorials"
@@ -71,8 +72,9 @@ SLOW = {
 
 
 @pytest.fixture(autouse=True)
-def same_examples() -> Iterator[None]:
-    """The same examples in every run, and afterwards the profile that was there."""
+def same_examples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same examples in every run, any counterexample instead of the smallest, and afterwards what was there."""
+    monkeypatch.setattr(runner, "PHASES", [Phase.generate])
     before = settings.get_current_profile_name()
     settings.load_profile("ci")
     yield

@@ -18,7 +18,7 @@ def graded(student: str, number: str = "", points: int = 1) -> Graded:
     case = {"case": "rows", "inputs": [entry], "whole": {"points": 0}, "passed": False, "forward_unchanged": True}
     result: dict[str, Any] = {"cases": [case], "points": points, "out_of": 2, "passed": False, "seconds": 0.1}
     submission = Submission(student, number, "softmax.py", "", "", ())
-    return Graded(submission, f"{student}{number}", "", {**result, "mistakes": [], "looks": []}, "")
+    return Graded(submission, f"{student}{number}", "", {}, {**result, "mistakes": [], "looks": []}, "")
 
 
 CANVAS = """\

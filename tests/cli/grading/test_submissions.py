@@ -28,12 +28,20 @@ NAMES = {  # the name of a file to student, id and notes
     "Jane van Doe_424243_assignsubmission_file_softmax.py": ("Jane van Doe", "424243", ()),
     "Participant_424244_assignsubmission_file_/softmax.py": ("Participant", "424244", ()),
     "日本/softmax (2).py": ("日本", "", ()),
+    "kim.PY": ("kim", "", ()),
+    "lee/Softmax.Py": ("lee", "", ()),
+    "mia/softmax.PY": ("mia", "", ()),
 }
 
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_students_are_told_by_the_names_of_their_files(tmp_path: Path, zipped: bool) -> None:
-    files = {name: name for name in NAMES} | {"__MACOSX/._ann.py": "", "bob/.DS_Store": "", "bob/notes.txt": ""}
+    files = {name: name for name in NAMES} | {
+        "__MACOSX/._ann.py": "",
+        "bob/.DS_Store": "",
+        "bob/notes.txt": "",
+        "mia/test_softmax.py": "",
+    }
     source = tmp_path / "class"
     if zipped:
         source = tmp_path / "class.zip"
