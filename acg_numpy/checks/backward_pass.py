@@ -200,8 +200,17 @@ class Pair:
         return self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
 
 
-def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, Subject]:
+def compare_gradients(
+    pair: Pair, settings: Settings, *, float32_inside: bool = False
+) -> tuple[GradientReport, Subject]:
     """Compare the gradients of a pair at first order, and look for neither side effects nor mistakes.
+
+    Parameters
+    ----------
+    pair : Pair
+    settings : Settings
+    float32_inside : bool
+        Whether the backward rounds as float32 does, whatever dtype it returns.
 
     Returns
     -------
@@ -218,7 +227,7 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
     allowed = (np.float64, np.float32, np.float16, np.longdouble) if coarse else (np.float64,)
     gradients, fault = read_gradients(returned, arguments, allowed)
     dtypes = {
-        argument.name: np.asarray(entry).dtype
+        argument.name: np.dtype(np.float32) if float32_inside else np.asarray(entry).dtype
         for argument, entry, gradient in zip(arguments, aligned.entries, gradients, strict=True)
         if argument.checked and isinstance(gradient, np.ndarray)
     }
@@ -233,11 +242,21 @@ def compare_gradients(pair: Pair, settings: Settings) -> tuple[GradientReport, S
         fault=fault,
         evaluate_complex=pair.evaluate_complex,
     )
+    notes = () if float32_inside else notes  # what is said of a dtype is not true of these
     report = replace(report, notes=(*aligned.notes, *notes, *report.notes))
     entries = (
         aligned.entries if fault is None else list(returned) if isinstance(returned, (tuple, list)) else [returned]
     )
-    return report, Subject(arguments, pair.outputs, pair.evaluate, grad_outs, entries, wrong_count=fault is not None)
+    subject = Subject(
+        arguments,
+        pair.outputs,
+        pair.evaluate,
+        grad_outs,
+        entries,
+        wrong_count=fault is not None,
+        coarse=float32_inside,
+    )
+    return report, subject
 
 
 def _cast(value: Any, dtype: np.dtype[Any]) -> Any:
@@ -273,6 +292,8 @@ def pair_report(pair: Pair, settings: Settings, second_order: bool = False, laye
     # a generator of its own, because settings.rng would draw the gradients of the outputs once more
     rng = np.random.default_rng([settings.seed, 1])
     conduct = find_side_effects(pair.forward, pair.backward, arguments, grad_outs, rng, layer=layer)
+    if conduct.coarse:
+        report, subject = compare_gradients(pair, settings, float32_inside=True)
     report = replace(report, notes=(*report.notes, *conduct.notes), hints=settings.hints)
     report = add_findings(report, subject, settings, conduct.faults)
     if not report.passed:

@@ -43,6 +43,8 @@ class Subject:
         What the backward returned, one an argument; fewer or more if the count is wrong.
     wrong_count : bool
         Whether the number of entries is wrong.
+    coarse : bool
+        Whether the entries hold no more digits than float32, whatever their dtype.
     """
 
     arguments: Sequence[Argument]
@@ -51,6 +53,7 @@ class Subject:
     grad_outs: tuple[Array, ...]
     entries: Sequence[Any]
     wrong_count: bool = False
+    coarse: bool = False
 
 
 def add_findings(
@@ -144,7 +147,7 @@ def _make_case(report: GradientReport, subject: Subject, settings: Settings) -> 
         subject.entries,
         _numeric_derivatives(report.comparisons, subject, settings),
     )
-    if any(_dtype_of(entry) == np.float32 for entry in subject.entries):
+    if subject.coarse or any(_dtype_of(entry) == np.float32 for entry in subject.entries):
         case = replace(case, tolerance=max(case.tolerance, FLOAT32))
     if any(_dtype_of(entry) == np.float16 for entry in subject.entries):
         case = replace(case, tolerance=max(case.tolerance, FLOAT16))

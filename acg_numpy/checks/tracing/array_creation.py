@@ -1,9 +1,8 @@
 """NumPy's functions that make arrays, replaced for a forward while it is traced: what they make can be written to.
 
-NumPy hands no call of `np.zeros` to anyone.  So while a trace lasts, the name `np` in the modules whose functions run
-stands for a module that is NumPy but for these functions, and so does every name that was imported from it.  NumPy
-itself is not touched: compiled modules rely on what its functions return.  An array that is a global of such a module
-is recorded too, so that `KERNEL.dot(x)` is.
+NumPy hands no call of `np.zeros` to anyone.  So while a trace lasts, the name `np` stands, for the functions that run,
+for a module that is NumPy but for these functions, and so does every name that was imported from it.  NumPy itself is
+not touched: compiled modules rely on what its functions return.
 """
 
 import math
@@ -20,6 +19,7 @@ import numpy as np
 from acg_numpy.autograd.tensors import Tensor
 from acg_numpy.checks.tracing.moved_elements import move
 from acg_numpy.checks.tracing.recorded_arrays import Memory, RecordedArray, constant, recorded_arrays, stacked
+from acg_numpy.checks.tracing.replaced_names import EachElement, ReplacedNames, shown
 from acg_numpy.checks.tracing.source_lines import VisitLog, is_hidden
 
 # fmt: off
@@ -43,42 +43,38 @@ class _Replaced(ModuleType):
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_module"], name)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Replaced":
+        return self
+
 
 @contextmanager
-def recorded_creation(log: VisitLog) -> Iterator[None]:
-    """Let NumPy's functions that make arrays return recorded ones where the forward of this trace calls them."""
-    replacements = _replacements(log)
-    swapped: list[tuple[dict[str, Any], str, Any, Any]] = []
-    seen: set[int] = set()
+def recorded_creation(log: VisitLog, function: Callable[..., Any]) -> Iterator[None]:
+    """Let NumPy's functions that make arrays return recorded ones where the forward of this trace calls them.
+
+    Parameters
+    ----------
+    log : VisitLog
+    function : callable
+        What is traced; the arrays that it and the functions in it hold are recorded too.
+    """
+    names = ReplacedNames(_replacements(log), log)
 
     def on_call(frame: FrameType, event: str, _: Any) -> None:
-        names = frame.f_globals
-        if event != "call" or id(names) in seen or is_hidden(frame):
-            return
-        seen.add(id(names))
-        for name, value in list(names.items()):
-            other = replacements.get(id(value))
-            if other is None and type(value) is np.ndarray and value.dtype.kind == "f":
-                other = constant(value, log)
-            if other is None and type(value) is np.vectorize:
-                other = _EachElement(value)
-            if other is not None:
-                swapped.append((names, name, value, other))
-                names[name] = other
+        if event == "call" and not is_hidden(frame):
+            names.replace_in_frame(frame)
 
     # A debugger, and what measures coverage, follow the forward by `settrace`: `setprofile` leaves them in place.  It
     # is slower, as it is called for C functions too.
     tracer = sys.gettrace()
     set_hook: Callable[[Any], None] = sys.settrace if tracer is None or sys.getprofile() else sys.setprofile
     before = tracer if set_hook is sys.settrace else None
+    names.replace_in_function(function)
     set_hook(on_call)
     try:
         yield
     finally:
         set_hook(before)
-        for names, name, value, other in swapped:
-            if names.get(name) is other:  # unless the forward has put something else there
-                names[name] = value
+        names.restore()
 
 
 def _replacements(log: VisitLog) -> dict[int, Any]:
@@ -104,7 +100,8 @@ def _replacements(log: VisitLog) -> dict[int, Any]:
     joiners = {"r_": _Joiner(np.r_, 0), "c_": _Joiner(np.c_, -1)}
     others = {
         **joiners,
-        "vectorize": replaced(np.vectorize, lambda kind, _, *args, **kw: _EachElement(kind(*args, **kw))),
+        "ndarray": _Ndarray,
+        "vectorize": replaced(np.vectorize, lambda kind, _, *args, **kw: EachElement(kind(*args, **kw))),
     }
     new_numpy = _Replaced(np, {**functions, **others, "lib": new_lib})
     new_math = {name: replaced(getattr(math, name), _math) for name in _MATH}
@@ -135,19 +132,12 @@ def _convert(function: Callable[..., Any], log: VisitLog, value: Any, dtype: Any
     if isinstance(value, RecordedArray):
         array, copies = value, function is np.array and options.get("copy", True)
     else:
-        array, copies = RecordedArray(Memory(stacked(_shown(value)), log)), False
+        array, copies = RecordedArray(Memory(stacked(shown(value)), log)), False
     if dtype is not None and np.dtype(dtype) != array.dtype:
         array, copies = array.astype(dtype), False
     array = array.copy() if copies else array
     missing = options.get("ndmin", 0) - array.ndim
     return array[(None,) * missing] if missing > 0 else array
-
-
-def _shown(value: Any) -> Any:
-    """Return nested lists with the Tensors that recorded arrays show."""
-    if isinstance(value, RecordedArray):
-        return value.current
-    return [_shown(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _stride(function: Callable[..., Any], log: VisitLog, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -172,24 +162,24 @@ def _math(function: Callable[..., Any], log: VisitLog, *numbers: Any) -> Any:
     return getattr(np, {"pow": "power", "atan": "arctan"}.get(function.__name__, function.__name__))(*numbers)
 
 
-class _EachElement:
-    """`np.vectorize` of a function of numbers, for arrays of which one is recorded."""
+class _KindOfArray(type):
+    """Kind of what is an array to a forward: recorded arrays are, too."""
 
-    def __init__(self, usual: Any) -> None:
-        self._usual = usual
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, np.ndarray | RecordedArray)
 
-    def __call__(self, *arrays: Any, **options: Any) -> Any:
-        recorded = list(recorded_arrays(arrays))
-        if not recorded or options:
-            return self._usual(*arrays, **options)
-        shape = np.broadcast_shapes(*map(np.shape, arrays))
-        columns = [np.ravel(np.broadcast_to(array, shape)) for array in arrays]
-        results = [self._usual.pyfunc(*numbers) for numbers in zip(*columns, strict=True)]
-        log = recorded[0]._memory.log
-        return np.reshape(RecordedArray(Memory(stacked(_shown(results)), log)), shape)
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, np.ndarray | RecordedArray)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._usual, name)
+    def __call__(cls, *args: Any, **options: Any) -> Any:
+        return np.ndarray(*args, **options)
+
+    def __getattr__(cls, name: str) -> Any:
+        return getattr(np.ndarray, name)
+
+
+class _Ndarray(metaclass=_KindOfArray):
+    """Stand-in for `np.ndarray` in `isinstance(x, np.ndarray)`."""
 
 
 class _Joiner:

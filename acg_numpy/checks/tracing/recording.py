@@ -49,7 +49,7 @@ def trace(function: Callable[..., Any], values: Sequence[Any], checked: Sequence
     pairs = list(zip(values, checked, strict=True))
     given = [leaf(value, log) if check else _held(value, log) for value, check in pairs]
     leaves = [array.current for array, check in zip(given, checked, strict=True) if check]
-    with np.errstate(all="ignore"), recording(True, expand=True), recorded_creation(log):
+    with np.errstate(all="ignore"), recording(True, expand=True), recorded_creation(log, function):
         try:
             outputs = [o.current if isinstance(o, RecordedArray) else o for o in function(*given)]
         except Exception as error:

@@ -447,3 +447,22 @@ def test_of_single_numbers_a_swing_is_distinguished_from_chance():
     one, other = [np.array([1.0])], [np.array([3.0])]
     assert classify_drift("backward", [one, other, one, other]).mistake == "carries-over"
     assert classify_drift("backward", [one, other, one, [np.array([7.0])]]).mistake == "random-backward"
+
+
+@pytest.mark.parametrize(("factor", "mistake"), [(1.0, None), (-1.0, "wrong-sign"), (7.0, "constant-factor")])
+def test_float32_inside_a_backward_is_judged_at_its_precision(factor, mistake):
+    rng = np.random.default_rng(0)
+
+    def forward(x, w):
+        return np.tanh(x @ w), (x, w)
+
+    def backward(g, cache):
+        x, w = cache
+        buffer = np.zeros(g.shape, np.float32)
+        buffer[...] = g * (1 - np.tanh(x @ w) ** 2)
+        inner = buffer * 1.000001
+        return factor * (inner.astype(float) @ w.T), x.T @ inner.astype(float)
+
+    report = check_backward(forward, backward, rng.normal(size=(4, 3)), rng.normal(size=(3, 5)), raise_on_failure=False)
+    assert [d.mistake for d in report.diagnoses][:1] == ([] if mistake is None else [mistake])
+    assert any("backward rounds to some 7 digits" in note for note in report.notes)
