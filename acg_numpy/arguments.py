@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd import Tensor
-from acg_numpy.shapes import Array, check_elements, check_ids
+from acg_numpy.element_types import check_elements, check_ids
+from acg_numpy.shapes import Array
 from acg_numpy.text import counted, did_you_mean, first_few, joined
 
 

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from acg_numpy.arguments import check_choice, check_count, check_dtype, check_input, check_rate
 from acg_numpy.autograd import from_passes
+from acg_numpy.element_types import check_elements
 from acg_numpy.kernels import tiled
 from acg_numpy.kernels.planning import CONTEXT_KERNELS, Plan, plan_for_context
 from acg_numpy.layers import Linear, Seed, dropout_mask, spawn
@@ -27,7 +28,7 @@ from acg_numpy.passes import (
     split_heads_forward,
 )
 from acg_numpy.passes.masking import zero_unseen
-from acg_numpy.shapes import Array, ArrayOrTensor, check_broadcast, check_elements, check_shared_mask
+from acg_numpy.shapes import Array, ArrayOrTensor, check_broadcast, check_shared_mask
 
 INPUT_PROJECTIONS: dict[str, type[Module]] = dict.fromkeys(("query", "key", "value"), Linear)
 PROJECTIONS: dict[str, type[Module]] = {**INPUT_PROJECTIONS, "output": Linear}

@@ -22,13 +22,14 @@ from acg_numpy.arguments import (
 )
 from acg_numpy.attention import INPUT_PROJECTIONS, MultiHeadCrossAttention
 from acg_numpy.domain_embedding import DomainEmbedding
+from acg_numpy.element_types import check_elements
 from acg_numpy.kernels.conditioning import condition
 from acg_numpy.kernels.grouping import Groups, group_batch
 from acg_numpy.kernels.planning import KERNELS, Plan, make_plan
 from acg_numpy.layers import DomainLinear, LayerNorm, Linear, Seed, plain_seed, spawn
 from acg_numpy.module import Module, replaced_module
 from acg_numpy.prepared_conditioner import PreparedConditioner
-from acg_numpy.shapes import Array, ArrayOrTensor, check_boolean, check_broadcast, check_elements
+from acg_numpy.shapes import Array, ArrayOrTensor, check_boolean, check_broadcast
 from acg_numpy.text import html_table
 
 MOST_NAMES = 12  # of domains, in a display

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.shapes import Array, check_ids
+from acg_numpy.element_types import check_ids
+from acg_numpy.shapes import Array
 
 Rows = npt.NDArray[np.intp]
 

@@ -17,7 +17,8 @@ Therefore forward and backward must see the same M, and it is an argument, not d
 
 from typing import NamedTuple
 
-from acg_numpy.shapes import Array, check_broadcast, check_factors, check_floating, unbroadcast
+from acg_numpy.element_types import check_floating
+from acg_numpy.shapes import Array, check_broadcast, check_factors, unbroadcast
 
 
 class DropoutCache(NamedTuple):

@@ -17,8 +17,9 @@ up gets zero.  The ids have no gradient: they are whole numbers with nothing bet
 
 from typing import NamedTuple
 
+from acg_numpy.element_types import check_ids
 from acg_numpy.passes.scatter import scatter_add
-from acg_numpy.shapes import Array, check_axes, check_ids
+from acg_numpy.shapes import Array, check_axes
 
 
 class EmbeddingCache(NamedTuple):

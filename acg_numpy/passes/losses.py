@@ -35,13 +35,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from acg_numpy.element_types import check_floating
 from acg_numpy.passes.softmax import LogSoftmaxCache, log_softmax_backward, log_softmax_forward
 from acg_numpy.shapes import (
     Array,
     check_axes,
     check_broadcast,
     check_candidates,
-    check_floating,
     check_not_empty,
     check_same_shape,
     unbroadcast,

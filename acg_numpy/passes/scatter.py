@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.shapes import Array, check_ids, check_num_rows
+from acg_numpy.element_types import check_ids, check_num_rows
+from acg_numpy.shapes import Array
 
 
 def scatter_add(values: Array, ids: Array, num_rows: int) -> Array:
