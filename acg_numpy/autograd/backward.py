@@ -33,7 +33,7 @@ def backward(root: Tensor, gradient: Any = None, create_graph: bool = False) -> 
     seed = as_gradient(root, gradient, "gradient")
     if isinstance(seed, Tensor) and not create_graph:
         seed = seed.data
-    with recording(create_graph), np.errstate(under="ignore"):  # a slope that is rounded to 0 is right
+    with recording(create_graph):
         for leaf, grad in carry_back([(root, seed)], None, create_graph):
             leaf.grad = grad if leaf.grad is None else leaf.grad + grad
 
@@ -44,7 +44,7 @@ def gradients(results: Sequence[tuple[Tensor, Any]], targets: Sequence[Tensor], 
     Only the part of the graph that leads from a target to a result is visited.
     """
     between = _between([result for result, _ in results], targets)
-    with recording(create_graph), np.errstate(under="ignore"):  # a slope that is rounded to 0 is right
+    with recording(create_graph):
         found = {
             id(target): grad
             for target, grad in carry_back(results, between, create_graph, frozenset(t._order for t in targets))
@@ -69,6 +69,7 @@ def as_gradient(of: Tensor, gradient: Any, name: str) -> Any:
     return gradient if gradient.dtype == of.dtype else gradient.astype(of.dtype)
 
 
+@np.errstate(under="ignore")  # a slope that is rounded to 0 is right
 def carry_back(
     results: Sequence[tuple[Tensor, Any]],
     between: Collection[int] | None,

@@ -18,9 +18,11 @@ from acg_numpy.autograd.table import NoDerivativeError
 from acg_numpy.shapes import Array
 
 COPIED = 2**18  # bytes; to copy more takes as long as two checksums, and memory
-# Bytes above which `memcpy` may take instructions that are twenty times slower where the two addresses differ by a
-# little more than a multiple of 4096, as those of two arrays often do (AMD's processors).  A ufunc's loop does not.
+# Bytes above which `memcpy` may take instructions that are many times slower where the two addresses differ by a little
+# more than a multiple of 4096 (AMD's processors).  Those of two arrays do if their size is such a multiple, because one
+# often lies behind the other.  A ufunc's loop is not slower there.
 STREAMED = 2**11
+_PAGE = 2**12
 
 NO_ARRAYS = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})
 _NUMBERS = (int, float, complex, np.generic)
@@ -189,8 +191,8 @@ def snapshot(value: Array, name: str, guards: list[Guard]) -> Array:
 
 def copied(value: Array) -> Array:
     """Return a copy in the same order of memory."""
-    if value.nbytes > STREAMED and value.dtype.kind in "fiu":
-        return np.positive(value)
+    if value.nbytes > STREAMED and not value.nbytes % _PAGE and value.dtype.kind in "fiu":
+        return np.maximum(value, value)  # the fastest of the ufuncs that give a number back as it is
     return value.copy("K")
 
 

@@ -1,8 +1,8 @@
 """The state of recording: whether operations are recorded, for each thread and each asyncio task.
 
-A context variable holds the blocks that are open, in the order in which they were entered.  The block that was entered
-last decides.  A block removes itself when it is left, wherever it stands among the others: two generators that are
-closed out of order leave nothing behind.
+A context variable holds the state inside the block that was entered last, which knows the state around it.  A block
+removes itself when it is left, wherever it stands among the others: two generators that are closed out of order leave
+nothing behind.
 """
 
 import functools
@@ -16,12 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class State(NamedTuple):
-    """What is done in this context, and the blocks that say so."""
+    """What is done in this context, the block that says so, and the state around that block."""
 
     enabled: bool = True  # operations on Tensors are recorded
     transforms: int = 0  # number of transforms (`grad`, `vjp`, ...) that are running their function
     expand: bool = False  # a hand-derived pair records the operations of its forward, not one node
-    blocks: tuple["recording", ...] = ()
+    block: "recording | None" = None
+    around: "State | None" = None
 
 
 _STATE: ContextVar[State] = ContextVar("recording", default=State())  # noqa: B039
@@ -45,21 +46,25 @@ class recording:
     def __init__(self, enabled: bool, *, transform: bool = False, expand: bool = False) -> None:
         self.enabled, self.transform, self.expand = enabled, transform, expand
 
+    def _state_inside(self, around: State) -> State:
+        return State(self.enabled, around.transforms + self.transform, self.expand, self, around)
+
     def __enter__(self) -> None:
-        before = state()
-        _STATE.set(State(self.enabled, before.transforms + self.transform, self.expand, (*before.blocks, self)))
+        _STATE.set(self._state_inside(state()))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        before = state()
-        blocks = before.blocks
-        if self not in blocks:
-            return  # a generator that was closed in another thread or task than the one that ran it
-        place = len(blocks) - 1 - blocks[::-1].index(self)
-        blocks = blocks[:place] + blocks[place + 1 :]
-        last = blocks[-1] if blocks else _ALWAYS
-        _STATE.set(State(last.enabled, before.transforms - self.transform, last.expand, blocks))
+        inside, later = state(), []
+        while inside.block is not self:
+            if inside.block is None or inside.around is None:
+                return  # a generator that was closed in another thread or task than the one that ran it
+            later.append(inside.block)
+            inside = inside.around
+        remaining = inside.around or State()
+        for block in reversed(later):
+            remaining = block._state_inside(remaining)
+        _STATE.set(remaining)
 
     def __call__(self, function: F) -> F:
         """Return the function with its body in such a block."""
@@ -82,9 +87,6 @@ class recording:
                 return function(*args, **kwargs)
 
         return call  # type: ignore[return-value]
-
-
-_ALWAYS = recording(True)  # what holds outside of all blocks
 
 
 @overload

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd.methods import ArrayMethods
 from acg_numpy.autograd.nodes import UNRECORDED, Node, next_order
-from acg_numpy.autograd.operands import COPIED, STREAMED, Guard, as_operand, copied, plain_operands, snapshot
+from acg_numpy.autograd.operands import COPIED, NO_ARRAYS, STREAMED, Guard, as_operand, copied, plain_operands, snapshot
 from acg_numpy.autograd.state import state
 from acg_numpy.autograd.table import (
     PLAIN,
@@ -36,6 +36,7 @@ _SEQUENCES = (list, tuple)
 _SIMPLE = frozenset({int, bool, float, str, type(None), slice, type(Ellipsis)})
 # Types of operands that are plain, and have no operators to be asked first.
 _USUAL = frozenset({np.ndarray, float, int, bool, np.float64, np.float32, np.int64})
+_NO_ARRAYS = NO_ARRAYS | (_USUAL - {np.ndarray})
 
 
 def _operate(ufunc: np.ufunc, x: Any, y: Any) -> Any:
@@ -55,28 +56,27 @@ def _recorded_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[
         if isinstance(other, Tensor):
             y = other._elements
             return remember(ufunc(x, y), self._needs or other._needs, entry, (self, other), (x, y), NO_OPTIONS)
-        if kind is np.ndarray:
+        if kind is np.ndarray and other.nbytes <= COPIED:
             data = ufunc(x, other)
-            if not self._needs or not entry.reads_values:
-                return remember(data, self._needs, entry, (self, other), (x, other), NO_OPTIONS)
-            if other.nbytes <= STREAMED:  # as `copied` would, without its call
-                other = other.copy("K")
-                return remember(data, True, entry, (self, other), (x, other), NO_OPTIONS)
-            return remember_beside(data, True, entry, (self, other), (x, other), NO_OPTIONS)
+            if self._needs and entry.reads_values:
+                other = other.copy("K") if other.nbytes <= STREAMED else copied(other)
+            return remember(data, self._needs, entry, (self, other), (x, other), NO_OPTIONS)
+        if kind is np.ndarray:
+            return record(entry, (self, other), NO_OPTIONS)
         if kind in _USUAL:
             return remember(ufunc(x, other), self._needs, entry, (self, other), (x, other), NO_OPTIONS)
         return _operate(ufunc, self, other)
 
     def backward(self: "Tensor", other: Any) -> Any:
-        kind, x = type(other), self._elements
-        entry: Any = TABLE[ufunc]
-        if kind is np.ndarray:
-            return remember_beside(ufunc(other, x), self._needs, entry, (other, self), (other, x), NO_OPTIONS)
-        if kind in _USUAL:
+        if type(other) in _USUAL and type(other) is not np.ndarray:  # an array calls the ufunc itself
+            x, entry = self._elements, TABLE[ufunc]
             return remember(ufunc(other, x), self._needs, entry, (other, self), (other, x), NO_OPTIONS)
         return _operate(ufunc, other, self)
 
     return backward if reflected else forward
+
+
+_power = _recorded_operator(np.power)
 
 
 def _plain_operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[["Tensor", Any], Any]:
@@ -178,7 +178,7 @@ class Tensor(Node, ArrayMethods):
     def __pow__(self, other: Any) -> "Tensor":
         if type(other) is int and other == 2:
             return call_ufunc(np.square, "__call__", (self,), {})
-        return _operate(np.power, self, other)
+        return _power(self, other)
 
     def __neg__(self) -> "Tensor":
         return call_ufunc(np.negative, "__call__", (self,), {})
@@ -257,48 +257,47 @@ def recorded_tensor(
 
 def record(entry: Any, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Run a primitive on the arrays inside its arguments, and let the result remember it."""
-    needs, values, beside, foreign = False, [], False, False
+    needs, values = False, []
+    kept: list[Any] = []  # the arguments as the rules will read them again: small arrays are copied at once
+    others: list[int] = []  # places of arrays that are copied, or guarded, only if the result is recorded
     for a in args:
         if isinstance(a, Tensor):
             values.append(a._elements)
+            kept.append(a)
             needs = needs or a._needs
             continue
         kind = type(a)
         if kind is np.ndarray and (a.dtype is _FLOAT64 or a.dtype.kind != "O"):
-            beside = True
-        elif kind not in _USUAL or kind is np.ndarray:
+            if a.nbytes > STREAMED:
+                others.append(len(values))
+            elif not entry.unread or len(values) not in entry.unread:
+                a = a.copy("K")  # as `copied` would, without its call
+        elif kind not in _NO_ARRAYS:
+            name = f"{entry.name}: argument {len(values)}"
+            if kind in _SEQUENCES and _requires_grad(a):
+                raise NoDerivativeError(f"{name} is a {kind.__name__} of Tensors; join them with np.stack")
             compute = with_other_operand(entry.function, a)
             if compute is not None:
                 return compute(*args, **options)
-            a, foreign = as_operand(a, f"{entry.name}: argument {len(values)}"), True
-            beside = beside or type(a) is np.ndarray
+            a = as_operand(a, name)
+            if type(a) is np.ndarray:
+                others.append(len(values))
         values.append(a)
-    if foreign:
-        args = tuple(a if isinstance(a, Tensor) else value for a, value in zip(args, values, strict=True))
+        kept.append(a)
     data = entry.function(*values, **options) if options else entry.function(*values)
-    if beside:
-        return remember_beside(data, needs, entry, args, values, options)
-    return remember(data, needs, entry, args, values, options)
-
-
-def remember_beside(
-    data: Any, needs: bool, entry: Any, args: tuple[Any, ...], values: Sequence[Any], options: dict[str, Any]
-) -> Any:
-    """Return the result of a primitive, some arguments of which are arrays: they must hold their values."""
-    if not (needs and entry.reads_values):
-        return remember(data, needs, entry, args, values, options)
+    if not others or not needs or not state().enabled:
+        return remember(data, needs, entry, tuple(kept), values, options)
     guards: list[Guard] = []
-    kept, values, place = list(args), list(values), -1
-    for a in args:
-        place += 1
-        if type(a) is np.ndarray and place not in entry.unread:
-            if a.nbytes <= STREAMED:
-                kept[place] = values[place] = a.copy("K")
-            elif a.nbytes <= COPIED:  # the name costs as much as a copy
-                kept[place] = values[place] = copied(a)
-            else:
-                kept[place] = values[place] = snapshot(a, f"{entry.name}: argument {place}", guards)
+    for place in others:
+        if place not in entry.unread:
+            kept[place] = values[place] = _kept(entry, place, values[place], guards)
     return remember(data, needs, entry, tuple(kept), values, options, guards or None)
+
+
+def _kept(entry: Any, place: int, a: Array, guards: list[Guard]) -> Array:
+    """Return the array of an argument as a rule will read it again: a copy, or itself with a guard if it is large."""
+    # The name of a guard costs as much as a copy.
+    return copied(a) if a.nbytes <= COPIED else snapshot(a, f"{entry.name}: argument {place}", guards)
 
 
 def remember(
@@ -332,7 +331,8 @@ def remember(
 
 
 def _check_places(entry: Any, args: tuple[Any, ...]) -> None:
-    for i in (*entry.missing, *range(entry.num_rules, len(args))):
+    """Refuse Tensors that require a gradient in the places that have no rule."""
+    for i in entry.missing if len(args) <= entry.num_rules else (*entry.missing, *range(entry.num_rules, len(args))):
         if i < len(args) and isinstance(args[i], Tensor) and args[i]._needs:
             raise NoDerivativeError(
                 f"{entry.name}: no derivative for argument {i}; give it as a plain array (t.numpy())"
@@ -353,11 +353,6 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     entry = TABLE.get(function) or entry_of(function)
     if type(entry) is Primitive:
         args, kwargs = entry.bind(args, kwargs)
-        for place, value in enumerate(args):
-            if type(value) in _SEQUENCES and _requires_grad(value):
-                raise NoDerivativeError(
-                    f"{entry.name}: argument {place} is a {type(value).__name__} of Tensors; join them with np.stack"
-                )
         for name, value in kwargs.items():
             if type(value) not in _SIMPLE and not (type(value) is tuple and _SIMPLE.issuperset(map(type, value))):
                 if _requires_grad(value):
@@ -368,7 +363,11 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         return record(entry, args, kwargs)
     if type(entry) is Composite:
         args, kwargs = entry.bind(args, kwargs)
-        args = plain_operands(args, entry.name, Tensor)
+        for value in args:
+            kind = type(value)
+            if kind is not Tensor and kind not in NO_ARRAYS and (kind is not np.ndarray or value.dtype.kind != "f"):
+                args = plain_operands(args, entry.name, Tensor)
+                break
         kwargs = plain_operands(kwargs, entry.name, Tensor) if kwargs else kwargs
         return entry.function(*args, **kwargs)
     if entry is not PLAIN and (_requires_grad(args) or _requires_grad(tuple(kwargs.values()))):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from acg_numpy import NoDerivativeError, Tensor, from_passes, grad, register_rule, tensor, vjp
-from acg_numpy.autograd.operands import COPIED, checksum
+from acg_numpy.autograd.operands import COPIED, checksum, copied
 from acg_numpy.autograd.table import Primitive
 from acg_numpy.passes import linear_backward, linear_forward
 from tests.autograd.cases.all import CASES, ENTRIES
@@ -370,6 +370,20 @@ def test_an_operand_that_changes_before_the_backward_pass_changes_no_gradient(na
         else:
             out.backward(np.ones(out.shape))
             assert np.array_equal(t.grad, expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.uint64, bool])
+@pytest.mark.parametrize("size", [8, 4096, 4097])
+def test_a_copy_holds_the_same_bits_whatever_they_are(size, dtype):
+    x = np.arange(3 * size).astype(dtype)
+    if x.dtype.kind == "f":
+        x[:6] = [np.nan, -np.nan, -0.0, np.inf, -np.inf, np.finfo(dtype).smallest_subnormal]
+    for order in (x, x[::-2], x[: 2 * size].reshape(2, size).T):
+        with np.errstate(all="raise"):
+            copy = copied(order)
+        assert copy.tobytes() == order.tobytes()
+        assert copy.strides == np.copy(order, "K").strides
+        assert not np.shares_memory(copy, order)
 
 
 def test_indices_may_change_before_the_backward_pass():

@@ -15,6 +15,8 @@ import numpy as np
 
 from acg_numpy.autograd.registry import composite, reads_shape_only, register_rule
 from acg_numpy.autograd.rules.joining import array_of, as_array
+from acg_numpy.autograd.table import TABLE
+from acg_numpy.autograd.tensors import NO_OPTIONS, record
 from acg_numpy.shapes import unbroadcast
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -88,8 +90,8 @@ def power_base(g: Any, ans: Any, x: Any, y: Any) -> Any:
 
 def _power_below(base: Any, y: Any, ans: Any) -> Any:
     """Return base**(y - 1); where the 1 would be lost in y, and with it an odd power's sign, base**y / base."""
-    far = np.abs(y) > 2.0**20
-    if not np.any(far):
+    far = abs(y) > 2.0**20
+    if not (far if isinstance(far, bool) else np.any(far)):
         return base ** (y - 1)
     return np.where(far & (base != 0), ans / np.where(base == 0, 1.0, base), base ** (y - 1))
 
@@ -312,10 +314,10 @@ def _clip(a: Any, low: Any, high: Any) -> Any:
 @composite(np.clip)
 def clip(a: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
     """Limit values to an interval; its ends have two pairs of names."""
-    return limit(a, a_min if min is None else min, a_max if max is None else max)
+    return record(TABLE[_clip], (a, a_min if min is None else min, a_max if max is None else max), NO_OPTIONS)
 
 
-limit = register_rule(
+register_rule(
     _clip,
     lambda g, ans, a, low, high: unbroadcast(np.where(_below(a, low) | _above(a, high), 0.0, g), a),
     lambda g, ans, a, low, high: unbroadcast(np.where(_below(a, low) & ~_above(low, high), g, 0.0), low),
