@@ -239,6 +239,13 @@ def _leads(test: Mapping[str, Any], paired: Mapping[str, Mapping[str, float]], l
         sentences.append(["No lead is claimed over ", *joined_code(names), f", {reason}."])
     if "attention" in less:
         sentences.append(f"Attention was {less['attention']}, so it may do better than it does here.")
+    others = [name for name in less if name in (*undecided, *led)]
+    for reason in dict.fromkeys(less[name] for name in others):
+        names = [name for name in others if less[name] == reason]
+        were, they = (
+            ("was", "it may do better than it does") if len(names) == 1 else ("were", "they may do better than they do")
+        )
+        sentences.append([*joined_code(names), f" {were} {reason}, so {they} here."])
     blocks: list[Block] = [Paragraph(sentences)] if sentences else []
     if references := {name: one for name, one in paired.items() if name in REFERENCES}:
         blocks.append(_references(test, references))
@@ -300,7 +307,7 @@ def _settings(settings: Mapping[str, Any]) -> list[Block]:
     if not tried:
         sentence = (
             "Settings were not searched for on these interactions: each model has its defaults, which were chosen on "
-            "MovieLens-100k where they were tuned at all, or what was asked for."
+            "MovieLens-100k, or what was asked for."
         )
         return [Paragraph([sentence])]
     words: list[Span] = [

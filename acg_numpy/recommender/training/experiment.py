@@ -24,7 +24,7 @@ from acg_numpy.recommender.data.checkpoints import fingerprint
 from acg_numpy.recommender.data.splits import MIN_ELSEWHERE, MIN_INSIDE, VALIDATION, check_protocol
 from acg_numpy.recommender.evaluation.protocol import CUTOFFS, K
 from acg_numpy.recommender.models.factory import make_model
-from acg_numpy.recommender.models.hyperparameters import ATTENTION, TRAINED, Settings, check_names, search_points
+from acg_numpy.recommender.models.hyperparameters import ATTENTION, FOUND, TRAINED, Settings, check_names, search_points
 from acg_numpy.recommender.models.item_recommenders import REFERENCES
 from acg_numpy.recommender.training.blending import choose_and_test
 from acg_numpy.recommender.training.loop import PATIENCE, Progress
@@ -261,7 +261,7 @@ def fit(
             own_history = None if ranker is None else choose_and_test(data, ranker, own_vectors)
             facts = (data.sizes(), data.pair_facts(), data.split, data.factors)
             runs.append(Run(data.seed, data.initialisation, *facts, outcomes, own_history))
-    settings_of = {name: choice.as_dict() for name, choice in choices.items()}
+    settings_of = {name: {**choice.as_dict(), "default": FOUND[name]} for name, choice in choices.items()}
     return Result.from_runs(interactions, runs, arguments, provided, cutoffs, settings_of)
 
 

@@ -7,6 +7,8 @@ import pytest
 from acg_numpy.recommender.models.hyperparameters import (
     AXES,
     DEFAULTS,
+    FOUND,
+    MIDDLES,
     TRAINED,
     check_names,
     default_settings,
@@ -20,11 +22,17 @@ def test_a_search_has_as_many_points_as_asked_for_the_default_first(name):
     points = search_points(name, 12)
     assert points[0] == default_settings(name) == DEFAULTS[name]
     assert len({json.dumps(point) for point in points}) == len(points) == 12
+    assert FOUND[name]
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_search_goes_outwards_from_its_middle_near_the_default(name):
+    points, middle = search_points(name, 12), {**DEFAULTS[name], **MIDDLES.get(name, {})}
     steps = [
-        sum(abs(axis.index(point[s]) - axis.index(DEFAULTS[name][s])) for s, axis in AXES[name].items())
-        for point in points
+        sum(abs(axis.index(point[s]) - axis.index(middle[s])) for s, axis in AXES[name].items()) for point in points
     ]
-    assert steps == sorted(steps)
+    assert steps[1:] == sorted(steps[1:])
+    assert sum(step < steps[0] for step in steps) < 8  # so the default is one of the eight nearest to the middle
 
 
 def test_what_is_fixed_stays_so_and_the_grid_has_an_end():

@@ -7,6 +7,7 @@ import pytest
 
 from acg_numpy.recommender.data import CheckpointError, DataError, Vectors, draw_split
 from acg_numpy.recommender.models import DEFAULTS, TRAINED
+from acg_numpy.recommender.models.hyperparameters import FOUND
 from acg_numpy.recommender.reporting.notebook import result_markdown
 from acg_numpy.recommender.serving.fold_in import fold_interactions, fold_vectors
 from acg_numpy.recommender.serving.recommender import Recommender
@@ -63,10 +64,10 @@ def test_all_is_the_same_again(result, interactions):
 def test_settings_are_the_defaults_and_what_was_asked_for_attention(result):
     settings = result.metrics["settings"]
     assert set(settings) == set(TRAINED)
-    assert settings["film"] == {"chosen": DEFAULTS["film"], "tried": []}
+    assert settings["film"] == {"chosen": DEFAULTS["film"], "tried": [], "default": FOUND["film"]}
     asked = {"heads": 2, "inner_dim": 8, "tokens_per_domain": 3}
     for name in ("attention", "attention-own-output"):
-        assert settings[name] == {"chosen": {**DEFAULTS[name], **asked}, "tried": []}
+        assert settings[name]["chosen"] == {**DEFAULTS[name], **asked}
 
 
 def test_models_that_the_most_epochs_ended_are_named_with_their_seeds(result):
