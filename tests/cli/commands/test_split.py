@@ -35,6 +35,7 @@ def test_a_split_that_cannot_be_drawn_leaves_the_one_that_was_there(tmp_path: Pa
     assert "is what is to be read" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_split_by_time_is_drawn_and_trained_on(tmp_path: Path, capsys: Captured) -> None:
     rng, taken, out = np.random.default_rng(0), tmp_path / "taken.csv", tmp_path / "split.tsv"
     rows = [

@@ -5,15 +5,15 @@ import pytest
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
-from acg_numpy.recommender.data import make_world
 from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, attention_snapshot, choose_watched_users
 from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.training import fit
+from tests.recommender.small_world import small_world
 
 
 @pytest.fixture(scope="module")
 def taken():
-    return make_world(seed=0).interactions
+    return small_world().interactions
 
 
 def test_a_run_keeps_the_attention_of_held_out_users(taken):
