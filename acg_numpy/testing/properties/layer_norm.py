@@ -13,7 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
-from acg_numpy.testing.arrays import arrays, shapes
+from acg_numpy.testing.arrays import arrays
 from acg_numpy.testing.properties.expectations import (
     expect_equal,
     expect_form,
@@ -22,6 +22,7 @@ from acg_numpy.testing.properties.expectations import (
     largest_magnitude,
     rounding_error,
 )
+from acg_numpy.testing.properties.row_conventions import RowConventions
 from acg_numpy.testing.properties.runner import (
     REPEATABLE,
     UNCHANGED,
@@ -38,25 +39,11 @@ LAYER_NORM: list[Property] = []
 _state = property_decorator(LAYER_NORM)
 
 
-@dataclass(frozen=True)
-class Conventions:
+@dataclass(frozen=True, kw_only=True)
+class Conventions(RowConventions):
     """On what implementations of layer norm may differ, as the arguments of `check_layer_norm` say."""
 
-    dtype: Any
     eps: float
-    empty: bool
-    rtol: float | None
-    batch_axes: int | None = None
-
-    def outer_shapes(self, least_axes: int, least_side: int) -> st.SearchStrategy[tuple[int, ...]]:
-        """Draw the shape of the axes before the last: at most two, or just as many as the implementation takes."""
-        least, most = (least_axes, 2) if self.batch_axes is None else (self.batch_axes, self.batch_axes)
-        return shapes(min_dims=least, max_dims=most, max_side=3, min_side=least_side)
-
-    def row(self, x: Array, place: tuple[int, ...]) -> Array:
-        """Return one row, with as many axes as the implementation takes."""
-        row: Array = x[place].copy() if self.batch_axes is None else x[tuple(slice(i, i + 1) for i in place)].copy()
-        return row
 
     def variance(self, x: Array) -> Array:
         """Return the variance of each row, (..., 1), in higher precision."""
@@ -122,7 +109,9 @@ def check_layer_norm(
     >>> check_layer_norm(lambda x, weight, bias: layer_norm_forward(x, weight, bias)[0], max_examples=5)
     """
     __tracebackhide__ = True
-    conventions = Conventions(np.dtype(dtype).type, eps, empty, rtol, read_batch_axes(batch_axes))
+    conventions = Conventions(
+        dtype=np.dtype(dtype).type, eps=eps, batch_axes=read_batch_axes(batch_axes), empty=empty, rtol=rtol
+    )
     run_all(LAYER_NORM, layer_norm, conventions, Effort(max_examples, seed, only))
 
 

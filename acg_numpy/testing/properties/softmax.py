@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from acg_numpy.shapes import Array
-from acg_numpy.testing.arrays import arrays, shapes
+from acg_numpy.testing.arrays import arrays
 from acg_numpy.testing.properties.expectations import (
     Difference,
     expect_between,
@@ -20,6 +20,7 @@ from acg_numpy.testing.properties.expectations import (
     largest_magnitude,
     rounding_error,
 )
+from acg_numpy.testing.properties.row_conventions import RowConventions
 from acg_numpy.testing.properties.runner import (
     REPEATABLE,
     UNCHANGED,
@@ -36,25 +37,11 @@ SOFTMAX: list[Property] = []
 _state = property_decorator(SOFTMAX)
 
 
-@dataclass(frozen=True)
-class Conventions:
+@dataclass(frozen=True, kw_only=True)
+class Conventions(RowConventions):
     """On what implementations of softmax may differ, as the arguments of `check_softmax` say."""
 
-    dtype: Any
     masked: str
-    empty: bool
-    rtol: float | None
-    batch_axes: int | None = None
-
-    def outer_shapes(self, least_axes: int, least_side: int) -> st.SearchStrategy[tuple[int, ...]]:
-        """Draw the shape of the axes before the last: at most two, or just as many as the implementation takes."""
-        least, most = (least_axes, 2) if self.batch_axes is None else (self.batch_axes, self.batch_axes)
-        return shapes(min_dims=least, max_dims=most, max_side=3, min_side=least_side)
-
-    def row(self, x: Array, place: tuple[int, ...]) -> Array:
-        """Return one row, with as many axes as the implementation takes."""
-        row: Array = x[place].copy() if self.batch_axes is None else x[tuple(slice(i, i + 1) for i in place)].copy()
-        return row
 
     def tolerance(self, *scores: Array) -> float:
         """Return how far two weights may be apart, relative to themselves, given what the scores are rounded by."""
@@ -121,7 +108,9 @@ def check_softmax(
     __tracebackhide__ = True
     if masked not in ("zero", "nan", "any"):
         raise ValueError(f'masked={masked!r} should be "zero", "nan" or "any"')
-    conventions = Conventions(np.dtype(dtype).type, masked, empty, rtol, read_batch_axes(batch_axes))
+    conventions = Conventions(
+        dtype=np.dtype(dtype).type, masked=masked, batch_axes=read_batch_axes(batch_axes), empty=empty, rtol=rtol
+    )
     run_all(SOFTMAX, softmax, conventions, Effort(max_examples, seed, only))
 
 

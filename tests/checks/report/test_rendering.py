@@ -8,46 +8,11 @@ import pytest
 
 from acg_numpy.checks import check_backward
 from acg_numpy.checks.numeric.verdicts import InputComparison
-from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
+from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.report.rendering import GUIDE
-from acg_numpy.checks.report.report import GradientMismatch, GradientReport
+from acg_numpy.checks.report.report import GradientMismatch
 from tests.checks.pairs_to_check import attention_backward, attention_forward, attention_inputs, square_forward
-from tests.checks.reports import compared, passed
-
-WIDE = np.arange(20.0).reshape(2, 10)
-
-
-OFF = WIDE + np.where(WIDE == 17, 0.5, 0.0)
-
-
-FAILED = GradientReport(
-    "check_backward of <b>",
-    "central differences in float64, rtol 1e-05, seed 0",
-    (
-        compared("x", OFF, WIDE, wrong=[(1, 7)], undecided=[(0, 0)]),
-        InputComparison("w", (3,), fault="the gradient of w has shape (2,): expected (3,), that of w"),
-        InputComparison("ids", (4,), held="int64"),
-        InputComparison("mask", (), held="None"),
-        compared("b", [1.0, 2.0], [1.0, 4.0], wrong=[1]),
-        compared("dead", [0.0], [1e-17], zero=[0]),
-        InputComparison("skipped", (2,)),
-    ),
-    faults=("the gradient of w has shape (2,): expected (3,), that of w",),
-    notes=("the first note",),
-    diagnoses=(
-        Diagnosis("wrong-sign", 0.9, "minus for plus in line 3", "all agree", "turn it round"),
-        *(Diagnosis(f"other-{i}", 0.5 - i / 10, f"message {i}", f"evidence {i}", f"hint {i}") for i in range(5)),
-    ),
-    second_order=GradientReport(
-        "second",
-        "the same",
-        (compared("x", [[1.0, 2.0]], [[1.0, 2.0]]),),
-        faults=("a second fault",),
-        notes=("a second note",),
-        order=2,
-    ),
-)
-
+from tests.checks.reports import FAILED, WIDE, compared, passed
 
 TEXT = f"""\
 check_backward of <b>: FAILED, x and b are wrong and not in the form expected; 1 element undecided
