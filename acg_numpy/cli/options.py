@@ -7,13 +7,15 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from acg_numpy.cli.printing import echo
-from acg_numpy.text import did_you_mean, joined
+from acg_numpy.text import counted, did_you_mean, joined
 
 if TYPE_CHECKING:
-    from acg_numpy.recommender.data import Interactions
+    from acg_numpy.recommender.data import Interactions, Newcomers
+    from acg_numpy.recommender.serving import Trained
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,6 +32,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         settings.setdefault("formatter_class", _Help)
         super().__init__(allow_abbrev=False, **settings)
+        self.set_defaults(parser=self)  # for errors of usage that a command finds
 
     def format_help(self) -> str:
         """Format the help, with its epilog."""
@@ -345,17 +348,46 @@ def add_row_options(data: "argparse._ActionsContainer") -> None:
 
 
 ROW_OPTIONS = ("min_rating", "where", "header", "quotes", "encoding", "keep_null_ids", "normalize_ids")
+NEW_USER_ROLES = ("user", "item", "rating")  # the item says which domain a row is in
 
 
-def refuse_reading_options(arguments: argparse.Namespace, roles: Sequence[str]) -> None:
+def add_options_of_new_users(parser: Parser, title: str) -> None:
+    """Add the options that say how `--interactions` is read, which are those of the training if none is given."""
+    data = parser.add_argument_group(title)
+    add_column_names(data, NEW_USER_ROLES)
+    add_row_options(data)
+    parser.set_defaults(**dict.fromkeys(ROW_OPTIONS))
+
+
+def read_new_users(arguments: argparse.Namespace, trained: "Trained") -> "Newcomers":
+    """Read `--interactions` as the options say."""
+    columns = column_names(arguments, NEW_USER_ROLES)
+    return trained.read_newcomers(
+        one_or_several(arguments.interactions), **columns, **pick_options(arguments, ROW_OPTIONS)
+    )
+
+
+def echo_new_users(arguments: argparse.Namespace, new: "Newcomers", notes: Sequence[str] = ()) -> None:
+    """Print what was read of `--interactions`, except with `--quiet`."""
+    if not arguments.quiet:
+        what = f"{new.matrix.nnz:,} interactions of {counted(len(new.users), 'user')} with known items"
+        echo_what_was_read(one_or_several(arguments.interactions), what, [*new.notes, *notes])
+
+
+def refuse_options_of_new_users(arguments: argparse.Namespace) -> None:
     """End with wrong usage if an option says how to read `--interactions`, which is not given."""
     parser: Parser = arguments.parser
     if arguments.interactions is not None:
         return
-    for name in (*(f"{role}_column" for role in roles), *ROW_OPTIONS):
+    for name in (*(f"{role}_column" for role in NEW_USER_ROLES), *ROW_OPTIONS):
         if getattr(arguments, name) is not None:
             option = next(text for text, action in parser._option_string_actions.items() if action.dest == name)
             parser.error(f"{option} is for --interactions, which is not given")
+
+
+def add_run_folder(options: "argparse._ActionsContainer") -> None:
+    """Add the folder that a run has written."""
+    options.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
 
 
 def add_sources(options: "argparse._ActionsContainer") -> None:

@@ -57,7 +57,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=PEERS,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument("--quick", action="store_true", help="three cases, few rounds")
     parser.add_argument(
         "--case",

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
-    ROW_OPTIONS,
     Subcommands,
-    add_column_names,
+    add_options_of_new_users,
     add_quiet,
-    add_row_options,
-    column_names,
-    echo_what_was_read,
-    one_or_several,
-    pick_options,
-    refuse_reading_options,
+    echo_new_users,
+    read_new_users,
+    refuse_options_of_new_users,
     whole_number,
 )
 from acg_numpy.cli.output_files import prepare_folder, prepare_output
@@ -64,8 +60,6 @@ addresses of an object store.  This needs: pip install "acg_numpy[scale]".
 
 {EXIT_CODES}"""
 
-ROLES = ("user", "item", "rating")
-
 
 def add_parser(commands: Subcommands) -> None:
     """Add the subcommand."""
@@ -76,7 +70,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=FILES,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="checkpoint.npz of a folder of results")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
@@ -95,16 +88,13 @@ def add_parser(commands: Subcommands) -> None:
         "--block", type=whole_number(1), metavar="N", help="users of a part, a multiple of 8192 (default: 65536)"
     )
     parts.add_argument("--no-resume", action="store_true", help="begin anew, and remove the parts in DIR")
-    data = parser.add_argument_group("what to read of interactions")
-    add_column_names(data, ROLES)
-    add_row_options(data)
-    parser.set_defaults(**dict.fromkeys(ROW_OPTIONS))  # as in training
+    add_options_of_new_users(parser, "what to read of --interactions, if not as in training")
     add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, condition, write, and print what was written."""
-    refuse_reading_options(arguments, ROLES)
+    refuse_options_of_new_users(arguments)
     to_file = arguments.out.lower().endswith(".npy")
     for option, given in (("--scheduler", arguments.scheduler), ("--block", arguments.block)):
         if to_file and given is not None:
@@ -196,11 +186,8 @@ def _to_folder(arguments: argparse.Namespace, trained: "Trained", progress: "Blo
 
 def _read_newcomers(arguments: argparse.Namespace, trained: "Trained") -> "Newcomers":
     """Read the interactions of new users, and print what was read."""
-    source = one_or_several(arguments.interactions)
-    new = trained.read_newcomers(source, **column_names(arguments, ROLES), **pick_options(arguments, ROW_OPTIONS))
-    if not arguments.quiet:
-        what = f"{new.matrix.nnz:,} interactions of {len(new.users):,} users with known items"
-        echo_what_was_read(source, what, new.notes)
+    new = read_new_users(arguments, trained)
+    echo_new_users(arguments, new)
     return new
 
 

@@ -69,7 +69,6 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument(
         "--world", choices=tuple(WORLDS), default="tastes", help="how tastes decide what a user looks for"
     )
-    parser.set_defaults(parser=parser)
     add_run_options(parser, seeds=2, models=f"all, but without --tune not {joined(LEFT_OUT, 'or')}")
     add_json(parser)
     add_quiet(parser)

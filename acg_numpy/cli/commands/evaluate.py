@@ -4,21 +4,18 @@ import argparse
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
-    ROW_OPTIONS,
     Parser,
     Subcommands,
-    add_column_names,
+    add_options_of_new_users,
     add_quiet,
-    add_row_options,
-    column_names,
+    add_run_folder,
+    echo_new_users,
     echo_what_was_read,
-    one_or_several,
-    pick_options,
+    read_new_users,
     whole_numbers,
 )
 from acg_numpy.cli.printing import echo
@@ -53,7 +50,6 @@ observation.  A model leads if the difference is more than two standard errors.
 {EXIT_CODES}"""
 
 SHOWN = {"ndcg": "NDCG", "recall": "recall", "hit_rate": "hit rate", "mrr": "MRR"}
-ROLES = ("user", "item", "rating")
 
 
 def add_parser(commands: Subcommands) -> None:
@@ -65,8 +61,7 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=MEANING,
     )
-    parser.set_defaults(parser=parser)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    add_run_folder(parser)
     parser.add_argument(
         "--interactions", nargs="+", required=True, metavar="FILE", help="what users took after the training"
     )
@@ -75,10 +70,7 @@ def add_parser(commands: Subcommands) -> None:
         "--k", type=whole_numbers(1), default="10", metavar="K,...", help="cut-offs of the metrics; 10 is always among"
     )
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON, and nothing else")
-    data = parser.add_argument_group("what to read of --interactions, if not as in training")
-    add_column_names(data, ROLES)
-    add_row_options(data)
-    parser.set_defaults(**dict.fromkeys(ROW_OPTIONS))
+    add_options_of_new_users(parser, "what to read of --interactions, if not as in training")
     add_quiet(parser)
 
 
@@ -99,14 +91,9 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
     recommender = Recommender.load(arguments.folder)
-    source = one_or_several(arguments.interactions)
-    later = recommender.trained.read_newcomers(
-        source, **column_names(arguments, ROLES), **pick_options(arguments, ROW_OPTIONS)
-    )
+    later = read_new_users(arguments, recommender.trained)
     judged = later_pairs(recommender, later)
-    if not arguments.quiet:
-        what = f"{later.matrix.nnz:,} interactions of {counted(len(later.users), 'user')} with known items"
-        echo_what_was_read(source, what, [*later.notes, *_left_out(judged.left_out)])
+    echo_new_users(arguments, later, _left_out(judged.left_out))
     lists = {}
     for path in arguments.against:
         if path in (CONDITION, POPULARITY, TRAINED):  # which the tables have already

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, whole_number
+from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_run_folder, whole_number
 from acg_numpy.cli.output_files import prepare_output, refuse
 from acg_numpy.cli.printing import echo
 
@@ -37,7 +37,7 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=MEANING,
     )
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    add_run_folder(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help="file for the page (default: DIR/explore.html)")
     parser.add_argument("--sample", type=whole_number(1), default=1000, metavar="N", help="number of users, at most")
     parser.add_argument(

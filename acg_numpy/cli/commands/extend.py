@@ -14,6 +14,7 @@ from acg_numpy.cli.options import (
     Subcommands,
     add_quiet,
     add_reading_options,
+    add_run_folder,
     add_sources,
     column_names,
     echo_what_was_read,
@@ -23,7 +24,7 @@ from acg_numpy.cli.options import (
     whole_number,
 )
 from acg_numpy.cli.printing import echo
-from acg_numpy.text import counted, text_table
+from acg_numpy.text import counted, first_few, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.recommender.data import Interactions
@@ -41,8 +42,9 @@ examples:
 
 MEANING = f"""\
 SOURCE is all interactions until today, of the users and domains of the training and of new ones; it is read as the
-interactions of training were, with the same columns and options; only --items, --max-domains and --min-items are not
-taken from the training, so give them here where they are needed.  A run that was trained with user vectors of your own
+interactions of training were, with the same columns and options.  Where training had --max-domains N, new domains are
+those that are among the N with most items today; --domain adds one whatever its size.  Only the table of --items is not
+taken from the training, because new items need one of today.  A run that was trained with user vectors of your own
 cannot be extended: train again.
 
 A new domain gets tokens of its own (and an output of its own, where the run's domains have one), and biases of its
@@ -57,6 +59,7 @@ extension.json: what was added, and NDCG@10 of each new domain.
 
 {EXIT_CODES}"""
 
+DOMAIN_OPTIONS = {"domain_of": "first", "max_domains": None, "min_items": 3}  # where no record of training has others
 OPTIONS = ("min_inside", "min_elsewhere", "epochs", "patience", "rate", "seed")
 
 
@@ -69,8 +72,7 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=MEANING,
     )
-    parser.set_defaults(parser=parser)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    add_run_folder(parser)
     add_sources(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="NEW", help="folder for the extended run")
     parser.add_argument(
@@ -96,7 +98,7 @@ def add_parser(commands: Subcommands) -> None:
     training.add_argument("--rate", type=positive_number(), metavar="X", help="learning rate (default: 0.01)")
     training.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="of split, values and batches")
     add_reading_options(parser)
-    parser.set_defaults(**dict.fromkeys((*ROW_OPTIONS, "domain_of")))  # as in training
+    parser.set_defaults(**dict.fromkeys((*ROW_OPTIONS, *DOMAIN_OPTIONS)))  # as in training
     parser.add_argument("--json", action="store_true", help="print what was added as JSON, and nothing else")
     add_quiet(parser)
 
@@ -115,14 +117,16 @@ def run(arguments: argparse.Namespace) -> None:
 
     require_new_folder(arguments.out)
     before = Recommender.load(arguments.folder)
-    interactions = _read(arguments, before.trained)
-    rows = [] if arguments.new_items is None else read_cells(arguments.new_items, ("item", "domain"))
+    interactions, domains = _read(arguments, before.trained)
+    announced = [] if arguments.new_items is None else read_cells(arguments.new_items, ("item", "domain"))
+    if domains is not None and arguments.domain is None:
+        domains += {name for _, name in announced} - {*domains, *before.trained.domains.tolist()}
     extension = extend(
         before.trained,
         interactions,
-        domains=arguments.domain,
+        domains=domains,
         item_vectors=None if arguments.item_vectors is None else read_vectors(arguments.item_vectors),
-        without_interactions=[(item, domain) for item, domain, *_ in rows],
+        without_interactions=[(item, domain) for item, domain in announced],
         **pick_options(arguments, OPTIONS),
     )
     if not arguments.quiet:
@@ -130,6 +134,11 @@ def run(arguments: argparse.Namespace) -> None:
         if missing := count_missing(before, extension):
             known = f"{missing:,} of {before.taken.nnz:,} interactions of the run are not in SOURCE"
             echo(f"  {known}, so its users are known without them", file=sys.stderr)
+        if before.trained.titles is not None and interactions.titles is None:
+            echo(
+                "  new items have no title, because SOURCE has none: --items names a table that has them",
+                file=sys.stderr,
+            )
     with whole_folder(arguments.out) as folder:
         write_extension(extension, folder)
     if arguments.json:
@@ -138,9 +147,9 @@ def run(arguments: argparse.Namespace) -> None:
     echo(*_report(extension.summary), f"Everything is in {arguments.out}.")
 
 
-def _read(arguments: argparse.Namespace, trained: "Trained") -> "Interactions":
-    """Read interactions with the columns and options of training, where no others are given."""
-    from acg_numpy.recommender.data import read_interactions
+def _read(arguments: argparse.Namespace, trained: "Trained") -> "tuple[Interactions, list[str] | None]":
+    """Read interactions with the columns and options of training, where no others are given; choose new domains."""
+    from acg_numpy.recommender.data import DataError, read_interactions
     from acg_numpy.recommender.data.reading_options import complete_options
     from acg_numpy.recommender.serving.trained import READING
 
@@ -152,12 +161,31 @@ def _read(arguments: argparse.Namespace, trained: "Trained") -> "Interactions":
         if columns[role] is None and len(names) == 1:
             columns[role] = names[0]
     source = one_or_several(arguments.interactions)
-    domain_of = arguments.domain_of or record.get("domain_of", "first")
-    choice = pick_options(arguments, ("items", "max_domains", "min_items"))
-    interactions = read_interactions(source, **columns, **options, **choice, domain_of=domain_of)
+    choice = dict[str, Any]()
+    for name, default in DOMAIN_OPTIONS.items():
+        choice[name] = getattr(arguments, name) or record.get(name, default)
+    largest = choice.pop("max_domains")
+    try:
+        interactions = read_interactions(source, items=arguments.items, **columns, **options, **choice)
+    except DataError as error:
+        if record.get("items") is None or arguments.items is not None:
+            raise
+        raise DataError(
+            f"{error}; training had the domains and titles of items from --items {record['items']}, which is not read "
+            "again by itself: give it, or one of today"
+        ) from error
+    domains: list[str] | None = arguments.domain
+    if domains is None and largest is not None:
+        new = [name for name in interactions.domains[:largest].tolist() if name not in trained.domains]
+        if smaller := [n for n in interactions.domains[largest:].tolist() if n not in trained.domains]:
+            notes.append(
+                f"new domains that are not among the {largest} with most items, not added: {first_few(smaller)} "
+                "(--domain adds one, --max-domains takes more)"
+            )
+        domains = new
     if not arguments.quiet:
         echo_what_was_read(source, interactions, [*notes, *interactions.notes])
-    return interactions
+    return interactions, domains
 
 
 def _report(summary: dict[str, Any]) -> list[str]:

@@ -63,7 +63,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=FORM,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument(
         "target", nargs="?", metavar="FILE.py:NAMES", help="your file, and the functions or the class in it"
     )

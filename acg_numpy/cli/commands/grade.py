@@ -47,7 +47,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=FILES,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument("handout", type=Path, metavar="HANDOUT", help="the folder that acg handout made")
     parser.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="a folder or a zip, by student")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the grades")

@@ -51,7 +51,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
     )
     parser.make_epilog = _help_epilog
-    parser.set_defaults(parser=parser)
     parser.add_argument("name", metavar="PASS", help="the pass whose backward is to be written, or your own file")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder for the hand-out")
     parser.add_argument("--seed", type=whole_number(0), default=0, metavar="N", help="seed of the inputs")

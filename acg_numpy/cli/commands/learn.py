@@ -43,7 +43,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=NOTES,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder for the files, made if it is not there")
     parser.add_argument("--from", dest="start", type=whole_number(1), metavar="CHAPTER", help="the chapter to begin at")
     parser.add_argument("--plain", action="store_true", help="lines of text alone, for screen readers")

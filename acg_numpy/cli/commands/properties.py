@@ -43,7 +43,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=FORM,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument("target", metavar="FILE.py:NAME", help="your file, and the function in it")
     parser.add_argument("--kind", choices=KINDS, required=True, help="what the function is")
     parser.add_argument(

@@ -8,17 +8,15 @@ from typing import TYPE_CHECKING
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
-    ROW_OPTIONS,
     Parser,
     Subcommands,
-    add_column_names,
+    add_options_of_new_users,
     add_quiet,
-    add_row_options,
-    column_names,
-    echo_what_was_read,
-    one_or_several,
+    add_run_folder,
+    echo_new_users,
     pick_options,
-    refuse_reading_options,
+    read_new_users,
+    refuse_options_of_new_users,
     whole_number,
 )
 from acg_numpy.cli.output_files import prepare_output
@@ -57,7 +55,6 @@ training were, with the same columns and options, and interactions.npz is not ne
 {EXIT_CODES}"""
 
 TOKENS = 3  # of each head
-ROLES = ("user", "item", "rating")
 
 
 def add_parser(commands: Subcommands) -> None:
@@ -69,8 +66,7 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=MEANING,
     )
-    parser.set_defaults(parser=parser)
-    parser.add_argument("folder", type=Path, metavar="DIR", help="folder of results")
+    add_run_folder(parser)
     whom = parser.add_mutually_exclusive_group()
     whom.add_argument("--user", action="append", metavar="ID", help="id of a user; may be repeated")
     whom.add_argument("--users", type=Path, metavar="FILE", help="ids of users, a line each")
@@ -83,17 +79,14 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="file for the lists: .csv, .parquet or .jsonl")
     parser.add_argument("--json", action="store_true", help="print the lists as JSON, and nothing else")
     parser.add_argument("--interactions", nargs="+", metavar="FILE", help="new users, and what they took")
-    data = parser.add_argument_group("what to read of --interactions, if not as in training")
-    add_column_names(data, ROLES)
-    add_row_options(data)
-    parser.set_defaults(**dict.fromkeys(ROW_OPTIONS))
+    add_options_of_new_users(parser, "what to read of --interactions, if not as in training")
     add_quiet(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Read the folder, rank, and print or write the items."""
     parser: Parser = arguments.parser
-    refuse_reading_options(arguments, ROLES)
+    refuse_options_of_new_users(arguments)
     everyone = arguments.all or (arguments.interactions is not None and not (arguments.user or arguments.users))
     if not (arguments.user or arguments.users or everyone):
         parser.error("say for whom: --user ID, --users FILE, --all, or --interactions FILE for new users")
@@ -143,11 +136,8 @@ def _load(arguments: argparse.Namespace) -> "Recommender":
     if arguments.interactions is None:
         return Recommender.load(arguments.folder)
     trained = Trained.load(arguments.folder / "checkpoint.npz")
-    source = one_or_several(arguments.interactions)
-    new = trained.read_newcomers(source, **column_names(arguments, ROLES), **pick_options(arguments, ROW_OPTIONS))
-    if not arguments.quiet:
-        what = f"{new.matrix.nnz:,} interactions of {len(new.users):,} users with known items"
-        echo_what_was_read(source, what, new.notes)
+    new = read_new_users(arguments, trained)
+    echo_new_users(arguments, new)
     return Recommender.of_newcomers(trained, new)
 
 

@@ -87,7 +87,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=FILES,
     )
-    parser.set_defaults(parser=parser)
     files = parser.add_argument_group("files")
     add_sources(files)
     files.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")

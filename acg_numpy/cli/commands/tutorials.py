@@ -80,7 +80,6 @@ def add_parser(commands: Subcommands) -> None:
         description=DESCRIPTION,
         epilog=NOTES,
     )
-    parser.set_defaults(parser=parser)
     parser.add_argument(
         "chapters", nargs="*", type=whole_number(1), metavar="CHAPTER", help="chapter numbers (default: all)"
     )

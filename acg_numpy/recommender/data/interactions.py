@@ -176,6 +176,19 @@ def refuse_line_breaks(what: str, ids: Iterable[object]) -> None:
     )
 
 
+def taken_matrix(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32], shape: tuple[int, int]) -> sp.csr_array:
+    """Make the matrix with 1 where a user took an item, from rows of interactions that may repeat.
+
+    Examples
+    --------
+    >>> taken_matrix(np.array([1, 0, 1]), np.array([2, 0, 2]), (2, 3)).toarray().tolist()
+    [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    # sums of repeated rows may overflow, and are replaced by ones
+    pairs = sp.coo_array((np.ones(len(user), np.int8), (user, item)), shape=shape).tocsr()
+    return sp.csr_array((np.ones(pairs.nnz, np.float32), pairs.indices, pairs.indptr), shape=shape)
+
+
 def titles_or_ids(titles: npt.NDArray[np.str_] | None, items: npt.NDArray[np.str_]) -> npt.NDArray[np.str_]:
     """Return the title of each item, and its id where it has none.
 

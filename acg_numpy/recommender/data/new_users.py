@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.interactions import DataError, refuse_line_breaks
+from acg_numpy.recommender.data.interactions import DataError, refuse_line_breaks, taken_matrix
 from acg_numpy.recommender.data.reader import find_columns, read_rows
 from acg_numpy.recommender.data.reading_options import complete_options, recorded_column, refuse_other_types
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
@@ -115,24 +115,26 @@ def read_newcomers(
 
     distinct, same_item = np.unique(items, return_inverse=True)
     number = {name: n for n, name in enumerate(distinct.tolist())}
-    index = np.array([number.get(name, -1) for name in rows.items])  # of each item of the file among the known ones
+    # of each item of the file among the known ones
+    index = np.array([number.get(name, -1) for name in rows.items.tolist()], np.int32)
     kept = index[rows.item] >= 0
     if not kept.any():
         raise DataError(
-            f"{opened.name}: none of its {len(index):,} items is known (it begins with {rows.items[0]!r}, the known "
-            f"ones with {str(items[0])!r}): ids must be those of the interactions that the conditioner was trained on"
+            f"{opened.name}: none of its {len(index):,} items is known (it begins with {str(rows.items[0])!r}, the "
+            f"known ones with {str(items[0])!r}): ids must be those of the interactions that the conditioner was "
+            "trained on"
         )
-    if unknown := [name for name, n in zip(rows.items, index, strict=True) if n < 0]:
+    if unknown := [name for name, n in zip(rows.items.tolist(), index.tolist(), strict=True) if n < 0]:
         notes.append(
             f"items that are not known, left out: {len(unknown):,} of {len(index):,} (the first: {unknown[0]!r}), "
             f"in rows: {np.sum(~kept):,} of {len(kept):,} ({np.mean(~kept):.1%})"
         )
 
     refuse_line_breaks("user", rows.users.tolist())
-    entries = (np.ones(int(kept.sum()), np.float32), (rows.user[kept], index[rows.item[kept]]))
-    by_item = sp.csr_array(entries, shape=(len(rows.users), len(distinct)))
-    by_item.data[:] = 1  # repeated rows were added up
-    return Newcomers(rows.users.astype(str), by_item[:, same_item], tuple(notes))
+    taken = taken_matrix(rows.user[kept], index[rows.item[kept]], (len(rows.users), len(distinct)))
+    # where each item has one column, all are in the order of `items`, mostly that of their ids
+    in_order = np.array_equal(same_item, np.arange(len(distinct)))
+    return Newcomers(rows.users, taken if in_order else taken[:, same_item], tuple(notes))
 
 
 def _note_unknown_domains(opened: OpenSource, record: Mapping[str, Any], known: Set[str], notes: list[str]) -> None:

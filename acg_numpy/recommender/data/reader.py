@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.interactions import DataError, Interactions
+from acg_numpy.recommender.data.interactions import DataError, Interactions, taken_matrix
 from acg_numpy.recommender.data.reading_options import record_reading
 from acg_numpy.recommender.data.sources.columns import find_column
 from acg_numpy.recommender.data.sources.oddities import (
@@ -32,7 +32,7 @@ from acg_numpy.recommender.data.sources.oddities import (
     refuse_swallowed_rows,
 )
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
-from acg_numpy.recommender.data.sources.rows import Choice, Codes, StagedRows
+from acg_numpy.recommender.data.sources.rows import BLOCK, Choice, Codes, StagedRows
 from acg_numpy.recommender.data.sources.tables import Table, TextOptions, TextTable
 from acg_numpy.recommender.data.sources.text_layout import TYPED, looks_like_data
 from acg_numpy.text import first_few
@@ -40,7 +40,7 @@ from acg_numpy.text import first_few
 MAX_SHOWN = 8  # names of domains in a note
 
 DomainOf = Literal["first", "all"]
-Names = npt.NDArray[np.object_]
+Names = npt.NDArray[np.str_]
 Columns = Mapping[str, Sequence[int | None]]  # the position of each role's column in each table
 
 
@@ -154,7 +154,8 @@ def read_interactions(
         separate = items if items is not None else _find_items_beside(opened, domain)
         columns = find_columns(opened, given, notes, need_domain=separate is None, need_rating=min_rating is not None)
         rows = read_rows(opened, columns, choice, notes)
-        reading = record_reading(opened.tables, columns, {**options, "domain_of": domain_of})
+        options |= {"domain_of": domain_of, "items": str(items) if isinstance(items, (str, Path)) else None}
+        reading = record_reading(opened.tables, columns, options)
         opened.update_digest(digest)
         if separate is None:
             found = _domains_in_rows(opened, rows, columns)
@@ -329,19 +330,19 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     note_ratings(staged, notes)
     user, users = staged.encode("user")
     item, items = staged.encode("item")
-    for role, names in (("user", users), ("item", items)):
-        note_spellings(role, names.tolist(), notes)
+    for role in ("user", "item"):
+        note_spellings(staged, role, notes)
     times = None
     if any(position is not None for position in columns.get("timestamp", [])):
         times = staged.numbers("timestamp")
         if unknown := int(np.isnan(times).sum()):
             notes.append(f"rows whose time is neither a number nor a date: {unknown:,}; they count, but have no time")
-    domain, domains = np.full(len(user), -1, np.int32), np.empty(0, object)
+    domain, domains = np.full(len(user), -1, np.int32), np.empty(0, np.str_)
     if any(position is not None for position in columns.get("domain", [])):
         domain, domains = staged.encode("domain")
     elif "domain" in columns:
         domain = staged.sources()
-        domains = np.array([domain_from_name(table) for table in opened.tables], dtype=object)
+        domains = np.array([domain_from_name(table) for table in opened.tables])
     return Rows(user, item, times, users, items, staged.titles(), domain, domains)
 
 
@@ -369,8 +370,10 @@ def _read_items(
         refuse_swallowed_rows(staged, number, notes)
     if not staged.count(0):
         raise DataError(f"{opened.name} has no items below its header" + (f" ({'; '.join(notes)})" if notes else ""))
-    item = staged.encode("item", rows.items.tolist())[0]
+    item, names = staged.encode("item")
     field, fields = staged.encode("domain")
+    taken = {name: n for n, name in enumerate(rows.items.tolist())}
+    item = np.array([taken.get(name, -1) for name in names.tolist()], np.int32)[item]
     known = item >= 0
     rows.titles.update(staged.titles())
     position = columns["domain"][0]
@@ -381,7 +384,7 @@ def _read_items(
 def _memberships(found: _DomainFields, domain_of: DomainOf, items: Names, notes: list[str]) -> list[tuple[int, str]]:
     """Return which item belongs to which domain: distinct pairs of an item's code and a domain's name."""
     width = len(found.fields) + 1
-    in_order = _first_occurrences(found.item.astype(np.int64) * width + found.field)  # the first row of an item decides
+    in_order = _first_occurrences(found.item, found.field, width)  # the first row of an item decides
     domains: dict[int, dict[str, None]] = {}
     different: dict[int, None] = {}
     for number, field in zip((in_order // width).tolist(), (in_order % width).tolist(), strict=True):
@@ -396,21 +399,26 @@ def _memberships(found: _DomainFields, domain_of: DomainOf, items: Names, notes:
         decision = "each belongs to all of them" if domain_of == "all" else "the first row decides"
         notes.append(
             f"{found.name}: items with different domains in different rows: {len(different):,} "
-            f"(the first: {items[next(iter(different))]!r}); {decision}; if ids start again in each domain, "
+            f"(the first: {str(items[next(iter(different))])!r}); {decision}; if ids start again in each domain, "
             "make them differ, as in books:12 and films:12"
         )
     wanted = 1 if domain_of == "first" else None
     return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
 
 
-def _first_occurrences(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the distinct keys (R,), none of them negative, in the order in which they first occur."""
-    if not len(keys) or keys.max() > 8 * len(keys):
-        distinct, first = np.unique(keys, return_index=True)
-        return distinct[np.argsort(first)]
-    first = np.full(int(keys.max()) + 1, -1)
-    first[keys[::-1]] = np.arange(len(keys))[::-1]  # of several, the last that is written is the first row
-    distinct = np.flatnonzero(first >= 0)
+def _first_occurrences(item: Codes, field: Codes, width: int) -> npt.NDArray[np.int64]:
+    """Return the distinct values (R,) of ``item * width + field`` in the order in which they first occur."""
+    places = (int(item.max(initial=-1)) + 1) * width
+    if places > 8 * len(item):  # a table of all that may occur would be larger than what does
+        keys: npt.NDArray[np.int64] = item.astype(np.int64) * width + field
+        distinct, place = np.unique(keys, return_index=True)
+        return distinct[np.argsort(place)]
+    first = np.full(places, len(item))
+    for stop in range(len(item), 0, -BLOCK):  # the last block first, so that the first row is written last
+        block = slice(max(stop - BLOCK, 0), stop)
+        keys = item[block].astype(np.int64) * width + field[block]
+        first[keys[::-1]] = np.arange(block.start, block.stop)[::-1]
+    distinct = np.flatnonzero(first < len(item))
     return distinct[np.argsort(first[distinct])]
 
 
@@ -437,40 +445,31 @@ def _assemble(
     columns = sorted((n, domain_number[name]) for n, name in belongs if name in domain_number)
     distinct, same_item = np.unique([n for n, _ in columns], return_inverse=True)
 
-    number = np.full(len(rows.items), -1, np.int64)
+    number = np.full(len(rows.items), -1, np.int32)
     number[distinct] = np.arange(len(distinct))
-    kept = number[rows.item] >= 0
-    present = np.flatnonzero(np.bincount(rows.user[kept], minlength=len(rows.users)))
-    user = np.searchsorted(present, rows.user[kept]) if len(present) < len(rows.users) else rows.user[kept]
-    item = number[rows.item[kept]]
-    shape = (len(present), len(distinct))
-    cell = user.astype(np.int64) * len(distinct) + item
-    order = np.argsort(cell)
-    first = np.flatnonzero(np.diff(cell[order], prepend=-1))  # of each group of rows with the same user and item
-    repeated = len(cell) - len(first)
-    taken = cell[order][first]
-    times = None
-    if rows.timestamp is not None:  # the earliest of the group; a row without a time counts last
-        times = np.fmin.reduceat(rows.timestamp[kept][order], first)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(taken // len(distinct), minlength=shape[0]))])
-    matrix = sp.csr_array((np.ones(len(taken), np.float32), taken % len(distinct), indptr), shape=shape)
+    user, item, timestamp = rows.user, number[rows.item], rows.timestamp
+    if (item < 0).any():
+        kept = item >= 0
+        user, item, timestamp = user[kept], item[kept], None if timestamp is None else timestamp[kept]
+    present = np.flatnonzero(np.bincount(user, minlength=len(rows.users)))
+    if len(present) < len(rows.users):
+        user = np.searchsorted(present, user).astype(np.int32)
+    matrix = taken_matrix(user, item, (len(present), len(distinct)))
+    repeated = len(user) - matrix.nnz
+    times = None if timestamp is None else _earliest(matrix, user, item, timestamp)
     if len(same_item) > len(distinct):  # an item of several domains has a column in each
-        numbered = sp.csr_array((np.arange(1, len(taken) + 1), matrix.indices, matrix.indptr), shape=shape)[
-            :, same_item
-        ]
+        counted = (np.arange(1, matrix.nnz + 1), matrix.indices, matrix.indptr)
+        numbered = sp.csr_array(counted, shape=matrix.shape)[:, same_item]
         numbered.sort_indices()
         times = None if times is None else times[numbered.data - 1]
         ones = np.ones(numbered.nnz, np.float32)
         matrix = sp.csr_array((ones, numbered.indices, numbered.indptr), shape=numbered.shape)
-    else:
-        matrix = matrix[:, same_item]
-        matrix.sort_indices()
     if repeated:
         notes.append(f"rows that repeat a user and an item, which count once: {repeated:,}")
-    names = rows.items[[n for n, _ in columns]].astype(str)
+    names = _narrow(rows.items[[n for n, _ in columns]])
     titles = np.array([rows.titles.get(name, "") for name in names.tolist()]) if rows.titles else None
     return Interactions(
-        users=rows.users[present].astype(str),
+        users=_narrow(rows.users[present]),
         items=names,
         domains=np.array(domains),
         matrix=matrix,
@@ -481,6 +480,26 @@ def _assemble(
         times=times,
         titles=titles,
     )
+
+
+def _narrow(names: Names) -> Names:
+    """Return the same names as an array that is as wide as the longest."""
+    return names.astype(f"<U{max(1, np.strings.str_len(names).max(initial=1))}", copy=False)
+
+
+def _earliest(
+    matrix: sp.csr_array, user: Codes, item: Codes, timestamp: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return the earliest time (nnz,) of the rows of each entry; a row without a time counts last."""
+    times = np.full(matrix.nnz, np.nan)
+    columns = matrix.shape[1]
+    cells = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * columns + matrix.indices
+    for start in range(0, len(user), BLOCK):
+        block = slice(start, start + BLOCK)
+        np.fmin.at(
+            times, np.searchsorted(cells, user[block].astype(np.int64) * columns + item[block]), timestamp[block]
+        )
+    return times
 
 
 def _name_if_there(opened: OpenSource, name: str | None) -> str | None:
@@ -495,6 +514,6 @@ def _note_items_without_domain(rows: Rows, belongs: list[tuple[int, str]], notes
     without = np.setdiff1d(np.arange(len(rows.items)), [number for number, _ in belongs])
     if len(without):
         notes.append(
-            f"items without a domain: {len(without):,} (the first: {rows.items[without[0]]!r}); "
+            f"items without a domain: {len(without):,} (the first: {str(rows.items[without[0]])!r}); "
             f"rows with them, which do not count: {int(np.isin(rows.item, without).sum()):,}"
         )

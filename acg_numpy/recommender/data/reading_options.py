@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.tables import Table, TypedTable
+from acg_numpy.recommender.data.sources.tables import WHOLE, Table, TypedTable
 
 ROW_OPTIONS: Mapping[str, Any] = {
     "min_rating": None,
@@ -21,7 +21,6 @@ ROW_OPTIONS: Mapping[str, Any] = {
     "normalize_ids": False,
 }
 ROLES = ("user", "item", "domain", "rating")
-WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 TEXT = ("VARCHAR", "ENUM", "JSON", "UUID")
 
 

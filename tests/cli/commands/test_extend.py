@@ -1,11 +1,14 @@
 """`acg extend` adds a domain to a folder of results, and the new folder serves it."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from acg_numpy.cli import main
+from acg_numpy.recommender.data.checkpoints import load_checkpoint, save_checkpoint
+from acg_numpy.recommender.serving.trained import READING
 
 Captured = pytest.CaptureFixture[str]
 QUICK = ("--min-elsewhere", "3", "--epochs", "2")
@@ -39,6 +42,34 @@ def test_a_new_domain_and_item_are_added_and_served(
     summary = json.loads((new / "extension.json").read_text(encoding="utf-8"))
     assert summary["items"] == {"books": 1}
     assert summary["domains"]["music"]["items"] == 8
+
+
+def trained_with(results: Path, folder: Path, **reading: object) -> Path:
+    """Copy a folder of results, with another record of how its interactions were read."""
+    shutil.copytree(results, folder)
+    arrays, about = load_checkpoint(folder / "checkpoint.npz")
+    save_checkpoint(folder / "checkpoint.npz", arrays, about | {READING: about[READING] | reading})
+    return folder
+
+
+def test_new_domains_obey_the_limits_of_training(results: Path, today: Path, tmp_path: Path, capsys: Captured) -> None:
+    run = trained_with(results, tmp_path / "run", max_domains=2)
+    command = ["extend", str(run), str(today), *QUICK]
+    assert main([*command, "--out", str(tmp_path / "without")]) == 0
+    out, err = capsys.readouterr()
+    assert "not among the 2 with most items, not added: 'music' (--domain adds one" in err
+    assert "music" not in out
+    run = trained_with(results, tmp_path / "strict", min_items=9)  # music has 8
+    assert main(["extend", str(run), str(today), *QUICK, "--out", str(tmp_path / "fewer")]) == 0
+    assert "domains with fewer than 9 items, left out: 1 ('music')" in capsys.readouterr().err
+
+
+def test_the_table_of_items_of_training_is_asked_for(results: Path, tmp_path: Path, capsys: Captured) -> None:
+    run = trained_with(results, tmp_path / "run", items="films.csv", columns={"user": ["user"], "item": ["item"]})
+    source = tmp_path / "today.csv"
+    source.write_text("user,item\na,b\n", encoding="utf-8")
+    assert main(["extend", str(run), str(source), "--out", str(tmp_path / "new")]) == 1
+    assert "training had the domains and titles of items from --items films.csv" in capsys.readouterr().err
 
 
 def test_what_cannot_be_added_is_one_line_and_nothing_is_written(

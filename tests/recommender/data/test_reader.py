@@ -6,12 +6,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acg_numpy.recommender.data import DataError, Interactions, read_interactions
+from acg_numpy.recommender.data import DataError, Interactions, read_interactions, reader
+from acg_numpy.recommender.data.sources import rows
 
 in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -188,6 +190,26 @@ def test_the_domains_with_most_items_are_kept(tmp_path: Path) -> None:
         "domains with fewer than 2 items, left out: 1 ('e')",
         "domains beyond the 2 with most items, left out: 2 ('d', 'a')",
     )
+
+
+def test_parquet_and_csv_of_many_blocks_are_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (reader, rows):
+        monkeypatch.setattr(module, "BLOCK", 1000)
+    drawn = (
+        "SELECT CAST(hash(i) % 3000 AS INTEGER) AS user, 'i' || hash(i + 1) % 500 AS item, hash(i) % 4 AS domain, "
+        "i AS timestamp, CAST(hash(i + 2) % 5 AS INTEGER) AS rating FROM range(20000) t(i)"
+    )
+    paths = [tmp_path / "taken.parquet", tmp_path / "taken.csv"]
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({drawn}) TO '{paths[0]}' (FORMAT parquet, ROW_GROUP_SIZE 2048)")
+        connection.execute(f"COPY (FROM '{paths[0]}') TO '{paths[1]}' (FORMAT csv, HEADER)")
+    for options in ({"domain_of": "all"}, {"min_rating": 2, "where": "timestamp > 5000"}):
+        one, other = (read_interactions(path, **options) for path in paths)
+        assert one.matrix.nnz > 5000
+        assert (one.matrix != other.matrix).nnz == 0
+        for name in ("users", "items", "domains", "item_domain", "times"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert one.notes == tuple(note.replace(paths[1].name, paths[0].name) for note in other.notes)
 
 
 def test_malformed_rows_are_counted_and_the_first_told_by_line(tmp_path: Path) -> None:

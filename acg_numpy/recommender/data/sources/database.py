@@ -10,7 +10,7 @@ import itertools
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,6 @@ def file_literal(path: Path) -> str:
 def identifier(name: str) -> str:
     """Quote the name of a table or a column for SQL."""
     return '"' + name.replace('"', '""') + '"'
-
-
-def literal_list(texts: Sequence[str]) -> str:
-    """Quote strings as a list for SQL."""
-    return "[" + ", ".join(map(literal, texts)) + "]"
 
 
 def first_line(error: Exception) -> str:

@@ -7,20 +7,16 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from acg_numpy.recommender.data.interactions import DataError
+from acg_numpy.recommender.data.sources.database import literal
 from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text
-from acg_numpy.recommender.data.sources.rows import LOW_RATING, StagedRows, is_number
+from acg_numpy.recommender.data.sources.rows import LOW_RATING, SPACES, StagedRows, is_number, normal_form_of
 from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.text import counted, first_few
 
-if TYPE_CHECKING:
-    pass
-
-MOST_NAMES = 2_000_000  # ids that are compared one by one for other spellings
 LARGEST_SCORE = 100  # a rating above it counts something
 PLACEHOLDERS = re.compile(
     r"\(?(no genres? listed|unknown|undefined|uncategori[sz]ed|other|others|misc|none|nan|null|n/?a|-+|\?+|)\)?",
@@ -103,7 +99,7 @@ def note_ratings(staged: StagedRows, notes: list[str]) -> None:
     staged.cursor.execute(
         "CREATE OR REPLACE TEMP VIEW rated AS "
         f"SELECT CASE WHEN {is_number('rating')} THEN CAST(rating AS DOUBLE) END AS r "
-        f"FROM {staged.name} WHERE status = 0"
+        f"FROM {staged.counting}"
     )
     total, numbers, low, high, whole, kinds = staged.cursor.execute(
         "SELECT count(*), count(r), min(r), max(r), bool_and(r = round(r)), approx_count_distinct(r) FROM rated"
@@ -126,25 +122,32 @@ def note_ratings(staged: StagedRows, notes: list[str]) -> None:
     )
 
 
-def note_spellings(role: str, names: Sequence[str], notes: list[str]) -> None:
+def note_spellings(staged: StagedRows, role: str, notes: list[str]) -> None:
     """Note ids that differ only in spaces around them, in the form of their characters, or in ".0" at the end."""
-    if len(names) > MOST_NAMES:
-        notes.append(f"{role}s: too many ({len(names):,}) to compare their spellings")
-        return
-    forms: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        forms[normal_form(name)].append(name)
-    several = [group for group in forms.values() if len(group) > 1]
-    if several:
+    spaces = f"id <> trim(id, {literal(SPACES)})"
+    cursor, point = staged.cursor, "ends_with(id, '.0')"
+    with_form = (
+        f"(SELECT id, CASE WHEN {spaces} OR {point} OR strlen(id) > length(id) THEN {normal_form_of('id')} ELSE id END "
+        f"AS form FROM {staged.ids[role]})"
+    )
+    groups = cursor.execute(
+        f"SELECT count(*) OVER (), ids FROM (SELECT list(id ORDER BY id) AS ids FROM {with_form} WHERE form IN "
+        f"(SELECT form FROM {with_form} WHERE form <> id) GROUP BY form HAVING count(*) > 1) ORDER BY ids[1] LIMIT 1"
+    ).fetchall()
+    if groups:
         notes.append(
             f"{role}s that differ only in spaces, in Unicode's form, or in '.0' at the end, read as different ones: "
-            f"{len(several):,} (the first: {first_few(several[0])}); --normalize-ids joins them"
+            f"{groups[0][0]:,} (the first: {first_few(groups[0][1])}); --normalize-ids joins them"
         )
-    elif names and all(name != name.strip(" \t\xa0") for name in names):
-        notes.append(f"every {role} has spaces around it (the first: {names[0]!r}); --normalize-ids drops them")
-    elif names and all(name.endswith(".0") for name in names):
+        return
+    first, all_spaces, all_points = cursor.execute(
+        f"SELECT min(id), bool_and({spaces}), bool_and({point}) FROM {staged.ids[role]}"
+    ).fetchall()[0]
+    if all_spaces:
+        notes.append(f"every {role} has spaces around it (the first: {first!r}); --normalize-ids drops them")
+    elif all_points:
         notes.append(
-            f"every {role} ends in '.0' (the first: {names[0]!r}), as whole numbers do after a column with missing "
+            f"every {role} ends in '.0' (the first: {first!r}), as whole numbers do after a column with missing "
             "values; --normalize-ids drops it"
         )
 
@@ -166,7 +169,7 @@ def note_domains(names: Sequence[str], notes: list[str]) -> None:
 
 
 def normal_form(name: str) -> str:
-    """Return what `normalize_ids` makes of an id.
+    """Return what `normalize_ids` makes of an id, as `normal_form_of` in SQL.
 
     Examples
     --------
@@ -175,4 +178,4 @@ def normal_form(name: str) -> str:
     """
     if name.isascii() and name[:1] > " " and name[-1:] > " " and not name.endswith(".0"):
         return name
-    return re.sub(r"^([0-9]+)\.0$", r"\1", unicodedata.normalize("NFC", name.strip(" \t\xa0")))
+    return re.sub(r"^([0-9]+)\.0$", r"\1", unicodedata.normalize("NFC", name.strip(SPACES)))

@@ -5,17 +5,18 @@ Rows are staged in the database as text, one column a role, with a number that s
     0 it counts     > 0 it is malformed, for the reason of this number     < 0 an option leaves it out
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, literal_list, unique_name
+from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
 from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
 from acg_numpy.recommender.data.sources.tables import Table, TextTable, TypedTable
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 Codes = npt.NDArray[np.int32]
 
+SPACES = " \t\xa0"
 LONGEST_ID = 1000  # characters
+BLOCK = 1 << 20  # rows that are handled together
 REMEMBERED = 5  # malformed rows that are described one by one
 ID_ROLES = ("user", "item", "domain")
 ROLES = (*ID_ROLES, "rating", "timestamp", "title")
@@ -65,14 +68,19 @@ class Choice:
 
 @dataclass
 class StagedRows:
-    """The rows of one or several tables, staged in the database."""
+    """The rows of one or several tables: text in a table of the database, and a view of what has columns already.
+
+    A view is scanned for each question, which costs less than to keep its rows, because the database reads no column of
+    Parquet that a question does not need.  Text is parsed once.
+    """
 
     cursor: "Cursor"
     tables: Sequence[Table]
     roles: Mapping[str, Sequence[int | None]]  # the column of each role in each table
     choice: Choice
     name: str = ""
-    first_row: list[int] = field(default_factory=list)
+    counts: dict[tuple[int, int], int] = field(default_factory=dict)  # of rows of each table with each status
+    ids: dict[str, str] = field(default_factory=dict)  # the table of the ids of each role that was encoded
 
     @classmethod
     def stage(
@@ -86,22 +94,42 @@ class StagedRows:
             If a table cannot be read, or the condition cannot be evaluated.
         """
         staged = cls(cursor, tables, roles, choice, unique_name("rows"))
-        columns = ", ".join(f"{role} VARCHAR" for role in ROLES)
-        cursor.execute(f"CREATE TEMP TABLE {staged.name} (source INTEGER, {columns}, status TINYINT)")
-        total = 0
+        selected = [staged._select(number, table) for number, table in enumerate(tables)]
+        typed = all(isinstance(table, TypedTable) for table in tables)
+        if not typed:
+            columns = ", ".join(f"{role} VARCHAR" for role in staged.present)
+            cursor.execute(f"CREATE TEMP TABLE {staged.name} (source INTEGER, {columns}, status TINYINT)")
         for number, table in enumerate(tables):
-            staged.first_row.append(total)
             try:
-                cursor.execute(f"INSERT INTO {staged.name} {staged._select(number, table)}")
+                if not typed:
+                    cursor.execute(f"INSERT INTO {staged.name} {selected[number]}")
+                staged._count(number, f"({selected[number]})" if typed else staged.name)
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
                 raise staged._error(table, error) from error
-            total = cursor.execute(f"SELECT count(*) FROM {staged.name}").fetchall()[0][0]
+        if typed:
+            cursor.execute(f"CREATE TEMP VIEW {staged.name} AS {' UNION ALL '.join(selected)}")
         return staged
 
+    @cached_property
+    def present(self) -> list[str]:
+        """The roles that have a column in any table."""
+        return [role for role in ROLES if any(position is not None for position in self.roles.get(role, ()))]
+
+    @cached_property
+    def counting(self) -> str:
+        """SQL for the rows that count; without a condition where all do, because it costs more than the rest."""
+        return self.name if all(not status for _, status in self.counts) else f"(FROM {self.name} WHERE status = 0)"
+
+    def _count(self, number: int, relation: str) -> None:
+        found = self.cursor.execute(
+            f"SELECT status, count(*) FROM {relation} WHERE source = {number} GROUP BY ALL"
+        ).fetchall()
+        self.counts |= {(number, status): count for status, count in found}
+
     def _select(self, number: int, table: Table) -> str:
-        texts = {role: self._text(number, table, role) for role in ROLES}
+        texts = {role: self._text(number, table, role) for role in self.present}
         selected = ", ".join(f"{text} AS {identifier(f'the {role}')}" for role, text in texts.items())
         rows, condition = f"(SELECT {selected} FROM {table.relation})", ""
         if self.choice.where is not None:  # on a line of its own, because it may end in a comment
@@ -111,9 +139,10 @@ class StagedRows:
                 f"(SELECT *, CAST((\n{self.choice.where}\n) AS BOOLEAN) AS {condition} "
                 f"FROM (SELECT {selected} FROM {table.relation}))"
             )
-        names = {role: identifier(f"the {role}") for role in ROLES}
-        roles = ", ".join(names.values())
-        return f"SELECT {number}, {roles}, CAST({self._status(number, table, names, condition)} AS TINYINT) FROM {rows}"
+        names = {role: identifier(f"the {role}") for role in self.present}
+        roles = ", ".join(f"{name} AS {identifier(role)}" for role, name in names.items())
+        status = self._status(number, table, names, condition)
+        return f"SELECT {number} AS source, {roles}, CAST({status} AS TINYINT) AS status FROM {rows}"
 
     def _text(self, number: int, table: Table, role: str) -> str:
         position = self.roles[role][number] if role in self.roles else None
@@ -123,7 +152,7 @@ class StagedRows:
         if role == "rating" and _has_decimal_commas(table, position):
             text = f"replace({text}, ',', '.')"
         if role in ID_ROLES and self.choice.normalize_ids:
-            text = f"regexp_replace(nfc_normalize(trim({text}, ' \t\xa0')), '^([0-9]+)[.]0$', '\\1')"
+            text = normal_form_of(text)
         return text
 
     def _status(self, number: int, table: Table, names: Mapping[str, str], condition: str) -> str:
@@ -140,11 +169,16 @@ class StagedRows:
         for role in present:
             rank, text = ID_ROLES.index(role), names[role]
             cases.append((f"{text} IS NULL OR {text} = ''", EMPTY + 10 * rank))
-            cases.append((f"length({text}) > {LONGEST_ID}", TOO_LONG + 10 * rank))
+            if isinstance(table, TypedTable) and table.is_whole(self.roles[role][number]):
+                continue
+            cases.append((f"strlen({text}) > {LONGEST_ID} AND length({text}) > {LONGEST_ID}", TOO_LONG + 10 * rank))
             marks = " OR ".join(f"contains({text}, chr({code}))" for code in (10, 13, 0))
             cases.append((marks, BREAK + 10 * rank))
             if role != "domain" and not self.choice.keep_null_ids:
-                cases.append((f"{text} IN ({', '.join(map(literal, MISSING))})", MISSING_ID + 10 * rank))
+                missing = (
+                    f"strlen({text}) <= {max(map(len, MISSING))} AND {text} IN ({', '.join(map(literal, MISSING))})"
+                )
+                cases.append((missing, MISSING_ID + 10 * rank))
         if self.choice.min_rating is not None and "rating" in self.roles:
             cases.append((f"NOT coalesce({is_number(names['rating'])}, false)", NOT_A_NUMBER))
         if condition:
@@ -163,12 +197,6 @@ class StagedRows:
                 "are " + ", ".join(map(identifier, table.columns))
             )
         return table.reading_error(error)
-
-    @cached_property
-    def counts(self) -> dict[tuple[int, int], int]:
-        """The number of rows of each table with each status."""
-        rows = self.cursor.execute(f"SELECT source, status, count(*) FROM {self.name} GROUP BY ALL").fetchall()
-        return {(source, status): number for source, status, number in rows}
 
     def count(self, status: int) -> int:
         """Count the rows with a status, over all tables."""
@@ -195,15 +223,15 @@ class StagedRows:
         if not malformed + num_rejected:
             return
         first = self.cursor.execute(
-            f"SELECT rowid, status, {', '.join(ROLES)} FROM {self.name} WHERE source = {number} AND status > 0 "
-            f"ORDER BY rowid LIMIT {REMEMBERED}"
+            f"SELECT place, status, {', '.join(map(identifier, self.present))} FROM (SELECT row_number() OVER () - 1 "
+            f"AS place, * FROM {self.name} WHERE source = {number}) WHERE status > 0 ORDER BY place LIMIT {REMEMBERED}"
         ).fetchall()
-        rows = [row[0] - self.first_row[number] for row in first]
+        rows = [row[0] for row in first]
         lines = find_lines(table, rows, self.cursor)
         described: list[tuple[float, str]] = []
         for row, line, values in zip(rows, lines, first, strict=True):
             place = f"row {row + 1:,}" if line is None else f"line {line}"
-            reason = describe_status(values[1], dict(zip(ROLES, values[2:], strict=True)))
+            reason = describe_status(values[1], dict(zip(self.present, values[2:], strict=True)))
             described.append((row if line is None else line, f"{place}: {reason}"))
         for reject in rejected[:REMEMBERED]:
             line = line_of_byte(table, reject.byte)
@@ -216,58 +244,121 @@ class StagedRows:
             f"out ({shown}{more})"
         )
 
-    def encode(self, role: str, known: Sequence[str] | None = None) -> "tuple[Codes, npt.NDArray[np.object_]]":
+    def encode(self, role: str) -> "tuple[Codes, npt.NDArray[np.str_]]":
         """Return codes of a role's ids in the rows that count, and the ids in their order.
-
-        Parameters
-        ----------
-        role : str
-        known : sequence of str, optional
-            The ids that have a code; others get -1.  By default all that occur, sorted.
 
         Returns
         -------
         codes : array of int32, shape (R,)
         ids : array of str, shape (number of ids,)
         """
-        kind = unique_name("ids")
-        ids = f"SELECT DISTINCT {role} FROM {self.name} WHERE status = 0 ORDER BY 1"
-        if known is not None:
-            ids = f"SELECT unnest({literal_list(known)})"
-        self.cursor.execute(f"CREATE TYPE {kind} AS ENUM ({ids})")
-        try:
-            codes = self.cursor.execute(
-                f"SELECT CAST(coalesce(enum_code(TRY_CAST({role} AS {kind})), -1) AS INTEGER) AS code "
-                f"FROM {self.name} WHERE status = 0"
-            ).fetchnumpy()["code"]
-            names = self.cursor.execute(f"SELECT unnest(enum_range(NULL::{kind})) AS id").fetchnumpy()["id"]
-        finally:
-            self.cursor.execute(f"DROP TYPE {kind}")
-        return np.ma.getdata(codes), np.ma.getdata(names)
+        ids, column = self.ids.setdefault(role, unique_name("ids")), identifier(role)
+        self.cursor.execute(
+            f"CREATE TEMP TABLE {ids} AS SELECT DISTINCT {column} AS id FROM {self.counting} ORDER BY 1"
+        )
+        names = _fetch_texts(self.cursor, ids)
+        for salt in itertools.count():  # until no two ids have the same hash: the first one does in all likelihood
+            hashes = self._fetch(f"SELECT {_hash('id', salt)} AS x FROM {ids} ORDER BY rowid")
+            if (tables := _HashTables(hashes)).distinct:
+                break
+        of_rows = self._fetch(f"SELECT {_hash(column, salt)} AS x FROM {self.counting}")
+        return tables.positions(of_rows), names
+
+    def _fetch(self, query: str) -> npt.NDArray[Any]:
+        """Return the column x of a query."""
+        return np.ma.getdata(self.cursor.execute(query).fetchnumpy()["x"])
 
     def sources(self) -> Codes:
         """Return the number of the table of each row that counts, shape (R,)."""
-        numbers = self.cursor.execute(f"SELECT source FROM {self.name} WHERE status = 0").fetchnumpy()["source"]
-        return np.ma.getdata(numbers)
+        return self._fetch(f"SELECT source AS x FROM {self.counting}")
 
     def titles(self) -> dict[str, str]:
         """Return the title of each item that has one; of several, the first in the order of the alphabet."""
         if all(position is None for position in self.roles.get("title", [])):
             return {}
         rows = self.cursor.execute(
-            f"SELECT item, min(title) FROM {self.name} WHERE status = 0 AND trim(title) <> '' GROUP BY item"
+            f"SELECT item, min(title) FROM {self.counting} WHERE trim(title) <> '' GROUP BY item"
         ).fetchall()
         return dict(rows)
 
     def numbers(self, role: str) -> npt.NDArray[np.float64]:
         """Return a role's cells as numbers in the rows that count, NaN where they are none, shape (R,)."""
-        numbers = self.cursor.execute(
+        return self._fetch(
             f"SELECT CASE WHEN {is_number(role)} THEN CAST({role} AS DOUBLE) "
             f"WHEN isfinite(TRY_CAST({role} AS TIMESTAMPTZ)) THEN epoch(CAST({role} AS TIMESTAMPTZ)) "
-            "ELSE 'nan' END AS number "
-            f"FROM {self.name} WHERE status = 0"
-        ).fetchnumpy()["number"]
-        return np.ma.getdata(numbers)
+            "ELSE 'nan' END AS x "
+            f"FROM {self.counting}"
+        )
+
+
+def _hash(text: str, salt: int) -> str:
+    return f"hash({text}, {salt})" if salt else f"hash({text})"
+
+
+def _fetch_texts(cursor: "Cursor", table: str) -> npt.NDArray[np.str_]:
+    """Return the column `id` of a table as an array of fixed width, made in blocks so that few are Python's at once."""
+    rows, width = cursor.execute(f"SELECT count(*), coalesce(max(length(id)), 1) FROM {table}").fetchall()[0]
+    texts = np.empty(rows, f"<U{max(width, 1)}")
+    for start in range(0, rows, BLOCK):
+        block = cursor.execute(
+            f"SELECT id FROM {table} WHERE rowid BETWEEN {start} AND {start + BLOCK - 1} ORDER BY rowid"
+        )
+        texts[start : start + BLOCK] = np.ma.getdata(block.fetchnumpy()["id"])
+    return texts
+
+
+class _HashTables:
+    """The positions of hashes: a table by their last bits, a second by other bits for those that lost a place, ...
+
+    Parameters
+    ----------
+    keys : array of uint64, shape (n,)
+
+    Attributes
+    ----------
+    distinct : bool
+        Whether every key has a place, which two equal ones have not.
+
+    Examples
+    --------
+    >>> tables = _HashTables(np.array([12, 7, 20], np.uint64))
+    >>> tables.distinct, tables.positions(np.array([20, 7, 7, 12], np.uint64)).tolist()
+    (True, [2, 1, 1, 0])
+    >>> _HashTables(np.array([7, 7], np.uint64)).distinct
+    False
+    """
+
+    def __init__(self, keys: npt.NDArray[np.uint64]) -> None:
+        self.keys = keys
+        self.tables: list[tuple[np.uint64, Codes]] = []
+        left = np.arange(len(keys), dtype=np.int32)
+        for shift in range(0, 64, 5):
+            if not len(left):
+                break
+            table = np.zeros(1 << (4 * len(left)).bit_length(), np.int32)
+            places = _places(keys[left], np.uint64(shift), table)
+            table[places] = left
+            self.tables.append((np.uint64(shift), table))
+            left = left[table[places] != left]
+        self.distinct = not len(left)
+
+    def positions(self, wanted: npt.NDArray[np.uint64]) -> Codes:
+        """Return the position of each of `wanted`, which are all among the keys."""
+        found = np.zeros(len(wanted), np.int32)
+        for start in range(0, len(wanted), BLOCK):
+            some, left = wanted[start : start + BLOCK], np.arange(min(BLOCK, len(wanted) - start))
+            for shift, table in self.tables:
+                codes = table[_places(some, shift, table)]
+                found[start : start + BLOCK][left] = codes
+                wrong = np.flatnonzero(self.keys[codes] != some)
+                if not len(wrong):
+                    break
+                some, left = some[wrong], left[wrong]
+        return found
+
+
+def _places(keys: npt.NDArray[np.uint64], shift: np.uint64, table: Codes) -> npt.NDArray[np.uint64]:
+    return keys >> shift & np.uint64(len(table) - 1)
 
 
 def describe_status(status: int, values: Mapping[str, str | None]) -> str:
@@ -292,6 +383,11 @@ def describe_status(status: int, values: Mapping[str, str | None]) -> str:
     if kind == MISSING_ID:
         return f"the {role} {text!r} stands for a missing one (keep_null_ids=True or --keep-null-ids takes it as an id)"
     return f"the {role} {text!r} holds a line break or a null character"
+
+
+def normal_form_of(text: str) -> str:
+    """Write SQL for what `normalize_ids` makes of an id."""
+    return f"regexp_replace(nfc_normalize(trim({text}, {literal(SPACES)})), '^([0-9]+)[.]0$', '\\1')"
 
 
 def is_number(text: str) -> str:

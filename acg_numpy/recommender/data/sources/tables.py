@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_LINES = 50
 LONGEST_ROW = 2_000_000  # bytes
+WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 NESTED = ("STRUCT", "MAP", "UNION")
 LIST_OF_LISTS = re.compile(r"\[\d*\]\[\d*\]$")
 
@@ -207,6 +208,10 @@ class TypedTable(Table):
             raise DataError(f"{name} cannot be read: {first_line(error)}") from error
         super().__init__(name, path, [row[0] for row in described], relation)
         self.types = [str(row[1]) for row in described]
+
+    def is_whole(self, position: int | None) -> bool:
+        """Return whether a column holds whole numbers."""
+        return position is not None and self.types[position] in WHOLE
 
     def text_of(self, position: int) -> str:
         """Return SQL for a column's cells as text; lists are joined by "|", and NaN is missing."""
