@@ -8,7 +8,7 @@ from acg_numpy.cli.output_files import refuse
 from acg_numpy.cli.printing import echo, echo_json
 
 DESCRIPTION = """\
-Practise: every exercise of the book, and every pass of the package, as a small file to fill in.
+Practise: every exercise of the book with short ones between, and every pass of the package, as files to fill in.
 
 examples:
   acg learn practice                 lay the files out, and begin; the same command goes on where you were
@@ -18,10 +18,10 @@ examples:
 """
 
 NOTES = """\
-The exercise at hand is checked in a process of its own whenever its file is saved.  Right: it moves on.  Wrong: it says
-what fails.  Keys: h, a hint (three levels, the last names the mistake); s, the solution, after three tries; n, the next
-exercise; l, the list; r, the file as it was handed out (what stood there is kept beside it); q, the end.  Where
-standard input is not a terminal, or with --plain, a key is a line.
+The exercise at hand is checked in a process of its own whenever its file is saved. Right: it moves on. Wrong: it says
+what fails. Keys: h, a hint (three levels, the last names the mistake); s, the solution, after three tries that differ;
+n, the next exercise; l, the list; r, the file as it was handed out (what stood there is kept beside it); q, the end.
+Where standard input is not a terminal, or with --plain, a key is a line.
 
 DIR/.acg-learn.json keeps what is solved, by the names of exercises; killing the command loses nothing.  Files that are
 there are never replaced.  It runs without SciPy, Hypothesis and Matplotlib: exercises that need one say so.  What the

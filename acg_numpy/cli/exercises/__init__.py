@@ -1,14 +1,21 @@
 """Exercises of the book: read out of its chapters, checked, and laid out as files.
 
-What the chapters themselves import are `check_answer`, `on_copies` and `WrongAnswer`.
+The chapters themselves import the checks, `on_copies` and `WrongAnswer`.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from acg_numpy.cli.exercises.answers import WrongAnswer, check_answer, on_copies
+    from acg_numpy.cli.exercises.answers import (
+        WrongAnswer,
+        check_answer,
+        check_choice,
+        check_property,
+        check_shape,
+        on_copies,
+    )
 
-__all__ = ["WrongAnswer", "check_answer", "on_copies"]
+__all__ = ["WrongAnswer", "check_answer", "check_choice", "check_property", "check_shape", "on_copies"]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,10 +4,12 @@ A check computes what plausible mistakes give, and compares: an answer that equa
 """
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
+
+from acg_numpy.text import counted, joined
 
 RELATIVE, ABSOLUTE = 1e-7, 1e-9
 
@@ -95,6 +97,122 @@ def check_answer(
     if not np.all(np.isfinite(answer)) and np.all(np.isfinite(right)):
         raise WrongAnswer("not-finite: there are nan or inf in it", what, numbers)
     raise WrongAnswer("different: the values are not right, and no known mistake gives them", what, numbers)
+
+
+def check_choice(found: object, right: str, mistakes: Mapping[str, str]) -> None:
+    """Raise an error unless the right one of several options was chosen.
+
+    Parameters
+    ----------
+    found : str
+        A letter; brackets and capitals do not matter.
+    right : str
+    mistakes : dict
+        From each other option to what is wrong with it, as id and explanation.
+
+    Raises
+    ------
+    WrongAnswer
+
+    Examples
+    --------
+    >>> check_choice("(B)", "b", {"a": "unscaled: the scores are divided by a root"})
+    >>> check_choice("a", "b", {"a": "unscaled: the scores are divided by a root"})
+    Traceback (most recent call last):
+    ...
+    acg_numpy.cli.exercises.answers.WrongAnswer: unscaled: the scores are divided by a root
+    """
+    if found is None or found is ...:
+        raise WrongAnswer("nothing-returned: there is no answer yet")
+    letter = found.strip(" ().:").lower() if isinstance(found, str) else ""
+    if letter == right:
+        return
+    if letter not in mistakes:
+        options = joined([f'"{option}"' for option in sorted([right, *mistakes])], last="or")
+        raise WrongAnswer(f"no-option: {found!r} is none of the options; give {options}, as text")
+    raise WrongAnswer(mistakes[letter])
+
+
+def check_shape(found: object, right: tuple[int, ...], mistakes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise an error unless a shape is right; if it is what a known mistake gives, the error names that.
+
+    Parameters
+    ----------
+    found : sequence of int
+        A number is the shape of one axis.
+    right : tuple of int
+    mistakes : dict
+        From id and explanation to the shape that the mistake gives.
+
+    Raises
+    ------
+    WrongAnswer
+
+    Examples
+    --------
+    >>> check_shape([2, 3], (2, 3), {"transposed: rows come first": (3, 2)})
+    """
+    if found is None or found is ...:
+        raise WrongAnswer("nothing-returned: there is no answer yet")
+    try:
+        sizes = np.atleast_1d(np.asarray(found))
+    except ValueError:  # a list of several lengths
+        sizes = np.asarray(None)
+    if sizes.ndim != 1 or (sizes.size and sizes.dtype.kind not in "iu"):
+        raise WrongAnswer(f"no-shape: {found!r} is no shape; give one as (2, 3)")
+    shape = tuple(int(size) for size in sizes)
+    if shape == right:
+        return
+    for mistake, wrong in mistakes.items():
+        if shape == wrong:
+            raise WrongAnswer(mistake, numbers=f"found {shape}")
+    if len(shape) != len(right):
+        raise WrongAnswer(f"number-of-axes: {counted(len(shape), 'number')}, and the right shape has {len(right)}")
+    raise WrongAnswer(f"different: {shape} is not right, and no known mistake gives it")
+
+
+def check_property(holds: object, right: Sequence[Any], wrong: Mapping[str, Any]) -> None:
+    """Raise an error unless a test of a property accepts what has it, and refutes what has not.
+
+    Parameters
+    ----------
+    holds : callable
+        Given an implementation, it returns whether the property holds, or raises AssertionError if not.
+    right : sequence
+        Implementations that have the property.
+    wrong : dict
+        From id and explanation to an implementation without it.
+
+    Raises
+    ------
+    WrongAnswer
+        With the id of the one that was not refuted, or ``refuses-right``.
+
+    Examples
+    --------
+    >>> check_property(lambda x: x > 0, [1, 2], {"negative: a number below zero": -1})
+    """
+    test = on_copies(cast(Callable[..., Any], holds))
+
+    def refutes(implementation: Any) -> bool:
+        try:
+            answer = test(implementation)
+        except AssertionError:
+            return True
+        if answer is ...:
+            raise WrongAnswer("nothing-returned: there is no answer yet")
+        if answer is not None and not isinstance(answer, bool | np.bool_):
+            raise WrongAnswer(f"no-verdict: True or False is to be returned, and {type(answer).__name__} was")
+        return answer is not None and not answer
+
+    missed = [mistake for mistake, implementation in wrong.items() if not refutes(implementation)]
+    if len(missed) == len(wrong):
+        raise WrongAnswer("refutes-nothing: it accepts everything that was tried, right and wrong")
+    if any(refutes(implementation) for implementation in right):
+        raise WrongAnswer("refuses-right: it refuses what has the property")
+    if missed:
+        name, _, explanation = missed[0].partition(": ")
+        raise WrongAnswer(f"accepts-{name}: it accepts {explanation}")
 
 
 def on_copies(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ class Exercise(NamedTuple):
     Attributes
     ----------
     chapter, number : int
-        4 and 1 of exercise 4.1.
+        4 and 1 of exercise 4.1; number 0 for a short one.
     part : str
         The title of its chapter.
     title : str
@@ -45,6 +45,8 @@ class Exercise(NamedTuple):
         An answer.
     afterword : str
         What to read when it is solved, in Markdown.
+    letter : str
+        "a" of the short exercise 4a; empty for one of the book.
     """
 
     chapter: int
@@ -59,6 +61,7 @@ class Exercise(NamedTuple):
     check: str
     solution: str
     afterword: str
+    letter: str = ""
 
     @property
     def name(self) -> str:
@@ -67,8 +70,8 @@ class Exercise(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Chapter and number, "4.1"."""
-        return f"{self.chapter}.{self.number}"
+        """Chapter and number, "4.1", or chapter and letter, "4a"."""
+        return f"{self.chapter}{self.letter}" if self.letter else f"{self.chapter}.{self.number}"
 
     @property
     def imports(self) -> str:

@@ -1,5 +1,6 @@
 """Practising: the current exercise is checked at every save, hints come when asked for, and then it moves on."""
 
+import ast
 import re
 import shutil
 import textwrap
@@ -10,7 +11,7 @@ from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.cli.exercises.keyboard import END, SAVED
 from acg_numpy.cli.exercises.practice_folder import WIDTH, PracticeFolder
 from acg_numpy.cli.printing import echo
-from acg_numpy.text import counted
+from acg_numpy.text import counted, joined
 
 KEYS = "h hint, s solution, n next, l list, r reset, q quit"
 TRIES = 3  # before the solution is shown
@@ -100,11 +101,14 @@ class Practice:
             self._say("n goes on." if verdict.status == "unavailable" else "h gives a hint.")
 
     def _hint(self) -> None:
-        """Say a little more than before."""
+        """Say a little more than before, of an attempt; hints before the first would be hints at nothing."""
+        if self.verdict.status != "wrong":
+            self._say(_first_hint(self.current), "Hints are about what you wrote: save an attempt, even a wrong one.")
+            return
         self.level = min(self.level + 1, LEVELS - 1)
         mistake = self.verdict.mistake
         unnamed = mistake in ("error", "syntax") or (mistake == "different" and self.level > 1)
-        if self.verdict.status == "wrong" and not unnamed:
+        if not unnamed:
             self._say(f"Hint {self.level} of {LEVELS - 1}", self.verdict.levels[self.level])
         else:
             self._say(f"Hint {self.level} of {LEVELS - 1}", _general_hint(self.current, self.level))
@@ -188,11 +192,25 @@ def reflowed(text: str) -> str:
     return "\n\n".join(p if p.startswith(("$$", "- ", "|")) else " ".join(p.split("\n")) for p in paragraphs)
 
 
+def _first_hint(exercise: Exercise) -> str:
+    """Return what helps to begin: the size of the solution, and what it calls on."""
+    tree = ast.parse(exercise.solution)
+    blank = {ast.unparse(node.func) for node in ast.walk(ast.parse(exercise.blank)) if isinstance(node, ast.Call)}
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [name for name in dict.fromkeys(calls) if name not in blank and re.fullmatch(r"np(\.\w+)+", name)]
+    calling = f", and it calls {joined(names)}" if names else ""
+    return f"The solution has {counted(len(_code_lines(exercise)), 'line')}{calling}."
+
+
+def _code_lines(exercise: Exercise) -> list[str]:
+    return [line for line in exercise.solution.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+
+
 def _general_hint(exercise: Exercise, level: int) -> str:
     """Return a hint that does not depend on an answer: the size of the solution, how it begins, how it goes on."""
-    lines = [line for line in exercise.solution.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    lines = _code_lines(exercise)
     if level == 1:
-        return f"The book's solution has {counted(len(lines), 'line')}."
+        return _first_hint(exercise)
     if len(lines) <= level:
         return "The solution is too short to show the beginning of it."
     return "It begins:\n" + "\n".join(lines[:level])

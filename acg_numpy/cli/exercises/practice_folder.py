@@ -1,12 +1,12 @@
 """A folder of exercises to fill in: its files, and what is known about them."""
 
+import hashlib
 import json
 import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,8 @@ class PracticeFolder:
         self.folder, self.chapters, self.exercises = folder, chapters, exercises
         folder.mkdir(parents=True, exist_ok=True)
         self._found = {match[1]: file for file in folder.rglob("*.py") if (match := _NAME.fullmatch(file.name))}
-        self.state: dict[str, Any] = {"solved": [], "tries": {}, "current": ""}
+        self.state = _read_state(folder / STATE)
         self._lock = threading.Lock()
-        with suppress(OSError, ValueError, TypeError):  # there is none yet, or it was changed by hand
-            self.state |= json.loads((folder / STATE).read_text(encoding="utf-8"))
         for exercise in exercises:
             if not (file := self.file(exercise)).exists():
                 file.parent.mkdir(exist_ok=True)
@@ -48,8 +46,9 @@ class PracticeFolder:
 
     def file(self, exercise: Exercise) -> Path:
         """Return the file of an exercise: where it was laid out, or where it is to be."""
-        place = f"{exercise.chapter:02}-{_slug(exercise.part)}/{exercise.number:02}.{exercise.name}.py"
-        return self._found.get(exercise.name, self.folder / place)
+        place = exercise.letter or f"{exercise.number:02}"
+        file = f"{exercise.chapter:02}-{_slug(exercise.part)}/{place}.{exercise.name}.py"
+        return self._found.get(exercise.name, self.folder / file)
 
     def answer(self, exercise: Exercise) -> str:
         """Return what stands in a file; nothing where it was removed."""
@@ -59,15 +58,18 @@ class PracticeFolder:
             return ""
 
     def check(self, exercise: Exercise) -> Verdict:
-        """Check what stands in a file, and keep what came of it."""
-        verdict = check_answer_text(self.chapters, exercise, self.answer(exercise), self.file(exercise))
+        """Check what stands in a file, and keep what came of it; the same wrong answer is one try, however often."""
+        answer = self.answer(exercise)
+        verdict = check_answer_text(self.chapters, exercise, answer, self.file(exercise))
         if verdict.status == "untouched":
             return verdict
         with self._lock:  # several are checked at a time
             solved = [name for name in self.state["solved"] if name != exercise.name]
             self.state["solved"] = [*solved, exercise.name] if verdict.status == "right" else solved
             if verdict.status == "wrong":
-                self.state["tries"][exercise.name] = self.tries(exercise) + 1
+                tries = self.state["tries"].setdefault(exercise.name, [])
+                mark = hashlib.sha256(answer.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+                tries += [mark] if mark not in tries else []
             self.keep()
         return verdict
 
@@ -88,8 +90,8 @@ class PracticeFolder:
         return kept
 
     def tries(self, exercise: Exercise) -> int:
-        """Return how often a wrong answer was checked."""
-        return int(self.state["tries"].get(exercise.name, 0))
+        """Return how many different wrong answers were checked."""
+        return len(self.state["tries"].get(exercise.name, []))
 
     def solved(self, exercise: Exercise) -> bool:
         """Return whether the last answer was right."""
@@ -110,7 +112,26 @@ def check_answer_text(chapters: Path, exercise: Exercise, answer: str, file: Pat
     return check_in_process(chapters, exercise, answer, file)
 
 
-_NAME = re.compile(r"\d\d\.(\w+)\.py")
+_NAME = re.compile(r"(?:\d\d|[a-z])\.(\w+)\.py")
+
+
+def _read_state(file: Path) -> dict[str, Any]:
+    """Read the state; of what was changed by hand or damaged, all that is in its form."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):  # there is none yet, or it is not JSON
+        found = None
+    found = found if isinstance(found, dict) else {}
+    solved, tries, current = (found.get(key) for key in ("solved", "tries", "current"))
+    return {
+        "solved": [name for name in solved if isinstance(name, str)] if isinstance(solved, list) else [],
+        "tries": {name: marks for name, marks in tries.items() if _is_texts(marks)} if isinstance(tries, dict) else {},
+        "current": current if isinstance(current, str) else "",
+    }
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
 def exercise_text(exercise: Exercise) -> str:

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from acg_numpy.cli.exercises.answer_check import Verdict, judge
 from acg_numpy.cli.exercises.book import chapter_files
-from acg_numpy.cli.exercises.exercise import Exercise, chapter_exercises, read_exercises
+from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.cli.exercises.pass_exercises import pass_exercises
+from acg_numpy.cli.exercises.short_exercises import chapter_with_short_exercises, with_short_exercises
 from acg_numpy.text import counted
 
 SECONDS = 60
 
 
 def every_exercise(folder: Path) -> list[Exercise]:
-    """List the exercises of the book in a folder of chapters, and then those of every pass."""
-    book = read_exercises(folder)
+    """List the exercises of the book in a folder of chapters, with short ones between, and then those of every pass."""
+    book = with_short_exercises(folder)
     return [*book, *pass_exercises(max((exercise.chapter for exercise in book), default=0) + 1)]
 
 
@@ -62,7 +63,7 @@ def check_in_process(folder: Path, exercise: Exercise, answer: str, file: Path, 
 def _find(folder: Path, chapter: int, name: str) -> Exercise:
     """Read one chapter, because all of them take a second, and return the exercise of a name."""
     files = [file for file in chapter_files(folder) if file.name.startswith(f"{chapter:02}-")]
-    exercises = chapter_exercises(files[0]) if files else pass_exercises(chapter)
+    exercises = chapter_with_short_exercises(files[0]) if files else pass_exercises(chapter)
     return next(exercise for exercise in exercises if exercise.name == name)
 
 

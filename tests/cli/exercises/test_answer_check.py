@@ -3,7 +3,7 @@
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import Phase, settings
 
 from acg_numpy.cli.exercises.answer_check import LEVELS, judge, judge_in, prepared
-from acg_numpy.cli.exercises.exercise import Exercise, read_exercises
+from acg_numpy.cli.exercises.exercise import Exercise
+from acg_numpy.cli.exercises.short_exercises import with_short_exercises
 from acg_numpy.testing.properties import runner
 from tests.thoroughness import one_in
 
@@ -24,7 +25,7 @@ class Attempt(NamedTuple):
     """An answer to an exercise, and what should come of it.
 
     In a table `== NAME` begins an exercise; `-- right: WHY` and `-- wrong MISTAKE: WHY` begin answers.  An answer is
-    Python, or lines `~ old => new`, each of which changes the solution.
+    Python, or lines `~ old => new`, each of which changes the solution.  See `short_answers` for those of one line.
     """
 
     file: str
@@ -49,19 +50,44 @@ class Attempt(NamedTuple):
 
 def read_attempts() -> Iterator[Attempt]:
     for table in TABLES:
-        exercise = ""
-        for block in re.finditer(
-            r"^(?:== (.*)|-- (right|wrong)(.*)\n((?:(?!== |-- ).*\n?)*))", table.read_text(), re.M
-        ):
+        exercise, text = "", table.read_text()
+        for block in re.finditer(r"^(?:== (.*)|-- (\w+)(.*)\n((?:(?!== |-- ).*\n?)*))", text, re.M):
+            line = text[: block.start()].count("\n") + 1
             if block[1]:
                 exercise = block[1].strip()
-                continue
-            mistake, _, why = block[3].partition(":")
-            line = table.read_text()[: block.start()].count("\n") + 1
-            yield Attempt(table.name, line, exercise, mistake.strip(), why.strip(), block[4])
+            elif block[2] in ("right", "wrong"):
+                mistake, _, why = block[3].partition(":")
+                yield Attempt(table.name, line, exercise, mistake.strip(), why.strip(), block[4])
+            else:
+                for mistake, value in short_answers(block[2], block[3].strip(), block[4].split("\n")):
+                    yield Attempt(
+                        table.name, line, exercise, mistake, "", f"import numpy as np\n{exercise} = {value}\n"
+                    )
 
 
-EXERCISES = read_exercises(CHAPTERS)
+def short_answers(kind: str, right: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What is given for `-- choice b`, `-- shape (2, 3)` or `-- value 7`: forms of the right one, and wrong ones.
+
+    Below such a line stand an option and its mistake, or a mistake and its shape or value.
+    """
+    wrong = [line.split(maxsplit=1) for line in lines if line.strip()]
+    yield from [("nothing-returned", "None"), ("nothing-returned", "...")]
+    if kind == "choice":
+        yield from (("", text) for text in (f'"{right}"', f'"{right.upper()}"', f'"({right})"', f'" {right}. "'))
+        yield from [("no-option", '"e"'), ("no-option", "2")]
+        yield from ((mistake, f'"{option}"') for option, mistake in wrong)
+        return
+    yield from (("", text) for text in (right, f"np.array({right}) + 0", f"np.asarray({right}).tolist()"))
+    yield from wrong  # type: ignore[misc]
+    if kind == "shape":
+        yield "", f"np.zeros({right}).shape"
+        yield from [("number-of-axes", "(9, 9, 9, 9, 9, 9)"), ("no-shape", '"2, 3"'), ("no-shape", "0.5")]
+    else:
+        yield "", f"np.multiply({right}, 1 + 1e-12)"
+        yield from [("not-numbers", '"7"'), ("wrong-shape", f"[{right}, {right}, {right}]")]
+
+
+EXERCISES = with_short_exercises(CHAPTERS)
 ATTEMPTS = list(read_attempts())
 # each attempt is a search of its own: a fifth of them is tried, unless the profile is "thorough"
 SLOW = {
@@ -111,13 +137,13 @@ def test_right_answers_pass_and_wrong_ones_get_their_reason(exercise: Exercise) 
 def test_every_exercise_has_three_right_and_five_wrong_attempts() -> None:
     counts = Counter((attempt.exercise, attempt.right) for attempt in ATTEMPTS)
     names = [exercise.name for exercise in EXERCISES]
-    assert len(set(names)) == len(names) == 58
+    assert len(set(names)) == len(names) == 58 + 53
     assert {name for name, _ in counts} == set(names)
     assert [name for name in names if counts[name, True] < 3 or counts[name, False] < 5] == []
 
 
 def test_what_was_handed_out_is_told_from_an_attempt() -> None:
-    exercise = EXERCISES[0]
+    exercise = next(exercise for exercise in EXERCISES if exercise.name == "attend_at")
     for answer in (exercise.blank, f"# mine\nimport numpy as np\n\n{exercise.blank}"):
         assert judge(exercise, answer, ANSWER).status == "untouched"
     assert judge(exercise, exercise.blank.replace("...", "return None"), ANSWER).mistake == "nothing-returned"

@@ -1,10 +1,12 @@
 """The exercises of the book are read out of its chapters, in Markdown and as notebooks alike."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from acg_numpy.cli.exercises.exercise import chapter_exercises, read_exercises
+from acg_numpy.cli.exercises.worker import every_exercise
 from acg_numpy.cli.notebooks import to_notebook
 
 CHAPTERS = Path(__file__).parents[3] / "tutorials"
@@ -17,6 +19,12 @@ def test_an_exercise_has_a_task_and_a_check_that_calls_the_answer() -> None:
         assert exercise.name in exercise.check or exercise.name == "exprel_rule", exercise.label
         assert "..." in exercise.blank, exercise.label
         assert "## " not in exercise.afterword
+
+
+def test_a_task_speaks_of_nothing_that_its_file_lacks() -> None:
+    """Of a file of `acg learn`, which has no cells and nothing of the page around."""
+    words = re.compile(r"\b(cells?|above|below|page|figure|picture)\b")
+    assert [exercise.label for exercise in every_exercise(CHAPTERS) if words.search(exercise.task)] == []
 
 
 def test_no_exercise_needs_pictures_or_training() -> None:
