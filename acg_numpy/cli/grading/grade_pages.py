@@ -16,6 +16,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto
 table { border-collapse: collapse; margin: 1rem 0 }
 th, td { text-align: left; padding: .25rem .75rem; border-bottom: 1px solid #ccc; vertical-align: top }
 pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere }
+@media (max-width: 34rem) { pre { font-size: .7rem; padding: .75rem .5rem } }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
 @media (prefers-color-scheme: dark) {
   body { color: #eee; background: #181818 } pre { background: #262626 } th, td { border-color: #555 } }

@@ -148,4 +148,5 @@ def _image(png: bytes, alt: str) -> str:
     image = f'<img src="data:image/png;base64,{data}" alt="{_plain(alt)}" width="{width}" height="{height}">'
     if width <= NARROW:
         return image
-    return f'<div class="wide" tabindex="0" role="region" aria-label="Picture, wide">{image}</div>'
+    label = _plain(f"Wide picture: {alt.partition('.')[0]}")
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{label}">{image}</div>'
