@@ -42,7 +42,7 @@ _WIDE: Settings = {
 # fmt: off
 DEFAULTS: dict[str, Settings] = {
     "user":                 {"rate": 1e-2, "dropout": 0.0, "layer_norm": True},
-    "user+domain":          {"rate": 2e-2, "dropout": 0.1, "layer_norm": True},
+    "user+domain":          {"rate": 2e-2, "dropout": 0.0, "layer_norm": True},
     "one-key":              {"rate": 1e-2, "dropout": 0.2, "layer_norm": True, "heads": 4},
     "concat-linear":        {"rate": 1e-2, "dropout": 0.3, "layer_norm": True},
     "emcdr-linear":         {"rate": 2e-2, "dropout": 0.3, "layer_norm": True},
@@ -58,7 +58,7 @@ DEFAULTS: dict[str, Settings] = {
 _TWICE = "the best of 8 points on four splits, and of 8 around it on four others"
 FOUND: dict[str, str] = {
     "user":                 "the best of 8 points on four splits",
-    "user+domain":          "within .003 of the best of 8 points on four splits, by genre, and by release decade too",
+    "user+domain":          "the best of 8 points on four splits",
     "one-key":              "the best of 8 points on four splits, which differ by chance",
     "concat-linear":        _TWICE,
     "emcdr-linear":         _TWICE,
@@ -74,7 +74,7 @@ FOUND: dict[str, str] = {
 # where a search begins to go outwards, if not at the default
 MIDDLES: dict[str, Settings] = {
     "user":                 {"rate": 3e-3},
-    "user+domain":          {"rate": 3e-3, "dropout": 0.0},
+    "user+domain":          {"rate": 3e-3},
     "one-key":              {"rate": 3e-3, "dropout": 0.1},
     "concat-linear":        {"dropout": 0.2},
     "emcdr-linear":         {"rate": 1e-2},
