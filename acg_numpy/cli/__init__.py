@@ -66,13 +66,13 @@ COMMANDS: dict[str, ModuleType] = {
 }
 
 EXAMPLES = """\
-Cross-attention for cross-domain recommendation, in NumPy: what a user did elsewhere becomes a vector for this domain.
+Cross-attention in NumPy: learn how its gradients work, check backward passes, and recommend across domains.
 
 examples:
   acg demo                             train a conditioner on a built-in world, and explain the results
   acg train taken.csv --out runs/1     train on your own interactions (columns user, item, domain)
   acg recommend runs/1 --user ann      items for a user, and where attention went
-  acg evaluate runs/1 --interactions later.csv      is it right about what was taken since?
+  acg evaluate runs/1 --interactions later.csv      how well does it rank what users took since?
   acg explore runs/1 --out page.html   a page for exploring attention, user by user
   acg condition runs/1/checkpoint.npz --interactions new.csv --out new.npy      vectors for new users
   acg export runs/1 --to onnx --out served      what another program needs to serve it

@@ -82,7 +82,11 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             self._action_max_length = max(self._action_max_length, longest + self._current_indent + 2)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.help is None or action.default in (None, argparse.SUPPRESS) or isinstance(action.default, bool):
+        if (
+            action.help is None
+            or action.default in (None, "", [], argparse.SUPPRESS)
+            or isinstance(action.default, bool)
+        ):
             return action.help
         return f"{action.help} (default: %(default)s)"
 
@@ -178,7 +182,7 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int, models
         "--models",
         type=model_names,
         metavar="A,B,C",
-        help=f"models to train and test, attention always among them (default: {models})",
+        help=f"models to train and test; attention is always included (default: {models})",
     )
     options.add_argument(
         "--tune",
@@ -210,7 +214,7 @@ def add_run_options(options: "argparse._ActionsContainer", *, seeds: int, models
         type=whole_numbers(1),
         default="5,10,20",
         metavar="K,...",
-        help="cut-offs of the metrics; 10 is always among them",
+        help="cut-offs of the metrics; 10 is always included",
     )
     options.add_argument(
         "--epochs",
@@ -328,7 +332,7 @@ def add_row_options(data: "argparse._ActionsContainer") -> None:
     """Add the options that say which rows count, and how text files are written."""
     data.add_argument("--min-rating", type=real_number(), metavar="X", help="leave out rows with a lower rating")
     data.add_argument(
-        "--where", metavar="SQL", help='leave out rows for which it does not hold, as in "rating >= 4 and year > 1999"'
+        "--where", metavar="SQL", help='keep only rows for which this holds, as in "rating >= 4 and year > 1999"'
     )
     data.add_argument(
         "--no-header", dest="header", action="store_false", help="the first line is data: name columns by number"
@@ -343,7 +347,7 @@ def add_row_options(data: "argparse._ActionsContainer") -> None:
     data.add_argument(
         "--normalize-ids",
         action="store_true",
-        help="drop spaces around ids and '.0' after whole numbers; NFC",
+        help="strip spaces around ids and '.0' after whole numbers; normalize to NFC",
     )
 
 

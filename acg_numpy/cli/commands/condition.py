@@ -87,7 +87,7 @@ def add_parser(commands: Subcommands) -> None:
     parts.add_argument(
         "--block", type=whole_number(1), metavar="N", help="users of a part, a multiple of 8192 (default: 65536)"
     )
-    parts.add_argument("--no-resume", action="store_true", help="begin anew, and remove the parts in DIR")
+    parts.add_argument("--no-resume", action="store_true", help="start again, and remove the parts in DIR")
     add_options_of_new_users(parser, "what to read of --interactions, if not as in training")
     add_quiet(parser)
 

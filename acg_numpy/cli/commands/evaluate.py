@@ -67,7 +67,11 @@ def add_parser(commands: Subcommands) -> None:
     )
     parser.add_argument("--against", nargs="+", default=[], metavar="LISTS", help="another system's lists")
     parser.add_argument(
-        "--k", type=whole_numbers(1), default="10", metavar="K,...", help="cut-offs of the metrics; 10 is always among"
+        "--k",
+        type=whole_numbers(1),
+        default="10",
+        metavar="K,...",
+        help="cut-offs of the metrics; 10 is always included",
     )
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON, and nothing else")
     add_options_of_new_users(parser, "what to read of --interactions, if not as in training")

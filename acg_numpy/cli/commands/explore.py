@@ -18,8 +18,8 @@ examples:
 
 MEANING = f"""\
 On the page, choose a user, a domain and a head to see the attention over tokens, the items that the tokens stand for,
-the users with the nearest conditions, and how the condition moves between domains; a slider makes the softmax softer or
-harder, from the average to the argmax; a second user can be compared with the first.
+the users with the nearest conditions, and how the condition moves between domains; a slider sets the
+temperature of the softmax, from the average to the argmax; a second user can be compared with the first.
 
 DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read).  The page holds a sample of
 the users, and says so: those of --user, and others at random, the same ones every time.  It is made with Plotly:

@@ -40,7 +40,7 @@ FORM = """\
 FILE.py has two functions in NumPy,
 
     out, cache = forward(*inputs)             out: an array, or a tuple of them
-    grads = backward(grad_out, cache)         one gradient an input, None for integers and booleans
+    grads = backward(grad_out, cache)         one gradient for each input, None for integers and booleans
 
 or a class with methods of these names, or a function that returns (loss, gradients).  It is run, so check only files
 that you would run.  What it prints goes to standard error.
@@ -71,7 +71,7 @@ def add_parser(commands: Subcommands) -> None:
         "--hints",
         type=int,
         choices=(0, 1, 2),
-        help="0: right or wrong, for each input; 1: a hint, too; 2: everything (default: 2)",
+        help="0: right or wrong, for each input; 1: a hint as well; 2: everything (default: 2)",
     )
     parser.add_argument("--method", choices=METHODS, default="central", help="how numeric derivatives are taken")
     parser.add_argument(
@@ -84,11 +84,9 @@ def add_parser(commands: Subcommands) -> None:
         help='a parameter that is no input, as bn_param={"mode": "train"}; may be given several times',
     )
     parser.add_argument(
-        "--dtype", choices=("float64", "float32"), default="float64", help="in which the gradients are computed"
+        "--dtype", choices=("float64", "float32"), default="float64", help="dtype in which the gradients are computed"
     )
-    parser.add_argument(
-        "--isolate", action="store_true", help="run the file in a process that is held back, as acg grade does"
-    )
+    parser.add_argument("--isolate", action="store_true", help="run the file in a confined process, as acg grade does")
     layer = parser.add_argument_group("a class")
     layer.add_argument("--init", metavar="TEXT", help="the arguments of its constructor")
     layer.add_argument("--params", metavar="NAMES", help="its parameters, or a dict or list of them")

@@ -23,13 +23,13 @@ drawn afresh.
 examples:
   acg grade sheets/softmax submissions/ --out grades            a folder, or a zip from Canvas or Moodle
   acg grade sheets/softmax submissions.zip --out grades --roster roster.csv --hints 0
-  acg grade sheets/softmax submissions/ --out grades --only ann      again, and what is different
+  acg grade sheets/softmax submissions/ --out grades --only ann      one student again, and what changed
 """
 
 FILES = """\
-DIR gets grades.csv (a row a student, a column a gradient and case, and the columns of the roster), class.html for the
-teacher, students/NAME.html for each student, students/NAME.results.json for Gradescope, and reports/ with all that is
-known.  Files that were graded before with the same hand-out and options are not run again.
+DIR gets grades.csv (a row for each student, a column for each gradient and case, and those of the roster), class.html
+for the teacher, students/NAME.html for each student, students/NAME.results.json for Gradescope, and reports/ with all
+that is known.  Files that were graded before with the same hand-out and options are not run again.
 
 A file is run with your rights, as far as this system cannot hold it: docs/teaching.md says what is prevented, what is
 detected and what is not.
@@ -54,25 +54,28 @@ def add_parser(commands: Subcommands) -> None:
         "--seed", type=whole_number(0), metavar="N", help="seed of the inputs (default: drawn once, and kept in DIR)"
     )
     parser.add_argument("--roster", type=Path, metavar="FILE.csv", help="the class: who is missing, columns to keep")
-    parser.add_argument("--only", metavar="STUDENT", help="grade one again, by name or id, and say what is different")
+    parser.add_argument(
+        "--only", metavar="STUDENT", help="grade one student again, by name or id, and print what changed"
+    )
     parser.add_argument(
         "--hints",
         type=int,
         choices=(0, 1, 2),
         default=1,
-        help="what students read: 0, right or wrong; 1, a hint, too; 2, everything",
+        help="what students read: 0, right or wrong; 1, a hint as well; 2, everything",
     )
     parser.add_argument(
         "--isolate",
         choices=("process", "bwrap", "none"),
         default="process",
-        help="what holds a file back: limits of this system; Bubblewrap, too; its time alone",
+        help="how a file is confined: by limits of this system; by Bubblewrap as well; by time only",
     )
+    parser.add_argument("--seconds", type=seconds_of_a_day(), default=10.0, metavar="N", help="time limit of a file")
     parser.add_argument(
-        "--seconds", type=seconds_of_a_day(), default=10.0, metavar="N", help="how long a file may take, in all"
-    )
-    parser.add_argument(
-        "--jobs", type=whole_number(1), metavar="N", help="files at the same time (default: one a processor)"
+        "--jobs",
+        type=whole_number(1),
+        metavar="N",
+        help="files at the same time (default: one for each processor)",
     )
 
 

@@ -41,7 +41,10 @@ def add_parser(commands: Subcommands) -> None:
         epilog=KINDS,
     )
     parser.add_argument(
-        "file", nargs="+", metavar="FILE", help="interactions (several files, too), a checkpoint, conditions or vectors"
+        "file",
+        nargs="+",
+        metavar="FILE",
+        help="interactions (several files as well), a checkpoint, conditions or vectors",
     )
     add_reading_options(parser, min_items=1)
 

@@ -24,8 +24,8 @@ n, the next exercise; l, the list; r, the file as it was handed out (what stood 
 Where standard input is not a terminal, or with --plain, a key is a line.
 
 DIR/.acg-learn.json keeps what is solved, by the names of exercises; killing the command loses nothing.  Files that are
-there are never replaced.  It runs without SciPy, Hypothesis and Matplotlib: exercises that need one say so.  What the
-table says is the learner's own word, because answers can be looked up: it is not for marks.
+there are never replaced.  It runs without SciPy, Hypothesis and Matplotlib: exercises that need one say so.  The
+table is not for marks, because answers can be looked up.
 
 exit codes: 0, done, and with --once nothing is wrong; 1, not done, or with --once something is wrong; 2, wrong usage;
 130, interrupted.

@@ -46,18 +46,18 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument("target", metavar="FILE.py:NAME", help="your file, and the function in it")
     parser.add_argument("--kind", choices=KINDS, required=True, help="what the function is")
     parser.add_argument(
-        "--batch-axes", type=whole_number(0), metavar="N", help="it takes just so many axes before the last ones"
+        "--batch-axes", type=whole_number(0), metavar="N", help="number of axes before the last ones that it takes"
     )
     parser.add_argument("--no-empty", action="store_true", help="leave out axes of size 0")
     parser.add_argument(
-        "--masked", choices=("zero", "nan", "any"), help="what a row gets that is masked throughout (default: zero)"
+        "--masked", choices=("zero", "nan", "any"), help="result for a row that is masked throughout (default: zero)"
     )
     parser.add_argument("--no-mask", action="store_true", help="an attention that takes no mask")
-    parser.add_argument("--eps", type=real_number(), metavar="X", help="what a layer norm adds to the variance")
+    parser.add_argument("--eps", type=real_number(), metavar="X", help="number that a layer norm adds to the variance")
     parser.add_argument(
-        "--outside", choices=("refuse", "any"), help="what an embedding does with ids outside (default: refuse)"
+        "--outside", choices=("refuse", "any"), help="what an embedding does with ids out of range (default: refuse)"
     )
-    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the inputs")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the inputs")
     parser.add_argument(
         "--examples", type=whole_number(1), default=100, metavar="N", help="number of examples of each property"
     )

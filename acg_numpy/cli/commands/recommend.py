@@ -40,17 +40,18 @@ examples:
 
 MEANING = f"""\
 The score of an item is 3 c . v / sqrt(D) + b, with the user's condition c in the domain, and the item's vector v and
-bias b.  To that comes what items that the user has taken in the domain say of its others, where this helped on the
-validation pairs of the run (the report says how much).  A score has no unit, and can be compared within a domain only.
+bias b.  Items that the user has taken in the domain add a term to it, if this helped on the validation pairs of the
+run (the report says how much).  A score has no unit, and can be compared within a domain only.
 Below the items of --user are the tokens that each head of attention gave most weight to, with their share of its
 attention.  They are numbered from 0, as in attention_map.png.
 
 DIR is what 'acg train' or 'acg demo' wrote (checkpoint.npz and interactions.npz are read); users and domains are those
-in its users.txt and domains.txt.  FILE of --users has an id a line, as users.txt.  With --interactions, users are
-those of FILE, all or those that are named, known by what FILE says they took; it is read as the interactions of
+in its users.txt and domains.txt.  FILE of --users has one id in each line, as users.txt.  With --interactions, users
+are those of FILE, all or those that are named, known by what FILE says they took; it is read as the interactions of
 training were, with the same columns and options, and interactions.npz is not needed.
 
---out and --json get a row an item: user, domain, rank from 1, item, title where the interactions had titles, and score.
+--out and --json get a row for each item: user, domain, rank from 1, item, title where the interactions had titles, and
+score.
 
 {EXIT_CODES}"""
 
@@ -69,7 +70,7 @@ def add_parser(commands: Subcommands) -> None:
     add_run_folder(parser)
     whom = parser.add_mutually_exclusive_group()
     whom.add_argument("--user", action="append", metavar="ID", help="id of a user; may be repeated")
-    whom.add_argument("--users", type=Path, metavar="FILE", help="ids of users, a line each")
+    whom.add_argument("--users", type=Path, metavar="FILE", help="ids of users, one in each line")
     whom.add_argument("--all", action="store_true", help="every user")
     parser.add_argument("--domain", action="append", metavar="D", help="a domain; may be repeated (default: all)")
     parser.add_argument(

@@ -46,7 +46,7 @@ examples:
   acg train taken.tsv --items items.csv --user-column who --item-column what --domain-column kind --out runs/second
   acg train ml-100k.inter --domain-column class --min-rating 4 --max-domains 8 --out runs/films
   acg train taken.csv --models film,emcdr-mlp --tune 8 --seeds 8 --out runs/tuned
-  acg train taken.csv --out runs/first --resume        go on where Ctrl-C, or a crash, stopped it
+  acg train taken.csv --out runs/first --resume        continue where Ctrl-C or a crash stopped it
 """
 
 FILES = """\

@@ -31,7 +31,7 @@ Exercises have a cell to fill in and a folded solution.  What you have worked on
 there and differs is replaced with --force only.  The whole book with --to includes simple_usage.py, a script.
 
 --check reads what is filled in in the notebooks of DIR, checks each exercise in a process of its own, by the check of
-the installed book, and prints a table; with --json, for a program.  It is the learner's own word, as that of acg learn.
+the installed book, and prints a table; with --json, for a program.  Like that of acg learn, the table is not for marks.
 
 exit codes: 0, written, or nothing is wrong; 1, not written, with the reason, or something is wrong; 2, wrong usage;
 130, interrupted.
