@@ -116,7 +116,7 @@ def test_keys_go_on_list_and_lay_out_anew(folder: PracticeFolder, capsys: Captur
     practice = sit(folder, ["n", "r", "l", "x", "n"])
     said = capsys.readouterr().out
     assert "first-alone" not in said
-    assert "> 3.2   a joint for any two passes" in said
+    assert "> 3.2   the composition of two passes" in said
     assert "There is no key 'x'" in said
     assert "return y" in folder.file(EXERCISES[1]).with_name("02.chain.py.old").read_text()
     assert folder.answer(EXERCISES[1]) == practice_folder.exercise_text(EXERCISES[1])
@@ -185,7 +185,8 @@ def test_the_state_outlives_damage_and_moved_files(folder: PracticeFolder) -> No
 
 def test_a_file_has_task_and_imports_and_hides_the_check(folder: PracticeFolder) -> None:
     text = folder.answer(EXERCISES[1])
-    assert text.startswith("# 3.2  a joint for any two passes\n# Chapter 3: What backward is given\n#\n# Write `chain")
+    head = "# 3.2  the composition of two passes\n# Chapter 3: What backward is given\n#\n# Write `chain"
+    assert text.startswith(head)
     assert "wrong-order" not in text
     assert "import numpy as np" in folder.answer(EXERCISES[0])
     assert "#     def direction_forward(x):" in folder.answer(EXERCISES[0])
