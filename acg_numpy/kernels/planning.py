@@ -28,6 +28,7 @@ quarter more or less on another does not matter, as only their ratios do.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from textwrap import fill
 
 from acg_numpy.kernels.grouping import Groups
@@ -103,9 +104,17 @@ def predict_costs(
 
     `inner`, I, is `features` where it is not given; `head_dropout` says whether features of merged heads are dropped.
     """
-    B, N, K, D, H = groups.num_results, len(groups.present), tokens, features, heads
-    inner = D if inner is None else inner
-    padded, blocks = groups.num_rows, len(groups.blocks)
+    return _price(*_counts(groups), tokens, features, heads, features if inner is None else inner, head_dropout)
+
+
+def _counts(groups: Groups) -> tuple[int, int, int, int]:
+    """Return the numbers of results, domains, sorted rows and blocks."""
+    return groups.num_results, len(groups.present), groups.num_rows, len(groups.blocks)
+
+
+def _price(
+    B: int, N: int, padded: int, blocks: int, K: int, D: int, H: int, inner: int, head_dropout: bool
+) -> tuple[dict[str, float], dict[str, int]]:
     over_rows, over_tokens = 3 * B * D * inner, N * K * D * inner  # of one of the projections that users meet
     absorbed_scores, mixed = 3 * padded * H * K * D, 3 * padded * K * inner
     mask = MASK * B * inner * head_dropout
@@ -147,6 +156,9 @@ def predict_costs(
     return {kernel: (cost + mask) / 1e6 for kernel, cost in costs.items()}, shapes
 
 
+_known_price = lru_cache(maxsize=4096)(_price)  # training and serving meet the same shapes again and again
+
+
 def make_plan(
     groups: Groups,
     tokens: int,
@@ -160,7 +172,8 @@ def make_plan(
     """Choose a kernel, or take the one that was asked for; the arguments are those of `predict_costs`."""
     if not groups.num_results:
         return Plan("classroom", "there are no users to condition", {"classroom": 0.0}, {"results": 0})
-    costs, shapes = predict_costs(groups, tokens, features, heads, inner=inner, head_dropout=head_dropout)
+    inner = features if inner is None else inner
+    costs, shapes = map(dict, _known_price(*_counts(groups), tokens, features, heads, inner, head_dropout))
     if kernel != "auto":
         return Plan(kernel, "asked for", costs, shapes)
     if tokens == 1:

@@ -29,6 +29,7 @@ it on by what is left of them.  Without momentum and weight decay SGD's two are 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -340,7 +341,8 @@ def _sum_of_squares(grad: Array) -> float:
 
 def _gradient_sizes(parameters: Sequence[HasGradient]) -> list[float]:
     """Return the root mean square of each gradient, 0 for none; refuse gradients that are not finite."""
-    sizes = [_root_mean_square(p.grad) for p in parameters]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sizes = [_root_mean_square(p.grad) for p in parameters]
     for i, (p, size) in enumerate(zip(parameters, sizes, strict=True)):
         if not math.isfinite(size) and not np.isfinite(_values(p.grad)).all():
             what = "NaN" if np.isnan(_values(p.grad)).any() else "infinity"
@@ -354,17 +356,21 @@ def _gradient_sizes(parameters: Sequence[HasGradient]) -> list[float]:
 def _root_mean_square(grad: Any) -> float:
     if grad is None or not _values(grad).size:
         return 0.0
-    flat = np.ravel(_values(grad), order="K")
-    with np.errstate(over="ignore", invalid="ignore"):
-        square = float(np.dot(flat, flat))
-        if not math.isfinite(square):  # NaN, infinity, or squares that overflow
-            square = _sum_of_squares(flat)
+    flat = _values(grad).ravel(order="K")
+    square = float(flat.dot(flat))
+    if not math.isfinite(square):  # NaN, infinity, or squares that overflow
+        square = _sum_of_squares(flat)
     return math.sqrt(square / flat.size)
+
+
+@cache
+def _eps(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).eps)  # which NumPy takes as long to look up as a small gradient to sum
 
 
 def _zero_if_noise(grad: Any, size: float, largest: float) -> Any:
     """Return the gradient, or zeros for one that is below the rounding error of the largest."""
-    if grad is None or size > 4.0 * float(np.finfo(grad.dtype).eps) * largest:
+    if grad is None or size > 4.0 * _eps(grad.dtype) * largest:
         return grad
     zeros = np.broadcast_to(np.zeros((), grad.dtype), _values(grad).shape)
     return grad.with_values(zeros) if isinstance(grad, RowSparseGradient) else zeros

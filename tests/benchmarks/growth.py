@@ -3,6 +3,7 @@
     python -m tests.benchmarks.growth                             # up to 10 million interactions; some 20 minutes
     python -m tests.benchmarks.growth --sizes 100000 1000000      # a hundred interactions a user, 20,000 items
     python -m tests.benchmarks.growth --sizes 1000000 --epochs 10 --everything
+    python -m tests.benchmarks.growth --sizes 1000000 --make million.csv       # the file alone, for two_trees
 
 Every step is a process of its own, so that its peak is its own: one that only reads the file, and one that does what
 `acg train` does: it reads, trains attention, tests it, conditions every user and writes the folder.  `--everything`
@@ -144,6 +145,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="epochs of each model, 2 at least (default 2)")
     parser.add_argument("--everything", action="store_true", help="the other models and reference lines too")
     parser.add_argument("--folder", type=Path, help="where to put the files (default a temporary folder)")
+    parser.add_argument("--make", metavar="FILE", help="write a file of the first size, and measure nothing")
     parser.add_argument("--step", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.epochs < 2:
@@ -151,6 +153,10 @@ def main() -> None:
     if options.step:
         name, *arguments = json.loads(options.step)
         print(json.dumps(STEPS[name](*arguments)))
+        return
+    if options.make:
+        number = (options.sizes or SIZES)[0]
+        make(options.make, number // PER_USER, ITEMS, number)
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         print("Users grow with the interactions.\n")

@@ -15,52 +15,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-SMALL = [(1, 32, 4, 8, 8), (32, 32, 4, 8, 8), (256, 32, 4, 8, 8)]  # users, features, heads, domains, tokens
-LARGE = [(4096, 64, 4, 1000, 8), (8192, 64, 4, 8, 8), (65536, 64, 4, 8, 8)]
 
-
-def make_cases() -> dict[str, Callable[[], Any]]:
-    """Make the calls that are timed, by name, with what the tree at hand offers."""
-    from acg_numpy import AttentionConditioner, no_grad, tensor
-    from acg_numpy.recommender.evaluation import top_k
-
-    rng, cases = np.random.default_rng(0), {}
-
-    def draw(*shape: int) -> Any:
-        return rng.standard_normal(shape).astype(np.float32)
-
-    for shape in SMALL + LARGE:
-        B, D, H, N, K = shape
-        conditioner = AttentionConditioner(D, H, N, tokens_per_domain=K, seed=0)
-        users, ids, grad = draw(B, D), rng.integers(0, N, B), draw(B, D)
-        serve = conditioner.prepared() if hasattr(conditioner, "prepared") else no_grad(conditioner.__call__)
-        leaves = [tensor(users, requires_grad=True), *conditioner.parameters()]
-
-        def step(conditioner=conditioner, leaves=leaves, ids=ids, grad=grad):
-            for leaf in leaves:
-                leaf.grad = None
-            conditioner(leaves[0], ids).backward(grad)
-
-        cases[f"step {shape}"] = step
-        cases[f"serve {shape}"] = lambda serve=serve, users=users, ids=ids: serve(users, ids)
-    for rows, columns in [(1390, 3000), (300, 451), (1, 100_000)]:
-        scores = draw(rows, columns)
-        cases[f"top_k (10 of {rows}, {columns})"] = lambda scores=scores: top_k(scores, 10)
-    for kib in (1, 8, 51, 160, 400):
-        t, constant = tensor(draw(256 * kib), requires_grad=True), draw(256 * kib)
-        cases[f"t * constant ({kib} KiB)"] = lambda t=t, constant=constant: (t * constant).backward(constant)
-    return cases
-
-
-def serve_requests() -> None:
+def serve_requests(movielens: Path | None, million: Path | None) -> None:
     """Answer lines of JSON: the names of the cases, or the seconds that a case takes, a mean over some calls."""
-    cases = make_cases()
+    from tree_cases import make_cases  # beside this file, whichever tree is imported
+
+    cases = make_cases(movielens, million)
     print(json.dumps(list(cases)), flush=True)
     for line in sys.stdin:
         name, calls = json.loads(line)
@@ -70,10 +36,11 @@ def serve_requests() -> None:
         print(json.dumps((time.process_time() - began) / calls), flush=True)
 
 
-def start(tree: Path) -> tuple[Any, list[str]]:
+def start(tree: Path, files: Mapping[str, Path | None]) -> tuple[Any, list[str]]:
     """Start a process that imports a tree, and return it with the names of its cases."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(Path(__file__).resolve()), "--serve"]
+    command += [text for name, path in files.items() if path is not None for text in (f"--{name}", str(path))]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment, cwd=tree)
     return process, json.loads(process.stdout.readline())
@@ -92,20 +59,23 @@ def main() -> None:
     parser.add_argument("before", type=Path, nargs="?", help="the tree to compare with")
     parser.add_argument("--after", type=Path, default=Path.cwd(), help="(default: this folder)")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name has it")
+    parser.add_argument("--movielens", type=Path, metavar="FILE", help="ml-100k.inter of RecBole, with genres")
+    parser.add_argument("--million", type=Path, metavar="FILE", help="what tests.benchmarks.growth --make writes")
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve_requests()
+        serve_requests(options.movielens, options.million)
         return
     if options.before is None:
         parser.error("give the folder of the tree to compare with")
-    (before, names), (after, others) = start(options.before.resolve()), start(options.after.resolve())
+    files = {name: path and path.resolve() for name, path in vars(options).items() if name in ("movielens", "million")}
+    (before, names), (after, others) = (start(tree.resolve(), files) for tree in (options.before, options.after))
     for name in [name for name in names if name in others and options.only in name]:
         longest = max(seconds(process, name, 1) for process in (before, after, before, after))
         calls = max(1, int(0.02 / max(longest, 1e-6)))
         ratios = []
-        for turn in range(options.rounds):
+        for turn in range(min(options.rounds, max(3, int(10 / longest)))):
             order = (before, after) if turn % 2 else (after, before)
             found = {id(process): seconds(process, name, calls) for process in order}
             ratios.append(found[id(after)] / found[id(before)])

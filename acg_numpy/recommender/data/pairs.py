@@ -41,7 +41,7 @@ class Group(NamedTuple):
     rows: slice  # which pairs
     candidates: slice | Ids  # which of the domain's items, by position; C of them
     positive: npt.NDArray[np.bool_]  # (pairs, C)
-    log_weight: npt.NDArray[np.float32] | None = None  # (pairs, C), where candidates were drawn: added to scores
+    weight: npt.NDArray[np.float32] | None = None  # (pairs, C), where candidates were drawn: of exp of the scores
 
 
 def drawn_candidates(sizes: Ids) -> dict[int, int]:
@@ -119,6 +119,11 @@ class Catalogue:
     def starts(self) -> Ids:
         """The place of each domain's first item in `by_domain`: (N,)."""
         return np.cumsum([0, *(len(items) for items in self.items[:-1])])
+
+    @cached_property
+    def vectors_and_one(self) -> tuple[Array, ...]:
+        """The vectors of each domain with a column of ones behind them: (I_d, D + 1)."""
+        return tuple(np.concatenate([v, np.ones((len(v), 1), v.dtype)], axis=1) for v in self.vectors)
 
     @classmethod
     def from_interactions(cls, interactions: Interactions, item_vectors: Array) -> Self:
@@ -254,19 +259,19 @@ class Pairs:
             yield self._group(domain, rows)
 
     def candidates(self, domain: int, rows: slice) -> tuple[slice | Ids, npt.NDArray[np.float32] | None]:
-        """Return what some pairs of one domain are compared with: which of its items, and what is added to scores.
+        """Return what some pairs of one domain are compared with: which of its items, and their weights.
 
         Returns
         -------
         candidates : slice or (C,) int64 array
             All items of the domain, or sorted positions of those that were drawn or taken.
-        log_weight : (b, C) float32 array or None
+        weight : (b, C) float32 array or None
             Where candidates were drawn.
         """
         if domain not in self.drawn:
             return slice(None), None
         group = self._group(domain, rows)
-        return group.candidates, group.log_weight
+        return group.candidates, group.weight
 
     def times_taken(self, catalogue: Catalogue) -> Ids:
         """Count how many of the pairs took each item, in their own domain: (I,)."""
@@ -286,14 +291,21 @@ class Pairs:
             positive[pair, taken] = True
             return Group(domain, rows, slice(None), positive)
         drawn = self.drawn[domain]
-        candidates = np.union1d(drawn, taken)  # (C,)
+        is_candidate = np.zeros(size, np.bool_)
+        is_candidate[drawn] = True
+        drawn_and_taken = np.bincount(pair[is_candidate[taken]], minlength=len(n))
+        is_drawn = is_candidate.copy()
+        is_candidate[taken] = True
+        candidates = np.flatnonzero(is_candidate)  # (C,)
+        column = np.empty(size, np.int64)
+        column[candidates] = np.arange(len(candidates))
         positive = np.zeros((len(n), len(candidates)), np.bool_)
-        positive[pair, np.searchsorted(candidates, taken)] = True
-        is_drawn = np.isin(candidates, drawn, assume_unique=True)
-        others = len(drawn) - np.sum(positive[:, is_drawn], axis=1)  # m_p
+        positive[pair, column[taken]] = True
+        others = len(drawn) - drawn_and_taken  # m_p
         weight = np.maximum(size - n, 1) / np.maximum(others, 1)  # (M - n_p) / m_p; where m_p is 0 it is not used
-        log_weight = np.where(positive, 0, np.where(is_drawn, np.log(weight)[:, None], -np.inf))
-        return Group(domain, rows, candidates, positive, log_weight.astype(np.float32))
+        weights = np.multiply.outer(weight.astype(np.float32), is_drawn[candidates])
+        weights[positive] = 1
+        return Group(domain, rows, candidates, positive, weights)
 
 
 def _ranges(starts: Ids, counts: Ids) -> Ids:

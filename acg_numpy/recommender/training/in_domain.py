@@ -25,6 +25,9 @@ With w_p = n_p / Z_p, and the expected and the taken apart, dS is not made eithe
     dc   = (w_p V^T E_p - t_p) / n
     db_i = (sum_p w_p E_pi - how many of the pairs took i) / n
 
+A column of ones behind the vectors, [V, 1], gives V^T E_p and Z_p in one product.  m_p is 0 where no score is so large,
+or so small, that exp would leave its range.
+
 Many items.  Where a domain has M > 5,000 items, the sum in the softmax's denominator is estimated.  The pair's own n_p
 items enter it as they are; of the M - n_p others, those m_p enter that are among 1,000 of the domain's items drawn
 uniformly, without replacement and anew for each batch, and they stand for the rest:
@@ -33,11 +36,11 @@ uniformly, without replacement and anew for each batch, and they stand for the r
 
 Given how many they are, every set of m_p of the others is as likely as any, so the second sum's expectation is the sum
 over all of them, and Z_p is right on average; where all items are drawn, exactly right.  (log Z_p is low on average, by
-about half the relative variance of Z_p, which falls as 1 / m_p.)  Weights are exponentials of numbers added to scores,
+about half the relative variance of Z_p, which falls as 1 / m_p.)  So E is multiplied with weights
 
-    S_pi + log w_pi      w_pi = 1 if p took i,  (M - n_p) / m_p if i was drawn,  0 if it is another pair's item alone
+    w_pi E_pi            w_pi = 1 if p took i,  (M - n_p) / m_p if i was drawn,  0 if it is another pair's item alone
 
-and constants do not change derivatives: forward and backward stay as they are, over fewer columns.
+which are constants: forward and backward stay as they are, over fewer columns.
 
 References
 ----------
@@ -50,30 +53,34 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from acg_numpy.autograd import from_passes
+from acg_numpy.kernels.inplace_softmax import SAFE
+from acg_numpy.kernels.scratch import Lease, buffer_pool
 from acg_numpy.passes import scatter_add
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs
 from acg_numpy.shapes import Array
 
 
-class Scored(NamedTuple):
-    """Pairs of one domain whose candidates were scored together, b of them and C candidates."""
+class Compared(NamedTuple):
+    """Pairs of one domain that are compared with the same candidates, b of them and C candidates."""
 
     rows: slice  # which pairs
-    vectors: Array  # (C, D)
+    vectors: Array  # [V, 1], (C, D + 1)
     items: Ids  # (C,)
-    E: Array  # (b, C)
+    weight: Array | None  # (b, C), where candidates were drawn
 
 
 class InDomainCache(NamedTuple):
     """What the backward pass needs."""
 
-    item_bias: Array  # (I,)
-    scored: list[Scored]
-    Z: Array  # (B, 1)
+    compared: list[Compared]
+    E: list[Any]  # of each of these, (b, C), times its weight
+    EV: Any  # (B, D), sum_i E_pi v_i
+    Z: Any  # (B, 1)
     n: Array  # (B, 1)
     t: Array  # (B, D)
     times: Array  # (I,), how many of the pairs took each item
     taken: int  # n
+    lease: Lease | None  # of the memory that E is in
 
 
 class InDomainGrads(NamedTuple):
@@ -105,23 +112,29 @@ def in_domain_forward(
     taken, dtype = len(batch.positives), catalogue.vectors[0].dtype
     t = batch.sum_positives(catalogue)
     n, times = np.diff(batch.offsets)[:, None].astype(dtype), batch.times_taken(catalogue).astype(dtype)
-    scored, largest, sums = [], [], []
+    compared = []
     for domain, rows in batch.ranges():
-        candidates, log_weight = batch.candidates(domain, rows)
-        V, items = catalogue.vectors[domain][candidates], catalogue.items[domain][candidates]
-        S: Any = condition[rows] @ V.T  # (b, D) @ (D, C) -> (b, C)
-        S += item_bias[items]
-        if log_weight is not None:
-            S += log_weight
-        m = np.max(S, axis=1, keepdims=True)
-        S -= m
-        E = np.exp(S, out=S) if isinstance(S, np.ndarray) else np.exp(S)  # a recorded Tensor has no place to write to
-        scored.append(Scored(rows, V, items, E))
-        largest.append(m)
-        sums.append(np.sum(E, axis=1, keepdims=True))
-    m, Z = np.concatenate(largest), np.concatenate(sums)
+        candidates, weight = batch.candidates(domain, rows)
+        vectors, items = catalogue.vectors_and_one[domain][candidates], catalogue.items[domain][candidates]
+        compared.append(Compared(rows, vectors, items, weight))
+
+    S, lease = _score(condition, item_bias, compared)
+    largest = None
+    if lease is None or not (lease.array.min() >= -SAFE and lease.array.max() <= SAFE):
+        S = [_hide(S_d, one.weight) for one, S_d in zip(compared, S, strict=True)]
+        largest = [np.max(S_d, axis=1, keepdims=True) for S_d in S]
+    E, sums = [], []
+    for i, (one, S_d) in enumerate(zip(compared, S, strict=True)):
+        E_d = np.exp(S_d, out=S_d) if largest is None else np.exp(S_d - largest[i])
+        if one.weight is not None:
+            E_d = E_d * one.weight
+        E.append(E_d)
+        sums.append(E_d @ one.vectors)  # (b, C) @ (C, D + 1) -> (b, D + 1)
+    EV_and_Z = np.concatenate(sums)
+    EV, Z = EV_and_Z[:, :-1], EV_and_Z[:, -1:]
+    m = 0.0 if largest is None else np.concatenate(largest)
     loss = (np.sum(n * (m + np.log(Z))) - np.sum(condition * t) - np.sum(times * item_bias)) / taken
-    return loss, InDomainCache(item_bias, scored, Z, n, t, times, taken)
+    return loss, InDomainCache(compared, E, EV, Z, n, t, times, taken, lease)
 
 
 def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
@@ -136,18 +149,42 @@ def in_domain_backward(grad_out: Array, cache: InDomainCache) -> InDomainGrads:
     -------
     InDomainGrads
     """
-    _, scored, Z, n, t, times, taken = cache
+    compared, E, EV, Z, n, t, times, taken, _ = cache
     w = n / Z  # (B, 1)
-    dC, db = [], []
-    for rows, V, _, E in scored:
-        dC.append(E @ V)  # (b, C) @ (C, D) -> (b, D)
-        db.append((E.T @ w[rows])[:, 0])  # (C, b) @ (b, 1) -> (C, 1)
-    items = np.concatenate([group.items for group in scored])
     scale = grad_out / taken
-    return InDomainGrads(
-        (w * np.concatenate(dC) - t) * scale,
-        (scatter_add(np.concatenate(db), items, len(cache.item_bias)) - times) * scale,
-    )
+    dC = (w * EV - t) * scale
+    by_candidate = [w[one.rows, 0] @ E_d for one, E_d in zip(compared, E, strict=True)]  # (b,) @ (b, C) -> (C,)
+    items = np.concatenate([one.items for one in compared])
+    db = (_sum_by_item(np.concatenate(by_candidate), items, len(times)) - times) * scale
+    return InDomainGrads(dC, db)
+
+
+def _score(condition: Any, item_bias: Any, compared: list[Compared]) -> tuple[list[Any], Lease | None]:
+    """Return the scores S (b, C) of each group, side by side in memory that is lent, unless they are Tensors."""
+    if not (isinstance(condition, np.ndarray) and isinstance(item_bias, np.ndarray)):
+        return [condition[one.rows] @ one.vectors[:, :-1].T + item_bias[one.items] for one in compared], None
+    shapes = [(one.rows.stop - one.rows.start, len(one.items)) for one in compared]
+    lease = buffer_pool.lend((sum(b * C for b, C in shapes),), np.result_type(condition, compared[0].vectors))
+    S, start = [], 0
+    for one, (b, C) in zip(compared, shapes, strict=True):
+        S_d = lease.array[start : start + b * C].reshape(b, C)
+        np.matmul(condition[one.rows], one.vectors[:, :-1].T, out=S_d)  # (b, D) @ (D, C)
+        S_d += item_bias[one.items]
+        S.append(S_d)
+        start += b * C
+    return S, lease
+
+
+def _hide(S: Any, weight: Array | None) -> Any:
+    """Return scores with -inf in place of those that have no weight, which must not be a pair's largest."""
+    return S if weight is None else np.where(weight > 0, S, -np.inf)
+
+
+def _sum_by_item(values: Any, items: Ids, number: int) -> Any:
+    """Add up the values (n,) of each item, (number,)."""
+    if isinstance(values, np.ndarray):
+        return np.bincount(items, values, number).astype(values.dtype)  # several times as fast
+    return scatter_add(values, items, number)
 
 
 in_domain_loss = from_passes(in_domain_forward, in_domain_backward)

@@ -74,18 +74,18 @@ def test_candidates_are_the_items_taken_and_those_drawn(seed, monkeypatch):
         _, chosen = catalogue.candidates(group)
         np.testing.assert_array_equal(group.positive, X[drawn.users[group.rows]][:, chosen])
         if group.domain not in drawn.drawn:
-            assert group.log_weight is None
+            assert group.weight is None
             np.testing.assert_array_equal(chosen, items)
             continue
         sample = items[drawn.drawn[group.domain]]
         assert len(set(sample)) == 3
         assert set(chosen) == set(sample) | set(chosen[group.positive.any(axis=0)])
-        for taken, log_weight in zip(group.positive, group.log_weight, strict=True):
+        for taken, weight in zip(group.positive, group.weight, strict=True):
             others = ~taken & np.isin(chosen, sample)
-            np.testing.assert_array_equal(log_weight[taken], 0)
-            np.testing.assert_array_equal(log_weight[~taken & ~others], -np.inf)
+            np.testing.assert_array_equal(weight[taken], 1)
+            np.testing.assert_array_equal(weight[~taken & ~others], 0)
             if others.any():  # those drawn stand for all that were not taken
-                assert np.exp(log_weight[others]).sum() == pytest.approx(len(items) - taken.sum(), rel=1e-5)
+                assert weight[others].sum() == pytest.approx(len(items) - taken.sum(), rel=1e-5)
 
 
 def test_every_item_of_a_domain_is_drawn_as_often(monkeypatch):
@@ -103,7 +103,7 @@ def test_in_small_domains_no_random_number_is_used():
     batch = pairs.take(np.arange(len(pairs))).draw_candidates(rng)
     assert rng.bit_generator.state == before
     assert not batch.drawn
-    assert all(group.log_weight is None for group in batch.groups())
+    assert all(group.weight is None for group in batch.groups())
 
 
 @given(seeds)

@@ -102,7 +102,7 @@ def test_the_estimate_of_the_denominator_is_right_on_average(seed, monkeypatch):
             for subset in itertools.combinations(range(size), 3):
                 one = batch.take(np.arange(len(batch))[rows][[pair]])
                 (drawn,) = dataclasses.replace(one, drawn={group.domain: np.array(subset)}).groups()
-                Z = np.sum(E[pair, drawn.candidates] * np.exp(drawn.log_weight[0].astype(float)))
+                Z = np.sum(E[pair, drawn.candidates] * drawn.weight[0].astype(float))
                 by_number.setdefault(int(np.sum(~positive[pair, list(subset)])), []).append(Z)
             for others, found in by_number.items():
                 if others or n[pair] == size:
@@ -151,3 +151,17 @@ def test_items_of_domains_that_are_not_in_the_batch_get_no_gradient():
     _, cache = in_domain_forward(C[: len(only)], b, batch=only, catalogue=catalogue)
     grad = in_domain_backward(np.float64(1), cache).item_bias
     assert set(np.flatnonzero(grad)) == set(catalogue.items[1])
+
+
+@pytest.mark.parametrize("scale", [30, 1000])
+def test_huge_scores_neither_overflow_nor_lose_the_candidates_that_count(scale, monkeypatch):
+    batch, catalogue, C, b = drawn_batch(0, monkeypatch, 2)
+    batch = batch.draw_candidates(np.random.default_rng(0))
+    sides = []
+    for dtype in (np.float32, np.float64):
+        vectors = tuple(v.astype(dtype) for v in catalogue.vectors)
+        typed = type(catalogue)(catalogue.items, vectors, catalogue.position)
+        loss, cache = in_domain_forward((scale * C).astype(dtype), b.astype(dtype), batch=batch, catalogue=typed)
+        sides.append((loss, *in_domain_backward(dtype(1), cache)))
+    for single, double in zip(*sides, strict=True):
+        np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-4)
