@@ -173,7 +173,8 @@ def make_plan(
     if not groups.num_results:
         return Plan("classroom", "there are no users to condition", {"classroom": 0.0}, {"results": 0})
     inner = features if inner is None else inner
-    costs, shapes = map(dict, _known_price(*_counts(groups), tokens, features, heads, inner, head_dropout))
+    known_costs, known_shapes = _known_price(*_counts(groups), tokens, features, heads, inner, head_dropout)
+    costs, shapes = dict(known_costs), dict(known_shapes)
     if kernel != "auto":
         return Plan(kernel, "asked for", costs, shapes)
     if tokens == 1:

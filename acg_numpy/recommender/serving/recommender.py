@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.autograd import no_grad
 from acg_numpy.recommender.data import DataError, Interactions, Newcomers
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.evaluation.metrics import top_k
@@ -271,8 +270,7 @@ class Recommender:
         names = self.trained.domains
         [vectors], reachable = self.vectors([index])
         conditions = self.trained.condition(vectors[None], reachable)[0]  # (N, D)
-        with no_grad():
-            _, weights = self.trained.conditioner(vectors, np.arange(len(names)), return_attention=True)
+        _, weights = self.trained.serve(vectors, np.arange(len(names)), return_attention=True)
         attention: Array = weights.numpy()  # (N, H, K)
         return [
             self._ranked(d, conditions[d], attention[d], row, top, include_taken)._replace(

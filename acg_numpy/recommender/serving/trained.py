@@ -8,8 +8,9 @@ without the users of the training.
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ import scipy.sparse as sp
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
+from acg_numpy.prepared_conditioner import PreparedConditioner
 from acg_numpy.recommender.data import DataError, Factors, Newcomers, read_newcomers
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
 from acg_numpy.recommender.data.pairs import SHARPNESS
@@ -130,7 +132,22 @@ class Trained:
 
     def condition(self, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
         """Condition user vectors (U, domains, D); zeros where `reachable` (U, domains) is False."""
-        return condition_all(self.conditioner, user_vectors, reachable)
+        return condition_all(self.serve, user_vectors, reachable)
+
+    def serve(self, user_emb: Array, domain_id: Any, **options: Any) -> Any:
+        """Call the conditioner, without a gradient, by tables that are kept from call to call (`prepared`)."""
+        if self.conditioner.training or self.conditioner.replaced_part() is not None:
+            with no_grad():
+                return self.conditioner(user_emb, domain_id, **options)
+        try:
+            return self._prepared(user_emb, domain_id, **options)
+        except RuntimeError:  # a parameter has changed
+            del vars(self)["_prepared"]
+            return self._prepared(user_emb, domain_id, **options)
+
+    @cached_property
+    def _prepared(self) -> PreparedConditioner:
+        return self.conditioner.prepared()
 
     def reachable(self, matrix: sp.csr_array) -> npt.NDArray[np.bool_]:
         """Return for which domains a row of interactions has something taken elsewhere, shape (U, domains)."""
@@ -281,7 +298,7 @@ class Trained:
         )
 
 
-def condition_all(conditioner: AttentionConditioner, user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
+def condition_all(conditioner: Callable[..., Any], user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
     """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
     conditions = np.zeros_like(user_vectors)
     for start in range(0, len(user_vectors), BLOCK):

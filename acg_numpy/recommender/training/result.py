@@ -154,7 +154,7 @@ class Result:
         else:
             user_vectors = provided.users.vectors
             reachable = np.any(user_vectors, axis=-1)
-        conditions = condition_all(attention.ranker.model, user_vectors, reachable)
+        conditions = condition_all(attention.ranker.model.prepared(), user_vectors, reachable)
         without = int(np.sum(~reachable))
         tested, into = first.split.test.T
         if provided.users is None:

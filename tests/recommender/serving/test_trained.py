@@ -157,3 +157,12 @@ def test_options_of_another_conditioner_are_refused(path):
         save_checkpoint(path, arrays, {**about, "conditioner": options})
         with pytest.raises(CheckpointError, match="whose parts do not fit"):
             Trained.load(path)
+
+
+def test_kept_tables_follow_a_conditioner_that_is_changed(path, interactions):
+    trained = Trained.load(path)
+    before = trained.conditions(interactions.matrix[:2])
+    trained.conditioner.domain_embedding.tokens.data[...] += 1.0
+    after = trained.conditions(interactions.matrix[:2])
+    assert not np.allclose(before, after)
+    np.testing.assert_array_equal(after, trained.conditions(interactions.matrix[:2]))
