@@ -405,3 +405,13 @@ def test_hints_say_as_much_as_they_should():
     assert "<pre>" in copy.copy(check_layer(Linear, X, **options, hints=1))._repr_html_()
     with pytest.raises(ValueError, match="hints=3 should be 0"):
         check_layer(Linear, X, **NAMES, hints=3)
+
+
+def test_a_hidden_layer_that_forgets_to_return_is_told():
+    class Forgets(Linear):
+        def backward(self, grad_out):
+            dx = super().backward(grad_out)  # noqa: F841
+
+    report = check_layer(Forgets, X, params="W, b", raise_on_failure=False)
+    assert not report.passed
+    assert "backward computes dx and returns None: return dx" in report.faults[0]

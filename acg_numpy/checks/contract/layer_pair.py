@@ -38,6 +38,7 @@ from acg_numpy.checks.contract.returned import return_fault
 from acg_numpy.text import counted, joined
 
 OUTPUTS = ("output", "outputs", "out")  # where a layer leaves its output if its forward returns None
+INPUT_NAMES = ("x", "input", "inputs", "in")  # of which a backward computes the gradient, whatever forward calls them
 RATES = ("lr", "eta", "alpha")  # and what ends in rate: of a backward that updates its parameters itself
 GRADIENT_DICTS = ("grads", "gradients", "grad", "gradient", "_grads")
 
@@ -220,7 +221,7 @@ class LayerPair:
                 entries = [there.get(keys.get(argument.name) or "") for argument in arguments]
                 return AlignedGradients(entries)
         if returned is None and (self.parameters or not checked):
-            return AlignedGradients([None] * len(arguments))
+            return AlignedGradients([None] * len(arguments), self._forgotten(layer, checked))
         fault = return_fault(returned)
         if fault is not None:
             if returned is None:
@@ -229,6 +230,22 @@ class LayerPair:
                 )
             return AlignedGradients([None] * len(arguments), fault)
         return align_gradients(returned, arguments, some=self.is_loss)
+
+    def _forgotten(self, layer: Any, checked: Sequence[Argument]) -> str | None:
+        """Say which gradient of an input a backward that returns nothing has computed, as a hidden layer's does."""
+        method = _bind(layer, self.backward_method) if self.backward_method is not None else None
+        code = getattr(getattr(method, "__func__", method), "__code__", None)
+        if code is None or not checked:
+            return None
+        names = code.co_varnames[code.co_argcount + code.co_kwonlyargcount :]
+        usual = [argument.name for argument in checked] + list(INPUT_NAMES)
+        found = next((key for name in usual if (key := find_name(name, names)) and key not in usual), None)
+        if found is None:
+            return None
+        return (
+            f"backward computes {found} and returns None: return {found}. If this is the first layer of a network, "
+            f"leave {found} out: the parameters are checked alone then"
+        )
 
     def _all_returned(self, returned: Any) -> AlignedGradients | None:
         """Return the gradients of inputs and parameters, if `backward` returned them all."""

@@ -19,6 +19,7 @@ from acg_numpy.checks.explain.corruptions import (
     weight_position,
 )
 from acg_numpy.checks.explain.elementwise_factors import missing_factors, stale_slopes
+from acg_numpy.checks.explain.extrema import extremum_corruptions
 from acg_numpy.checks.explain.indexed_rows import row_corruptions
 from acg_numpy.checks.tracing import Link, Operation
 from acg_numpy.shapes import Array
@@ -32,6 +33,7 @@ def edge_corruptions(operation: Operation, position: int) -> Iterator[Corruption
     yield from mask_corruptions(operation)
     yield from stale_slopes(operation, position)
     yield from row_corruptions(operation)
+    yield from extremum_corruptions(operation, position)
     yield from _argument_exchanges(operation)
     yield from _wrong_crops(operation, position)
     yield from _position_corruptions(operation)

@@ -6,7 +6,7 @@ factor, whatever it is.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -229,6 +229,25 @@ class Search:
         for shift in self.single_corruptions(likely_only=True):
             if self.fits(shift.vector):
                 yield self.explanation(shift)
+
+    def explanations_by(self, corruptions: Callable[[Operation, int], Iterator[Corruption]]) -> Iterator[Explanation]:
+        """Yield explanations by one of these corruptions of an edge."""
+        for edge, parent in self.edges():
+            operation, g, right = self.graph.operations[edge.operation], self.case.grads[edge.operation], None
+            for corruption in corruptions(operation, edge.position):
+                self.budget.check()
+                right = self.contribution(edge) if right is None else right
+                sent = try_call(corruption.contribution, operation, edge.position, g)
+                if (
+                    right is None
+                    or sent is None
+                    or sent.shape != right.shape
+                    or not self.might_fit(parent, sent - right)
+                ):
+                    continue
+                shift = Shift(corruption, operation.line, (edge,), self.pull_vector(parent, sent - right))
+                if np.any(shift.vector) and self.fits(shift.vector):
+                    yield self.explanation(shift)
 
     def explanation(self, shift: Shift) -> Explanation:
         """Return the explanation that a fitting shift gives."""

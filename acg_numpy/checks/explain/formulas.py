@@ -6,6 +6,7 @@ in the place of what is right.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -15,18 +16,46 @@ from acg_numpy.checks.explain.corruptions import try_call
 from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.explain.known_regions import Normalisation, Softmax, find_normalisations, projection, pull_between
 from acg_numpy.checks.explain.whole_gradient import is_target
+from acg_numpy.checks.tracing import Line
 from acg_numpy.shapes import Array
+
+# makes the text of an explanation, when one is found: of thousands that are tried few are
+_Text = Callable[[], str]
+# what makes its text, the slope, and its cost
+_Slope = tuple[_Text, Array, float]
+_Slopes = Callable[[Search, int, int, Array], Iterator[_Slope]]
 
 
 def formula_explanations(search: Search) -> Iterator[Explanation]:
-    """Yield explanations by a wrong formula for a softmax or for a function of each element."""
+    """Yield explanations by a wrong formula for a softmax or for a normalised value."""
     wrong = set(search.case.wrong)
     for region in search.softmaxes:
         if wrong <= search.dependencies[region.scores]:
             yield from _softmax_formulas(search, region)
     for part in find_normalisations(search.graph):
         yield from _normalisation_formulas(search, part)
-    yield from elementwise_formulas(search)
+    yield from _shared_exponentials(search)
+
+
+def _shared_exponentials(search: Search) -> Iterator[Explanation]:
+    """Try y (1 - y) for exponentials divided by something that all of a row share, which need not be their sum."""
+    graph, wrong = search.graph, set(search.case.wrong)
+    known = {(one.scores, one.weights) for one in search.softmaxes}
+    for end, operation in enumerate(graph.operations):
+        g, y = search.case.grads[end], operation.value
+        if g is None or y.size < 2 or y.dtype.kind != "f" or not np.all(y > 0):
+            continue
+        for start in range(end):
+            x = graph.operations[start].value
+            if x.shape != y.shape or (start, end) in known or not wrong <= search.dependencies[start]:
+                continue
+            shared = np.log(y) - x
+            if not any(n > 1 and np.allclose(np.ptp(shared, axis=axis), 0) for axis, n in enumerate(y.shape)):
+                continue
+            right = pull_between(graph, start, end, g)
+            if right is not None and np.ptp(shared) + np.max(np.abs(right - g * y)) > 1e-9:
+                text = "only the diagonal of the Jacobian is used, as if one score made one of the results"
+                yield from _try_formula(search, start, end, g * y * (1 - y), right, ("diagonal-softmax", 1.5, text))
 
 
 def _picks_one_per_row(g: Array, axis: int) -> bool:
@@ -73,7 +102,7 @@ def _normalisation_formulas(search: Search, part: Normalisation) -> Iterator[Exp
 
 
 def _try_formula(
-    search: Search, start: int, end: int, sent: Array, right: Array, naming: tuple[str, float, str]
+    search: Search, start: int, end: int, sent: Array, right: Array, naming: tuple[str, float, str | _Text]
 ) -> Iterator[Explanation]:
     """Yield the explanation if sending this in the place of what is right gives the submitted gradients."""
     if np.shape(sent) != right.shape or not np.all(np.isfinite(sent)):
@@ -86,7 +115,8 @@ def _try_formula(
         mistake, cost, text = naming
         line = search.graph.operations[end].line
         support = int(np.count_nonzero(np.abs(vector) > 1e-9))
-        yield Explanation(mistake, cost, search.misfit(vector), text, line, support)
+        said = text if isinstance(text, str) else text()
+        yield Explanation(mistake, cost, search.misfit(vector), said, line, support)
 
 
 def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
@@ -154,23 +184,37 @@ def _softmax_formulas(search: Search, region: Softmax) -> Iterator[Explanation]:
     yield from _try_formula(search, start, end, g, right, ("stale-value", 2.4, text))
 
 
-def elementwise_formulas(search: Search) -> Iterator[Explanation]:
-    """Try the derivative of a chain of functions of each element at another value."""
+def elementwise_formulas(search: Search, slopes: _Slopes | None = None) -> Iterator[Explanation]:
+    """Try the derivative of a chain of functions of each element at another value; all slopes, or some."""
     wrong = set(search.case.wrong)
     for region in search.regions:
         start, end, slope = region.start, region.end, region.slope
         g = search.case.grads[end]
         if g is None or not wrong <= search.dependencies[start] or len(np.unique(slope)) < 2 or not np.any(slope * g):
             continue
-        for text, other, cost in wrong_slopes(search, start, end, slope):
+        for text, other, cost in (slopes or wrong_slopes)(search, start, end, slope):
             yield from _try_formula(search, start, end, other * g, slope * g, ("stale-value", cost, text))
 
 
-def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[tuple[str, Array, float]]:
+def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[_Slope]:
     """Yield the same slope as a function of other values, as people mix them up."""
-    graph = search.graph
-    x, y = graph.operations[start].value, graph.operations[end].value
-    values = [(source.line, source.value) for source in graph.operations if source.value.shape == y.shape]
+    yield from closed_slopes(search, start, end, slope)
+    yield from chain_slopes(search, start, end, slope)
+
+
+def _same_shape(search: Search, end: int) -> list[tuple[Line | None, Array]]:
+    """Return the values of the shape of a result, with their lines."""
+    operations = search.graph.operations
+    return [(o.line, o.value) for o in operations if o.value.shape == operations[end].value.shape]
+
+
+def _slope_text(begin: str, line: Line | None) -> str:
+    return f"the slope {begin}taken at the value of {line or 'an input'}"
+
+
+def closed_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[_Slope]:
+    """Yield a slope that is a short formula of the result with other values in it."""
+    x, y = search.graph.operations[start].value, search.graph.operations[end].value
     shapes: tuple[tuple[Callable[[Array], Array], str], ...] = (
         (lambda v: v * (1 - v), "v (1 - v)"),
         (lambda v: 1 - v * v, "1 - v^2"),
@@ -178,16 +222,21 @@ def wrong_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator
     )
     for form, written in shapes:
         if np.allclose(form(y), slope, rtol=1e-9, atol=1e-12):
-            for line, v in values:
+            for line, v in _same_shape(search, end):
                 if not np.array_equal(v, y):
-                    yield f"the slope {written} taken at the value of {line or 'an input'}", form(v), 1.6
+                    yield partial(_slope_text, f"{written} ", line), form(v), 1.6
     if not np.array_equal(x, y):
-        yield "the result used where its slope belongs", y, 2.2
-    for line, v in values:
+        yield (lambda: "the result used where its slope belongs"), y, 2.2
+
+
+def chain_slopes(search: Search, start: int, end: int, slope: Array) -> Iterator[_Slope]:
+    """Yield the slope of a chain of functions at other values."""
+    x = search.graph.operations[start].value
+    for line, v in _same_shape(search, end):
         if not np.array_equal(v, x):
             other = _chain_slope(search, start, end, v)
             if other is not None:
-                yield f"the slope taken at the value of {line or 'an input'}", other, 1.8
+                yield partial(_slope_text, "", line), other, 1.8
 
 
 def _chain_slope(search: Search, start: int, end: int, value: Array) -> Array | None:

@@ -33,14 +33,31 @@ def moved_factor_explanations(search: Search) -> Iterator[Explanation]:
                 vector = search.pull_vector(place, extra)
                 if search.fits(vector) and np.any(vector):
                     yield _explanation(search, vector, 2.1, f"the factor of {line} is applied here as well", operation)
-            if place in near:
-                moved = Corruption("stale-value", 2.15, "", _apply_before(factor))
-                corruptions = {Edge(place, position): moved for position, _ in operation.links()}
-                corruptions[edge] = Corruption("stale-value", 2.15, "", pass_through(1.0))
-                replayed = search.replay(corruptions)
+            if place in near or place in search.graph.inputs:
+                replayed = _moved(search, edge, factor, place)
                 if replayed is not None and search.fits(replayed):
                     text = f"the factor of {line} is applied here, and not where it belongs"
                     yield _explanation(search, replayed, 2.15, text, operation)
+
+
+def _moved(search: Search, edge: Edge, factor: Array, place: int) -> Array | None:
+    """Return what it comes to if a factor is left out at an edge, and the gradient of a result multiplied by it."""
+    operation = search.graph.operations[place]
+    left_out = Corruption("stale-value", 2.15, "", pass_through(1.0))
+    if operation.entry is not None:
+        moved = Corruption("stale-value", 2.15, "", _apply_before(factor))
+        corruptions = {Edge(place, position): moved for position, _ in operation.links()}
+        return search.replay({**corruptions, edge: left_out})
+    without = search.replay({edge: left_out})
+    if without is None:
+        return None
+    which = search.graph.inputs.index(place)
+    right = search.vector(search.case.right)
+    begin = sum(gradient.size for gradient in search.case.right[:which])
+    there = slice(begin, begin + factor.size)
+    total = without + right
+    total[there] = total[there] * np.ravel(factor)
+    return total - right
 
 
 def _factors(search: Search) -> Iterator[tuple[Edge, Array]]:

@@ -17,10 +17,14 @@ from acg_numpy.checks.explain.corruptions import (
 from acg_numpy.checks.explain.cut_edges import is_input_use, name_cut
 from acg_numpy.checks.explain.edge_corruptions import edge_corruptions
 from acg_numpy.checks.explain.edge_search import Search
+from acg_numpy.checks.explain.elementwise_factors import elementwise_factor
 from acg_numpy.checks.explain.named_constants import factor_names
 from acg_numpy.checks.explain.whole_gradient import fit_factor
 from acg_numpy.checks.tracing import Edge, Line
 from acg_numpy.shapes import Array
+
+# operations from the use of what is carried to the function whose slope is lost
+_FOLLOWING = 3
 
 
 def single_use(search: Search) -> Iterator[Explanation]:
@@ -119,6 +123,50 @@ def loop_corruptions(search: Search) -> Iterator[Explanation]:
         for corruption in (*edge_corruptions(operation, position), *edge_corruptions(last, position)):
             yield from replay_corruption(search, corruption, line, members)
         yield from _stale_turns(search, line, members)
+        yield from _carried_without_slopes(search, line, members)
+
+
+def _carried_without_slopes(search: Search, line: Line, members: list[tuple[Edge, int]]) -> Iterator[Explanation]:
+    """Send back along an edge, in every turn, what arrives before the slope of the activation that follows it."""
+    factors = [_following_factor(search, edge.operation) for edge, _ in members]
+    if any(factor is None for factor in factors):
+        return
+
+    def without(factor: Array) -> Contribution:
+        return lambda operation, position, g: operation.contribution(position, g / factor)
+
+    corruptions = {
+        edge: Corruption("stale-value", 1.8, "", without(factor))
+        for (edge, _), factor in zip(members, factors, strict=True)
+        if factor is not None
+    }
+    vector = search.replay(corruptions)
+    if vector is not None and search.fits(vector):
+        text = "in every turn what is sent back lacks the slope of the function that follows"
+        yield Explanation("stale-value", 2.0, search.misfit(vector), text, line)
+
+
+def _following_factor(search: Search, place: int) -> Array | None:
+    """Return what a gradient is multiplied by, element by element, between a result and what is made of it alone."""
+    operations, shape = search.graph.operations, search.graph.operations[place].value.shape
+    total = np.ones(shape)
+    for _ in range(_FOLLOWING):
+        users = [
+            (later, position)
+            for later in range(place + 1, len(operations))
+            for position, parent in operations[later].links()
+            if parent == place
+        ]
+        if len(users) != 1:
+            return None
+        place, position = users[0]
+        factor = elementwise_factor(operations[place], position)
+        if factor is None or factor.shape != shape or not np.all(np.isfinite(factor) & (factor != 0)):
+            return None
+        total = total * factor
+        if np.ptp(total) > 0:
+            return total
+    return None
 
 
 def unmasked_backward(search: Search) -> Iterator[Explanation]:

@@ -6,6 +6,7 @@ by two corruptions.  The time is bounded: what was found until then counts, and 
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -15,16 +16,28 @@ from acg_numpy.checks.explain.case import Case, Explanation
 from acg_numpy.checks.explain.cut_edges import factor_explanations, missing_outputs
 from acg_numpy.checks.explain.edge_search import Search
 from acg_numpy.checks.explain.fitted_slopes import slope_explanations
-from acg_numpy.checks.explain.formulas import formula_explanations
+from acg_numpy.checks.explain.formulas import (
+    chain_slopes,
+    closed_slopes,
+    elementwise_formulas,
+    formula_explanations,
+)
 from acg_numpy.checks.explain.missing_masks import mask_explanations
 from acg_numpy.checks.explain.moved_factors import moved_factor_explanations
 from acg_numpy.checks.explain.operation_corruptions import operation_explanations
+from acg_numpy.checks.explain.other_forwards import other_forward_explanations
 from acg_numpy.checks.explain.repeated_lines import (
     loop_corruptions,
     loop_factors,
     overwritten_overlaps,
     single_use,
     unmasked_backward,
+)
+from acg_numpy.checks.explain.reversals import (
+    edge_reversals,
+    output_corruptions,
+    reversed_gradients,
+    reversed_value_explanations,
 )
 from acg_numpy.checks.explain.time_budget import OutOfTimeError, TimeBudget
 from acg_numpy.checks.explain.two_corruptions import pair_explanations
@@ -40,6 +53,36 @@ SECONDS = 4.0
 WRONG_ONLY_COST = 0.3
 # the cost of an explanation that no corruption of a single edge comes near
 SIMPLE_COST = 1.0
+
+# the cost of an explanation that leaves little to the ones that are rare, or take long to find
+CLEAR_COST = 1.9
+# of computing, at most, until pairs of corruptions are given up: they explain few mistakes, and there are very many
+PAIR_SECONDS = 1.6
+
+_COMMON: tuple[Callable[[Search], Iterator[Explanation]], ...] = (
+    factor_explanations,
+    missing_outputs,
+    output_corruptions,
+    single_use,
+    overwritten_overlaps,
+    loop_factors,
+    missing_sums,
+    slope_explanations,
+    formula_explanations,
+    partial(elementwise_formulas, slopes=closed_slopes),
+    operation_explanations,
+    window_explanations,
+    loop_corruptions,
+    Search.single_edge_explanations,
+    unmasked_backward,
+)
+_RARE: tuple[Callable[[Search], Iterator[Explanation]], ...] = (
+    reversed_value_explanations,
+    lambda search: search.explanations_by(edge_reversals),
+    moved_factor_explanations,
+    other_forward_explanations,
+    partial(elementwise_formulas, slopes=chain_slopes),
+)
 
 _Strategy: TypeAlias = Callable[[Case, TimeBudget], Iterator[Explanation]]
 
@@ -63,7 +106,7 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     """
     # a corrupted gradient may overflow, or divide zero by zero
     with np.errstate(all="ignore"):
-        found, complete = _find_explanations(case, TimeBudget(seconds))
+        found, complete = _find_explanations(case, TimeBudget(seconds), TimeBudget(min(seconds, PAIR_SECONDS)))
     diagnoses = _rank(found, case)
     notes = []
     if case.unfollowed is not None and case.wrong:
@@ -72,12 +115,16 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
             "as a whole were tried: a sign, a factor, an exchange, a sum left out"
         )
     if not complete:
-        notes.append(f"not every corruption was tried: the {seconds:g} seconds set aside for it were up")
+        notes.append("not every corruption was tried: the time set aside for it was up")
     return Findings(diagnoses, tuple(notes), complete)
 
 
-def _find_explanations(case: Case, budget: TimeBudget) -> tuple[list[Explanation], bool]:
+def _find_explanations(case: Case, budget: TimeBudget, of_pairs: TimeBudget) -> tuple[list[Explanation], bool]:
     """Return all explanations of the first kind that has any, and whether all were tried."""
+
+    def pairs(case: Case, _: TimeBudget) -> Iterator[Explanation]:
+        return _corruption_pairs(case, of_pairs)
+
     if not case.wrong:
         return [], True
     several = len(case.wrong) > 1
@@ -85,9 +132,9 @@ def _find_explanations(case: Case, budget: TimeBudget) -> tuple[list[Explanation
     if not found and complete and several:
         found, complete = _explain_each_input(case, budget, (single_corruptions,))
     if not found and complete:
-        found, complete = _collect(_corruption_pairs(case, budget))
+        found, complete = _collect(_corruption_pairs(case, of_pairs))
     if not found and complete and several:
-        found, complete = _explain_each_input(case, budget, (single_corruptions, _corruption_pairs))
+        found, complete = _explain_each_input(case, budget, (single_corruptions, pairs))
     return found, complete
 
 
@@ -103,7 +150,7 @@ def _collect(explanations: Iterable[Explanation]) -> tuple[list[Explanation], bo
 
 def single_corruptions(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
     """Yield explanations of everything by one corruption."""
-    simple = list(whole_gradient_explanations(case))
+    simple = [*whole_gradient_explanations(case), *reversed_gradients(case)]
     yield from simple
     if case.graph is None or any(e.cost < SIMPLE_COST for e in simple):
         # nothing that is still to come could be as simple
@@ -121,20 +168,15 @@ def single_corruptions(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
 
 def _edge_explanations(search: Search) -> Iterator[Explanation]:
     """Yield explanations by one corruption at an edge, at several edges that are alike, or in a formula."""
-    yield from factor_explanations(search)
-    yield from missing_outputs(search)
-    yield from single_use(search)
-    yield from overwritten_overlaps(search)
-    yield from loop_factors(search)
-    yield from missing_sums(search)
-    yield from slope_explanations(search)
-    yield from formula_explanations(search)
-    yield from operation_explanations(search)
-    yield from window_explanations(search)
-    yield from loop_corruptions(search)
-    yield from search.single_edge_explanations()
-    yield from moved_factor_explanations(search)
-    yield from unmasked_backward(search)
+    best = np.inf
+    for strategies in (_COMMON, _RARE):
+        if best <= CLEAR_COST:
+            # what the others could find is less likely, and takes most of the time
+            return
+        for strategy in strategies:
+            for explanation in strategy(search):
+                best = min(best, explanation.cost)
+                yield explanation
 
 
 def _corruption_pairs(case: Case, budget: TimeBudget) -> Iterator[Explanation]:

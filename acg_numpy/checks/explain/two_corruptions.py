@@ -1,7 +1,7 @@
 """Two corruptions at once: two factors on two chains of edges, a factor and a corruption, or the same kind twice."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import chain, combinations, islice
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from acg_numpy.shapes import Array
 MOST_SHIFTS = 400
 # corruptions of one kind of which all pairs are replayed
 MOST_REPLAYED = 12
+# of the square of what is to be explained, what may be left where two vectors explain it, because of rounding
+_LEFT = 1e-4
 
 
 def pair_explanations(search: Search) -> Iterator[Explanation]:
     """Yield explanations by two corruptions."""
     yield from two_factors(search)
-    shifts = [*missing_sum_shifts(search), *search.single_corruptions(all_edges=True)][:MOST_SHIFTS]
+    # the others are not even carried back
+    shifts = list(islice(chain(missing_sum_shifts(search), search.single_corruptions(all_edges=True)), MOST_SHIFTS))
     yield from same_kind_pairs(search, shifts)
     yield from _corruption_factor_pairs(search, shifts)
 
@@ -37,16 +40,14 @@ def two_factors(search: Search) -> Iterator[Explanation]:
     """Yield explanations by factors on what is sent along two chains of edges."""
     chains = search.chains(all_edges=True)
     target = search.target
-    products = np.array([[np.vdot(a, b) for _, _, b in chains] for _, _, a in chains])
-    onto = np.array([np.vdot(a, target) for _, _, a in chains])
-    for i, j in combinations(range(len(chains)), 2):
+    vectors = np.array([vector for _, _, vector in chains]).reshape(len(chains), target.size)
+    products, onto = vectors @ vectors.T, vectors @ target
+    for i, j in _likely_pairs(products, onto, float(target @ target)):
         matrix = products[np.ix_([i, j], [i, j])]
-        if abs(np.linalg.det(matrix)) <= 1e-12 * matrix[0, 0] * matrix[1, 1]:
-            continue
         steps = np.linalg.solve(matrix, onto[[i, j]])
         if np.min(np.abs(steps)) <= search.case.factor_tolerance:
             continue
-        if not search.fits(steps[0] * chains[i][2] + steps[1] * chains[j][2]):
+        if not search.fits(steps[0] * vectors[i] + steps[1] * vectors[j]):
             continue
         parts = []
         for step, (edges, _, vector) in zip(steps, (chains[i], chains[j]), strict=True):
@@ -54,6 +55,17 @@ def two_factors(search: Search) -> Iterator[Explanation]:
                 parts.append(name_factor(search, 1 + step, edges, vector)[0])
         if len(parts) == 2:
             yield from _combine(parts)
+
+
+def _likely_pairs(products: Array, onto: Array, square: float) -> list[tuple[int, int]]:
+    """Return the pairs of vectors of which some sum leaves next to nothing of a target, by their products with it."""
+    i, j = np.triu_indices(len(onto), 1)
+    a, b, c = products[i, i], products[j, j], products[i, j]
+    det = a * b - c * c
+    with np.errstate(divide="ignore", invalid="ignore"):
+        caught = (b * onto[i] ** 2 - 2 * c * onto[i] * onto[j] + a * onto[j] ** 2) / det
+    likely = (det > 1e-12 * a * b) & (square - caught <= _LEFT * square)
+    return list(zip(i[likely].tolist(), j[likely].tolist(), strict=True))
 
 
 def _combine(parts: list[Explanation]) -> Iterator[Explanation]:

@@ -73,6 +73,8 @@ def _misplacements(search: Search, group: list[_Window]) -> Iterator[tuple[str, 
     shape = search.graph.operations[group[0].source].value.shape
     steps = [_steps(c) for w in group for c in w.coordinates]
     if any(s is None for s in steps):
+        # windows one after the other along one axis, row by row
+        yield from _exchanged_lengths(group, shape)
         return
     dense = [tuple(_without_steps(c) for c in w.coordinates) for w in group]
     offsets = np.array([[int(c.flat[0]) for c in w.coordinates] for w in group])
@@ -99,6 +101,42 @@ def _misplacements(search: Search, group: list[_Window]) -> Iterator[tuple[str, 
         inside = all(np.all((c >= 0) & (c < n)) for one in moved for c, n in zip(one, shape, strict=True))
         if inside and not all(np.array_equal(a, b) for a, b in zip(moved, right, strict=True)):
             yield text, mistake, moved
+
+
+def _exchanged_lengths(group: list[_Window], shape: tuple[int, ...]) -> Iterator[tuple[str, str, list[_Coordinates]]]:
+    """Yield the coordinates in an array in which the lengths of two axes are exchanged, as places in this one."""
+    for i, j in combinations(range(len(shape)), 2):
+        if shape[i] != shape[j]:
+            moved = [_counted_in_other_rows(w.coordinates, shape, i, j) for w in group]
+            if all(c is not None for c in moved):
+                text = f"the lengths of axes {i} and {j} are exchanged where windows"
+                yield text, "transposed", [c for c in moved if c is not None]
+
+
+def _counted_in_other_rows(at: _Coordinates, shape: tuple[int, ...], i: int, j: int) -> _Coordinates | None:
+    """Count windows, which lie one after the other along some axis, in rows as long as the columns are."""
+    ndim = at[i].ndim
+    for axis in range(ndim):
+        line = tuple(slice(None) if a == axis else 0 for a in range(ndim))
+        rows, columns = at[i][line] - at[i][line][0], at[j][line] - at[j][line][0]
+        down, across = len(np.unique(rows)), len(np.unique(columns))
+        if min(down, across) < 2 or down * across != len(rows):
+            continue
+        number = np.arange(len(rows))
+        step_i, step_j = int(rows.max()) // (down - 1), int(columns.max()) // (across - 1)
+        if not (
+            np.array_equal(rows, step_i * (number // across)) and np.array_equal(columns, step_j * (number % across))
+        ):
+            continue
+        along = [-1 if a == axis else 1 for a in range(ndim)]
+        moved = list(at)
+        moved[i] = at[i] + np.reshape(step_i * (number // down) - rows, along)
+        moved[j] = at[j] + np.reshape(step_j * (number % down) - columns, along)
+        lengths = list(shape)
+        lengths[i], lengths[j] = lengths[j], lengths[i]
+        if all(np.all((c >= 0) & (c < n)) for c, n in zip(moved, lengths, strict=True)):
+            return tuple(np.unravel_index(np.ravel_multi_index(tuple(moved), lengths), shape))
+    return None
 
 
 def _steps(coordinate: Array) -> list[int] | None:
@@ -134,12 +172,12 @@ def _shifts(search: Search, group: list[_Window], moved: list[_Coordinates]) -> 
     yield written, "are put back"
     read = np.zeros_like(written)
     for window, coordinates in zip(group, moved, strict=True):
-        read = read + _misread(search, window.place, value[coordinates])
+        read = read + misread(search, window.place, value[coordinates])
     yield read, "are read again"
     yield written + read, "are put back and read again"
 
 
-def _misread(search: Search, place: int, value: Array) -> Array:
+def misread(search: Search, place: int, value: Array) -> Array:
     """Return what it comes to if another value stands for a result wherever it is a factor of something else."""
     total = np.zeros_like(search.target)
     for later, operation in enumerate(search.graph.operations):

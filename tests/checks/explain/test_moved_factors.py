@@ -35,3 +35,19 @@ def test_a_slope_at_another_place_is_named(backward, sentence):
     best = check_backward(forward, backward, X, V, W, raise_on_failure=False).diagnoses[0]
     assert best.mistake == "stale-value"
     assert sentence in best.evidence
+
+
+def test_a_factor_moved_to_the_input_is_named():
+    def normalise(x, scale):
+        centred = x - x.mean(-1, keepdims=True)
+        deviation = np.sqrt((centred**2).mean(-1, keepdims=True))
+        return scale * (centred / deviation), (centred / deviation, deviation, scale)
+
+    def backward(g, cache):
+        y, deviation, scale = cache
+        sums = g - g.mean(-1, keepdims=True) - y * (g * y).mean(-1, keepdims=True)
+        return scale / deviation * sums, (g * y).sum(0)
+
+    best = check_backward(normalise, backward, X, V[0], raise_on_failure=False).diagnoses[0]
+    assert best.mistake == "stale-value"
+    assert "applied here, and not where it belongs" in best.evidence

@@ -111,3 +111,28 @@ def test_a_path_through_time_that_is_left_out_is_a_missing_path():
     )
     assert report.diagnoses[0].mistake == "missing-path"
     assert "the path through time" in report.diagnoses[0].evidence
+
+
+def test_a_state_carried_back_without_the_slope_is_named():
+    rng = np.random.default_rng(0)
+
+    def forward(x, h, u):
+        states = [h]
+        for t in range(3):
+            states.append(np.tanh(x[:, t] + states[-1] @ u))
+        return np.stack(states[1:], 1), (states, u)
+
+    def backward(g, cache):
+        states, u = cache
+        dx, du, carried = np.zeros_like(g), np.zeros_like(u), np.zeros_like(states[0])
+        for t in (2, 1, 0):
+            d = g[:, t] + carried
+            dx[:, t] = d * (1 - states[t + 1] ** 2)
+            du += states[t].T @ dx[:, t]
+            carried = d @ u.T
+        return dx, carried, du
+
+    inputs = [rng.normal(size=shape) for shape in [(2, 3, 4), (2, 4), (4, 4)]]
+    best = check_backward(forward, backward, *inputs, raise_on_failure=False).diagnoses[0]
+    assert best.mistake == "stale-value"
+    assert "lacks the slope of the function that follows" in best.evidence

@@ -72,3 +72,26 @@ def test_a_border_cut_off_at_one_side_alone_is_named(part, where):
     )
     assert report.diagnoses[0].mistake == "stale-value"
     assert f"cut off at the {where} of each axis" in report.diagnoses[0].evidence
+
+
+def test_windows_counted_as_if_height_and_width_were_exchanged_are_named():
+    def places(height, width):
+        rows, columns = (np.ravel(a) for a in np.meshgrid(range(0, height, 2), range(0, width, 2), indexing="ij"))
+        inside = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+        return inside[0][:, None] + rows, inside[1][:, None] + columns
+
+    def forward(x):
+        i, j = places(*x.shape[1:])
+        return x[:, i, j].mean(1), x
+
+    def backward(g, x):
+        height, width = x.shape[1:]
+        image = np.zeros((len(x), width, height))
+        i, j = places(width, height)
+        np.add.at(image, (slice(None), i, j), np.repeat(g[:, None] / 4, 4, axis=1))
+        return image.reshape(x.shape)
+
+    image = np.random.default_rng(0).normal(size=(2, 4, 6))
+    best = check_backward(forward, backward, image, raise_on_failure=False).diagnoses[0]
+    assert best.mistake == "transposed"
+    assert "the lengths of axes 1 and 2 are exchanged" in best.evidence
