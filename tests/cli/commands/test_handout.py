@@ -4,10 +4,11 @@ import ast
 import inspect
 import io
 import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
@@ -25,10 +26,12 @@ from acg_numpy.cli.handouts import revealing_inputs
 from acg_numpy.cli.handouts.files import handout_files
 from acg_numpy.cli.handouts.student_file import pass_names, student_file
 from acg_numpy.cli.output_files import write_files
+from tests.cli.grading.class_of_submissions import WRONG as WRONG_LINEAR
 from tests.thoroughness import THOROUGH
 
 Captured = pytest.CaptureFixture[str]
 Made = Callable[[str], Path]
+Ended = dict[str, dict[str, list[str]]]  # of each hand-out, the tests that passed, and the others
 
 PASSES = pass_names()
 FIRST = {mistake.operation: mistake for mistake in reversed(CATALOGUE)}  # mistake of each pass
@@ -53,14 +56,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def run_python(*arguments: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run Python in a folder."""
     command = [sys.executable, *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, env=environment
+    )
 
 
-def run_tests(folder: Path, file: str, name: str) -> subprocess.CompletedProcess[str]:
-    """Run the tests of a hand-out, and the examples, on a file in the place of the student's."""
-    own = folder / "again"
-    place_answer(folder, own, name, file)
-    return run_python("-m", "pytest", *QUIETLY, own, "--doctest-modules", f"{name}.py", f"test_{name}.py", folder=own)
+def run_tests(made: Made, root: Path, answers: Mapping[str, str]) -> Ended:
+    """Run the tests and the examples of several hand-outs, with a file in the place of each student's."""
+    for name, file in answers.items():
+        place_answer(made(name), root / name, name, file)
+    files = [f"{name}/{file}.py" for name in answers for file in (name, f"test_{name}")]
+    done = run_python("-m", "pytest", *QUIETLY, root, "--junitxml=ended.xml", "--doctest-modules", *files, folder=root)
+    ended: Ended = {name: {"passed": [], "other": []} for name in answers}
+    for case in ElementTree.parse(root / "ended.xml").getroot().iter("testcase"):
+        name = case.attrib["classname"].partition(".")[0]
+        ended[name]["other" if len(case) else "passed"].append(case.attrib["name"])
+    assert done.returncode in (0, 1), done.stdout
+    return ended
 
 
 def place_answer(handout: Path, folder: Path, name: str, file: str) -> None:
@@ -112,25 +125,14 @@ def test_the_file_needs_numpy_alone(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def answered(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
+def answered(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """Of every hand-out with the package's own body in it: how its tests and its examples ended."""
-    root = tmp_path_factory.mktemp("answered")
-    for name in PASSES:
-        place_answer(made(name), root / name, name, student_file(name, solved=True))
-    files = [f"{name}/{file}.py" for name in PASSES for file in (name, f"test_{name}")]
-    done = run_python("-m", "pytest", *QUIETLY, root, "--junitxml=ended.xml", "--doctest-modules", *files, folder=root)
-    ended: dict[str, dict[str, list[str]]] = {name: {"passed": [], "other": []} for name in PASSES}
-    for case in ElementTree.parse(root / "ended.xml").getroot().iter("testcase"):
-        name = case.attrib["classname"].partition(".")[0]
-        ended[name]["other" if len(case) else "passed"].append(case.attrib["name"])
-    assert done.returncode in (0, 1), done.stdout
-    return ended
+    solved = {name: student_file(name, solved=True) for name in PASSES}
+    return run_tests(made, tmp_path_factory.mktemp("answered"), solved)
 
 
 @pytest.mark.parametrize("name", PASSES)
-def test_the_package_s_own_body_passes_all_tests_and_examples(
-    answered: dict[str, dict[str, list[str]]], name: str
-) -> None:
+def test_the_package_s_own_body_passes_all_tests_and_examples(answered: Ended, name: str) -> None:
     ended = answered[name]
     assert ended["other"] == []
     assert sum(test.startswith("test_") for test in ended["passed"]) >= 3  # a gradient, the forward, all the rest
@@ -157,26 +159,33 @@ RIGHT_MSE = """\
 DOUBLED_MSE = written("mse", RIGHT_MSE.replace("2 *", "4 *")).replace("return np.sum(", "return 2 * np.sum(")
 
 
-@pytest.mark.parametrize(
-    ("file", "failing"),
-    [
-        (
-            written("mse", RIGHT_MSE.replace("-d", "d")),
-            {"the_gradient_is_right[mse-target]", "nothing_else_is_wrong[mse]"},
-        ),
-        (
-            written("mse", RIGHT_MSE.replace(", -d", "")),
-            {f"the_gradient_is_right[mse-{one}]" for one in ("prediction", "target")} | {"nothing_else_is_wrong[mse]"},
-        ),
-        (written("mse", "    grad_out *= 2\n" + RIGHT_MSE.replace("2 *", "")), {"nothing_else_is_wrong[mse]"}),
-        (DOUBLED_MSE, {"the_forward_is_as_it_was[mse]"}),
-    ],
-    ids=["a sign", "one gradient of two", "something overwritten", "another forward"],
-)
-def test_those_tests_fail_that_ask_after_what_is_wrong(made: Made, file: str, failing: set[str]) -> None:
-    done = run_tests(made("mse"), file, "mse")
-    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED test_mse.py")]
-    assert {test.removeprefix("test_mse.py::test_") for test in failed} == failing
+WRONG = {  # of a pass, what is wrong in it, and the tests that fail
+    "bpr": (
+        student_file("bpr", solved=True).replace("unbroadcast(dz, n))", "unbroadcast(-dz, n))"),  # a sign
+        {"the_gradient_is_right[bpr-negative]", "nothing_else_is_wrong[bpr]"},
+    ),
+    "cosine": (
+        student_file("cosine", solved=True).replace("return CosineGrads(", "return CosineGrads(")
+        + "\n\nright = cosine_backward\n\n\ndef cosine_backward(grad_out, cache):\n    return right(grad_out, cache)[:1]\n",
+        {f"the_gradient_is_right[cosine-{one}]" for one in ("a", "b")} | {"nothing_else_is_wrong[cosine]"},
+    ),
+    "linear": (
+        WRONG_LINEAR["upstream"][0],  # something overwritten
+        {"nothing_else_is_wrong[linear]", "nothing_else_is_wrong[rows]"},
+    ),
+    "mse": (DOUBLED_MSE, {"the_forward_is_as_it_was[mse]"}),  # another forward
+}
+
+
+@pytest.fixture(scope="module")
+def failed(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """How the tests of hand-outs ended with a wrong file in each."""
+    return run_tests(made, tmp_path_factory.mktemp("failed"), {name: file for name, (file, _) in WRONG.items()})
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_those_tests_fail_that_ask_after_what_is_wrong(failed: Ended, name: str) -> None:
+    assert {test.removeprefix("test_") for test in failed[name]["other"] if test[:5] == "test_"} == WRONG[name][1]
 
 
 def test_each_gradient_has_a_point_and_the_whole_has_one(made: Made) -> None:
@@ -232,11 +241,8 @@ def test_a_loop_without_end_is_ended_and_its_line_is_named(made: Made) -> None:
 
 def test_what_the_file_prints_is_not_taken_for_the_result(made: Made) -> None:
     forged = json.dumps({"case": "mse", "passed": True, "points": 3})
-    folder, file = made("mse"), "forged.py"
     body = f"    print({forged!r})\n    return MseGrads(cache.difference, 0)\n"
-    (folder / file).write_text(written("mse", body), encoding="utf-8")
-    done = run_python("grade.py", file, "--json", "-", folder=folder)
-    assert (json.loads(done.stdout)["points"], done.returncode) == (0, 1)
+    assert grade(made("mse"), "mse", written("mse", body))["points"] == 0
 
 
 def test_without_the_forward_as_it_was_there_are_no_points(made: Made) -> None:
@@ -244,10 +250,13 @@ def test_without_the_forward_as_it_was_there_are_no_points(made: Made) -> None:
     assert (case["forward_unchanged"], case["points"], case["passed"]) == (False, 0, False)
 
 
-def test_nothing_is_given_away_unless_it_is_asked_for(made: Made) -> None:
-    folder, file = made("mse"), "answer_of_ann.py"
-    (folder / file).write_text(written("mse", RIGHT_MSE.replace("2 *", "")), encoding="utf-8")
-    said = [run_python("grade.py", file, "--hints", hints, folder=folder).stdout for hints in "012"]
+def test_nothing_is_given_away_unless_it_is_asked_for(made: Made, tmp_path: Path, capsys: Captured) -> None:
+    file = tmp_path / "answer_of_ann.py"
+    file.write_text(written("mse", RIGHT_MSE.replace("2 *", "")), encoding="utf-8")
+    said = []
+    for hints in "012":
+        assert single_file.main(made("mse"), [str(file), "--hints", hints]) == 1
+        said.append(capsys.readouterr().out)
     assert "1/2" not in said[0] + said[1]
     assert "Hint" not in said[0]
     assert "Hint: Compare the sizes" in said[1]
@@ -255,17 +264,16 @@ def test_nothing_is_given_away_unless_it_is_asked_for(made: Made) -> None:
     assert all("0 of 3 points" in text for text in said)
 
 
-def test_what_grade_py_cannot_read_or_write_is_said(made: Made, tmp_path: Path) -> None:
-    nowhere = run_python("grade.py", "--json", tmp_path / "no" / "results.json", folder=made("mse"))
-    assert (nowhere.returncode, "No such file" in nowhere.stderr) == (2, True)
-    write_files(tmp_path, {"grade.py": (made("mse") / "grade.py").read_text(encoding="utf-8")})
-    without = run_python("grade.py", folder=tmp_path)
-    assert without.returncode == 2
-    assert without.stderr.startswith(f"grade.py: {tmp_path / 'handout.json'}: it cannot be read")
+def test_what_grade_py_cannot_read_or_write_is_said(made: Made, tmp_path: Path, capsys: Captured) -> None:
+    assert single_file.main(made("mse"), ["no.py", "--json", str(tmp_path / "no" / "results.json")]) == 2
+    assert "No such file" in capsys.readouterr().err
+    assert single_file.main(tmp_path, []) == 2
+    assert capsys.readouterr().err.startswith(f"grade.py: {tmp_path / 'handout.json'}: it cannot be read")
 
 
-def test_a_file_that_is_not_there_has_no_points_and_says_why(made: Made) -> None:
-    told = run_python("grade.py", "bob.py", folder=made("mse")).stdout
+def test_a_file_that_is_not_there_has_no_points_and_says_why(made: Made, capsys: Captured) -> None:
+    assert single_file.main(made("mse"), ["bob.py"]) == 1
+    told = capsys.readouterr().out
     assert "0 of 3 points" in told
     assert "bob.py: it cannot be read: no such file or directory" in told
 
@@ -290,12 +298,16 @@ def test_the_command_writes_what_it_tried(tmp_path: Path, capsys: Captured) -> N
     assert all(mistake.story in shown for mistake in CATALOGUE if mistake.operation == "mse")
     right = run_python("grade.py", "solution/mse.py", folder=tmp_path)
     assert (right.returncode, "3 of 3 points" in right.stdout) == (0, True)
-    blank = run_python("grade.py", folder=tmp_path)
-    assert (blank.returncode, "0 of 3 points" in blank.stdout) == (1, True)
-    assert "begin at the last line of the forward" in blank.stdout
+    assert single_file.main(tmp_path, []) == 1
+    blank = capsys.readouterr().out
+    assert "0 of 3 points" in blank
+    assert "begin at the last line of the forward" in blank
 
 
-def test_a_file_that_somebody_has_worked_on_is_not_replaced(tmp_path: Path, capsys: Captured) -> None:
+def test_a_file_that_somebody_has_worked_on_is_not_replaced(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revealing_inputs, "_why_hidden", lambda mistake, values: "")
     command = ["handout", "bpr", "--to", str(tmp_path)]
     assert main(command) == 0
     assert main(command) == 0
