@@ -72,8 +72,8 @@ class Practice:
         self.level, self.verdict, self._checked = 0, Verdict("untouched"), self.folder.answer(self.current)
         echo("", self._progress(), "")
         self._say(f"{self.current.label}  {self.current.title}")
-        self._say("", reflowed(self.current.task), "")
-        self._say(f"Fill in: {self.folder.file(self.current)}")
+        self._say("", reflowed(self.current.task))
+        self._say("", f"Fill in: {self.folder.file(self.current)}")
         self._say(f"It is checked when you save it. Keys: {KEYS}.")
         if self._checked.strip():
             self._check(again=True)
