@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from acg_numpy.autograd import Tensor
+from acg_numpy.autograd import NoDerivativeError, Tensor
+from acg_numpy.autograd.operands import as_operand
 from acg_numpy.element_types import check_elements, check_ids
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, did_you_mean, first_few, joined
@@ -110,7 +111,7 @@ def check_input(value: Any, name: str, dtype: np.dtype[Any], features: int, *, m
     """
     if not isinstance(value, Tensor):
         check_elements(value, name)
-        value = np.asarray(value)
+        value = _as_array(value, name)
     if value.dtype.kind != "f":
         raise TypeError(
             f"{name} has dtype {value.dtype}; expected floating numbers, as {name}.astype(np.{dtype}) makes"
@@ -121,6 +122,15 @@ def check_input(value: Any, name: str, dtype: np.dtype[Any], features: int, *, m
     if value.shape[-1] != features:
         raise ValueError(f"{name} has shape {value.shape}; its last axis must be emb_dim, {features}")
     return value if value.dtype == dtype else value.astype(dtype)
+
+
+def _as_array(value: Any, name: str) -> npt.NDArray[Any]:
+    if isinstance(value, np.ndarray | list | tuple):
+        return np.asarray(value)
+    try:
+        return np.asarray(as_operand(value, name))  # by DLPack, for what NumPy knows no other way to read
+    except NoDerivativeError as error:
+        raise TypeError(str(error)) from error
 
 
 def domain_ids(domain_id: Any, num_domains: int, names: Sequence[str] | None = None) -> npt.NDArray[np.intp]:

@@ -102,6 +102,8 @@ def carry_back(
         entry, args, values, options, saved = t._record
         rules: Any = None
         ans: Any = t._elements
+        if create_graph:
+            _check_data(entry, args, values)
         if type(entry) is Primitive:
             if saved is not None:  # guards of large operands
                 for guard in saved:
@@ -133,6 +135,16 @@ def carry_back(
                 before[1] = before[1] + c
                 before[2] = False
     return arrived
+
+
+def _check_data(entry: Any, args: Sequence[Any], values: Sequence[Any]) -> None:
+    """Refuse arguments whose `.data` was set since the forward pass, where rules read the Tensors themselves."""
+    for place, (argument, value) in enumerate(zip(args, values, strict=False)):
+        if isinstance(argument, Tensor) and argument._elements is not value:
+            raise RuntimeError(
+                f"{entry.name}: .data of argument {place} was set between the forward and the backward pass, which "
+                "reads it again; set it after the backward pass"
+            )
 
 
 def _owned(grad: Any, borrowed: bool) -> Any:

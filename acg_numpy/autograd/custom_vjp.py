@@ -113,7 +113,8 @@ class _Pair:
             ]
         )
         options = {name: self._operand(option, name, recorded, guards) for name, option in options.items()}
-        out, cache = self.forward(*[a._elements if isinstance(a, Tensor) else a for a in args], **options)
+        values = tuple([a._elements if isinstance(a, Tensor) else a for a in args])
+        out, cache = self.forward(*values, **options)
         outputs = tuple(np.asarray(as_operand(o, self.name)) for o in (out if isinstance(out, tuple) else (out,)))
         if not recorded:
             results = tuple(map(plain_tensor, outputs))
@@ -125,8 +126,10 @@ class _Pair:
             if o.dtype.kind == "c" or (o.dtype.kind != "f" and not isinstance(out, tuple)):
                 raise not_floating(self, o)
         if not isinstance(out, tuple):
-            return recorded_tensor(outputs[0], self, args, (), options, (cache, guards))
-        call = recorded_tensor(None, self, args, (), options, (cache, guards))  # of all outputs; it has no array itself
+            return recorded_tensor(outputs[0], self, args, values, options, (cache, guards))
+        call = recorded_tensor(
+            None, self, args, values, options, (cache, guards)
+        )  # of all outputs; it has no array itself
         return tuple(
             recorded_tensor(o, _Output(self.name, i, outputs), (call,), (), NO_OPTIONS)
             if o.dtype.kind == "f"

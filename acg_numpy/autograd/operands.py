@@ -79,7 +79,7 @@ def as_operand(value: Any, name: str) -> Any:
     if array.dtype.kind in _NOT_NUMERIC:
         raise NoDerivativeError(
             f"{name} is {kind}, which NumPy turns into an array of dtype {array.dtype}; give an array of numbers, as "
-            "np.asarray(x, dtype=float) or, for a sparse array, x.toarray() makes"
+            "np.asarray(x, dtype=float) makes, of rows of lists np.stack(np.asarray(x)), of a sparse array x.toarray()"
         )
     return array
 

@@ -131,6 +131,42 @@ def test_a_module_takes_the_numbers_of_others(module: str, name: str, foreign: A
     np.testing.assert_array_equal(found.numpy(), function(**arguments).numpy())
 
 
+class OnlyDLPack:
+    """An array that says nothing of itself but where its memory is."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+
+class Unreadable:
+    """An array of a type that NumPy has no dtype for, as a bfloat16 tensor of PyTorch."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise RuntimeError("unsupported scalar type")
+
+
+ROWS = [(module, name) for module, name in PLACES if name in ("user_emb", "query", "context")]
+
+
+@pytest.mark.parametrize(("module", "name"), ROWS)
+def test_rows_come_by_dlpack_or_are_refused_by_name(module: str, name: str) -> None:
+    function, arguments = MODULES[module]
+    found = function(**{**arguments, name: OnlyDLPack(arguments[name])})
+    np.testing.assert_array_equal(found.numpy(), function(**arguments).numpy())
+    lists = np.empty(3, object)  # as Arrow's lists of a fixed size come to NumPy
+    lists[:] = list(USERS)
+    with pytest.raises(TypeError, match=rf"^{name} is a .*rows of lists np\.stack"):
+        function(**{**arguments, name: Series(lists)})
+    with pytest.raises(TypeError, match=f"^{name} is an Unreadable that NumPy can make no array of: unsupported"):
+        function(**{**arguments, name: Unreadable()})
+
+
 @pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_a_matrix_of_users_is_their_numbers() -> None:
     conditioner, _ = MODULES["conditioner, auto"]

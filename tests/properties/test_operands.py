@@ -334,6 +334,11 @@ def changes(c):
     yield lambda: c.__setitem__(slice(None), c[::-1].copy())
 
 
+def diagonal(c):
+    sparse = pytest.importorskip("scipy.sparse")
+    return sparse.csr_array((c, np.arange(c.size), np.arange(c.size + 1)))
+
+
 CONSTANT = {  # an operand, and what is computed with it
     "a factor": lambda t, c: t * c,
     "a factor on the left": lambda t, c: c * t,
@@ -346,6 +351,8 @@ CONSTANT = {  # an operand, and what is computed with it
     "an input of a pair": lambda t, c: from_passes(lambda x, y: (x * y, (x, y)), lambda g, k: (g * k[1], g * k[0]))(
         t, c
     ),
+    "a sparse matrix": lambda t, c: np.matmul(diagonal(c), t),
+    "a sparse matrix on the right": lambda t, c: t @ diagonal(c),
     "an option of a pair": lambda t, c: from_passes(lambda x, *, y: (x * y, y), lambda g, y: g * y)(t, y=c),
 }
 
@@ -384,6 +391,23 @@ def test_a_copy_holds_the_same_bits_whatever_they_are(size, dtype):
         assert copy.tobytes() == order.tobytes()
         assert copy.strides == np.copy(order, "K").strides
         assert not np.shares_memory(copy, order)
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [lambda p: p * p * p, lambda p: from_passes(lambda x: (x**3, x), lambda g, x: g * 3.0 * x**2)(p)],
+    ids=["operations", "a pair"],
+)
+def test_data_that_was_set_before_the_backward_pass_mixes_no_values(compute):
+    p = tensor([1.0, 2.0], requires_grad=True)
+    out = compute(p)
+    p.data = np.array([5.0, 6.0])
+    out.backward(np.ones(2))  # it reads the arrays of the forward pass
+    assert np.array_equal(p.grad, [3.0, 12.0])
+    with pytest.raises(
+        RuntimeError, match=r": \.data of argument \d was set between the forward and the backward pass"
+    ):
+        out.backward(np.ones(2), create_graph=True)
 
 
 def test_indices_may_change_before_the_backward_pass():

@@ -49,8 +49,10 @@ def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     elif a.ndim == 0:
         a = np.reshape(a, (1,))  # NumPy takes the axes 0 and -1 of a number
     axis, n = axis % a.ndim, a.shape[axis]
-    if mode != "raise":
-        # NumPy itself applies the mode, and refuses unknown ones.
+    indices = indices.data if isinstance(indices, Tensor) else indices
+    if mode != "raise" or np.asarray(indices).dtype.kind not in "iuf":
+        # NumPy itself applies the mode, reads booleans as 0 and 1, and refuses what is no index.  Lists of floats,
+        # which it would truncate, are refused below.
         indices = np.take(np.arange(n), indices, mode=mode)
     return a[(slice(None),) * axis + (indices,)]
 
@@ -58,6 +60,8 @@ def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
 @composite(np.take_along_axis)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """Index along one axis, with another index for each row."""
+    indices = indices.data if isinstance(indices, Tensor) else indices
+    np.take_along_axis(np.broadcast_to(np.False_, arr.shape), indices, axis)  # NumPy itself refuses what is no index
     if axis is None:
         return np.ravel(arr)[indices]
     axis = axis % arr.ndim
@@ -78,6 +82,8 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 @composite(np.compress)
 def compress(condition: Any, a: Any, axis: Any = None) -> Any:
     """Take the slices along an axis for which a condition is true."""
+    if np.ndim(condition) != 1:
+        raise ValueError(f"compress: the condition must have one axis, got shape {np.shape(condition)}")
     return np.take(as_array(a), np.flatnonzero(condition), axis=axis)
 
 
@@ -169,6 +175,12 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError(
             f"select: as many choices as conditions are needed, got {len(choicelist)} for {len(condlist)} conditions"
         )
+    for place, condition in enumerate(condlist):
+        if array_of(condition).dtype != bool:
+            raise TypeError(
+                f"select: conditions must be boolean, condition {place} has dtype {array_of(condition).dtype}; "
+                "compare, as in x != 0"
+            )
     *choices, result = as_common_dtype([*choicelist, default])[0]
     for condition, choice in zip(reversed(list(condlist)), reversed(choices), strict=True):
         result = np.where(condition, choice, result)
@@ -182,7 +194,10 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     refuse_tensors("np.piecewise", condlist=[c for c in condlist if isinstance(c, Tensor)])
     if np.isscalar(condlist) or (not isinstance(condlist[0], list | np.ndarray) and x.ndim):
         condlist = [condlist]
-    conditions = [np.broadcast_to(np.asarray(c, dtype=bool), x.shape) for c in condlist]
+    conditions = [np.asarray(c, dtype=bool) for c in condlist]
+    for place, condition in enumerate(conditions):
+        if condition.shape != x.shape:
+            raise ValueError(f"piecewise: condition {place} has shape {condition.shape}, x has {x.shape}")
     if len(funclist) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))
     elif len(funclist) != len(conditions):

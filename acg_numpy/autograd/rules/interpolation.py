@@ -4,6 +4,7 @@ Conventions at kinks: `np.interp` has at an inner node the slope of the interval
 slope 0.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ def linspace(
 ) -> Any:
     """Return numbers from start to stop in equal steps, along a new axis."""
     start, stop, wide = _floating_pair(start, stop)
-    if num < 0:
+    if operator.index(num) < 0:
         raise ValueError(f"linspace: num is {num}; it must not be negative")
     intervals = num - 1 if endpoint else num
     shape = np.broadcast_shapes(start.shape, stop.shape)
@@ -209,7 +210,9 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if x.ndim != 1:
         raise ValueError(f"vander: a sequence is needed, got shape {x.shape}")
     x = np.astype(x, np.promote_types(x.dtype, int))
-    powers = range(x.size if N is None else N)
+    # NumPy itself refuses what is no number of columns.
+    count = x.size if N is None else np.vander(np.zeros(1), N).shape[1]
+    powers = range(count)
     if not len(powers):
         return np.zeros((x.size, 0), x.dtype)
     return np.stack([x**power for power in (powers if increasing else reversed(powers))], axis=1)

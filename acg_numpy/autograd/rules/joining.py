@@ -1,5 +1,6 @@
 """Derivatives of functions that join arrays or take them apart."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -161,7 +162,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """Split at the indices, or into that many pieces; the first ones are longer by one where they can't be equal."""
     n = ary.shape[axis]
     if np.ndim(indices_or_sections):
-        ends = [int(i) for i in indices_or_sections]
+        ends = [operator.index(i) for i in indices_or_sections]
     else:
         sections = int(indices_or_sections)
         if sections <= 0:
@@ -175,7 +176,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 @composite(np.split)
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     """Split at the indices, or into that many pieces of equal length."""
-    if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % int(indices_or_sections):
+    if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
         raise ValueError(
             f"split: {ary.shape[axis]} elements can't be split into {indices_or_sections} equal pieces; use array_split"
         )

@@ -59,6 +59,8 @@ def pad(
     """Put elements around an array, made from it or constant."""
     if mode not in MODES:
         raise NoDerivativeError(f"np.pad: no derivative with mode={mode!r}; there are {', '.join(MODES)}")
+    if not isinstance(pad_width, dict) and np.asarray(pad_width).dtype.kind not in "iu":
+        raise TypeError(f"np.pad: pad_width must be an integer, or pairs of integers, got {pad_width!r}")
     widths = _pairs(pad_width, array.ndim)
     if mode == "constant":
         refuse_tensors("np.pad", constant_values=constant_values)

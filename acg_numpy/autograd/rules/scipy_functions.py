@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse, special
 
+from acg_numpy.autograd.operands import COPIED, Guard
 from acg_numpy.autograd.registry import register_rule
 from acg_numpy.autograd.rules.elementwise import LN10, safe_divide, safe_ratio
+from acg_numpy.autograd.state import state
 from acg_numpy.autograd.table import OTHER_OPERANDS, TABLE
 from acg_numpy.shapes import unbroadcast
 
@@ -179,13 +181,31 @@ def _pseudo_huber_by_delta(delta: Any, r: Any) -> Any:
 # Products with sparse matrices: `t @ sparse` and `np.matmul(sparse, t)`.  The matrix itself is a constant.
 
 
-def _times_sparse(x: Any, *, matrix: Any) -> Any:
+def _times_sparse(x: Any, *, matrix: Any, guards: Any) -> Any:
     """Return x @ matrix for any number of leading axes."""
     rows = np.asarray(np.reshape(x, (-1, x.shape[-1])) @ matrix)
     return np.reshape(rows, x.shape[:-1] + matrix.shape[1:])
 
 
-times_sparse: Any = register_rule(_times_sparse, lambda g, ans, x, *, matrix: times_sparse(g, matrix=matrix.T))
+def _times_transpose(g: Any, ans: Any, x: Any, *, matrix: Any, guards: Any) -> Any:
+    """Slope matrix.T, of the matrix that the forward pass read."""
+    for guard in guards:
+        guard.check()
+    return times_sparse(g, matrix=matrix.T, guards=guards)
+
+
+times_sparse: Any = register_rule(_times_sparse, _times_transpose)
+
+
+def _kept(matrix: Any) -> tuple[Any, list[Guard]]:
+    """Return a sparse matrix for the backward pass: a copy if it is small, else its arrays, with a guard each."""
+    if matrix.format not in ("csr", "csc"):
+        return matrix.tocsr(), []
+    arrays = {part: getattr(matrix, part) for part in ("data", "indices", "indptr")}
+    if sum(array.nbytes for array in arrays.values()) <= COPIED:
+        return matrix.copy(), []
+    guards = [Guard(array, f"np.matmul: {part} of the sparse matrix") for part, array in arrays.items()]
+    return type(matrix)(tuple(arrays.values()), shape=matrix.shape), guards
 
 
 def sparse_matmul(x1: Any, x2: Any) -> Any:
@@ -194,8 +214,9 @@ def sparse_matmul(x1: Any, x2: Any) -> Any:
     x, matrix = (x1, x2) if issparse(x2) else (np.swapaxes(x2, -1, -2) if x2.ndim > 1 else x2, x1.T)
     if matrix.ndim != 2 or not x.ndim or x.shape[-1] != matrix.shape[0]:
         raise ValueError(f"matmul: shapes {np.shape(x1)} and {np.shape(x2)} do not match for a product of matrices")
-    product = times_sparse(x, matrix=matrix)
-    return product if x2 is matrix or x2.ndim == 1 else np.swapaxes(product, -1, -2)
+    matrix, guards = _kept(matrix) if x.requires_grad and state().enabled else (matrix, [])
+    product = times_sparse(x, matrix=matrix, guards=guards)
+    return product if issparse(x2) or x2.ndim == 1 else np.swapaxes(product, -1, -2)
 
 
 OTHER_OPERANDS[np.matmul, "scipy"] = sparse_matmul

@@ -250,6 +250,12 @@ def cov(
         x = np.concatenate([x, _as_variables("y", y, rowvar)], axis=0)
     x = np.astype(x, np.result_type(x.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
+    if ddof != int(ddof):
+        raise ValueError(f"np.cov: ddof must be an integer, got {ddof}")
+    _check_weights("fweights", fweights, x.shape[1])
+    _check_weights("aweights", aweights, x.shape[1])
+    if fweights is not None and np.any(np.not_equal(fweights, np.round(np.asarray(fweights, float)))):
+        raise TypeError("np.cov: fweights must be integers, they count observations; use aweights for other weights")
     weights = None if fweights is None else np.asarray(fweights, float)
     if aweights is not None:
         weights = as_array(aweights) if weights is None else weights * as_array(aweights)
@@ -271,6 +277,18 @@ def cov(
         warnings.warn("np.cov: there are no degrees of freedom", RuntimeWarning, stacklevel=3)
         factor = np.zeros((), x.dtype)
     return np.squeeze((x - mean) @ weighted.T / factor)
+
+
+def _check_weights(name: str, weights: Any, size: int) -> None:
+    if weights is None:
+        return
+    values = array_of(weights)
+    if values.shape != (size,):
+        raise ValueError(f"np.cov: {name} has shape {values.shape}, one for each of {size} observations is needed")
+    if np.any(values < 0):
+        raise ValueError(f"np.cov: {name} must not be negative, got {values.min()}")
+    if size and not np.any(values):
+        raise ZeroDivisionError(f"np.cov: {name} sum to zero, so that there is no mean")
 
 
 def _as_variables(name: str, x: Any, rowvar: bool) -> Any:
