@@ -13,6 +13,9 @@ from acg_numpy.text import first_few
 
 USER = "user"
 
+BUFFER = 1 << 20  # bytes of a column that are read at once, and not all of a row group
+BATCH = 8192  # rows that are decoded at once
+
 
 class VectorColumns(NamedTuple):
     """The columns of a Parquet file that hold user vectors.
@@ -91,10 +94,12 @@ def read_vectors_of(address: str, rows: range, columns: VectorColumns) -> tuple[
     arrow, parquet = require("pyarrow", "reading Parquet"), require("pyarrow.parquet", "reading Parquet")
     files, inside = locate(address)
     wanted = [*columns.vectors, *([columns.ids] if columns.ids else [])]
-    pieces: list[Any] = []
+    ids: list[Any] = []
+    found: list[Array] = []
     groups: list[int] = []
+    widths = columns.widths
     with files.open(inside, "rb") as file:
-        opened = parquet.ParquetFile(file)
+        opened = parquet.ParquetFile(file, buffer_size=BUFFER)
         begin = first = 0
         for group in range(opened.num_row_groups):
             end = begin + opened.metadata.row_group(group).num_rows
@@ -102,26 +107,32 @@ def read_vectors_of(address: str, rows: range, columns: VectorColumns) -> tuple[
                 first = first if groups else begin
                 groups.append(group)
             begin = end
-        for batch in opened.iter_batches(row_groups=groups, columns=wanted):
+        for batch in opened.iter_batches(BATCH, row_groups=groups, columns=wanted, use_threads=False):
             part = range(max(rows.start - first, 0), min(rows.stop - first, len(batch)))
             if part:
-                pieces.append(batch.slice(part.start, len(part)))
+                some, row = batch.slice(part.start, len(part)), first + part.start
+                vectors = [_lists(address, some[name], name, row, widths) for name in columns.vectors]
+                found.append(np.stack(vectors, axis=1) if len(vectors) > 1 else vectors[0].copy())
+                widths = (vectors[0].shape[1],)  # of the first row, which all others must have too
+                if columns.ids is not None:
+                    ids.append(_ids(address, some[columns.ids], columns.ids, row))
             first += len(batch)
             if first >= rows.stop:
                 break
-    table = arrow.Table.from_batches(pieces).combine_chunks()
-    vectors = [_lists(address, table[name], name, rows.start, columns.widths) for name in columns.vectors]
-    found = np.stack(vectors, axis=1) if len(vectors) > 1 else vectors[0]
-    if len(vectors) == 1 and found.shape[1] != columns.dim:
-        found = found.reshape(len(found), -1, columns.dim)
-    if columns.ids is None:
-        return None, found
-    ids = table[columns.ids].combine_chunks()
-    if ids.null_count:
-        row = rows.start + int(np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))[0])
-        raise DataError(f"{address}: row {row} (counted from 0) has no id in column {columns.ids!r}")
-    ids = ids.chunk(0) if isinstance(ids, arrow.ChunkedArray) else ids
-    return ids.dictionary_decode() if arrow.types.is_dictionary(ids.type) else ids, found
+    arrow.default_memory_pool().release_unused()
+    vectors_of_rows = np.concatenate(found)
+    if len(columns.vectors) == 1 and vectors_of_rows.shape[1] != columns.dim:
+        vectors_of_rows = vectors_of_rows.reshape(len(vectors_of_rows), -1, columns.dim)
+    return (arrow.concat_arrays(ids) if ids else None), vectors_of_rows
+
+
+def _ids(address: str, column: Any, name: str, first: int) -> Any:
+    """Return ids as an Arrow array without a dictionary."""
+    if column.null_count:
+        row = first + int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise DataError(f"{address}: row {row} (counted from 0) has no id in column {name!r}")
+    dictionary = require("pyarrow", "reading Parquet").types.is_dictionary(column.type)
+    return column.dictionary_decode() if dictionary else column
 
 
 def _lists(address: str, column: Any, name: str, first: int, widths: tuple[int, ...]) -> Array:
@@ -140,7 +151,7 @@ def _lists(address: str, column: Any, name: str, first: int, widths: tuple[int, 
         )
     values = compute.list_flatten(column)
     if values.null_count:
-        row = first + int(np.flatnonzero(values.is_null().to_numpy())[0]) // width
+        row = first + int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0]) // width
         raise DataError(f"{address}: row {row} (counted from 0) of column {name!r} holds a null")
     found: Array = values.to_numpy().reshape(-1, width)
     return found

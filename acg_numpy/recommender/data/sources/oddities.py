@@ -13,7 +13,7 @@ import numpy as np
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import literal
 from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text
-from acg_numpy.recommender.data.sources.rows import LOW_RATING, SPACES, StagedRows, is_number, normal_form_of
+from acg_numpy.recommender.data.sources.rows import LOW_RATING, SPACES, StagedRows, normal_form_of
 from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.text import counted, first_few
 
@@ -33,11 +33,11 @@ def refuse_swallowed_rows(staged: StagedRows, number: int, notes: list[str]) -> 
         If a field holds a line that has all separators of a row.
     """
     table, cursor = staged.tables[number], staged.cursor
-    if not isinstance(table, TextTable) or table.layout is None or not table.layout.quote:
+    if not isinstance(table, TextTable) or table.rows_are_lines or table.layout is None or not table.layout.quote:
         return
     if (rejected := table.swallowing(cursor)) is not None:
         raise _swallowed(table, line_of_byte(table, rejected[0]), rejected[1])
-    if table.compression == "none" and not _has_more_lines_than_rows(staged, number, table):
+    if table.lines is not None and not _has_more_lines_than_rows(staged, number, table):
         return
     cells = ", ".join(table.text_of(n) for n in range(len(table.columns)))
     rows = cursor.execute(
@@ -67,16 +67,11 @@ def _swallowed(table: Table, line: int | None, text: str) -> DataError:
 
 def _has_more_lines_than_rows(staged: StagedRows, number: int, table: TextTable) -> bool:
     """Return whether a file has lines that are neither rows nor the header: blank ones, or parts of quoted fields."""
-    assert table.path is not None
+    assert table.lines is not None
     assert table.layout is not None
-    lines, last = 0, b"\n"
-    with table.path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            lines += chunk.count(b"\n")
-            last = chunk[-1:]
     rows = sum(count for (source, _), count in staged.counts.items() if source == number)
     rejected, _ = table.rejected(staged.cursor)
-    return bool(lines + (last != b"\n") > rows + rejected + table.layout.header_lines)
+    return table.lines > rows + rejected + table.layout.header_lines
 
 
 def note_ratings(staged: StagedRows, notes: list[str]) -> None:
@@ -98,8 +93,8 @@ def note_ratings(staged: StagedRows, notes: list[str]) -> None:
         return
     staged.cursor.execute(
         "CREATE OR REPLACE TEMP VIEW rated AS "
-        f"SELECT CASE WHEN {is_number('rating')} THEN CAST(rating AS DOUBLE) END AS r "
-        f"FROM {staged.counting}"
+        "SELECT CASE WHEN isfinite(number) AND NOT contains(rating, '_') THEN number END AS r "
+        f"FROM (SELECT rating, TRY_CAST(rating AS DOUBLE) AS number FROM {staged.counting})"
     )
     total, numbers, low, high, whole, kinds = staged.cursor.execute(
         "SELECT count(*), count(r), min(r), max(r), bool_and(r = round(r)), approx_count_distinct(r) FROM rated"

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import duckdb
 
@@ -234,7 +234,10 @@ def _as_utf8(path: Path, name: str, encoding: str, folder: _Folder) -> Path:
 
 def _open_text_or_other(cursor: "Cursor", path: Path, name: str, folder: _Folder, text: TextOptions) -> Table:
     table = open_file(cursor, path, name, text)
-    if isinstance(table, TextTable) and table.compression == "none" and _has_mixed_breaks(path):
+    if not isinstance(table, TextTable) or table.compression != "none":
+        return table
+    counts = _count_breaks(path)
+    if 0 < counts.both < counts.lines:
         plain = folder.new_file(_suffix(path.name))  # lines that end in \n here and in \r\n there are not parsed
         with path.open("rb") as source, plain.open("wb") as file:
             kept = b""
@@ -244,19 +247,35 @@ def _open_text_or_other(cursor: "Cursor", path: Path, name: str, folder: _Folder
                 file.write(chunk.removesuffix(kept).replace(b"\r\n", b"\n"))
             file.write(kept)
         table = open_file(cursor, plain, name, text)
+        assert isinstance(table, TextTable)
         table.notes.append(
             f"{table.short_name}: some lines end in a line feed and others in a carriage return too; both end a row"
         )
+    table.lines, table.rows_are_lines = counts.lines, not counts.others
     return table
 
 
-def _has_mixed_breaks(path: Path) -> bool:
-    """Return whether some lines end in a carriage return and a line feed, and others in a line feed alone."""
-    both = feeds = 0
-    last = b""
+class _Breaks(NamedTuple):
+    """Counts in a text file: its lines, those that end in a carriage return too, and what may put a break in a field.
+
+    The last are quotes, null characters, and carriage returns that do not end a line.
+    """
+
+    lines: int
+    both: int
+    others: int
+
+
+def _count_breaks(path: Path) -> _Breaks:
+    lines = both = returns = others = 0
+    last = b"\n"
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            both += chunk.count(b"\r\n") + (last == b"\r" and chunk[:1] == b"\n")
-            feeds += chunk.count(b"\n")
+            lines += chunk.count(b"\n")
+            if found := chunk.count(b"\r"):
+                returns += found
+                both += chunk.count(b"\r\n")
+            both += last == b"\r" and chunk[:1] == b"\n"
+            others += chunk.count(b'"') + chunk.count(b"\0")
             last = chunk[-1:]
-    return 0 < both < feeds
+    return _Breaks(lines + (last != b"\n"), both, others + returns - both)

@@ -172,8 +172,9 @@ class StagedRows:
             if isinstance(table, TypedTable) and table.is_whole(self.roles[role][number]):
                 continue
             cases.append((f"strlen({text}) > {LONGEST_ID} AND length({text}) > {LONGEST_ID}", TOO_LONG + 10 * rank))
-            marks = " OR ".join(f"contains({text}, chr({code}))" for code in (10, 13, 0))
-            cases.append((marks, BREAK + 10 * rank))
+            if not (isinstance(table, TextTable) and table.rows_are_lines):
+                marks = " OR ".join(f"contains({text}, chr({code}))" for code in (10, 13, 0))
+                cases.append((marks, BREAK + 10 * rank))
             if role != "domain" and not self.choice.keep_null_ids:
                 missing = (
                     f"strlen({text}) <= {max(map(len, MISSING))} AND {text} IN ({', '.join(map(literal, MISSING))})"

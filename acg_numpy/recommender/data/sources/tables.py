@@ -104,6 +104,8 @@ class TextTable(Table):
         layout = find_layout(name, lines, header=text.header, quotes=text.quotes)
         super().__init__(name, path, layout.columns, "")
         self.layout, self.compression = layout, compression
+        self.lines: int | None = None  # where they were counted
+        self.rows_are_lines = False  # because no field can hold a line break or a null character
         self.sample = lines[layout.header_lines :]
         self.rejects, scans = unique_name("rejects"), unique_name("scans")
         self.stored = tuple(f"column {n}" for n in range(len(layout.columns)))
