@@ -10,7 +10,7 @@ from acg_numpy.interop.libraries import require
 from acg_numpy.num_threads import one_blas_thread
 from acg_numpy.recommender.data import DataError
 from acg_numpy.recommender.serving import Trained
-from acg_numpy.recommender.serving.fold_in import scale_vectors
+from acg_numpy.recommender.serving.fold_in import finite_conditions, scale_vectors
 from acg_numpy.scale.blocks import BLOCK, CHUNK, BlockSummary, Job
 from acg_numpy.scale.list_columns import USER
 from acg_numpy.scale.part_files import Progress, part_writer, read_chunks, write_parts
@@ -168,12 +168,7 @@ def _write_conditions(job: Job, rows: range) -> int:
     # floats do not compress, and no value is met twice
     with part_writer(job, rows, arrow.schema(fields), compression="NONE", use_dictionary=[USER]) as part:
         for chunk in chunks:
-            conditions = trained.condition(chunk.vectors, chunk.reachable)
-            if not np.isfinite(conditions).all():
-                raise FloatingPointError(
-                    "the conditions are not finite: are the user vectors of the scale that the conditioner was trained "
-                    "with?"
-                )
+            conditions = finite_conditions(trained, chunk.vectors, chunk.reachable, rows.start + chunk.rows.start)
             zeros += int(np.sum(~chunk.reachable))
             columns = [] if ids is None else [ids[chunk.rows]]
             part.write([*columns, *(_list_array(arrow, conditions[:, d]) for d in range(conditions.shape[1]))])

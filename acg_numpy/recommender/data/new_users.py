@@ -12,9 +12,10 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, refuse_line_breaks, taken_matrix
-from acg_numpy.recommender.data.reader import find_columns, read_rows
+from acg_numpy.recommender.data.reader import read_rows
 from acg_numpy.recommender.data.reading_options import complete_options, recorded_column, refuse_other_types
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
+from acg_numpy.recommender.data.sources.roles import find_columns
 from acg_numpy.recommender.data.sources.rows import Choice
 from acg_numpy.recommender.data.sources.tables import TextOptions
 

@@ -13,10 +13,10 @@ the first row decides).
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,8 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, Interactions, taken_matrix
 from acg_numpy.recommender.data.reading_options import record_reading
-from acg_numpy.recommender.data.sources.columns import find_column
+from acg_numpy.recommender.data.sources.id_codes import BLOCK, Codes, Names
+from acg_numpy.recommender.data.sources.item_domains import DomainFields, DomainOf, choose_domains, memberships
 from acg_numpy.recommender.data.sources.oddities import (
     note_domains,
     note_ratings,
@@ -32,16 +33,10 @@ from acg_numpy.recommender.data.sources.oddities import (
     refuse_swallowed_rows,
 )
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
-from acg_numpy.recommender.data.sources.rows import BLOCK, Choice, Codes, StagedRows
-from acg_numpy.recommender.data.sources.tables import Table, TextOptions, TextTable
-from acg_numpy.recommender.data.sources.text_layout import TYPED, looks_like_data
-from acg_numpy.text import first_few
-
-MAX_SHOWN = 8  # names of domains in a note
-
-DomainOf = Literal["first", "all"]
-Names = npt.NDArray[np.str_]
-Columns = Mapping[str, Sequence[int | None]]  # the position of each role's column in each table
+from acg_numpy.recommender.data.sources.roles import Columns, domain_from_name, find_columns, find_role
+from acg_numpy.recommender.data.sources.rows import Choice, StagedRows
+from acg_numpy.recommender.data.sources.tables import TextOptions
+from acg_numpy.recommender.data.sources.text_layout import TYPED
 
 
 def read_interactions(
@@ -163,9 +158,9 @@ def read_interactions(
         with open_source(separate, text) as opened_items:
             found = _read_items(opened_items, given, rows, choice, notes)
             opened_items.update_digest(digest)
-    belongs = _memberships(found, domain_of, rows.items, notes)
+    belongs = memberships(found, domain_of, rows.items, notes)
     _note_items_without_domain(rows, belongs, notes)
-    domains = _choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
+    domains = choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
     note_domains(domains, notes)
     if len(domains) < 2:
         left = f"only one domain is left, {domains[0]!r}" if domains else "no domain is left"
@@ -187,16 +182,6 @@ class Rows(NamedTuple):
     domains: Names
 
 
-class _DomainFields(NamedTuple):
-    """The domains of items in a table: the item of each row, and the field with its domains."""
-
-    name: str
-    separator: str | None
-    item: Codes
-    field: Codes
-    fields: list[str]
-
-
 def _find_items_beside(opened: OpenSource, domain: str | None) -> Path | None:
     """Find a RecBole file of items beside one of interactions that does not name the domains itself."""
     table = opened.tables[0]
@@ -208,105 +193,6 @@ def _find_items_beside(opened: OpenSource, domain: str | None) -> Path | None:
         return None
     beside = Path(opened.name).with_suffix(".item")
     return beside if beside != Path(opened.name) and beside.exists() else None
-
-
-def find_columns(
-    opened: OpenSource,
-    given: Mapping[str, str | None],
-    notes: list[str],
-    *,
-    roles: Sequence[str] = ("user", "item"),
-    need_domain: bool,
-    need_rating: bool,
-) -> dict[str, list[int | None]]:
-    """Find the column of each role in each table, and note those that were found by a name that was not given.
-
-    Raises
-    ------
-    DataError
-        If a column that is needed is missing, or several may be meant.
-    """
-    tables = opened.tables
-    columns: dict[str, list[int | None]] = {}
-    for role in roles:
-        columns[role] = find_role(tables, given[role], role, need=True, notes=notes)
-    if need_domain:
-        several_files = len(tables) > 1 and given["domain"] is None and all(table.path for table in tables)
-        columns["domain"] = find_role(tables, given["domain"], "domain", need=not several_files, notes=notes)
-        _refuse_different_domain_fields(tables, columns["domain"])
-    columns["rating"] = find_role(tables, given["rating"], "rating", need=need_rating or given["rating"] is not None)
-    for role in ("timestamp", "title"):
-        columns[role] = find_role(tables, given[role], role, need=given[role] is not None)
-    ids = {columns[role][0] for role in (*roles, "domain") if role in columns}
-    if given["title"] is None and columns["title"][0] in ids:  # a title that is the item's id itself
-        columns["title"] = [None] * len(tables)
-    chosen = {
-        role: tables[0].columns[position]
-        for role in (*roles, "domain", "rating")
-        if role in columns and (position := columns[role][0]) is not None
-        if given.get(role) is None and tables[0].columns[position] not in (role, f"{role}_id")
-        if role != "rating" or need_rating
-    }
-    if chosen:
-        notes.append("columns: " + ", ".join(f"{role} {column!r}" for role, column in chosen.items()))
-    if need_domain and columns["domain"] == [None] * len(tables):
-        names = first_few([domain_from_name(table) for table in tables], MAX_SHOWN)
-        notes.append(f"there is no column for the domain, so the name of each file is the domain of its rows: {names}")
-    for table in tables:
-        notes += table.notes
-    return columns
-
-
-def _refuse_different_domain_fields(tables: Sequence[Table], positions: Sequence[int | None]) -> None:
-    """Raise DataError where the domain is a column of some tables only, or is written in different ways."""
-    ways = {
-        "has no column for the domain" if position is None
-        else f"has domains separated by {separator!r}" if (separator := table.separator(position))
-        else "has one domain a field": table.name
-        for table, position in zip(tables, positions, strict=True)
-    }  # fmt: skip
-    if len(ways) > 1:
-        different = " and ".join(f"{name} {way}" for way, name in ways.items())
-        raise DataError(f"{different}: write all files in one way, or give the domains by a file of items (--items)")
-
-
-def find_role(
-    tables: Sequence[Table], name: str | None, role: str, *, need: bool, notes: list[str] | None = None
-) -> list[int | None]:
-    """Find the column of a role in each table; None where there is none and none is needed."""
-    positions: list[int | None] = []
-    for table in tables:
-        untyped = name
-        if name is not None and table.layout is not None and table.layout.typed and (match := TYPED.fullmatch(name)):
-            untyped = match[1]
-        try:
-            found = find_column(table.columns, untyped, role, where=table.name, strict=need)
-        except DataError as error:
-            if not need and name is None:
-                found = None  # two that might be it, and it is not needed
-            else:
-                raise DataError(f"{error}{_hint(table, role)}") from None
-        positions.append(None if found is None else found[0])
-        if found is not None and found[1] and notes is not None:
-            notes.append(f"{table.short_name}: {role} is {table.columns[found[0]]!r}; {found[1]} (--{role}-column)")
-    return positions
-
-
-def _hint(table: Table, role: str) -> str:
-    """Return what may help to find a column that is missing."""
-    if isinstance(table, TextTable) and looks_like_data(table.columns) and table.layout and table.layout.header_lines:
-        return (
-            "; the first row looks like data: if there is no header, say so and name the columns by number "
-            "(header=False, user='1', item='2' or --no-header --user-column 1 --item-column 2)"
-        )
-    if role == "domain":
-        return " (domain or --domain-column names it; items or --items is a file that has it)"
-    return ""
-
-
-def domain_from_name(table: Table) -> str:
-    """Return the name of a file without folders and suffixes."""
-    return Path(table.name).name.split(".")[0]
 
 
 def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[str]) -> Rows:
@@ -346,15 +232,15 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     return Rows(user, item, times, users, items, staged.titles(), domain, domains)
 
 
-def _domains_in_rows(opened: OpenSource, rows: Rows, columns: Columns) -> _DomainFields:
+def _domains_in_rows(opened: OpenSource, rows: Rows, columns: Columns) -> DomainFields:
     position = columns["domain"][0]
     separator = None if position is None else opened.tables[0].separator(position)
-    return _DomainFields(opened.tables[0].short_name, separator, rows.item, rows.domain, rows.domains.tolist())
+    return DomainFields(opened.tables[0].short_name, separator, rows.item, rows.domain, rows.domains.tolist())
 
 
 def _read_items(
     opened: OpenSource, given: Mapping[str, str | None], rows: Rows, choice: Choice, notes: list[str]
-) -> _DomainFields:
+) -> DomainFields:
     """Read the domains and titles of the items that were taken from a table of items."""
     columns = {
         "item": find_role(opened.tables, _name_if_there(opened, given["item"]), "item", need=True, notes=notes),
@@ -378,63 +264,7 @@ def _read_items(
     rows.titles.update(staged.titles())
     position = columns["domain"][0]
     separator = None if position is None else opened.tables[0].separator(position)
-    return _DomainFields(opened.tables[0].short_name, separator, item[known], field[known], fields.tolist())
-
-
-def _memberships(found: _DomainFields, domain_of: DomainOf, items: Names, notes: list[str]) -> list[tuple[int, str]]:
-    """Return which item belongs to which domain: distinct pairs of an item's code and a domain's name."""
-    width = len(found.fields) + 1
-    in_order = _first_occurrences(found.item, found.field, width)  # the first row of an item decides
-    domains: dict[int, dict[str, None]] = {}
-    different: dict[int, None] = {}
-    for number, field in zip((in_order // width).tolist(), (in_order % width).tolist(), strict=True):
-        parts = found.fields[field].split(found.separator) if found.separator else [found.fields[field]]
-        names = dict.fromkeys(part.strip() for part in parts if part.strip())
-        before = domains.setdefault(number, names)
-        if list(before) != list(names):
-            different[number] = None
-            if domain_of == "all":
-                before.update(names)
-    if different:
-        decision = "each belongs to all of them" if domain_of == "all" else "the first row decides"
-        notes.append(
-            f"{found.name}: items with different domains in different rows: {len(different):,} "
-            f"(the first: {str(items[next(iter(different))])!r}); {decision}; if ids start again in each domain, "
-            "make them differ, as in books:12 and films:12"
-        )
-    wanted = 1 if domain_of == "first" else None
-    return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
-
-
-def _first_occurrences(item: Codes, field: Codes, width: int) -> npt.NDArray[np.int64]:
-    """Return the distinct values (R,) of ``item * width + field`` in the order in which they first occur."""
-    places = (int(item.max(initial=-1)) + 1) * width
-    if places > 8 * len(item):  # a table of all that may occur would be larger than what does
-        keys: npt.NDArray[np.int64] = item.astype(np.int64) * width + field
-        distinct, place = np.unique(keys, return_index=True)
-        return distinct[np.argsort(place)]
-    first = np.full(places, len(item))
-    for stop in range(len(item), 0, -BLOCK):  # the last block first, so that the first row is written last
-        block = slice(max(stop - BLOCK, 0), stop)
-        keys = item[block].astype(np.int64) * width + field[block]
-        first[keys[::-1]] = np.arange(block.start, block.stop)[::-1]
-    distinct = np.flatnonzero(first < len(item))
-    return distinct[np.argsort(first[distinct])]
-
-
-def _choose_domains(sizes: Counter[str], max_domains: int | None, min_items: int, notes: list[str]) -> list[str]:
-    """Choose the domains to keep, those with most items first, and by name if they have equally many."""
-    by_size = sorted(sizes, key=lambda name: (-sizes[name], name))
-    large = [name for name in by_size if sizes[name] >= min_items]
-    if small := by_size[len(large) :]:
-        notes.append(
-            f"domains with fewer than {min_items} items, left out: {len(small):,} ({first_few(small, MAX_SHOWN)})"
-        )
-    if more := large[max_domains:] if max_domains else []:
-        notes.append(
-            f"domains beyond the {max_domains} with most items, left out: {len(more):,} ({first_few(more, MAX_SHOWN)})"
-        )
-    return large[:max_domains]
+    return DomainFields(opened.tables[0].short_name, separator, item[known], field[known], fields.tolist())
 
 
 def _assemble(

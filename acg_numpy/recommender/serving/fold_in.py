@@ -169,6 +169,23 @@ def scale_vectors(trained: Trained, given: Array, first: int, name: str | Path) 
     return scaled
 
 
+def finite_conditions(trained: Trained, vectors: Array, reachable: npt.NDArray[np.bool_], first: int) -> Array:
+    """Condition user vectors (B, domains, D), of which the first is user `first`; zeros where not `reachable`.
+
+    Raises
+    ------
+    FloatingPointError
+        If a condition is not finite.
+    """
+    conditions = trained.condition(vectors, reachable)
+    if not np.isfinite(conditions).all():
+        raise FloatingPointError(
+            f"the conditions of users {first} to {first + len(vectors) - 1} (counted from 0) are not finite: are their "
+            "vectors of the scale that the conditioner was trained with?"
+        )
+    return conditions
+
+
 def _fold(
     trained: Trained,
     users: int,
@@ -184,13 +201,7 @@ def _fold(
         layout = allocate_npy(temporary, shape)
         for block in row_blocks(users, shape[1] * shape[2]):
             user_vectors, reachable = vectors(block)
-            conditions = trained.condition(user_vectors, reachable)
-            if not np.isfinite(conditions).all():
-                raise FloatingPointError(
-                    f"the conditions of users {block.start} to {block.stop - 1} (counted from 0) are not finite: are "
-                    "their vectors of the scale that the conditioner was trained with?"
-                )
-            layout.window(block, "r+")[...] = conditions
+            layout.window(block, "r+")[...] = finite_conditions(trained, user_vectors, reachable, block.start)
             zeros += int(np.sum(~reachable))
             if progress is not None:
                 progress(block.stop - block.start)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import DataError, Interactions, read_interactions, reader
-from acg_numpy.recommender.data.sources import rows
+from acg_numpy.recommender.data.sources import id_codes, item_domains
 
 in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -193,7 +193,7 @@ def test_the_domains_with_most_items_are_kept(tmp_path: Path) -> None:
 
 
 def test_parquet_and_csv_of_many_blocks_are_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (reader, rows):
+    for module in (reader, id_codes, item_domains):
         monkeypatch.setattr(module, "BLOCK", 1000)
     drawn = (
         "SELECT CAST(hash(i) % 3000 AS INTEGER) AS user, 'i' || hash(i + 1) % 500 AS item, hash(i) % 4 AS domain, "

@@ -17,17 +17,15 @@ import numpy.typing as npt
 
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
+from acg_numpy.recommender.data.sources.id_codes import Codes, HashTables, Names, fetch_texts, hash_of
 from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
 from acg_numpy.recommender.data.sources.tables import Table, TextTable, TypedTable
 
 if TYPE_CHECKING:
     Cursor = duckdb.DuckDBPyConnection
 
-Codes = npt.NDArray[np.int32]
-
 SPACES = " \t\xa0"
 LONGEST_ID = 1000  # characters
-BLOCK = 1 << 20  # rows that are handled together
 REMEMBERED = 5  # malformed rows that are described one by one
 ID_ROLES = ("user", "item", "domain")
 ROLES = (*ID_ROLES, "rating", "timestamp", "title")
@@ -245,7 +243,7 @@ class StagedRows:
             f"out ({shown}{more})"
         )
 
-    def encode(self, role: str) -> "tuple[Codes, npt.NDArray[np.str_]]":
+    def encode(self, role: str) -> "tuple[Codes, Names]":
         """Return codes of a role's ids in the rows that count, and the ids in their order.
 
         Returns
@@ -257,12 +255,12 @@ class StagedRows:
         self.cursor.execute(
             f"CREATE TEMP TABLE {ids} AS SELECT DISTINCT {column} AS id FROM {self.counting} ORDER BY 1"
         )
-        names = _fetch_texts(self.cursor, ids)
+        names = fetch_texts(self.cursor, ids)
         for salt in itertools.count():  # until no two ids have the same hash: the first one does in all likelihood
-            hashes = self._fetch(f"SELECT {_hash('id', salt)} AS x FROM {ids} ORDER BY rowid")
-            if (tables := _HashTables(hashes)).distinct:
+            hashes = self._fetch(f"SELECT {hash_of('id', salt)} AS x FROM {ids} ORDER BY rowid")
+            if (tables := HashTables(hashes)).distinct:
                 break
-        of_rows = self._fetch(f"SELECT {_hash(column, salt)} AS x FROM {self.counting}")
+        of_rows = self._fetch(f"SELECT {hash_of(column, salt)} AS x FROM {self.counting}")
         return tables.positions(of_rows), names
 
     def _fetch(self, query: str) -> npt.NDArray[Any]:
@@ -290,76 +288,6 @@ class StagedRows:
             "ELSE 'nan' END AS x "
             f"FROM {self.counting}"
         )
-
-
-def _hash(text: str, salt: int) -> str:
-    return f"hash({text}, {salt})" if salt else f"hash({text})"
-
-
-def _fetch_texts(cursor: "Cursor", table: str) -> npt.NDArray[np.str_]:
-    """Return the column `id` of a table as an array of fixed width, made in blocks so that few are Python's at once."""
-    rows, width = cursor.execute(f"SELECT count(*), coalesce(max(length(id)), 1) FROM {table}").fetchall()[0]
-    texts = np.empty(rows, f"<U{max(width, 1)}")
-    for start in range(0, rows, BLOCK):
-        block = cursor.execute(
-            f"SELECT id FROM {table} WHERE rowid BETWEEN {start} AND {start + BLOCK - 1} ORDER BY rowid"
-        )
-        texts[start : start + BLOCK] = np.ma.getdata(block.fetchnumpy()["id"])
-    return texts
-
-
-class _HashTables:
-    """The positions of hashes: a table by their last bits, a second by other bits for those that lost a place, ...
-
-    Parameters
-    ----------
-    keys : array of uint64, shape (n,)
-
-    Attributes
-    ----------
-    distinct : bool
-        Whether every key has a place, which two equal ones have not.
-
-    Examples
-    --------
-    >>> tables = _HashTables(np.array([12, 7, 20], np.uint64))
-    >>> tables.distinct, tables.positions(np.array([20, 7, 7, 12], np.uint64)).tolist()
-    (True, [2, 1, 1, 0])
-    >>> _HashTables(np.array([7, 7], np.uint64)).distinct
-    False
-    """
-
-    def __init__(self, keys: npt.NDArray[np.uint64]) -> None:
-        self.keys = keys
-        self.tables: list[tuple[np.uint64, Codes]] = []
-        left = np.arange(len(keys), dtype=np.int32)
-        for shift in range(0, 64, 5):
-            if not len(left):
-                break
-            table = np.zeros(1 << (4 * len(left)).bit_length(), np.int32)
-            places = _places(keys[left], np.uint64(shift), table)
-            table[places] = left
-            self.tables.append((np.uint64(shift), table))
-            left = left[table[places] != left]
-        self.distinct = not len(left)
-
-    def positions(self, wanted: npt.NDArray[np.uint64]) -> Codes:
-        """Return the position of each of `wanted`, which are all among the keys."""
-        found = np.zeros(len(wanted), np.int32)
-        for start in range(0, len(wanted), BLOCK):
-            some, left = wanted[start : start + BLOCK], np.arange(min(BLOCK, len(wanted) - start))
-            for shift, table in self.tables:
-                codes = table[_places(some, shift, table)]
-                found[start : start + BLOCK][left] = codes
-                wrong = np.flatnonzero(self.keys[codes] != some)
-                if not len(wrong):
-                    break
-                some, left = some[wrong], left[wrong]
-        return found
-
-
-def _places(keys: npt.NDArray[np.uint64], shift: np.uint64, table: Codes) -> npt.NDArray[np.uint64]:
-    return keys >> shift & np.uint64(len(table) - 1)
 
 
 def describe_status(status: int, values: Mapping[str, str | None]) -> str:
