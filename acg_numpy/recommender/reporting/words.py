@@ -307,7 +307,7 @@ def _settings(settings: Mapping[str, Any]) -> list[Block]:
     if not tried:
         sentence = (
             "Settings were not searched for on these interactions: each model has its defaults, which were chosen on "
-            "MovieLens-100k, or what was asked for."
+            "MovieLens-100k (attention's among more than the others'), or what was asked for."
         )
         return [Paragraph([sentence])]
     words: list[Span] = [
