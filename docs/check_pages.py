@@ -1,8 +1,9 @@
-"""A check that all readers can use the pages:  python docs/check_pages.py docs/_build/html
+"""A check that all readers can use the pages: python docs/check_pages.py docs/_build/html
 
-The pages of a built site are opened in headless Chromium.  axe-core looks for what makes a page unusable for some: pictures without
-words, letters too pale, in light and in dark, controls without a name.  At the width of a telephone nothing may stick
-out; nothing may be loaded from elsewhere, no script may fail, and every link within the site must lead somewhere.
+The pages of a built site are opened in headless Chromium.  axe-core looks for what makes a page unusable for some:
+pictures without words, letters too pale, in light and in dark, controls without a name.  At the width of a telephone
+nothing may stick out; nothing may be loaded from elsewhere, no script may fail, and every link within the site must
+lead somewhere.
 
 Of the pages that autosummary makes, which are all alike, the first few are looked at; --all looks at every one.
 """

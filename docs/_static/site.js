@@ -5,4 +5,6 @@ document.querySelectorAll("summary").forEach((arrow) => {
   if (arrow.textContent.trim()) arrow.removeAttribute("aria-label");
   else if (link) arrow.setAttribute("aria-label", `Pages of ${link.textContent.trim()}`);
 });
-document.querySelectorAll(".search-button-field").forEach((button) => button.removeAttribute("aria-label"));
+document.querySelectorAll(".search-button-field").forEach((button) => {
+  button.setAttribute("aria-label", button.textContent.trim().replace(/\s+/g, " "));  // a telephone shows the icon alone
+});
