@@ -30,7 +30,9 @@ Row = dict[str, str]
 
 ROOT = Path(acg_numpy.__file__).parent.parent
 OUT_OF = 8  # two cases of three gradients and the whole
-SECONDS = 3
+SECONDS = 20  # of a machine with other things to do
+NEVER_ENDING = ("endless", "forks", "sleeps", "traps")  # which take all the time that they are given
+BRIEFLY = 1.5
 UNREADABLE = ("symlink", "large", "pipe") if sys.platform != "win32" else ("large",)
 
 
@@ -56,6 +58,8 @@ def graded(handout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, out = tmp_path_factory.mktemp("submissions"), tmp_path_factory.mktemp("graded")
     one_of_two = {name: text for name, (text, _) in {**WRONG, **BROKEN}.items()}
     for name, text in {**HONEST, **one_of_two, **DISHONEST}.items():
+        if name in NEVER_ENDING:
+            continue
         (folder / f"{name}.py").write_bytes(text.replace("ROOT", repr(str(ROOT))).encode())
     if "symlink" in UNREADABLE:
         (folder / "symlink.py").symlink_to(folder / "right.py")
@@ -73,10 +77,25 @@ def graded(handout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rows(graded: Path) -> dict[str, Row]:
-    """The rows of the table, by student."""
-    with (graded / "grades.csv").open(encoding="utf-8", newline="") as file:
-        return {row["student"]: row for row in csv.DictReader(file)}
+def ended(handout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grades of those who never end, of whom nothing is lost if they get little time."""
+    folder, out = tmp_path_factory.mktemp("never-ending"), tmp_path_factory.mktemp("ended")
+    for name in NEVER_ENDING:
+        (folder / f"{name}.py").write_text(DISHONEST[name], "utf-8")
+    command = ["grade", str(handout), str(folder), "--out", str(out), "--seed", "7", "--jobs", "2"]
+    assert main([*command, "--seconds", str(BRIEFLY)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def rows(graded: Path, ended: Path) -> dict[str, Row]:
+    """The rows of both tables, by student."""
+    return {row["student"]: row for out in (graded, ended) for row in read_rows(out)}
+
+
+def read_rows(out: Path) -> list[Row]:
+    with (out / "grades.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("name", [*HONEST, "beside"])
@@ -153,8 +172,7 @@ def test_a_supervisor_may_die_with_a_file(handout: Path, small: Path, tmp_path: 
     told = capsys.readouterr()
     assert "1 with all points" in told.out
     assert told.err == ""
-    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
-        found = {row["student"]: row for row in csv.DictReader(file)}
+    found = {row["student"]: row for row in read_rows(tmp_path)}
     assert "ended from outside twice" in found["eve"]["note"]
     assert [found[name]["points"] for name in ("ann", "bob", "eve")] == ["8", "4", "0"]
 
@@ -168,8 +186,7 @@ def test_a_supervisor_may_die_with_a_file(handout: Path, small: Path, tmp_path: 
     assert "2 of them not run again" in told.out
     assert "bob: 4 -> 8 of 8 points" in told.out
     assert "missing: 'Zoe'" in told.out
-    with (tmp_path / "grades.csv").open(encoding="utf-8", newline="") as file:
-        joined = list(csv.DictReader(file))
+    joined = read_rows(tmp_path)
     assert [(row["Student"], row["Section"], row["points"]) for row in joined] == [
         ("Eve", "A", "0"), ("Bob", "B", "8"), ("Zoe", "B", "0"), ("Ann", "A", "8"),
     ]  # fmt: skip
