@@ -149,12 +149,17 @@ class GradientMismatch(AssertionError):
     def __init__(self, report: GradientReport) -> None:
         super().__init__(str(report))
         self.report = report
+        self._shown_in: int | None = None
 
     def _render_traceback_(self) -> list[str]:
-        """Show the report; IPython calls this instead of printing a traceback."""
-        from IPython.display import display  # no dependency: this runs where IPython called it
+        """Show the report; IPython calls this instead of printing a traceback, twice for one cell."""
+        from IPython import get_ipython  # no dependency: this runs where IPython called it
+        from IPython.display import display
 
-        display(self.report)
+        cell = getattr(get_ipython(), "execution_count", None)
+        if cell is None or cell != self._shown_in:
+            display(self.report)
+        self._shown_in = cell
         return [f"{type(self).__name__}: {self.report.title} FAILED; the report is shown above"]
 
     def __reduce__(self) -> tuple[type["GradientMismatch"], tuple[GradientReport]]:

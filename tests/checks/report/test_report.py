@@ -69,14 +69,20 @@ def test_a_mismatch_comes_back_from_another_process():
     assert error.report.worst.input == "x"
 
 
-def test_a_notebook_shows_the_report_and_no_traceback(monkeypatch):
-    shown = []
+def test_a_notebook_shows_the_report_once_a_cell_and_no_traceback(monkeypatch):
+    shown, shell = [], types.SimpleNamespace(execution_count=3)
     module = types.ModuleType("IPython.display")
     module.display = shown.append
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: shell
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", module)
     with pytest.raises(GradientMismatch) as caught:
         check_backward(lambda x: (x * x, x), lambda g, x: g * x, np.ones(3))
     (line,) = caught.value._render_traceback_()
+    caught.value._render_traceback_()  # IPython asks again for what it sends to the notebook
     assert shown == [caught.value.report]
+    shell.execution_count = 4
+    caught.value._render_traceback_()
+    assert len(shown) == 2
     assert line.startswith("GradientMismatch: check_backward of <lambda> FAILED")
