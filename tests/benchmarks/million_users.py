@@ -3,7 +3,7 @@
     python -m tests.benchmarks.million_users                                 # 1, 3 and 10 million users
     python -m tests.benchmarks.million_users --users 1000000 --folder /data  # which takes 1.2 KB a user
 
-A user has ten interactions on average, with 100,000 items in eight domains.  `acg train` reads the users of a sample
+A user has ten interactions on average, with 20,000 items in eight domains.  `acg train` reads the users of a sample
 and trains attention on 10,000 pairs of theirs; `acg condition --out DIR` reads all interactions and writes the
 conditions of all users.  Each command is a process of its own.  `--stop` kills the second one when half of the parts
 are there and runs it again, as after a power cut.
@@ -23,7 +23,7 @@ from pathlib import Path
 import duckdb
 
 USERS = (1_000_000, 3_000_000, 10_000_000)
-PER_USER, ITEMS, DOMAINS = 10, 100_000, 8
+PER_USER, ITEMS, DOMAINS = 10, 20_000, 8
 TRAINED_USERS = 20_000
 PAIRS, EPOCHS = 10_000, 2
 GIB = 1 << 30

@@ -8,7 +8,7 @@ What a user did in one of the domains is then visible in the others, so wherever
 of every item of d has to be: `elsewhere` says which columns remain, and the splits and the factors use it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,8 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from acg_numpy.shapes import Array
+
+IDS_AT_ONCE = 1 << 16  # as strings of Python
 
 
 class DataError(ValueError):
@@ -115,7 +117,7 @@ class Interactions:
                 f"item_domain must run from 0 to {len(self.domains) - 1}, the last of {len(self.domains)} domains"
             )
         for what, ids in (("user", self.users), ("item", self.items), ("domain", self.domains)):
-            refuse_line_breaks(what, ids.tolist())
+            refuse_line_breaks(what, ids)
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
@@ -156,7 +158,7 @@ class Interactions:
         return f"<Interactions: {self}>"
 
 
-def refuse_line_breaks(what: str, ids: Iterable[object]) -> None:
+def refuse_line_breaks(what: str, ids: Sequence[str] | npt.NDArray[np.str_]) -> None:
     r"""Raise DataError if an id would be several lines in a file with an id a line.
 
     Examples
@@ -165,15 +167,16 @@ def refuse_line_breaks(what: str, ids: Iterable[object]) -> None:
     Traceback (most recent call last):
     acg_numpy.recommender.data.interactions.DataError: the user 'b\u2028b' holds a separator of lines, ...
     """
-    names = list(map(str, ids))
-    if len(("\n".join(names) + "\n.").splitlines()) == len(names) + 1:
-        return
-    name = next(name for name in names if len(f"{name}.".splitlines()) > 1)
-    separator = next(letter for letter in name if len(f"{letter}.".splitlines()) > 1)
-    raise DataError(
-        f"the {what} {name!r} holds a separator of lines, {separator!r}, and ids are written a line each: "
-        "replace it in the interactions"
-    )
+    for start in range(0, len(ids), IDS_AT_ONCE):
+        names = list(map(str, ids[start : start + IDS_AT_ONCE]))
+        if len(("\n".join(names) + "\n.").splitlines()) == len(names) + 1:
+            continue
+        name = next(name for name in names if len(f"{name}.".splitlines()) > 1)
+        separator = next(letter for letter in name if len(f"{letter}.".splitlines()) > 1)
+        raise DataError(
+            f"the {what} {name!r} holds a separator of lines, {separator!r}, and ids are written a line each: "
+            "replace it in the interactions"
+        )
 
 
 def taken_matrix(user: npt.NDArray[np.int32], item: npt.NDArray[np.int32], shape: tuple[int, int]) -> sp.csr_array:

@@ -131,7 +131,7 @@ def read_newcomers(
             f"in rows: {np.sum(~kept):,} of {len(kept):,} ({np.mean(~kept):.1%})"
         )
 
-    refuse_line_breaks("user", rows.users.tolist())
+    refuse_line_breaks("user", rows.users)
     taken = taken_matrix(rows.user[kept], index[rows.item[kept]], (len(rows.users), len(distinct)))
     # where each item has one column, all are in the order of `items`, mostly that of their ids
     in_order = np.array_equal(same_item, np.arange(len(distinct)))

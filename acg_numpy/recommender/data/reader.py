@@ -159,6 +159,8 @@ def read_interactions(
             found = _read_items(opened_items, given, rows, choice, notes)
             opened_items.update_digest(digest)
     belongs = memberships(found, domain_of, rows.items, notes)
+    del found
+    rows = rows._replace(domain=np.empty(0, np.int32))  # 4 bytes a row less before the matrix is made
     _note_items_without_domain(rows, belongs, notes)
     domains = choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
     note_domains(domains, notes)
@@ -277,7 +279,8 @@ def _assemble(
 
     number = np.full(len(rows.items), -1, np.int32)
     number[distinct] = np.arange(len(distinct))
-    user, item, timestamp = rows.user, number[rows.item], rows.timestamp
+    user, timestamp = rows.user, rows.timestamp
+    item = rows.item if len(distinct) == len(rows.items) else number[rows.item]
     if (item < 0).any():
         kept = item >= 0
         user, item, timestamp = user[kept], item[kept], None if timestamp is None else timestamp[kept]

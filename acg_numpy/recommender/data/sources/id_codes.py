@@ -41,14 +41,14 @@ class HashTables:
     Attributes
     ----------
     distinct : bool
-        Whether every key has a place, which two equal ones have not.
+        Whether every key has a place of its own, which two equal ones have not.
 
     Examples
     --------
     >>> tables = HashTables(np.array([12, 7, 20], np.uint64))
     >>> tables.distinct, tables.positions(np.array([20, 7, 7, 12], np.uint64)).tolist()
     (True, [2, 1, 1, 0])
-    >>> HashTables(np.array([7, 7], np.uint64)).distinct
+    >>> HashTables(np.array([7, 7, 12], np.uint64)).distinct
     False
     """
 
@@ -63,7 +63,11 @@ class HashTables:
             places = _places(keys[left], np.uint64(shift), table)
             table[places] = left
             self.tables.append((np.uint64(shift), table))
-            left = left[table[places] != left]
+            winner = table[places]
+            lost = winner != left
+            if (keys[winner[lost]] == keys[left[lost]]).any():  # which would have the same place in every table
+                break
+            left = left[lost]
         self.distinct = not len(left)
 
     def positions(self, wanted: npt.NDArray[np.uint64]) -> Codes:
