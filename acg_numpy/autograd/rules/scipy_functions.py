@@ -181,13 +181,13 @@ def _pseudo_huber_by_delta(delta: Any, r: Any) -> Any:
 # Products with sparse matrices: `t @ sparse` and `np.matmul(sparse, t)`.  The matrix itself is a constant.
 
 
-def _times_sparse(x: Any, *, matrix: Any, guards: Any) -> Any:
+def _times_sparse(x: Any, *, matrix: Any, guards: Any = ()) -> Any:
     """Return x @ matrix for any number of leading axes."""
     rows = np.asarray(np.reshape(x, (-1, x.shape[-1])) @ matrix)
     return np.reshape(rows, x.shape[:-1] + matrix.shape[1:])
 
 
-def _times_transpose(g: Any, ans: Any, x: Any, *, matrix: Any, guards: Any) -> Any:
+def _times_transpose(g: Any, ans: Any, x: Any, *, matrix: Any, guards: Any = ()) -> Any:
     """Slope matrix.T, of the matrix that the forward pass read."""
     for guard in guards:
         guard.check()
