@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from acg_numpy.cli.exercises import worker
 from acg_numpy.cli.exercises.worker import check_in_process, every_exercise
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +118,18 @@ def test_an_answer_that_hangs_or_ends_the_process_is_told(
     verdict = check_in_process(CHAPTERS, exercise, answer, tmp_path / "mine.py", seconds)
     assert (verdict.status == "right") == (not says)
     assert says in "".join(verdict.levels)
+
+
+def test_a_process_that_was_started_ahead_is_used_or_replaced(tmp_path: Path) -> None:
+    exercise = EXERCISES["prediction"]
+    worker.start_ahead()
+    (first,) = worker._ahead
+    worker.start_ahead()
+    assert worker._ahead == [first]
+    assert check_in_process(CHAPTERS, exercise, exercise.solution, tmp_path / "mine.py").status == "right"
+    assert first.returncode == 0
+    worker.start_ahead()
+    (second,) = worker._ahead
+    second.kill()
+    second.communicate()
+    assert check_in_process(CHAPTERS, exercise, exercise.solution, tmp_path / "mine.py").status == "right"

@@ -10,6 +10,7 @@ from acg_numpy.cli.exercises.answer_check import LEVELS, Verdict
 from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.cli.exercises.keyboard import END, SAVED
 from acg_numpy.cli.exercises.practice_folder import WIDTH, PracticeFolder
+from acg_numpy.cli.exercises.worker import start_ahead
 from acg_numpy.cli.printing import echo
 from acg_numpy.text import counted, joined
 
@@ -67,6 +68,7 @@ class Practice:
 
     def _present(self) -> None:
         """Show where the learner is, and what is to be done."""
+        start_ahead()
         self.folder.state["current"] = self.current.name
         self.folder.keep()
         self.level, self.verdict, self._checked = 0, Verdict("untouched"), self.folder.answer(self.current)
@@ -90,6 +92,7 @@ class Practice:
         self.verdict = verdict
         if verdict.status == "untouched":
             return
+        start_ahead()
         if verdict.printed.strip():
             self._say(verdict.printed)
         if verdict.status == "right":
@@ -105,13 +108,13 @@ class Practice:
         if self.verdict.status != "wrong":
             self._say(_first_hint(self.current), "Hints are about what you wrote: save an attempt, even a wrong one.")
             return
+        levels, mistake = self.verdict.levels, self.verdict.mistake
         self.level = min(self.level + 1, LEVELS - 1)
-        mistake = self.verdict.mistake
         unnamed = mistake in ("error", "syntax") or (mistake == "different" and self.level > 1)
-        if not unnamed:
-            self._say(f"Hint {self.level} of {LEVELS - 1}", self.verdict.levels[self.level])
-        else:
-            self._say(f"Hint {self.level} of {LEVELS - 1}", _general_hint(self.current, self.level))
+        while not unnamed and self.level < LEVELS - 1 and levels[self.level] == levels[self.level - 1]:
+            self.level += 1  # a hint that says what was said is none
+        hint = _general_hint(self.current, self.level) if unnamed else levels[self.level]
+        self._say("", f"Hint {self.level} of {LEVELS - 1}", hint)
 
     def _solution(self) -> None:
         left = TRIES - self.folder.tries(self.current)

@@ -40,24 +40,47 @@ def check_in_process(folder: Path, exercise: Exercise, answer: str, file: Path, 
     seconds : float
         After which it is ended.
     """
+    process = _take_process()
     where = {"folder": str(folder), "chapter": exercise.chapter, "name": exercise.name}
     request = {**where, "answer": answer, "file": str(file)}
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "agg"}
-    command = [sys.executable, "-P", "-m", "acg_numpy.cli.exercises.worker"]
     try:
-        ended = subprocess.run(
-            command, input=json.dumps(request).encode(), capture_output=True, timeout=seconds, env=environment
-        )
+        found, said = process.communicate(json.dumps(request).encode(), timeout=seconds)
     except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
         message = f"It still runs after {counted(round(seconds), 'second')}. Is there a loop without an end?"
         return Verdict("wrong", "time", (message,) * 4)
     try:
-        status, mistake, levels, printed = json.loads(ended.stdout)
+        status, mistake, levels, printed = json.loads(found)
         return Verdict(status, mistake, tuple(levels), printed)
     except (ValueError, TypeError):
-        last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        message = " ".join([f"The process of the check ended with code {ended.returncode}.", *last])
+        last = said.decode(errors="replace").strip().splitlines()[-1:]
+        message = " ".join([f"The process of the check ended with code {process.returncode}.", *last])
         return Verdict("wrong", "ended", (message,) * 4)
+
+
+def start_ahead() -> None:
+    """Start the process of the next check, so that it imports what it needs while the learner writes."""
+    if not _ahead:
+        _ahead.append(_start_process())
+
+
+_ahead: list["subprocess.Popen[bytes]"] = []
+
+
+def _take_process() -> "subprocess.Popen[bytes]":
+    """Return the process that was started ahead, if it is still there, or a new one."""
+    if _ahead and (process := _ahead.pop()).poll() is None:
+        return process
+    return _start_process()
+
+
+def _start_process() -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONIOENCODING": "utf-8", "MPLBACKEND": "agg"}
+    command = [sys.executable, "-P", "-m", "acg_numpy.cli.exercises.worker"]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
 
 
 def _find(folder: Path, chapter: int, name: str) -> Exercise:
@@ -68,8 +91,11 @@ def _find(folder: Path, chapter: int, name: str) -> Exercise:
 
 
 def main() -> None:
-    """Answer one request."""
-    request = json.loads(sys.stdin.buffer.read())
+    """Answer one request; none comes to a process that was started ahead, if the learner ends."""
+    asked = sys.stdin.buffer.read()
+    if not asked:
+        return
+    request = json.loads(asked)
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)  # so that what C code prints is not read as a verdict
         exercise = _find(Path(request["folder"]), request["chapter"], request["name"])

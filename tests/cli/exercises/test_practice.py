@@ -27,6 +27,7 @@ def check_here(chapters: Path, exercise: Exercise, answer: str, file: Path) -> V
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PracticeFolder:
     """Two chapters, checked in this process."""
     monkeypatch.setattr(practice_folder, "check_in_process", check_here)
+    monkeypatch.setattr("acg_numpy.cli.exercises.practice.start_ahead", lambda: None)
     monkeypatch.setenv("COLUMNS", "88")
     return PracticeFolder(tmp_path / "mine", CHAPTERS, EXERCISES)
 
@@ -63,10 +64,18 @@ def test_a_right_answer_moves_on_and_is_kept(folder: PracticeFolder, capsys: Cap
 def test_hints_say_more_each_time_and_the_last_names_it(folder: PracticeFolder, capsys: Captured) -> None:
     fill(folder, 0, "axis=-1", "axis=0")
     sit(folder, ["h", "h", "h", "h"])
-    first, *hints = re.split(r"Hint \d of 3\n", capsys.readouterr().out)
+    first, *hints = map(str.strip, re.split(r"Hint \d of 3\n", capsys.readouterr().out))
     assert "FAILED" in first
     assert ["wrong-axis" in text for text in (first, *hints)] == [False, False, False, True, True]
     assert len(set(hints)) == 3
+
+
+def test_a_hint_that_says_what_was_said_is_left_out(folder: PracticeFolder, capsys: Captured) -> None:
+    folder.file(EXERCISES[1]).write_text("def chain(first, second):\n    return 1\n")
+    sit(folder, ["n", "h"])
+    assert re.findall(r"Hint \d of 3\n.*", capsys.readouterr().out) == [
+        "Hint 2 of 3\nHint: a forward and a backward are to be returned."
+    ]
 
 
 def test_the_solution_comes_after_three_tries(folder: PracticeFolder, capsys: Captured) -> None:
