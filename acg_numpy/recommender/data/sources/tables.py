@@ -104,6 +104,7 @@ class TextTable(Table):
         layout = find_layout(name, lines, header=text.header, quotes=text.quotes)
         super().__init__(name, path, layout.columns, "")
         self.layout, self.compression = layout, compression
+        self._rejected: tuple[int, list[RejectedRow]] | None = None
         self.lines: int | None = None  # where they were counted
         self.rows_are_lines = False  # because no field can hold a line break or a null character
         self.sample = lines[layout.header_lines :]
@@ -123,17 +124,28 @@ class TextTable(Table):
         return identifier(self.stored[position])
 
     def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
-        """Return how many rows did not fit the table, and the first of them."""
+        """Return how many rows did not fit the table, and the first of them, as they were after the first scan."""
+        if self._rejected is not None:
+            return self._rejected
         table = identifier(self.rejects)
         total = cursor.execute(f"SELECT count(DISTINCT line) FROM {table}").fetchall()[0][0]
+        if not total:
+            self._rejected = (0, [])
+            return self._rejected
         first = cursor.execute(
             "SELECT line_byte_position, CAST(min_by(error_type, column_idx) AS VARCHAR), "
             f"min_by(error_message, column_idx) FROM {table} GROUP BY line_byte_position ORDER BY 1 LIMIT 20"
         ).fetchall()
-        return total, [RejectedRow(byte - 1, self._reason(kind, message)) for byte, kind, message in first]
+        self._rejected = (
+            total,
+            [RejectedRow(byte - 1, self._reason(kind, message)) for byte, kind, message in first],
+        )
+        return self._rejected
 
     def swallowing(self, cursor: "Cursor") -> tuple[int, str] | None:
         """Return the first row that a quote which is never closed made of several: where it begins, and its text."""
+        if not self.rejected(cursor)[0]:
+            return None
         found = cursor.execute(
             f"SELECT line_byte_position - 1, csv_line FROM {identifier(self.rejects)} "
             "WHERE contains(trim(csv_line, chr(10) || chr(13)), chr(10)) ORDER BY 1 LIMIT 1"
@@ -142,6 +154,8 @@ class TextTable(Table):
 
     def refuse_other_encodings(self, cursor: "Cursor") -> None:
         """Raise DataError if a row is not UTF-8."""
+        if not self.rejected(cursor)[0]:
+            return
         found = cursor.execute(
             f"SELECT count(*) FROM {identifier(self.rejects)} WHERE error_type = 'INVALID ENCODING'"
         ).fetchall()
