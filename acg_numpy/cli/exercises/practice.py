@@ -57,7 +57,7 @@ class Practice:
         }
         for event in events:
             if event in ("q", END):
-                echo("", "What is done is kept. To go on, give the same command.")
+                self._say("", "What is done is kept. To go on, give the same command.")
                 return
             if event == SAVED:
                 self._check()
