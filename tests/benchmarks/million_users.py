@@ -4,7 +4,7 @@
     python -m tests.benchmarks.million_users --users 1000000 --folder /data  # which takes 1.2 KB a user
 
 A user has ten interactions on average, with 20,000 items in eight domains.  `acg train` reads the users of a sample
-and trains attention on 10,000 pairs of theirs; `acg condition --out DIR` reads all interactions and writes the
+and trains attention on at most 10,000 pairs of theirs; `acg condition --out DIR` reads all interactions and writes the
 conditions of all users.  Each command is a process of its own.  `--stop` kills the second one when half of the parts
 are there and runs it again, as after a power cut.
 
@@ -24,7 +24,7 @@ import duckdb
 
 USERS = (1_000_000, 3_000_000, 10_000_000)
 PER_USER, ITEMS, DOMAINS = 10, 20_000, 8
-TRAINED_USERS = 20_000
+TRAINED_USERS = 2_000
 PAIRS, EPOCHS = 10_000, 2
 GIB = 1 << 30
 
@@ -43,7 +43,8 @@ def run(*arguments: str | Path, stop_at: tuple[Path, int] | None = None) -> tupl
     """Run a command of `acg`, or kill it at so many parts, and return its processor time and its peak in GiB."""
     program = "import sys; from acg_numpy.cli import main; sys.exit(main())"
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    process = subprocess.Popen(command, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     while stop_at is not None and process.poll() is None:
         if len(list(stop_at[0].glob("part-*.parquet"))) >= stop_at[1]:
             process.kill()
