@@ -150,7 +150,7 @@ def default_settings(name: str, fixed: Mapping[str, Any] | None = None) -> Setti
     Examples
     --------
     >>> default_settings("film", {"dropout": 0.5})
-    {'rate': 0.01, 'dropout': 0.5, 'layer_norm': True}
+    {'rate': 0.02, 'dropout': 0.5, 'layer_norm': True}
     """
     if name not in DEFAULTS:
         raise ValueError(f"name must be one of {', '.join(TRAINED)}, but it is {name!r}")
@@ -185,7 +185,7 @@ def search_points(name: str, number: int, fixed: Mapping[str, Any] | None = None
     Examples
     --------
     >>> [(point["rate"], point["dropout"]) for point in search_points("film", 4)]
-    [(0.01, 0.2), (0.003, 0.2), (0.01, 0.1), (0.01, 0.3)]
+    [(0.02, 0.2), (0.01, 0.2), (0.003, 0.2), (0.01, 0.1)]
     """
     default = default_settings(name, fixed)
     axes = {setting: values for setting, values in AXES[name].items() if setting not in (fixed or {})}
