@@ -160,7 +160,7 @@ def test_a_mistake_that_the_inputs_hide_is_a_blind_spot():
 
 def test_a_forward_that_cannot_be_traced_is_diagnosed_from_numeric_derivatives():
     def forward(x):
-        return np.asarray(x).copy() * 1.0 if isinstance(x, np.ndarray) else float(x), x
+        return np.asarray(x).copy() * 1.0 if type(x) is np.ndarray else float(x), x
 
     report = check_backward(forward, lambda g, x: -g, np.array([1.0, 2.0, 4.0]), raise_on_failure=False)
     assert report.diagnoses[0].mistake == "wrong-sign"
