@@ -30,7 +30,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo, of a few epochs, which are enough for attention to lead."""
     folder, out, err = tmp_path_factory.mktemp("demo"), io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), undrawn_pictures():
-        assert main(["demo", "--out", str(folder), "--epochs", "14", "--seeds", "1"]) == 0
+        assert main(["demo", "--out", str(folder), "--epochs", "20", "--seeds", "1"]) == 0
     return Demo(folder, out.getvalue(), err.getvalue())
 
 
@@ -45,7 +45,7 @@ def test_it_tells_the_world_the_results_and_what_to_open(demo: Demo) -> None:
         assert str(folder / name) in out
     assert "(baselines.png)" in (folder / "report.md").read_text(encoding="utf-8")
     assert {path.name for path in folder.iterdir()} == FILES | {"taste_map.png"}
-    assert "seed 1/1  attention  epoch 14/14" in err
+    assert "seed 1/1  attention  epoch 20/20" in err
 
 
 def test_within_a_few_epochs_attention_finds_tastes_and_leads(demo: Demo) -> None:
