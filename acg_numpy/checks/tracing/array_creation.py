@@ -31,6 +31,9 @@ _MATH = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tan", "sinh", "c
 _CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray")
 # fmt: on
 
+# Held by the thread that traces: a second trace would take the first one's stand-ins for what has to be put back.
+_ONE_THREAD = threading.RLock()
+
 
 class _Replaced(ModuleType):
     """A module but for some of its attributes."""
@@ -68,13 +71,14 @@ def recorded_creation(log: VisitLog, function: Callable[..., Any]) -> Iterator[N
     tracer = sys.gettrace()
     set_hook: Callable[[Any], None] = sys.settrace if tracer is None or sys.getprofile() else sys.setprofile
     before = tracer if set_hook is sys.settrace else None
-    names.replace_in_function(function)
-    set_hook(on_call)
-    try:
-        yield
-    finally:
-        set_hook(before)
-        names.restore()
+    with _ONE_THREAD:
+        try:
+            names.replace_in_function(function)
+            set_hook(on_call)
+            yield
+        finally:
+            set_hook(before)
+            names.restore()
 
 
 def _replacements(log: VisitLog) -> dict[int, Any]:

@@ -49,11 +49,11 @@ def trace(function: Callable[..., Any], values: Sequence[Any], checked: Sequence
     pairs = list(zip(values, checked, strict=True))
     given = [leaf(value, log) if check else _held(value, log) for value, check in pairs]
     leaves = [array.current for array, check in zip(given, checked, strict=True) if check]
-    with np.errstate(all="ignore"), recording(True, expand=True), recorded_creation(log, function):
-        try:
+    try:
+        with np.errstate(all="ignore"), recording(True, expand=True), recorded_creation(log, function):
             outputs = [o.current if isinstance(o, RecordedArray) else o for o in function(*given)]
-        except Exception as error:
-            raise NotFollowedError(f"{type(error).__name__}: {error}", log.raising_line(error)) from error
+    except Exception as error:
+        raise NotFollowedError(f"{type(error).__name__}: {error}", log.raising_line(error)) from error
     roots = [*leaves, *(o for o in outputs if isinstance(o, Tensor))]
     tensors = sorted(_recorded_tensors(roots), key=lambda t: t._order)
     place = {t._order: number for number, t in enumerate(tensors)}

@@ -1,15 +1,15 @@
 """Names that stand for something else while a forward is traced, wherever its functions find them.
 
 A function finds NumPy, and arrays that are no inputs, in five places: the globals of its module, the defaults of its
-parameters, the variables around it, the attributes of an object that it is given, and lists and dicts of these.  In all
-of them NumPy stands for one whose arrays can be written to, and a floating array is recorded, so that `self.W.dot(x)`
-is.  Everything is put back at the end; of an object also what the forward has left in it.
+parameters, the variables around it, the attributes or slots of an object that it is given, and lists and dicts of
+these.  In all of them NumPy stands for one whose arrays can be written to, and a floating array is recorded, so that
+`self.W.dot(x)` is.  Everything is put back at the end; of an object also what the forward has left in it.
 """
 
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
-from types import CellType, FrameType, FunctionType, MethodType, ModuleType
+from types import CellType, FrameType, FunctionType, MemberDescriptorType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ _DEEPEST = 3
 _OTHERS = ({"acg_numpy", "numpy", "scipy"} | sys.stdlib_module_names) - {"types", "dataclasses"}
 # what holds nothing of the forward's
 _CODE = (type, ModuleType, np.ufunc, str, bytes, int, float, complex, np.generic, np.ndarray)
+# what is in a slot that holds nothing; it has no attributes
+_EMPTY = object()
 
 
 class EachElement:
@@ -211,8 +213,8 @@ class ReplacedNames:
         if value is None or isinstance(value, _CODE) or depth > _DEEPEST:
             return
         if not self._is_new(value):
-            if depth == 0 and type(state := getattr(value, "__dict__", None)) is dict:
-                self._replace_values(state)  # it may have got more attributes meanwhile
+            if depth == 0:  # it may have got more attributes meanwhile
+                self._replace_attributes(value)
             return
         if isinstance(value, list | dict):
             self._replace_items(value, depth)
@@ -221,19 +223,30 @@ class ReplacedNames:
             for item in value:
                 self._replace_in_object(item, depth + 1)
             return
-        state = getattr(value, "__dict__", None)
-        if type(state) is not dict or not _is_own(type(value).__module__):
-            return
-        before = dict(state)
-        self._replace_values(state)
-        for item in before.values():
-            self._replace_in_object(item, depth + 1)
+        state, slots = _attributes(value), _slots(value)
+        before = dict(state or {})
+        before_in_slots = [(member, _in_slot(value, member)) for member in slots]
 
         def undo() -> None:
-            state.clear()
-            state.update(before)
+            if state is not None:
+                state.clear()
+                state.update(before)
+            for member, held in before_in_slots:
+                _put_in_slot(value, member, held)
 
         self._undo.append(undo)
+        self._replace_attributes(value)
+        for item in (*before.values(), *(held for _, held in before_in_slots)):
+            self._replace_in_object(item, depth + 1)
+
+    def _replace_attributes(self, value: Any) -> None:
+        """Replace attributes of an object of the forward's."""
+        state = _attributes(value)
+        if state is not None:
+            self._replace_values(state)
+        for member in _slots(value):
+            if (other := self._other(_in_slot(value, member))) is not None:
+                _put_in_slot(value, member, other)
 
     def _replace_values(self, values: Any) -> None:
         """Replace values of a list or a dict."""
@@ -243,19 +256,58 @@ class ReplacedNames:
 
     def _replace_items(self, value: Any, depth: int) -> None:
         """Replace items of a list or a dict."""
-        before = value.copy()
-        self._replace_values(value)
-        for item in before.values() if isinstance(before, dict) else before:
-            self._replace_in_object(item, depth + 1)
+        before: Any = dict(value.items()) if isinstance(value, dict) else list(value)
 
         def undo() -> None:
             if isinstance(value, list):
-                value[:] = before
-            else:
+                if list(map(id, value)) != list(map(id, before)):
+                    value[:] = before
+            elif list(map(id, value.values())) != list(map(id, before.values())) or list(value) != list(before):
                 value.clear()
                 value.update(before)
 
         self._undo.append(undo)
+        try:
+            self._replace_values(value)
+        except Exception:  # of a kind of dict or list that lets nothing be put into it: what it holds stays
+            undo()
+        for item in before.values() if isinstance(before, dict) else before:
+            self._replace_in_object(item, depth + 1)
+
+
+def _attributes(value: Any) -> dict[str, Any] | None:
+    """Return the attributes of an object of the forward's; None of another, or of one that has none."""
+    if not _is_own(type(value).__module__):
+        return None
+    try:
+        state = getattr(value, "__dict__", None)
+    except Exception:  # of an object that stands for another, which is not there now
+        return None
+    return state if type(state) is dict else None
+
+
+def _slots(value: Any) -> list[MemberDescriptorType]:
+    """Return what reads and writes the `__slots__` of an object of the forward's."""
+    kinds = [kind for kind in type(value).__mro__ if "__slots__" in vars(kind) and _is_own(kind.__module__)]
+    return [m for kind in kinds for m in vars(kind).values() if isinstance(m, MemberDescriptorType)]
+
+
+def _in_slot(value: Any, member: MemberDescriptorType) -> Any:
+    """Return what a slot of an object holds, `_EMPTY` if it holds nothing."""
+    try:
+        return member.__get__(value)
+    except AttributeError:
+        return _EMPTY
+
+
+def _put_in_slot(value: Any, member: MemberDescriptorType, held: Any) -> None:
+    """Put something into a slot of an object, or empty it."""
+    if held is _in_slot(value, member):
+        return
+    if held is _EMPTY:
+        member.__delete__(value)
+    else:
+        member.__set__(value, held)
 
 
 def _is_own(module: str) -> bool:
