@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -133,3 +134,15 @@ def test_a_process_that_was_started_ahead_is_used_or_replaced(tmp_path: Path) ->
     second.kill()
     second.communicate()
     assert check_in_process(CHAPTERS, exercise, exercise.solution, tmp_path / "mine.py").status == "right"
+
+
+def test_the_sample_of_the_page_shows_the_exercise_at_its_place() -> None:
+    page = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
+    bar, done, total, chapter, label, title, file = re.search(
+        r"\[(#+)\.+\] (\d+) of (\d+), chapter (\d+)\n\n(\S+)  (.+)\n\.\.\.\nFill in: practice/\S+\.(\w+)\.py", page
+    ).groups()  # type: ignore[union-attr]
+    labels = [exercise.label for exercise in EXERCISES.values()]
+    shown = EXERCISES[file]
+    assert (label, title, int(chapter)) == (shown.label, shown.title, shown.chapter)
+    assert (int(done), int(total)) == (labels.index(label), len(labels))
+    assert len(bar) == 40 * int(done) // int(total)

@@ -79,6 +79,11 @@ def is_untouched(exercise: Exercise, answer: str) -> bool:
         return False
 
 
+def asks_for_value(exercise: Exercise) -> bool:
+    """Return whether the answer is a value, which a hint must not give away, and not a function."""
+    return exercise.blank.partition("#")[0].strip() == f"{exercise.name} = ..."
+
+
 def _without_imports(source: str) -> list[str]:
     return [ast.dump(node) for node in ast.parse(source).body if not isinstance(node, ast.Import | ast.ImportFrom)]
 
@@ -106,7 +111,7 @@ def judge_in(names: dict[str, Any], exercise: Exercise, answer: str, file: Path)
             _execute(answer, str(file), names)
             _execute(exercise.check, f"<check {exercise.label}>", names)
     except (Exception, SystemExit) as error:
-        mistake, levels = _explain(error, answer, file)
+        mistake, levels = _explain(error, exercise, answer, file)
         return Verdict("wrong", mistake, tuple(levels), printed.getvalue()[:MOST_PRINTED])
     return Verdict("right", printed=printed.getvalue()[:MOST_PRINTED])
 
@@ -117,13 +122,13 @@ def _execute(source: str, name: str, names: dict[str, Any]) -> None:
     exec(compile(source.encode("utf-8", "surrogateescape"), name, "exec"), names)
 
 
-def _explain(error: BaseException, answer: str, file: Path) -> tuple[str, list[str]]:
+def _explain(error: BaseException, exercise: Exercise, answer: str, file: Path) -> tuple[str, list[str]]:
     """Return the id of a mistake, and what to say at each level."""
     if isinstance(error, GradientMismatch):
         return _explain_gradient(error.report)
     if isinstance(error, WrongAnswer):
         what = f"Not right yet: {error.what}." if error.what else "Not right yet."
-        where = error.numbers or what
+        where = what if asks_for_value(exercise) else error.numbers or what  # numbers hold what is right
         return error.mistake, [what, where, f"Hint: {error.explanation}.", f"{error.mistake}: {error.explanation}."]
     if isinstance(error, SyntaxError) and error.filename == str(file):
         return "syntax", [str(syntax_error(error, file))] * LEVELS

@@ -215,5 +215,5 @@ def _general_hint(exercise: Exercise, level: int) -> str:
     if level == 1:
         return _first_hint(exercise)
     if len(lines) <= level:
-        return "The solution is too short to show the beginning of it."
+        return "The solution is too short to show a part of it. After three different tries, s shows all of it."
     return "It begins:\n" + "\n".join(lines[:level])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import Phase, settings
 
-from acg_numpy.cli.exercises.answer_check import LEVELS, judge, judge_in, prepared
+from acg_numpy.cli.exercises.answer_check import LEVELS, asks_for_value, judge, judge_in, prepared
 from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.cli.exercises.short_exercises import with_short_exercises
 from acg_numpy.testing.properties import runner
@@ -132,6 +132,7 @@ def test_right_answers_pass_and_wrong_ones_get_their_reason(exercise: Exercise) 
             assert (verdict.status, verdict.mistake) == ("wrong", attempt.mistake), f"{where}: {verdict.levels}"
             assert len(verdict.levels) == LEVELS
             assert all(verdict.levels)
+            assert not (asks_for_value(exercise) and any("expected" in level for level in verdict.levels)), where
 
 
 def test_every_exercise_has_three_right_and_five_wrong_attempts() -> None:
