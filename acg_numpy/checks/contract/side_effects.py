@@ -150,19 +150,18 @@ def find_side_effects(
         return Conduct([SideEffect("ignored-upstream", "backward returns the same for every grad_out")], notes)
     added = [g + h for g, h in zip(first, other, strict=True)] if _same_shapes(first, other) else []
     twice = [2 * g for g in first]
-    coarse = False
-    if not _equal_together(added, both) or not _equal_together(twice, doubled):
-        coarse = _equal_together(added, both, FLOAT32) and _equal_together(twice, doubled, FLOAT32)
+    doubles = _equal_together(twice, doubled)
+    adds = _equal_together(added, both)
+    coarse = doubles and not adds and _equal_together(added, both, FLOAT32)  # doubling changes no rounding
     if coarse:
         notes.append(
             "backward rounds to some 7 digits, as float32 does, and is judged at that precision: look for a buffer or "
             "a cast in float32 inside it"
         )
-    elif not _equal_together(added, both) or not _equal_together(twice, doubled):
-        worst = "backward(a + b) is not backward(a) + backward(b)"
-        if not _equal_together(twice, doubled):
-            worst = "backward(2 a) is not 2 backward(a)"
-        faults.append(SideEffect("nonlinear-in-grad", worst))
+    elif not doubles:
+        faults.append(SideEffect("nonlinear-in-grad", "backward(2 a) is not 2 backward(a)"))
+    elif not adds:
+        faults.append(SideEffect("nonlinear-in-grad", "backward(a + b) is not backward(a) + backward(b)"))
     return Conduct(faults, notes, coarse)
 
 

@@ -466,3 +466,10 @@ def test_float32_inside_a_backward_is_judged_at_its_precision(factor, mistake):
     report = check_backward(forward, backward, rng.normal(size=(4, 3)), rng.normal(size=(3, 5)), raise_on_failure=False)
     assert [d.mistake for d in report.diagnoses][:1] == ([] if mistake is None else [mistake])
     assert any("backward rounds to some 7 digits" in note for note in report.notes)
+
+
+def test_a_small_term_that_does_not_double_is_no_rounding():
+    report = check_backward(
+        lambda x: (x**2, x), lambda g, x: 2 * x * g + 1e-6 * np.sign(g), np.array([0.5, -2.0]), raise_on_failure=False
+    )
+    assert report.diagnoses[0].mistake == "nonlinear-in-grad"
