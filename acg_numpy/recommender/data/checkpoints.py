@@ -240,7 +240,7 @@ def _digest(arrays: Mapping[str, Array]) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         total.update(f"{name}\0{array.dtype.str}\0{arrays[name].shape}\0".encode())
-        total.update(array.data)
+        total.update(array.data if array.dtype.kind in "biufcSU" else array.tobytes())  # dates have no buffer
     return total.hexdigest()
 
 

@@ -142,7 +142,7 @@ class Trained:
         try:
             return self._prepared(user_emb, domain_id, **options)
         except RuntimeError:  # a parameter has changed
-            del vars(self)["_prepared"]
+            vars(self).pop("_prepared", None)  # which another thread may have done
             return self._prepared(user_emb, domain_id, **options)
 
     @cached_property

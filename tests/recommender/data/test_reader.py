@@ -212,6 +212,50 @@ def test_parquet_and_csv_of_many_blocks_are_read_alike(tmp_path: Path, monkeypat
         assert one.notes == tuple(note.replace(paths[1].name, paths[0].name) for note in other.notes)
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        '"random"() < 0.5',
+        'row_number() OVER (PARTITION BY "user" ORDER BY time) <= 3',
+        '"user" IN (SELECT range % 900 FROM range(3000))',
+    ],
+)
+def test_a_condition_that_varies_does_not_mix_rows(tmp_path: Path, where: str) -> None:
+    path = tmp_path / "taken.parquet"
+    with duckdb.connect() as connection:  # the item of a row begins with its user
+        connection.execute(
+            "COPY (SELECT hash(i) % 997 AS \"user\", (hash(i) % 997) || '-' || i % 5 AS item, i % 2 AS domain, "
+            f"i AS time FROM range(20000) t(i)) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048)"
+        )
+    taken = read_interactions(path, where=where)
+    assert taken.matrix.nnz > 1000
+    assert all(item.startswith(f"{user}-") for user, item, _ in triples(taken))
+
+
+def test_two_ids_of_one_hash_are_kept_apart(tmp_path: Path) -> None:
+    one, other = "c1f5S71IRaaaadvP", "F03vpUuT92oj6X81"
+    assert len(set(duckdb.sql(f"SELECT hash('{one}'), hash('{other}')").fetchall()[0])) == 1
+    rows = [f"{one},i,a", f"{other},j,b", f"{other},k,a"]
+    taken = read_interactions(write(tmp_path / "taken.csv", "user,item,domain", *rows), min_items=1)
+    assert triples(taken) == {tuple(row.split(",")) for row in rows}
+
+
+def test_rows_that_change_while_they_are_read_are_refused() -> None:
+    tables = id_codes.HashTables(np.array([12, 7], np.uint64))
+    with pytest.raises(DataError, match="rows have changed while they were read"):
+        tables.positions(np.array([7, 8], np.uint64))
+
+
+def test_bytes_that_are_no_text_are_refused_in_any_column(tmp_path: Path) -> None:
+    path = tmp_path / "taken.parquet"
+    for role in ("title", "timestamp"):
+        duckdb.sql(
+            f"SELECT i AS \"user\", i AS item, i % 2 AS domain, '\\xE9'::BLOB AS {role} FROM range(9) t(i)"
+        ).to_parquet(str(path))
+        with pytest.raises(DataError, match=r"cannot be read: .*UTF8"):
+            read_interactions(path)
+
+
 def test_malformed_rows_are_counted_and_the_first_told_by_line(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.csv",

@@ -166,3 +166,16 @@ def test_kept_tables_follow_a_conditioner_that_is_changed(path, interactions):
     after = trained.conditions(interactions.matrix[:2])
     assert not np.allclose(before, after)
     np.testing.assert_array_equal(after, trained.conditions(interactions.matrix[:2]))
+
+
+def test_threads_that_find_the_same_tables_outdated_make_new_ones(path, interactions, monkeypatch):
+    trained = Trained.load(path)
+    trained.conditions(interactions.matrix[:2])
+    tables = trained._prepared
+
+    def outdated(*args, **options):
+        vars(trained).pop("_prepared")  # as another thread does
+        raise RuntimeError
+
+    monkeypatch.setattr(type(tables), "_check_unchanged", lambda self, ids: outdated() if self is tables else None)
+    assert np.isfinite(trained.conditions(interactions.matrix[:2])).all()

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from acg_numpy.recommender.data.interactions import DataError
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -15,8 +17,11 @@ BLOCK = 1 << 20  # rows that are handled together
 
 
 def hash_of(text: str, salt: int) -> str:
-    """Write SQL for a hash of a text, another one for each salt."""
-    return f"hash({text}, {salt})" if salt else f"hash({text})"
+    """Write SQL for a hash of a text, another one for each salt.
+
+    The salt stands before the text, because two texts of one hash have one hash with anything that is hashed after it.
+    """
+    return f"hash('{salt}' || {text})" if salt else f"hash({text})"
 
 
 def fetch_texts(cursor: "duckdb.DuckDBPyConnection", table: str) -> Names:
@@ -71,7 +76,13 @@ class HashTables:
         self.distinct = not len(left)
 
     def positions(self, wanted: npt.NDArray[np.uint64]) -> Codes:
-        """Return the position of each of `wanted`, which are all among the keys."""
+        """Return the position of each of `wanted`.
+
+        Raises
+        ------
+        DataError
+            If one is not among the keys: the rows are others than those that the keys were made of.
+        """
         found = np.zeros(len(wanted), np.int32)
         for start in range(0, len(wanted), BLOCK):
             some, left = wanted[start : start + BLOCK], np.arange(min(BLOCK, len(wanted) - start))
@@ -82,6 +93,8 @@ class HashTables:
                 if not len(wrong):
                     break
                 some, left = some[wrong], left[wrong]
+            else:
+                raise DataError("rows have changed while they were read: read a file that nothing writes to")
         return found
 
 

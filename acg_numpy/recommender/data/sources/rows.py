@@ -6,6 +6,7 @@ Rows are staged in the database as text, one column a role, with a number that s
 """
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,6 +35,7 @@ MISSING = ("nan", "NaN", "NAN", "none", "None", "NONE", "null", "Null", "NULL", 
 LOW_RATING, NOT_CHOSEN, UNDECIDED = -1, -2, -3
 EMPTY, TOO_LONG, BREAK, MISSING_ID = 1, 2, 3, 4  # and 10 for each role before it
 NOT_A_NUMBER, HEADER_AGAIN = 91, 92
+PLAIN = frozenset(("and", "or", "not", "in", "is", "null", "between", "like", "true", "false"))  # in a condition
 OF_CONDITIONS = (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException, duckdb.CatalogException)
 
 
@@ -69,7 +71,8 @@ class StagedRows:
     """The rows of one or several tables: text in a table of the database, and a view of what has columns already.
 
     A view is scanned for each question, which costs less than to keep its rows, because the database reads no column of
-    Parquet that a question does not need.  Text is parsed once.
+    Parquet that a question does not need.  Text is parsed once, and so are bytes that stand for text; and a condition
+    that may give other rows or another order each time, as `random() < 0.1` does, is evaluated once.
     """
 
     cursor: "Cursor"
@@ -93,20 +96,20 @@ class StagedRows:
         """
         staged = cls(cursor, tables, roles, choice, unique_name("rows"))
         selected = [staged._select(number, table) for number, table in enumerate(tables)]
-        typed = all(isinstance(table, TypedTable) for table in tables)
-        if not typed:
+        as_view = staged._can_be_read_again()
+        if not as_view:
             columns = ", ".join(f"{role} VARCHAR" for role in staged.present)
             cursor.execute(f"CREATE TEMP TABLE {staged.name} (source INTEGER, {columns}, status TINYINT)")
         for number, table in enumerate(tables):
             try:
-                if not typed:
+                if not as_view:
                     cursor.execute(f"INSERT INTO {staged.name} {selected[number]}")
-                staged._count(number, f"({selected[number]})" if typed else staged.name)
+                staged._count(number, f"({selected[number]})" if as_view else staged.name)
             except duckdb.OutOfMemoryException:
                 raise
             except duckdb.Error as error:
                 raise staged._error(table, error) from error
-        if typed:
+        if as_view:
             cursor.execute(f"CREATE TEMP VIEW {staged.name} AS {' UNION ALL '.join(selected)}")
         return staged
 
@@ -119,6 +122,16 @@ class StagedRows:
     def counting(self) -> str:
         """SQL for the rows that count; without a condition where all do, because it costs more than the rest."""
         return self.name if all(not status for _, status in self.counts) else f"(FROM {self.name} WHERE status = 0)"
+
+    def _can_be_read_again(self) -> bool:
+        """Return whether each scan gives the same rows in the same order, whichever columns it reads."""
+        for number, table in enumerate(self.tables):
+            positions = [self.roles[role][number] for role in self.present]
+            if not isinstance(table, TypedTable) or any(p is not None and table.types[p] == "BLOB" for p in positions):
+                return False
+            if self.choice.where is not None and not _is_plain(self.choice.where, table.columns):
+                return False
+        return True
 
     def _count(self, number: int, relation: str) -> None:
         found = self.cursor.execute(
@@ -261,6 +274,8 @@ class StagedRows:
             if (tables := HashTables(hashes)).distinct:
                 break
         of_rows = self._fetch(f"SELECT {hash_of(column, salt)} AS x FROM {self.counting}")
+        if len(of_rows) != self.count(0):
+            raise DataError("rows have changed while they were read: read a file that nothing writes to")
         return tables.positions(of_rows), names
 
     def _fetch(self, query: str) -> npt.NDArray[Any]:
@@ -322,6 +337,14 @@ def normal_form_of(text: str) -> str:
 def is_number(text: str) -> str:
     """Write SQL that holds where a text is a finite number; 1_0, which the database reads as 10, is none."""
     return f"isfinite(TRY_CAST({text} AS DOUBLE)) AND NOT contains({text}, '_')"
+
+
+def _is_plain(condition: str, columns: Sequence[str]) -> bool:
+    """Return whether a condition has only columns, constants and the words of `PLAIN` in it, and calls no function."""
+    bare = re.sub(r"'[^']*'", " ", re.sub(r'"[^"]*"', " quoted_name ", condition)).lower()
+    called = re.findall(r"(\w+)\s*\(", bare)
+    known = {*PLAIN, "quoted_name", *(column.lower() for column in columns)}
+    return known.issuperset(re.findall(r"\b[^\W\d]\w*", bare)) and PLAIN.issuperset(called)
 
 
 def _typed_columns(cursor: "Cursor", table: Table) -> list[str]:
