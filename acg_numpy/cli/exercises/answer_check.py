@@ -109,7 +109,9 @@ def judge_in(names: dict[str, Any], exercise: Exercise, answer: str, file: Path)
         with redirect_stdout(printed), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _execute(answer, str(file), names)
-            _execute(exercise.check, f"<check {exercise.label}>", names)
+            # a short check has names of its own, which do not replace those of an answer; the book's may replace them
+            for_check = dict(names) if exercise.letter else names
+            _execute(exercise.check, f"<check {exercise.label}>", for_check)
     except (Exception, SystemExit) as error:
         mistake, levels = _explain(error, exercise, answer, file)
         return Verdict("wrong", mistake, tuple(levels), printed.getvalue()[:MOST_PRINTED])
