@@ -200,6 +200,13 @@ def test_over_a_single_token_the_plan_is_grouped_for_bitwise_equal_conditions() 
     assert make_plan(group(IDS, N), 2, D, H).kernel == "absorbed"
 
 
+def test_what_a_caller_does_to_a_plan_leaves_the_next_one_alone() -> None:
+    for part in ("costs", "shapes"):
+        getattr(make_plan(group(IDS, N), 2, D, H), part).clear()
+    plan = make_plan(group(IDS, N), 2, D, H)
+    assert (plan.costs, plan.shapes) == predict_costs(group(IDS, N), 2, D, H)
+
+
 def test_a_plan_prints_the_counts_and_every_kernel_the_cheapest_first() -> None:
     plan = planning.Plan("b", "asked for", {"a": 4.0, "b": 6.0, "c": 2.0}, {"results": 12_345, "heads": 2})
     assert str(plan) == repr(plan)

@@ -39,7 +39,7 @@ class Conduct(NamedTuple):
     faults : list of SideEffect
     notes : list of str
     coarse : bool
-        Whether the backward, in float64 to look at, rounds as float32 does: something inside it is.
+        Whether the backward returns float64 and rounds as float32 does, because something inside it is float32.
     """
 
     faults: list[SideEffect]

@@ -54,7 +54,7 @@ WRONG_ONLY_COST = 0.3
 # the cost of an explanation that no corruption of a single edge comes near
 SIMPLE_COST = 1.0
 
-# the cost of an explanation that leaves little to the ones that are rare, or take long to find
+# if an explanation costs no more, those that are rare, or take long to find, are not looked for
 CLEAR_COST = 1.9
 # of computing, at most, until pairs of corruptions are given up: they explain few mistakes, and there are very many
 PAIR_SECONDS = 1.6
@@ -159,8 +159,11 @@ def single_corruptions(case: Case, budget: TimeBudget) -> Iterator[Explanation]:
     if not all(case.fits(which) for which in case.wrong):
         yield from shape_explanations(case, case.graph)
         return
-    found = list(_edge_explanations(Search(case, case.graph, budget)))
-    yield from found
+    found = False
+    for explanation in _edge_explanations(Search(case, case.graph, budget)):
+        # one by one, so that what was found stays found when the time is up
+        found = True
+        yield explanation
     if not found and not simple and len(case.wrong) < len(case.names):
         alone = _edge_explanations(Search(case, case.graph, budget, wrong_only=True))
         yield from (replace(e, cost=e.cost + WRONG_ONLY_COST) for e in alone)

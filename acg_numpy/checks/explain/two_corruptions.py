@@ -16,14 +16,14 @@ from acg_numpy.shapes import Array
 MOST_SHIFTS = 400
 # corruptions of one kind of which all pairs are replayed
 MOST_REPLAYED = 12
-# of the square of what is to be explained, what may be left where two vectors explain it, because of rounding
+# the share of a target's square that two vectors which explain it may leave, because of rounding
 _LEFT = 1e-4
 
 
 def pair_explanations(search: Search) -> Iterator[Explanation]:
     """Yield explanations by two corruptions."""
     yield from two_factors(search)
-    # the others are not even carried back
+    # corruptions beyond these are not computed at all
     shifts = list(islice(chain(missing_sum_shifts(search), search.single_corruptions(all_edges=True)), MOST_SHIFTS))
     yield from same_kind_pairs(search, shifts)
     yield from _corruption_factor_pairs(search, shifts)

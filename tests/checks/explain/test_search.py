@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from acg_numpy.checks import check_backward
-from acg_numpy.checks.explain.search import make_diagnosis, single_corruptions
-from acg_numpy.checks.explain.time_budget import TimeBudget
+from acg_numpy.checks.explain import search
+from acg_numpy.checks.explain.case import Explanation
+from acg_numpy.checks.explain.search import explain, make_diagnosis, single_corruptions
+from acg_numpy.checks.explain.time_budget import OutOfTimeError, TimeBudget
 from acg_numpy.checks.explain.whole_gradient import common_factor
 from acg_numpy.checks.report.mistake_names import MISTAKES
 from tests.checks.explain.cases import X, right_case, submitting
@@ -53,6 +55,21 @@ def test_where_a_sign_explains_everything_no_edge_is_looked_at():
     (sign,) = common_factor(case)
     assert sign.mistake == "wrong-sign"
     assert list(single_corruptions(case, TimeBudget(np.inf))) == [sign]
+
+
+def test_what_was_found_before_the_time_is_up_counts(monkeypatch):
+    def find_one(_):
+        yield Explanation("stale-value", 1.7, 0.0, "found in time")
+
+    def run_out(_):
+        raise OutOfTimeError
+        yield
+
+    monkeypatch.setattr(search, "_COMMON", (find_one, run_out))
+    case = right_case(np.sin, X)
+    found = explain(submitting(case, case.right[0] * X))
+    assert [diagnosis.evidence.partition(".")[0] for diagnosis in found.diagnoses] == ["found in time"]
+    assert not found.complete
 
 
 def test_a_mistake_without_a_line_is_described_by_its_meaning_alone():
