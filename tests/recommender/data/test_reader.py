@@ -232,6 +232,12 @@ def test_a_condition_that_varies_does_not_mix_rows(tmp_path: Path, where: str) -
     assert all(item.startswith(f"{user}-") for user, item, _ in triples(taken))
 
 
+def test_an_unclosed_quote_is_found_behind_a_row_of_its_text(tmp_path: Path) -> None:
+    rows = ["u,i,a", "v,i,a", '"u,i,a', "v,j,b", 'w",j,b', "w,i,a"]
+    with pytest.raises(DataError, match="line 4: a quote is opened here"):
+        read_interactions(write(tmp_path / "taken.csv", "user,item,domain", *rows))
+
+
 def test_two_ids_of_one_hash_are_kept_apart(tmp_path: Path) -> None:
     one, other = "c1f5S71IRaaaadvP", "F03vpUuT92oj6X81"
     assert len(set(duckdb.sql(f"SELECT hash('{one}'), hash('{other}')").fetchall()[0])) == 1

@@ -50,7 +50,8 @@ def refuse_swallowed_rows(staged: StagedRows, number: int, notes: list[str]) -> 
     for (text,) in rows:
         inside = text.split("\n")[1:]
         if separators and any(line.count(table.layout.delimiter) >= separators for line in inside):
-            raise _swallowed(table, line_of_text(table, text.split("\n")[0]), text)
+            written = table.layout.quote + text.split("\n")[0].replace(table.layout.quote, 2 * table.layout.quote)
+            raise _swallowed(table, line_of_text(table, written), text)
     many = "1,000 or more" if len(rows) == 1000 else f"{len(rows):,}"
     notes.append(f"{table.short_name}: quoted fields with line breaks: {many} (the first: {rows[0][0][:60]!r})")
 
