@@ -52,7 +52,7 @@ perfect.
 
 Every model has the same batches, loss, optimiser and patience, and {settings}."""
 SETTINGS = "its default settings, which were not chosen here"
-TUNED = "of the settings that are tried for it the best on the validation pairs of four other splits"
+TUNED = "the best of the settings that are tried for it, chosen on the validation pairs of four other splits"
 QUICK = " To be quick the demo leaves out {left_out}, unless --models names them."
 
 
@@ -69,7 +69,7 @@ def add_parser(commands: Subcommands) -> None:
     parser.add_argument(
         "--world", choices=tuple(WORLDS), default="tastes", help="how tastes decide what a user looks for"
     )
-    add_run_options(parser, seeds=2, models=f"all, but without --tune not {joined(LEFT_OUT, 'or')}")
+    add_run_options(parser, seeds=2, models=f"with --tune all, else all but {joined(LEFT_OUT)}")
     add_json(parser)
     add_quiet(parser)
 

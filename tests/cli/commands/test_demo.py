@@ -92,7 +92,7 @@ def test_demo_is_tuned_as_training_is(tmp_path: Path, capfd: pytest.CaptureFixtu
     along = ("--models", "user", "--epochs", "1", "--seeds", "1")
     assert main(["demo", "--out", str(tmp_path), "--tune", "1", *along]) == 0
     out, err = capfd.readouterr()
-    assert "of the settings that are tried for it the best" in " ".join(out.split())
+    assert "the best of the settings that are tried for it" in " ".join(out.split())
     assert "To be quick" not in out
     assert "user 1: rate" in err
     assert main(["demo", "--out", str(tmp_path), "--tune", "500", *along]) == 2
