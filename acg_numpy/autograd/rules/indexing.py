@@ -191,8 +191,10 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Call each function on the elements for which its condition is true; the last true condition counts."""
     x = as_array(x)
+    if np.isscalar(condlist):
+        condlist = [np.full(x.shape, condlist)]
     refuse_tensors("np.piecewise", condlist=[c for c in condlist if isinstance(c, Tensor)])
-    if np.isscalar(condlist) or (not isinstance(condlist[0], list | np.ndarray) and x.ndim):
+    if not isinstance(condlist[0], list | np.ndarray) and x.ndim:
         condlist = [condlist]
     conditions = [np.asarray(c, dtype=bool) for c in condlist]
     for place, condition in enumerate(conditions):
