@@ -1,6 +1,5 @@
 """`check_backward`, the comparison of a hand-written backward pass with numeric derivatives of its forward."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,6 @@ from acg_numpy.autograd import from_passes
 from acg_numpy.checks.build_report import build_report
 from acg_numpy.checks.contract.call_form import CallForm
 from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, function_name
-from acg_numpy.checks.contract.named_gradients import align_gradients
 from acg_numpy.checks.contract.nested_inputs import read_nested_inputs
 from acg_numpy.checks.contract.returned import (
     FunctionOutputs,
@@ -21,7 +19,6 @@ from acg_numpy.checks.contract.returned import (
     read_outputs,
     read_pair,
     refuse_nan,
-    return_fault,
 )
 from acg_numpy.checks.contract.side_effects import find_side_effects
 from acg_numpy.checks.contract.unwritten import describe_outside_gradients, outside_arrays
@@ -29,12 +26,6 @@ from acg_numpy.checks.findings import Subject, add_findings
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
 from acg_numpy.checks.second_order import second_order_report
 from acg_numpy.checks.settings import Settings, read_settings
-from acg_numpy.text import joined
-
-# what a target is called, whose gradient few losses return
-TARGET = re.compile(
-    r"y|t|ys|(y_|t_)?(true|gold|truth|target|label|expected|actual)s?|(target|label)_?\w*|one_?hot\w*", re.I
-)
 
 
 def check_backward(
@@ -130,9 +121,8 @@ def check_backward(
     form = CallForm(forward, backward, nested)
     title = f"check_backward of {function_name(backward)}"
     pair = Pair(form.forward, form.backward, nested.arguments, title, source=backward)
-    held = _hold_targets(pair)
     report = pair_report(pair, settings, second_order)
-    report = replace(report, notes=(*nested.notes, *form.notes, *held, *report.notes))
+    report = replace(report, notes=(*nested.notes, *form.notes, *report.notes))
     if raise_on_failure and not report.passed:
         raise GradientMismatch(report)
     return report
@@ -208,25 +198,6 @@ class Pair:
         """Run both passes, and return the very objects that the backward returned."""
         form, cache = self.run(point)
         return self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
-
-
-def _hold_targets(pair: Pair) -> list[str]:
-    """Hold floating targets of a loss fixed, if no gradient of them is returned, and say so."""
-    is_loss = all(output.size == 1 for output in pair.form.floating)
-    if not is_loss or not any(argument.checked and TARGET.fullmatch(argument.name) for argument in pair.arguments):
-        return []
-    returned = pair.pull_as_returned(pair.values, random_grad_outs(pair.form, np.random.default_rng(0)))
-    if return_fault(returned) is not None or read_entries(returned, pair.arguments).fault is None:
-        return []
-    aligned = align_gradients(returned, pair.arguments, some=True)
-    pairs = list(zip(pair.arguments, aligned.entries, strict=True))
-    missing = [argument.name for argument, entry in pairs if argument.checked and entry is None]
-    if aligned.fault or not missing or not all(TARGET.fullmatch(name) for name in missing):
-        return []
-    held = "no gradient of it is returned"
-    pair.arguments = [a._replace(held=held) if a.name in missing else a for a in pair.arguments]
-    verb = "is" if len(missing) == 1 else "are"
-    return [f"no gradient of {joined(missing, 'or')} is returned, so {joined(missing)} {verb} held fixed"]
 
 
 def compare_gradients(

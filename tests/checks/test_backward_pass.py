@@ -214,24 +214,3 @@ def test_second_order_finds_a_cache_that_hides_its_dependence_on_the_input():
     assert not report.passed
     assert report.worst.order == 2
     assert "second order" in str(report)
-
-
-@pytest.mark.parametrize(
-    "returned", [lambda d: d, lambda d: (d,), lambda d: {"dscores": d}], ids=["array", "tuple", "dict"]
-)
-def test_a_floating_target_without_a_gradient_is_held_fixed(returned):
-    def forward(scores, target):
-        return np.mean((scores - target) ** 2), (scores, target)
-
-    def backward(grad_out, cache, factor=2):
-        scores, target = cache
-        return returned(factor * grad_out * (scores - target) / scores.size)
-
-    inputs = np.random.default_rng(0).normal(size=(2, 3, 4))
-    report = check_backward(forward, backward, *inputs)
-    assert report.per_input["target"].held == "no gradient of it is returned"
-    assert any("no gradient of target is returned" in note for note in report.notes)
-    wrong = check_backward(forward, lambda g, c: backward(g, c, 24), *inputs, raise_on_failure=False)
-    assert wrong.diagnoses[0].mistake == "mean-for-sum"
-    named = check_backward(lambda a, b: forward(a, b), backward, *inputs, raise_on_failure=False)
-    assert named.diagnoses[0].mistake == "wrong-count"
