@@ -68,6 +68,9 @@ def edge_reversals(operation: Operation, position: int) -> Iterator[Corruption]:
 
 def output_corruptions(search: Search) -> Iterator[Explanation]:
     """Yield explanations by the gradients of an output at some places alone, or in the reverse order."""
+    if search.wrong_only:
+        # a gradient of the output that does not arrive shows in the gradients of all inputs
+        return
     for place, g in zip(search.graph.outputs, search.case.grad_outs, strict=True):
         if place is None or not np.ndim(g):
             continue

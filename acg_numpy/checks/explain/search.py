@@ -56,8 +56,8 @@ SIMPLE_COST = 1.0
 
 # if an explanation costs no more, those that are rare, or take long to find, are not looked for
 CLEAR_COST = 1.9
-# of computing, at most, until pairs of corruptions are given up: they explain few mistakes, and there are very many
-PAIR_SECONDS = 1.6
+# of computing since the search began, at most, until pairs of corruptions are given up: they explain few mistakes
+PAIR_SECONDS = 3.5
 
 _COMMON: tuple[Callable[[Search], Iterator[Explanation]], ...] = (
     factor_explanations,

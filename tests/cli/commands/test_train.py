@@ -302,7 +302,7 @@ def test_named_models_are_trained_by_old_names_too(
     assert [point["settings"]["layer_norm"] for point in metrics["settings"]["attention"]["tried"]] == [False, False]
     assert set(metrics["rising"]) == {"user", "emcdr-linear", "attention"}
     err = capfd.readouterr().err
-    assert "  emcdr-linear 2: rate 0.003, dropout 0.3, layer norm\n" in err
+    assert "  emcdr-linear 2: rate 0.01, dropout 0.3, layer norm\n" in err
 
 
 @pytest.mark.parametrize(
