@@ -1,5 +1,6 @@
 """The lists of many users in part files are those of the recommender."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def test_bits_are_the_same_for_every_number_of_workers(here: Work, by_workers: d
 
 def test_lists_of_interactions_are_those_of_the_recommender(trained: Trained, tmp_path: Path) -> None:
     taken = small_interactions()
-    titled = Trained(**{**vars(trained), "titles": np.array([f"title of {name}" for name in trained.items])})
+    titled = replace(trained, titles=np.array([f"title of {name}" for name in trained.items]))
     new = Newcomers(taken.users, taken.matrix, ())
     written = recommend(titled, new, tmp_path, top=4)
     lists = Recommender.of_newcomers(titled, new).recommend(top=4)

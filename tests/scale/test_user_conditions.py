@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_a_run_that_is_interrupted_here_keeps_what_is_done(
 def test_parts_of_something_else_are_refused_unless_begun_anew(trained: Trained, users: Path, tmp_path: Path) -> None:
     condition(trained, users, tmp_path, block=BLOCK)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    other = Trained(**{**vars(trained), "about": {"seed": 1}})
+    other = replace(trained, about={"seed": 1})
     shorter = tmp_path.parent / "shorter.npy"
     np.save(shorter, np.ones((5, DIM), np.float32))
     for changed, source, block, message in (
@@ -300,7 +301,7 @@ def test_a_dask_array_gives_the_conditions_of_trained_and_refuses_nan(
     own_scale: float | None, trained: Trained, vectors: np.ndarray
 ) -> None:
     dask_array = pytest.importorskip("dask.array")
-    scaled = Trained(**{**vars(trained), "about": {**trained.about, OWN_SCALE: own_scale}})
+    scaled = replace(trained, about={**trained.about, OWN_SCALE: own_scale})
     few = vectors[:100].copy()
     spread = np.repeat(few[:, None] / (own_scale or 1.0), 3, axis=1).astype(np.float32)
     expected = scaled.condition(spread, spread.any(axis=-1))
