@@ -18,7 +18,10 @@ HERE = Path(__file__).parent
 CHAPTERS = HERE / "tutorials"  # a copy, for links are followed from where a page is built
 shutil.rmtree(CHAPTERS, ignore_errors=True)
 shutil.copytree(HERE.parent / "tutorials", CHAPTERS, ignore=shutil.ignore_patterns("*.py", ".*", "__pycache__"))
-os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")  # read by the kernels that run the pages
+# Read by the kernels that run the pages, of which there is one on each core: a second BLAS thread would only wait.
+os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 project = "acg_numpy"
 author = copyright = "The acg_numpy developers"
