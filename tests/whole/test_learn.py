@@ -138,9 +138,11 @@ def test_a_process_that_was_started_ahead_is_used_or_replaced(tmp_path: Path) ->
 
 def test_the_sample_of_the_page_shows_the_exercise_at_its_place() -> None:
     page = (ROOT / "docs" / "learn.md").read_text(encoding="utf-8")
-    bar, done, total, chapter, label, title, file = re.search(
+    found = re.search(
         r"\[(#+)\.+\] (\d+) of (\d+), chapter (\d+)\n\n(\S+)  (.+)\n\.\.\.\nFill in: practice/\S+\.(\w+)\.py", page
-    ).groups()  # type: ignore[union-attr]
+    )
+    assert found is not None
+    bar, done, total, chapter, label, title, file = found.groups()
     labels = [exercise.label for exercise in EXERCISES.values()]
     shown = EXERCISES[file]
     assert (label, title, int(chapter)) == (shown.label, shown.title, shown.chapter)

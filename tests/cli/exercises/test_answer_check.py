@@ -78,7 +78,7 @@ def short_answers(kind: str, right: str, lines: Sequence[str]) -> Iterator[tuple
         yield from ((mistake, f'"{option}"') for option, mistake in wrong)
         return
     yield from (("", text) for text in (right, f"np.array({right}) + 0", f"np.asarray({right}).tolist()"))
-    yield from wrong  # type: ignore[misc]
+    yield from ((mistake, value) for mistake, value in wrong)
     if kind == "shape":
         yield "", f"np.zeros({right}).shape"
         yield from [("number-of-axes", "(9, 9, 9, 9, 9, 9)"), ("no-shape", '"2, 3"'), ("no-shape", "0.5")]

@@ -5,6 +5,7 @@ import itertools
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,11 +19,11 @@ def broken(*folders: object, **options: object) -> None:
 
 @pytest.mark.parametrize("module", [types.SimpleNamespace(watch=broken), types.SimpleNamespace(), None])
 def test_a_save_is_seen_where_nothing_can_be_watched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any
 ) -> None:
     """Where too many files are watched, where the library is broken, and where it is only half there."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    monkeypatch.setitem(sys.modules, "watchfiles", module)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "watchfiles", module)
     monkeypatch.setattr(keyboard, "POLL", 0.01)
     monkeypatch.setattr(keyboard.Events, "_read_keys", lambda self: None)
     stamps = itertools.count()  # the file is another one at each look
