@@ -10,7 +10,7 @@ from acg_numpy.autograd import from_passes
 from acg_numpy.checks.build_report import build_report
 from acg_numpy.checks.contract.call_form import CallForm
 from acg_numpy.checks.contract.checked_inputs import Argument, Outputs, copy_arrays, function_name
-from acg_numpy.checks.contract.nested_inputs import read_nested_inputs
+from acg_numpy.checks.contract.nested_inputs import NestedInputs, read_nested_inputs
 from acg_numpy.checks.contract.returned import (
     FunctionOutputs,
     random_grad_outs,
@@ -60,7 +60,8 @@ def check_backward(
         cache)` as well; where `forward` returns no cache, `backward(grad_out, x)` with the names of inputs.
     *inputs : arrays, numbers, None, or dicts and lists of arrays
         Floating ones of any precision are checked, in float64; integers, booleans and None are held fixed.  In a dict
-        or a list each array is an input of its own, and everything else is an option.
+        or a list each array is an input of its own, and everything else is an option.  The same array given for several
+        inputs may have one gradient, the sum over its uses.
     method : {"central", "richardson", "complex", "directional"}
         How numeric derivatives are taken: by central differences; by these, extrapolated, which are some thousand times
         more precise at three times the cost; by complex steps, which are exact where the forward is complex-analytic
@@ -117,10 +118,14 @@ def check_backward(
     """
     __tracebackhide__ = True  # pytest shows the report, and not this function
     settings = read_settings(method, rtol, atol, step, seed, hints, dtype)
-    nested = read_nested_inputs(forward, inputs, names)
-    form = CallForm(forward, backward, nested)
     title = f"check_backward of {function_name(backward)}"
-    pair = Pair(form.forward, form.backward, nested.arguments, title, source=backward)
+
+    def make_pair(nested: NestedInputs) -> tuple[CallForm, Pair]:
+        form = CallForm(forward, backward, nested)
+        return form, Pair(form.forward, form.backward, nested.arguments, title, source=backward)
+
+    nested = merge_if_summed(read_nested_inputs(forward, inputs, names), lambda one: make_pair(one)[1])
+    form, pair = make_pair(nested)
     report = pair_report(pair, settings, second_order)
     report = replace(report, notes=(*nested.notes, *form.notes, *report.notes))
     if raise_on_failure and not report.passed:
@@ -198,6 +203,27 @@ class Pair:
         """Run both passes, and return the very objects that the backward returned."""
         form, cache = self.run(point)
         return self.backward(form.as_returned(form.place_gradients(copy_arrays(grad_outs))), cache)
+
+
+def merge_if_summed(nested: NestedInputs, make_pair: Callable[[NestedInputs], Pair]) -> NestedInputs:
+    """Merge inputs that are one array if the backward returns one gradient for each array, not for each input.
+
+    Parameters
+    ----------
+    nested : NestedInputs
+    make_pair : callable
+        Makes the pair of functions of these inputs.
+    """
+    merged = nested.merged()
+    if merged is None or not _is_miscounted(make_pair(nested)) or _is_miscounted(make_pair(merged)):
+        return nested
+    return merged
+
+
+def _is_miscounted(pair: Pair) -> bool:
+    """Check whether the backward returns too few or too many gradients."""
+    returned = pair.pull(pair.values, random_grad_outs(pair.form, np.random.default_rng(0)))
+    return read_entries(returned, pair.arguments).miscounted
 
 
 def compare_gradients(

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.backward_pass import Pair, pair_report
+from acg_numpy.checks.backward_pass import Pair, merge_if_summed, pair_report
 from acg_numpy.checks.contract.checked_inputs import Argument, ContractTypeError, function_name
-from acg_numpy.checks.contract.layer_pair import LayerPair, align_scaled, split_loss
+from acg_numpy.checks.contract.layer_pair import LayerPair, align_scaled, read_layer_inputs, split_loss
 from acg_numpy.checks.contract.named_gradients import AlignedGradients
-from acg_numpy.checks.contract.nested_inputs import read_nested_inputs
+from acg_numpy.checks.contract.nested_inputs import NestedInputs, read_nested_inputs
 from acg_numpy.checks.contract.returned import random_grad_outs, read_entries
 from acg_numpy.checks.contract.side_effects import alike, arrays_in
 from acg_numpy.checks.report.report import GradientMismatch, GradientReport
@@ -98,10 +98,15 @@ def check_layer(
     __tracebackhide__ = True
     settings = read_settings(method, rtol, atol, step, seed, hints, dtype)
     layer = _make_layer(make, forward)
-    state = LayerPair(layer, inputs, params, grads, forward, backward, names)
     source = getattr(layer, backward, None) if isinstance(backward, str) else backward
     title = f"check_layer of {type(layer).__name__}"
-    pair = Pair(state.forward, state.backward, state.arguments, title, coarse=True, source=source)
+
+    def make_pair(nested: NestedInputs) -> tuple[LayerPair, Pair]:
+        state = LayerPair(layer, nested, params, grads, forward, backward, names)
+        return state, Pair(state.forward, state.backward, state.arguments, title, coarse=True, source=source)
+
+    nested = read_layer_inputs(layer, inputs, params, forward, names)
+    state, pair = make_pair(merge_if_summed(nested, lambda one: make_pair(one)[1]))
     number = len(state.nested.arguments)
     pair.arguments = state.arguments = _hold_missing(pair, state.arguments, state.notes, number)
     report = pair_report(pair, settings, layer=True)

@@ -20,6 +20,7 @@ from acg_numpy.checks.contract.checked_inputs import (
     names_from_signature,
     read_argument,
 )
+from acg_numpy.checks.contract.gradient_names import find_name
 from acg_numpy.checks.contract.layer_state import (
     LayerParameter,
     array_of,
@@ -32,9 +33,10 @@ from acg_numpy.checks.contract.layer_state import (
     split_names,
     written_place,
 )
-from acg_numpy.checks.contract.named_gradients import AlignedGradients, align_gradients, find_name
+from acg_numpy.checks.contract.named_gradients import AlignedGradients, align_gradients
 from acg_numpy.checks.contract.nested_inputs import NestedInputs, read_nested_inputs
 from acg_numpy.checks.contract.returned import return_fault
+from acg_numpy.checks.contract.summed_gradients import find_kept_gradients
 from acg_numpy.text import counted, joined
 
 OUTPUTS = ("output", "outputs", "out")  # where a layer leaves its output if its forward returns None
@@ -43,13 +45,29 @@ RATES = ("lr", "eta", "alpha")  # and what ends in rate: of a backward that upda
 GRADIENT_DICTS = ("grads", "gradients", "grad", "gradient", "_grads")
 
 
+def read_layer_inputs(
+    layer: Any,
+    inputs: Sequence[Any],
+    params: str | Sequence[str],
+    forward: str | Callable[..., Any],
+    names: Sequence[str] | None,
+) -> NestedInputs:
+    """Read the inputs of a layer; they may all be integers where there are parameters to check."""
+    bound = _bind(layer, forward)
+    if split_names(params) and not any(np.asarray(value).dtype.kind == "f" for value in inputs if value is not None):
+        given = names or names_from_signature(bound, len(inputs))
+        arguments = tuple(read_argument(name, value) for name, value in zip(given, inputs, strict=True))
+        return NestedInputs(arguments, tuple((place,) for place in range(len(inputs))), tuple(inputs))
+    return read_nested_inputs(bound, inputs, names)
+
+
 class LayerPair:
     """A layer as a forward and a backward of its inputs and its parameters."""
 
     def __init__(
         self,
         layer: Any,
-        inputs: Sequence[Any],
+        nested: NestedInputs,
         params: str | Sequence[str],
         grads: str | Sequence[str] | Callable[[Any], Any] | None,
         forward: str | Callable[..., Any],
@@ -63,9 +81,8 @@ class LayerPair:
         self.shared = {id(module): module for module in modules_in(layer)}
         self.notes: list[str] = []
         self.is_loss = False  # whether the output is one number; then a backward may take no gradient
-        bound = _bind(layer, forward)
-        self.nested = self._read_inputs(bound, inputs, names)
-        self.input_names = list(names or names_from_signature(bound, len(inputs)))
+        self.nested = nested
+        self.input_names = list(names or names_from_signature(_bind(layer, forward), len(nested.inputs)))
         self.notes += self.nested.notes
         taken = {argument.name for argument in self.nested.arguments}
         self.names = [f"layer.{one.name}" if one.name in taken else one.name for one in self.parameters]
@@ -76,16 +93,6 @@ class LayerPair:
         self.arguments: tuple[Argument, ...] = (*self.nested.arguments, *found)
         if not any(argument.checked for argument in self.arguments):
             raise ContractValueError("no input is floating and no parameter is named, so there is no gradient to check")
-
-    def _read_inputs(
-        self, bound: Callable[..., Any], inputs: Sequence[Any], names: Sequence[str] | None
-    ) -> NestedInputs:
-        """Read the inputs; they may all be integers where there are parameters to check."""
-        if self.parameters and not any(np.asarray(value).dtype.kind == "f" for value in inputs if value is not None):
-            given = names or names_from_signature(bound, len(inputs))
-            arguments = tuple(read_argument(name, value) for name, value in zip(given, inputs, strict=True))
-            return NestedInputs(arguments, tuple((place,) for place in range(len(inputs))), tuple(inputs))
-        return read_nested_inputs(bound, inputs, names)
 
     def fresh(self, values: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Return a layer with these parameters, and the inputs of its forward."""
@@ -229,7 +236,12 @@ class LayerPair:
                     " If this is the first layer of a network, name its parameters (params): they are checked alone"
                 )
             return AlignedGradients([None] * len(arguments), fault)
-        return align_gradients(returned, arguments, some=self.is_loss)
+        aligned = align_gradients(returned, arguments, some=self.is_loss)
+        kept = find_kept_gradients(returned, arguments, named_arrays(layer)) if aligned.miscounted else None
+        if kept is None:
+            return aligned
+        self.note(kept.note)
+        return AlignedGradients(kept.entries)
 
     def _forgotten(self, layer: Any, checked: Sequence[Argument]) -> str | None:
         """Say which gradient of an input a backward that returns nothing has computed, as a hidden layer's does."""

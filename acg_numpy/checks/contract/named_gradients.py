@@ -1,25 +1,17 @@
 """Gradients put into the order of the arguments: given by position, by name, or some by one and some by the other.
 
-A gradient's name is that of its input, or has `d`, `d_`, `grad_`, `dL_d` before it or `_grad` after it: `w`, `dw`,
-`dW`, `grad_w` and `dL_dW` all belong to w.  Gradients of inputs that are held fixed may be left out anywhere.
+Gradients of inputs that are held fixed may be left out anywhere.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from acg_numpy.checks.contract.checked_inputs import Argument
+from acg_numpy.checks.contract.gradient_names import find_name
+from acg_numpy.checks.contract.summed_gradients import sharing_hint
 from acg_numpy.text import counted, joined
-
-# fmt: off
-BEFORE = re.compile(
-    r"^(?:dl_?d_?|dloss_?d?_?|dj_?d_?|partial_?|nabla_?|gradients?_?(?:of_?|wrt_?)?|grads?_?(?:of_?|wrt_?)?|delta_?|d_?)",
-    re.IGNORECASE,
-)
-# fmt: on
-AFTER = re.compile(r"_?(?:gradients?|grads?)$", re.IGNORECASE)
 
 
 class AlignedGradients(NamedTuple):
@@ -34,12 +26,15 @@ class AlignedGradients(NamedTuple):
     notes : tuple of str
     named : bool
         Whether some were given by name.
+    miscounted : bool
+        Whether the fault is that there are too few or too many.
     """
 
     entries: list[Any]
     fault: str | None = None
     notes: tuple[str, ...] = ()
     named: bool = False
+    miscounted: bool = False
 
 
 def align_gradients(returned: Any, arguments: Sequence[Argument], *, some: bool = False) -> AlignedGradients:
@@ -84,18 +79,18 @@ def align_gradients(returned: Any, arguments: Sequence[Argument], *, some: bool 
         if len(flat) != len(entries) and needed <= len(flat) <= len(arguments):
             entries = flat
         elif not some or not entries or len(entries) > len(arguments):
-            return AlignedGradients([None] * len(arguments), _miscounted(len(entries), needed, arguments))
+            return AlignedGradients([None] * len(arguments), _miscounted(entries, needed, arguments), miscounted=True)
     return AlignedGradients([*entries, *[None] * (len(arguments) - len(entries))])
 
 
-def _miscounted(number: int, needed: int, arguments: Sequence[Argument]) -> str:
+def _miscounted(entries: Sequence[Any], needed: int, arguments: Sequence[Argument]) -> str:
     """Say how many gradients there are, and how many there should be."""
     names = ", ".join(argument.name for argument in arguments)
     wanted = f"{len(arguments)}" if needed == len(arguments) else f"{needed} to {len(arguments)}"
     return (
-        f"backward returned {counted(number, 'gradient')} for {counted(len(arguments), 'input')} ({names}); "
+        f"backward returned {counted(len(entries), 'gradient')} for {counted(len(arguments), 'input')} ({names}); "
         f"expected {wanted}: one for each input in order, "
-        "None for integers and booleans, of which trailing ones may be left out"
+        f"None for integers and booleans, of which trailing ones may be left out{sharing_hint(entries, arguments)}"
     )
 
 
@@ -159,53 +154,3 @@ def _by_name(
         notes = (f"returned, but not compared, because {'it' if len(left) == 1 else 'they'} {verb} to no input: "
                  f"{joined(list(left))}",)  # fmt: skip
     return AlignedGradients(entries, None, notes, named=True)
-
-
-def find_name(name: str, keys: Mapping[str, Any] | Sequence[str]) -> str | None:
-    """Return the key of the gradient of an input, or None.
-
-    Examples
-    --------
-    >>> [find_name("w", [key]) for key in ("w", "dw", "dW", "grad_w", "dL_dw", "w_grad", "db")]
-    ['w', 'dw', 'dW', 'grad_w', 'dL_dw', 'w_grad', None]
-    >>> find_name("W", ["dw", "dW"]), find_name("b", ["grads.db"]), find_name("d", ["dd", "d"])
-    ('dW', 'grads.db', 'd')
-    """
-    for exact in (True, False):
-        for fits in (_is_same, _is_gradient_of):
-            found = [key for key in keys if fits(name, key, exact)]
-            if len(found) == 1:
-                return found[0]
-    return None
-
-
-def _is_same(name: str, key: str, exact: bool) -> bool:
-    one, other = _tails(name, key)
-    return one == other if exact else one.lower() == other.lower()
-
-
-def _is_gradient_of(name: str, key: str, exact: bool) -> bool:
-    one, other = _tails(name, key)
-    head, _, last = other.rpartition(".")
-    head = f"{head}." if head else ""
-    # W[0] is found as dW[0]
-    stem, bracket, index = last.partition("[")
-    stems = {AFTER.sub("", stem), *_without_heads(stem)}
-    candidates = {f"{head}{one}{bracket}{index}" for one in stems if one}
-    return one in candidates if exact else one.lower() in {c.lower() for c in candidates}
-
-
-def _without_heads(stem: str) -> Iterator[str]:
-    """Yield a name without each of the marks of a gradient before it."""
-    while match := BEFORE.match(stem):
-        for length in range(1, match.end() + 1):
-            if BEFORE.fullmatch(stem[:length]):
-                yield stem[length:]
-        return
-
-
-def _tails(name: str, key: str) -> tuple[str, str]:
-    """Return the last parts of two dotted names, as many as the shorter has."""
-    one, other = name.split("."), key.split(".")
-    number = min(len(one), len(other))
-    return ".".join(one[-number:]), ".".join(other[-number:])

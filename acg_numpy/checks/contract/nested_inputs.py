@@ -38,17 +38,53 @@ class NestedInputs(NamedTuple):
         What was given, for its options.
     notes : tuple of str
         What is worth saying about the inputs.
+    repeats : tuple of pairs of tuples
+        Places that hold the array of an argument once more, each with the argument's own.
     """
 
     arguments: tuple[Argument, ...]
     paths: tuple[Path, ...]
     inputs: tuple[Any, ...]
     notes: tuple[str, ...] = ()
+    repeats: tuple[tuple[Path, Path], ...] = ()
 
     def rebuild(self, values: Sequence[Any]) -> list[Any]:
         """Return inputs of the given form that hold these values, one an argument."""
         at = dict(zip(self.paths, values, strict=True))
+        at |= {path: at[first] for path, first in self.repeats}
         return [_rebuilt(value, (place,), at) for place, value in enumerate(self.inputs)]
+
+    def merged(self) -> "NestedInputs | None":
+        """Return the same with one argument for each array, if some are given several times; else None.
+
+        Examples
+        --------
+        >>> memory = np.ones((3, 2))
+        >>> nested = read_nested_inputs(lambda query, key, value: None, [np.ones(2), memory, memory], None)
+        >>> merged = nested.merged()
+        >>> [argument.name for argument in merged.arguments], merged.notes
+        (['query', 'key'], ('key and value are one array, and have one gradient, the sum over both uses',))
+        """
+        places: dict[int, list[int]] = {}
+        for place, (path, argument) in enumerate(zip(self.paths, self.arguments, strict=True)):
+            if argument.checked:
+                places.setdefault(id(_value_at(self.inputs, path)), []).append(place)
+        several = [same for same in places.values() if len(same) > 1]
+        if not several:
+            return None
+        first_of = {place: same[0] for same in several for place in same[1:]}
+        kept = [place for place in range(len(self.arguments)) if place not in first_of]
+        notes = []
+        for same in several:
+            names = joined([self.arguments[place].name for place in same])
+            uses = "both" if len(same) == 2 else f"all {len(same)}"
+            notes.append(f"{names} are one array, and have one gradient, the sum over {uses} uses")
+        return self._replace(
+            arguments=tuple(self.arguments[place] for place in kept),
+            paths=tuple(self.paths[place] for place in kept),
+            notes=(*self.notes, *notes),
+            repeats=tuple((self.paths[place], self.paths[first]) for place, first in first_of.items()),
+        )
 
 
 def read_nested_inputs(
@@ -106,6 +142,13 @@ def is_nested(value: Any) -> bool:
     if isinstance(value, Mapping):
         return True
     return isinstance(value, (list, tuple)) and any(isinstance(v, (np.ndarray, Tensor)) or is_nested(v) for v in value)
+
+
+def _value_at(inputs: Sequence[Any], path: Path) -> Any:
+    value: Any = inputs
+    for key in path:
+        value = value[key]
+    return value
 
 
 def _items(value: Any) -> Iterator[tuple[Any, Any]]:

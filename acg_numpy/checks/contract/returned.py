@@ -226,14 +226,24 @@ def odd_array(value: Any) -> str | None:
 
 
 def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
-    """Return the likely fix for a gradient of the wrong shape, or an empty text if there is none."""
+    """Return the likely fix for a gradient of the wrong shape, or an empty text if there is none.
+
+    Examples
+    --------
+    >>> shape_hint((5, 1), (5,))
+    '; reshape it to (5,): in a step, x - rate * gradient would have shape (5, 5)'
+    """
     if sorted(got) == sorted(expected):
         return "; are two axes exchanged?"
     try:
-        broadcast = np.broadcast_shapes(got, expected) == got
+        together = np.broadcast_shapes(got, expected)
     except ValueError:
-        return ""
-    return "; sum over the axes along which it was broadcast" if broadcast else ""
+        together = None
+    if [n for n in got if n != 1] == [n for n in expected if n != 1]:
+        would = "fail" if together is None else f"have shape {together}"
+        felt = f": in a step, x - rate * gradient would {would}" if together != expected else ""
+        return f"; reshape it to {expected}{felt}"
+    return "; sum over the axes along which it was broadcast" if together == got else ""
 
 
 def _written(placeholder: Any) -> str:

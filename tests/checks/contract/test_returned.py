@@ -1,5 +1,7 @@
 """What is wrong in form with what a forward or a backward returns is said in whole sentences."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -165,8 +167,22 @@ def test_what_is_no_gradient_at_all_is_reported_as_such(returned, sentence):
 def test_a_hint_is_given_where_a_fix_is_likely():
     assert shape_hint((2, 3), (3, 2)) == "; are two axes exchanged?"
     assert shape_hint((5, 3), (1, 3)) == "; sum over the axes along which it was broadcast"
-    assert shape_hint((3,), (1, 3)) == ""
     assert shape_hint((4,), (3,)) == ""
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3), (3, 1), (1, 3), (1,)])
+def test_a_shape_that_differs_by_ones_comes_with_the_step(shape):
+    core = tuple(n for n in shape if n != 1)
+    for before, after in itertools.product(range(3), repeat=2):
+        got = (1,) * before + core + (1,) * after
+        if sorted(got) == sorted(shape):
+            continue
+        try:
+            stepped = f"have shape {(np.zeros(shape) - np.zeros(got)).shape}"
+        except ValueError:
+            stepped = "fail"
+        felt = f": in a step, x - rate * gradient would {stepped}" if stepped != f"have shape {shape}" else ""
+        assert shape_hint(got, shape) == f"; reshape it to {shape}{felt}"
 
 
 @pytest.mark.parametrize("name", WRONG_FORMS)
