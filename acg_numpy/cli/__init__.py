@@ -21,6 +21,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
+from acg_numpy.cli.capture import end_after_user_code, own_process
 from acg_numpy.cli.commands import (
     bench,
     condition,
@@ -98,14 +99,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code.
+        The exit code.  By default, a command that ran other people's code ends the process itself.
 
     Examples
     --------
     >>> main(["demo", "--epochs", "0"])
     2
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _answer(list(argv))
+    own_process()
+    code = _answer(sys.argv[1:])
+    end_after_user_code(code)
+    return code
+
+
+def _answer(arguments: list[str]) -> int:
+    """Run the command, and return the exit code."""
     parser = _parser()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a letter that the terminal lacks is shown as its code
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""Running other people's code in a command: what it prints, and who interrupts it."""
+"""Running other people's code in a command: what it prints, who interrupts it, and what it leaves running."""
 
 import ctypes
 import os
@@ -8,28 +8,81 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
+
+_USER_CODE_RAN = threading.Event()
+_PROCESS_IS_OWN = threading.Event()
 
 
 @contextmanager
-def output_to_stderr() -> Iterator[None]:
-    """Send what is printed to standard error, also what C code or another process writes to descriptor 1."""
-    sys.stdout.flush()
+def output_to_stderr() -> Iterator[TextIO]:
+    """Send what is printed to standard error, also what C code or another process writes to descriptor 1.
+
+    Yields
+    ------
+    text file
+        Where results go: what standard output was, whatever other people's code does to that.
+    """
+    _USER_CODE_RAN.set()
+    stdout, stderr = sys.stdout, sys.stderr
+    stdout.flush()
     try:
-        kept = os.dup(1)
-    except OSError:  # standard output is closed
-        with redirect_stdout(sys.stderr):
-            yield
+        kept, errors = os.dup(1), os.dup(2)
+    except OSError:  # one of them is closed
+        with redirect_stdout(stderr):
+            yield stdout
         return
+    results = _open_results(stdout, kept)
     try:
         os.dup2(2, 1)
-        with redirect_stdout(sys.stderr):
-            yield
+        with redirect_stdout(stderr):
+            yield results
     finally:
         with suppress(OSError, AttributeError, TypeError):  # where there is no C library to ask
             ctypes.CDLL(None).fflush(None)
-        os.dup2(kept, 1)
+        with suppress(ValueError, OSError):  # what was written to sys.__stdout__ is no result
+            stdout.flush()
+        if results is not stdout:
+            with suppress(OSError):  # what reads the results has ended
+                results.close()
+        if not _PROCESS_IS_OWN.is_set():  # else a thread that is left running would write below the results
+            os.dup2(kept, 1)
+        os.dup2(errors, 2)
         os.close(kept)
+        os.close(errors)
+        sys.stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace") if stderr.closed else stderr
+
+
+def _open_results(stdout: TextIO, kept: int) -> TextIO:
+    """Return a stream for results: a copy of the process's own standard output, or what stands in its place."""
+    try:
+        own = stdout.fileno() == 1
+    except (OSError, ValueError, AttributeError):
+        own = False
+    return open(os.dup(kept), "w", encoding=stdout.encoding, errors="backslashreplace") if own else stdout
+
+
+def own_process() -> None:
+    """Tell that the process is the command's own, and ends with it."""
+    _PROCESS_IS_OWN.set()
+
+
+def end_after_user_code(code: int) -> None:
+    """End the process at once if it has run other people's code.
+
+    Threads that the code left running, what it registered with `atexit` and objects that print when they are deleted
+    would add to the results, change the exit code or keep the process from ending.
+
+    Parameters
+    ----------
+    code : int
+        The exit code.
+    """
+    if _USER_CODE_RAN.is_set():
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # what reads it has ended, or the code has closed it
+                stream.flush()
+        os._exit(code)
 
 
 @contextmanager

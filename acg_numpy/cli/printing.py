@@ -3,7 +3,7 @@
 Every command prints by `echo` and by nothing else, so that an id from a file cannot clear the screen.
 """
 
-import json
+from json import dumps  # by name, because other people's code may replace the module's
 from typing import Any, TextIO
 
 from acg_numpy.text import printable
@@ -30,6 +30,6 @@ def echo(*lines: object, file: TextIO | None = None) -> None:
     print(end="", file=file, flush=True)
 
 
-def echo_json(answer: dict[str, Any]) -> None:
-    """Print JSON on standard output, in ASCII."""
-    echo(*json.dumps(answer, indent=2, allow_nan=False).split("\n"))
+def echo_json(answer: dict[str, Any], file: TextIO | None = None) -> None:
+    """Print JSON, in ASCII, by default on standard output."""
+    echo(*dumps(answer, indent=2, allow_nan=False).split("\n"), file=file)

@@ -59,14 +59,14 @@ def align_gradients(returned: Any, arguments: Sequence[Argument], *, some: bool 
     >>> align_gradients((4.0, 5.0), [x, ids, w]).entries
     [4.0, None, 5.0]
     """
-    if isinstance(returned, Mapping):
+    if _is_named(returned):
         return _by_name(dict(_flat(returned)), [], arguments, some)
     entries = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     while len(entries) > len(arguments) and entries[-1] is None:
         entries.pop()  # of optional inputs that were not given
-    if any(isinstance(entry, Mapping) for entry in entries):
-        named = dict(item for entry in entries if isinstance(entry, Mapping) for item in _flat(entry))
-        return _by_name(named, [entry for entry in entries if not isinstance(entry, Mapping)], arguments, some)
+    if any(map(_is_named, entries)):
+        named = dict(item for entry in entries if _is_named(entry) for item in _flat(entry))
+        return _by_name(named, [entry for entry in entries if not _is_named(entry)], arguments, some)
     needed = max((number for number, argument in enumerate(arguments, start=1) if argument.checked), default=0)
     if not needed <= len(entries) <= len(arguments):
         flat = list(_flat_entries(entries))
@@ -81,6 +81,11 @@ def align_gradients(returned: Any, arguments: Sequence[Argument], *, some: bool 
         elif not some or not entries or len(entries) > len(arguments):
             return AlignedGradients([None] * len(arguments), _miscounted(entries, needed, arguments), miscounted=True)
     return AlignedGradients([*entries, *[None] * (len(arguments) - len(entries))])
+
+
+def _is_named(value: Any) -> bool:
+    """Check whether a value holds gradients by their names; some sparse arrays are dicts as well."""
+    return isinstance(value, Mapping) and not hasattr(value, "shape")
 
 
 def _miscounted(entries: Sequence[Any], needed: int, arguments: Sequence[Argument]) -> str:

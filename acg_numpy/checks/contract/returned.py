@@ -220,7 +220,7 @@ def odd_array(value: Any) -> str | None:
         return "a masked array (np.ma), which skips what is masked; use np.where"
     if isinstance(value, np.matrix):
         return "an np.matrix, whose * is a matrix product and which is always 2-D; use np.asarray and @"
-    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+    if hasattr(value, "toarray") and isinstance(getattr(value, "nnz", None), (int, np.integer)):
         return f"a sparse {type(value).__name__}; use its toarray()"
     return None
 

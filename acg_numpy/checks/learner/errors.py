@@ -96,8 +96,7 @@ def error_at_line(error: BaseException, file: Path, during: str = "") -> Learner
         return LearnerError(message, place, 'put what only the program needs under if __name__ == "__main__":')
     if isinstance(error, SyntaxError) and _is_file_name(error.filename):  # in a module that the learner's file imports
         return syntax_error(error, Path(error.filename))
-    text = _message_of(error) or "no message"
-    what = f"{where + ': ' if where else ''}{type(error).__name__}: {' '.join(text.split())}"
+    what = f"{where + ': ' if where else ''}{describe_error(error)}"
     return LearnerError(what, place, _likely_fix(error, frame, place.source))
 
 
@@ -119,11 +118,16 @@ def _is_file_name(name: str | None) -> TypeGuard[str]:
     return name is not None and not name.startswith("<")
 
 
+def describe_error(error: BaseException) -> str:
+    """Write the type of an exception and its message in one line."""
+    return f"{type(error).__name__}: {' '.join(_message_of(error).split()) or 'no message'}"
+
+
 def _message_of(error: BaseException) -> str:
     """Return the message of an exception, or nothing if its `__str__` fails as well."""
     try:
         return str(error)
-    except Exception:
+    except BaseException:
         return ""
 
 

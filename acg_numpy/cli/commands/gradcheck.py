@@ -114,32 +114,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_file(arguments: argparse.Namespace, parser: Parser) -> int:
     """Check a file of the user's own; whatever it raises becomes an answer."""
-    from acg_numpy.checks.learner.errors import LearnerError, Place
+    from acg_numpy.checks.learner.errors import LearnerError, Place, describe_error
     from acg_numpy.cli.gradcheck_output import error_as_json, error_lines, report_as_json, report_lines
 
     file, names = _read_target(arguments.target, parser)
     hints = 2 if arguments.hints is None else arguments.hints
-    with user_interrupts() as asked:
+    failure: LearnerError | None = None
+    with user_interrupts() as asked, output_to_stderr() as results:
         try:
-            with output_to_stderr(), _warnings_with_lines():
+            with _warnings_with_lines():
                 report = _report_on_file(arguments, file, names, parser)
         except SystemExit:  # of the parser: wrong usage
             raise
         except BaseException as error:
             if asked:
                 raise KeyboardInterrupt from None
-            kind = f"{type(error).__name__}: {error}"
-            failure = error if isinstance(error, LearnerError) else LearnerError(kind, Place(file))
+            failure = error if isinstance(error, LearnerError) else LearnerError(describe_error(error), Place(file))
+        if failure is None:
             if arguments.json:
-                echo_json(error_as_json(failure))
+                echo_json(report_as_json(report, hints), file=results)
             else:
-                echo(*error_lines(failure), file=sys.stderr)
-            return 1
-    if arguments.json:
-        echo_json(report_as_json(report, hints))
-    else:
-        echo(*report_lines(report, hints))
-    return 0 if report.passed else 1
+                echo(*report_lines(report, hints), file=results)
+        elif arguments.json:
+            echo_json(error_as_json(failure), file=results)
+    if failure is not None and not arguments.json:
+        echo(*error_lines(failure), file=sys.stderr)
+    return 0 if failure is None and report.passed else 1
 
 
 def _report_on_file(

@@ -67,8 +67,9 @@ def add_parser(commands: Subcommands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check every property, print what was found, and return the exit code."""
-    from acg_numpy.checks.learner.errors import LearnerError, Place
+    from acg_numpy.checks.learner.errors import LearnerError, Place, describe_error
     from acg_numpy.checks.learner.loading import find_function, run_file
+    from acg_numpy.cli.gradcheck_output import error_lines
 
     parser: Parser = arguments.parser
     name, colon, function_name = arguments.target.rpartition(":")
@@ -76,38 +77,41 @@ def run(arguments: argparse.Namespace) -> int:
         parser.error(f"{arguments.target!r} should name a file and a function in it, as in mine.py:softmax")
     file, options = Path(name), _options_of_kind(arguments, parser)
     if find_spec("hypothesis") is None:
-        message = "the search for counterexamples needs Hypothesis: pip install hypothesis"
-        return _answer_error(arguments, LearnerError(message, Place(file)))
-    with user_interrupts() as asked:
+        missing = LearnerError("the search for counterexamples needs Hypothesis: pip install hypothesis", Place(file))
+        if arguments.json:
+            echo_json(_error_as_json(arguments.kind, missing))
+        else:
+            echo(*error_lines(missing), file=sys.stderr)
+        return 1
+    failure: LearnerError | None = None
+    with user_interrupts() as asked, output_to_stderr() as results:
         try:
-            with output_to_stderr():
-                function = find_function(function_name, run_file(file), file)
-                found = list(_check_all(arguments.kind, function, options))
+            function = find_function(function_name, run_file(file), file)
+            found = list(_check_all(arguments.kind, function, options))
         except BaseException as error:  # a file may raise anything
             if asked:
                 raise KeyboardInterrupt from None
-            kind = f"{type(error).__name__}: {error}"
-            failure = error if isinstance(error, LearnerError) else LearnerError(kind, Place(file))
-            return _answer_error(arguments, failure)
-    passed = all(violation is None for *_, violation in found)
-    if arguments.json:
-        records = [_as_json(*one) for one in found]
-        echo_json({"kind": arguments.kind, "passed": passed, "properties": records, "error": None})
-    else:
-        echo(*_lines(arguments.target, found))
-    return 0 if passed else 1
+            failure = error if isinstance(error, LearnerError) else LearnerError(describe_error(error), Place(file))
+        if failure is not None:
+            answer = _error_as_json(arguments.kind, failure)
+        else:
+            passed = all(violation is None for *_, violation in found)
+            records = [_as_json(*one) for one in found]
+            answer = {"kind": arguments.kind, "passed": passed, "properties": records, "error": None}
+        if arguments.json:
+            echo_json(answer, file=results)
+        elif failure is None:
+            echo(*_lines(arguments.target, found), file=results)
+    if failure is not None and not arguments.json:
+        echo(*error_lines(failure), file=sys.stderr)
+    return 0 if answer["passed"] else 1
 
 
-def _answer_error(arguments: argparse.Namespace, error: "LearnerError") -> int:
-    """Print what kept the check from being made, and return the exit code."""
-    from acg_numpy.cli.gradcheck_output import error_lines, learner_error_as_json
+def _error_as_json(kind: str, error: "LearnerError") -> dict[str, Any]:
+    """Write what kept the check from being made, under the keys of an answer."""
+    from acg_numpy.cli.gradcheck_output import learner_error_as_json
 
-    if arguments.json:
-        answer = {"kind": arguments.kind, "passed": False, "properties": []}
-        echo_json({**answer, "error": learner_error_as_json(error)})
-    else:
-        echo(*error_lines(error), file=sys.stderr)
-    return 1
+    return {"kind": kind, "passed": False, "properties": [], "error": learner_error_as_json(error)}
 
 
 def _options_of_kind(arguments: argparse.Namespace, parser: Parser) -> dict[str, Any]:

@@ -262,6 +262,9 @@ RAISED = {
     "an exception without a text": (
         "class Mute(Exception):\n    def __str__(self):\n        raise ValueError\nraise Mute\n"
     ),
+    "an exception whose text interrupts": (
+        "class Rude(BaseException):\n    def __str__(self):\n        raise KeyboardInterrupt\nraise Rude\n"
+    ),
     "an exception later": PAIR_OF.format("exec('raise BaseException(1)')"),
     "an exit later": PAIR_OF.format("exit()"),
     "no such file": None,
@@ -271,6 +274,8 @@ RETURNED = {
     "an np.matrix": ("np.matrix(2 * g * x)", "np.matrix"),
     "a masked array": ("np.ma.array(2 * g * x)", "a masked array"),
     "a sparse array": ("__import__('scipy.sparse').sparse.csr_array(2 * g * x)", "a sparse csr_array"),
+    "a sparse array that is a dict": ("__import__('scipy.sparse').sparse.dok_matrix(2 * g * x)", "a sparse dok_matrix"),
+    "an object with every attribute": ("__import__('unittest.mock').mock.MagicMock()", "returned a MagicMock"),
     "a generator": ("(part for part in [2 * g * x])", "returned a generator"),
     "texts": ("['a', 'b']", "2 gradients for 1 input"),
     "a function": ("len", "is builtin_function_or_method"),
