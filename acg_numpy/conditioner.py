@@ -5,6 +5,7 @@ import math
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any, NamedTuple
 
@@ -337,7 +338,10 @@ class AttentionConditioner(Module):
         >>> conditioner.plan(user_emb, np.arange(8192) % 8).kernel
         'absorbed'
         """
-        return self._prepare(user_emb, domain_id).plan
+        plan = self._prepare(user_emb, domain_id).plan
+        return replace(
+            plan, costs=dict(plan.costs), shapes=dict(plan.shapes)
+        )  # what is kept for further calls is not handed out
 
     def prepared(self) -> PreparedConditioner:
         """Return a read-only conditioner in eval mode that keeps the tables of its kernel, for serving.

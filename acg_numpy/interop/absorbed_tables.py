@@ -49,7 +49,8 @@ def domain_tables(conditioner: AttentionConditioner) -> dict[str, Array]:
     weights, H = Projections(*values), conditioner.attention.num_heads
     own = state["domain_embedding.tokens"]
     tokens = join_tokens(own, state.get("domain_embedding.global_tokens"), np.arange(len(own)))
-    A, C = absorb(make_tables(tokens, weights, H), weights, H)
+    made: Any = absorb(make_tables(tokens, weights, H), weights, H)  # (N, K H, ...)
+    A, C = (x.reshape(len(own), -1, H, x.shape[-1]).swapaxes(1, 2).reshape(x.shape) for x in made)  # (N, H K, ...)
     A = A.swapaxes(1, 2)  # (N, D + 1, H K), the row of ones' last
     found = {"A": A[:, :-1], "a": None if weights.query_bias is None else A[:, -1:], "C": C, "b": weights.output_bias}
     found |= {f"norm_{part}": state.get(f"norm.{part}") for part in ("weight", "bias")}

@@ -2,20 +2,20 @@
 
 Move the brackets.  Of head h, with u a user's row, W_q,h the columns of W_q and W_o,h the rows of W_o that are its own:
 
-    scores   (u W_q,h + b_q,h) K_h' / sqrt(d)  =  (u (W_q,h K_h') + b_q,h K_h') / sqrt(d)  =  u A_h + a_h
-    output   sum_h (P_h V_h) W_o,h + b_o       =  sum_h P_h (V_h W_o,h) + b_o        =  sum_h P_h C_h + b_o
+    scores   (u W_q,h + b_q,h) K_h' / sqrt(d)  =  [u 1] ([W_q,h; b_q,h] K_h' / sqrt(d))    =  [u 1] A_h
+    output   sum_h (P_h V_h) W_o,h + b_o       =  sum_h P_h (V_h W_o,h) + b_o              =  sum_h P_h C_h + b_o
 
-A_h (D, K) and C_h (K, D) are the same for all users of a domain, also where the domain has a W_o of its own.  A user
-then costs 2 H K D multiplications instead of 2 D I + 2 K I, and no gathered row of any table.  The row a is carried
-into the product by a column of ones behind u.
+A_h (D + 1, K) and C_h (K, D) are the same for all users of a domain, also where the domain has a W_o of its own.  A
+user then costs 2 H K D multiplications instead of 2 D I + 2 K I, and no gathered row of any table.  The bias is one
+more row of W_q, which a column of ones behind u meets.
 
-Backward, of all users U of a domain, with g the gradient of their outputs:
+Backward, of all users U = [u 1] of a domain, with g the gradient of their outputs:
 
-    dP_h = g C_h'    dC_h = P_h' g    dS = softmax's    dA_h = U' dS_h    da_h = sum dS_h    dU = sum_h dS_h A_h'
+    dP_h = g C_h'    dC_h = P_h' g    dS = softmax's    dA_h = U' dS_h    dU = sum_h dS_h A_h'
 
-and once for each domain, from A_h = W_q,h K_h' / sqrt(d) and C_h = V_h W_o,h,
+and once for each domain, from A_h = [W_q,h; b_q,h] K_h' / sqrt(d) and C_h = V_h W_o,h,
 
-    dK_h = (dA_h' W_q,h + da_h b_q,h) / sqrt(d)    dW_q,h = dA_h K_h / sqrt(d)    db_q,h = da_h K_h / sqrt(d)
+    dK_h = dA_h' [W_q,h; b_q,h] / sqrt(d)          d[W_q,h; b_q,h] = dA_h K_h / sqrt(d)
     dV_h = dC_h W_o,h'                             dW_o,h = V_h' dC_h
 
 A dropout mask R on the merged heads stands between V_h and W_o,h, and is another one for each user:
@@ -25,13 +25,14 @@ A dropout mask R on the merged heads stands between V_h and W_o,h, and is anothe
 The brackets around V_h W_o,h cannot be moved past it.  So with R only the scores are absorbed, and the merged heads are
 made and projected as the grouped kernel does it: 2 H K D becomes H K D + K I + D I.
 
-Scores are held tokens-major, (n, H, K, m), for n domains of m users, in blocks that stay in cache.
+Scores are held tokens-major, (n, K, H, m), for n domains of m users, in blocks that stay in cache; so the rows of A'
+and of C are in order of tokens, too.  A small batch is one block: all its domains are side by side in each product.
 """
 
 import math
 from functools import partial
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -60,12 +61,12 @@ class Absorbed(NamedTuple):
     ----------
     users : array, shape (B, D + 1)
         Sorted by domain, with a column of ones.
-    A : array, shape (N, H K, D + 1)
-    C : array, shape (N, H K, D), or None
+    A : array, shape (N, K H, D + 1)
+    C : array, shape (N, K H, D), or None
         None where features of the merged heads are dropped.
     padded : list of arrays, shapes (n, m, D + 1)
         The users of each block; (1, m, D + 1) where every user meets every domain.
-    weights : list of arrays, shapes (n, H, K, m)
+    weights : list of arrays, shapes (n, K, H, m)
         P, one for each block.
     dropped : list of arrays like `weights`
         P * M, where M is a dropout mask; P itself where there is none.
@@ -86,27 +87,34 @@ class Absorbed(NamedTuple):
 
 
 def absorb(tables: Tables, weights: Projections, num_heads: int, values: bool = True) -> tuple[Array, Array | None]:
-    """Return A' with a beside it, (N, H K, D + 1), and C, (N, H K, D), of every domain; no C unless `values`."""
+    """Return A', (N, K H, D + 1), and C, (N, K H, D), of every domain; no C unless `values`."""
     N, K, D = tables.tokens.shape
-    H, d = num_heads, tables.keys.shape[1] // num_heads
-    scale = tables.tokens.dtype.type(1 / math.sqrt(d))
-    W_q = weights.query_weight.reshape(D, H, d).transpose(1, 2, 0)  # (H, d, D)
-    A = np.empty((N, H, K, D + 1), tables.tokens.dtype)
-    keys = tables.by_head(tables.keys * scale)
-    A[..., :D] = (keys @ W_q).reshape(H, N, K, D).swapaxes(0, 1)
-    if weights.query_bias is None:
-        A[..., D] = 0.0
-    else:
-        a = keys @ weights.query_bias.reshape(H, d, 1)  # (H, N K, 1)
-        A[..., D] = a.reshape(H, N, K).swapaxes(0, 1)
-    A = A.reshape(N, H * K, D + 1)
+    H, d, dtype = num_heads, tables.keys.shape[1] // num_heads, tables.tokens.dtype
+    A = np.empty((N * K, H * (D + 1)), dtype)
+    np.matmul(tables.by_head(tables.keys), _scaled_query_weight(weights, H).swapaxes(1, 2), out=tables.by_head(A))
+    A = A.reshape(N, K * H, D + 1)
     if not values:
         return A, None
+    C = np.empty((N * K, H * D), dtype)
     if weights.per_domain:
-        C = tables.by_domain(tables.values) @ weights.output_weight.reshape(N, H, d, D)  # (N, H, K, D)
+        np.matmul(tables.by_domain(tables.values), weights.output_weight.reshape(N, H, d, D), out=tables.by_domain(C))
     else:
-        C = (tables.by_head(tables.values) @ weights.output_weight.reshape(H, d, D)).reshape(H, N, K, D).swapaxes(0, 1)
-    return A, np.ascontiguousarray(C).reshape(N, H * K, D)
+        np.matmul(tables.by_head(tables.values), weights.output_weight.reshape(H, d, D), out=tables.by_head(C))
+    return A, C.reshape(N, K * H, D)
+
+
+def _scaled_query_weight(weights: Projections, num_heads: int) -> Array:
+    """Return [W_q,h; b_q,h] / sqrt(d) of every head, (H, D + 1, d); b is 0 where there is none."""
+    W, b = weights.query_weight, weights.query_bias
+    W = np.concatenate([W, np.zeros_like(W[:1]) if b is None else b[None]])
+    W *= _scale(W, num_heads)
+    return W.reshape(len(W), num_heads, -1).swapaxes(0, 1)
+
+
+def _scale(x: Array, num_heads: int) -> np.floating[Any]:
+    """Return 1 / sqrt(d), where x has H d columns, in the dtype of x."""
+    scale: np.floating[Any] = x.dtype.type(1 / math.sqrt(x.shape[1] // num_heads))
+    return scale
 
 
 def forward(
@@ -175,14 +183,14 @@ def condition(
 
     def condition_block(block: Block, start: int, size: int) -> tuple[Array, Array, Array] | None:
         room = leases[1].array[start : start + size] if keep else scratch.get("scores", (size,), dtype)
-        scores = room.reshape(block.n, H * K, block.m)
+        S = room.reshape(block.n, K, H, block.m)
         U = _users_of(block, users, groups)
-        np.matmul(A[block.domains], U.swapaxes(1, 2), out=scores)
-        P, M = attend(scores.reshape(block.n, H, K, block.m), masks, block)
+        np.matmul(A[block.domains], U.swapaxes(1, 2), out=S.reshape(block.n, K * H, block.m))
+        P, M = attend(S, masks, block)
         if C is None:
-            np.matmul(M.swapaxes(-1, -2), values[block.domains], out=split_block(block.split(mixed), H))  # type: ignore[index, arg-type]
+            np.matmul(M.transpose(0, 2, 3, 1), values[block.domains], out=split_block(block.split(mixed), H))  # type: ignore[index, arg-type]
         else:
-            by_user = M.reshape(block.n, H * K, block.m).swapaxes(1, 2)
+            by_user = M.reshape(block.n, K * H, block.m).swapaxes(1, 2)
             if groups.every:
                 out[block.source, block.domains] = (by_user @ C[block.domains]).swapaxes(0, 1)
             else:
@@ -227,10 +235,7 @@ def backward(
     """
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, grad_out.dtype
-    A, C = cache.A, cache.C
-    dA, dC = np.zeros_like(A), None if C is None else np.zeros_like(C)
-    flat_dV = np.zeros_like(tables.values)
-    values, dV = tables.by_domain(tables.values), tables.by_domain(flat_dV)
+    A, C, values = cache.A, cache.C, tables.by_domain(tables.values)
     if cache.mixed is not None:
         grad_out, dW_o = output_backward(grad_out, cache.mixed, weights, groups)
         grad_out *= masks.head_dropout_mask
@@ -243,56 +248,56 @@ def backward(
         dM = scratch.get("dP", P.shape, dtype)
         if C is None:
             dZ = split_block(g, H)  # (n, H, m, d)
-            np.matmul(values[domains], dZ.swapaxes(-1, -2), out=dM)
-            by_key = M @ dZ  # dV
+            np.matmul(values[domains], dZ.swapaxes(-1, -2), out=dM.swapaxes(1, 2))
+            by_value = M.swapaxes(1, 2) @ dZ  # dV
         else:
-            np.matmul(C[domains], g.swapaxes(1, 2), out=dM.reshape(n, H * K, m))
-            by_key = M.reshape(n, H * K, m) @ g  # dC
+            np.matmul(C[domains], g.swapaxes(1, 2), out=dM.reshape(n, K * H, m))
+            by_value = M.reshape(n, K * H, m) @ g  # dC
         room = scratch.get("P dP", P.shape, dtype)
-        dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).reshape(n, H * K, m)
+        dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).reshape(n, K * H, m)
         if groups.every:
-            du[block.source] += dS.reshape(n * H * K, m).T @ A[domains].reshape(n * H * K, D + 1)[:, :D]
+            du[block.source] += dS.reshape(n * K * H, m).T @ A[domains].reshape(n * K * H, D + 1)[:, :D]
         else:
             np.matmul(dS.swapaxes(1, 2), A[domains][..., :D], out=block.split(du))
-        return domains, by_key, dS @ U
+        return domains, by_value, dS @ U
 
     map_blocks = partial(map, carry_back, groups.blocks) if groups.every else partial(groups.map_blocks, carry_back)
-    for domains, by_key, by_feature in map_blocks(cache.padded, cache.weights, cache.dropped):
-        (dV if dC is None else dC)[domains] += by_key
-        dA[domains] += by_feature
+    found = map_blocks(cache.padded, cache.weights, cache.dropped)
+    if len(groups.blocks) == 1:
+        [(_, dC, dA)] = found
+    else:
+        dC, dA = np.zeros((values if C is None else C).shape, dtype), np.zeros_like(A)
+        for domains, by_value, by_feature in found:
+            dC[domains] += by_value
+            dA[domains] += by_feature
     dK, dW_q, db_q = _carry_to_queries(dA, tables, weights)
-    if dC is not None:
-        flat_dV, dW_o = _carry_to_values(dC, tables, weights)
-    return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, flat_dV, tables, weights))
+    if C is None:
+        dV = dC.swapaxes(1, 2).reshape(tables.values.shape)
+    else:
+        dV, dW_o = _carry_to_values(dC, tables, weights)
+    return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, dV, tables, weights))
 
 
 def _carry_to_queries(dA: Array, tables: Tables, weights: Projections) -> tuple[Array, Array, Array]:
     """Carry dA back to keys, query weight and bias, at the cost of the domains and not of the users."""
-    N, K, D = tables.tokens.shape
-    keys, dK = tables.by_head(tables.keys), np.empty_like(tables.keys)
-    H, _, d = keys.shape
-    scale = dA.dtype.type(1 / math.sqrt(d))
-    dA = (dA.reshape(N, H, K, D + 1).swapaxes(0, 1) * scale).reshape(H, N * K, D + 1)
-    da, dA = dA[..., D:], dA[..., :D]
-    by_head = np.matmul(dA, weights.query_weight.reshape(D, H, d).swapaxes(0, 1), out=tables.by_head(dK))
-    if weights.query_bias is not None:
-        by_head += da * weights.query_bias.reshape(H, 1, d)
-    dW_q = np.matmul(dA.swapaxes(1, 2), keys).swapaxes(0, 1).reshape(D, H * d)  # (H, D, d) -> (D, H, d)
-    db_q = np.matmul(da.swapaxes(1, 2), keys).reshape(H * d)
-    return dK, dW_q, db_q
+    H, dK = tables.num_heads, np.empty_like(tables.keys)
+    by_head: Array = tables.by_head(dA.reshape(len(dK), -1))  # (H, N K, D + 1)
+    np.matmul(by_head, _scaled_query_weight(weights, H), out=tables.by_head(dK))
+    dW_q = by_head.swapaxes(1, 2) @ tables.by_head(tables.keys)  # (H, D + 1, d)
+    flat = dW_q.swapaxes(0, 1).reshape(dA.shape[-1], -1)  # (D + 1, I)
+    flat *= _scale(flat, H)
+    return dK, flat[:-1], flat[-1]
 
 
 def _carry_to_values(dC: Array, tables: Tables, weights: Projections) -> tuple[Array, Array]:
     """Carry dC back to values, (N K, I), and to the output weight, at the cost of the domains."""
-    N, K, D = tables.tokens.shape
-    values, dV = tables.by_head(tables.values), np.empty_like(tables.values)
-    H, _, d = values.shape
-    dC = dC.reshape(N, H, K, D)
+    (N, K, D), H = tables.tokens.shape, tables.num_heads
+    I, dV = tables.values.shape[1], np.empty_like(tables.values)  # noqa: E741
+    dC = dC.reshape(N * K, H * D)
     if weights.per_domain:
-        W_o = weights.output_weight.reshape(N, H, d, D)
-        np.matmul(dC, W_o.swapaxes(2, 3), out=tables.by_domain(dV))
-        dW_o = tables.by_domain(tables.values).swapaxes(2, 3) @ dC  # (N, H, d, D)
-        return dV, dW_o.reshape(N, H * d, D)
-    dC = np.ascontiguousarray(dC.swapaxes(0, 1)).reshape(H, N * K, D)
-    np.matmul(dC, weights.output_weight.reshape(H, d, D).swapaxes(1, 2), out=tables.by_head(dV))
-    return dV, np.matmul(values.swapaxes(1, 2), dC).reshape(H * d, D)
+        by_domain, W_o = tables.by_domain(dC), weights.output_weight.reshape(N, H, I // H, D)
+        np.matmul(by_domain, W_o.swapaxes(2, 3), out=tables.by_domain(dV))
+        return dV, (tables.by_domain(tables.values).swapaxes(2, 3) @ by_domain).reshape(N, I, D)
+    by_head = tables.by_head(dC)
+    np.matmul(by_head, weights.output_weight.reshape(H, I // H, D).swapaxes(1, 2), out=tables.by_head(dV))
+    return dV, (tables.by_head(tables.values).swapaxes(1, 2) @ by_head).reshape(I, D)

@@ -168,7 +168,7 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
         grads.query_weight,
         None if p.query_bias is None else grads.query_bias,
         grads.tables.key_weight,
-        None if p.key_bias is None else np.zeros_like(p.key_bias),
+        None if p.key_bias is None else np.zeros(p.key_bias.shape, p.key_bias.dtype),
         grads.tables.value_weight,
         None if p.value_bias is None else grads.tables.value_bias,
         *grad_output,

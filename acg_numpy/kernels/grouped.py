@@ -8,6 +8,8 @@ Users are sorted by domain, n domains with m users each make a block, and one ba
 
     S = K_h q_h' / sqrt(d)   (n, H, K, m)     P = softmax(S)     Z = P' V_h   (n, H, m, d)     out = Z W_o + b_o
 
+The scores lie in memory as (n, K, H, m): see `inplace_softmax`.
+
 Backward: dZ = g W_o',  dP = V_h dZ',  dV = P dZ,  dS = softmax's,  dK = dS q / sqrt(d),  dq = dS' K_h / sqrt(d), then
 dU = dq W_q'.  What is padded has dZ = 0, and so adds nothing to dK and dV.
 
@@ -47,21 +49,21 @@ class Grouped(NamedTuple):
 
     users: Array  # (B, D), sorted
     queries: list[Array]  # (n, H, m, d), scaled; (1, H, m, d) where every user meets every domain
-    weights: list[Array]  # (n, H, K, m): P
-    dropped: list[Array]  # (n, H, K, m): P * M
+    weights: list[Array]  # (n, K, H, m): P
+    dropped: list[Array]  # (n, K, H, m): P * M
     mixed: Array  # (rows, I): Z * R
 
 
 def tokens_major(values: Array | None, block: Block) -> Any:
-    """Return sorted (rows, H, K), or (rows, K), of a block as (n, H, K, m) or (n, 1, K, m); None stays None."""
+    """Return sorted (rows, H, K), or (rows, K), of a block as (n, K, H, m) or (n, K, 1, m); None stays None."""
     if values is None:
         return None
-    wide = np.moveaxis(block.split(values), 1, -1)
-    return wide if wide.ndim == 4 else wide[:, None]
+    wide = block.split(values)
+    return (wide if wide.ndim == 4 else wide[:, :, None]).swapaxes(1, 3)
 
 
 def attend(scores: Array, masks: Masks, block: Block) -> tuple[Array, Array]:
-    """Turn the scores (n, H, K, m) of a block into weights, in place, and return these and what dropout leaves."""
+    """Turn the scores (n, K, H, m) of a block into weights, in place, and return these and what dropout leaves."""
     P = softmax_in_place(scores, tokens_major(masks.mask, block))
     return P, P if masks.dropout_mask is None else P * tokens_major(masks.dropout_mask, block)
 
@@ -88,8 +90,10 @@ def forward(
     kept: list[tuple[Array, Array, Array]] = []
     for block in groups.blocks:
         q = split_block(queries[block.source][None] if groups.every else block.split(queries), num_heads)
-        P, M = attend(keys[block.domains] @ q.swapaxes(-1, -2), masks, block)
-        np.matmul(M.swapaxes(-1, -2), values[block.domains], out=split_block(block.split(mixed), num_heads))
+        S = np.empty((block.n, keys.shape[2], num_heads, block.m), queries.dtype)
+        np.matmul(keys[block.domains], q.swapaxes(-1, -2), out=S.swapaxes(1, 2))
+        P, M = attend(S, masks, block)
+        np.matmul(M.transpose(0, 2, 3, 1), values[block.domains], out=split_block(block.split(mixed), num_heads))
         kept.append((q, P, M))
     if masks.head_dropout_mask is not None:
         mixed *= masks.head_dropout_mask
@@ -118,10 +122,11 @@ def backward(
         d_mixed *= masks.head_dropout_mask
     for block, q, P, M in zip(groups.blocks, cache.queries, cache.weights, cache.dropped, strict=True):
         dZ = split_block(block.split(d_mixed), num_heads)  # (n, H, m, d)
-        dV[block.domains] += M @ dZ
-        dM = values[block.domains] @ dZ.swapaxes(-1, -2)  # (n, H, K, m)
+        dV[block.domains] += M.swapaxes(1, 2) @ dZ
+        dM = np.empty_like(P)  # (n, K, H, m)
+        np.matmul(values[block.domains], dZ.swapaxes(-1, -2), out=dM.swapaxes(1, 2))
         room = scratch.get("P dP", P.shape, dtype)
-        dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block))
+        dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).swapaxes(1, 2)
         dK[block.domains] += dS @ q
         back = dS.swapaxes(-1, -2)
         if groups.every:
@@ -140,8 +145,8 @@ def backward(
 
 def attention_weights(cache: Any, groups: Groups) -> Array:
     """Return the attention weights, (rows, H, K), sorted."""
-    _, H, K, _ = cache.weights[0].shape
+    _, K, H, _ = cache.weights[0].shape
     weights = np.empty((groups.num_rows, H, K), cache.users.dtype)
     for P, block in zip(cache.weights, groups.blocks, strict=True):
-        block.split(weights)[...] = np.moveaxis(P, -1, 1)
+        block.split(weights)[...] = P.swapaxes(1, 3)
     return weights

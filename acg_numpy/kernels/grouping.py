@@ -67,15 +67,19 @@ class Groups:
     @cached_property
     def num_results(self) -> int:
         """Number of results, one for each user and domain that meet."""
-        return int(self.counts.sum())
+        return sum(self._counts)
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        counts: list[int] = self.counts.tolist()
+        return counts
 
     @cached_property
     def sizes(self) -> list[int]:
         """Rows of each domain among the sorted ones: its users, and the rows of zeros that it is padded with."""
-        counts: list[int] = self.counts.tolist()
         sizes: list[int] = []
         for begin, end in self._similar:
-            run = counts[begin:end]
+            run = self._counts[begin:end]
             sizes += run if max(run) > CHUNK else [max(run)] * len(run)
         return sizes
 
@@ -95,7 +99,9 @@ class Groups:
         assert self.order is not None  # asked for only where there is one
         rows = np.arange(len(self.order))
         if self.num_rows > len(rows):
-            rows += np.repeat(np.add(self.starts, self.counts) - np.cumsum(self.counts), self.counts)
+            users_before = accumulate(self._counts[:-1], initial=0)
+            padding_before = [start - users for start, users in zip(self.starts, users_before, strict=True)]
+            rows += np.array(padding_before).repeat(self.counts)
         places = np.empty_like(self.order)
         places[self.order] = rows
         return places
@@ -121,7 +127,7 @@ class Groups:
     @cached_property
     def _similar(self) -> list[tuple[int, int]]:
         """Cut the domains into runs of similar sizes: a new one begins where padding would cost more than a block."""
-        counts = self.counts.tolist()
+        counts = self._counts
         if _padding(counts) <= SPARE:
             return [(0, len(counts))] if counts else []
         runs, begin, start, spare = [], 0, 0, 0
@@ -177,17 +183,19 @@ class Groups:
 
 def group(ids: Array, num_domains: int) -> Groups:
     """Sort users by their domain."""
-    if ids.size and (ids[0] == ids).all():
+    if ids.size == 1 or (ids.size and ids[0] == ids[-1] and (ids == ids[0]).all()):
         return Groups(ids[:1].copy(), np.array([ids.size]), None, every=False)
     counts = np.bincount(ids, minlength=num_domains)
-    present = np.flatnonzero(counts)
+    present = counts.nonzero()[0]
     counts = counts[present]
+    ranks = ids.astype(np.uint16 if num_domains < 2**16 else np.intp)  # NumPy sorts the first by radix
     if _padding(counts.tolist()) > SPARE:
         largest = np.argsort(-counts, kind="stable")
         present, counts = present[largest], counts[largest]
-    rank = np.empty(num_domains, np.uint16 if num_domains < 2**16 else np.intp)  # NumPy sorts the first by radix
-    rank[present] = np.arange(len(present))
-    return Groups(present, counts, np.argsort(rank[ids], kind="stable"), every=False)
+        rank = np.empty(num_domains, ranks.dtype)
+        rank[present] = np.arange(len(present))
+        ranks = rank[ids]
+    return Groups(present, counts, ranks.argsort(kind="stable"), every=False)
 
 
 def group_batch(users: tuple[int, ...], ids: Array, batch: tuple[int, ...], num_domains: int) -> Groups:

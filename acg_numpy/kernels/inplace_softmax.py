@@ -1,6 +1,7 @@
-"""Softmax in place, over tokens along the last axis but one, and its backward.
+"""Softmax in place, over tokens along the last axis but two, and its backward.
 
-Scores are held tokens-major, (..., K, users): the sum over tokens then adds rows that are contiguous, a user a column.
+Scores are held tokens-major, (..., K, H, users): the sum over tokens then adds runs of H x users numbers, which is one
+loop where heads or users are few, too.
 
     P = exp(S) / sum exp(S)                dS = P * dP - P sum P dP
 
@@ -18,23 +19,23 @@ SAFE = 40.0  # exp(+-40) and sums of many of them are far inside of float32's ra
 
 
 def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
-    """Turn scores (..., K, users) into weights; `mask` broadcasts with them, and is True where a user may attend.
+    """Turn scores (..., K, H, users) into weights; `mask` broadcasts with them, and is True where a user may attend.
 
     A user who may attend to nothing gets weights of 0.
     """
-    if S.shape[-2] == 1:  # a single key has weight 1, exactly
+    if S.shape[-3] == 1:  # a single key has weight 1, exactly
         S[...] = 1.0 if mask is None else mask
         return S
     if mask is not None:
         np.copyto(S, -np.inf, where=~mask)
     safe = mask is None and S.size > 0 and float(S.min()) >= -SAFE and float(S.max()) <= SAFE  # False for NaN
     if not safe:
-        m = np.max(S, axis=-2, keepdims=True)  # (..., 1, users)
+        m = np.max(S, axis=-3, keepdims=True)  # (..., 1, H, users)
         if mask is not None:
             m[m == -np.inf] = 0.0
         S -= m
     P = np.exp(S, out=S)
-    total = np.add.reduce(P, axis=-2, keepdims=True)
+    total = np.add.reduce(P, axis=-3, keepdims=True)
     if mask is not None:
         total[total == 0] = 1.0
     P *= np.reciprocal(total, out=total)
@@ -44,7 +45,7 @@ def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
 def softmax_backward_in_place(
     dM: Array, P: Array, M: Array, product: Array, grad_weights: Array | None = None
 ) -> Array:
-    """Turn gradients of the weights after dropout into those of the scores, all (..., K, users).
+    """Turn gradients of the weights after dropout into those of the scores, all (..., K, H, users).
 
     Parameters
     ----------
@@ -60,6 +61,6 @@ def softmax_backward_in_place(
     dM *= M
     if grad_weights is not None:
         dM += P * grad_weights
-    np.multiply(P, np.add.reduce(dM, axis=-2, keepdims=True), out=product)
+    np.multiply(P, np.add.reduce(dM, axis=-3, keepdims=True), out=product)
     dM -= product
     return dM

@@ -26,8 +26,8 @@ SHARED = 8  # users of a domain from which reading its tables takes less time th
 class KeptTables(NamedTuple):
     """Tables of all domains, and what they were made of."""
 
-    A: Array  # (N, H K, D + 1), with a as the last column
-    C: Array  # (N, H K, D)
+    A: Array  # (N, K H, D + 1), with a as the last column
+    C: Array  # (N, K H, D)
     tokens: Array  # (N, T, D)
     global_tokens: Array | None  # (G, D)
     weights: Projections
@@ -46,13 +46,13 @@ def keep_tables(tokens: Array, global_tokens: Array | None, weights: Projections
 def condition_few(users: Array, ids: Array, kept: KeptTables) -> tuple[Array, Array]:
     """Return the condition (B, D) of users (B, D), in their domains (B,), and weights (B, H, K)."""
     A, C, bias = kept.A[ids], kept.C[ids], kept.weights.output_bias
-    S = A[..., :-1] @ users[:, :, None]  # (B, H K, 1)
+    S = A[..., :-1] @ users[:, :, None]  # (B, K H, 1)
     S += A[..., -1:]
-    P = softmax_in_place(S.reshape(len(ids), kept.num_heads, A.shape[1] // kept.num_heads, 1))
+    P = softmax_in_place(S.reshape(len(ids), A.shape[1] // kept.num_heads, kept.num_heads, 1))  # (B, K, H, 1)
     out = (S.swapaxes(1, 2) @ C)[:, 0]  # (B, D)
     if bias is not None:
         out += bias if bias.ndim == 1 else bias[ids]
-    return out, P[..., 0]
+    return out, P[..., 0].swapaxes(1, 2)
 
 
 @np.errstate(under="ignore")  # weights may underflow to 0

@@ -156,9 +156,6 @@ def _price(
     return {kernel: (cost + mask) / 1e6 for kernel, cost in costs.items()}, shapes
 
 
-_known_price = lru_cache(maxsize=4096)(_price)  # training and serving meet the same shapes again and again
-
-
 def make_plan(
     groups: Groups,
     tokens: int,
@@ -169,12 +166,20 @@ def make_plan(
     inner: int | None = None,
     head_dropout: bool = False,
 ) -> Plan:
-    """Choose a kernel, or take the one that was asked for; the arguments are those of `predict_costs`."""
+    """Choose a kernel, or take the one that was asked for; the arguments are those of `predict_costs`.
+
+    Calls of the same counts share a plan, so that nothing may be changed in it.
+    """
     if not groups.num_results:
         return Plan("classroom", "there are no users to condition", {"classroom": 0.0}, {"results": 0})
-    inner = features if inner is None else inner
-    known_costs, known_shapes = _known_price(*_counts(groups), tokens, features, heads, inner, head_dropout)
-    costs, shapes = dict(known_costs), dict(known_shapes)
+    return _plan(*_counts(groups), tokens, features, heads, features if inner is None else inner, head_dropout, kernel)
+
+
+@lru_cache(maxsize=4096)  # training and serving meet the same shapes again and again
+def _plan(
+    B: int, N: int, padded: int, blocks: int, tokens: int, D: int, H: int, inner: int, dropped: bool, kernel: str
+) -> Plan:
+    costs, shapes = _price(B, N, padded, blocks, tokens, D, H, inner, dropped)
     if kernel != "auto":
         return Plan(kernel, "asked for", costs, shapes)
     if tokens == 1:

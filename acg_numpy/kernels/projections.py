@@ -67,7 +67,7 @@ class TableGrads(NamedTuple):
 
 def is_all(present: Array, num_domains: int) -> bool:
     """Return whether all domains occur, in order."""
-    return len(present) == num_domains and bool((present == np.arange(num_domains)).all())
+    return len(present) == num_domains and present.tolist() == list(range(num_domains))
 
 
 def join_tokens(tokens: Array, global_tokens: Array | None, present: Array) -> Array:

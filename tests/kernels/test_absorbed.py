@@ -46,9 +46,9 @@ def test_brackets_may_be_moved(N: int, K: int, H: int, d: int, D: int, bias: boo
     outputs_of = np.broadcast_to(projections.output_weight, (N, H * d, D)).reshape(N, H, d, D)
     for n in range(N):
         scores = np.einsum("hd,hkd->hk", q.reshape(H, d), keys[:, n]) / np.sqrt(d)
-        np.testing.assert_allclose(A[n].reshape(H, K, D + 1) @ np.append(u, 1.0), scores, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose((A[n].reshape(K, H, D + 1) @ np.append(u, 1.0)).T, scores, rtol=1e-9, atol=1e-10)
         outputs = np.einsum("hkd,hde->hke", values[:, n], outputs_of[n])
-        np.testing.assert_allclose(C[n].reshape(H, K, D), outputs, rtol=1e-9, atol=1e-10)
+        np.testing.assert_allclose(C[n].reshape(K, H, D).swapaxes(0, 1), outputs, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize(("keep", "users_at_a_time"), [(True, 2 * (CHUNK + 10)), (False, CHUNK)])

@@ -19,10 +19,10 @@ def test_masks_of_a_block_have_the_tokens_before_the_users() -> None:
     (block,) = groups.blocks
     mask = groups.sort(np.array([[True, False], [True, True], [False, True]]))  # two users of domain 0, one of domain 1
     shared = tokens_major(mask, block)
-    assert shared.shape == (2, 1, 2, 2)
-    np.testing.assert_array_equal(shared[0, 0], mask[:2].T)
-    np.testing.assert_array_equal(shared[1, 0], [[True, False], [True, False]])  # what is padded is masked
+    assert shared.shape == (2, 2, 1, 2)
+    np.testing.assert_array_equal(shared[0, :, 0], mask[:2].T)
+    np.testing.assert_array_equal(shared[1, :, 0], [[True, False], [True, False]])  # what is padded is masked
     factors = tokens_major(np.stack([mask, ~mask, mask], axis=1) * 2.0, block)
-    assert factors.shape == (2, 3, 2, 2)
-    np.testing.assert_array_equal(factors[0, 1], 2.0 * ~mask[:2].T)
+    assert factors.shape == (2, 2, 3, 2)
+    np.testing.assert_array_equal(factors[0, :, 1], 2.0 * ~mask[:2].T)
     assert tokens_major(None, block) is None

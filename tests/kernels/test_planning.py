@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from acg_numpy import AttentionConditioner
 from acg_numpy.kernels import planning
 from acg_numpy.kernels.grouping import CHUNK, every_domain, group
 from acg_numpy.kernels.planning import make_plan, plan_for_context, predict_costs
@@ -201,10 +202,11 @@ def test_over_a_single_token_the_plan_is_grouped_for_bitwise_equal_conditions() 
 
 
 def test_what_a_caller_does_to_a_plan_leaves_the_next_one_alone() -> None:
+    conditioner, users = AttentionConditioner(D * H, H, N, tokens_per_domain=2), np.zeros((B, D * H), np.float32)
     for part in ("costs", "shapes"):
-        getattr(make_plan(group(IDS, N), 2, D, H), part).clear()
-    plan = make_plan(group(IDS, N), 2, D, H)
-    assert (plan.costs, plan.shapes) == predict_costs(group(IDS, N), 2, D, H)
+        getattr(conditioner.plan(users, IDS), part).clear()
+    plan = conditioner.plan(users, IDS)
+    assert (plan.costs, plan.shapes) == predict_costs(group(IDS, N), 2, D * H, H)
 
 
 def test_a_plan_prints_the_counts_and_every_kernel_the_cheapest_first() -> None:
