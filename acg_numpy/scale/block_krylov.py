@@ -27,7 +27,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from acg_numpy.recommender.data import DataError
-from acg_numpy.recommender.data.factors import orient
+from acg_numpy.recommender.data.factors import OVERSAMPLE, PASSES, block_krylov
 from acg_numpy.scale.clusters import map_blocks_in_order
 from acg_numpy.scale.folders import absolute, locate
 from acg_numpy.shapes import Array
@@ -71,8 +71,8 @@ def factorise(
     client: Any = None,
     weight: npt.ArrayLike | None = None,
     columns: npt.ArrayLike | None = None,
-    passes: int = 6,
-    oversample: int = 8,
+    passes: int = PASSES,
+    oversample: int = OVERSAMPLE,
     seed: int = 0,
     progress: Callable[[int], object] | None = None,
 ) -> TruncatedSVD:
@@ -150,8 +150,8 @@ def factorise(
         job = _Weighted(visible, Q.astype(np.float32))
         return _sum_in_order(_multiply, given, job, client, progress)
 
-    width = rank + oversample
-    sigma, components, made = _krylov(gram, chosen, len(taken), rank, width, passes, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    sigma, components, made = block_krylov(gram, chosen, len(taken), rank, rng, passes=passes, oversample=oversample)
     energy = float(squares[chosen] @ w[chosen].astype(np.float64) ** 2)
     captured = float(sigma @ sigma) / energy if energy else 0.0
     return TruncatedSVD(components, sigma, w, taken, rows, captured, 1 + made)
@@ -169,48 +169,6 @@ def _check_columns(chosen: npt.NDArray[Any], columns: int) -> npt.NDArray[np.int
     if len(different) < len(chosen):
         raise ValueError(f"columns names column {different[counts > 1][0]} more than once: give each once")
     return chosen
-
-
-def _krylov(
-    gram: Callable[[Array], Array],
-    chosen: npt.NDArray[np.int64],
-    columns: int,
-    rank: int,
-    width: int,
-    passes: int,
-    rng: np.random.Generator,
-) -> tuple[Array, Array, int]:
-    """Find sigma (rank,) and V (columns, rank) of A from the function Q -> A'A Q, and say how often it was called."""
-    start = np.zeros((columns, min(width, len(chosen))))
-    if len(chosen) <= width * passes:  # so few that all of A'A costs less
-        start = np.zeros((columns, len(chosen)))
-        start[chosen, np.arange(len(chosen))] = 1
-        passes = 1
-    else:
-        start[chosen] = np.linalg.qr(rng.standard_normal((len(chosen), width)))[0]
-    Q, blocks, products = start, [], []
-    for step in range(passes):
-        blocks.append(Q)
-        products.append(gram(Q))
-        if step < passes - 1:
-            B = np.concatenate(blocks, axis=1)
-            Q = products[-1]
-            # twice: what is left of a block can be rounding noise, which the first QR brings to length 1
-            for _ in range(2):
-                Q = Q - B @ (B.T @ Q)
-                Q = np.linalg.qr(Q - B @ (B.T @ Q))[0]
-    B, G = np.concatenate(blocks, axis=1), np.concatenate(products, axis=1)
-    T = B.T @ G
-    eigenvalues, E = np.linalg.eigh((T + T.T) / 2)
-    best = np.argsort(-eigenvalues, kind="stable")[:rank]
-    found = np.sqrt(np.maximum(eigenvalues[best], 0))
-    V = B @ E[:, best]
-    # of float32 products squared, this much is rounding noise
-    real = found > found[0] * 1e-3 if len(found) else found > 0
-    sigma, components = np.zeros(rank), np.zeros((columns, rank))
-    sigma[: len(found)] = np.where(real, found, 0)
-    components[:, : len(found)] = orient(np.where(real, V, 0))
-    return sigma, components, passes
 
 
 @dataclass(frozen=True)

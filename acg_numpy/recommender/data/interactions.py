@@ -20,6 +20,7 @@ import scipy.sparse as sp
 from acg_numpy.shapes import Array
 
 IDS_AT_ONCE = 1 << 16  # as strings of Python
+ROWS_AT_ONCE = 1 << 18  # whose entries are counted
 
 
 class DataError(ValueError):
@@ -217,6 +218,12 @@ def domain_counts(matrix: sp.csr_array, item_domain: Array, num_domains: int) ->
     array of int64, shape (U, N)
     """
     rows = len(matrix.indptr) - 1
-    user = np.repeat(np.arange(rows), np.diff(matrix.indptr))
-    cell = user * num_domains + item_domain[matrix.indices]
-    return np.bincount(cell, minlength=rows * num_domains).reshape(rows, num_domains)
+    counts = np.empty((rows, num_domains), np.int64)
+    for start in range(0, rows, ROWS_AT_ONCE):
+        indptr = matrix.indptr[start : start + ROWS_AT_ONCE + 1]
+        user = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+        cell = user * num_domains + item_domain[matrix.indices[indptr[0] : indptr[-1]]]
+        counts[start : start + len(indptr) - 1] = np.bincount(cell, minlength=(len(indptr) - 1) * num_domains).reshape(
+            -1, num_domains
+        )
+    return counts

@@ -171,7 +171,9 @@ class Pairs:
     def from_matrix(cls, pairs: Ids, matrix: sp.csr_array, item_domain: Ids, catalogue: Catalogue) -> Self:
         """Look up the positives of `pairs` (P, 2), rows of (user, domain), in a user-item matrix (U, I)."""
         sizes = np.array([len(items) for items in catalogue.items])
-        wanted = pairs[:, 0] * len(sizes) + pairs[:, 1]
+        users, row = np.unique(pairs[:, 0], return_inverse=True)
+        matrix = sp.csr_array(matrix[users])  # pairs may be a sample, of few users
+        wanted = row * len(sizes) + pairs[:, 1]
         is_wanted = np.zeros(matrix.shape[0] * len(sizes), np.bool_)
         is_wanted[wanted] = True
         key = np.repeat(np.arange(matrix.shape[0]) * len(sizes), np.diff(matrix.indptr)) + item_domain[matrix.indices]

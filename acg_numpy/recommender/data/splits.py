@@ -39,6 +39,7 @@ from acg_numpy.text import first_few, joined
 
 MIN_INSIDE, MIN_ELSEWHERE = 3, 10
 TEST, VALIDATION = 0.2, 0.125  # shares: of all, and of what is left
+WRITTEN_AT_ONCE = 1 << 16  # pairs, as numbers of Python
 PROTOCOLS = ("random", "leave-last-out", "temporal")
 PARTS = ("train", "validation", "test")
 COLUMNS, TIMES = ("user", "domain", "part"), ("cut", "until")  # of a file; the last two of a split by time
@@ -131,9 +132,11 @@ class Split:
             writer.writerow(COLUMNS if self.cut is None else (*COLUMNS, *TIMES))
             for part in PARTS:
                 until = self.until if part == "validation" else np.inf
-                for user, domain in getattr(self, part).tolist():
-                    times = () if self.cut is None else (repr(float(self.cut[user])), repr(float(until)))
-                    writer.writerow((interactions.users[user], interactions.domains[domain], part, *times))
+                pairs = getattr(self, part)
+                for start in range(0, len(pairs), WRITTEN_AT_ONCE):
+                    for user, domain in pairs[start : start + WRITTEN_AT_ONCE].tolist():
+                        times = () if self.cut is None else (repr(float(self.cut[user])), repr(float(until)))
+                        writer.writerow((interactions.users[user], interactions.domains[domain], part, *times))
 
 
 def draw_split(
@@ -407,7 +410,7 @@ def _hide(interactions: Interactions, hidden: npt.NDArray[np.bool_]) -> sp.csr_a
 
 def _keep(matrix: sp.csr_array, kept: npt.NDArray[np.bool_]) -> sp.csr_array:
     """Keep some of the stored entries."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(_rows(matrix)[kept], minlength=matrix.shape[0]))])
+    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     return sp.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 

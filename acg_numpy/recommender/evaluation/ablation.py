@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.recommender.data.factors import UserVectors
 from acg_numpy.recommender.data.pairs import Ids, Pairs
 from acg_numpy.recommender.evaluation.protocol import evaluate
 from acg_numpy.recommender.evaluation.significance import mean_difference
@@ -44,7 +45,7 @@ class ScoringModel(Protocol):
 
 
 def dependence(
-    ranker: ScoringModel, user_vectors: Array, test: Pairs, domains: Sequence[str], *, seed: int
+    ranker: ScoringModel, user_vectors: UserVectors, test: Pairs, domains: Sequence[str], *, seed: int
 ) -> dict[str, Any]:
     """Measure what the conditions of a trained ranker depend on.
 
@@ -52,7 +53,7 @@ def dependence(
     ----------
     ranker : ScoringModel
         In evaluation mode, its model an `AttentionConditioner`.
-    user_vectors : array, shape (U, N, D)
+    user_vectors : UserVectors, shape (U, N, D)
     test : Pairs
     domains : sequence of str
         Their names.

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
+from acg_numpy.recommender.data.factors import UserVectors
 from acg_numpy.recommender.data.pairs import Ids
-from acg_numpy.shapes import Array
 
 USERS = 2  # whose weights are recorded, of all heads
 NUMBERS = 2048  # weights at most in a snapshot, because the history is stored as text
@@ -50,7 +50,7 @@ def is_snapshot_epoch(epoch: int) -> bool:
     return digits[0] in "0125" and not digits[1:].strip("0")
 
 
-def attention_snapshot(model: Any, user_vectors: Array, watched: WatchedUsers) -> list[Any] | None:
+def attention_snapshot(model: Any, user_vectors: UserVectors, watched: WatchedUsers) -> list[Any] | None:
     """Return the attention (B, H, K) of the watched users as nested lists; None for one token, or too many weights.
 
     Nothing is drawn at random, so that training goes on as it would without snapshots.

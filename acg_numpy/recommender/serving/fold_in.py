@@ -186,6 +186,31 @@ def finite_conditions(trained: Trained, vectors: Array, reachable: npt.NDArray[n
     return conditions
 
 
+def write_conditions(
+    trained: Trained, matrix: sp.csr_array, out: Path, own_vectors: Array | None = None
+) -> FoldInSummary:
+    """Write the conditions of users to an .npy file, also numbers that are not finite.
+
+    Parameters
+    ----------
+    trained : Trained
+    matrix : sparse array (CSR), shape (U, items)
+    out : path
+        Gets an array (U, domains, D), float32.
+    own_vectors : array, shape (U, domains, D), optional
+        The users' vectors, if they do not come from interactions.
+    """
+
+    def conditions(users: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        if own_vectors is None:
+            vectors, reachable = trained.factors.user_vectors(matrix[users]), trained.reachable(matrix[users])
+        else:
+            vectors, reachable = own_vectors[users], np.asarray(own_vectors[users].any(axis=-1))
+        return trained.condition(vectors, reachable), reachable
+
+    return _write(trained, matrix.shape[0], conditions, out)
+
+
 def _fold(
     trained: Trained,
     users: int,
@@ -193,6 +218,21 @@ def _fold(
     out: Path,
     progress: BlockCallback | None,
 ) -> FoldInSummary:
+    def conditions(block: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
+        user_vectors, reachable = vectors(block)
+        return finite_conditions(trained, user_vectors, reachable, block.start), reachable
+
+    return _write(trained, users, conditions, out, progress)
+
+
+def _write(
+    trained: Trained,
+    users: int,
+    conditions: Callable[[slice], tuple[Array, npt.NDArray[np.bool_]]],
+    out: Path,
+    progress: BlockCallback | None = None,
+) -> FoldInSummary:
+    """Write conditions a block at a time, and count those of which nothing is known."""
     shape = (users, len(trained.domains), trained.conditioner.attention.emb_dim)
     if out.is_dir():
         raise DataError(f"{out} is a folder: give the name of a file, as in {out / 'conditions.npy'}")
@@ -200,8 +240,8 @@ def _fold(
     with replacing(out) as temporary:
         layout = allocate_npy(temporary, shape)
         for block in row_blocks(users, shape[1] * shape[2]):
-            user_vectors, reachable = vectors(block)
-            layout.window(block, "r+")[...] = finite_conditions(trained, user_vectors, reachable, block.start)
+            made, reachable = conditions(block)
+            layout.window(block, "r+")[...] = made
             zeros += int(np.sum(~reachable))
             if progress is not None:
                 progress(block.stop - block.start)

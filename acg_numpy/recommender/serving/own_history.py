@@ -27,6 +27,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from acg_numpy.shapes import Array
 
@@ -168,6 +169,9 @@ def _regression(taken: sp.csr_array, strength: float) -> Array:
     gram = (taken.T @ taken).toarray().astype(np.float64)  # (n, n)
     users = int(np.count_nonzero(np.diff(taken.indptr)))
     gram[np.diag_indices_from(gram)] += strength * np.trace(gram) / users
-    P = np.linalg.inv(gram)
+    # by Cholesky, in half the time of a general inverse
+    factor, _ = dpotrf(gram, lower=True, overwrite_a=True)
+    lower, _ = dpotri(factor, lower=True, overwrite_c=True)
+    P = np.tril(lower) + np.tril(lower, -1).T
     W: Array = -P / np.diag(P)
     return W

@@ -7,6 +7,8 @@ import numpy as np
 
 from acg_numpy.recommender.data import Interactions
 from acg_numpy.recommender.data.checkpoints import replacing
+from acg_numpy.recommender.data.interactions import IDS_AT_ONCE
+from acg_numpy.recommender.serving.fold_in import write_conditions
 from acg_numpy.recommender.serving.recommender import CHECKPOINT, TAKEN, save_interactions
 from acg_numpy.recommender.serving.trained import Trained
 from acg_numpy.shapes import Array
@@ -16,7 +18,6 @@ def write_run_folder(
     folder: str | os.PathLike[str],
     trained: Trained,
     interactions: Interactions,
-    conditions: Array,
     own_vectors: Array | None = None,
 ) -> None:
     """Write what is served from and what it was made from, each file whole or not at all.
@@ -28,14 +29,13 @@ def write_run_folder(
     trained : Trained
     interactions : Interactions
         With the items and domains of `trained`, and its digest.
-    conditions : array, shape (users, domains, D), float32
     own_vectors : array, shape (users, domains, D), optional
         The users' vectors, if they do not come from interactions.
 
     Notes
     -----
     users.txt, domains.txt, items.txt, item_domains.txt, conditions.npy, item_vectors.npy, item_bias.npy,
-    interactions.npz and checkpoint.npz.
+    interactions.npz and checkpoint.npz.  Conditions are made and written a block of users at a time.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,8 +45,11 @@ def write_run_folder(
         ("items", interactions.items),
         ("item_domains", interactions.domains[interactions.item_domain]),
     ):
-        write_text(folder / f"{name}.txt", "".join(f"{one}\n" for one in ids.tolist()))
-    arrays = {"conditions": conditions, "item_vectors": trained.factors.item_vectors, "item_bias": trained.item_bias}
+        with replacing(folder / f"{name}.txt") as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+            for start in range(0, len(ids), IDS_AT_ONCE):
+                file.write("".join(f"{one}\n" for one in ids[start : start + IDS_AT_ONCE].tolist()))
+    write_conditions(trained, interactions.matrix, folder / "conditions.npy", own_vectors)
+    arrays = {"item_vectors": trained.factors.item_vectors, "item_bias": trained.item_bias}
     for name, array in arrays.items():
         write_array(folder / f"{name}.npy", array)
     save_interactions(folder / TAKEN, interactions, own_vectors)

@@ -22,6 +22,7 @@ from acg_numpy.conditioner import AttentionConditioner, OneKeyWarning
 from acg_numpy.prepared_conditioner import PreparedConditioner
 from acg_numpy.recommender.data import DataError, Factors, Newcomers, read_newcomers
 from acg_numpy.recommender.data.checkpoints import CheckpointError, load_checkpoint, save_checkpoint
+from acg_numpy.recommender.data.npy_files import row_blocks
 from acg_numpy.recommender.data.pairs import SHARPNESS
 from acg_numpy.recommender.data.sources.opening import Source
 from acg_numpy.recommender.serving.own_history import NAME as OWN_HISTORY
@@ -301,11 +302,13 @@ class Trained:
 def condition_all(conditioner: Callable[..., Any], user_vectors: Array, reachable: npt.NDArray[np.bool_]) -> Array:
     """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
     conditions = np.zeros_like(user_vectors)
-    for start in range(0, len(user_vectors), BLOCK):
-        users = slice(start, start + BLOCK)
-        with no_grad():
-            made = conditioner(user_vectors[users], np.arange(user_vectors.shape[1])).numpy()
-        conditions[users] = np.where(reachable[users, :, None], made, 0.0)
+    users, domains, dim = user_vectors.shape
+    for block in row_blocks(users, domains * dim):  # as files are written, so that these have the same bits
+        for start in range(block.start, block.stop, BLOCK):
+            rows = slice(start, min(start + BLOCK, block.stop))
+            with no_grad():
+                made = conditioner(user_vectors[rows], np.arange(domains)).numpy()
+            conditions[rows] = np.where(reachable[rows, :, None], made, 0.0)
     return conditions
 
 

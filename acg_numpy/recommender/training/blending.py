@@ -16,6 +16,7 @@ import scipy.sparse as sp
 
 from acg_numpy.autograd import no_grad
 from acg_numpy.recommender.data import Interactions
+from acg_numpy.recommender.data.factors import UserVectors
 from acg_numpy.recommender.data.pairs import SCORES, Ids
 from acg_numpy.recommender.evaluation.breakdown import spread
 from acg_numpy.recommender.evaluation.halfway import Halfway, cut_halfway
@@ -54,7 +55,7 @@ class Questions(NamedTuple):
     conditions: Array  # (P, D)
 
 
-def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: Array | None = None) -> OwnHistoryTest:
+def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: UserVectors | None = None) -> OwnHistoryTest:
     """Choose the strength and the blend of one run on its validation pairs, and test them.
 
     Parameters
@@ -62,7 +63,7 @@ def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: Array | None =
     data : RunData
     ranker : Ranker
         Trained, in evaluation mode.
-    own_vectors : array, shape (U, N, D), optional
+    own_vectors : UserVectors, shape (U, N, D), optional
         The users' vectors, where they do not come from interactions.
 
     Returns
@@ -77,7 +78,7 @@ def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: Array | None =
         )
     )
     strength, blend, best = STRENGTHS[-1], 0.0, -np.inf
-    weights = item_weights(data.visible, data.interactions.item_domain, strength)
+    weights: sp.csr_array | None = None
     for other in STRENGTHS if len(validation.halfway.users) else ():
         fitted = item_weights(data.visible, data.interactions.item_domain, other)
         alone, *blended = _measure(ranker, validation, fitted, (0.0, *BLENDS))
@@ -85,6 +86,8 @@ def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: Array | None =
             lead = mean_difference([ndcg - alone], [validation.halfway.users])
             if lead["difference"] > max(best, lead["se"]):
                 strength, blend, best, weights = other, candidate, lead["difference"], fitted
+    if weights is None:
+        weights = item_weights(data.visible, data.interactions.item_domain, strength)
     measured = _measure(ranker, test, weights, (0.0, blend, np.inf))
     by_way = dict(zip((CONDITION, BOTH, ALONE), measured, strict=True))
     return OwnHistoryTest(strength, blend, len(validation.halfway.users), test.halfway.users, by_way)
@@ -132,7 +135,7 @@ def summarise_own_history(
 
 
 def _questions(
-    data: "RunData", ranker: Ranker, own_vectors: Array | None, pairs: Ids, until: float, number: int, most: int
+    data: "RunData", ranker: Ranker, own_vectors: UserVectors | None, pairs: Ids, until: float, number: int, most: int
 ) -> Questions:
     seed = child_seed(data.seed, f"own history {number}")
     if len(pairs) > most:
@@ -142,8 +145,7 @@ def _questions(
     )
     domains = halfway.asked.domains
     if own_vectors is None:
-        made = data.factors.user_vectors(halfway.known)
-        vectors = made[np.arange(len(domains)), domains]
+        vectors = data.factors.pair_vectors(halfway.known, domains)
     else:
         vectors = own_vectors[halfway.users, domains]
     with no_grad():

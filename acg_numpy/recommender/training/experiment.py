@@ -237,7 +237,7 @@ def fit(
 
     def draw(run_seed: int) -> RunData:
         data = RunData.draw(interactions, run_seed, emb_dim, provided, max(cutoffs), sample_pairs)
-        if check_finite:
+        if check_finite and isinstance(data.user_vectors, np.ndarray):
             require_finite(data.user_vectors, interactions.users)
         return data
 

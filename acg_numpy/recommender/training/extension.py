@@ -219,7 +219,7 @@ def write_extension(extension: Extension, folder: str | os.PathLike[str]) -> Non
         from all of today's interactions, and extension.json with the summary.
     """
     trained, today = extension.recommender.trained, extension.interactions
-    write_run_folder(folder, trained, today, trained.conditions(today.matrix))
+    write_run_folder(folder, trained, today)
     content = {**extension.summary, "notes": list(extension.notes), "reading": list(today.notes)}
     write_text(Path(folder) / "extension.json", json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 

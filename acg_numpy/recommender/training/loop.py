@@ -14,6 +14,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.optim.optimisers import AdamW, clip_gradients
 from acg_numpy.optim.schedules import SCHEDULES
 from acg_numpy.recommender.data.checkpoints import Checkpoint
+from acg_numpy.recommender.data.factors import UserVectors
 from acg_numpy.recommender.data.pairs import Ids, Pairs, drawn_candidates
 from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, attention_snapshot, is_snapshot_epoch
 from acg_numpy.recommender.evaluation.protocol import Score, evaluate
@@ -141,7 +142,7 @@ def train(
     ranker: Ranker,
     training: Pairs,
     validation: Pairs,
-    user_vectors: Array,
+    user_vectors: UserVectors,
     *,
     epochs: int,
     seed: int,
@@ -163,8 +164,8 @@ def train(
     ranker : Ranker
     training, validation : Pairs
         Where there is nothing to validate on, the last epoch is the best.
-    user_vectors : array, shape (U, N, D), float32
-        A user's vector for each target domain.
+    user_vectors : UserVectors
+        A user's vector for each target domain: an array (U, N, D) of float32, or what is indexed as one.
     epochs : int
         The most there may be; at least 1.
     seed : int
@@ -232,7 +233,7 @@ def train(
     return TrainingOutcome(state.history, state.best_epoch, rising, state.seconds)
 
 
-def make_score(ranker: Ranker, user_vectors: Array) -> Score:
+def make_score(ranker: Ranker, user_vectors: UserVectors) -> Score:
     """Make the scoring function of a trained ranker, for `evaluate`."""
 
     def score(users: Ids, domain: int) -> Array:
@@ -244,7 +245,7 @@ def make_score(ranker: Ranker, user_vectors: Array) -> Score:
     return score
 
 
-def _record_attention(state: TrainingState, user_vectors: Array, watched: WatchedUsers | None) -> None:
+def _record_attention(state: TrainingState, user_vectors: UserVectors, watched: WatchedUsers | None) -> None:
     """Add a snapshot of attention to the history, at the epochs that have one."""
     if watched is None or not is_snapshot_epoch(state.epoch):
         return
@@ -253,7 +254,7 @@ def _record_attention(state: TrainingState, user_vectors: Array, watched: Watche
         state.history.setdefault("snapshot", []).append(weights)
 
 
-def _train_epoch(state: TrainingState, pairs: Pairs, user_vectors: Array, clip_norm: float | None) -> float:
+def _train_epoch(state: TrainingState, pairs: Pairs, user_vectors: UserVectors, clip_norm: float | None) -> float:
     ranker, optimiser, total = state.ranker.train(), state.optimiser, 0.0
     sampled = drawn_candidates(pairs.sizes)
     for batch in pairs.batches(state.shuffle.permutation(len(pairs)), BATCH):

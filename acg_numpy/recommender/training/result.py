@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from acg_numpy.autograd import no_grad
 from acg_numpy.conditioner import AttentionConditioner
 from acg_numpy.recommender.data import Factors, Interactions, Split
 from acg_numpy.recommender.data.checkpoints import replacing
+from acg_numpy.recommender.data.factors import UserVectors
 from acg_numpy.recommender.data.pairs import drawn_candidates
 from acg_numpy.recommender.data.vectors import OWN_ITEM_SCALE
 from acg_numpy.recommender.evaluation.breakdown import (
@@ -31,10 +33,12 @@ from acg_numpy.recommender.evaluation.halfway import is_by_time
 from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_metrics, write_pair_table
 from acg_numpy.recommender.evaluation.protocol import K
+from acg_numpy.recommender.models.ptupcdr import History
 from acg_numpy.recommender.serving.own_history import OwnHistory
 from acg_numpy.recommender.serving.run_folder import write_array, write_run_folder, write_text
-from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained, condition_all
+from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained
 from acg_numpy.recommender.training.blending import OwnHistoryTest, fit_own_history, summarise_own_history
+from acg_numpy.recommender.training.history_vectors import user_vectors
 from acg_numpy.recommender.training.provided import Provided
 from acg_numpy.recommender.training.ranker import Ranker
 from acg_numpy.recommender.training.result_frame import metrics_frame
@@ -90,15 +94,14 @@ class Result:
         `acg_numpy.recommender.evaluation.attention_history`.
     conditioner : AttentionConditioner
         The one of the first run, in evaluation mode.
-    user_vectors : array, shape (users, domains, D), float32
-        Each user's vector for each target domain, from all interactions; or as provided.
+    user_vectors : UserVectors
+        Each user's vector for each target domain, from all interactions, or as provided: an array (users, domains, D)
+        of float32, or, of millions of users, what makes its rows when it is indexed.
     split, factors : Split, Factors
         Those of the first run.
-    conditions : array, shape (users, domains, D), float32
-        The conditioner's output for these vectors; zeros where a user has nothing outside the domain (or a vector of
-        zeros was provided).
     without_elsewhere : int
-        The number of those (user, domain) places.
+        The number of places of a user and a domain where the user has nothing outside the domain (or a vector of zeros
+        was provided).
     item_bias : array, shape (items,), float32
         The biases that were trained with the conditioner.
     own_scale : float or None
@@ -122,8 +125,7 @@ class Result:
     conditioner: AttentionConditioner
     split: Split
     factors: Factors
-    user_vectors: Array
-    conditions: Array
+    user_vectors: UserVectors
     without_elsewhere: int
     item_bias: Array
     own_scale: float | None = None
@@ -149,21 +151,17 @@ class Result:
         assert isinstance(attention.ranker.model, AttentionConditioner)
         assert attention.history is not None
         if provided.users is None:
-            user_vectors = first.factors.user_vectors(interactions.matrix)
-            reachable = interactions.counts_elsewhere > 0
+            history = History(interactions.matrix, interactions.elsewhere)
+            vectors = user_vectors(first.factors, history)
+            without = int(np.sum(interactions.counts_elsewhere == 0))
+            known = first.split.histories(interactions, first.split.test)
+            test_vectors = first.factors.pair_vectors(known, first.split.test[:, 1])
         else:
-            user_vectors = provided.users.vectors
-            reachable = np.any(user_vectors, axis=-1)
-        conditions = condition_all(attention.ranker.model.prepared(), user_vectors, reachable)
-        without = int(np.sum(~reachable))
-        tested, into = first.split.test.T
-        if provided.users is None:
-            visible = first.split.visible(interactions)[tested]
-            test_vectors = first.factors.user_vectors(visible)[np.arange(len(tested)), into]
-        else:
-            test_vectors = user_vectors[tested, into]
+            vectors = provided.users.vectors
+            without = int(np.sum(~np.any(vectors, axis=-1)))
+            test_vectors = vectors[tuple(first.split.test.T)]
         with no_grad():
-            test_conditions = attention.ranker.model(test_vectors, into).numpy()
+            test_conditions = attention.ranker.model(test_vectors, first.split.test[:, 1]).numpy()
         own_history = fit_own_history(interactions, first.own_history)
         metrics = {
             **summarise(runs, interactions.domains.tolist(), cutoffs),
@@ -190,8 +188,7 @@ class Result:
             attention.ranker.model,
             first.split,
             first.factors,
-            user_vectors,
-            conditions,
+            vectors,
             without,
             attention.ranker.item_bias.data,
             None if provided.users is None else provided.users.scale,
@@ -203,6 +200,18 @@ class Result:
             own_history,
             None if provided.items is None else provided.items.scale,
         )
+
+    @cached_property
+    def conditions(self) -> Array:
+        """The conditioner's output for all users' vectors, (users, domains, D), float32.
+
+        Zeros where a user has nothing outside the domain (or a vector of zeros was provided).  It is made when it is
+        first asked for; `write` does not hold it.
+        """
+        if self.own_scale is None:
+            return self.trained.conditions(self.interactions.matrix)
+        vectors = np.asarray(self.user_vectors)
+        return self.trained.condition(vectors, np.asarray(vectors.any(axis=-1)))
 
     @property
     def trained(self) -> Trained:
@@ -292,8 +301,8 @@ class Result:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         data = self.interactions
-        own_vectors = None if self.own_scale is None else self.user_vectors
-        write_run_folder(folder, self.trained, data, self.conditions, own_vectors)
+        own_vectors = None if self.own_scale is None else np.asarray(self.user_vectors)
+        write_run_folder(folder, self.trained, data, own_vectors)
         if self.test_conditions is not None:
             write_array(folder / "test_conditions.npy", self.test_conditions)
         with replacing(folder / "split.tsv") as temporary:

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data import Factors, Interactions, Split, draw_split, factorise
 from acg_numpy.recommender.data.checkpoints import Checkpoint
+from acg_numpy.recommender.data.factors import UserVectors
 from acg_numpy.recommender.data.pairs import Catalogue, Ids, Pairs, sample_pairs
 from acg_numpy.recommender.evaluation.ablation import dependence
 from acg_numpy.recommender.evaluation.attention_history import WatchedUsers, choose_watched_users
@@ -20,6 +21,7 @@ from acg_numpy.recommender.models.factory import make_model
 from acg_numpy.recommender.models.hyperparameters import Settings
 from acg_numpy.recommender.models.item_recommenders import REFERENCES, Reference, make_reference
 from acg_numpy.recommender.models.ptupcdr import History
+from acg_numpy.recommender.training.history_vectors import user_vectors
 from acg_numpy.recommender.training.loop import (
     EpochReport,
     Progress,
@@ -48,7 +50,8 @@ class RunData:
     split: Split
     visible: sp.csr_array  # (U, I)
     factors: Factors
-    user_vectors: Array  # (U, N, D)
+    history: History
+    user_vectors: UserVectors  # (U, N, D)
     catalogue: Catalogue
     training: Pairs
     validation: Pairs
@@ -77,14 +80,8 @@ class RunData:
             factors = replace(factors, item_vectors=provided.items.vectors)
         catalogue = Catalogue.from_interactions(interactions, factors.item_vectors)
 
-        if provided.users is None:
-            user_vectors = factors.user_vectors(visible)
-            if split.cut is not None:  # what a user did between the end of training and the question is known then
-                for pairs in (split.validation, split.test):
-                    vectors = factors.user_vectors(split.histories(interactions, pairs))  # (P, N, D)
-                    user_vectors[tuple(pairs.T)] = vectors[np.arange(len(pairs)), pairs[:, 1]]
-        else:
-            user_vectors = provided.users.vectors
+        history = make_history(split, interactions, visible)
+        vectors = user_vectors(factors, history) if provided.users is None else provided.users.vectors
 
         def pairs_of(pairs: Ids, matrix: Any) -> Pairs:
             return Pairs.from_matrix(pairs, matrix, interactions.item_domain, catalogue)
@@ -95,7 +92,8 @@ class RunData:
             split,
             visible,
             factors,
-            user_vectors,
+            history,
+            vectors,
             catalogue,
             training=pairs_of(sample_pairs(split.train, sample, child_seed(seed, "sample of pairs")), visible),
             validation=pairs_of(split.validation, split.judged(interactions)),
@@ -130,17 +128,6 @@ class RunData:
         row[asked[:, 0]] = len(row) + np.arange(len(asked))
         stacked = sp.vstack([self.visible, self.split.histories(self.interactions, asked)], format="csr")
         return sp.csr_array(stacked[row])
-
-    def history(self) -> History:
-        """Return what is known of every user when asked about every domain, as `query` has it for one of them."""
-        if self.split.cut is None:
-            return History(self.visible, self.factors.elsewhere)
-        held_out = np.concatenate([self.split.validation, self.split.test])
-        users, domains = self.user_vectors.shape[:2]
-        row = np.repeat(np.arange(users)[:, None], domains, axis=1)
-        row[tuple(held_out.T)] = users + np.arange(len(held_out))
-        taken = sp.vstack([self.visible, self.split.histories(self.interactions, held_out)], format="csr")
-        return History(sp.csr_array(taken), self.factors.elsewhere, row)
 
     def sizes(self) -> dict[str, int]:
         """Return the numbers of pairs to train, validate and test on."""
@@ -226,7 +213,7 @@ class RunData:
             seed=child_seed(self.model_seed, f"{name}/init"),
             **settings,
         )
-        history = self.history() if name == "ptupcdr" else None
+        history = self.history if name == "ptupcdr" else None
         return Ranker(model, self.catalogue, np.log(BIAS_FLOOR + self.factors.popularity), history)
 
     def reference(self, name: str) -> Reference:
@@ -251,6 +238,18 @@ class RunData:
             return np.broadcast_to(share, (len(users), len(share)))
 
         return score
+
+
+def make_history(split: Split, interactions: Interactions, visible: sp.csr_array) -> History:
+    """Return what is known of every user when asked about every domain, as `RunData.query` has it for one of them."""
+    if split.cut is None:
+        return History(visible, interactions.elsewhere)
+    held_out = np.concatenate([split.validation, split.test])
+    users, domains = len(interactions.users), len(interactions.domains)
+    row = np.repeat(np.arange(users)[:, None], domains, axis=1)
+    row[tuple(held_out.T)] = users + np.arange(len(held_out))
+    taken = sp.vstack([visible, split.histories(interactions, held_out)], format="csr")
+    return History(sp.csr_array(taken), interactions.elsewhere, row)
 
 
 def make_report(

@@ -6,7 +6,8 @@ import scipy.sparse as sp
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from acg_numpy.recommender.data import DataError, Factors, Interactions, factorise
+from acg_numpy.recommender.data import DataError, Factors, Interactions, factorise, make_world
+from acg_numpy.recommender.data import factors as factors_module
 from tests.recommender.data.strategies import interactions, interactions_of
 
 
@@ -37,6 +38,30 @@ def test_user_vectors_are_as_the_formula_says(taken: Interactions) -> None:
     for d in range(len(taken.domains)):
         expected = (X * factors.item_weight * taken.elsewhere[d]) @ factors.components / factors.scale
         np.testing.assert_allclose(factors.user_vectors(taken.matrix)[:, d], expected, atol=1e-5)
+
+
+@given(interactions())
+def test_vectors_of_pairs_have_the_bits_of_all_vectors(taken: Interactions) -> None:
+    factors = factors_of(taken)
+    users, domains = np.divmod(np.arange(len(taken.users) * len(taken.domains)), len(taken.domains))
+    expected = factors.user_vectors(taken.matrix)[users, domains]
+    np.testing.assert_array_equal(factors.pair_vectors(taken.matrix[users], domains), expected)
+
+
+def test_many_interactions_are_factorised_in_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = make_world(seed=0).interactions
+    exact = factorise(taken.matrix, taken, emb_dim=8)
+    monkeypatch.setattr(factors_module, "MANY", 0)
+    monkeypatch.setattr(factors_module, "BLOCK", 300)  # users
+    few = factorise(taken.matrix, taken, emb_dim=8)
+    assert few.scale == pytest.approx(exact.scale, rel=1e-3)
+    weighted = factors_module.scale_columns(taken.matrix, exact.item_weight)
+    energy = [float(np.sum((weighted @ one.components) ** 2)) for one in (exact, few)]
+    assert energy[1] == pytest.approx(energy[0], rel=1e-3)
+    assert few.user_vectors(taken.matrix).std(dtype=np.float64) == pytest.approx(1, abs=1e-5)
+    for d in range(len(taken.domains)):  # inner products of items have no sign or rotation
+        products = [vectors @ vectors.T for vectors in (one.item_vectors[taken.columns(d)] for one in (exact, few))]
+        assert np.linalg.norm(products[1]) == pytest.approx(np.linalg.norm(products[0]), rel=0.02)
 
 
 @given(interactions())

@@ -9,7 +9,7 @@ from acg_numpy.recommender.training import fit
 
 def test_a_folder_is_served_with_its_ids_and_arrays(interactions, tmp_path):
     result = fit(interactions, epochs=1, emb_dim=8, heads=2, tokens_per_domain=3, baselines=False)
-    write_run_folder(tmp_path / "new", result.trained, interactions, result.conditions)
+    write_run_folder(tmp_path / "new", result.trained, interactions)
     recommender = Recommender.load(tmp_path / "new")
     assert (recommender.taken != interactions.matrix).nnz == 0
     for name, ids in (("users", interactions.users), ("items", interactions.items), ("domains", interactions.domains)):
