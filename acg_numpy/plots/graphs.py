@@ -144,8 +144,9 @@ def _write(ax: Axes, place: tuple[float, float], above: float, array: Array, col
         text = np.array2string(array.ravel(), precision=2, suppress_small=True)
     else:
         text = f"rms {np.sqrt(np.mean(np.square(array))):.2g}"
-    centred: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center"}
-    ax.annotate(text, place, (0, above), color=colour, size=8, parse_math=False, **centred)
+    look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center"}
+    look["bbox"] = {"facecolor": ax.get_facecolor(), "edgecolor": "none", "pad": 0.5}  # no arrow crosses the number
+    ax.annotate(text, place, (0, above), color=colour, size=8, parse_math=False, **look)
 
 
 def _recorded_graph(tensor: Tensor) -> tuple[dict[int, Tensor], list[tuple[int, int]]]:
