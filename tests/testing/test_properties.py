@@ -132,6 +132,40 @@ def test_implementations_for_one_number_of_axes_are_checked_with_it() -> None:
         check_softmax(softmax_of_matrix, batch_axes=-1)
 
 
+@pytest.mark.parametrize(
+    ("returned", "got"),
+    [
+        (lambda scores: (scores, None), "a tuple of 2; return the output alone"),
+        (lambda scores: None, "None"),
+        (lambda scores: {"weights": scores}, "a dict of 1"),
+        (np.ma.array, "a masked array (np.ma), which skips what is masked; use np.where"),
+    ],
+)
+def test_what_is_not_one_array_is_told_for_what_it_is(returned: Any, got: str) -> None:
+    with pytest.raises(PropertyViolation) as caught:
+        check_softmax(returned, max_examples=1)
+    assert (caught.value.property, caught.value.got) == ("The function returns one array.", got)
+
+
+NOT_CHECKED = [
+    (check_softmax, {"batch_axes": 0}, ["one-row"]),
+    (check_layer_norm, {"batch_axes": 0}, ["one-row"]),
+    (check_embedding, {"batch_axes": 0}, ["one-place"]),
+    (check_embedding, {"outside": "any"}, ["too-large", "negative"]),
+    (check_attention, {"batch_axes": 0}, ["batch", "broadcast"]),
+    (check_attention, {"batch_axes": 1}, ["broadcast"]),
+    (check_attention, {"masked": "any"}, ["masked-row"]),
+    (check_attention, {"takes_mask": False}, ["masked-key", "mask-allows", "mask-of-all", "masked-row"]),
+]
+
+
+@pytest.mark.parametrize(("check", "options", "names"), NOT_CHECKED)
+def test_properties_that_the_options_leave_out_are_not_passed(check: Any, options: Any, names: list[str]) -> None:
+    for name in names:
+        with pytest.raises(ValueError, match=f"there is nothing to check: the other options leave out what {name}"):
+            check(None, only=[name], **options)
+
+
 def test_what_is_expected_is_shown_in_float64() -> None:
     with pytest.raises(PropertyViolation) as caught:
         check_layer_norm(lambda x, weight, bias: x + 1.0, only=["variance"], max_examples=5)

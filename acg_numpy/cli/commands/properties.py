@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from acg_numpy.cli.capture import output_to_stderr, user_interrupts
 from acg_numpy.cli.options import EXIT_CODES, Parser, Subcommands, real_number, whole_number
@@ -32,6 +32,15 @@ The function is called as softmax(scores), attention(query, key, value, mask), l
 embedding(table, ids), and returns one array.  The file is run, so check only files that you would run.
 
 {EXIT_CODES}"""
+
+
+class Finding(NamedTuple):
+    """What was found of one property: its name, its sentence, the verdict in a word, and the counterexample or None."""
+
+    name: str
+    sentence: str
+    verdict: str
+    violation: "PropertyViolation | None" = None
 
 
 def add_parser(commands: Subcommands) -> None:
@@ -95,13 +104,13 @@ def run(arguments: argparse.Namespace) -> int:
         if failure is not None:
             answer = _error_as_json(arguments.kind, failure)
         else:
-            passed = all(violation is None for *_, violation in found)
-            records = [_as_json(*one) for one in found]
+            passed = all(finding.violation is None for finding in found)
+            records = [_as_json(finding) for finding in found]
             answer = {"kind": arguments.kind, "passed": passed, "properties": records, "error": None}
         if arguments.json:
             echo_json(answer, file=results)
         elif failure is None:
-            echo(*_lines(arguments.target, found), file=results)
+            echo(*_lines(arguments.target, found, options), file=results)
     if failure is not None and not arguments.json:
         echo(*error_lines(failure), file=sys.stderr)
     return 0 if answer["passed"] else 1
@@ -135,14 +144,13 @@ def _options_of_kind(arguments: argparse.Namespace, parser: Parser) -> dict[str,
     return options
 
 
-def _check_all(
-    kind: str, function: Callable[..., Any], options: dict[str, Any]
-) -> "Iterator[tuple[str, str, PropertyViolation | None]]":
-    """Yield each property's name, its sentence, and the counterexample or None."""
+def _check_all(kind: str, function: Callable[..., Any], options: dict[str, Any]) -> "Iterator[Finding]":
+    """Check each property."""
     from acg_numpy.testing import PropertyViolation, properties
     from acg_numpy.testing.properties.attention import ATTENTION
     from acg_numpy.testing.properties.embedding import EMBEDDING
     from acg_numpy.testing.properties.layer_norm import LAYER_NORM
+    from acg_numpy.testing.properties.runner import NothingToCheckError
     from acg_numpy.testing.properties.softmax import SOFTMAX
 
     stated = {"softmax": SOFTMAX, "attention": ATTENTION, "layer_norm": LAYER_NORM, "embedding": EMBEDDING}[kind]
@@ -151,16 +159,20 @@ def _check_all(
         try:
             check(only=[each.name])
         except PropertyViolation as violation:
-            yield each.name, each.sentence, violation
+            yield Finding(each.name, each.sentence, _verdict(violation), violation)
+        except NothingToCheckError:
+            yield Finding(each.name, each.sentence, "not checked")
         else:
-            yield each.name, each.sentence, None
+            yield Finding(each.name, each.sentence, "right")
 
 
-def _as_json(name: str, sentence: str, violation: "PropertyViolation | None") -> dict[str, Any]:
+def _as_json(finding: Finding) -> dict[str, Any]:
     """Write what was found of one property as JSON takes it; values are written as code."""
     from acg_numpy.testing.violation import format_code, format_value
 
-    record: dict[str, Any] = {"name": name, "sentence": sentence, "passed": violation is None}
+    violation = finding.violation
+    passed = None if finding.verdict == "not checked" else violation is None
+    record = {"name": finding.name, "sentence": finding.sentence, "passed": passed, "verdict": finding.verdict}
     if violation is None:
         return {**record, "violated": None, "example": None, "expected": None, "got": None}
     return {
@@ -172,21 +184,21 @@ def _as_json(name: str, sentence: str, violation: "PropertyViolation | None") ->
     }
 
 
-def _verdict(sentence: str, violation: "PropertyViolation | None") -> str:
-    if violation is None:
-        return "right"
-    return "WRONG" if violation.property == sentence else "raises"
+def _verdict(violation: "PropertyViolation") -> str:
+    from acg_numpy.testing.properties.runner import VALID
+
+    return "raises" if violation.property == VALID else "WRONG"
 
 
-def _lines(target: str, found: "list[tuple[str, str, PropertyViolation | None]]") -> Iterator[str]:
+def _lines(target: str, found: Sequence[Finding], options: Mapping[str, Any]) -> Iterator[str]:
     """Yield a table of the properties, then each counterexample; the same exception is shown once."""
-    from acg_numpy.text import counted, text_table
+    from acg_numpy.text import counted, text_list, text_table
 
-    broken = [violation for *_, violation in found if violation is not None]
-    verdict = f"FAILED, {len(broken)} of {counted(len(found), 'check')}" if broken else "passed"
-    yield f"{target}: {verdict}"
+    broken = [finding.violation for finding in found if finding.violation is not None]
+    checked = sum(finding.verdict != "not checked" for finding in found)
+    yield f"{target}: " + (f"FAILED, {len(broken)} of {counted(checked, 'check')}" if broken else "passed")
     yield ""
-    rows = [(name, _verdict(sentence, violation), sentence) for name, sentence, violation in found]
+    rows = [(finding.name, finding.verdict, finding.sentence) for finding in found]
     yield from text_table([("property", "verdict", "in words"), *rows], longest=90)
     shown: set[str] = set()
     for violation in broken:
@@ -194,3 +206,15 @@ def _lines(target: str, found: "list[tuple[str, str, PropertyViolation | None]]"
         if key not in shown:
             shown.add(key)
             yield from ("", *str(violation).split("\n"))
+    yield from text_list("Options that leave such inputs out", list(_options_that_help(broken, options)))
+
+
+def _options_that_help(violations: "Sequence[PropertyViolation]", options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what to say of a function that takes fewer kinds of input than were drawn."""
+    raised = [violation.example for violation in violations if _verdict(violation) == "raises"]
+    if raised and options["batch_axes"] is None:
+        yield "--batch-axes N: the function takes N axes before those of a row or, of an attention, of a matrix"
+    if options["empty"] and any(getattr(value, "size", 1) == 0 for example in raised for value in example.values()):
+        yield "--no-empty: the function takes no axes of size 0"
+    if options.get("takes_mask", True) and any("mask" in example for example in raised):
+        yield "--no-mask: the function takes no mask"

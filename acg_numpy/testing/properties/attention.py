@@ -142,16 +142,25 @@ def _state(name: str, sentence: str, strategy: StrategyFactory) -> Callable[[Cla
 
 
 def _strategy_factory(
-    more: Callable[[Any, Conventions, Inputs], Example] | None = None, **sizes: Any
+    more: Callable[[Any, Conventions, Inputs], Example] | None = None,
+    where: Callable[[Conventions], bool] = lambda conventions: True,
+    **sizes: Any,
 ) -> StrategyFactory:
-    """Return a function from conventions to a strategy for inputs of these sizes, with what `more` draws to fit."""
+    """Return a function from conventions to a strategy for inputs of these sizes, with what `more` draws to fit.
+
+    It returns None under conventions without a mask if the inputs are to be masked, and where `where` returns False.
+    """
 
     @st.composite
     def examples(draw: Any, conventions: Conventions) -> Example:
         example = draw(attention_examples(conventions, **sizes))
         return {**example, **(more(draw, conventions, Inputs(**example)) if more else {})}
 
-    return lambda conventions: examples(conventions) if conventions.takes_mask or not sizes.get("masked") else None
+    def strategy(conventions: Conventions) -> st.SearchStrategy[Example] | None:
+        left_out = sizes.get("masked") and not conventions.takes_mask
+        return examples(conventions) if where(conventions) and not left_out else None
+
+    return strategy
 
 
 # Form.
@@ -369,7 +378,9 @@ def _a_query_is_independent_of_those_beside_it(
 @_state(
     "batch",
     "An element of a batch is what it is when computed alone.",
-    _strategy_factory(keys=(2, 4), queries=(1, 3), empty=False, least_batch=2),
+    _strategy_factory(
+        where=lambda conventions: conventions.batch_axes != 0, keys=(2, 4), queries=(1, 3), empty=False, least_batch=2
+    ),
 )
 def _a_batch_is_independent_of_its_neighbours(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     out = attend(inputs)
@@ -379,7 +390,11 @@ def _a_batch_is_independent_of_its_neighbours(attend: Attention, conventions: Co
         expect_equal(out[place], alone.reshape(inputs.out_shape[-2:]), tolerance(conventions, inputs))
 
 
-@_state("broadcast", "Broadcasting along the batch is the same as repeating.", _strategy_factory())
+@_state(
+    "broadcast",
+    "Broadcasting along the batch is the same as repeating.",
+    _strategy_factory(where=lambda conventions: conventions.batch_axes is None),
+)
 def _broadcasting_is_repeating(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     expect_equal(attend(inputs), attend(inputs.repeat()), tolerance(conventions, inputs))
 
@@ -444,7 +459,7 @@ def _a_mask_that_allows_everything_is_none(attend: Attention, conventions: Conve
 @_state(
     "masked-row",
     "A query that may attend to no key gets zero (or not-a-number, by `masked`).",
-    _strategy_factory(masked=True),
+    _strategy_factory(where=lambda conventions: conventions.masked != "any", masked=True),
 )
 def _a_query_without_keys_gets_nothing(attend: Attention, conventions: Conventions, inputs: Inputs) -> None:
     out = attend(inputs)

@@ -153,7 +153,11 @@ def _each_id_gets_its_row(embedding: Any, conventions: Conventions, table: Array
     expect_equal(out, expected)
 
 
-@_state("one-place", "What a place gets does not depend on the ids beside it.", _lookups)
+@_state(
+    "one-place",
+    "What a place gets does not depend on the ids beside it.",
+    lambda conventions: None if conventions.batch_axes == 0 else _lookups(conventions),
+)
 def _a_place_is_independent_of_those_beside_it(
     embedding: Any, conventions: Conventions, table: Array, ids: Array
 ) -> None:

@@ -143,7 +143,7 @@ def _strategy_factory(
             )
         return {"x": x, "weight": weight, "bias": bias, **(more(draw, conventions, x) if more else {})}
 
-    return examples
+    return lambda conventions: examples(conventions) if conventions.has_axes(least_axes - 1) else None
 
 
 @_state("unchanged", UNCHANGED, _strategy_factory())

@@ -23,6 +23,10 @@ class RowConventions:
         least, most = (least_axes, 2) if self.batch_axes is None else (self.batch_axes, self.batch_axes)
         return shapes(min_dims=least, max_dims=most, max_side=3, min_side=least_side)
 
+    def has_axes(self, number: int) -> bool:
+        """Return whether there may be so many axes before the last."""
+        return self.batch_axes is None or self.batch_axes >= number
+
     def row(self, x: Array, place: tuple[int, ...]) -> Array:
         """Return one row, with as many axes as the implementation takes."""
         row: Array = x[place].copy() if self.batch_axes is None else x[tuple(slice(i, i + 1) for i in place)].copy()

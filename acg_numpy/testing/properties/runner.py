@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.errors import Flaky, HypothesisException
 
+from acg_numpy.checks.contract.returned import odd_array
 from acg_numpy.testing.properties.expectations import Difference
 from acg_numpy.testing.violation import PropertyViolation
 from acg_numpy.text import joined
@@ -32,6 +33,7 @@ with ThreadPoolExecutor(1) as executor:
 
 UNCHANGED = "The inputs are left as they were."
 VALID = "Valid inputs raise no exception."
+ONE_ARRAY = "The function returns one array."
 REPEATABLE = "Asked again, whatever was asked in between, it gives the same output."
 Claim: TypeAlias = Callable[..., None]
 StrategyFactory: TypeAlias = Callable[[Any], st.SearchStrategy[Example] | None]
@@ -64,6 +66,14 @@ class Effort:
         settings = hypothesis.settings.default
         assert settings is not None  # as Hypothesis sees to when it is imported
         return settings.max_examples
+
+
+class NothingToCheckError(ValueError):
+    """Error of a check whose options leave out all that the properties asked for are about."""
+
+
+class _NoArray(Exception):
+    """Signal that an implementation returned something other than one array."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +128,22 @@ def run_all(properties: Sequence[Property], implementation: Any, conventions: An
         As `run` does.
     ValueError
         If `only` holds a name that no property has.
+    NothingToCheckError
+        If `only` names properties alone about which there is nothing to check under these conventions.
     """
     __tracebackhide__ = True
     names = [each.name for each in properties]
     if unknown := set(effort.only or ()) - set(names):
         raise ValueError(f"only={sorted(unknown)} names no property; expected some of {joined(names)}")
-    for each in properties:
-        if effort.only is None or each.name in effort.only:
-            run(each, implementation, conventions, effort)
+    asked = [each for each in properties if effort.only is None or each.name in effort.only]
+    checked = [run(each, implementation, conventions, effort) for each in asked]
+    if asked and not any(checked):
+        about = joined([each.name for each in asked])
+        raise NothingToCheckError(f"there is nothing to check: the other options leave out what {about} would be about")
 
 
-def run(property: Property, implementation: Any, conventions: Any, effort: Effort) -> None:
-    """Check one property.
+def run(property: Property, implementation: Any, conventions: Any, effort: Effort) -> bool:
+    """Check one property, and return whether there was anything to check.
 
     Raises
     ------
@@ -139,7 +153,9 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
     __tracebackhide__ = True
     examples = property.strategy(conventions)
     if examples is None:
-        return
+        return False
+    if callable(implementation):
+        implementation = _returning_array(implementation)
     found: list[tuple[PropertyViolation, BaseException | None]] = []
 
     def try_example(example: Example) -> None:
@@ -154,6 +170,8 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
             expected, got = difference.expected, difference.got
         except HypothesisException:
             raise
+        except _NoArray as error:
+            sentence, expected, got, cause = ONE_ARRAY, "one array", str(error), error
         except Exception as error:
             expected, got = (
                 f"no exception, so that it can be seen whether: {sentence}",
@@ -177,6 +195,23 @@ def run(property: Property, implementation: Any, conventions: Any, effort: Effor
     if found:
         violation, cause = found[-1]
         raise violation from cause
+    return True
+
+
+def _returning_array(implementation: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the implementation with a check that it returns one array, or numbers that make one."""
+
+    def returning_array(*arguments: Any) -> Any:
+        out = implementation(*arguments)
+        if out is None or isinstance(out, (tuple, dict, str)):
+            was = "None" if out is None else f"a {type(out).__name__}" + (f" of {len(out)}" if out != () else "")
+            raise _NoArray(f"{was}; return the output alone" if isinstance(out, tuple) else was)
+        odd = odd_array(out)
+        if odd is not None:
+            raise _NoArray(odd)
+        return out
+
+    return returning_array
 
 
 class _Counterexample(Exception):

@@ -130,7 +130,7 @@ def _strategy_factory(
         scores = draw(arrays((*outer, num_scores), dtype=conventions.dtype, magnitude=magnitude))
         return {"scores": scores, **(more(draw, conventions, scores) if more else {})}
 
-    return examples
+    return lambda conventions: examples(conventions) if conventions.has_axes(least_axes - 1) else None
 
 
 @_state("unchanged", UNCHANGED, _strategy_factory())

@@ -20,6 +20,9 @@ def softmax(scores):
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
+def row(scores):
+    return softmax(scores[None])[0]
+
 def doubled(scores):
     return 2 * softmax(scores)
 
@@ -59,6 +62,24 @@ def test_a_wrong_function_exits_with_1_and_counterexamples(file: Path, capsys: C
     assert failed["distribution"]["example"] == {"scores": "np.array([[0.0]])"}
     assert answer["passed"] is False
     assert answer["error"] is None
+
+
+def test_what_the_options_leave_out_is_not_checked(file: Path, capsys: Captured) -> None:
+    options = ["--kind", "softmax", "--batch-axes", "0", "--no-empty", "--masked", "any", "--examples", "1"]
+    assert main(["properties", f"{file}:row", *options]) == 0
+    assert "one-row         not checked" in capsys.readouterr().out
+    main(["properties", f"{file}:row", *options, "--json"])
+    answer = json.loads(capsys.readouterr().out)
+    assert {one["name"] for one in answer["properties"] if one["passed"] is None} == {"one-row"}
+    assert answer["passed"] is True
+
+
+def test_options_for_a_function_of_matrices_are_named(file: Path, capsys: Captured) -> None:
+    assert main(["properties", f"{file}:softmax", "--kind", "softmax", "--examples", "1"]) == 1
+    told = capsys.readouterr().out
+    assert "- --batch-axes N: " in told
+    assert "- --no-empty: " in told
+    assert "--no-mask" not in told
 
 
 def test_an_exception_is_shown_once(file: Path, capsys: Captured) -> None:
