@@ -10,8 +10,6 @@ are in the order of how many users they have, the largest first.
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate, groupby
 from typing import Any, NamedTuple, TypeVar
 
@@ -42,8 +40,7 @@ class Block(NamedTuple):
         return rows[self.rows].reshape(self.n, self.m, *rows.shape[1:])
 
 
-@dataclass(frozen=True, eq=False)
-class Groups:
+class Groups(NamedTuple):
     """Users by domain.
 
     Attributes
@@ -57,98 +54,30 @@ class Groups:
         The users' places, sorted by domain; None if they are sorted already.
     every : bool
         Whether every user meets every domain.
+    sizes : list of int
+        Rows of each domain among the sorted ones: its users, and the rows of zeros that it is padded with.
+    starts : list of int
+        First row of each domain.
+    places : int array, shape (B,), or None
+        Row of each user among the sorted ones; None if they are sorted already.
+    blocks : list of Block
+        The work, cut into blocks that fit in cache.
+    num_results : int
+        Number of results, one for each user and domain that meet.
+    num_rows : int
+        Number of sorted rows.
     """
 
     present: Array
     counts: Array
     order: Array | None
     every: bool
-
-    @cached_property
-    def num_results(self) -> int:
-        """Number of results, one for each user and domain that meet."""
-        return sum(self._counts)
-
-    @cached_property
-    def _counts(self) -> list[int]:
-        counts: list[int] = self.counts.tolist()
-        return counts
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        """Rows of each domain among the sorted ones: its users, and the rows of zeros that it is padded with."""
-        sizes: list[int] = []
-        for begin, end in self._similar:
-            run = self._counts[begin:end]
-            sizes += run if max(run) > CHUNK else [max(run)] * len(run)
-        return sizes
-
-    @cached_property
-    def starts(self) -> list[int]:
-        """First row of each domain."""
-        return list(accumulate(self.sizes[:-1], initial=0))[: len(self.sizes)]
-
-    @cached_property
-    def num_rows(self) -> int:
-        """Number of sorted rows."""
-        return sum(self.sizes)
-
-    @cached_property
-    def places(self) -> Array:
-        """Row of each user among the sorted ones."""
-        assert self.order is not None  # asked for only where there is one
-        rows = np.arange(len(self.order))
-        if self.num_rows > len(rows):
-            users_before = accumulate(self._counts[:-1], initial=0)
-            padding_before = [start - users for start, users in zip(self.starts, users_before, strict=True)]
-            rows += np.array(padding_before).repeat(self.counts)
-        places = np.empty_like(self.order)
-        places[self.order] = rows
-        return places
-
-    @cached_property
-    def blocks(self) -> list[Block]:
-        """The work, cut into blocks that fit in cache."""
-        sizes, starts = self.sizes, self.starts
-        blocks: list[Block] = []
-        for begin, end in self._similar:
-            m = sizes[begin]
-            if m > CHUNK:
-                for domain in range(begin, end):
-                    blocks += self._pieces(domain, starts[domain], sizes[domain])
-                continue
-            step = CHUNK // m
-            for first in range(begin, end, step):
-                n = min(first + step, end) - first
-                rows = slice(starts[first], starts[first] + n * m)
-                blocks.append(Block(slice(first, first + n), rows, slice(0, m) if self.every else rows, n, m))
-        return blocks
-
-    @cached_property
-    def _similar(self) -> list[tuple[int, int]]:
-        """Cut the domains into runs of similar sizes: a new one begins where padding would cost more than a block."""
-        counts = self._counts
-        if _padding(counts) <= SPARE:
-            return [(0, len(counts))] if counts else []
-        runs, begin, start, spare = [], 0, 0, 0
-        for size, same in groupby(counts):
-            number = len(list(same))
-            spare += (counts[begin] - size) * number
-            if spare > SPARE:
-                runs.append((begin, start))
-                begin, spare = start, 0
-            start += number
-        return [*runs, (begin, start)]
-
-    def _pieces(self, domain: int, start: int, count: int) -> list[Block]:
-        """Cut the users of one domain."""
-        pieces = []
-        for first in range(0, count, CHUNK):
-            last = min(first + CHUNK, count)
-            rows = slice(start + first, start + last)
-            source = slice(first, last) if self.every else rows
-            pieces.append(Block(slice(domain, domain + 1), rows, source, 1, last - first))
-        return pieces
+    sizes: list[int]
+    starts: list[int]
+    places: Array | None
+    blocks: list[Block]
+    num_results: int
+    num_rows: int
 
     def map_blocks(self, work: Callable[..., Result], *items: Iterable[Any]) -> Iterator[Result]:
         """Do the work for each block, and what belongs to it, and yield the results in order of the blocks.
@@ -171,7 +100,7 @@ class Groups:
 
     def unsort(self, rows: Array) -> Array:
         """Return the users' rows in the order in which they came, in a new array: the opposite of `sort`."""
-        if self.order is None:
+        if self.places is None:
             return rows.copy()
         return _take(rows, self.places)  # reading anywhere is cheaper than writing anywhere
 
@@ -181,10 +110,70 @@ class Groups:
         return total  # type: ignore[no-any-return]
 
 
+def _lay_out(present: Array, counts: Array, order: Array | None, every: bool) -> Groups:
+    """Pad domains of nearly equal size, and cut the work into blocks that fit in cache."""
+    numbers: list[int] = counts.tolist()
+    sizes: list[int] = []
+    blocks: list[Block] = []
+    row = 0
+    for begin, end in _similar(numbers):
+        m = max(numbers[begin:end])
+        if m > CHUNK:  # none is padded
+            for domain in range(begin, end):
+                blocks += _pieces(domain, row, numbers[domain], every)
+                row += numbers[domain]
+            sizes += numbers[begin:end]
+            continue
+        step = CHUNK // m
+        for first in range(begin, end, step):
+            n = min(step, end - first)
+            rows = slice(row, row + n * m)
+            blocks.append(Block(slice(first, first + n), rows, slice(0, m) if every else rows, n, m))
+            row = rows.stop
+        sizes += [m] * (end - begin)
+    starts = list(accumulate(sizes, initial=0))[: len(sizes)]
+    num_results, places = sum(numbers), None
+    if order is not None:
+        rows_of_users = np.arange(num_results)
+        if row > num_results:
+            users_before = accumulate(numbers, initial=0)
+            padding_before = [start - users for start, users in zip(starts, users_before, strict=False)]
+            rows_of_users += np.array(padding_before).repeat(counts)
+        places = np.empty_like(order)
+        places[order] = rows_of_users
+    return Groups(present, counts, order, every, sizes, starts, places, blocks, num_results, row)
+
+
+def _similar(counts: list[int]) -> list[tuple[int, int]]:
+    """Cut the domains into runs of similar sizes: a new one begins where padding would cost more than a block."""
+    if _padding(counts) <= SPARE:
+        return [(0, len(counts))] if counts else []
+    runs, begin, start, spare = [], 0, 0, 0
+    for size, same in groupby(counts):
+        number = len(list(same))
+        spare += (counts[begin] - size) * number
+        if spare > SPARE:
+            runs.append((begin, start))
+            begin, spare = start, 0
+        start += number
+    return [*runs, (begin, start)]
+
+
+def _pieces(domain: int, start: int, count: int, every: bool) -> list[Block]:
+    """Cut the users of one domain."""
+    pieces = []
+    for first in range(0, count, CHUNK):
+        last = min(first + CHUNK, count)
+        rows = slice(start + first, start + last)
+        source = slice(first, last) if every else rows
+        pieces.append(Block(slice(domain, domain + 1), rows, source, 1, last - first))
+    return pieces
+
+
 def group(ids: Array, num_domains: int) -> Groups:
     """Sort users by their domain."""
     if ids.size == 1 or (ids.size and ids[0] == ids[-1] and (ids == ids[0]).all()):
-        return Groups(ids[:1].copy(), np.array([ids.size]), None, every=False)
+        return _lay_out(ids[:1].copy(), np.array([ids.size]), None, every=False)
     counts = np.bincount(ids, minlength=num_domains)
     present = counts.nonzero()[0]
     counts = counts[present]
@@ -195,7 +184,7 @@ def group(ids: Array, num_domains: int) -> Groups:
         rank = np.empty(num_domains, ranks.dtype)
         rank[present] = np.arange(len(present))
         ranks = rank[ids]
-    return Groups(present, counts, ranks.argsort(kind="stable"), every=False)
+    return _lay_out(present, counts, ranks.argsort(kind="stable"), every=False)
 
 
 def group_batch(users: tuple[int, ...], ids: Array, batch: tuple[int, ...], num_domains: int) -> Groups:
@@ -215,7 +204,7 @@ def _padding(counts: list[int]) -> int:
 
 def every_domain(ids: Array, num_users: int) -> Groups:
     """Group every user under every one of these domains."""
-    return Groups(ids, np.full(len(ids), num_users), None, every=True)
+    return _lay_out(ids, np.full(len(ids), num_users), None, every=True)
 
 
 def _take(rows: Array, places: Array, out: Array | None = None) -> Array:

@@ -1,5 +1,6 @@
 """Sorting users by domain puts each user in one place, beside those of the same domain."""
 
+import itertools
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
@@ -98,6 +99,16 @@ def test_blocks_hold_every_row_once_and_no_more_than_fit_in_cache(
         assert block.source.start == (block.rows.start - first if every else block.rows.start)
         assert block.source.stop - block.source.start == (block.m if every else number)
     assert all(size >= count for size, count in zip(groups.sizes, groups.counts, strict=True))
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_no_user_is_left_out_of_the_blocks_wherever_padding_ends(monkeypatch: Any, every: bool) -> None:
+    for counts, chunk, spare in itertools.product(itertools.product(range(1, 5), repeat=3), (1, 2, 3), (0, 1, 2, 20)):
+        monkeypatch.setattr(grouping, "CHUNK", chunk)
+        monkeypatch.setattr(grouping, "SPARE", spare)
+        groups = every_domain(np.arange(3), counts[0]) if every else group(np.repeat(np.arange(3), counts), 3)
+        rows = [row for block in groups.blocks for row in range(block.rows.start, block.rows.stop)]
+        assert rows == list(range(groups.num_rows)), (counts, chunk, spare)
 
 
 def test_sizes_that_differ_a_little_are_padded_and_equal_ones_are_not(monkeypatch: Any) -> None:
