@@ -26,18 +26,25 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 os.environ["MPLBACKEND"] = "Agg"  # figures are drawn to memory, whatever display there is
 
 
+def names_a_file(config: pytest.Config) -> bool:
+    """Return whether a file or a test is named on the command line, rather than a folder or nothing."""
+    return any(argument.partition("::")[0].endswith(".py") for argument in config.args)
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Return, without -n, one process for what is timed, listed or named by its file; else (None) one for each core."""
-    named = any(argument.partition("::")[0].endswith(".py") for argument in config.args)
-    if named or config.option.collectonly or config.getoption("benchmark_only", default=False):
+    if names_a_file(config) or config.option.collectonly or config.getoption("benchmark_only", default=False):
         return 0
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # what BLAS adds to a core that is taken only waits
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest in one piece, so that no core waits for another at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow unless -m or a file's name asks for it; begin with what takes longest in one piece."""
     items.sort(key=lambda item: item.path.name != "test_endurance.py")
+    if not (config.option.markexpr or names_a_file(config)):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 @pytest.fixture(scope="session")

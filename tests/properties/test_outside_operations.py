@@ -12,6 +12,8 @@ from tests.checks.comparing import fails, smallest_draw
 from tests.checks.outside import OUTSIDE
 from tests.thoroughness import one_in
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = {mistake.operation: mistake for mistake in OUTSIDE}
 DRAWS = one_in(3, [(0, True), (1, True), (2, False)])
 

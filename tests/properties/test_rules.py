@@ -136,10 +136,11 @@ def test_gradients_agree_with_differences(case):
 
 @of_every_case
 def test_second_derivatives_agree_with_differences_of_the_gradient(case):
-    """With F = <outputs, grads>, the gradient of <dF/dinputs, along> is by the inputs d/dt of dF/dinputs, along `along`.
+    """With F = <outputs, grads>, the gradient of <dF/dinputs, along> is the derivative of dF/dinputs along `along`.
 
-    This is so because second derivatives are symmetric.  By `grads` it is d/dt of the outputs, because F is linear in
-    them.  So a few calls give all of it, where element by element each number needs two.
+    That is so by the inputs, because second derivatives are symmetric.  By `grads` it is the derivative of the outputs
+    along `along`, because F is linear in them.  So a few calls give all of it, where element by element each number
+    needs two.
     """
     found = gradients_of(case)
 

@@ -20,7 +20,7 @@ from acg_numpy.recommender.data import load_checkpoint
 from tests.cli.conftest import EMPTY_PICTURE
 from tests.thoroughness import THOROUGH
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="kills with POSIX signals")]
 
 KILLS = 30 if THOROUGH else 4
 SMALL = (

@@ -18,6 +18,8 @@ from tests.recommender.exploring.ids import LONELY, NAMES
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.slow
+
 NEAR = 2e-4  # what is shown has four digits
 
 

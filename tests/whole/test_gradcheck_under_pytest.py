@@ -5,6 +5,8 @@ import pytest
 
 from acg_numpy.checks import check_backward
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 

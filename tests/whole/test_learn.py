@@ -14,6 +14,8 @@ import pytest
 from acg_numpy.cli.exercises import worker
 from acg_numpy.cli.exercises.worker import check_in_process, every_exercise
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHAPTERS = ROOT / "tutorials"
 EXERCISES = {exercise.name: exercise for exercise in every_exercise(CHAPTERS)}

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from acg_numpy.recommender.data import make_world
 from acg_numpy.recommender.training import fit
+
+pytestmark = pytest.mark.slow
 
 
 def test_memory_does_not_grow_with_the_users(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from tests.recommender.small_world import small_world
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+pytestmark = pytest.mark.slow
+
 TELEPHONES = (320, 390)
 MARKUP = "outerHTML.slice(0, 80)"  # of an element, as much as tells which it is
 

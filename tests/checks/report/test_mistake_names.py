@@ -15,6 +15,8 @@ from tests.checks.comparing import smallest_draw
 from tests.checks.outside import OUTSIDE
 from tests.thoroughness import one_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("mistake", CATALOGUE, ids=lambda mistake: mistake.name)
 def test_a_mistake_of_the_catalogue_is_named_first(mistake):

@@ -25,6 +25,8 @@ from acg_numpy.cli.handouts.files import handout_files
 from acg_numpy.cli.output_files import write_files
 from tests.cli.grading.class_of_submissions import BROKEN, DISHONEST, HONEST, NAME, WRONG
 
+pytestmark = pytest.mark.slow
+
 Captured = pytest.CaptureFixture[str]
 Row = dict[str, str]
 

@@ -131,6 +131,7 @@ def answered(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return run_tests(made, tmp_path_factory.mktemp("answered"), solved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PASSES)
 def test_the_package_s_own_body_passes_all_tests_and_examples(answered: Ended, name: str) -> None:
     ended = answered[name]
@@ -140,6 +141,7 @@ def test_the_package_s_own_body_passes_all_tests_and_examples(answered: Ended, n
 
 
 # That the diagnosis names every mistake is stated of the diagnosis; here, that a hand-out of each pass hands it on.
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", CATALOGUE if THOROUGH else list(FIRST.values()), ids=lambda mistake: mistake.name)
 def test_every_known_mistake_fails_and_is_named(made: Made, mistake: Mistake) -> None:
     name = mistake.operation
@@ -182,6 +184,7 @@ def failed(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     return run_tests(made, tmp_path_factory.mktemp("failed"), {name: file for name, (file, _) in WRONG.items()})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_those_tests_fail_that_ask_after_what_is_wrong(failed: Ended, name: str) -> None:
     assert {test.removeprefix("test_") for test in failed[name]["other"] if test[:5] == "test_"} == WRONG[name][1]

@@ -16,6 +16,8 @@ from acg_numpy.cli.exercises.short_exercises import with_short_exercises
 from acg_numpy.testing.properties import runner
 from tests.thoroughness import one_in
 
+pytestmark = pytest.mark.slow
+
 CHAPTERS = Path(__file__).parents[3] / "tutorials"
 TABLES = sorted((Path(__file__).parent / "attempts").glob("*.txt"))
 ANSWER = Path("/nowhere/answer.py")

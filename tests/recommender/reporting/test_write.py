@@ -31,6 +31,7 @@ def texts(folder: Path) -> tuple[str, str]:
     return html, markdown
 
 
+@pytest.mark.slow
 def test_pictures_look_the_same_whatever_the_settings_of_matplotlib(result: Result, folder: Path) -> None:
     draw = next(drawing for drawing in report(result)[1] if drawing.figure.file == "attention_map.png")
     with mpl.rc_context({"image.origin": "lower", "figure.facecolor": "black", "text.usetex": True}):
