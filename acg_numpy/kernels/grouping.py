@@ -124,7 +124,7 @@ def _lay_out(present: Array, counts: Array, order: Array | None, every: bool) ->
                 row += numbers[domain]
             sizes += numbers[begin:end]
             continue
-        step = CHUNK // m
+        step = CHUNK // max(m, 1)  # no users may meet every domain
         for first in range(begin, end, step):
             n = min(step, end - first)
             rows = slice(row, row + n * m)
