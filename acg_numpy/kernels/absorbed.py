@@ -229,28 +229,30 @@ def backward(
     grad_weights: Array | None,
     num_heads: int,
 ) -> UserGrads:
-    """Carry the gradient of the output, (rows, D), sorted, back to everything; the users' comes back sorted as well.
+    """Carry the gradient of the output, (B, D) or (U, N, D), back to everything; the users' comes back sorted.
 
     `grad_weights`, (rows, H, K), is what the loss adds to dP; no gradient of the dropout masks is computed.
     """
     _, K, D = tables.tokens.shape
     H, dtype = num_heads, grad_out.dtype
     A, C, values = cache.A, cache.C, tables.by_domain(tables.values)
-    if cache.mixed is not None:
-        grad_out, dW_o = output_backward(grad_out, cache.mixed, weights, groups)
-        grad_out *= masks.head_dropout_mask
+    if cache.mixed is None:
+        grad_of = groups.results_of_blocks(grad_out, "grad")
+    else:
+        d_mixed, dW_o = output_backward(groups.sort_results(grad_out), cache.mixed, weights, groups)
+        d_mixed *= masks.head_dropout_mask
     shape = (len(cache.users), D)
     du = np.zeros(shape, dtype) if groups.every else _room("du", shape, dtype, groups)
 
     def carry_back(block: Block, U: Array, P: Array, M: Array) -> tuple[slice, Array, Array]:
         n, m, domains = block.n, block.m, block.domains
-        g = block.split(grad_out)  # (n, m, D), or (n, m, I)
         dM = scratch.get("dP", P.shape, dtype)
         if C is None:
-            dZ = split_block(g, H)  # (n, H, m, d)
+            dZ = split_block(block.split(d_mixed), H)  # (n, H, m, d)
             np.matmul(values[domains], dZ.swapaxes(-1, -2), out=dM.swapaxes(1, 2))
             by_value = M.swapaxes(1, 2) @ dZ  # dV
         else:
+            g = grad_of(block)  # (n, m, D)
             np.matmul(C[domains], g.swapaxes(1, 2), out=dM.reshape(n, K * H, m))
             by_value = M.reshape(n, K * H, m) @ g  # dC
         room = scratch.get("P dP", P.shape, dtype)

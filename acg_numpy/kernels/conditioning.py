@@ -18,7 +18,6 @@ from acg_numpy.kernels import absorbed, gathered, grouped
 from acg_numpy.kernels.grouped import Masks
 from acg_numpy.kernels.grouping import Groups
 from acg_numpy.kernels.projections import Projections, Tables, is_all, join_tokens, make_tables, split_tokens
-from acg_numpy.kernels.scratch import scratch
 from acg_numpy.passes import (
     domain_linear_backward,
     domain_linear_forward,
@@ -122,16 +121,18 @@ def condition_forward(
         own: Any = [None if x is None else _of_present(x, groups) for x in (output_weight, output_bias)]
         projections = Projections(*projections[:6], *own)
     tables = make_tables(join_tokens(tokens, global_tokens, groups.present), projections, num_heads)
-    rows_masks = Masks(*(sort_results(x, groups) for x in (mask, dropout_mask, head_dropout_mask)))
+    rows_masks = Masks(
+        *(None if x is None else groups.sort_results(x) for x in (mask, dropout_mask, head_dropout_mask))
+    )
     options = {"keep": state().enabled or with_weights} if kernel == "absorbed" else {}
     module: Any = MODULES[kernel]
     rows, inner = module.forward(user_emb, tables, projections, groups, rows_masks, num_heads, **options)
     cache = ConditionCache(
         kernel, inner, tokens, global_tokens, projections, num_outputs, tables, groups, rows_masks, sparse_grad
     )
-    out = rows if rows.ndim == 3 else unsort_results(rows, groups)
+    out = rows if rows.ndim == 3 else groups.unsort_results(rows)
     if with_weights:
-        return (out, unsort_results(module.attention_weights(inner, groups), groups)), cache
+        return (out, groups.unsort_results(module.attention_weights(inner, groups))), cache
     return out, cache
 
 
@@ -142,17 +143,16 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
     if isinstance(cache, CompositionCache):
         return composition_backward(grad_out, grad_weights, cache)
     groups, p, num_heads = cache.groups, cache.projections, cache.tables.num_heads
-    if groups.order is None:
-        g = sort_results(grad_out, groups)
-    else:
-        g = groups.sort(grad_out, out=scratch.get("grad", (groups.num_rows, grad_out.shape[1]), grad_out.dtype))
     module: Any = MODULES[cache.kernel]
-    grad_weights = sort_results(grad_weights, groups)
-    grads = module.backward(g, cache.inner, cache.tables, p, groups, cache.masks, grad_weights, num_heads)
+    grad_weights = None if grad_weights is None else groups.sort_results(grad_weights)
+    grads = module.backward(grad_out, cache.inner, cache.tables, p, groups, cache.masks, grad_weights, num_heads)
     grad_users = grads.users if groups.order is None else groups.unsort(grads.users)
     grad_output: list[Any] = [grads.output_weight, None]
     if p.output_bias is not None:
-        grad_output[1] = groups.sum_by_domain(g) if p.per_domain else np.add.reduce(g, axis=0)
+        if p.per_domain:
+            grad_output[1] = groups.sum_by_domain(groups.sort_results(grad_out))
+        else:
+            grad_output[1] = np.add.reduce(grad_out.reshape(-1, grad_out.shape[-1]), axis=0)
     if cache.num_outputs is not None:
         grad_output = [None if x is None else _of_all(x, groups, cache.num_outputs) for x in grad_output]
     own, grad_global = split_tokens(grads.tables.tokens, cache.tokens, cache.global_tokens)
@@ -244,23 +244,6 @@ def _is_modest(x: Array | None) -> bool:
         return True
     limit = float(np.finfo(x.dtype).max) ** 0.25
     return bool(-limit < x.min() and x.max() < limit)  # False for NaN
-
-
-def sort_results(values: Any, groups: Groups) -> Any:
-    """Sort what belongs to each result by domain, one row for each result; None stays None."""
-    if values is None:
-        return None
-    if groups.every:  # (U, M, ...) -> (M U, ...)
-        return np.ascontiguousarray(values.swapaxes(0, 1)).reshape(-1, *values.shape[2:])
-    return groups.sort(values)
-
-
-def unsort_results(rows: Array, groups: Groups) -> Array:
-    """Put sorted rows back into the order in which users and domains came: the opposite of `sort_results`."""
-    if groups.every:
-        number = len(groups.present)
-        return np.ascontiguousarray(rows.reshape(number, -1, *rows.shape[1:]).swapaxes(0, 1))
-    return groups.unsort(rows) if groups.order is not None else rows
 
 
 MODULES = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}

@@ -74,7 +74,7 @@ def backward(
 ) -> UserGrads:
     """Carry the gradient back, with the arguments and the results of `absorbed.backward`."""
     users, q, keys, values, P, M, mixed = cache
-    d_mixed, dW_o = output_backward(grad_out, mixed, weights, groups)
+    d_mixed, dW_o = output_backward(groups.sort_results(grad_out), mixed, weights, groups)
     if masks.head_dropout_mask is not None:
         d_mixed *= masks.head_dropout_mask
     dZ = d_mixed.reshape(q.shape)  # (rows, H, d)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from acg_numpy.kernels.scratch import scratch
 from acg_numpy.num_threads import get_num_threads, map_in_order
 from acg_numpy.shapes import Array
 
@@ -103,6 +104,37 @@ class Groups(NamedTuple):
         if self.places is None:
             return rows.copy()
         return _take(rows, self.places)  # reading anywhere is cheaper than writing anywhere
+
+    def sort_results(self, values: Array) -> Array:
+        """Return what belongs to each result, (B, ...) or (U, M, ...), in the order of the domains: (num_rows, ...)."""
+        if self.every:
+            return np.ascontiguousarray(values.swapaxes(0, 1)).reshape(-1, *values.shape[2:])
+        return self.sort(values)
+
+    def unsort_results(self, rows: Array) -> Array:
+        """Return sorted rows in the order in which users and domains came: the opposite of `sort_results`."""
+        if self.every:
+            return np.ascontiguousarray(rows.reshape(len(self.present), -1, *rows.shape[1:]).swapaxes(0, 1))
+        return self.unsort(rows) if self.order is not None else rows
+
+    def results_of_blocks(self, values: Array, name: str) -> Callable[[Block], Array]:
+        """Return the function that gives a block's rows, (n, m, ...), of what belongs to each result.
+
+        Where no domain is padded they are sorted for one block at a time, so that the copy stays in cache.  It lies in
+        scratch memory of that name, and is valid until the next block is asked for in the same thread.
+        """
+        order = self.order
+        if self.every or order is None or self.num_rows > len(values):
+            sorted_values = self.sort_results(values)
+            return lambda block: block.split(sorted_values)
+
+        def sort_block(block: Block) -> Array:
+            out = scratch.get(name, (block.n * block.m, *values.shape[1:]), values.dtype)
+            return np.take(values, order[block.rows], axis=0, out=out, mode="clip").reshape(
+                block.n, block.m, *values.shape[1:]
+            )
+
+        return sort_block
 
     def sum_by_domain(self, rows: Array) -> Array:
         """Return the sum of the sorted rows (rows, ...) of each domain, (N, ...)."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.kernels import absorbed
-from acg_numpy.kernels.conditioning import condition_forward, unsort_results
+from acg_numpy.kernels.conditioning import condition_forward
 from acg_numpy.kernels.grouped import Masks
 from acg_numpy.kernels.grouping import Groups
 from acg_numpy.kernels.inplace_softmax import softmax_in_place
@@ -83,5 +83,5 @@ def condition_many(
         user_emb, A, C, None, weights, groups, Masks(None, None, None), kept.num_heads, keep=with_weights
     )
     if out.ndim == 2:
-        out = unsort_results(out, groups)
-    return out, unsort_results(absorbed.attention_weights(cache, groups), groups) if with_weights else None
+        out = groups.unsort_results(out)
+    return out, groups.unsort_results(absorbed.attention_weights(cache, groups)) if with_weights else None

@@ -85,9 +85,25 @@ ABSORBED = {
     "block": 124e3,
     "call": 379e3,
 }
-GROUPED = {"rows": 0.017, "passes": 5.56, "padded": 9.31, "tables": 0.0204, "table": 10.8, "head": 462, "block": 63.1e3}
-GATHERED = {"rows": 0.0496, "copies": 1.18, "passes": 33.3, "user": 96.9, "tables": 0.0141, "table": 19.4}
-CALL = 405e3  # of grouped and gathered
+GROUPED = {
+    "rows": 0.017,
+    "passes": 5.56,
+    "padded": 9.31,
+    "tables": 0.0204,
+    "table": 10.8,
+    "head": 462,
+    "block": 63.1e3,
+    "call": 405e3,
+}
+GATHERED = {
+    "rows": 0.0496,
+    "copies": 1.18,
+    "passes": 33.3,
+    "user": 96.9,
+    "tables": 0.0141,
+    "table": 19.4,
+    "call": 500e3,
+}
 MASK = 4.3  # an element of the merged heads' dropout mask: drawn, sorted, multiplied with forward and backward
 
 # The same for attention over long contexts, fitted to 25 shapes.  Memory above 32 MiB is requested from the system anew
@@ -137,7 +153,7 @@ def _price(
         + GROUPED["table"] * N * K * inner
         + GROUPED["head"] * N * H
         + GROUPED["block"] * blocks
-        + CALL
+        + GROUPED["call"]
     )
     gathered = (
         GATHERED["rows"] * 2 * over_rows
@@ -146,7 +162,7 @@ def _price(
         + GATHERED["user"] * B * H
         + GATHERED["tables"] * 6 * over_tokens
         + GATHERED["table"] * N * K * inner
-        + CALL
+        + GATHERED["call"]
     )
     classroom = gathered + GATHERED["rows"] * 6 * B * K * D * inner  # each user's copy of the tokens is projected
     costs = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered, "classroom": classroom}

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from acg_numpy.kernels import grouping
-from acg_numpy.kernels.conditioning import sort_results, unsort_results
 from acg_numpy.kernels.grouping import every_domain, group
 
 N = 6
@@ -140,13 +139,14 @@ def test_rows_go_to_their_domains_and_come_back(ids: Any, every: bool) -> None:
     rng = np.random.default_rng(0)
     if every:
         groups, values = every_domain(np.arange(3), len(ids)), rng.normal(size=(len(ids), 3, 2, 4))
-        rows = sort_results(values, groups)
+        rows = groups.sort_results(values)
         assert rows.shape == (3 * len(ids), 2, 4)
         for domain in range(3):
             np.testing.assert_array_equal(rows[domain * len(ids) : (domain + 1) * len(ids)], values[:, domain])
     else:
         groups, values = group(ids, N), rng.normal(size=(len(ids), 2, 4))
-        rows = sort_results(values, groups)
+        rows = groups.sort_results(values)
     if len(ids):
-        np.testing.assert_array_equal(unsort_results(rows, groups), values)
-    assert sort_results(None, groups) is None
+        np.testing.assert_array_equal(groups.unsort_results(rows), values)
+    for block in groups.blocks:
+        np.testing.assert_array_equal(groups.results_of_blocks(values, "test")(block), block.split(rows))

@@ -39,7 +39,7 @@ COUNTED = {
     ("grouped", "GROUPED", "table"): N * K * I,
     ("grouped", "GROUPED", "head"): N * H,
     ("grouped", "GROUPED", "block"): BLOCKS,
-    ("grouped", "CALL", ""): 1,
+    ("grouped", "GROUPED", "call"): 1,
     ("grouped", "MASK", ""): 0,
     ("gathered", "GATHERED", "rows"): 6 * B * D * I,
     ("gathered", "GATHERED", "copies"): 6 * B * K * I,
@@ -47,7 +47,7 @@ COUNTED = {
     ("gathered", "GATHERED", "user"): B * H,
     ("gathered", "GATHERED", "tables"): 6 * N * K * D * I,
     ("gathered", "GATHERED", "table"): N * K * I,
-    ("gathered", "CALL", ""): 1,
+    ("gathered", "GATHERED", "call"): 1,
     ("gathered", "MASK", ""): 0,
     # of the user's own copy of the tokens, keys and values each take a product forward and two backward
     ("classroom", "GATHERED", "rows"): 6 * B * D * I + 2 * (1 + 2) * B * K * D * I,
@@ -84,8 +84,7 @@ def only(patch: pytest.MonkeyPatch, table: str, weight: str) -> None:
     for weights in WEIGHTS:
         for name in weights:
             patch.setitem(weights, name, 0.0)
-    for name in ("CALL", "MASK"):
-        patch.setattr(planning, name, 0.0)
+    patch.setattr(planning, "MASK", 0.0)
     if weight:
         patch.setitem(getattr(planning, table), weight, 1.0)
     else:
@@ -94,7 +93,7 @@ def only(patch: pytest.MonkeyPatch, table: str, weight: str) -> None:
 
 def test_every_weight_is_looked_at() -> None:
     seen = {(table, weight) for _, table, weight in (*COUNTED, *COUNTED_OVER_A_CONTEXT)}
-    seen -= {("CALL", ""), ("MASK", "")}
+    seen -= {("MASK", "")}
     names = ("ABSORBED", "GROUPED", "GATHERED", "WHOLE", "TILED")
     assert seen == {(name, weight) for name in names for weight in getattr(planning, name)}
 
