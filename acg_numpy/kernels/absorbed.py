@@ -239,7 +239,7 @@ def backward(
     if cache.mixed is None:
         grad_of = groups.results_of_blocks(grad_out, "grad")
     else:
-        d_mixed, dW_o = output_backward(groups.sort_results(grad_out), cache.mixed, weights, groups)
+        d_mixed, dW_o = output_backward(groups.sort_results(grad_out, "grad"), cache.mixed, weights, groups)
         d_mixed *= masks.head_dropout_mask
     shape = (len(cache.users), D)
     du = np.zeros(shape, dtype) if groups.every else _room("du", shape, dtype, groups)

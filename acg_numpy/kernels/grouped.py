@@ -117,7 +117,7 @@ def backward(
     flat_dK, flat_dV = (np.zeros(flat.shape, dtype) for flat in (tables.keys, tables.values))
     dK, dV = tables.by_domain(flat_dK), tables.by_domain(flat_dV)
     dq = np.zeros((len(cache.users), cache.mixed.shape[1]), dtype)
-    d_mixed, dW_o = output_backward(groups.sort_results(grad_out), cache.mixed, weights, groups)
+    d_mixed, dW_o = output_backward(groups.sort_results(grad_out, "grad"), cache.mixed, weights, groups)
     if masks.head_dropout_mask is not None:
         d_mixed *= masks.head_dropout_mask
     for block, q, P, M in zip(groups.blocks, cache.queries, cache.weights, cache.dropped, strict=True):

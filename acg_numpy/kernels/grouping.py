@@ -105,11 +105,16 @@ class Groups(NamedTuple):
             return rows.copy()
         return _take(rows, self.places)  # reading anywhere is cheaper than writing anywhere
 
-    def sort_results(self, values: Array) -> Array:
-        """Return what belongs to each result, (B, ...) or (U, M, ...), in the order of the domains: (num_rows, ...)."""
+    def sort_results(self, values: Array, name: str | None = None) -> Array:
+        """Return what belongs to each result, (B, ...) or (U, M, ...), in the order of the domains: (num_rows, ...).
+
+        What is copied lies in scratch memory of that name, if there is one.
+        """
         if self.every:
             return np.ascontiguousarray(values.swapaxes(0, 1)).reshape(-1, *values.shape[2:])
-        return self.sort(values)
+        if name is None or self.order is None:
+            return self.sort(values)
+        return self.sort(values, out=scratch.get(name, (self.num_rows, *values.shape[1:]), values.dtype))
 
     def unsort_results(self, rows: Array) -> Array:
         """Return sorted rows in the order in which users and domains came: the opposite of `sort_results`."""
@@ -125,7 +130,7 @@ class Groups(NamedTuple):
         """
         order = self.order
         if self.every or order is None or self.num_rows > len(values):
-            sorted_values = self.sort_results(values)
+            sorted_values = self.sort_results(values, name)
             return lambda block: block.split(sorted_values)
 
         def sort_block(block: Block) -> Array:
