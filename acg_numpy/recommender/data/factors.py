@@ -42,7 +42,8 @@ from acg_numpy.shapes import Array
 ITEM_RANK = 24
 MANY = 1 << 23  # interactions; of more, the factors come from few passes over blocks of rows
 PASSES, OVERSAMPLE = 6, 8  # of block Krylov: with 4 passes, recommendations were measurably worse
-BLOCK = 1 << 14  # rows
+BLOCK = 1 << 14  # rows that are multiplied together
+NUMBERS = 1 << 21  # of users' vectors that are in memory together
 NOISE = 1e-3  # singular values below this share of the largest are rounding noise, of squares in float32
 
 
@@ -308,7 +309,7 @@ def _gram(matrix: sp.csr_array, Q: Array) -> Array:
     """Compute A'A Q, a block of rows at a time."""
     Q = Q.astype(np.float32)
     total = np.zeros(Q.shape)
-    for rows in _row_blocks(matrix):
+    for rows in _row_blocks(matrix, BLOCK):
         total += rows.T @ (rows @ Q)
     return total
 
@@ -316,16 +317,16 @@ def _gram(matrix: sp.csr_array, Q: Array) -> Array:
 def _deviation(factors: Factors, visible: sp.csr_array) -> float:
     """Compute the standard deviation of all numbers of the users' vectors, a block of users at a time."""
     count, total, squares = 0, 0.0, 0.0
-    for rows in _row_blocks(visible):
+    for rows in _row_blocks(visible, max(1, NUMBERS // (len(factors.elsewhere) * factors.components.shape[1]))):
         vectors = factors.user_vectors(rows).astype(np.float64).ravel()
         count, total, squares = count + vectors.size, total + float(vectors.sum()), squares + float(vectors @ vectors)
     return float(np.sqrt(max(squares / count - (total / count) ** 2, 0.0)))
 
 
-def _row_blocks(matrix: sp.csr_array) -> Iterator[sp.csr_array]:
-    """Go through a matrix in blocks of rows, which share its memory."""
-    for start in range(0, matrix.shape[0], BLOCK):
-        indptr = matrix.indptr[start : start + BLOCK + 1]
+def _row_blocks(matrix: sp.csr_array, number: int) -> Iterator[sp.csr_array]:
+    """Go through a matrix in blocks of so many rows, which share its memory."""
+    for start in range(0, matrix.shape[0], number):
+        indptr = matrix.indptr[start : start + number + 1]
         entries = slice(indptr[0], indptr[-1])
         stored = (matrix.data[entries], matrix.indices[entries], indptr - indptr[0])
         yield sp.csr_array(stored, shape=(len(indptr) - 1, matrix.shape[1]))

@@ -8,7 +8,7 @@ What a user did in one of the domains is then visible in the others, so wherever
 of every item of d has to be: `elsewhere` says which columns remain, and the splits and the factors use it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -20,7 +20,7 @@ import scipy.sparse as sp
 from acg_numpy.shapes import Array
 
 IDS_AT_ONCE = 1 << 16  # as strings of Python
-ROWS_AT_ONCE = 1 << 18  # whose entries are counted
+ROWS_AT_ONCE = 1 << 18  # whose entries are looked at
 
 
 class DataError(ValueError):
@@ -217,13 +217,26 @@ def domain_counts(matrix: sp.csr_array, item_domain: Array, num_domains: int) ->
     -------
     array of int64, shape (U, N)
     """
-    rows = len(matrix.indptr) - 1
-    counts = np.empty((rows, num_domains), np.int64)
-    for start in range(0, rows, ROWS_AT_ONCE):
-        indptr = matrix.indptr[start : start + ROWS_AT_ONCE + 1]
-        user = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-        cell = user * num_domains + item_domain[matrix.indices[indptr[0] : indptr[-1]]]
-        counts[start : start + len(indptr) - 1] = np.bincount(cell, minlength=(len(indptr) - 1) * num_domains).reshape(
-            -1, num_domains
-        )
+    counts = np.empty((matrix.shape[0], num_domains), np.int64)
+    for rows, row, entries in entry_blocks(matrix):
+        cell = (row - rows.start) * num_domains + item_domain[matrix.indices[entries]]
+        size = rows.stop - rows.start
+        counts[rows] = np.bincount(cell, minlength=size * num_domains).reshape(size, num_domains)
     return counts
+
+
+def entry_blocks(matrix: sp.csr_array) -> Iterator[tuple[slice, npt.NDArray[np.int64], slice]]:
+    """Go through the stored entries of a CSR array, those of 262,144 rows at a time.
+
+    Yields
+    ------
+    rows : slice
+    row : array of int
+        The row of each entry.
+    entries : slice
+        The place of these entries in `data` and `indices`.
+    """
+    for start in range(0, matrix.shape[0], ROWS_AT_ONCE):
+        indptr = matrix.indptr[start : start + ROWS_AT_ONCE + 1]
+        row = np.repeat(np.arange(start, start + len(indptr) - 1), np.diff(indptr))
+        yield slice(start, start + len(indptr) - 1), row, slice(int(indptr[0]), int(indptr[-1]))

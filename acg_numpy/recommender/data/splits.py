@@ -32,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from acg_numpy.recommender.data.interactions import DataError, Interactions, domain_counts
+from acg_numpy.recommender.data.interactions import DataError, Interactions, domain_counts, entry_blocks
 from acg_numpy.recommender.data.sources.cells import read_cells
 from acg_numpy.shapes import Array
 from acg_numpy.text import first_few, joined
@@ -399,18 +399,21 @@ def _counts_before(interactions: Interactions, limits: npt.NDArray[np.float64]) 
 
 def _hide(interactions: Interactions, hidden: npt.NDArray[np.bool_]) -> sp.csr_array:
     """Remove the interactions of hidden pairs (U, N) from the matrix, with every other column of the same items."""
-    X = interactions.matrix
-    user = _rows(X)
-    keep = ~hidden[user, interactions.item_domain[X.indices]]
-    if not (interactions.same_item == np.arange(len(interactions.items))).all():
-        for d, elsewhere in enumerate(interactions.elsewhere):
-            keep &= ~hidden[user, d] | elsewhere[X.indices]
+    X, keep = interactions.matrix, np.empty(interactions.matrix.nnz, bool)
+    several = bool((interactions.same_item != np.arange(len(interactions.items))).any())
+    for _, user, entries in entry_blocks(X):
+        items = X.indices[entries]
+        kept = ~hidden[user, interactions.item_domain[items]]
+        for d, elsewhere in enumerate(interactions.elsewhere if several else ()):
+            kept &= ~hidden[user, d] | elsewhere[items]
+        keep[entries] = kept
     return _keep(X, keep)
 
 
 def _keep(matrix: sp.csr_array, kept: npt.NDArray[np.bool_]) -> sp.csr_array:
     """Keep some of the stored entries."""
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    index = matrix.indptr.dtype
+    indptr = np.concatenate([np.zeros(1, index), np.cumsum(kept, dtype=index)])[matrix.indptr]
     return sp.csr_array((matrix.data[kept], matrix.indices[kept], indptr), shape=matrix.shape)
 
 

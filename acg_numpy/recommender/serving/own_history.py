@@ -126,13 +126,15 @@ class OwnHistory(NamedTuple):
         return cls(weights, float(about["strength"]), float(about["blend"]))
 
 
-def item_weights(matrix: sp.csr_array, item_domain: npt.NDArray[np.int64], strength: float) -> sp.csr_array:
+def item_weights(
+    matrix: sp.csr_array | sp.csc_array, item_domain: npt.NDArray[np.int64], strength: float
+) -> sp.csr_array:
     """Fit the weights between the items of each domain.
 
     Parameters
     ----------
-    matrix : sparse array (CSR), shape (users, items)
-        1 where a user took an item.
+    matrix : sparse array, shape (users, items)
+        1 where a user took an item.  One in CSC is used as it is, where weights are fitted several times.
     item_domain : array of int, shape (items,)
     strength : float
         Of the ridge, in mean lengths of a user's row; above 0.

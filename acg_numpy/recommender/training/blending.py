@@ -78,16 +78,16 @@ def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: UserVectors | 
         )
     )
     strength, blend, best = STRENGTHS[-1], 0.0, -np.inf
-    weights: sp.csr_array | None = None
+    by_item, weights = sp.csc_array(data.visible), None
     for other in STRENGTHS if len(validation.halfway.users) else ():
-        fitted = item_weights(data.visible, data.interactions.item_domain, other)
+        fitted = item_weights(by_item, data.interactions.item_domain, other)
         alone, *blended = _measure(ranker, validation, fitted, (0.0, *BLENDS))
         for candidate, ndcg in zip(BLENDS, blended, strict=True):
             lead = mean_difference([ndcg - alone], [validation.halfway.users])
             if lead["difference"] > max(best, lead["se"]):
                 strength, blend, best, weights = other, candidate, lead["difference"], fitted
     if weights is None:
-        weights = item_weights(data.visible, data.interactions.item_domain, strength)
+        weights = item_weights(by_item, data.interactions.item_domain, strength)
     measured = _measure(ranker, test, weights, (0.0, blend, np.inf))
     by_way = dict(zip((CONDITION, BOTH, ALONE), measured, strict=True))
     return OwnHistoryTest(strength, blend, len(validation.halfway.users), test.halfway.users, by_way)

@@ -53,6 +53,7 @@ def test_many_interactions_are_factorised_in_few_passes(monkeypatch: pytest.Monk
     exact = factorise(taken.matrix, taken, emb_dim=8)
     monkeypatch.setattr(factors_module, "MANY", 0)
     monkeypatch.setattr(factors_module, "BLOCK", 300)  # users
+    monkeypatch.setattr(factors_module, "NUMBERS", 300 * 5 * 8)
     few = factorise(taken.matrix, taken, emb_dim=8)
     assert few.scale == pytest.approx(exact.scale, rel=1e-3)
     weighted = factors_module.scale_columns(taken.matrix, exact.item_weight)

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from acg_numpy.recommender.data import interactions as interactions_module
+from acg_numpy.recommender.data import splits
 from acg_numpy.recommender.evaluation.metrics import ndcg_at_k
+from acg_numpy.recommender.serving import run_folder
 from acg_numpy.recommender.training import fit, history_vectors
 from tests.recommender.training.test_run import small_timed
 
@@ -18,11 +21,12 @@ def runs(request):
     held = fit(small_timed(0), **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history_vectors, "HELD", 0)
+        patch.setattr(interactions_module, "ROWS_AT_ONCE", 7)
         made = fit(small_timed(0), **options)
     return held, made
 
 
-def test_figures_and_conditions_are_the_same_to_the_bit(runs, tmp_path):
+def test_figures_and_files_are_the_same_to_the_bit(runs, tmp_path, monkeypatch):
     held, made = runs
     assert isinstance(held.user_vectors, np.ndarray)
     assert isinstance(made.user_vectors, history_vectors.HistoryVectors)
@@ -34,8 +38,13 @@ def test_figures_and_conditions_are_the_same_to_the_bit(runs, tmp_path):
     assert made.history["loss"] == held.history["loss"]
     for name in ("conditions", "test_conditions"):
         np.testing.assert_array_equal(getattr(made, name), getattr(held, name))
-    made.write(tmp_path)
-    np.testing.assert_array_equal(np.load(tmp_path / "conditions.npy"), held.conditions)
+    held.write(tmp_path / "held")
+    monkeypatch.setattr(splits, "WRITTEN_AT_ONCE", 7)
+    monkeypatch.setattr(run_folder, "IDS_AT_ONCE", 7)
+    made.write(tmp_path / "made")
+    for name in ("conditions.npy", "test_conditions.npy", "split.tsv", "users.txt", "test_pairs.tsv", "items.txt"):
+        assert (tmp_path / "made" / name).read_bytes() == (tmp_path / "held" / name).read_bytes(), name
+    np.testing.assert_array_equal(np.load(tmp_path / "made" / "conditions.npy"), held.conditions)
 
 
 def test_conditions_of_test_pairs_are_those_that_were_measured(runs):
