@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from tqdm import tqdm
 
@@ -72,6 +72,12 @@ class ProgressDisplay:
             self._finish(self._last)
         if self._bar is not None:
             self._bar.close()
+
+
+def conditions_bar(users: int, quiet: bool) -> "tqdm[NoReturn]":
+    """Return a bar of the users whose conditions are written: on a terminal, where that takes more than a second."""
+    hidden = quiet or not sys.stderr.isatty()
+    return tqdm(total=users, unit="user", unit_scale=True, desc="conditions", file=sys.stderr, delay=1, disable=hidden)
 
 
 def _training(report: EpochReport) -> tuple[str, int, int]:

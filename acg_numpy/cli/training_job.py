@@ -11,7 +11,7 @@ from typing import Any
 
 from acg_numpy.cli.output_files import locked_folder
 from acg_numpy.cli.printing import echo
-from acg_numpy.cli.progress import ProgressDisplay
+from acg_numpy.cli.progress import ProgressDisplay, conditions_bar
 from acg_numpy.recommender.data import DataError, Interactions, World
 from acg_numpy.recommender.models.hyperparameters import DEFAULTS, Settings, describe
 from acg_numpy.recommender.reporting import words, write_report
@@ -92,7 +92,8 @@ def _run(
         result = fit(interactions, progress=progress, state=state, resume=arguments.resume, **fit_options)
     options = {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
     result = dataclasses.replace(result, arguments={**options, **result.arguments})
-    result.write(folder)
+    with conditions_bar(len(interactions.users), arguments.quiet) as bar:
+        result.write(folder, progress=bar.update)
     write_report(result, folder, world)
     return result
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from acg_numpy.cli.progress import ProgressDisplay
+from acg_numpy.cli.progress import ProgressDisplay, conditions_bar
 from acg_numpy.recommender.training import EpochReport
 
 
@@ -65,3 +65,12 @@ def test_an_interrupted_bar_is_closed_where_it_was() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert "20/20" not in stream.getvalue()
+
+
+def test_a_bar_of_conditions_is_hidden_in_a_pipe_and_when_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream, quiet, hidden in ((io.StringIO(), False, True), (Terminal(), True, True), (Terminal(), False, False)):
+        monkeypatch.setattr("sys.stderr", stream)
+        with conditions_bar(100, quiet) as bar:
+            bar.update(50)
+            assert bar.disable == hidden
+        assert stream.getvalue() == ""  # less than a second

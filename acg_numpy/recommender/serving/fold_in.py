@@ -187,7 +187,11 @@ def finite_conditions(trained: Trained, vectors: Array, reachable: npt.NDArray[n
 
 
 def write_conditions(
-    trained: Trained, matrix: sp.csr_array, out: Path, own_vectors: Array | None = None
+    trained: Trained,
+    matrix: sp.csr_array,
+    out: Path,
+    own_vectors: Array | None = None,
+    progress: BlockCallback | None = None,
 ) -> FoldInSummary:
     """Write the conditions of users to an .npy file, also numbers that are not finite.
 
@@ -199,6 +203,7 @@ def write_conditions(
         Gets an array (U, domains, D), float32.
     own_vectors : array, shape (U, domains, D), optional
         The users' vectors, if they do not come from interactions.
+    progress : callable, optional
     """
 
     def conditions(users: slice) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -208,7 +213,7 @@ def write_conditions(
             vectors, reachable = own_vectors[users], np.asarray(own_vectors[users].any(axis=-1))
         return trained.condition(vectors, reachable), reachable
 
-    return _write(trained, matrix.shape[0], conditions, out)
+    return _write(trained, matrix.shape[0], conditions, out, progress)
 
 
 def _fold(
@@ -230,7 +235,7 @@ def _write(
     users: int,
     conditions: Callable[[slice], tuple[Array, npt.NDArray[np.bool_]]],
     out: Path,
-    progress: BlockCallback | None = None,
+    progress: BlockCallback | None,
 ) -> FoldInSummary:
     """Write conditions a block at a time, and count those of which nothing is known."""
     shape = (users, len(trained.domains), trained.conditioner.attention.emb_dim)

@@ -8,7 +8,7 @@ import numpy as np
 from acg_numpy.recommender.data import Interactions
 from acg_numpy.recommender.data.checkpoints import replacing
 from acg_numpy.recommender.data.interactions import IDS_AT_ONCE
-from acg_numpy.recommender.serving.fold_in import write_conditions
+from acg_numpy.recommender.serving.fold_in import BlockCallback, write_conditions
 from acg_numpy.recommender.serving.recommender import CHECKPOINT, TAKEN, save_interactions
 from acg_numpy.recommender.serving.trained import Trained
 from acg_numpy.shapes import Array
@@ -19,6 +19,7 @@ def write_run_folder(
     trained: Trained,
     interactions: Interactions,
     own_vectors: Array | None = None,
+    progress: BlockCallback | None = None,
 ) -> None:
     """Write what is served from and what it was made from, each file whole or not at all.
 
@@ -31,6 +32,8 @@ def write_run_folder(
         With the items and domains of `trained`, and its digest.
     own_vectors : array, shape (users, domains, D), optional
         The users' vectors, if they do not come from interactions.
+    progress : callable, optional
+        Called with a number of users whenever their conditions are written.
 
     Notes
     -----
@@ -48,7 +51,7 @@ def write_run_folder(
         with replacing(folder / f"{name}.txt") as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             for start in range(0, len(ids), IDS_AT_ONCE):
                 file.write("".join(f"{one}\n" for one in ids[start : start + IDS_AT_ONCE].tolist()))
-    write_conditions(trained, interactions.matrix, folder / "conditions.npy", own_vectors)
+    write_conditions(trained, interactions.matrix, folder / "conditions.npy", own_vectors, progress)
     arrays = {"item_vectors": trained.factors.item_vectors, "item_bias": trained.item_bias}
     for name, array in arrays.items():
         write_array(folder / f"{name}.npy", array)

@@ -34,6 +34,7 @@ from acg_numpy.recommender.evaluation.metrics import Rankings
 from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_metrics, write_pair_table
 from acg_numpy.recommender.evaluation.protocol import K
 from acg_numpy.recommender.models.ptupcdr import History
+from acg_numpy.recommender.serving.fold_in import BlockCallback
 from acg_numpy.recommender.serving.own_history import OwnHistory
 from acg_numpy.recommender.serving.run_folder import write_array, write_run_folder, write_text
 from acg_numpy.recommender.serving.trained import OWN_SCALE, READING, Trained
@@ -283,13 +284,15 @@ class Result:
         """
         return metrics_frame(self.metrics, library)
 
-    def write(self, folder: str | os.PathLike[str]) -> None:
+    def write(self, folder: str | os.PathLike[str], *, progress: BlockCallback | None = None) -> None:
         """Write the data files to a folder, each file whole or not at all.
 
         Parameters
         ----------
         folder : path
             Made if it is not there; files of an earlier run are replaced.
+        progress : callable, optional
+            Called with a number of users whenever their conditions are written.
 
         Notes
         -----
@@ -302,7 +305,7 @@ class Result:
         folder.mkdir(parents=True, exist_ok=True)
         data = self.interactions
         own_vectors = None if self.own_scale is None else np.asarray(self.user_vectors)
-        write_run_folder(folder, self.trained, data, own_vectors)
+        write_run_folder(folder, self.trained, data, own_vectors, progress)
         if self.test_conditions is not None:
             write_array(folder / "test_conditions.npy", self.test_conditions)
         with replacing(folder / "split.tsv") as temporary:
