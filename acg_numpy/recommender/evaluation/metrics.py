@@ -41,7 +41,6 @@ PairMetric = Callable[[Hits, Counts, int], Floats]
 
 COVERAGE = "coverage"
 BLOCKS = 4  # of columns, for each of the k best
-SHORTEST = 2  # columns of a block, because smaller ones save nothing
 
 
 class Rankings(NamedTuple):
@@ -101,11 +100,8 @@ def top_k(scores: Array, k: int) -> npt.NDArray[np.int64]:
     if k < 1:
         raise ValueError(f"k must be at least 1, but it is {k}")
     rows, candidates = scores.shape
-    blocks = BLOCKS * k
-    length = candidates // blocks
-    covered = length * blocks if length >= SHORTEST else 0
-    best = np.max(scores[:, :covered].reshape(rows, length, blocks), axis=1) if covered else scores
-    if np.isnan(best).any() or (covered and np.isnan(scores[:, covered:]).any()):
+    best = _maxima_of_blocks(scores, BLOCKS * k)
+    if np.isnan(best).any():
         row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
         raise ValueError(f"scores holds NaN (first in row {row}), which cannot be ranked: has the model diverged?")
     k = min(k, candidates)
@@ -114,13 +110,28 @@ def top_k(scores: Array, k: int) -> npt.NDArray[np.int64]:
     # No full sort: of blocks of columns, k have a maximum that reaches the k-th largest one, so at least k candidates
     # reach it, and few others do.  These are sorted, in the order in which they lie, so that ties keep it.
     bound = np.partition(best, best.shape[1] - k, axis=1)[:, best.shape[1] - k, None]  # (B, 1)
-    near = scores >= bound
-    counts = np.count_nonzero(near, axis=1)[:, None]
+    chosen = np.flatnonzero(scores >= bound)
+    row_of, column = np.divmod(chosen, candidates)
+    counts = np.bincount(row_of, minlength=rows)[:, None]
     place = np.arange(np.max(counts, initial=k)) < counts  # (B, most)
-    chosen = np.flatnonzero(near)
-    negative, column = np.full(place.shape, np.inf, scores.dtype), np.zeros(place.shape, np.int64)
-    negative[place], column[place] = -np.take(scores, chosen), chosen % candidates
-    return np.take_along_axis(column, np.argsort(negative, axis=1, kind="stable")[:, :k], axis=1)
+    negative, columns = np.full(place.shape, np.inf, scores.dtype), np.zeros(place.shape, np.int64)
+    negative[place], columns[place] = -np.take(scores, chosen), column
+    order = np.argsort(negative, axis=1, kind="stable")[:, :k]
+    return columns[np.arange(rows)[:, None], order]
+
+
+def _maxima_of_blocks(scores: Array, least: int) -> Array:
+    """Return the largest of each block of columns, or NaN; there are at least so many blocks, and less than twice.
+
+    Columns are compared by halves, so that each comparison goes along whole rows.
+    """
+    best = scores
+    while (half := best.shape[1] // 2) >= least:
+        odd = best[:, 2 * half :]  # (B, 0 or 1)
+        best = np.maximum(best[:, :half], best[:, half : 2 * half])
+        if odd.size:
+            np.maximum(best[:, :1], odd, out=best[:, :1])
+    return best
 
 
 def ndcg_at_k(scores: Array, relevant: npt.NDArray[np.bool_], k: int = 10) -> npt.NDArray[np.float64]:
