@@ -112,7 +112,7 @@ def _mse_prediction_alone(grad_out: Array, cache: MseCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "P for P - t",
     "target-not-subtracted",
-    "Softmax gives P, and the target, which only picks things out of the loss, is not thought to be in its slope.",
+    "The target only selects a term of the loss, so it is left out of the gradient, which is P - t.",
 )
 def _cross_entropy_target_forgotten(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target

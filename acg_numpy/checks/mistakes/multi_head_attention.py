@@ -112,7 +112,7 @@ def _multi_head_keys_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> G
 @MULTI_HEAD.mistake(
     "the values' part of the context twice",
     "double-counted",
-    "One line adds up both parts, and another, from before, still adds the second.",
+    "One line adds both parts of the gradient, and an older line, not removed, adds the second part again.",
 )
 def _multi_head_values_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)

@@ -138,7 +138,7 @@ def _attention_average_added(grad_out: Array, cache: ScaledDotProductCache) -> G
 @ATTENTION.mistake(
     "softmax's average over the queries",
     "wrong-axis",
-    "Weights are (queries, keys), and one forgets which of the two sums to one.",
+    "The weights have shape (queries, keys), and the sum is taken over the wrong one of the two axes.",
 )
 def _attention_over_queries(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -185,7 +185,7 @@ def _attention_dropout_forgotten_in_scores(grad_out: Array, cache: ScaledDotProd
 @DROPPED.mistake(
     "weights from before dropout for the values",
     "stale-value",
-    "What is kept, and shown, as the weights is P, but the values were averaged by P M.",
+    "The cache has the weights P from before dropout, but the values were averaged with the weights P M.",
 )
 def _attention_weights_before_dropout(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P, M = cache.weights, cache.dropout_mask
@@ -222,7 +222,7 @@ def _attention_dropout_mask_without_gradient(grad_out: Array, cache: ScaledDotPr
 @ATTENTION.mistake(
     "the key's gradient transposed",
     "transposed",
-    "The scores have K^T in them, and its gradient Q^T dS is returned for that of K.",
+    "The scores contain K^T, and the gradient of K^T, Q^T dS, is returned as the gradient of K.",
 )
 def _attention_key_transposed(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -266,7 +266,7 @@ def _attention_shared_first(grad_out: Array, cache: ScaledDotProductCache) -> Gr
 @SHARED.mistake(
     "keys and values averaged over the batch",
     "mean-for-sum",
-    "The shape does not fit, and a mean over the batch makes it fit and sounds right.",
+    "The gradient has a batch axis that the keys do not have, and a mean over this axis gives the right shape.",
 )
 def _attention_shared_averaged(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
