@@ -257,7 +257,7 @@ def compare_gradients(
         for argument, entry, gradient in zip(arguments, aligned.entries, gradients, strict=True)
         if argument.checked and isinstance(gradient, np.ndarray)
     }
-    settings, notes = settings.for_gradients(dtypes)
+    settings, notes = settings.for_gradients(dtypes, float32_inside=float32_inside)
     report = build_report(
         pair.title,
         settings,
@@ -268,7 +268,6 @@ def compare_gradients(
         fault=fault,
         evaluate_complex=pair.evaluate_complex,
     )
-    notes = () if float32_inside else notes  # what is said of a dtype is not true of these
     report = replace(report, notes=(*aligned.notes, *notes, *report.notes))
     entries = (
         aligned.entries if fault is None else list(returned) if isinstance(returned, (tuple, list)) else [returned]

@@ -41,10 +41,18 @@ class Settings(NamedTuple):
         """A new generator, so that two calls with one seed are the same check."""
         return np.random.default_rng(self.seed)
 
-    def for_gradients(self, dtypes: Mapping[str, np.dtype[Any]]) -> tuple["Settings", tuple[str, ...]]:
+    def for_gradients(
+        self, dtypes: Mapping[str, np.dtype[Any]], *, float32_inside: bool = False
+    ) -> tuple["Settings", tuple[str, ...]]:
         """Return settings for gradients of these dtypes, by the inputs' names, with a note where any is coarse.
 
         A gradient in float32 is off by a few last places of its larger terms, so it is compared as coarsely as that.
+
+        Parameters
+        ----------
+        dtypes : dict
+        float32_inside : bool
+            Whether the backward rounds as float32 does, whatever dtype it returns.
         """
         coarse = [name for name, dtype in dtypes.items() if dtype != np.float64]
         if not coarse:
@@ -56,11 +64,17 @@ class Settings(NamedTuple):
         if (rtol, atol) == (self.rtol, self.atol):
             return self, ()
         verb = "comes" if len(coarse) == 1 else "come"
-        note = (
+        why = (
             f"the gradient{'s' * (len(coarse) > 1)} of {joined(coarse)} {verb} in {kinds}, which holds no more than "
-            f"{-int(np.floor(np.log10(eps)))} digits: rtol is {rtol:.1g} and atol {atol:.1g} here"
+            f"{-int(np.floor(np.log10(eps)))} digits"
         )
-        return self._replace(rtol=rtol, atol=atol), (note,)
+        if float32_inside:
+            why = (
+                "backward rounds to some 7 digits, as float32 does, and is judged at that precision (look for a buffer "
+                "or a cast in float32 inside it)"
+            )
+        felt = f"rtol is {rtol:.1g} and atol {atol:.1g} here, so an error of less than {100 * rtol:g}% would pass"
+        return self._replace(rtol=rtol, atol=atol), (f"{why}: {felt}",)
 
     def __str__(self) -> str:
         step = "" if self.step is None else f", step {self.step:g}"

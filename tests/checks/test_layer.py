@@ -289,6 +289,7 @@ def test_the_precision_of_float32_is_that_of_the_check():
     report = check_layer(Single, X, **NAMES)
     assert any("the gradient of W comes in float32" in note for note in report.notes)
     report = check_layer(Linear, X, **NAMES, dtype="float32")
+    assert any(note.endswith("so an error of less than 0.1% would pass") for note in report.notes)
     assert "gradients in float32" in report.settings
 
     class Wrong(Single):

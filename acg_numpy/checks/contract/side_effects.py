@@ -153,14 +153,9 @@ def find_side_effects(
     doubles = _equal_together(twice, doubled)
     adds = _equal_together(added, both)
     coarse = doubles and not adds and _equal_together(added, both, FLOAT32)  # doubling changes no rounding
-    if coarse:
-        notes.append(
-            "backward rounds to some 7 digits, as float32 does, and is judged at that precision: look for a buffer or "
-            "a cast in float32 inside it"
-        )
-    elif not doubles:
+    if not doubles:
         faults.append(SideEffect("nonlinear-in-grad", "backward(2 a) is not 2 backward(a)"))
-    elif not adds:
+    elif not adds and not coarse:
         faults.append(SideEffect("nonlinear-in-grad", "backward(a + b) is not backward(a) + backward(b)"))
     return Conduct(faults, notes, coarse)
 
