@@ -48,7 +48,7 @@ class Case:
     replay : callable or None
         Gives the graph for other values of all inputs.
     unfollowed : str or None
-        Why there is no graph, and which line of the forward is the reason.
+        Where the forward is not followed any more, and why; None if there is a graph.
     """
 
     names: tuple[str, ...]
@@ -196,7 +196,7 @@ def make_case(
     coarse = max((_relative_error(one) for one in known), default=0.0)
     tolerance = min(1e-3, max(1e-6, 20 * coarse))
     if graph is not None and traced is not None and not all(map(_agrees, traced, known)):
-        line, how = graph.exits[0] if graph.exits else (None, "its gradient by the engine is not the numeric one")
+        line, how = graph.exits[0] if graph.exits else (None, "the graph recorded of it has another gradient")
         unfollowed = _reason(line, f"{how} takes numbers out of what is followed" if graph.exits else how)
         graph, traced = None, None
     return Case(
@@ -215,9 +215,9 @@ def make_case(
 
 
 def _reason(line: Line | None, what: str) -> str:
-    """Return why a forward is not followed, and where."""
+    """Write where a forward is not followed any more, and why."""
     first = what.partition("\n")[0]
-    return f"{line} ({first})" if line is not None else first
+    return f"beyond {line} ({first})" if line is not None else f"({first})"
 
 
 def _float_array(entry: Any) -> Array | None:

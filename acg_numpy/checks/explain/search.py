@@ -111,7 +111,7 @@ def explain(case: Case, seconds: float = SECONDS) -> Findings:
     notes = []
     if case.unfollowed is not None and case.wrong:
         notes.append(
-            f"the forward could not be followed beyond {case.unfollowed}, so only mistakes that show in the gradients "
+            f"the forward could not be followed {case.unfollowed}, so only mistakes that show in the gradients "
             "as a whole were tried: a sign, a factor, an exchange, a sum left out"
         )
     if not complete:

@@ -136,7 +136,8 @@ class RecordedArray(Tensor):
     def __getattr__(self, name: str) -> Any:
         """Return a method of an ndarray that a Tensor has not, as NumPy's function of that name."""
         function = getattr(np, name, None)
-        if name.startswith("_") or not hasattr(np.ndarray, name) or not callable(function):
+        # np.resize returns another array, and the method changes the array itself
+        if name.startswith("_") or name == "resize" or not hasattr(np.ndarray, name) or not callable(function):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return lambda *args, **options: function(self, *args, **options)
 
@@ -228,6 +229,18 @@ class RecordedArray(Tensor):
         """Fill with a number, as NumPy's `fill` does."""
         self[...] = value
 
+    def sort(self, axis: int = -1, **options: Any) -> None:
+        """Sort along an axis in place, as NumPy's `sort` does."""
+        self.write(_tensors(np.sort(self, axis, **options)))
+
+    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:
+        """Partition along an axis in place, as NumPy's `partition` does."""
+        self.write(_tensors(np.partition(self, kth, axis, **options)))
+
+    def flatten(self, order: Any = "C") -> Any:
+        """Return a copy in one axis."""
+        return np.copy(np.ravel(self, order=order))
+
     def astype(self, dtype: npt.DTypeLike, *args: Any, copy: bool = True, **options: Any) -> Any:
         """Convert to another dtype; the array itself where it has that dtype and no copy is asked for."""
         if not copy and np.dtype(dtype) == self.dtype:
@@ -314,6 +327,19 @@ for _name, _ufunc in _COMPARISONS.items():
 
 for _name, _ufunc in _UNARY.items():
     setattr(RecordedArray, f"__{_name}__", lambda self, ufunc=_ufunc: ufunc(self))
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of NumPy as a method."""
+    return lambda self, *args, **options: function(self, *args, **options)
+
+
+# methods of an ndarray that take out=, which those of a Tensor do not
+for _name in (
+    "sum", "prod", "mean", "std", "var", "max", "min", "any", "all", "argmax", "argmin", "cumsum", "cumprod",
+    "clip", "round", "dot", "trace", "take", "choose",
+):  # fmt: skip
+    setattr(RecordedArray, _name, _method(getattr(np, _name)))
 
 
 def recorded_arrays(value: Any) -> Iterator[RecordedArray]:

@@ -128,6 +128,17 @@ def by_functions_that_write(x, y):
     return out * 3
 
 
+def by_methods_that_write(x, y):
+    out = x * y
+    out.sort(axis=0)
+    out[0].partition(1)
+    out.flatten()[0] = 7.0
+    out.clip(-0.5, 0.5, out=out)
+    y.sum(axis=1, out=out[:, 0])
+    y.dot(x, out=y)
+    return out * y
+
+
 def by_imported_name(x):
     out = new_zeros(x.shape)
     out[0] = x[1]
@@ -177,6 +188,7 @@ FORWARDS = [
     (written_through_views, X),
     (divided_where, X, Y),
     (by_functions_that_write, X, Y),
+    (by_methods_that_write, X, Y),
     (by_imported_name, X),
     (number_by_number, X),
     (accumulated, X),
