@@ -171,7 +171,7 @@ SAID = {
     "times the size of the output": (
         changed(1, lambda grad: grad * 15),
         "mean-for-sum",
-        "the gradient of w is off by a factor 15 = 15, the number of elements of the output",
+        "the gradient of w is off by a factor 15, the number of elements of the output",
     ),
     "transposed": (changed(1, np.transpose), "transposed", "the gradient of w has its axes exchanged"),
     "transposed under the old shape": (
@@ -229,8 +229,7 @@ SAID = {
     "a sum for a mean": (
         of_mse(lambda p, t: 2 * (p - t), lambda p, t: 2 * (t - p)),
         "mean-for-sum",
-        "the gradient of p and t is off by a factor 12 = 12, the number of elements of p or the number of elements "
-        "of t",
+        "the gradient of p and t is off by a factor 12, the number of elements of p or the number of elements of t",
     ),
     "one use": (
         (wave, lambda g, x: g * np.sin(x), X),
@@ -265,7 +264,7 @@ SAID = {
     "a sum for the mean inside": (
         (centred, lambda g, x: g - np.sum(g, axis=1, keepdims=True), X),
         "mean-for-sum",
-        "what comes back from there is off by a factor 4 = 4, axis 1 of x or axis 1 of the output",
+        "what comes back from there is off by a factor 4, axis 1 of x or axis 1 of the output",
     ),
     "a mean with the wrong sign": (
         (centred, lambda g, x: g + np.mean(g, axis=1, keepdims=True), X),

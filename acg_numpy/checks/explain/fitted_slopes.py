@@ -135,12 +135,13 @@ def _fits(search: Search, members: list[Region]) -> Iterator[Explanation]:
     right_terms = _terms_of([m.slope for m in members], functions)
     tried = 0
     for terms in _sums_that_agree(np.array(needed), np.array(came), np.array(size), names):
-        slopes = [sum(c * functions[n][i] for n, c in terms) for i in range(len(members))]
+        slopes = [np.asarray(sum(c * functions[n][i] for n, c in terms)) for i in range(len(members))]
         shift = [np.asarray(g * (s - m.slope)) for s, (m, g, _, _) in zip(slopes, places, strict=True)]
         if len(terms) == 1 and [n for n, _ in terms] == [n for n, _ in right_terms]:
             continue  # a factor on the whole slope is found as one
         vector = np.sum([search.pull_vector(m.start, s) for m, s in zip(members, shift, strict=True)], axis=0)
         if search.fits(vector) and np.any(vector):
+            terms = _constant(slopes) or terms  # 1 / y - exp(-x) is 1 if y is the sigmoid of x
             mistake, cost = _name(terms, right_terms)
             line = graph.operations[members[0].end].line
             text = f"{_written(terms)} used for the slope"
@@ -184,6 +185,13 @@ def _terms_of(slopes: list[Array], functions: dict[str, list[Array]]) -> _Terms:
             if np.allclose(_NUMBERS[a] * one + _NUMBERS[b] * other, flat, rtol=1e-9, atol=1e-12):
                 return (n, float(_NUMBERS[a])), (m, float(_NUMBERS[b]))
     return ()
+
+
+def _constant(slopes: list[Array]) -> _Terms:
+    """Write a slope as a number if it is the same small number everywhere."""
+    flat = np.concatenate([np.ravel(s) for s in slopes])
+    number = round(float(flat[0]), 6)
+    return (("1", number),) if np.allclose(flat, number, rtol=1e-9, atol=1e-12) else ()
 
 
 def _name(terms: _Terms, right: _Terms) -> tuple[str, float]:

@@ -1,4 +1,4 @@
-"""Rows picked by ids, whose gradients are to be added where an id repeats: assigned or averaged instead."""
+"""Rows and entries picked by ids: gradients assigned or averaged where an id repeats, or sent to whole columns."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +15,8 @@ def row_corruptions(operation: Operation) -> Iterator[Corruption]:
     if any(is_ids(value) for value in flat_values((*operation.values, *(operation.options or {}).values()))):
         yield Corruption("overwritten-rows", 1.5, "assigned and not added where an id repeats", assign_rows)
         yield Corruption("mean-for-sum", 1.6, "averaged and not added where an id repeats", _average_rows)
+        text = "the target is taken off whole columns, and not off the entries that it points at"
+        yield Corruption("target-not-subtracted", 1.5, text, _whole_columns)
 
 
 def flat_values(values: Any) -> Iterator[Any]:
@@ -51,6 +53,22 @@ def assign_rows(operation: Operation, position: int, g: Array) -> Array | None:
     flat = np.zeros(operation.values[position].size)
     flat[places.ravel()] = g.ravel()
     return flat.reshape(operation.values[position].shape)
+
+
+def _whole_columns(operation: Operation, position: int, g: Array) -> Array | None:
+    """Send what belongs to one entry of a row to all columns that some entry lies in.
+
+    That is what `d[:, ids] -= 1` does, where `d[np.arange(n), ids] -= 1` is meant.
+    """
+    places, arg = source_indices(operation, position), operation.values[position]
+    if places is None or arg.ndim != 2 or places.ndim != 1:
+        return None
+    rows, columns = np.divmod(places, arg.shape[1])
+    if len(np.unique(rows)) < len(rows):
+        return None
+    sent = np.zeros(arg.shape)
+    sent[np.ix_(rows, np.unique(columns))] = g[:, None]
+    return sent
 
 
 def _average_rows(operation: Operation, position: int, g: Array) -> Array | None:

@@ -88,7 +88,7 @@ def size_names(factor: float, case: Case, sizes: dict[int, str]) -> Iterator[Fac
         if _same_factor(factor, n, close) or _same_factor(factor, 1 / n, close):
             if n == 2 and n not in summed:
                 continue  # 2 is a number that turns up by itself
-            text = f"{says} = {'1 / ' if factor < 1 else ''}{n}, {sizes[n]}"
+            text = f"{says}{' = 1 / ' + str(n) if factor < 1 else ''}, {sizes[n]}"
             yield FactorName("mean-for-sum", LIKELY if n in summed else LIKELY + 0.05, text)
     for power, shown in ((1, "sqrt"), (-1, "1 / sqrt"), (3, "sqrt^3"), (-3, "1 / sqrt^3")):
         for n in whole:

@@ -35,6 +35,7 @@ SLOPES = {
     "a number": (lambda u, o: 1 - 2 * o**2, "constant-factor", "1 - 2 y^2 used for the slope"),
     "of erf": (lambda u, o: 2 / np.sqrt(np.pi) * np.exp(-u * u), "stale-value", "exp(-x^2) used for the slope"),
     "of softsign": (lambda u, o: 1 / (1 + np.abs(u)) ** 2, "stale-value", "1 / (1 + |x|)^2 used for the slope"),
+    "none": (lambda u, o: 1.0, "stale-value", "1 used for the slope, which is 1 - y^2"),
     "of relu": (lambda u, o: (u > 0) * 1.0, "stale-value", "the step at 0 used for the slope"),
 }
 
