@@ -12,7 +12,7 @@ import numpy as np
 from acg_numpy.checks.contract.checked_inputs import Argument
 from acg_numpy.checks.explain.case import NOTHING, max_abs
 from acg_numpy.checks.explain.corruptions import try_call
-from acg_numpy.checks.explain.indexed_rows import assign_rows, flat_values, is_ids
+from acg_numpy.checks.explain.indexed_rows import assign_rows, flat_values, is_ids, source_indices
 from acg_numpy.checks.report.diagnosis import BlindSpot
 from acg_numpy.checks.tracing import Graph, Operation
 from acg_numpy.shapes import Array
@@ -102,12 +102,25 @@ def _id_spots(operation: Operation, g: Array) -> Iterator[BlindSpot]:
     for position, _ in operation.links():
         if any(is_ids(value) for value in flat_values((*operation.values, *(operation.options or {}).values()))):
             sent = try_call(assign_rows, operation, position, g)
-            if sent is not None and np.array_equal(sent, operation.contribution(position, g)):
+            if (
+                sent is not None
+                and not _picks_one_in_each_line(operation, position)
+                and np.array_equal(sent, operation.contribution(position, g))
+            ):
                 yield BlindSpot(
                     "overwritten-rows",
                     f"the ids in {operation.line} hold no repeats: assigning instead of adding would look right",
                     "use ids of which some repeat",
                 )
+
+
+def _picks_one_in_each_line(operation: Operation, position: int) -> bool:
+    """Check whether one entry was picked in each line, as by `x[np.arange(n), ids]`: none can repeat."""
+    places, arg = source_indices(operation, position), operation.values[position]
+    if places is None or arg.ndim < 2 or not 2 <= places.size < arg.size:
+        return False
+    lines = np.unravel_index(places.ravel(), arg.shape)
+    return any(len(np.unique(along)) == places.size == n for along, n in zip(lines, arg.shape, strict=True))
 
 
 def _axis_spots(operation: Operation) -> Iterator[BlindSpot]:

@@ -9,6 +9,7 @@ from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
 RNG = np.random.default_rng(0)
 ROW, TALL, WIDE, SQUARE = (RNG.normal(size=shape) for shape in [(3,), (3, 1), (1, 3), (3, 3)])
 IDS = np.array([0, 2])
+SCORES = RNG.normal(size=(3, 5))
 NOTHING = np.zeros((3, 3))
 LONGER = "let that axis have length 2 or more"
 OF_ONE = (
@@ -31,6 +32,18 @@ def nothing(x, y):
 
 def picked(table, ids):
     return table[ids]
+
+
+def picked_in_rows(table, ids):
+    return table[np.arange(len(ids)), ids]
+
+
+def picked_along_axis(table, ids):
+    return np.take_along_axis(table, ids[:, None], axis=1)
+
+
+def picked_in_columns(table, ids):
+    return table[ids, np.arange(len(ids))]
 
 
 def summed(x):
@@ -125,6 +138,9 @@ SPOTS = {
         ),
     ),
     "ids of which one repeats": ((picked, TALL, np.array([0, 2, 0])), None),
+    "an entry of each row": ((picked_in_rows, SCORES, np.array([1, 4, 0])), None),
+    "an entry of each row, along an axis": ((picked_along_axis, SCORES, np.array([1, 4, 0])), None),
+    "an entry of each column": ((picked_in_columns, SCORES.T, np.array([1, 4, 0])), None),
     "a sum over one": (
         (summed, TALL),
         (

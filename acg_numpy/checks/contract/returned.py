@@ -183,7 +183,10 @@ def read_gradient(entry: Any, argument: Argument, dtypes: Sequence[Any] = (np.fl
             return None
         return f"{name} is held fixed ({argument.held}) and has no gradient: expected None, got {_summary(entry)}"
     if entry is None:
-        return f"the gradient of {name} is None, but {name} is floating: expected an array of shape {shape}"
+        return (
+            f"the gradient of {name} is None, but {name} is floating: expected an array of shape {shape}; is it still "
+            "to be written?"
+        )
     if is_placeholder(entry):
         return (
             f"the gradient of {name} is {_written(entry)}: it is still to be written; expected an array of shape "
@@ -199,7 +202,7 @@ def read_gradient(entry: Any, argument: Argument, dtypes: Sequence[Any] = (np.fl
     if array.dtype == object:
         return f"the gradient of {name} is {_summary(entry)}: expected an array of shape {shape}"
     if array.shape != shape:
-        hint = shape_hint(array.shape, shape)
+        hint = shape_hint(array.shape, shape, name)
         return f"the gradient of {name} has shape {array.shape}: expected {shape}, that of {name}{hint}"
     if array.dtype not in dtypes:
         return f"the gradient of {name} has dtype {array.dtype}: expected float64, the dtype that {name} was given in"
@@ -225,7 +228,7 @@ def odd_array(value: Any) -> str | None:
     return None
 
 
-def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
+def shape_hint(got: tuple[int, ...], expected: tuple[int, ...], name: str = "x") -> str:
     """Return the likely fix for a gradient of the wrong shape, or an empty text if there is none.
 
     Examples
@@ -241,7 +244,7 @@ def shape_hint(got: tuple[int, ...], expected: tuple[int, ...]) -> str:
         together = None
     if [n for n in got if n != 1] == [n for n in expected if n != 1]:
         would = "fail" if together is None else f"have shape {together}"
-        felt = f": in a step, x - rate * gradient would {would}" if together != expected else ""
+        felt = f": in a step, {name} - rate * gradient would {would}" if together != expected else ""
         return f"; reshape it to {expected}{felt}"
     return "; sum over the axes along which it was broadcast" if together == got else ""
 

@@ -29,7 +29,10 @@ def faults_of(backward, *inputs, forward=product_forward):
 WRONG_FORMS = {
     "too few": (lambda g: (g @ W.T,), "backward returned 1 gradient for 2 inputs (x, w); expected 2"),
     "too many": (lambda g: (g @ W.T, X.T @ g, g), "backward returned 3 gradients for 2 inputs (x, w); expected 2"),
-    "None": (lambda g: (g @ W.T, None), "gradient of w is None, but w is floating: expected an array of shape (3, 4)"),
+    "None": (
+        lambda g: (g @ W.T, None),
+        "gradient of w is None, but w is floating: expected an array of shape (3, 4); is it still to be written?",
+    ),
     "transposed": (lambda g: (g @ W.T, g.T @ X), "shape (4, 3): expected (3, 4), that of w; are two axes exchanged?"),
     "not summed": (lambda g: (g @ W.T, g[:, None] * X[..., None]), "(2, 3, 4): expected (3, 4), that of w; sum over"),
     "cut": (lambda g: (g @ W.T, (X.T @ g)[:2]), "the gradient of w has shape (2, 4): expected (3, 4), that of w"),
@@ -95,7 +98,10 @@ def test_a_refusal_is_the_whole_sentence(name):
 
 
 FORMS = {
-    "None": (None, "the gradient of w is None, but w is floating: expected an array of shape (2, 3)"),
+    "None": (
+        None,
+        "the gradient of w is None, but w is floating: expected an array of shape (2, 3); is it still to be written?",
+    ),
     "placeholder": (
         ...,
         "the gradient of w is `...`: it is still to be written; expected an array of shape (2, 3)",

@@ -35,7 +35,6 @@ SLOPES = {
     "a number": (lambda u, o: 1 - 2 * o**2, "constant-factor", "1 - 2 y^2 used for the slope"),
     "of erf": (lambda u, o: 2 / np.sqrt(np.pi) * np.exp(-u * u), "stale-value", "exp(-x^2) used for the slope"),
     "of softsign": (lambda u, o: 1 / (1 + np.abs(u)) ** 2, "stale-value", "1 / (1 + |x|)^2 used for the slope"),
-    "none": (lambda u, o: 1.0, "stale-value", "1 used for the slope, which is 1 - y^2"),
     "of relu": (lambda u, o: (u > 0) * 1.0, "stale-value", "the step at 0 used for the slope"),
 }
 
@@ -52,3 +51,19 @@ def test_the_slope_of_another_function_is_named_with_both(forward, slope, mistak
 def test_a_slope_with_three_numbers_of_its_own_is_given_no_name():
     slope = backward_with(lambda u, o: 0.37 - 0.61 * o**2 + 0.29 * u)
     assert not check_backward(whole, slope, X, W, raise_on_failure=False).diagnoses
+
+
+def test_a_slope_that_is_a_number_is_written_as_one():
+    special = pytest.importorskip("scipy.special")
+
+    def forward(x, w, v):
+        hidden = special.expit(x @ w)
+        return hidden @ v, (x, w, v, hidden)
+
+    def backward(g, cache):
+        x, w, v, hidden = cache
+        d = g @ v.T
+        return d @ w.T, x.T @ d, hidden.T @ g
+
+    best = check_backward(forward, backward, X, W, RNG.normal(size=(4, 2)), raise_on_failure=False).diagnoses[0]
+    assert "1 used for the slope, which is y - y^2" in best.evidence
