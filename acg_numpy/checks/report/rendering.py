@@ -238,9 +238,8 @@ def _text_table(report: "GradientReport") -> Iterator[str]:
 
 
 def _html_table(report: "GradientReport") -> str:
-    """Write the same cells as HTML; the name of an input names its row, so the mark stands beside it."""
-    # ✗, because beside an input called x an x would be no mark
-    rows = [(f"✗ {name}" if mark else name, *cells) for mark, name, *cells in _table_rows(report)]
+    """Write the same cells as HTML; the name of an input names its row, so the mark stands beside it, in a word."""
+    rows = [(f"{name} (wrong)" if mark else name, *cells) for mark, name, *cells in _table_rows(report)]
     return html_table(HEADINGS[1:], rows)
 
 

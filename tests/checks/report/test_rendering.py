@@ -85,11 +85,11 @@ PAGE = [
     "form expected; 1 element undecided</strong><br>"
     "<small>central differences in float64, rtol 1e-05, seed 0</small></p>",
     table(
-        ("✗ x", "(2, 10)", "18", "1", "1", "19", "2.9e-02"),
-        ("✗ w", "(3,)", "not compared, see below"),
+        ("x (wrong)", "(2, 10)", "18", "1", "1", "19", "2.9e-02"),
+        ("w (wrong)", "(3,)", "not compared, see below"),
         ("ids", "(4,)", "held fixed (int64)"),
         ("mask", "", "held fixed (None)"),
-        ("✗ b", "(2,)", "1", "1", ".", "2", "5.0e-01"),
+        ("b (wrong)", "(2,)", "1", "1", ".", "2", "5.0e-01"),
         ("dead", "(1,)", "1", ".", ".", "0", "2.5e-18"),
         ("skipped", "(2,)", "not compared"),
     ),
@@ -248,7 +248,7 @@ def test_html_has_a_row_an_input_and_escapes_names():
         square_forward, lambda grad_out, x: grad_out, np.ones(2), names=["<x>"], raise_on_failure=False
     )
     page = report._repr_html_()
-    assert "<th>✗ &lt;x&gt;</th>" in page
+    assert "<th>&lt;x&gt; (wrong)</th>" in page
     assert "<x>" not in page
     assert page.count("<tr>") == 2
     assert "check_backward of &lt;lambda&gt;" in page
