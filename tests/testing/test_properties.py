@@ -137,6 +137,8 @@ def test_implementations_for_one_number_of_axes_are_checked_with_it() -> None:
     [
         (lambda scores: (scores, None), "a tuple of 2; return the output alone"),
         (lambda scores: None, "None"),
+        (lambda scores: (row for row in scores), "a generator"),
+        (lambda scores: scores.astype(object), "an array of dtype object"),
         (lambda scores: {"weights": scores}, "a dict of 1"),
         (np.ma.array, "a masked array (np.ma), which skips what is masked; use np.where"),
     ],

@@ -209,6 +209,9 @@ def _returning_array(implementation: Callable[..., Any]) -> Callable[..., Any]:
         odd = odd_array(out)
         if odd is not None:
             raise _NoArray(odd)
+        dtype = np.asarray(out).dtype
+        if dtype.kind not in "biufc":
+            raise _NoArray(f"an array of dtype {dtype}" if isinstance(out, np.ndarray) else f"a {type(out).__name__}")
         return out
 
     return returning_array
