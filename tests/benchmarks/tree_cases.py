@@ -6,6 +6,7 @@ settings and numbers of epochs are the same in every tree, whatever its defaults
 
 import importlib
 import importlib.util
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import numpy as np
 
 SMALL = [(1, 32, 4, 8, 8), (32, 32, 4, 8, 8), (256, 32, 4, 8, 8)]  # users, features, heads, domains, tokens
 LARGE = [(4096, 64, 4, 1000, 8), (8192, 64, 4, 8, 8), (65536, 64, 4, 8, 8)]
+# What attention is trained with by default, by genre, which old trees do not have.
+WIDE = {"num_heads": 16, "inner_dim": 128, "dropout": 0.4, "head_dropout": 0.4, "layer_norm": True}
 MODELS = ("user", "user+domain", "concat-linear", "film", "concat-mlp", "attention")  # which every tree has
 RATE, EMB_DIM, HIDDEN = 3e-3, 32, 64
 
@@ -30,6 +33,11 @@ def find(name: str, *modules: str) -> Any:
     raise ImportError(f"this tree has {name} in none of {', '.join(modules)}")
 
 
+def _is_wide(conditioner: Any) -> bool:
+    """Return whether the conditioner of this tree may have wide heads."""
+    return "inner_dim" in inspect.signature(conditioner).parameters
+
+
 def call_cases() -> Cases:
     """Make the calls of the conditioner, of `top_k` and of the engine."""
     from acg_numpy import AttentionConditioner, no_grad, tensor
@@ -39,9 +47,12 @@ def call_cases() -> Cases:
     def draw(*shape: int) -> Any:
         return rng.standard_normal(shape).astype(np.float32)
 
-    for shape in SMALL + LARGE:
-        B, D, H, N, K = shape
-        conditioner = AttentionConditioner(D, H, N, tokens_per_domain=K, seed=0)
+    shapes: list[tuple[Any, dict[str, Any]]] = [(shape, {"num_heads": shape[2]}) for shape in SMALL + LARGE]
+    if _is_wide(AttentionConditioner):
+        shapes.append(((256, 32, "16 of 8", 8, 8), WIDE))
+    for shape, options in shapes:
+        B, D, _, N, K = shape
+        conditioner = AttentionConditioner(D, num_domains=N, tokens_per_domain=K, seed=0, **options)
         users, ids, grad = draw(B, D), rng.integers(0, N, B), draw(B, D)
         serve = conditioner.prepared() if hasattr(conditioner, "prepared") else no_grad(conditioner.__call__)
         leaves = [tensor(users, requires_grad=True), *conditioner.parameters()]
@@ -91,8 +102,11 @@ def training_cases(name: str, interactions: Any, epochs: int) -> Cases:
     nothing = fold[1].take(np.arange(0))  # no pairs to validate on
 
     def ranker(model: str) -> Any:
-        if model == "attention":
-            made = AttentionConditioner(EMB_DIM, 4, len(names), 0.1, tokens_per_domain=8, domain_names=names, seed=0)
+        if "attention" in model:
+            options = WIDE if model == "wide attention" else {"num_heads": 4, "dropout": 0.1}
+            made = AttentionConditioner(
+                EMB_DIM, num_domains=len(names), tokens_per_domain=8, domain_names=names, seed=0, **options
+            )
         else:
             settings: dict[str, Any] = {"emb_dim": EMB_DIM, "domain_names": names, "seed": 0}
             if later:
@@ -117,7 +131,7 @@ def training_cases(name: str, interactions: Any, epochs: int) -> Cases:
         batch = batch.with_vector_sums(catalogue)  # as in training, once for all epochs
     condition = np.random.default_rng(1).standard_normal((len(batch), EMB_DIM), np.float32)
     score = make_score(ranker("attention").eval(), vectors)
-    return {
+    cases = {
         f"{name}: loss of a batch": lambda: backward(
             np.float32(1), forward(condition, item_bias, batch=batch, catalogue=catalogue)[1]
         ),
@@ -126,6 +140,9 @@ def training_cases(name: str, interactions: Any, epochs: int) -> Cases:
         f"{name}: factors": lambda: factorise(visible, interactions, emb_dim=EMB_DIM, seed=0),
         f"{name}: {epochs} epochs of {len(MODELS)} models": fit,
     }
+    if _is_wide(AttentionConditioner):
+        cases[f"{name}: {epochs} epochs of wide attention"] = lambda: learn("wide attention", nothing)
+    return cases
 
 
 def make_cases(movielens: Path | None, million: Path | None) -> Cases:
