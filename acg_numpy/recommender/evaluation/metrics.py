@@ -41,6 +41,7 @@ PairMetric = Callable[[Hits, Counts, int], Floats]
 
 COVERAGE = "coverage"
 BLOCKS = 4  # of columns, for each of the k best
+AT_ONCE = 2**16  # scores whose halves are compared at once, so that they stay in cache
 
 
 class Rankings(NamedTuple):
@@ -100,7 +101,10 @@ def top_k(scores: Array, k: int) -> npt.NDArray[np.int64]:
     if k < 1:
         raise ValueError(f"k must be at least 1, but it is {k}")
     rows, candidates = scores.shape
-    best = _maxima_of_blocks(scores, BLOCKS * k)
+    step = max(1, AT_ONCE // max(1, candidates))
+    best = np.concatenate(
+        [_maxima_of_blocks(scores[start : start + step], BLOCKS * k) for start in range(0, max(1, rows), step)]
+    )
     if np.isnan(best).any():
         row = int(np.flatnonzero(np.isnan(scores).any(axis=1))[0])
         raise ValueError(f"scores holds NaN (first in row {row}), which cannot be ranked: has the model diverged?")
