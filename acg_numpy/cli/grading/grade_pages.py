@@ -13,10 +13,11 @@ from acg_numpy.text import counted, html_table, printable
 STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 64rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a;
   background: #fff }
-table { border-collapse: collapse; margin: 1rem 0 }
+.table { overflow-x: auto; margin: 1rem 0 }
+table { border-collapse: collapse }
 th, td { text-align: left; padding: .25rem .75rem; border-bottom: 1px solid #ccc; vertical-align: top }
 pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere }
-@media (max-width: 34rem) { pre { font-size: .7rem; padding: .75rem .5rem } }
+@media (max-width: 34rem) { pre { font-size: .7rem; padding: .75rem .5rem } th, td { padding: .25rem .4rem } }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2rem }
 @media (prefers-color-scheme: dark) {
   body { color: #eee; background: #181818 } pre { background: #262626 } th, td { border-color: #555 } }
@@ -33,6 +34,13 @@ def page(title: str, parts: Iterator[str] | Sequence[str]) -> str:
     )
 
 
+def _table(label: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table that scrolls within a narrow page; the keyboard reaches it, and a screen reader names it."""
+    return (
+        f'<div class="table" tabindex="0" role="region" aria-label="{escape(label)}">{html_table(header, rows)}</div>'
+    )
+
+
 def student_page(graded: Graded, hints: int) -> str:
     """Write the page of a student, with the report at the level of the hints."""
     result = graded.result
@@ -45,7 +53,7 @@ def _student_parts(graded: Graded, hints: int) -> Iterator[str]:
     yield f"<p><strong>{result['points']} of {result['out_of']} points.</strong> {escape(graded.submission.file)}</p>"
     yield from (f"<p>{escape(note.capitalize())}.</p>" for note in graded.submission.notes)
     rows = [(case, name, verdict, str(points)) for case, name, verdict, points in _verdicts(result)]
-    yield html_table(["case", "gradient of", "verdict", "points"], rows)
+    yield _table("Verdicts", ["case", "gradient of", "verdict", "points"], rows)
     for title, lines in _student_reports(result, hints):
         yield f"<h2>{escape(title)}</h2>"
         yield _pre("\n".join(lines))
@@ -130,7 +138,7 @@ def _class_parts(graded: Sequence[Graded], missing: Sequence[str], settings: dic
         names = ", ".join(who[:8]) + (f" and {len(who) - 8} more" if len(who) > 8 else "")
         rows.append((mistake, str(number), naming.meaning if naming else "", naming.hint if naming else "", names))
     yield (
-        html_table(["mistake", "students", "what it is", "a question that leads to it", "who"], rows)
+        _table("Mistakes", ["mistake", "students", "what it is", "a question that leads to it", "who"], rows)
         if rows
         else ("<p>No mistake was named.</p>")
     )
@@ -140,7 +148,7 @@ def _class_parts(graded: Sequence[Graded], missing: Sequence[str], settings: dic
         for name, found in one.columns.items():
             lost.setdefault(name, []).append(found)
     share = [(name, f"{sum(found)} of {len(found)}") for name, found in lost.items()]
-    yield html_table(["case: gradient", "right"], share)
+    yield _table("Where points were lost", ["case: gradient", "right"], share)
     yield "<h2>Students</h2>"
     table = [
         (
@@ -151,7 +159,7 @@ def _class_parts(graded: Sequence[Graded], missing: Sequence[str], settings: dic
         )
         for one in graded
     ]
-    yield html_table(["student", "points", "mistakes", "note"], table)
+    yield _table("Students", ["student", "points", "mistakes", "note"], table)
     if missing:
         yield f"<p>Missing: {escape(', '.join(missing))}.</p>"
     yield from _looks(graded)
@@ -171,7 +179,7 @@ def _looks(graded: Sequence[Graded]) -> Iterator[str]:
     for one in suspects:
         numeric = dict.fromkeys(case["numeric"] for case in one.result["cases"] if case.get("numeric"))
         rows.append((one.submission.student, "; ".join([*numeric, *one.result["looks"]])))
-    yield html_table(["student", "what"], rows) if rows else "<p>None.</p>"
+    yield _table("Files to read", ["student", "what"], rows) if rows else "<p>None.</p>"
     printed = [one for one in graded if one.result["printed"].strip()]
     if printed:
         yield "<h2>What the files printed</h2>"
@@ -186,4 +194,6 @@ def _how_graded(graded: Sequence[Graded], settings: dict[str, Any]) -> Iterator[
     held = dict.fromkeys(one for student in graded for one in student.result["held"])
     yield "<h2>How this was graded</h2>"
     rows = [(str(name), str(value)) for name, value in settings.items()]
-    yield html_table(["setting", "value"], [*rows, ("held back by this system", ", ".join(held) or "nothing")])
+    yield _table(
+        "How this was graded", ["setting", "value"], [*rows, ("held back by this system", ", ".join(held) or "nothing")]
+    )

@@ -152,6 +152,13 @@ def test_the_teacher_reads_mistakes_and_what_was_tried(graded: Path) -> None:
     assert "more bytes" in page
 
 
+def test_each_table_scrolls_by_keyboard_and_has_a_name(graded: Path) -> None:
+    for name in ("class.html", "students/sign.html"):
+        page = (graded / name).read_text("utf-8")
+        regions = re.findall(r'<div class="table" tabindex="0" role="region" aria-label="[^"]+"><table>', page)
+        assert len(regions) == page.count("<table>") > 0
+
+
 def test_gradescope_gets_a_test_for_each_point(graded: Path) -> None:
     found = json.loads((graded / "students/sign.results.json").read_text("utf-8"))
     assert (found["score"], sum(test["max_score"] for test in found["tests"])) == (4, OUT_OF)
