@@ -11,6 +11,7 @@ all blocks that it has met.  With A = X * w, partitions A_1, ..., A_P of its row
 
 Partial sums are added in the order of the partitions.  These come with the data and not with the workers, so the result
 is equal bit by bit however many workers there are, also when some of them die.  Other partitions give other bits.
+`acg_numpy.recommender.data.factors.block_krylov` has the iteration; `acg train` calls it where interactions are many.
 
 C. Musco, C. Musco: Randomized block Krylov methods for stronger and faster approximate singular value decomposition,
 NeurIPS 2015, algorithm 2.
