@@ -36,7 +36,7 @@ CONDITIONER = "conditioner."
 KINDS = {"f": "floating numbers", "b": "booleans", "iu": "whole numbers", "U": "strings"}
 READING, TITLES = "reading", "titles"
 OWN_SCALE = "own user vectors divided by"
-BLOCK = 4096  # users whose conditions are made together
+PLACES = 1 << 14  # of a user and a domain, whose conditions are made together
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -303,9 +303,10 @@ def condition_all(conditioner: Callable[..., Any], user_vectors: Array, reachabl
     """Make conditions (U, N, D) from user vectors (U, N, D), zeros where `reachable` (U, N) is False."""
     conditions = np.zeros_like(user_vectors)
     users, domains, dim = user_vectors.shape
+    step = max(1, PLACES // max(1, domains))
     for block in row_blocks(users, domains * dim):  # as files are written, so that these have the same bits
-        for start in range(block.start, block.stop, BLOCK):
-            rows = slice(start, min(start + BLOCK, block.stop))
+        for start in range(block.start, block.stop, step):
+            rows = slice(start, min(start + step, block.stop))
             with no_grad():
                 made = conditioner(user_vectors[rows], np.arange(domains)).numpy()
             conditions[rows] = np.where(reachable[rows, :, None], made, 0.0)
