@@ -175,11 +175,23 @@ def refuse_inputs(learner: Learner, inputs: Sequence[Any]) -> None:
     """Refuse functions that cannot be called with what a check gives them."""
     shapes = ", ".join("None" if value is None else str(np.shape(value)) for value in inputs)
     given = f"{counted(len(inputs), 'input')} ({shapes})"
-    fix = "give one input for each parameter, in order"
-    refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", fix)
+    refuse_call(learner.forward, inputs, learner.file, f"but is given {given}", inputs_fix(learner.forward, inputs))
     if required_parameters(learner.backward, least=1) == []:
         fix = "define backward(grad_out, cache)"
         refuse_call(learner.backward, (None, None), learner.file, "but is called with grad_out and cache", fix)
+
+
+def inputs_fix(function: Callable[..., Any], inputs: Sequence[Any]) -> str:
+    """Return what to do about inputs that are too few or too many.
+
+    Examples
+    --------
+    >>> inputs_fix(lambda x, bn_param: x, [1.0])
+    'give one input for each parameter, in order; give a parameter that is no input by --bind bn_param=JSON'
+    """
+    missing = (required_parameters(function, least=0) or [])[len(inputs) :]
+    bound = f"; give a parameter that is no input by --bind {missing[0]}=JSON" if missing else ""
+    return f"give one input for each parameter, in order{bound}"
 
 
 def refuse_call(

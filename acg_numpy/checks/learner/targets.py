@@ -24,6 +24,7 @@ from acg_numpy.checks.learner.loading import (
     Learner,
     check_learner,
     find_function,
+    inputs_fix,
     refuse_call,
     report_errors,
     run_file,
@@ -160,7 +161,7 @@ def _check_loss(loss: Callable[..., Any], file: Path, inputs: Sequence[Any], **o
         inputs,
         file,
         f"but is given {counted(len(inputs), 'input')}",
-        "give one input for each parameter, in order",
+        inputs_fix(loss, inputs),
     )
     try:
         with report_errors(file, "", loss):
@@ -204,7 +205,7 @@ def _layer_target(
 
     def check(values: Sequence[Any], **options: Any) -> GradientReport:
         given = f"but is given {counted(len(values), 'input')}"
-        refuse_call(forward, (None, *values), file, given, "give one input for each parameter, in order")
+        refuse_call(forward, (None, *values), file, given, inputs_fix(forward, (None, *values)))
         with report_errors(file, f"in {cls.__name__}()", forward):
             return check_layer(
                 make, *values, params=layer.params, grads=layer.grads, forward=forward, backward=backward,
