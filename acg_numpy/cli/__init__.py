@@ -109,6 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is not None:
         return _answer(list(argv))
     own_process()
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the program that calls: what is printed goes nowhere
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     code = _answer(sys.argv[1:])
     end_after_user_code(code)
     return code

@@ -50,7 +50,9 @@ def output_to_stderr() -> Iterator[TextIO]:
         os.dup2(errors, 2)
         os.close(kept)
         os.close(errors)
-        sys.stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace") if stderr.closed else stderr
+        sys.stderr = (
+            os.fdopen(os.dup(2), "w", errors="backslashreplace") if getattr(stderr, "closed", False) else stderr
+        )
 
 
 def _open_results(stdout: TextIO, kept: int) -> TextIO:

@@ -67,6 +67,15 @@ def test_what_a_file_leaves_running_adds_nothing(words: list[str], code: int, tm
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a program cannot be started with closed descriptors there")
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_stream_that_the_caller_closed_is_no_failure(closed: int, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(PAIR, encoding="utf-8")
+    command = [sys.executable, "-c", PROGRAM, *GRADCHECK]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}>&-', "sh", *command], cwd=tmp_path, timeout=120)
+    assert done.returncode == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors that a program closed are not given back there")
 def test_a_file_that_closes_the_streams_is_answered(tmp_path: Path) -> None:
     done = run(GRADCHECK, CLOSING, tmp_path)
