@@ -1,11 +1,13 @@
 """`acg condition`: condition vectors for users that were not in training, of any number."""
 
 import argparse
+import logging
 import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from acg_numpy.cli.options import (
     EXIT_CODES,
@@ -161,7 +163,7 @@ def _to_file(arguments: argparse.Namespace, trained: "Trained", progress: "Block
 def _to_folder(arguments: argparse.Namespace, trained: "Trained", progress: "BlockCallback") -> tuple[int, int, int]:
     """Write a folder of part files, and return the numbers of users, of domains, and of zeros."""
     from acg_numpy.recommender.data import DataError
-    from acg_numpy.scale import condition, connect
+    from acg_numpy.scale import condition
     from acg_numpy.scale.user_rows import open_vectors
 
     if arguments.users is not None and open_vectors(trained, arguments.users) is None:
@@ -170,7 +172,7 @@ def _to_folder(arguments: argparse.Namespace, trained: "Trained", progress: "Blo
             "interactions with --interactions"
         )
     block = {} if arguments.block is None else {"block": arguments.block}
-    with nullcontext() if arguments.scheduler is None else connect(arguments.scheduler) as client:
+    with nullcontext() if arguments.scheduler is None else _connected(arguments.scheduler) as client:
         source = arguments.users if arguments.interactions is None else _read_newcomers(arguments, trained)
         written = condition(
             trained, source, arguments.out, client=client, resume=not arguments.no_resume, progress=progress, **block
@@ -182,6 +184,16 @@ def _to_folder(arguments: argparse.Namespace, trained: "Trained", progress: "Blo
         f"{counted(parts, 'part')}{kept}"
     )
     return users, domains, zeros
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """Connect to a cluster; its client's own log, tracebacks of what the command says in a sentence, is not shown."""
+    from acg_numpy.scale import connect
+
+    with connect(address) as client:
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+        yield client
 
 
 def _read_newcomers(arguments: argparse.Namespace, trained: "Trained") -> "Newcomers":

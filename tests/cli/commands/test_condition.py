@@ -1,5 +1,8 @@
 """`acg condition` makes the conditions of training again, and those of users met later."""
 
+import logging
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 
 from acg_numpy.cli import main
 from acg_numpy.recommender.serving import Trained
+from acg_numpy.scale import ClusterError
 
 Captured = pytest.CaptureFixture[str]
 
@@ -160,3 +164,24 @@ def test_a_scheduler_that_does_not_answer_is_an_error_in_a_sentence(
     command = ["condition", str(results / "checkpoint.npz"), "--users", str(tmp_path / "users.npy")]
     assert main([*command, "--out", str(tmp_path / "parts"), "--scheduler", "tcp://127.0.0.1:9"]) == 1
     assert capsys.readouterr().err.startswith("acg: no Dask scheduler answers at tcp://127.0.0.1:9 (timed out")
+
+
+def test_the_log_of_a_cluster_is_not_shown_beside_the_error(
+    results: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("fsspec")
+    log, shown = logging.getLogger("distributed.client"), []
+    request.addfinalizer(partial(log.setLevel, log.level))
+
+    def lose(*arguments: object, **options: object) -> None:
+        shown.append(log.isEnabledFor(logging.ERROR))
+        raise ClusterError("the connection to the scheduler was lost, with 0 of 7 blocks done")
+
+    monkeypatch.setattr("acg_numpy.scale.connect", nullcontext)
+    monkeypatch.setattr("acg_numpy.scale.condition", lose)
+    np.save(tmp_path / "users.npy", np.ones((5, 8), np.float32))
+    command = ["condition", str(results / "checkpoint.npz"), "--users", str(tmp_path / "users.npy")]
+    assert main([*command, "--out", str(tmp_path / "parts"), "--scheduler", "tcp://a:1"]) == 1
+    assert capsys.readouterr().err == "acg: the connection to the scheduler was lost, with 0 of 7 blocks done\n"
+    assert shown == [False]
