@@ -12,7 +12,7 @@ from acg_numpy.interop import export_trained, from_pretrained, search_vectors
 from acg_numpy.interop.export_folder import FORMATS, LIBRARIES, WITH_CONDITIONS
 from acg_numpy.recommender.serving import Recommender
 from acg_numpy.recommender.serving.trained import OWN_SCALE
-from tests.interop.option_sets import assert_same_conditioner
+from tests.interop.option_sets import PAIRWISE, assert_same_conditioner
 from tests.interop.trained_models import make_trained
 
 PAGE = Path(__file__).parents[2] / "docs" / "serving-elsewhere.md"
@@ -141,6 +141,25 @@ def test_tables_hold_the_same_as_arrays(trained, interactions, tmp_path):
         np.testing.assert_array_equal(arrays["search_items"][of_domain], found.items)
         np.testing.assert_array_equal(arrays["search_queries"][:, d], found.queries(conditions[:, d]))
         assert arrays["search_offset"][d] == found.offset
+
+
+@pytest.mark.parametrize("to", WITH_CONDITIONS)
+def test_parameters_of_every_option_are_there_to_the_bit(tmp_path, to):
+    for number, options in enumerate(PAIRWISE):
+        trained, _ = make_trained(**options)
+        export(trained, tmp_path / str(number), to)
+        if to == "npy":
+            paths = (tmp_path / str(number)).glob("conditioner.*.npy")
+            found = {path.stem.removeprefix("conditioner."): np.load(path) for path in paths}
+        else:
+            read = pytest.importorskip("pyarrow.parquet").read_table
+            table = read(tmp_path / str(number) / "parameters.parquet").to_pydict()
+            dtype = trained.conditioner.dtype
+            found = {n: np.array(v, dtype).reshape(shape) for n, shape, v in zip(*table.values(), strict=True)}
+        expected = trained.conditioner.state_dict()
+        assert sorted(found) == sorted(expected)
+        for name, array in expected.items():
+            assert (found[name].dtype, found[name].tobytes()) == (array.dtype, array.tobytes()), (name, options)
 
 
 @pytest.mark.parametrize("to", [to for to in FORMATS if to not in WITH_CONDITIONS])
