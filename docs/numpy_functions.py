@@ -30,24 +30,25 @@ HEAD = """# NumPy's functions
 
 Which functions of NumPy, and of SciPy, take a Tensor that requires a gradient:
 
-- **rule**: they have a derivative, by each argument where there is one;
-- **no derivative**: they work, and return plain arrays: indices, comparisons, or what is flat wherever it is smooth;
-- **out of scope**: they raise, and say why or what to write instead.
+- **rule**: they have a derivative, by each argument for which there is one;
+- **no derivative**: they work, and return plain arrays: indices, comparisons, and functions that are constant wherever
+  they are smooth;
+- **out of scope**: they raise an error that says why, or what to write instead.
 
-Complex numbers have no derivative here, and nothing is written in place. Any other function, and those of your own,
-can be given a rule with [`register_rule`](howto-operation.md). This page is made from the table that the engine works
-with; a test compares the two.
+Complex numbers have no derivative here, and no function writes in place. For any other function, also of your own,
+[`register_rule`](howto-operation.md) adds a rule. This page is made from the table of the engine; a test compares the
+two.
 
-Options of NumPy's that a function has no derivative with (`out=`, most `dtype=` and `order="K"`) are refused by name.
-Where there is no derivative, the convention is:
+Options of NumPy for which a function has no derivative (`out=`, most `dtype=` and `order="K"`) are refused by name. At
+points without a derivative, the convention is:
 
 - ties in `max`, `min`, `maximum`, `minimum` share the gradient; `sort`, `quantile` and `unique` are stable: equal
-  elements keep their order, and the first of its kind stands for the others;
+  elements keep their order, and the gradient goes to the first of them;
 - |x|, norms, deviations and singular values have slope 0 at 0; `interp` has the slope of the interval to the right;
-- NaN that `nansum`, `nanmean` and the like pass over has slope 0;
+- NaN that `nansum`, `nanmean` and similar functions leave out has slope 0;
 - `cholesky`, `eigh` and `eigvalsh` read one triangle of a matrix, and the gradient is in that triangle;
-- equal eigenvalues and singular values have a gradient, but their vectors have none, nor have they a second derivative:
-  asked for it, `eigh` and `svd` raise `LinAlgError`; `qr`, `pinv` and `lstsq` raise it at a matrix without full rank.
+- equal eigenvalues and singular values have a gradient, but no second derivative, and their vectors have no gradient:
+  there `eigh` and `svd` raise `LinAlgError`; `qr`, `pinv` and `lstsq` raise it at a matrix without full rank.
 """
 
 

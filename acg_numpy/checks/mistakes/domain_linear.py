@@ -60,7 +60,7 @@ def _domain_linear_bias_added_at_once(grad_out: Array, cache: DomainLinearCache)
 @DOMAIN_LINEAR.mistake(
     "averaged over the batch",
     "mean-for-sum",
-    "The batch is divided by out of habit, where the loss has done so already.",
+    "The gradient is divided by the batch size, although the loss has divided already.",
 )
 def _domain_linear_averaged(grad_out: Array, cache: DomainLinearCache) -> Grads:
     dx, products = _of_rows(grad_out, cache)

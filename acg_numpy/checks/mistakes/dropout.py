@@ -38,7 +38,7 @@ def _dropout_forgotten(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "dropped but not scaled up",
     "constant-factor",
-    "One remembers which elements were dropped, and forgets that the others were divided by the keep rate.",
+    "Dropped elements are set to zero, but the others are not divided by the keep rate.",
 )
 def _dropout_not_scaled(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -58,7 +58,7 @@ def _dropout_scaled_twice(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "the output for the input",
     "stale-value",
-    "An in-place dropout has left y where x was, and y is what the mask's gradient is made of.",
+    "Dropout in place has overwritten x with y, and the mask's gradient is computed from y.",
 )
 def _dropout_output_for_input(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -69,7 +69,7 @@ def _dropout_output_for_input(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "x and mask exchanged",
     "swapped-inputs",
-    "Each gets the gradient that is a product with itself.",
+    "Each input gets the product with itself in place of the product with the other.",
 )
 def _dropout_swapped(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache

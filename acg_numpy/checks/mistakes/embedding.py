@@ -25,7 +25,7 @@ EMBEDDING = Operation("embedding", embedding_forward, embedding_backward, _draw_
 @EMBEDDING.mistake(
     "rows assigned",
     "overwritten-rows",
-    "The forward reads `table[ids]`, so the backward writes `dE[ids]`; of a row read twice one write survives.",
+    "The forward reads `table[ids]`, so the backward assigns `dE[ids]`; of two gradients of one row the last remains.",
 )
 def _embedding_assigned(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
@@ -47,7 +47,7 @@ def _embedding_added_at_once(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "averaged over the ids",
     "mean-for-sum",
-    "Gradients are averaged over the batch out of habit, where the loss has done so already.",
+    "The gradient is averaged over the batch, although the loss is already an average.",
 )
 def _embedding_averaged(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
@@ -57,7 +57,7 @@ def _embedding_averaged(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "a new table for each sequence",
     "last-only",
-    "The line that makes the zeros has slipped into the loop, so each turn throws away the one before.",
+    "The array of zeros is made inside the loop, so each turn discards the gradients of the turn before.",
 )
 def _embedding_of_last_sequence(grad_out: Array, cache: EmbeddingCache) -> Grads:
     for dO, ids in zip(grad_out, cache.ids, strict=True):
@@ -69,7 +69,7 @@ def _embedding_of_last_sequence(grad_out: Array, cache: EmbeddingCache) -> Grads
 @EMBEDDING.mistake(
     "grad_out returned as it is",
     "wrong-shape",
-    "A lookup only copies, so its gradient is taken to be a copy as well, and it is not asked of which row.",
+    "A lookup copies rows, so the gradient is returned unchanged, and not added to the rows of the table.",
 )
 def _embedding_passed_on(grad_out: Array, cache: EmbeddingCache) -> Grads:
     return (grad_out.copy(),)
@@ -89,7 +89,7 @@ def _embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "a gradient for the ids",
     "wrong-count",
-    "The rule says one gradient for each input, so the ids get zeros, though an integer has no derivative.",
+    "Each input should get a gradient, so the ids get zeros; but integers have no derivative.",
 )
 def _embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
@@ -111,7 +111,7 @@ def _embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "each row the mean of its uses",
     "mean-for-sum",
-    "Frequent rows should learn no faster than rare ones; but the loss depends on a row once for each use.",
+    "The gradients of a row are averaged so that frequent rows learn no faster; but the loss depends on every use.",
 )
 def _embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)

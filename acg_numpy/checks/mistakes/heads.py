@@ -37,7 +37,7 @@ MERGE = Operation("merge_heads", merge_heads_forward, merge_heads_backward, _dra
 @SPLIT.mistake(
     "merged by reshape alone",
     "reshaped-not-transposed",
-    "A reshape has the right shape, runs without an error, and mixes the rows.",
+    "A reshape alone runs without an error and gives the right shape, but it mixes the rows.",
 )
 def _split_merged_by_reshape(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     B, H, L, d = grad_out.shape
@@ -57,7 +57,7 @@ def _split_features_before_heads(grad_out: Array, cache: SplitHeadsCache) -> Gra
 @SPLIT.mistake(
     "exchanged, not merged",
     "wrong-shape",
-    "The exchange of the axes is remembered, and the reshape after it is not.",
+    "The axes are exchanged, but the reshape after it is left out.",
 )
 def _split_not_merged(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     return (np.swapaxes(grad_out, 1, 2).copy(),)

@@ -42,7 +42,7 @@ def _layer_norm_statistics_fixed(grad_out: Array, cache: LayerNormCache) -> Grad
 @LAYER_NORM.mistake(
     "the mean held fixed",
     "held-constant",
-    "The variance is differentiated with care, and the plainer of the two is overlooked.",
+    "The variance is differentiated, but the mean is treated as a constant.",
 )
 def _layer_norm_mean_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -54,7 +54,7 @@ def _layer_norm_mean_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "the variance held fixed",
     "held-constant",
-    "Taking off the mean of the gradient is easy to remember, its part along n is not.",
+    "The mean of the gradient is subtracted, but not its part along n.",
 )
 def _layer_norm_variance_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -66,7 +66,7 @@ def _layer_norm_variance_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "the part along n added",
     "wrong-sign",
-    "The minus of the derivative of 1 / sqrt(v) is lost among the others.",
+    "The minus sign of the derivative of 1 / sqrt(v) is left out.",
 )
 def _layer_norm_part_added(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -78,7 +78,7 @@ def _layer_norm_part_added(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "the mean of the gradient added",
     "wrong-sign",
-    "The mean was taken off in the forward, so here it is put back.",
+    "The forward subtracts the mean, so the backward adds it.",
 )
 def _layer_norm_mean_added(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -114,7 +114,7 @@ def _layer_norm_over_batch(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "the output for the normalised rows",
     "stale-value",
-    "What goes into the weight's product and what comes out of it have one shape, and dw is made of the latter.",
+    "dw is computed from the output y in place of the normalised rows n, which have the same shape.",
 )
 def _layer_norm_output_for_rows(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, b) = grad_out, cache
@@ -135,7 +135,7 @@ def _layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> G
 @LAYER_NORM.mistake(
     "one weight gradient a row",
     "missing-broadcast-sum",
-    "y = n w + b, so dw = dy n; that all rows share w is in no line of the formula.",
+    "y = n w + b, so dw = dy n is returned; but all rows share w, so it has to be summed.",
 )
 def _layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -145,7 +145,7 @@ def _layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Gra
 @LAYER_NORM.mistake(
     "the bias summed over the features",
     "wrong-axis",
-    "All sums here run over the features, so this one does.",
+    "The sum runs over the features, as the other sums of a layer norm do, and not over the rows.",
 )
 def _layer_norm_bias_other_axis(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -169,7 +169,7 @@ def _layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "weight and bias exchanged",
     "swapped-inputs",
-    "beta and gamma are in the order of one's notes, weight and bias in that of the forward.",
+    "The gradients are returned in the order beta, gamma, and the forward takes the weight first.",
 )
 def _layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -180,7 +180,7 @@ def _layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "the part along n twice",
     "constant-factor",
-    "The 2 of the square is carried along, and the 1/2 of the root that it meets is forgotten.",
+    "The factor 2 of the square is kept, and the factor 1/2 of the root, which cancels it, is left out.",
 )
 def _layer_norm_part_twice(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache

@@ -38,7 +38,7 @@ def _linear_weight_transposed(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "one bias gradient a row",
     "missing-broadcast-sum",
-    "y = xW + b, so dy/db = 1, so db = dy; that b was added to every row goes unnoticed.",
+    "y = xW + b, so dy/db = 1, and db = dy is returned; but b is added to every row.",
 )
 def _linear_bias_not_summed(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -48,7 +48,7 @@ def _linear_bias_not_summed(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the bias summed over the batch alone",
     "missing-broadcast-sum",
-    "`axis=0` was right for rows, and then sequences came.",
+    "`axis=0` is right for an array of rows, but the input has sequences of rows.",
 )
 def _linear_bias_summed_once(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -58,7 +58,7 @@ def _linear_bias_summed_once(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the bias summed over the features",
     "wrong-axis",
-    "Of the two axes the last is summed, as in most sums one writes.",
+    "The sum runs over the last axis, as in most sums, and not over the rows.",
 )
 def _linear_bias_other_axis(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -68,7 +68,7 @@ def _linear_bias_other_axis(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the bias averaged over the rows",
     "mean-for-sum",
-    "A gradient of a batch is thought of as an average, and np.mean has the right shape.",
+    "The gradient of a batch is taken for an average, and np.mean has the right shape.",
 )
 def _linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -78,7 +78,7 @@ def _linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "weight and bias divided by the batch size",
     "mean-for-sum",
-    "Lecture notes put 1/m before dW and db, where m belongs to the loss, and here the loss has divided already.",
+    "Lecture notes divide dW and db by m, because their loss is a mean; here the loss has divided already.",
 )
 def _linear_averaged(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -101,7 +101,7 @@ def _linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "no gradient for x",
     "zero-gradient",
-    "In a first layer x is data and needs no gradient; then the layer was used as a second one.",
+    "In a first layer x is data and needs no gradient, but the layer is also used as a second one.",
 )
 def _linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, _, _) = grad_out, cache
@@ -111,7 +111,7 @@ def _linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "no gradient for the bias",
     "wrong-count",
-    "The bias came into the forward later, and the backward was not told.",
+    "The bias was added to the forward later, and the backward was not changed.",
 )
 def _linear_bias_forgotten(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -121,7 +121,7 @@ def _linear_bias_forgotten(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the gradients of x and the weight exchanged",
     "swapped-inputs",
-    "The weight is thought of first, as in W x + b, and so it is returned first.",
+    "The weight is returned first, as it stands in W x + b.",
 )
 def _linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -142,7 +142,7 @@ def _linear_descending(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the weight's gradient in float32",
     "wrong-dtype",
-    "float32 halves the memory of the largest of the three, and the optimiser is not told.",
+    "The gradient is stored in float32 to save memory, although the weight is float64.",
 )
 def _linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -152,7 +152,7 @@ def _linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the learning rate in it",
     "constant-factor",
-    "The layer once updated itself, and the rate stayed behind when that moved to an optimiser.",
+    "The layer once updated its weights itself, and the learning rate was left in the gradient.",
 )
 def _linear_with_learning_rate(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -173,7 +173,7 @@ def _linear_bias_keeps_axis(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the rows of x not put back into sequences",
     "wrong-shape",
-    "Everything is laid out as rows for the weight's gradient, and dx is returned as rows too.",
+    "All arrays are reshaped to rows for the weight's gradient, and dx is returned in this shape, too.",
 )
 def _linear_rows_left_flat(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -198,7 +198,7 @@ def _linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "no gradient for the bias but zeros",
     "zero-gradient",
-    "The arrays are made first, to be filled in, and one of them is not.",
+    "All gradients are made as zeros first, and one of them is never computed.",
 )
 def _linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache

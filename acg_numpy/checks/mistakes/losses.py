@@ -53,7 +53,7 @@ BPR = Operation("bpr", bpr_forward, bpr_backward, _draw_bpr)
 @MSE.mistake(
     "the 2 of the square lost",
     "constant-factor",
-    "Many books define the loss with a half in front, and there the 2 is gone.",
+    "Many books define the loss with a factor 1/2, which cancels the 2; this loss has none.",
 )
 def _mse_without_two(grad_out: Array, cache: MseCache) -> Grads:
     dp = cache.difference * (grad_out / cache.difference.size)
@@ -63,7 +63,7 @@ def _mse_without_two(grad_out: Array, cache: MseCache) -> Grads:
 @MSE.mistake(
     "not divided by the number of elements",
     "mean-for-sum",
-    "The square is differentiated, the mean around it forgotten.",
+    "The square is differentiated, and the mean over the elements is left out.",
 )
 def _mse_not_divided(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * grad_out
@@ -93,7 +93,7 @@ def _mse_target_sign(grad_out: Array, cache: MseCache) -> Grads:
 @MSE.mistake(
     "no gradient for the target",
     "zero-gradient",
-    "Targets are thought to be data, until two embeddings are drawn towards each other.",
+    "The target is taken for data and gets no gradient, but it may be a second embedding.",
 )
 def _mse_target_is_data(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / cache.difference.size)
@@ -134,7 +134,7 @@ def _cross_entropy_negated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "the logits not divided by the batch size",
     "mean-for-sum",
-    "P - t is known by heart, and the mean over the rows is not part of it.",
+    "P - t is returned without the division by the number of rows.",
 )
 def _cross_entropy_not_divided(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -209,7 +209,7 @@ def _cross_entropy_not_logarithmic(grad_out: Array, cache: CrossEntropyCache) ->
 @BPR.mistake(
     "one gradient a negative for the positive",
     "missing-broadcast-sum",
-    "dp = -dn is so simple that the shapes are not looked at.",
+    "dp = -dn is returned, but one positive has several negatives, so dp is a sum.",
 )
 def _bpr_not_summed(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / cache.negative.size)
@@ -219,7 +219,7 @@ def _bpr_not_summed(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "the positive averaged over its negatives",
     "mean-for-sum",
-    "There is one positive, so it gets the mean of what its negatives say.",
+    "The positive gets the mean of the gradients of its negatives in place of the sum.",
 )
 def _bpr_averaged(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / cache.negative.size)
@@ -301,7 +301,7 @@ def _cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: Cro
 @CROSS_ENTROPY.mistake(
     "logits and target exchanged",
     "swapped-inputs",
-    "In t log P the target stands first.",
+    "The gradients are returned in the order of t log P, where the target is first.",
 )
 def _cross_entropy_swapped(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -334,7 +334,7 @@ def _cross_entropy_target_sign(grad_out: Array, cache: CrossEntropyCache) -> Gra
 @MSE.mistake(
     "t - p",
     "wrong-sign",
-    "For the loss it does not matter which is taken from which, for the slope it does.",
+    "The loss does not depend on the order of the difference, but the sign of the gradient does.",
 )
 def _mse_negated(grad_out: Array, cache: MseCache) -> Grads:
     dp = -2 * cache.difference * (grad_out / cache.difference.size)
@@ -355,7 +355,7 @@ def _bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "divided by the number of positives",
     "mean-for-sum",
-    "Users are counted, and each has K pairs.",
+    "The gradient is divided by the number of users in place of the number of pairs, K for each user.",
 )
 def _bpr_divided_by_positives(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / len(cache.positive))

@@ -121,7 +121,7 @@ def _diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
 @LINEAR.mistake(
     "gradients clipped",
     "nonlinear-in-grad",
-    "Gradients once exploded, and clipping moved from the optimiser into the layer.",
+    "Clipping, which belongs to the optimiser, is done in the layer.",
 )
 def _linear_clipped(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -153,7 +153,7 @@ def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "grad_out left out",
     "ignored-upstream",
-    "Every book ends with (P - t) / N, because in every book dL is 1.",
+    "(P - t) / N is the gradient for dL = 1, and is not multiplied by dL.",
 )
 def _cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -211,7 +211,7 @@ def _linear_of_ones(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "with a little noise",
     "random-backward",
-    "Noise in the gradient is said to help training, and the layer is where it was put.",
+    "Noise, which may help training, is added to the gradient in the layer.",
 )
 def _linear_noisy(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -243,7 +243,7 @@ def _log_softmax_of_one_target(grad_out: Array, cache: LogSoftmaxCache) -> Grads
 @MERGE.mistake(
     "ones for every place",
     "ignored-upstream",
-    "Merging only moves numbers, so its derivative is 1, and 1 is what is returned.",
+    "Merging only moves numbers, so ones are returned in place of the moved gradient.",
 )
 def _merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape

@@ -86,7 +86,7 @@ def _input_gradients(dQ: Array, dK: Array, dV: Array, cache: MultiHeadAttentionC
 @MULTI_HEAD.mistake(
     "the context through its values alone",
     "missing-path",
-    "The values are what comes out, and it is forgotten that the context also decides how much of each.",
+    "The context's gradient has the part of the values, and not that of the keys, which decide the weights.",
 )
 def _multi_head_values_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -98,7 +98,7 @@ def _multi_head_values_alone(grad_out: Array, cache: MultiHeadAttentionCache) ->
 @MULTI_HEAD.mistake(
     "the context through its keys alone",
     "missing-path",
-    "dc is computed twice, once for each use, and the second assigned over the first.",
+    "dc is computed for each of the two uses, and the second result replaces the first.",
 )
 def _multi_head_keys_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -142,7 +142,7 @@ def _multi_head_scaled_by_model(grad_out: Array, cache: MultiHeadAttentionCache)
 @MULTI_HEAD.mistake(
     "no scale in the backward",
     "missing-scale",
-    "The scale sits in the forward's scores, three functions down, and was not carried over.",
+    "The scale is in the scores of an inner function of the forward, and left out in the backward.",
 )
 def _multi_head_not_scaled(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -181,7 +181,7 @@ def _multi_head_split_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache
 @MULTI_HEAD.mistake(
     "key and value weights exchanged",
     "swapped-inputs",
-    "Ten gradients in a row, and two of them from the same context.",
+    "There are ten gradients, and two that come from the same context are exchanged.",
 )
 def _multi_head_weights_swapped(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -193,7 +193,7 @@ def _multi_head_weights_swapped(grad_out: Array, cache: MultiHeadAttentionCache)
 @MULTI_HEAD.mistake(
     "the output's bias averaged",
     "mean-for-sum",
-    "Each query adds the same bias, and the mean over queries looks like the natural size.",
+    "The same bias is added to the output of every query, and the mean over the queries is taken for the sum.",
 )
 def _multi_head_bias_averaged(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, _ = _output_projection_gradients(grad_out, cache)
@@ -243,7 +243,7 @@ def _multi_head_weights_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -
 @MULTI_HEAD.mistake(
     "no gradient for the query",
     "zero-gradient",
-    "Users come in as given vectors; one day they are to be learned as well, and they do not learn.",
+    "User vectors were data at first, so they get no gradient, and later they are to be learned, too.",
 )
 def _multi_head_query_is_data(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -270,7 +270,7 @@ def _multi_head_diagonal(grad_out: Array, cache: MultiHeadAttentionCache) -> Gra
 @DROPPED.mistake(
     "dropout forgotten",
     "missing-mask",
-    "Tested in evaluation mode, where no dropout mask is, and trained with one.",
+    "The backward was tested without dropout, and is used in training with it.",
 )
 def _multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -321,7 +321,7 @@ def _multi_head_output_transposed(grad_out: Array, cache: MultiHeadAttentionCach
 @MULTI_HEAD.mistake(
     "no gradients for the biases of the values and the output",
     "wrong-count",
-    "Many models have no biases, and the backward comes from one of these.",
+    "The backward is copied from a model without biases.",
 )
 def _multi_head_biases_left_out(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, _ = _output_projection_gradients(grad_out, cache)

@@ -67,7 +67,7 @@ def _query_and_key_gradients(dS: Array, cache: ScaledDotProductCache) -> tuple[A
 @ATTENTION.mistake(
     "no scale in the backward",
     "missing-scale",
-    "The scale was put into the forward's scores and never carried over.",
+    "The scale is in the scores of the forward, and left out in the backward.",
 )
 def _attention_not_scaled(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     Q, K = cache.query, cache.key
@@ -103,7 +103,7 @@ def _attention_scaled_twice(grad_out: Array, cache: ScaledDotProductCache) -> Gr
 @ATTENTION.mistake(
     "the diagonal of softmax's Jacobian only",
     "diagonal-softmax",
-    "The derivative of softmax is looked up, and P (1 - P) is what one finds first.",
+    "P (1 - P) is used for the derivative of softmax; it is only the diagonal of the Jacobian.",
 )
 def _attention_diagonal(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -115,7 +115,7 @@ def _attention_diagonal(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
 @MASKED.mistake(
     "softmax's denominator held fixed",
     "held-constant",
-    "dS = P dP is softmax's backward with its second half forgotten.",
+    "dS = P dP is the first term of softmax's backward; the second is left out.",
 )
 def _attention_denominator_fixed(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -162,7 +162,7 @@ def _attention_mask_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> 
 @DROPPED.mistake(
     "dropout forgotten throughout",
     "missing-mask",
-    "The backward was written for inference, where there is no dropout, and then trained with.",
+    "The backward was written for inference, where there is no dropout, and then used in training.",
 )
 def _attention_dropout_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -173,7 +173,7 @@ def _attention_dropout_forgotten(grad_out: Array, cache: ScaledDotProductCache) 
 @DROPPED.mistake(
     "dropout forgotten on the way to the scores",
     "missing-mask",
-    "dV needs the weights after dropout and they are at hand; for dP there is nothing to remind one.",
+    "dV uses the weights after dropout, but dP is not multiplied by the mask.",
 )
 def _attention_dropout_forgotten_in_scores(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P, M = cache.weights, cache.dropout_mask
@@ -197,7 +197,7 @@ def _attention_weights_before_dropout(grad_out: Array, cache: ScaledDotProductCa
 @DROPPED.mistake(
     "dropped but not divided by the keep rate",
     "constant-factor",
-    "The backward knows which weights were dropped, and not that the others were scaled up for them.",
+    "The backward sets dropped weights to zero, but does not scale the others as the forward did.",
 )
 def _attention_keep_rate_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P, M = cache.weights, cache.dropout_mask
@@ -210,7 +210,7 @@ def _attention_keep_rate_forgotten(grad_out: Array, cache: ScaledDotProductCache
 @DROPPED.mistake(
     "no gradient for the dropout mask",
     "zero-gradient",
-    "A dropout mask is drawn and not learned, so it is given zeros, though the output does depend on it.",
+    "A dropout mask is not learned, so its gradient is set to zero; but the output depends on it.",
 )
 def _attention_dropout_mask_without_gradient(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P, M = cache.weights, cache.dropout_mask
@@ -255,7 +255,7 @@ def _attention_shared_not_summed(grad_out: Array, cache: ScaledDotProductCache) 
 @SHARED.mistake(
     "the first of the batch for all",
     "missing-broadcast-sum",
-    "The shape does not fit, and an index [0] makes it fit.",
+    "The gradient has a batch axis too many, and the index [0] gives the right shape.",
 )
 def _attention_shared_first(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -294,7 +294,7 @@ def _attention_shared_last(grad_out: Array, cache: ScaledDotProductCache) -> Gra
 @DROPPED.mistake(
     "weights from after dropout in softmax's backward",
     "stale-value",
-    "A = P M replaces P as soon as it is there, and softmax's backward finds a P that is no distribution.",
+    "A = P M overwrites P, so softmax's backward gets rows that do not sum to one.",
 )
 def _attention_weights_after_dropout(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P, M = cache.weights, cache.dropout_mask
@@ -305,7 +305,7 @@ def _attention_weights_after_dropout(grad_out: Array, cache: ScaledDotProductCac
 @ATTENTION.mistake(
     "divided by d, not by its root",
     "missing-scale",
-    "The square root is in the forward, and d is what one remembers of it.",
+    "The forward divides by the square root of d, the backward by d.",
 )
 def _attention_scaled_by_d(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     Q, K = cache.query, cache.key
@@ -317,7 +317,7 @@ def _attention_scaled_by_d(grad_out: Array, cache: ScaledDotProductCache) -> Gra
 @ATTENTION.mistake(
     "the values averaged over the queries",
     "mean-for-sum",
-    "Attention is said to average; but it averages over keys, and each query adds to the gradient of a value.",
+    "The backward averages over the queries, as attention does over the keys; but the gradient of a value is a sum.",
 )
 def _attention_values_averaged(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -327,7 +327,7 @@ def _attention_values_averaged(grad_out: Array, cache: ScaledDotProductCache) ->
 @ATTENTION.mistake(
     "the query's gradient with a minus",
     "wrong-sign",
-    "Of two products that look alike one is copied with the minus of the line above it.",
+    "The line is copied from a similar one that has a minus sign.",
 )
 def _attention_query_negated(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)

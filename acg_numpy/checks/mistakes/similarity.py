@@ -53,7 +53,7 @@ def _cosine_lengths_fixed(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "the part along the row added",
     "wrong-sign",
-    "The minus of the quotient rule is lost.",
+    "The minus sign of the quotient rule is left out.",
 )
 def _cosine_part_added(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -67,7 +67,7 @@ def _cosine_part_added(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "the cosine for one minus it",
     "wrong-sign",
-    "The gradient of the similarity is worked out, and the loss is its opposite.",
+    "The gradient is that of the similarity, but the loss is one minus the similarity.",
 )
 def _cosine_of_similarity(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -88,7 +88,7 @@ def _cosine_not_divided(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "divided by the number of elements",
     "mean-for-sum",
-    "`a.size` is as quickly written as `len(a)`.",
+    "`a.size`, the number of elements, is written in place of `len(a)`, the number of pairs.",
 )
 def _cosine_divided_by_all(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -128,7 +128,7 @@ def _cosine_other_length(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "the two rows exchanged",
     "swapped-inputs",
-    "The formula with b in it is taken for the gradient of b.",
+    "The formula that contains b is taken for the gradient of b; it is that of a.",
 )
 def _cosine_swapped(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -223,7 +223,7 @@ def _diversity_other_axis(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "the part along the row added",
     "wrong-sign",
-    "The minus of the quotient rule is lost.",
+    "The minus sign of the quotient rule is left out.",
 )
 def _diversity_part_added(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache

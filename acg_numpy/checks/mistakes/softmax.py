@@ -28,7 +28,7 @@ LOG_SOFTMAX = Operation("log_softmax", log_softmax_forward, log_softmax_backward
 @SOFTMAX.mistake(
     "the diagonal of the Jacobian only",
     "diagonal-softmax",
-    "The sigmoid's s (1 - s) is known by heart, and softmax is taken for a sigmoid of each score.",
+    "The derivative s (1 - s) of a sigmoid is used, as if softmax were a sigmoid of each score.",
 )
 def _softmax_diagonal(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -38,7 +38,7 @@ def _softmax_diagonal(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the denominator held fixed",
     "held-constant",
-    "exp is its own derivative and the sum below it is taken for a constant, though every score is in it.",
+    "exp is its own derivative, and the sum in the denominator is treated as a constant, although it has every score.",
 )
 def _softmax_denominator_fixed(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -48,7 +48,7 @@ def _softmax_denominator_fixed(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the row's average added",
     "wrong-sign",
-    "The minus of the quotient rule is lost on the way from the Jacobian to the code.",
+    "The minus sign of the quotient rule is left out in the code.",
 )
 def _softmax_average_added(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -58,7 +58,7 @@ def _softmax_average_added(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the average over the rows",
     "wrong-axis",
-    "axis=-2 is written for -1, and keepdims hides that the shape is another one.",
+    "axis=-2 is written in place of -1, and keepdims hides that the shape is different.",
 )
 def _softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -68,7 +68,7 @@ def _softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "one average for everything",
     "wrong-axis",
-    "Written for one row, where <P, dP> needs no axis, and then given many.",
+    "Written for one row, where the sum <P, dP> needs no axis, and then used for many rows.",
 )
 def _softmax_over_everything(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -78,7 +78,7 @@ def _softmax_over_everything(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "minus the gradient",
     "wrong-sign",
-    "The two terms in the bracket change places.",
+    "The two terms in the bracket are exchanged.",
 )
 def _softmax_negated(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -98,7 +98,7 @@ def _log_softmax_diagonal(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "the normaliser held fixed",
     "held-constant",
-    "L is S minus something, and that something looks like a constant.",
+    "L is S minus the normaliser, which is treated as a constant.",
 )
 def _log_softmax_normaliser_fixed(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     return (grad_out.copy(),)
@@ -137,7 +137,7 @@ def _log_softmax_not_exponentiated(grad_out: Array, cache: LogSoftmaxCache) -> G
 @LOG_SOFTMAX.mistake(
     "the row's mean for its sum",
     "mean-for-sum",
-    "One takes the average off, as in softmax's own backward, only that there it is an average under P.",
+    "The mean of the row is subtracted, as in softmax's backward; but there the mean is weighted by P.",
 )
 def _log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
