@@ -350,6 +350,8 @@ def test_text_can_be_read_in_light_and_in_dark(page: "Page", scheme: Any) -> Non
         ("#attention .legendtext", "fill"),
     ):
         assert contrast(style(page, selector, name), paper) >= READABLE, selector
+    for control in ("#user-a", "#search-a", "#controls button"):
+        assert contrast(style(page, control, "color"), style(page, control, "backgroundColor")) >= READABLE, control
 
 
 def test_every_figure_is_as_wide_as_its_place(page: "Page") -> None:
