@@ -209,7 +209,7 @@ def _plan(
 REASONS = {
     "absorbed": "many users a domain, so what keys and values are multiplied by is multiplied in once a domain",
     "grouped": "few users a domain, or more scores than features, so tables are projected and users put side by side",
-    "gathered": "few users, so each gathers its rows of the projected tables",
+    "gathered": "few users and tokens in many domains, so each user gathers its rows of the projected tables",
 }
 
 
