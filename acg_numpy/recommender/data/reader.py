@@ -24,8 +24,9 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, Interactions, taken_matrix
 from acg_numpy.recommender.data.reading_options import record_reading
-from acg_numpy.recommender.data.sources.id_codes import BLOCK, Codes, Names
+from acg_numpy.recommender.data.sources.id_codes import Codes, Names
 from acg_numpy.recommender.data.sources.item_domains import DomainFields, DomainOf, choose_domains, memberships
+from acg_numpy.recommender.data.sources.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.oddities import (
     note_domains,
     note_ratings,
@@ -205,12 +206,10 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     DataError
         If a table cannot be read, a quote has swallowed rows, or no row is left.
     """
-    staged = StagedRows.stage(opened.cursor, opened.tables, columns, choice)
-    for table in opened.tables:
-        table.refuse_other_encodings(opened.cursor)
-    staged.note_left_out(notes)
-    for number in range(len(opened.tables)):
-        refuse_swallowed_rows(staged, number, notes)
+    numeric = NumericRows.read(opened.tables, columns, choice)
+    staged = numeric or _stage(opened, columns, choice, notes)
+    if numeric is not None:
+        numeric.note_left_out(notes)
     if not staged.count(0):
         raise DataError(
             f"{opened.name} has no interactions below its header" + (f" ({'; '.join(notes)})" if notes else "")
@@ -218,8 +217,9 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     note_ratings(staged, notes)
     user, users = staged.encode("user")
     item, items = staged.encode("item")
-    for role in ("user", "item"):
-        note_spellings(staged, role, notes)
+    if isinstance(staged, StagedRows):  # whole numbers are all written in one way
+        for role in ("user", "item"):
+            note_spellings(staged, role, notes)
     times = None
     if any(position is not None for position in columns.get("timestamp", [])):
         times = staged.numbers("timestamp")
@@ -232,6 +232,17 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
         domain = staged.sources()
         domains = np.array([domain_from_name(table) for table in opened.tables])
     return Rows(user, item, times, users, items, staged.titles(), domain, domains)
+
+
+def _stage(opened: OpenSource, columns: Columns, choice: Choice, notes: list[str]) -> StagedRows:
+    """Stage rows as text, and note what is left out."""
+    staged = StagedRows.stage(opened.cursor, opened.tables, columns, choice)
+    for table in opened.tables:
+        table.refuse_other_encodings(opened.cursor)
+    staged.note_left_out(notes)
+    for number in range(len(opened.tables)):
+        refuse_swallowed_rows(staged, number, notes)
+    return staged
 
 
 def _domains_in_rows(opened: OpenSource, rows: Rows, columns: Columns) -> DomainFields:
@@ -250,12 +261,7 @@ def _read_items(
     }
     columns["title"] = find_role(opened.tables, _name_if_there(opened, given["title"]), "title", need=False)
     own = Choice(keep_null_ids=choice.keep_null_ids, normalize_ids=choice.normalize_ids)
-    staged = StagedRows.stage(opened.cursor, opened.tables, columns, own)
-    for table in opened.tables:
-        table.refuse_other_encodings(opened.cursor)
-    staged.note_left_out(notes)
-    for number in range(len(opened.tables)):
-        refuse_swallowed_rows(staged, number, notes)
+    staged = _stage(opened, columns, own, notes)
     if not staged.count(0):
         raise DataError(f"{opened.name} has no items below its header" + (f" ({'; '.join(notes)})" if notes else ""))
     item, names = staged.encode("item")
@@ -287,9 +293,12 @@ def _assemble(
     present = np.flatnonzero(np.bincount(user, minlength=len(rows.users)))
     if len(present) < len(rows.users):
         user = np.searchsorted(present, user).astype(np.int32)
-    matrix = taken_matrix(user, item, (len(present), len(distinct)))
+    shape, times = (len(present), len(distinct)), None
+    if timestamp is None:
+        matrix = taken_matrix(user, item, shape)
+    else:
+        matrix, times = _with_times(user, item, timestamp, shape)
     repeated = len(user) - matrix.nnz
-    times = None if timestamp is None else _earliest(matrix, user, item, timestamp)
     if len(same_item) > len(distinct):  # an item of several domains has a column in each
         counted = (np.arange(1, matrix.nnz + 1), matrix.indices, matrix.indptr)
         numbered = sp.csr_array(counted, shape=matrix.shape)[:, same_item]
@@ -320,19 +329,23 @@ def _narrow(names: Names) -> Names:
     return names.astype(f"<U{max(1, np.strings.str_len(names).max(initial=1))}", copy=False)
 
 
-def _earliest(
-    matrix: sp.csr_array, user: Codes, item: Codes, timestamp: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Return the earliest time (nnz,) of the rows of each entry; a row without a time counts last."""
-    times = np.full(matrix.nnz, np.nan)
-    columns = matrix.shape[1]
-    cells = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)) * columns + matrix.indices
-    for start in range(0, len(user), BLOCK):
-        block = slice(start, start + BLOCK)
-        np.fmin.at(
-            times, np.searchsorted(cells, user[block].astype(np.int64) * columns + item[block]), timestamp[block]
-        )
-    return times
+def _with_times(
+    user: Codes, item: Codes, timestamp: npt.NDArray[np.float64], shape: tuple[int, int]
+) -> tuple[sp.csr_array, npt.NDArray[np.float64]]:
+    """Return the matrix with 1 where a user took an item, and the earliest time of each entry, NaN if it has none."""
+    pairs = sp.coo_array((timestamp, (user, item)), shape=shape)
+    pairs.has_canonical_format = True  # which keeps repeated pairs apart, where their times would be added
+    pairs = pairs.tocsr()
+    pairs.sort_indices()
+    times, indices, indptr = pairs.data, pairs.indices, pairs.indptr
+    first = np.ones(len(indices), bool)
+    np.not_equal(indices[1:], indices[:-1], out=first[1:])
+    first[indptr[:-1][np.diff(indptr) > 0]] = True
+    if not first.all():
+        starts = np.flatnonzero(first)
+        times, indices = np.fmin.reduceat(times, starts), indices[starts]
+        indptr = np.searchsorted(starts, indptr).astype(indptr.dtype)
+    return sp.csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=shape), times
 
 
 def _name_if_there(opened: OpenSource, name: str | None) -> str | None:

@@ -30,26 +30,23 @@ class RunRows(NamedTuple):
     rankings: Mapping[str, Rankings]
 
 
-def write_pair_table(
-    path: str | os.PathLike[str],
-    runs: Sequence[RunRows],
-    users: npt.NDArray[np.str_],
-    domains: npt.NDArray[np.str_],
-) -> None:
+class PairRuns(NamedTuple):
+    """The test pairs of all runs, and the ids that their numbers stand for."""
+
+    runs: Sequence[RunRows]
+    users: npt.NDArray[np.str_]  # (U,)
+    domains: npt.NDArray[np.str_]  # (N,)
+
+
+def write_pair_table(path: str | os.PathLike[str], pairs: PairRuns) -> None:
     """Write ``NDCG@10`` of every model on every test pair, tab-separated, with a header.
 
     The first columns are the seed of the split, the initialisation (counted from 1), the user and the domain, the
     number of items elsewhere that the user's vector is made from, and the number of items that were to be found.  The
     others are ``NDCG@10`` of each model, with every digit, so that what is computed from the file agrees with
     metrics.json.
-
-    Parameters
-    ----------
-    path : path
-    runs : sequence of RunRows
-    users : array of str, shape (U,)
-    domains : array of str, shape (N,)
     """
+    runs, users, domains = pairs
     models = list(runs[0].rankings)
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
@@ -64,13 +61,7 @@ def write_pair_table(
                 writer.writerow((seed, initialisation + 1, *pair, *numbers, *map(repr, figures[row].tolist())))
 
 
-def write_pair_metrics(
-    path: str | os.PathLike[str],
-    runs: Sequence[RunRows],
-    users: npt.NDArray[np.str_],
-    domains: npt.NDArray[np.str_],
-    cutoffs: Sequence[int],
-) -> None:
+def write_pair_metrics(path: str | os.PathLike[str], pairs: PairRuns, cutoffs: Sequence[int]) -> None:
     """Write every metric of every model on every test pair, as Parquet.
 
     The first columns are those of `write_pair_table`, the others the model and each of `PAIR_METRICS` at each cut-off,
@@ -79,12 +70,11 @@ def write_pair_metrics(
     Parameters
     ----------
     path : path
-    runs : sequence of RunRows
-    users : array of str, shape (U,)
-    domains : array of str, shape (N,)
+    pairs : PairRuns
     cutoffs : sequence of int
         At most as many as there are ranks in the rankings.
     """
+    runs, users, domains = pairs
     metrics = [(metric, k) for k in cutoffs for metric in PAIR_METRICS]
     columns = [*(f"{name} VARCHAR" if name in TEXTS else f"{name} BIGINT" for name in FACTS), "model VARCHAR"]
     columns += [f"{identifier(f'{metric}@{k}')} DOUBLE" for metric, k in metrics]
@@ -92,15 +82,15 @@ def write_pair_metrics(
         cursor.execute(f"CREATE TEMP TABLE pairs ({', '.join(columns)})")
         for seed, initialisation, facts, rankings in runs:
             for name, ranking in rankings.items():
-                pairs = len(facts.users)
+                count = len(facts.users)
                 rows = {
-                    "seed": np.full(pairs, seed),
-                    "initialisation": np.full(pairs, initialisation + 1),
+                    "seed": np.full(count, seed),
+                    "initialisation": np.full(count, initialisation + 1),
                     "user_id": users[facts.users].astype(object),
                     "domain": domains[facts.domains].astype(object),
                     "elsewhere": facts.history,
                     "positives": ranking.found,
-                    "model": np.full(pairs, name, object),
+                    "model": np.full(count, name, object),
                     **{f"{metric}@{k}": ranking.measure(metric, k) for metric, k in metrics},
                 }
                 cursor.register("rows_of_model", rows)

@@ -108,7 +108,14 @@ def in_domain_forward(
     -------
     loss : array, shape ()
     cache : InDomainCache
+
+    Raises
+    ------
+    ValueError
+        If the batch holds no pair, over which there is no average.
     """
+    if not len(batch):
+        raise ValueError("batch holds no pairs, but the loss is an average over the interactions of its pairs: skip it")
     taken, dtype = len(batch.positives), catalogue.vectors[0].dtype
     t = batch.sum_positives(catalogue)
     n, times = np.diff(batch.offsets)[:, None].astype(dtype), batch.times_taken(catalogue).astype(dtype)

@@ -31,7 +31,7 @@ from acg_numpy.recommender.evaluation.breakdown import (
 )
 from acg_numpy.recommender.evaluation.halfway import is_by_time
 from acg_numpy.recommender.evaluation.metrics import Rankings
-from acg_numpy.recommender.evaluation.pair_table import RunRows, write_pair_metrics, write_pair_table
+from acg_numpy.recommender.evaluation.pair_table import PairRuns, RunRows, write_pair_metrics, write_pair_table
 from acg_numpy.recommender.evaluation.protocol import K
 from acg_numpy.recommender.models.ptupcdr import History
 from acg_numpy.recommender.serving.fold_in import BlockCallback
@@ -310,11 +310,12 @@ class Result:
             write_array(folder / "test_conditions.npy", self.test_conditions)
         with replacing(folder / "split.tsv") as temporary:
             self.split.write(temporary, data)
+        pairs = PairRuns(self.test_pairs, data.users, data.domains)
         with replacing(folder / "test_pairs.tsv") as temporary:
-            write_pair_table(temporary, self.test_pairs, data.users, data.domains)
+            write_pair_table(temporary, pairs)
         with replacing(folder / "test_pairs.parquet") as temporary:
             cutoffs = sorted({*self.arguments["k"], K})
-            write_pair_metrics(temporary, self.test_pairs, data.users, data.domains, cutoffs)
+            write_pair_metrics(temporary, pairs, cutoffs)
         write_text(folder / "run.json", _json(self._provenance()))
         write_text(folder / "metrics.json", _json(self.metrics))
 

@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from acg_numpy.cli import main
 from acg_numpy.recommender.data.checkpoints import load_checkpoint, save_checkpoint
-from acg_numpy.recommender.serving.trained import READING
+from acg_numpy.recommender.serving.trained import READING, TITLES
 
 Captured = pytest.CaptureFixture[str]
 QUICK = ("--min-elsewhere", "3", "--epochs", "2")
@@ -50,6 +51,19 @@ def trained_with(results: Path, folder: Path, **reading: object) -> Path:
     arrays, about = load_checkpoint(folder / "checkpoint.npz")
     save_checkpoint(folder / "checkpoint.npz", arrays, about | {READING: about[READING] | reading})
     return folder
+
+
+def test_missing_titles_of_new_items_are_said(results: Path, today: Path, tmp_path: Path, capsys: Captured) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(results, run)
+    arrays, about = load_checkpoint(run / "checkpoint.npz")
+    titles = np.array([f"The {item}" for item in (run / "items.txt").read_text(encoding="utf-8").split("\n")[:-1]])
+    save_checkpoint(run / "checkpoint.npz", arrays | {TITLES: titles}, about)
+    assert main(["extend", str(run), str(today), "--out", str(tmp_path / "new"), *QUICK]) == 0
+    assert "new items have no title, because SOURCE has none: --items names a table" in capsys.readouterr().err
+    arrays, _ = load_checkpoint(tmp_path / "new" / "checkpoint.npz")
+    assert set(titles) <= set(arrays[TITLES])
+    assert "" in arrays[TITLES]
 
 
 def test_new_domains_obey_the_limits_of_training(results: Path, today: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from acg_numpy.recommender.data import DataError, Interactions, read_interactions, reader
+from acg_numpy.recommender.data import DataError, Interactions, read_interactions
 from acg_numpy.recommender.data.sources import id_codes, item_domains
+from acg_numpy.recommender.data.sources.rows import StagedRows
 
 in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -193,7 +194,7 @@ def test_the_domains_with_most_items_are_kept(tmp_path: Path) -> None:
 
 
 def test_parquet_and_csv_of_many_blocks_are_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (reader, id_codes, item_domains):
+    for module in (id_codes, item_domains):
         monkeypatch.setattr(module, "BLOCK", 1000)
     drawn = (
         "SELECT CAST(hash(i) % 3000 AS INTEGER) AS user, 'i' || hash(i + 1) % 500 AS item, hash(i) % 4 AS domain, "
@@ -250,6 +251,28 @@ def test_rows_that_change_while_they_are_read_are_refused() -> None:
     tables = id_codes.HashTables(np.array([12, 7], np.uint64))
     with pytest.raises(DataError, match="rows have changed while they were read"):
         tables.positions(np.array([7, 8], np.uint64))
+
+
+@pytest.mark.parametrize("format_", ["csv", "parquet"])
+def test_a_file_that_is_replaced_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    path, other = (tmp_path / f"{name}.{format_}" for name in ("taken", "other"))
+    for file, descending in ((path, ""), (other, "DESC")):
+        rows = f"SELECT i % 3 AS user, i AS item, i % 2 AS domain FROM range(12) t(i) ORDER BY i {descending}"
+        duckdb.sql(f"COPY ({rows}) TO '{file}'")
+    encode = StagedRows.encode
+
+    def replace_then_encode(staged: StagedRows, role: str) -> tuple[Any, Any]:
+        if other.exists():
+            other.replace(path)
+        return encode(staged, role)
+
+    monkeypatch.setattr(StagedRows, "encode", replace_then_encode)
+    with pytest.raises(
+        DataError, match=r"taken\.\w+ has changed while it was read: read a file that nothing writes to"
+    ):
+        read_interactions(path, min_items=1)
 
 
 def test_bytes_that_are_no_text_are_refused_in_any_column(tmp_path: Path) -> None:

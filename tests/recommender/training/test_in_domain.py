@@ -165,3 +165,9 @@ def test_huge_scores_neither_overflow_nor_lose_the_candidates_that_count(scale, 
         sides.append((loss, *in_domain_backward(dtype(1), cache)))
     for single, double in zip(*sides, strict=True):
         np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-4)
+
+
+def test_a_batch_without_pairs_is_refused():
+    batch, catalogue, C, bias = batch_of(0)
+    with pytest.raises(ValueError, match="batch holds no pairs"):
+        in_domain_loss(C[:0], bias, batch=batch.take(np.arange(0)), catalogue=catalogue)

@@ -13,6 +13,7 @@ import numpy as np
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import literal
 from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text
+from acg_numpy.recommender.data.sources.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.rows import LOW_RATING, SPACES, StagedRows, normal_form_of
 from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.text import counted, first_few
@@ -75,43 +76,30 @@ def _has_more_lines_than_rows(staged: StagedRows, number: int, table: TextTable)
     return table.lines > rows + rejected + table.layout.header_lines
 
 
-def note_ratings(staged: StagedRows, notes: list[str]) -> None:
+def note_ratings(rows: "StagedRows | NumericRows", notes: list[str]) -> None:
     """Note what the ratings are, where they are not looked at, and pairs that are rated high and low."""
-    if all(position is None for position in staged.roles.get("rating", [])):
+    if not rows.has_ratings:
         return
-    if staged.choice.min_rating is not None:
-        if not staged.count(LOW_RATING):
-            return
-        contradicting = staged.cursor.execute(
-            f'SELECT count(*) FROM (SELECT "user", item FROM {staged.name} WHERE status = {LOW_RATING} INTERSECT '
-            f'SELECT "user", item FROM {staged.name} WHERE status = 0)'
-        ).fetchall()[0][0]
-        if contradicting:
+    if (threshold := rows.choice.min_rating) is not None:
+        if rows.count(LOW_RATING) and (contradicting := rows.count_contradicting()):
             notes.append(
-                f"items that a user rated more than once, below {staged.choice.min_rating:g} and not below it, which "
+                f"items that a user rated more than once, below {threshold:g} and not below it, which "
                 f"count as taken: {contradicting:,}"
             )
         return
-    staged.cursor.execute(
-        "CREATE OR REPLACE TEMP VIEW rated AS "
-        "SELECT CASE WHEN isfinite(number) AND NOT contains(rating, '_') THEN number END AS r "
-        f"FROM (SELECT rating, TRY_CAST(rating AS DOUBLE) AS number FROM {staged.counting})"
-    )
-    total, numbers, low, high, whole, kinds = staged.cursor.execute(
-        "SELECT count(*), count(r), min(r), max(r), bool_and(r = round(r)), approx_count_distinct(r) FROM rated"
-    ).fetchall()[0]
-    if not numbers or low == high:
+    found = rows.summarise_ratings()
+    low, high = found.low, found.high
+    if not found.numbers or low == high:
         return
-    if whole and kinds > 20 and high > LARGEST_SCORE:
+    if found.whole and found.kinds > 20 and high > LARGEST_SCORE:
         what, advice = f"counts from {low:g} to {high:g}", f"--min-rating {max(2, int(low) + 1)} drops the smallest"
-    elif low >= 0 and high == 1 and whole:
+    elif low >= 0 and high == 1 and found.whole:
         what, advice = "0 and 1", "--min-rating 1 drops the zeros"
     else:
         threshold = low + 0.75 * (high - low)
-        threshold = float(np.ceil(threshold)) if whole else threshold
+        threshold = float(np.ceil(threshold)) if found.whole else threshold
         what, advice = f"from {low:g} to {high:g}", f"--min-rating {threshold:g} keeps the high ones"
-    worst = staged.cursor.execute("SELECT count(*) FROM rated WHERE r = ?", [low]).fetchall()[0][0]
-    share = f"{worst / total:.0%}" if worst / total >= 0.01 else f"{worst:,}"
+    share = f"{found.lowest / found.rows:.0%}" if found.lowest / found.rows >= 0.01 else f"{found.lowest:,}"
     notes.append(
         f"there are ratings, {what}, and they are not looked at: every row counts as taken, also the {share} with "
         f"{low:g} ({advice})"

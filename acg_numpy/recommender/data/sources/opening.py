@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import duckdb
+import numpy as np
 
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import database, first_line, identifier, unique_name
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 Source: TypeAlias = Any
 
 MAGIC_OF_GLOBS = set("*?[")
-CHUNK = 1 << 20  # bytes
+CHUNK = 1 << 18  # bytes
 
 
 class OpenSource:
@@ -46,6 +47,17 @@ class OpenSource:
     def __init__(self, cursor: "Cursor", name: str) -> None:
         self.cursor, self.name = cursor, name
         self.tables: list[Table] = []
+        self._files: list[tuple[Path, str, _FileState]] = []
+
+    def remember_file(self, path: Path, name: str) -> None:
+        """Remember the state of a file before it is read."""
+        self._files.append((path, name, _state_of(path, name)))
+
+    def refuse_changed_files(self) -> None:
+        """Raise DataError if a file is no longer as it was before it was read, which may have mixed its rows."""
+        for path, name, before in self._files:
+            if _state_of(path, name) != before:
+                raise DataError(f"{name} has changed while it was read: read a file that nothing writes to")
 
     def update_digest(self, digest: "hashlib._Hash") -> None:
         """Feed the bytes of all tables to a digest."""
@@ -58,6 +70,25 @@ class OpenSource:
                 cells = ", ".join(map(identifier, table.columns))
                 rows = self.cursor.execute(f"SELECT hash({cells}) AS h FROM {table.relation}").fetchnumpy()["h"]
                 digest.update(rows.tobytes())
+
+
+class _FileState(NamedTuple):
+    """What tells one state of a file from another; a file that takes the place of another has a number of its own."""
+
+    device: int
+    number: int
+    size: int
+    modified: int
+
+
+def _state_of(path: Path, name: str) -> _FileState:
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise DataError(f"{name} has been removed while it was read: read a file that nothing writes to") from error
+    except OSError as error:
+        raise reading_error(path, error) from error
+    return _FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 @contextmanager
@@ -95,6 +126,7 @@ def open_source(source: Source, text: TextOptions = TextOptions()) -> Iterator[O
                 opened.tables.append(open_file(cursor, path, "the relation", text))
             elif isinstance(part, (str, os.PathLike)):
                 for path, name in _local_files(os.fspath(part), folder):
+                    opened.remember_file(path, name)
                     converted = _as_utf8(path, name, text.encoding, folder)
                     opened.tables.append(_open_text_or_other(cursor, converted, name, folder, text))
             else:
@@ -103,6 +135,7 @@ def open_source(source: Source, text: TextOptions = TextOptions()) -> Iterator[O
                     "table, a DuckDB relation, or a sequence of these"
                 )
         yield opened
+        opened.refuse_changed_files()
 
 
 class _Folder:
@@ -258,7 +291,7 @@ def _open_text_or_other(cursor: "Cursor", path: Path, name: str, folder: _Folder
 class _Breaks(NamedTuple):
     """Counts in a text file: its lines, those that end in a carriage return too, and what may put a break in a field.
 
-    The last are quotes, null characters, and carriage returns that do not end a line.
+    The last are carriage returns that do not end a line, and the parts of the file with a quote or a null character.
     """
 
     lines: int
@@ -271,11 +304,11 @@ def _count_breaks(path: Path) -> _Breaks:
     last = b"\n"
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            lines += chunk.count(b"\n")
-            if found := chunk.count(b"\r"):
-                returns += found
+            lines += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
+            if b"\r" in chunk:
+                returns += chunk.count(b"\r")
                 both += chunk.count(b"\r\n")
             both += last == b"\r" and chunk[:1] == b"\n"
-            others += chunk.count(b'"') + chunk.count(b"\0")
+            others += (b'"' in chunk) + (b"\0" in chunk)
             last = chunk[-1:]
     return _Breaks(lines + (last != b"\n"), both, others + returns - both)

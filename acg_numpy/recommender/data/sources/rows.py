@@ -20,6 +20,7 @@ from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
 from acg_numpy.recommender.data.sources.id_codes import Codes, HashTables, Names, fetch_texts, hash_of
 from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
+from acg_numpy.recommender.data.sources.rating_summary import RatingSummary, is_number, summarise_texts
 from acg_numpy.recommender.data.sources.tables import Table, TextTable, TypedTable
 
 if TYPE_CHECKING:
@@ -218,8 +219,7 @@ class StagedRows:
         """Note the rows that do not count, and why."""
         for number, table in enumerate(self.tables):
             self._note_malformed(number, table, notes)
-        if low := self.count(LOW_RATING):
-            notes.append(f"rows with a rating below {self.choice.min_rating:g}, which do not count: {low:,}")
+        note_low_ratings(self.count(LOW_RATING), self.choice, notes)
         if other := self.count(NOT_CHOSEN):
             notes.append(f"rows for which {self.choice.where!r} does not hold, left out: {other:,}")
         if unknown := self.count(UNDECIDED):
@@ -282,6 +282,20 @@ class StagedRows:
         """Return the column x of a query."""
         return np.ma.getdata(self.cursor.execute(query).fetchnumpy()["x"])
 
+    @property
+    def has_ratings(self) -> bool:
+        """Whether a table has a column for the rating."""
+        return "rating" in self.present
+
+    def summarise_ratings(self) -> RatingSummary:
+        """Summarise the ratings of the rows that count."""
+        return summarise_texts(self.cursor, self.counting)
+
+    def count_contradicting(self) -> int:
+        """Count the pairs of a user and an item in rows that count and in rows with a rating that is too low."""
+        pairs = [f'SELECT "user", item FROM {self.name} WHERE status = {status}' for status in (LOW_RATING, 0)]
+        return int(self.cursor.execute(f"SELECT count(*) FROM ({' INTERSECT '.join(pairs)})").fetchall()[0][0])
+
     def sources(self) -> Codes:
         """Return the number of the table of each row that counts, shape (R,)."""
         return self._fetch(f"SELECT source AS x FROM {self.counting}")
@@ -298,11 +312,16 @@ class StagedRows:
     def numbers(self, role: str) -> npt.NDArray[np.float64]:
         """Return a role's cells as numbers in the rows that count, NaN where they are none, shape (R,)."""
         return self._fetch(
-            f"SELECT CASE WHEN {is_number(role)} THEN CAST({role} AS DOUBLE) "
-            f"WHEN isfinite(TRY_CAST({role} AS TIMESTAMPTZ)) THEN epoch(CAST({role} AS TIMESTAMPTZ)) "
-            "ELSE 'nan' END AS x "
-            f"FROM {self.counting}"
+            f"SELECT CASE WHEN isfinite(number) AND NOT contains({role}, '_') THEN number "
+            f"WHEN isfinite(TRY_CAST({role} AS TIMESTAMPTZ)) THEN epoch(CAST({role} AS TIMESTAMPTZ)) ELSE 'nan' END "
+            f"AS x FROM (SELECT {role}, TRY_CAST({role} AS DOUBLE) AS number FROM {self.counting})"
         )
+
+
+def note_low_ratings(number: int, choice: Choice, notes: list[str]) -> None:
+    """Note how many rows have a rating that is too low."""
+    if number:
+        notes.append(f"rows with a rating below {choice.min_rating:g}, which do not count: {number:,}")
 
 
 def describe_status(status: int, values: Mapping[str, str | None]) -> str:
@@ -332,11 +351,6 @@ def describe_status(status: int, values: Mapping[str, str | None]) -> str:
 def normal_form_of(text: str) -> str:
     """Write SQL for what `normalize_ids` makes of an id."""
     return f"regexp_replace(nfc_normalize(trim({text}, {literal(SPACES)})), '^([0-9]+)[.]0$', '\\1')"
-
-
-def is_number(text: str) -> str:
-    """Write SQL that holds where a text is a finite number; 1_0, which the database reads as 10, is none."""
-    return f"isfinite(TRY_CAST({text} AS DOUBLE)) AND NOT contains({text}, '_')"
 
 
 def _is_plain(condition: str, columns: Sequence[str]) -> bool:
