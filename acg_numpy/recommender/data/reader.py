@@ -333,9 +333,9 @@ def _with_times(
     user: Codes, item: Codes, timestamp: npt.NDArray[np.float64], shape: tuple[int, int]
 ) -> tuple[sp.csr_array, npt.NDArray[np.float64]]:
     """Return the matrix with 1 where a user took an item, and the earliest time of each entry, NaN if it has none."""
-    pairs = sp.coo_array((timestamp, (user, item)), shape=shape)
-    pairs.has_canonical_format = True  # which keeps repeated pairs apart, where their times would be added
-    pairs = pairs.tocsr()
+    rows = sp.coo_array((timestamp, (user, item)), shape=shape)
+    rows.has_canonical_format = True  # which keeps repeated pairs apart, where their times would be added
+    pairs = rows.tocsr()
     pairs.sort_indices()
     times, indices, indptr = pairs.data, pairs.indices, pairs.indptr
     first = np.ones(len(indices), bool)

@@ -253,6 +253,18 @@ def test_rows_that_change_while_they_are_read_are_refused() -> None:
         tables.positions(np.array([7, 8], np.uint64))
 
 
+def test_numbers_of_columns_without_a_header_are_no_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "taken.csv", "1,2,3", "1,4,x", "5,2,3", "5,4,x")
+    taken = read_interactions(path, header=False, user="1", item="2", domain="3", min_items=1)
+    assert triples(taken) == {("1", "2", "3"), ("1", "4", "x"), ("5", "2", "3"), ("5", "4", "x")}
+
+
+def test_lines_of_bad_rows_between_two_colons_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "ratings.dat", "1::a::x", "2::b::y", "::b::y", "2::c::x")
+    taken = read_interactions(path, header=False, user="1", item="2", domain="3", min_items=1)
+    assert any("line 3: the user is empty" in note for note in taken.notes), taken.notes
+
+
 @pytest.mark.parametrize("format_", ["csv", "parquet"])
 def test_a_file_that_is_replaced_while_it_is_read_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format_: str

@@ -86,7 +86,8 @@ def _records(table: TextTable) -> Iterator[tuple[int, int, bool]]:
         next(source, None)
     if layout.quote:
         csv.field_size_limit(1 << 30)
-        records: Iterator[list[str] | str] = csv.reader(source, delimiter=layout.delimiter)
+        # of two colons the second, because a quote opens a field behind it; how many fields there are does not matter
+        records: Iterator[list[str] | str] = csv.reader(source, delimiter=layout.delimiter[-1])
     else:
         records = source
     while True:

@@ -130,7 +130,7 @@ class NumericRows:
         for rows in (self._below, self._columns):
             user, item = (tables[role].positions(rows[role]).astype(np.int64) for role in ID_ROLES)
             pairs.append(np.unique((user * len(tables["item"].names) + item)[(user >= 0) & (item >= 0)]))
-        return len(np.intersect1d(*pairs, assume_unique=True))
+        return len(np.intersect1d(pairs[0], pairs[1], assume_unique=True))
 
 
 def _concatenate(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -183,11 +183,11 @@ def _fields(text: npt.NDArray[np.uint8], layout: TextLayout) -> tuple[npt.NDArra
     width = len(layout.delimiter)
     fields = width * (len(layout.columns) - 1) + 1  # two colons have a field between them, which is empty
     ends_line = text == ord("\n")
-    ends = np.flatnonzero((text == ord(layout.delimiter[0])) | ends_line)
-    if len(ends) % fields:
+    marks = np.flatnonzero((text == ord(layout.delimiter[0])) | ends_line)
+    if len(marks) % fields:
         raise _NotPlain
-    starts = np.concatenate(([2 * WORD], ends[:-1] + 1)).reshape(-1, fields).T
-    ends = ends.reshape(-1, fields).T
+    starts = np.concatenate(([2 * WORD], marks[:-1] + 1)).reshape(-1, fields).T
+    ends = marks.reshape(-1, fields).T
     if np.count_nonzero(ends_line) != len(ends[-1]) or not ends_line[ends[-1]].all():
         raise _NotPlain
     if (returns := np.count_nonzero(text == ord("\r"))) not in (0, len(ends[-1])):

@@ -171,7 +171,8 @@ class StagedRows:
         """Write the CASE that decides whether a row counts."""
         present = [role for role in ID_ROLES if role in self.roles and self.roles[role][number] is not None]
         cases = []
-        if isinstance(table, TextTable) and len(present) > 1:
+        numbered = table.columns == tuple(str(n + 1) for n in range(len(table.columns)))  # without a header
+        if isinstance(table, TextTable) and len(present) > 1 and not numbered:
             header = [
                 f"{names[role]} = {literal(table.columns[position])}"
                 for role in present

@@ -50,9 +50,15 @@ def read(paths: list[Path], min_rating: float | None, delimiter: str) -> object:
 ROW = ("1", "2", "5", "0")
 
 
-@example([ROW, ("1", "3", "", "0")], [ROW], ",", "\n", rated=True)
-@example([ROW, ("1", "2", "2", "")], [ROW, ("2", "2", "0.5", "1")], "::", "\r\n", rated=True)
-@given(TABLES, TABLES, st.sampled_from([",", "\t", ";", "|", "::"]), st.sampled_from(["\n", "\r\n"]), st.booleans())
+@example(first=[ROW, ("1", "3", "", "0")], second=[ROW], delimiter=",", ending="\n", rated=True)
+@example(first=[ROW, ("1", "2", "2", "")], second=[ROW, ("2", "2", "1", "")], delimiter="::", ending="\r\n", rated=True)
+@given(
+    first=TABLES,
+    second=TABLES,
+    delimiter=st.sampled_from([",", "\t", ";", "|", "::"]),
+    ending=st.sampled_from(["\n", "\r\n"]),
+    rated=st.booleans(),
+)
 def test_numbers_and_texts_give_the_same_interactions_and_notes(
     tmp_path_factory: pytest.TempPathFactory, first: list, second: list, delimiter: str, ending: str, rated: bool
 ) -> None:
