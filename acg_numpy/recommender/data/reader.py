@@ -26,7 +26,7 @@ from acg_numpy.recommender.data.interactions import DataError, Interactions, tak
 from acg_numpy.recommender.data.reading_options import record_reading
 from acg_numpy.recommender.data.sources.id_codes import Codes, Names
 from acg_numpy.recommender.data.sources.item_domains import DomainFields, DomainOf, choose_domains, memberships
-from acg_numpy.recommender.data.sources.numeric_ids import NumericRows
+from acg_numpy.recommender.data.sources.numbers.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.oddities import (
     note_domains,
     note_ratings,

@@ -13,7 +13,7 @@ import numpy as np
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import literal
 from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text
-from acg_numpy.recommender.data.sources.numeric_ids import NumericRows
+from acg_numpy.recommender.data.sources.numbers.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.rows import LOW_RATING, SPACES, StagedRows, normal_form_of
 from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.text import counted, first_few

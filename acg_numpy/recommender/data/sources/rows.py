@@ -20,7 +20,7 @@ from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import first_line, identifier, literal, unique_name
 from acg_numpy.recommender.data.sources.id_codes import Codes, HashTables, Names, fetch_texts, hash_of
 from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
-from acg_numpy.recommender.data.sources.rating_summary import RatingSummary, is_number, summarise_texts
+from acg_numpy.recommender.data.sources.numbers.rating_summary import RatingSummary, is_number, summarise_texts
 from acg_numpy.recommender.data.sources.tables import Table, TextTable, TypedTable
 
 if TYPE_CHECKING:

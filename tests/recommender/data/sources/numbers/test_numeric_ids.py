@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from acg_numpy.recommender.data import DataError, read_interactions
-from acg_numpy.recommender.data.sources import numeric_ids
-from acg_numpy.recommender.data.sources.numeric_ids import NumericRows
+from acg_numpy.recommender.data.sources.numbers import numeric_ids
+from acg_numpy.recommender.data.sources.numbers.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.opening import open_source
 from acg_numpy.recommender.data.sources.rows import Choice
 

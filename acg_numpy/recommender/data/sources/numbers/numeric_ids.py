@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.recommender.data.sources.id_codes import Codes, Names, NumberTable
-from acg_numpy.recommender.data.sources.rating_summary import RatingSummary, summarise_numbers
+from acg_numpy.recommender.data.sources.numbers.rating_summary import RatingSummary, summarise_numbers
 from acg_numpy.recommender.data.sources.rows import LOW_RATING, Choice, note_low_ratings
 from acg_numpy.recommender.data.sources.tables import Table, TextTable
 from acg_numpy.recommender.data.sources.text_layout import TextLayout
