@@ -176,8 +176,8 @@ class Comparator:
 
     # Comparison and refinement
 
-    def compare(self, which: int, gradient: Array, largest: float, first: FirstDerivative) -> InputComparison:
-        """Compare one input.
+    def compare(self, which: int, gradient: Array, others: float, first: FirstDerivative) -> InputComparison:
+        """Compare one input; `others` is the largest derivative by another one.
 
         One difference if it suffices; three if there is doubt, and a ladder if doubt remains; a complex step if the
         ladder resolves too little; and before an element is called wrong, one-sided differences, because at
@@ -187,7 +187,9 @@ class Comparator:
         x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
         numeric, base, _, stepped, not_analytic = first
         reach = steps / np.maximum(np.abs(x), 1.0)
-        scale = np.maximum(largest, base.error * reach / self.eps)  # the latter is about |g| |y| / max(|x|, 1)
+        largest = max(others, finite_maximum(numeric.derivative))
+        loudest = base.error * reach / self.eps  # about |g| |y| / max(|x|, 1)
+        scale = np.maximum(largest, loudest)
 
         def decide(numeric: Differences) -> Array:
             return decide_verdicts(a, numeric, scale, self.eps, self.tolerance)
@@ -200,7 +202,11 @@ class Comparator:
         if self.tolerance.step:
             numeric, verdicts, step_fault = self._retry_at_best_step(which, a, scale, numeric, verdicts)
         else:
-            numeric = self._look_closer(which, numeric, np.flatnonzero(verdicts >= Verdict.WRONG))
+            # steps longer than the input may find a scale at which all of the gradient is zero
+            beyond = (verdicts == Verdict.ZERO) & (steps > root_mean_square(x)) & np.any(x)
+            numeric, steps = self._look_closer(which, numeric, np.flatnonzero(beyond | (verdicts >= Verdict.WRONG)))
+            largest = max(others, finite_maximum(numeric.derivative))
+            scale = np.maximum(largest, loudest)
             verdicts = decide(numeric)
         numeric, again = self._retry_by_complex_step(which, numeric, verdicts == Verdict.UNDECIDED)
         stepped = stepped | again
@@ -210,8 +216,8 @@ class Comparator:
         verdicts[kink] = Verdict.UNDECIDED
         if step_fault is None:
             wrong = np.flatnonzero(verdicts == Verdict.WRONG)
-            numeric = self._add_noise(which, numeric, wrong[~stepped[wrong]])
-            numeric = self._add_gradient_rounding(which, numeric, wrong[stepped[wrong]], base, largest, scale)
+            numeric = self._add_noise(which, numeric, wrong[~stepped[wrong]], steps)
+            numeric = self._add_gradient_rounding(which, numeric, wrong[stepped[wrong]], steps, largest, scale)
             error = np.maximum(numeric.error[wrong], self.least)
             numeric = numeric.replaced(wrong, Differences(numeric.derivative[wrong], error))
             verdicts[wrong] = decide(numeric)[wrong]
@@ -237,25 +243,28 @@ class Comparator:
             not_analytic=not_analytic,
         )
 
-    def _look_closer(self, which: int, numeric: Differences, doubtful: Array) -> Differences:
-        """Return doubtful elements as their differences settle at steps far smaller than usual.
+    def _look_closer(self, which: int, numeric: Differences, doubtful: Array) -> tuple[Differences, Array]:
+        """Return doubtful elements as their differences settle at steps far smaller than usual, and the steps of all.
 
         Those that are known well have settled.  Of the others some are tried first, and the rest only if these change.
         """
         with np.errstate(invalid="ignore"):
             vague = ~(numeric.error[doubtful] <= SETTLED * np.abs(numeric.derivative[doubtful]))
-        doubtful = doubtful[vague]
+        doubtful, steps = doubtful[vague], self.steps(which)
         x = np.ravel(self.function.values[which])
-        typical = float(np.sqrt(np.mean(x * x))) if x.size else 0.0
+        typical = root_mean_square(x)
         for tried in (doubtful[:: max(1, len(doubtful) // FEW)], doubtful):
             if not tried.size:
-                return numeric
+                return numeric, steps
             sizes = np.where(x[tried] != 0, np.minimum(np.abs(x[tried]), typical), typical)
             slope, known = element_slope(self.function, which, tried), numeric.at(tried)
-            closer = closer_differences(slope, self.steps(which)[tried], sizes, known)
-            if np.array_equal(closer.error, known.error):
-                return numeric
-        return numeric.replaced(tried, closer)
+            closer = closer_differences(slope, steps[tried], sizes, known)
+            changed = closer.error != known.error
+            if not np.any(changed):
+                return numeric, steps
+        settled = changed & np.isfinite(closer.error)
+        steps[tried[settled]] = np.minimum(steps[tried], self.eps ** (1 / 3) * sizes)[settled]
+        return numeric.replaced(tried, closer), steps
 
     def _retry_at_best_step(
         self, which: int, a: Array, scale: Array, numeric: Differences, verdicts: Array
@@ -292,7 +301,7 @@ class Comparator:
         stepped[flats] = found[1]
         return numeric.replaced(flats, found[0]), stepped
 
-    def _add_noise(self, which: int, numeric: Differences, wrong: Array) -> Differences:
+    def _add_noise(self, which: int, numeric: Differences, wrong: Array, all_steps: Array) -> Differences:
         """Return wrong elements on a ladder whose errors include the measured noise of the function.
 
         Some elements are tried first, and the others only if these are noisy.
@@ -300,7 +309,7 @@ class Comparator:
         for tried in (wrong[:: max(1, len(wrong) // SAMPLE)], wrong):
             if not tried.size or self.tolerance.step:
                 return numeric
-            slope, steps = element_slope(self.function, which, tried), self.steps(which)[tried]
+            slope, steps = element_slope(self.function, which, tried), all_steps[tried]
             # half a last place may not show in the outputs, so the noise is never taken as less than that
             noise = np.maximum(noise_level(slope, steps), self.least / MARGIN)
             better = ladder_differences(slope, steps, LADDER, noise)
@@ -312,7 +321,7 @@ class Comparator:
         return numeric.replaced(wrong[worse], better.at(worse))
 
     def _add_gradient_rounding(
-        self, which: int, numeric: Differences, wrong: Array, base: Differences, largest: float, scale: Array
+        self, which: int, numeric: Differences, wrong: Array, all_steps: Array, largest: float, scale: Array
     ) -> Differences:
         """Return elements wrong by a complex step with an error that allows for the rounding of a right gradient.
 
@@ -322,10 +331,10 @@ class Comparator:
         """
         if not wrong.size:
             return numeric
-        steps = self.steps(which)[wrong]
-        size = base.error[wrong] * 2 * steps / self.eps  # |g| |y|
+        steps, slope = all_steps[wrong], element_slope(self.function, which, wrong)
+        size = slope(np.arange(len(wrong)), steps, steps).error * 2 * steps / self.eps  # |g| |y|
         with np.errstate(divide="ignore", invalid="ignore"):
-            precision = np.maximum(noise_level(element_slope(self.function, which, wrong), steps) / size, self.eps)
+            precision = np.maximum(noise_level(slope, steps) / size, self.eps)
         precision = np.where(np.isnan(precision), self.eps, precision)
         rounding = precision * (ZERO * largest / MARGIN + MARGIN * scale[wrong])
         return numeric.replaced(
@@ -406,9 +415,10 @@ def compare(
             found[which] = compare_directional(one, gradient, largest, comparator.least, tolerance)
     else:
         first = {which: comparator.first_derivative(which) for which in comparable}
-        largest = max((finite_maximum(numeric.derivative) for numeric, *_ in first.values()), default=0.0)
+        maxima = {which: finite_maximum(numeric.derivative) for which, (numeric, *_) in first.items()}
         for which in comparable:
-            found[which] = comparator.compare(which, np.asarray(gradients[which]), largest, first[which])
+            others = max((size for other, size in maxima.items() if other != which), default=0.0)
+            found[which] = comparator.compare(which, np.asarray(gradients[which]), others, first[which])
     return tuple(
         found[which] if which in found else _uncompared(argument, gradient)
         for which, (argument, gradient) in enumerate(zip(arguments, gradients, strict=True))
@@ -419,6 +429,11 @@ def _uncompared(argument: Argument, gradient: Array | str | None) -> InputCompar
     """Return the entry of an input that is not compared."""
     fault = gradient if isinstance(gradient, str) else None
     return InputComparison(argument.name, argument.shape, held=argument.held, fault=fault)
+
+
+def root_mean_square(array: Array) -> float:
+    """Return the typical size of the elements, 0 where there is none."""
+    return float(np.sqrt(np.mean(array * array))) if array.size else 0.0
 
 
 def finite_maximum(array: Array) -> float:
