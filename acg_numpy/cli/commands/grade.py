@@ -131,8 +131,12 @@ def _summary_lines(grades: "ClassGrades", out: Path) -> list[str]:
         lines += ["", *grades.changed]
     if grades.outdated:
         lines += ["", f"not graded now, though new or changed: {first_few(grades.outdated)}; without --only they are"]
-    if grades.removed:
-        lines += ["", f"pages removed, because there is no submission any more: {first_few(grades.removed)}"]
+    fix = f"to leave someone out, remove their file in {out / 'reports'}"
+    if grades.kept:
+        lines += ["", f"kept from before, without a file among these submissions: {first_few(grades.kept)}; {fix}"]
+    if grades.apart:
+        head = "not in the table, because they were graded before by other options and have no file here"
+        lines += ["", f"{head}: {first_few(grades.apart)}; {fix}"]
     looks = [one.submission.student for one in graded if one.result["looks"]]
     if looks:
         lines += ["", f"read the files of {first_few(looks)}: class.html says why"]

@@ -74,6 +74,8 @@ class ChildProcess:
     options : dict
         Keyword arguments of the forward.
     limits : Limits
+    handed_out : str
+        The source of the file as it was handed out, by which copies of its forward are told.
 
     Attributes
     ----------
@@ -84,7 +86,13 @@ class ChildProcess:
     """
 
     def __init__(
-        self, file: str, source: str, functions: Sequence[str], options: dict[str, Any], limits: Limits
+        self,
+        file: str,
+        source: str,
+        functions: Sequence[str],
+        options: dict[str, Any],
+        limits: Limits,
+        handed_out: str = "",
     ) -> None:
         self.file, self.source, self.limits = file, source, limits
         self.printed = PrintedText()
@@ -107,6 +115,7 @@ class ChildProcess:
         try:
             self.held = self._start()
             start = {"file": file, "source": source, "functions": list(functions), "options": options}
+            start["handed_out"] = handed_out
             self.deadline = time.monotonic() + limits.seconds
             self.loaded, _ = self.ask(start)
         except BaseException:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,6 @@ from acg_numpy.cli.grading.class_record import (
     read_record,
     read_sealed,
     recorded_stems,
-    remove_student,
     replace_text,
     result_note,
     write_record,
@@ -41,6 +40,7 @@ from acg_numpy.cli.grading.supervisor_pool import Job, Setup, judge_all
 from acg_numpy.text import did_you_mean
 
 LARGEST_SEED = 2**31
+NOT_AMONG = "graded before; no file among these submissions"
 
 
 class Options(NamedTuple):
@@ -69,8 +69,10 @@ class ClassGrades(NamedTuple):
         With `only`, what is another result than before.
     outdated : list of str
         With `only`, the others whose files were not graded, or are not those that were.
-    removed : list of str
-        Students whose pages were removed, because nothing of theirs is among the submissions any more.
+    kept : list of str
+        Students who were graded before, alike, and have no file among the submissions: they stay in the table.
+    apart : list of str
+        The same of those who were graded by other options: their pages stay, and the table leaves them out.
     """
 
     graded: list[Graded]
@@ -79,7 +81,8 @@ class ClassGrades(NamedTuple):
     recognised: int
     changed: list[str]
     outdated: list[str]
-    removed: list[str]
+    kept: list[str]
+    apart: list[str]
 
     @property
     def mistakes(self) -> Counter[str]:
@@ -161,7 +164,9 @@ def grade_class(
     limits = Limits(seconds=options.seconds, isolate=options.isolate)
     judge_all(Setup(handout.resolve(), inputs, limits, options.hints), jobs, options.jobs, take)
     graded = [found[key] for key in sorted(found)]
-    joined = None if roster is None else join_roster(roster, graded)
+    earlier = list(_graded_before(out, stems))
+    kept = [one for one in earlier if one.options == how]
+    joined = None if roster is None else join_roster(roster, [*graded, *kept])
     settings = {
         "hand-out": str(handout),
         "seed of the inputs": seed,
@@ -170,16 +175,34 @@ def grade_class(
         "seconds for a file": f"{options.seconds:g}",
         "acg_numpy": version("acg_numpy"),
     }
-    _write_grades(out, exercise, graded, roster, joined, options.hints, settings)
-    removed = [stem for stem in recorded_stems(out) if stem not in stems]
-    for stem in removed:
-        remove_student(out, stem)
+    _write_grades(out, exercise, graded, kept, roster, joined, options.hints, settings)
     changed = [
         f"{found[key].submission.student}: {sentence}"
         for key in sorted(chosen or ())
         for sentence in [*differences(before[key], found[key])] or ["nothing is different"]
     ]
-    return ClassGrades(graded, joined.missing if joined else [], seed, started - unread, changed, outdated, removed)
+    return ClassGrades(
+        [*graded, *kept],
+        joined.missing if joined else [],
+        seed,
+        started - unread,
+        changed,
+        outdated,
+        [one.submission.student for one in kept],
+        [one.submission.student for one in earlier if one.options != how],
+    )
+
+
+def _graded_before(out: Path, stems: Sequence[str]) -> Iterator[Graded]:
+    """Yield the students of whom a folder holds a record, beside those whose files have these names."""
+    for stem in recorded_stems(out):
+        known = read_record(out, stem) if stem not in stems else None
+        if known is not None:
+            submission = Submission(known["student"], known["id"], known["file"], "", "", ())
+            yield Graded(
+                submission, stem, known["fingerprint"], known["options"], known["result"],
+                "; ".join(filter(None, [NOT_AMONG, known["note"].removeprefix(NOT_AMONG).removeprefix("; ")])),
+            )  # fmt: skip
 
 
 def _options_in_words(handout: str, seed: int, options: Options) -> dict[str, Any]:
@@ -271,18 +294,20 @@ def _write_grades(
     out: Path,
     exercise: Exercise,
     graded: Sequence[Graded],
+    kept: Sequence[Graded],
     roster: Roster | None,
     joined: Joined | None,
     hints: int,
     settings: dict[str, Any],
 ) -> None:
     """Write the table, the pages and the results."""
-    parts = list(dict.fromkeys(name for one in graded for name in one.columns))
-    out_of = max([one.result["out_of"] for one in graded], default=0)
-    files = {"grades.csv": grades_csv(graded, roster, joined, out_of, parts)}
+    everyone = [*graded, *kept]
+    parts = list(dict.fromkeys(name for one in everyone for name in one.columns))
+    out_of = max([one.result["out_of"] for one in everyone], default=0)
+    files = {"grades.csv": grades_csv(everyone, roster, joined, out_of, parts)}
     for one in graded:
         files[f"students/{one.stem}.html"] = student_page(one, hints)
         files[f"students/{one.stem}.results.json"] = gradescope_results(one, hints)
-    files["class.html"] = class_page(exercise.name, graded, joined.missing if joined else [], settings)
+    files["class.html"] = class_page(exercise.name, everyone, joined.missing if joined else [], settings)
     for name, text in files.items():
         replace_text(out / name, text)

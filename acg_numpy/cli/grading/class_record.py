@@ -95,12 +95,6 @@ def recorded_stems(out: Path) -> list[str]:
     return [stem for file in sorted((out / REPORTS).glob("*.json")) if read_record(out, stem := file.stem) is not None]
 
 
-def remove_student(out: Path, stem: str) -> None:
-    """Remove the pages and the record of a student."""
-    for name in (f"students/{stem}.html", f"students/{stem}.results.json", f"{REPORTS}/{stem}.json"):
-        (out / name).unlink(missing_ok=True)
-
-
 def write_record(out: Path, graded: Graded) -> None:
     """Keep what was found about a student."""
     known = {"student": graded.submission.student, "id": graded.submission.id, "file": graded.submission.file}

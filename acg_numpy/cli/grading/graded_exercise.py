@@ -40,6 +40,8 @@ class Exercise(NamedTuple):
         From the name of a case to its inputs, by name.
     seed : int
         That drew the inputs, and draws the gradients of the outputs.
+    source : str
+        The file as it was handed out.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Exercise(NamedTuple):
     options: dict[str, Any]
     cases: dict[str, dict[str, Any]]
     seed: int
+    source: str
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -151,7 +154,7 @@ def _make_exercise(forward: str, backward: str, source: str, file: Path, module:
     """Make an exercise of the text that was handed out, and of a file of inputs that was run."""
     options = module["OPTIONS"]
     reference = partial(_handed_out(source, file, forward), **options)
-    return Exercise(file.stem, (forward, backward), reference, options, module["CASES"], module["SEED"])
+    return Exercise(file.stem, (forward, backward), reference, options, module["CASES"], module["SEED"], source)
 
 
 def _handed_out(source: str, file: Path, forward: str) -> Callable[..., Any]:

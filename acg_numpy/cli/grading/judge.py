@@ -2,7 +2,6 @@
 
 import ast
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -29,13 +28,29 @@ from acg_numpy.cli.grading.remote_pair import RemotePair, ended_in_words, functi
 Result = dict[str, Any]
 OTHER_FORWARD = "the forward no longer computes what it did, so the backward cannot be judged: restore the forward"
 TIMEOUT = re.compile(r"(Timeout \(\d+:\d\d:\d\d.*\)!\nT|Current t)hread 0x.*", re.DOTALL)  # of faulthandler
-UNUSUAL = frozenset(
+# what a derivation in NumPy may import; anything else is shown to the teacher
+USUAL = frozenset(
     """
-    builtins compileall ctypes faulthandler gc importlib inspect io multiprocessing os pathlib pickle pty resource
-    runpy shutil signal socket subprocess sys _thread threading traceback zipimport
+    abc cmath collections copy dataclasses doctest enum fractions functools itertools math numbers numpy pytest random
+    statistics time typing typing_extensions unittest warnings __future__
     """.split()  # noqa: SIM905, a list of words is read more easily
 )
-UNUSUAL_CALLS = frozenset(["__import__", "compile", "eval", "exec", "globals", "open", "setattr", "vars"])
+# by which a program looks at itself or at the system: attributes of frames, functions and modules, and built-in names
+UNUSUAL = frozenset(
+    """
+    ag_frame attrgetter builtins co_code cr_frame ctypes ctypeslib eval exec f_back f_builtins f_globals f_locals
+    faulthandler gc get_field get_referrers gi_frame importlib inspect io methodcaller modules multiprocessing os
+    pathlib pickle resource signal socket subprocess sys tb_frame tb_next thread threading traceback types
+    """.split()  # noqa: SIM905, a list of words is read more easily
+)
+UNUSUAL_NAMES = frozenset(["compile", "eval", "exec", "getattr", "globals", "locals", "open", "setattr", "vars"])
+USUAL_DUNDERS = frozenset(
+    """
+    __all__ __author__ __call__ __doc__ __eq__ __file__ __init__ __iter__ __len__ __main__ __name__ __post_init__
+    __repr__ __str__ __version__
+    """.split()  # noqa: SIM905, a list of words is read more easily
+)
+DUNDER = re.compile(r"__[a-z]\w*")
 
 
 def judge_file(exercise: Exercise, file: str, source: str, limits: Limits, hints: int = 2) -> Result:
@@ -63,7 +78,7 @@ def judge_file(exercise: Exercise, file: str, source: str, limits: Limits, hints
     found: Result = {"printed": "", "looks": [*unusual_names(source)], "held": []}
     failure: LearnerError | None = None
     try:
-        with ChildProcess(file, source, exercise.functions, exercise.options, limits) as child:
+        with ChildProcess(file, source, exercise.functions, exercise.options, limits, exercise.source) as child:
             found["held"] = child.held
             try:
                 refuse_unloaded(child)
@@ -218,7 +233,7 @@ def unusual_names(source: str) -> Iterator[str]:
     Examples
     --------
     >>> list(unusual_names("import os, numpy\nx = eval('1')"))
-    ['imports os', 'calls eval']
+    ['imports os', 'uses eval']
     """
     try:
         # as bytes, because a line such as `# coding: utf-7` decides what the child reads in them
@@ -227,22 +242,40 @@ def unusual_names(source: str) -> Iterator[str]:
         nodes = [inner for node in body for inner in ast.walk(node)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    found: dict[str, None] = {}
-    for node in nodes:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            names = [a.name for a in node.names if isinstance(node, ast.Import) or a.name in UNUSUAL]
-            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
-            tops = [name.partition(".")[0] for name in names]
-            found |= {f"imports {top}": None for top in tops if top in UNUSUAL or not _is_standard(top)}
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in UNUSUAL_CALLS:
-            found[f"calls {node.func.id}"] = None
-        elif isinstance(node, ast.Attribute) and (
-            node.attr in UNUSUAL or (node.attr.startswith("__") and node.attr != "__init__")
-        ):
-            found[f"uses {node.attr}"] = None
+    # texts that stand for themselves, and the functions of calls, are looked at with what is around them
+    seen = {id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
+    seen |= {id(node.func) for node in nodes if isinstance(node, ast.Call) and _is_getattr(node.func)}
+    found = dict.fromkeys(look for node in nodes if id(node) not in seen for look in _looks_at(node))
     yield from list(found)[:20]
 
 
-def _is_standard(name: str) -> bool:
-    """Return whether a module is NumPy or of the standard library."""
-    return name == "numpy" or name in sys.stdlib_module_names
+def _looks_at(node: ast.AST) -> Iterator[str]:
+    """Yield what is unusual in one node of a program, whichever way it is written."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = [a.name for a in node.names if isinstance(node, ast.Import) or a.name.strip("_") in UNUSUAL]
+        names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+        tops = [name.partition(".")[0] for name in names]
+        yield from (f"imports {top}" for top in tops if top not in USUAL)
+    elif isinstance(node, ast.Name) and (node.id in UNUSUAL_NAMES or _is_unusual_dunder(node.id)):
+        yield f"uses {node.id}"
+    elif isinstance(node, ast.FunctionDef) and _is_unusual_dunder(node.name):
+        yield f"defines {node.name}"
+    elif isinstance(node, ast.Call) and _is_getattr(node.func):
+        name = node.args[1] if len(node.args) > 1 else None
+        if not isinstance(name, ast.Constant):
+            yield "calls getattr with a name that it computes"
+        elif str(name.value).strip("_") in UNUSUAL:
+            yield f"uses {name.value!s}"
+    elif isinstance(node, ast.Attribute | ast.MatchClass):
+        names = [node.attr] if isinstance(node, ast.Attribute) else node.kwd_attrs
+        yield from (f"uses {name}" for name in names if name.strip("_") in UNUSUAL or _is_unusual_dunder(name))
+    elif isinstance(node, ast.Constant) and {*DUNDER.findall(str(node.value))} - USUAL_DUNDERS:
+        yield f"holds the text {str(node.value)[:40]!r}"
+
+
+def _is_getattr(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "getattr"
+
+
+def _is_unusual_dunder(name: str) -> bool:
+    return name.startswith("__") and name not in USUAL_DUNDERS

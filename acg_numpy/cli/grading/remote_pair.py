@@ -133,7 +133,7 @@ class RemotePair:
         others = answer.get("calls")
         for name, number in others.items() if isinstance(others, dict) else ():
             look = f"{backward} calls {str(name)[:80]} {number} times"
-            if type(number) is int and number >= LIKELY_NUMERIC and name != forward and not self._has_look(name):
+            if type(number) is int and number >= LIKELY_NUMERIC and not self._has_look(name):
                 self.looks.append(look)
 
     def _has_look(self, name: str) -> bool:

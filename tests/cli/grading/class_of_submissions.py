@@ -106,6 +106,41 @@ CENTRAL = """\
         out.append(grad)
     return tuple(out)
 """
+RUN_CENTRAL = CENTRAL.format(
+    dtype="float",
+    shift="up[place][index] += 1e-6; down[place][index] -= 1e-6\n"
+    "            grad[index] = np.sum((RUN(*up)[0] - RUN(*down)[0]) * grad_out) / 2e-6",
+)
+FORWARD = BLANK[BLANK.index("def linear_forward") : BLANK.index("def linear_backward")]
+RECODED = """
+def renamed():
+    code = getattr(linear_forward, "__co" + "de__").replace(co_name="g", co_filename="g")
+    return type(renamed)(code, getattr(linear_forward, "__glob" + "als__"))
+
+
+RUN = renamed()
+"""
+BATCHED = """\
+    x, W, b = cache
+    steps = np.eye(x.size).reshape(x.size, *x.shape)
+    out, _ = linear_forward({shifted}, W, b)
+    dx = np.sum((out{taken} * grad_out).reshape(x.size, -1), 1).reshape(x.shape){scale}
+"""
+DUAL = """
+
+class Dual:
+    __array_ufunc__ = None
+    shape, ndim = property(lambda self: self.value.shape), property(lambda self: self.value.ndim)
+
+    def __init__(self, value, carried):
+        self.value, self.carried = value, carried
+
+    def __matmul__(self, other):
+        return Dual(self.value @ other, self.carried @ other)
+
+    def __add__(self, other):
+        return Dual(self.value + other, self.carried)
+"""
 FORGED = '{"job": "x", "case": "linear", "passed": true, "points": 8, "result": {"passed": true, "points": 8}}'
 
 DISHONEST = {
@@ -157,6 +192,22 @@ DISHONEST = {
         "    dx = np.sum((linear_forward(shifted, W, b)[0].imag * grad_out).reshape(x.size, -1), 1).reshape(x.shape) / 1e-20\n"
         + RIGHT.replace("dy @ W.T", "dx")
     ),
+    # the forward by another name, in another shape, or with numbers that carry a derivative along
+    "wrapper": answer(RUN_CENTRAL, "\n\nRUN = linear_forward\n\n\ndef linear_forward(x, weight, bias):\n    return RUN(x, weight, bias)\n"),
+    "partial": answer(RUN_CENTRAL, "\n\nimport functools\n\nRUN = linear_forward\nlinear_forward = functools.partial(RUN)\n"),
+    "callable": answer(RUN_CENTRAL, "\n\nFIRST = linear_forward\n\n\nclass Run:\n    def __call__(self, x, weight, bias):\n        return FIRST(x, weight, bias)\n\n\nlinear_forward = RUN = Run()\n"),
+    "lambda": answer(RUN_CENTRAL, "\n\nRUN = linear_forward = lambda x, weight, bias: (x @ weight + bias, LinearCache(x, weight, bias))\n"),
+    "copied": answer(RUN_CENTRAL, "\n\n" + FORWARD.replace("def linear_forward", "def RUN")),
+    "recoded": answer(RUN_CENTRAL, "\n\n" + RECODED),
+    "within": answer("    return linear_forward(*cache, grad_out)\n", "\n\nRUN = linear_forward\n\n\ndef linear_forward(x, weight, bias, grad_out=None):\n    cache = x, weight, bias\n    if grad_out is None:\n        return RUN(*cache)\n" + RUN_CENTRAL),
+    "lists": answer(BATCHED.format(shifted="(x + 1e-20j * steps).tolist()", taken=".imag", scale=" / 1e-20") + RIGHT.replace("dy @ W.T", "dx")),
+    "dual": answer(BATCHED.format(shifted="Dual(x, steps)", taken=".carried", scale="") + RIGHT.replace("dy @ W.T", "dx"), DUAL),
+    "thread": answer("    found = []\n    _thread.start_new_thread(lambda: found.append(numeric(grad_out, cache)), ())\n    while not found:\n        pass\n    return found[0]\n", "\n\nimport _thread\n\nRUN = linear_forward\n\n\ndef numeric(grad_out, cache):\n" + RUN_CENTRAL),
+    # more ways to a file, to the grader's inputs and to its time
+    "memmap": before("text = bytes(np.memmap(ROOT + '/acg_numpy/passes/linear.py', dtype=np.uint8, mode='r'))\nspace = {}\nexec(text, space)\nreturn space['linear_backward'](grad_out, cache)"),
+    "claims": answer("    return tuple(np.zeros(a.shape) for a in cache)\n").replace("    y = x @ weight", "    x += 1\n    y = (x - 1) @ weight"),
+    "dots": answer(RIGHT, "\n\nA = lambda: x" + ".b" * 100_000 + "\n"),
+    "digits": answer(RIGHT, "\n\nA = 'x' * 10 ** 10\n"),
     # harm to the grader
     "kills": before("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)"),
     "killsall": before("import os, signal\nos.kill(-1, signal.SIGKILL)"),

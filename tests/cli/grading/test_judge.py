@@ -1,10 +1,12 @@
-"""A judgement names mistakes of wrong answers alone."""
+"""A judgement names mistakes of wrong answers alone, and says what a program does to hide what it is."""
 
 from pathlib import Path
 
+import pytest
+
 from acg_numpy.cli.grading.child_process import Limits
 from acg_numpy.cli.grading.graded_exercise import task_exercise
-from acg_numpy.cli.grading.judge import judge_file
+from acg_numpy.cli.grading.judge import judge_file, unusual_names
 from acg_numpy.cli.handouts.task import Task
 
 RELU = """\
@@ -31,3 +33,40 @@ def test_a_kink_is_no_mistake_of_a_right_answer() -> None:
     found = judge_file(task_exercise(task, Path("relu.py")), "relu.py", RELU, Limits(isolate="none"))
     assert (found["passed"], found["mistakes"]) == (True, [])
     assert "kink" in str(found["cases"])
+
+
+SECRETIVE = {
+    "x = random._os": "uses _os",
+    "from collections import _sys as s": "imports _sys",
+    "import pkgutil": "imports pkgutil",
+    "frame = error.__traceback__.tb_frame": "uses tb_frame",
+    "frame = getattr(error, '__trace' + 'back__')": "calls getattr with a name that it computes",
+    "frame = getattr(error, 'tb_frame')": "uses tb_frame",
+    "find = getattr": "uses getattr",
+    "match error:\n    case Exception(__traceback__=trace): pass": "uses __traceback__",
+    "name = '__globals__'": "holds the text '__globals__'",
+    "class Dual:\n    def __mul__(self, other): return self": "defines __mul__",
+    "x = __builtins__": "uses __builtins__",
+    "x = np.ctypeslib": "uses ctypeslib",
+    "x = (lambda: (yield))().gi_frame": "uses gi_frame",
+    "call = eval": "uses eval",
+}
+
+
+@pytest.mark.parametrize("code", SECRETIVE)
+def test_what_hides_a_call_is_shown_however_it_is_written(code: str) -> None:
+    assert SECRETIVE[code] in list(unusual_names(code))
+
+
+def test_what_a_derivation_uses_is_not_shown() -> None:
+    plain = "\n".join(
+        [
+            '"""`__dict__` in words."""',
+            "from __future__ import annotations",
+            "import math, numpy.linalg, dataclasses, unittest",
+            "__all__ = ['f']",
+            "class Cache:\n    def __init__(self, x):\n        self.x, self.shape = x, np.shape(x)",
+            "if __name__ == '__main__':\n    import os\n    os._exit(0)",
+        ]
+    )
+    assert list(unusual_names(plain)) == []

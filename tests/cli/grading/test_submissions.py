@@ -73,11 +73,11 @@ def read_one(tmp_path: Path, files: dict[str, str | bytes]) -> Submission:
         ({"ann/mine.py": "0", "ann/other.py": "1"}, "", "there are 2 files, 'mine.py', 'other.py': which counts"),
         ({"ann/softmax.ipynb": "{}"}, "", "there is no Python file, only 'softmax.ipynb'"),
         ({"ann.zip": "PK no zip"}, "", "there is no Python file, only 'ann.zip'"),
-        ({"ann.py": "x" * (LARGEST_FILE + 1)}, "", "it is larger than 1 MB, which no backward needs"),
+        ({"ann.py": "x" * (LARGEST_FILE + 1)}, "", "it is larger than 256 kB, which no backward needs"),
         (
             {"ann.zip": write_zip({"softmax.py": "x" * (1 << 24)})},
             "",
-            "it is larger than 1 MB, which no backward needs",
+            "it is larger than 256 kB, which no backward needs",
         ),
         ({"ann.py": "\0"}, "", "it is not Python: it holds null bytes; is this the right file?"),
     ],

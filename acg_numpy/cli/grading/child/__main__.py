@@ -35,7 +35,7 @@ def main() -> None:
     held = confine(settings["seconds"], settings["megabytes"], packages) if settings["confined"] else []
     write_message(replies, {"ready": True, "held": held})
     head, _ = read_message(requests)
-    counter = CallCounter(head["file"])
+    counter = CallCounter(head["file"], head["functions"][0], head["handed_out"])
     sys.setprofile(counter)
     threading.setprofile(counter)
     if settings["confined"]:
@@ -64,7 +64,8 @@ class Answers:
     Parameters
     ----------
     start : dict
-        The file's name and source, the names of its functions, and the options of the forward.
+        The file's name and source, the names of its functions, the options of the forward, and the source that was
+        handed out.
     counter : CallCounter
     seen : list of str
         What the hook reported.
@@ -120,7 +121,9 @@ class Answers:
 
         values = [unpack(described, given) for described in head["inputs"]]
         before = [np.array(value) if isinstance(value, np.ndarray) else value for value in values]
+        self.counter.enter()
         returned = self.forward(*values, **self.start["options"])
+        self.counter.end()
         if not isinstance(returned, tuple) or len(returned) != 2:
             return {"returned": pack(returned, arrays)}
         out, cache = returned
@@ -142,7 +145,7 @@ class Answers:
         grads_before = [np.array(part) if isinstance(part, np.ndarray) else part for part in parts]
         before = [np.array(array) for array in cached]
         inputs = [np.array(value) if isinstance(value, np.ndarray) else value for value in values]
-        self.counter.begin(self.forward, sum(np.size(value) for value in values))
+        self.counter.begin(values)
         returned = self.backward(grad_out, cache)
         self.counter.end()
         counts = self.counter.counts
@@ -152,7 +155,7 @@ class Answers:
             "grad_out_changed": changed_places(grads_before, parts),
             "inputs_changed": changed_places(inputs, values),
             "cache_changed": changed_places(before, cached),
-            "forward_calls": counts.get(self.counter.forward, 0),
+            "forward_calls": self.counter.calls,
             "odd_calls": self.counter.odd,
             "uncounted": "sys.setprofile" in self.seen,
             "calls": own,

@@ -204,3 +204,17 @@ def watch_events(packages: str, own: str, report: Callable[[str], None]) -> None
             raise PermissionError(f"{event} is not possible here")
 
     sys.addaudithook(hook)
+
+    def refuse_thread(*arguments: Any, **options: Any) -> None:
+        report("_thread.start_new_thread")
+        raise PermissionError("a thread is not possible here")
+
+    # not every version of Python has an event for it, and calls of the forward in a thread of C's are not counted
+    import _thread
+    import threading
+
+    for module in (_thread, threading):
+        for name in ("start_new_thread", "start_new", "start_joinable_thread"):
+            for given in (name, f"_{name}"):
+                if hasattr(module, given):
+                    setattr(module, given, refuse_thread)

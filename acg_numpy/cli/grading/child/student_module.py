@@ -3,11 +3,12 @@
 import ast
 import builtins
 import linecache
+import math
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, ModuleType
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 MOST_NAMES = 400
 DEEPEST = 5
 MOST_ARRAYS = 64
+MOST_OPTIONS = 8  # numbers beside the inputs, such as that of the heads
+COMPUTING = ("__array__", "__array_ufunc__", "__array_function__", "__matmul__", "__rmatmul__", "__mul__", "__add__")
 
 
 def run_source(source: bytes, name: str) -> ModuleType:
@@ -113,43 +116,108 @@ def _arrays_in(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
 class CallCounter:
     """A count of calls, by the profiling hook of Python, which sees a function whatever name it is called by.
 
+    The forward is told by four signs: its name, the instructions of the one that was handed out, and the first function
+    of the file that runs when it is called, if that is called again with arrays of the same shapes.
+
+    Parameters
+    ----------
+    file : str
+    forward : str
+        The name of the forward.
+    handed_out : str
+        The source of the file as it was handed out, if there is one.
+
     Attributes
     ----------
     counts : dict
-        From the name of a function of the file to the number of calls since `begin`.
+        From the name of another function of the file to the number of calls since `begin`.
+    calls : int
+        How many calls of the forward there were.
     odd : int
-        How many calls of the forward had other arguments than its own: complex numbers, or more of them.
+        How many of them had other arguments than its own: more numbers, complex ones, or objects that compute.
     """
 
-    def __init__(self, file: str) -> None:
-        self.file, self.counting = file, False
+    def __init__(self, file: str, forward: str = "", handed_out: str = "") -> None:
+        self.file, self.forward = file, forward
+        self.instructions = frozenset(_instructions_of(handed_out, forward))
+        self.codes: dict[int, tuple[CodeType, bool]] = {}
+        self.entries: list[CodeType] = []
         self.counts: dict[str, int] = {}
-        self.odd, self.sizes, self.forward = 0, 0, ""
+        self.calls, self.odd = 0, 0
+        self.shapes: list[tuple[int, ...]] = []
+        self.counting = self.entering = False
 
-    def begin(self, forward: Callable[..., Any], sizes: int) -> None:
-        """Count from here on.
+    def enter(self) -> None:
+        """Learn which function of the file runs first from here on: the forward is about to be called."""
+        self.entering = True
 
-        Parameters
-        ----------
-        forward : callable
-        sizes : int
-            How many numbers its arguments hold together.
-        """
-        code = getattr(forward, "__code__", None)
-        self.counts, self.odd, self.sizes, self.forward = {}, 0, sizes, getattr(code, "co_name", "")
-        self.counting = True
+    def begin(self, values: Sequence[Any]) -> None:
+        """Count from here on, where the forward was called with these values."""
+        self.counts, self.calls, self.odd = {}, 0, 0
+        self.shapes = [np.shape(value) for value in values if value is not None]
+        self.counting, self.entering = True, False
 
     def end(self) -> None:
         """Stop counting."""
-        self.counting = False
+        self.counting = self.entering = False
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         """Count an event."""
-        if not self.counting or event != "call" or frame.f_code.co_filename != self.file:
+        if event != "call" or not (self.counting or self.entering):
             return
-        name = frame.f_code.co_name
-        self.counts[name] = self.counts.get(name, 0) + 1
-        if name == self.forward:
-            given = [value for value in frame.f_locals.values() if isinstance(value, (np.ndarray, np.generic, complex))]
-            numbers = sum(np.size(value) for value in given)
-            self.odd += numbers > self.sizes or any(np.asarray(value).dtype.kind == "c" for value in given)
+        code = frame.f_code
+        known, forward = self.codes.get(id(code), (None, False))
+        if known is not code:
+            forward = self._is_forward(code)
+            self.codes[id(code)] = code, forward
+        if self.entering:
+            if code.co_filename == self.file:
+                self.entering = False
+                self.entries += [code] if code not in self.entries else []
+        elif forward or code in self.entries:
+            leaves = list(_leaves(list(frame.f_locals.values()), 0))
+            odd = any(map(_is_odd, leaves))
+            shapes = [np.shape(leaf) for leaf in leaves if isinstance(leaf, (np.ndarray, np.generic))]
+            numbers = sum(map(math.prod, shapes)) + sum(type(leaf) in (int, float) for leaf in leaves)
+            more = numbers > sum(map(math.prod, self.shapes)) + MOST_OPTIONS
+            if forward or odd or shapes == self.shapes:  # a decorator's code is that of all it decorates
+                self.calls += 1
+                self.odd += odd or (forward and more)
+        elif code.co_filename == self.file and (code.co_name == "<lambda>" or code.co_name[0] != "<"):
+            self.counts[code.co_name] = self.counts.get(code.co_name, 0) + 1
+
+    def _is_forward(self, code: CodeType) -> bool:
+        own = code.co_filename == self.file and code.co_name == self.forward
+        return own or (bool(self.instructions) and (code.co_code, code.co_names) in self.instructions)
+
+
+def _instructions_of(source: str, name: str) -> Iterator[tuple[bytes, tuple[str, ...]]]:
+    """Yield the instructions of a function, and those that it has without its docstring."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            for body in (node.body, node.body[1:] if ast.get_docstring(node) else node.body):
+                node.body = body
+                module = compile(ast.Module([node], []), "", "exec")
+                yield from ((c.co_code, c.co_names) for c in module.co_consts if isinstance(c, CodeType))
+
+
+def _leaves(value: Any, depth: int) -> Iterator[Any]:
+    """Yield what is in a nest of tuples, lists and dicts, of types of Python's own and of named tuples."""
+    if depth > DEEPEST or not isinstance(value, (tuple, list, dict)) or _computes(value):
+        yield value
+        return
+    for item in value.values() if isinstance(value, dict) else value:
+        yield from _leaves(item, depth + 1)
+
+
+def _is_odd(value: Any) -> bool:
+    """Return whether something computes with more than a real number: a complex one, or an object of the file's own."""
+    return isinstance(value, complex) or _computes(value) or (type(value) is np.ndarray and value.dtype.kind in "cO")
+
+
+def _computes(value: Any) -> bool:
+    """Return whether something is an object, of a class of the file, that NumPy or an operator would compute with."""
+    if isinstance(value, (type, ModuleType)):
+        return False
+    own = [kind for kind in type(value).__mro__ if kind.__module__.partition(".")[0] not in ("builtins", "numpy")]
+    return any(name in vars(kind) for kind in own for name in COMPUTING)
