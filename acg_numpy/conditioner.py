@@ -339,9 +339,8 @@ class AttentionConditioner(Module):
         'absorbed'
         """
         plan = self._prepare(user_emb, domain_id).plan
-        return replace(
-            plan, costs=dict(plan.costs), shapes=dict(plan.shapes)
-        )  # what is kept for further calls is not handed out
+        # the plan is kept for further calls, so its dictionaries are copied
+        return replace(plan, costs=dict(plan.costs), shapes=dict(plan.shapes))
 
     def prepared(self) -> PreparedConditioner:
         """Return a read-only conditioner in eval mode that keeps the tables of its kernel, for serving.

@@ -47,13 +47,17 @@ def floats_of(out):
     return tuple(o for o in outputs_of(out) if np.issubdtype(o.dtype, np.floating))
 
 
+def outputs_function(case):
+    """The outputs that have a derivative, as a function of the inputs."""
+    return lambda *inputs: floats_of(case.call(*inputs))
+
+
 def first_order(case):
     """The gradients of <outputs, grads>, as a function of the inputs and of grads, one after the other."""
     n = len(case.inputs)
 
     def first(*inputs_and_grads):
-        outputs = lambda *inputs: floats_of(case.call(*inputs))  # noqa: E731
-        return vjp(outputs, *inputs_and_grads[:n])[1](inputs_and_grads[n:])
+        return vjp(outputs_function(case), *inputs_and_grads[:n])[1](inputs_and_grads[n:])
 
     return first
 
@@ -75,7 +79,7 @@ def gradients(case, inputs, seed=0):
     def like(arrays):
         return [np.asarray(rng.uniform(0.5, 1.5, size=x.shape), dtype=x.dtype) for x in arrays]
 
-    values, _ = vjp(lambda *inputs: floats_of(case.call(*inputs)), *inputs)
+    values, _ = vjp(outputs_function(case), *inputs)
     grads = like(values)
     first, pull = vjp(first_order(case), *inputs, *grads)
     along = like(first)
@@ -199,7 +203,7 @@ def test_an_input_alone_has_the_gradient_that_it_has_beside_the_others(case):
     if len(case.inputs) < 2:
         return
     rng = np.random.default_rng(0)
-    out, pull = vjp(lambda *inputs: floats_of(case.call(*inputs)), *case.inputs)
+    out, pull = vjp(outputs_function(case), *case.inputs)
     grad_outs = tuple(np.asarray(rng.normal(size=o.shape)) for o in out)
     together = pull(grad_outs)
     for place, x in enumerate(case.inputs):
