@@ -167,13 +167,15 @@ def item_weights(
 
 
 def _regression(taken: sp.csr_array, strength: float) -> Array:
-    """Return W for the items of one domain, (n, n), with whatever on the diagonal."""
-    gram = (taken.T @ taken).toarray().astype(np.float64)  # (n, n)
+    """Return W for the items of one domain, (n, n); what is on its diagonal means nothing."""
+    # in the order of memory of LAPACK, which otherwise copies
+    gram = (taken.T @ taken).astype(np.float64).toarray(order="F")  # (n, n)
     users = int(np.count_nonzero(np.diff(taken.indptr)))
     gram[np.diag_indices_from(gram)] += strength * np.trace(gram) / users
     # by Cholesky, in half the time of a general inverse
-    factor, _ = dpotrf(gram, lower=True, overwrite_a=True)
-    lower, _ = dpotri(factor, lower=True, overwrite_c=True)
-    P = np.tril(lower) + np.tril(lower, -1).T
-    W: Array = -P / np.diag(P)
+    factor, _ = dpotrf(gram, lower=True, overwrite_a=True)  # with zeros above the diagonal
+    inverse, _ = dpotri(factor, lower=True, overwrite_c=True)  # of which the lower triangle is written
+    variances = inverse.diagonal().copy()
+    W: Array = inverse + inverse.T
+    W /= -variances
     return W
