@@ -25,7 +25,7 @@ _RULES = "acg_numpy.autograd.rules."  # the modules of the engine's own rules
 _DISPATCHED = (np.ufunc, type(np.sum))  # NumPy itself passes calls of these to a Tensor
 
 
-def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | None) -> Any:
+def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | None, name: str | None = None) -> Any:
     """Register the derivative of a function, so that it can be called with Tensors.
 
     Parameters
@@ -37,6 +37,8 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
         argument, in its shape, where `g` is the gradient of the result `ans`.  Written in NumPy, so that it can be
         differentiated itself. None for an argument that has no derivative.  Left out, `register_rule(function)`
         decorates the rule of the first.
+    name : str, optional
+        What messages and reports call the function; its own name, if left out.
 
     Returns
     -------
@@ -47,7 +49,9 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     Examples
     --------
     >>> from acg_numpy import tensor
-    >>> softplus = register_rule(lambda x: np.logaddexp(x, 0.0), lambda g, ans, x: g / (1.0 + np.exp(-x)))
+    >>> softplus = register_rule(
+    ...     lambda x: np.logaddexp(x, 0.0), lambda g, ans, x: g / (1.0 + np.exp(-x)), name="softplus"
+    ... )
     >>> t = tensor([0.0, 2.0], requires_grad=True)
     >>> softplus(t).sum().backward()
     >>> t.grad.round(3)
@@ -65,16 +69,17 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     if not callable(function):
         raise TypeError(f"function must be callable, got {function!r}")
     if not rules:
-        return lambda rule: register_rule(function, rule)
+        return lambda rule: register_rule(function, rule, name=name)
     for rule in rules:
         if rule is not None and not callable(rule) and not isinstance(rule, EachPosition):
             raise TypeError(f"every rule must be callable or None, got {rule!r}")
+    name = name_of(function) if name is None else name
     per_argument = rules[0] if isinstance(rules[0], EachPosition) else rules
     if isinstance(per_argument, EachPosition):
-        checked: Any = EachPosition(_checked(per_argument.rule, function, None))
+        checked: Any = EachPosition(_checked(per_argument.rule, name, None))
     else:
-        checked = tuple(rule and _checked(rule, function, place) for place, rule in enumerate(rules))
-    TABLE[function] = Primitive(function, checked)
+        checked = tuple(rule and _checked(rule, name, place) for place, rule in enumerate(rules))
+    TABLE[function] = Primitive(function, checked, name=name)
     if isinstance(function, _DISPATCHED):
         return function
 
@@ -88,7 +93,7 @@ def register_rule(function: Callable[..., Any], *rules: Rule | EachPosition | No
     return call
 
 
-def _checked(rule: Any, function: Any, place: int | None) -> Rule:
+def _checked(rule: Any, name: str, place: int | None) -> Rule:
     """Return the rule of a user with a check of what it gives; the rules of the engine are held to it by a test.
 
     If `place` is None, it is the first argument of the rule.
@@ -101,7 +106,7 @@ def _checked(rule: Any, function: Any, place: int | None) -> Rule:
         grad = rule(*arguments, **options)
         position, args = (arguments[0], arguments[3:]) if place is None else (place, arguments[2:])
         grad = grad if isinstance(grad, Tensor) else np.asarray(grad)
-        return checked_gradient(grad, args[position], name_of(function), position)
+        return checked_gradient(grad, args[position], name, position)
 
     return check
 

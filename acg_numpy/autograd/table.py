@@ -63,8 +63,8 @@ class Binding:
 
     __slots__ = ("accepts", "arity", "defaults", "leading", "name", "names", "options", "usual")
 
-    def __init__(self, function: Any, arity: int, like: Callable[..., Any], skip: int) -> None:
-        self.name: str = name_of(function)
+    def __init__(self, function: Any, name: str, arity: int, like: Callable[..., Any], skip: int) -> None:
+        self.name = name
         self.arity = arity
         own = list(inspect.signature(like).parameters.values())[skip:]
         try:
@@ -115,8 +115,9 @@ class Primitive:
     """A function with derivative rules of its own, one for each of its first arguments.
 
     None stands for an argument by which there is no derivative: a Tensor there that requires a gradient is refused.
-    `run`, if given, is called in its place: the same values by a shorter way.  `unread` holds the arguments of which no
-    rule reads more than the shape; `reads_values` says whether there are others.  `missing` are the places of the None.
+    `run`, if given, is called in its place: the same values by a shorter way.  `name` is what messages call it, where
+    that is not the function's own name.  `unread` holds the arguments of which no rule reads more than the shape;
+    `reads_values` says whether there are others.  `missing` are the places of the None.
     """
 
     __slots__ = ("bind", "function", "missing", "name", "num_rules", "reads_values", "rules", "unread")
@@ -126,10 +127,11 @@ class Primitive:
         function: Callable[..., Any],
         rules: tuple[Rule | None, ...] | EachPosition,
         run: Callable[..., Any] | None = None,
+        name: str | None = None,
     ) -> None:
         self.function = run or function
         self.rules = rules
-        self.name = name_of(function)
+        self.name = name_of(function) if name is None else name
         self.num_rules = len(rules)
         self.missing = () if isinstance(rules, EachPosition) else tuple(i for i, r in enumerate(rules) if r is None)
         self.unread: Container[int] = frozenset()
@@ -138,7 +140,7 @@ class Primitive:
             like, skip = rules.rule, 3  # position, g, ans
         else:
             like, skip = next((rule for rule in rules if rule is not None), lambda g, ans: None), 2  # g, ans
-        self.bind = Binding(function, len(rules), like, skip)
+        self.bind = Binding(function, self.name, len(rules), like, skip)
 
 
 def checked_gradient(grad: Any, argument: Any, name: str, place: int) -> Any:
@@ -172,7 +174,7 @@ class Composite:
         self.function = rewrite
         kinds = {p.kind for p in inspect.signature(rewrite).parameters.values()}
         arity = sys.maxsize if inspect.Parameter.VAR_POSITIONAL in kinds else 0
-        self.bind = Binding(function, arity, rewrite, 0)
+        self.bind = Binding(function, self.name, arity, rewrite, 0)
 
 
 def entry_of(function: Any) -> "Primitive | Composite | Plain | None":

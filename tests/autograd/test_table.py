@@ -1,13 +1,17 @@
 """The table: how functions are named, how arguments are bound, and what a function without a rule says."""
 
 import collections
+import importlib
+import operator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from acg_numpy import NoDerivativeError, Tensor, register_rule, tensor
+from acg_numpy import NoDerivativeError, Tensor, passes, register_rule, tensor
 from acg_numpy.autograd.registry import nondifferentiable
 from acg_numpy.autograd.table import PLAIN, TABLE, Composite, EachPosition, Primitive, name_of
+from tests.autograd.cases.all import ENTRIES
 
 A = np.array([1.0, 2.0])
 
@@ -35,6 +39,20 @@ def test_a_function_is_called_by_the_name_people_know():
 
     inner.__module__, inner.__qualname__ = "numpy._core.inner", "inner"
     assert name_of(inner) == "inner"
+
+
+def test_every_entry_has_a_public_name():
+    """A function inside a rule, which runs for a public one, has that one's name in messages and reports."""
+    special = importlib.import_module("scipy.special")
+    packages, private = SimpleNamespace(np=np, scipy=SimpleNamespace(special=special), passes=passes), []
+    for key, entry in ENTRIES.items():
+        name = getattr(entry, "name", None) or name_of(key)
+        path = name if name.startswith(("np.", "scipy.")) else f"passes.{name}"
+        try:
+            operator.attrgetter(path)(packages)
+        except AttributeError:
+            private += [name] if name != "indexing" else []
+    assert not private
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def _cholesky_rule(g: Any, ans: Any, a: Any) -> Any:
     return _symmetric(np.linalg.solve(ans.mT, left.mT))
 
 
-cholesky_of_symmetric = register_rule(_cholesky, _cholesky_rule)
+cholesky_of_symmetric = register_rule(_cholesky, _cholesky_rule, name="np.linalg.cholesky")
 
 
 @composite(np.linalg.cholesky)
@@ -111,7 +111,7 @@ def _eigh_rule(g: Any, ans: Any, a: Any, triangle: Any) -> Any:
     return _symmetric(vectors @ inner @ vectors.mT)
 
 
-eigh_of_symmetric = register_rule(_eigh, _eigh_rule)
+eigh_of_symmetric = register_rule(_eigh, _eigh_rule, name="np.linalg.eigh")
 
 
 @composite(np.linalg.eigh)
@@ -173,7 +173,7 @@ def _svd_rule(g: Any, ans: Any, a: Any) -> Any:
     return u @ inner @ v.mT + beyond_u @ v.mT + u @ beyond_v.mT
 
 
-thin_svd = register_rule(_svd, _svd_rule)
+thin_svd = register_rule(_svd, _svd_rule, name="np.linalg.svd")
 
 
 @composite(np.linalg.svd)
@@ -220,7 +220,7 @@ def _qr_rule(g: Any, ans: Any, a: Any) -> Any:
     return np.linalg.solve(r, (g_q + q @ both).mT).mT
 
 
-tall_qr = register_rule(_qr, _qr_rule)
+tall_qr = register_rule(_qr, _qr_rule, name="np.linalg.qr")
 
 
 @composite(np.linalg.qr)
@@ -285,7 +285,7 @@ def _least_squares_right(g: Any, ans: Any, a: Any, b: Any, rcond: Any = None) ->
     return p.mT @ g
 
 
-least_squares = register_rule(_least_squares, _least_squares_left, _least_squares_right)
+least_squares = register_rule(_least_squares, _least_squares_left, _least_squares_right, name="np.linalg.lstsq")
 
 
 @composite(np.linalg.lstsq)

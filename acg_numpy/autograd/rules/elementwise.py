@@ -160,7 +160,7 @@ def _sech_squared(x: Any) -> Any:
         return 4.0 * e / np.square(1.0 + e)
 
 
-sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * np.tanh(x))
+sech_squared = register_rule(_sech_squared, lambda g, ans, x: -2.0 * g * ans * np.tanh(x), name="np.tanh")
 
 
 def _tanh_rule(g: Any, ans: Any, x: Any) -> Any:
@@ -322,6 +322,7 @@ register_rule(
     lambda g, ans, a, low, high: unbroadcast(np.where(_below(a, low) | _above(a, high), 0.0, g), a),
     lambda g, ans, a, low, high: unbroadcast(np.where(_below(a, low) & ~_above(low, high), g, 0.0), low),
     lambda g, ans, a, low, high: unbroadcast(np.where(_above(a, high) | _above(low, high), g, 0.0), high),
+    name="np.clip",
 )
 
 

@@ -36,8 +36,8 @@ def _is_unique(index: Any) -> bool:
     return all(p is None or p is Ellipsis or isinstance(p, slice | int | np.integer) for p in parts)
 
 
-put = register_rule(_put, lambda g, ans, values, index, shape: g[index])
-register_rule(get_item, lambda g, ans, array, index: put(g, index, array.shape))
+put = register_rule(_put, lambda g, ans, values, index, shape: g[index], name="indexing")
+register_rule(get_item, lambda g, ans, array, index: put(g, index, array.shape), name="indexing")
 register_rule(scatter_add, lambda g, ans, values, ids, num_rows: g[ids])
 
 

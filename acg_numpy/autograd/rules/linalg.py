@@ -32,7 +32,7 @@ def euclidean_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: Any) -> Any:
     return spread(g, x, axis, keepdims) * np.where(flat, 0.0, x / np.where(flat, 1.0, length))
 
 
-euclidean = register_rule(_euclidean, euclidean_slope)
+euclidean = register_rule(_euclidean, euclidean_slope, name="np.linalg.norm")
 
 
 def _p_norm(x: Any, axis: Any, keepdims: Any, p: float) -> Any:
@@ -47,7 +47,7 @@ def p_norm_slope(g: Any, ans: Any, x: Any, axis: Any, keepdims: Any, p: float) -
     return spread(g, x, axis, keepdims) * np.where(flat, 0.0, np.sign(x) * ratio ** (p - 1.0))
 
 
-p_norm = register_rule(_p_norm, p_norm_slope)
+p_norm = register_rule(_p_norm, p_norm_slope, name="np.linalg.norm")
 
 
 @composite(np.linalg.norm)
@@ -171,7 +171,9 @@ def _log_abs_det(a: Any) -> Any:
     return np.linalg.slogdet(a).logabsdet
 
 
-log_abs_det = register_rule(_log_abs_det, lambda g, ans, a: g[..., None, None] * np.linalg.inv(a).mT)
+log_abs_det = register_rule(
+    _log_abs_det, lambda g, ans, a: g[..., None, None] * np.linalg.inv(a).mT, name="np.linalg.slogdet"
+)
 
 
 @composite(np.linalg.slogdet)

@@ -181,7 +181,7 @@ def _contraction(
     return unbroadcast(grad, x)
 
 
-contract = register_rule(_contract, EachPosition(_contraction))
+contract = register_rule(_contract, EachPosition(_contraction), name="np.einsum")
 
 
 # Products of elements in other arrangements.
@@ -226,6 +226,7 @@ convolve_full: Any = register_rule(
     _convolve,
     lambda g, ans, a, v: convolve_full(g, np.flip(v))[v.shape[0] - 1 : v.shape[0] - 1 + a.shape[0]],
     lambda g, ans, a, v: convolve_full(g, np.flip(a))[a.shape[0] - 1 : a.shape[0] - 1 + v.shape[0]],
+    name="np.convolve",
 )
 CONVOLUTION_MODES = ("full", "same", "valid")
 

@@ -104,7 +104,7 @@ def _unpad(g: Any, ans: Any, array: Any, *, widths: Any, constant_values: Any) -
     return g[tuple(slice(before, before + length) for (before, _), length in zip(widths, array.shape, strict=True))]
 
 
-pad_constant = register_rule(_pad, _unpad)
+pad_constant = register_rule(_pad, _unpad, name="np.pad")
 
 
 def _pad_statistic(array: Any, axis: int, width: tuple[int, int], length: tuple[Any, Any], statistic: Any) -> Any:

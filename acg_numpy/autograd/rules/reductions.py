@@ -4,13 +4,14 @@ Conventions at kinks: equal maxima (or minima) share the gradient in equal parts
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from acg_numpy.autograd.registry import composite, register_rule
 from acg_numpy.autograd.rules.joining import array_of
-from acg_numpy.autograd.table import TABLE, Primitive
+from acg_numpy.autograd.table import TABLE, Primitive, Rule, name_of
 from acg_numpy.autograd.tensors import Tensor
 
 
@@ -94,42 +95,39 @@ def _deviations(a: Any, axis: Any, where: Any) -> Any:
     return a - np.mean(a, axis=axis, keepdims=True, where=where)
 
 
-def variance(
-    g: Any,
-    ans: Any,
-    a: Any,
-    axis: Any = None,
-    ddof: Any = 0,
-    keepdims: Any = False,
-    correction: Any = None,
-    where: Any = True,
-) -> Any:
-    """Slope 2 (x - m) / n."""
-    n = count(a, axis, where) - (ddof if correction is None else correction)
-    factor = math.nan if isinstance(n, int | float) and n == 0 else 2.0 / n
-    return _only(where, spread(g, a, axis, keepdims) * _deviations(a, axis, where) * factor)
+def _rule_about_mean(slope: Callable[[Any, Any, Any], Any]) -> Rule:
+    """Return the rule of a reduction about the mean; `slope` gives it from x - m, n and the result, axes kept."""
+
+    def rule(
+        g: Any,
+        ans: Any,
+        a: Any,
+        axis: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = False,
+        correction: Any = None,
+        where: Any = True,
+    ) -> Any:
+        n = count(a, axis, where) - (ddof if correction is None else correction)
+        result = ans if keepdims else keep_axes(ans, a, axis)
+        return _only(where, spread(g, a, axis, keepdims) * slope(_deviations(a, axis, where), n, result))
+
+    return rule
 
 
-def deviation(
-    g: Any,
-    ans: Any,
-    a: Any,
-    axis: Any = None,
-    ddof: Any = 0,
-    keepdims: Any = False,
-    correction: Any = None,
-    where: Any = True,
-) -> Any:
-    """Slope (x - m) / (n std), and 0 where std is 0."""
-    n = count(a, axis, where) - (ddof if correction is None else correction)
-    std = ans if keepdims else keep_axes(ans, a, axis)
+def _variance_slope(deviations: Any, n: Any, var: Any) -> Any:
+    """Return 2 (x - m) / n."""
+    return deviations * (math.nan if isinstance(n, int | float) and n == 0 else 2.0 / n)
+
+
+def _deviation_slope(deviations: Any, n: Any, std: Any) -> Any:
+    """Return (x - m) / (n std), and 0 where std is 0."""
     flat = std == 0
-    slope = _deviations(a, axis, where) / (np.where(flat, 1.0, std) * n)
-    return _only(where, spread(g, a, axis, keepdims) * np.where(flat, 0.0, slope))
+    return np.where(flat, 0.0, deviations / (np.where(flat, 1.0, std) * n))
 
 
-register_rule(np.var, variance)
-register_rule(np.std, deviation)
+register_rule(np.var, _rule_about_mean(_variance_slope))
+register_rule(np.std, _rule_about_mean(_deviation_slope))
 
 # Extrema.
 
@@ -153,8 +151,8 @@ for maximum in {np.max, np.amax}:
 for minimum in {np.min, np.amin}:
     register_rule(minimum, extremum)
 
-# Products.  The slope in one factor is the product of the others: ans / x where no factor is zero.  Where one is, the
-# others are multiplied up from both ends, which needs no division.
+# Products.  The slope in one factor is the product of the others: ans / x where no factor is zero and the product is a
+# normal number.  Elsewhere the others are multiplied up from both ends, which needs no division.
 
 
 def product(
@@ -172,9 +170,15 @@ def product(
         g, ans = keep_axes(g, a, axis), keep_axes(ans, a, axis)
     if where is not True:
         a = np.where(where, a, 1.0)
-    if np.all(a):
+    if np.all(a) and _is_normal(ans):
         return _only(where, g * (ans / a))
     return _only(where, g * (_product_of_others(a, axis) * (1.0 if initial is None else initial)))
+
+
+def _is_normal(x: Any) -> bool:
+    """Check that nothing has underflowed or overflowed."""
+    sizes, limits = np.abs(array_of(x)), np.finfo(x.dtype)
+    return bool(np.all((sizes >= limits.tiny) & (sizes <= limits.max)))
 
 
 def _product_of_others(a: Any, axis: Any) -> Any:
@@ -267,5 +271,5 @@ def running_extremum(g: Any, ans: Any, a: Any, axis: Any = 0) -> Any:
 
 
 for ufunc in (np.maximum, np.minimum):
-    running = register_rule(ufunc.accumulate, running_extremum)
+    running = register_rule(ufunc.accumulate, running_extremum, name=name_of((ufunc, "accumulate")))
     composite((ufunc, "accumulate"))(_along_first_axis(running))

@@ -138,7 +138,7 @@ def _cast(x: Any, dtype: npt.DTypeLike) -> Any:
     return x.astype(dtype)
 
 
-cast = register_rule(_cast, lambda g, ans, x, dtype: g.astype(x.dtype))
+cast = register_rule(_cast, lambda g, ans, x, dtype: g.astype(x.dtype), name="np.astype")
 
 
 @composite(np.astype)

@@ -108,7 +108,9 @@ def _polygamma(x: Any, *, n: int) -> Any:
     return np.asarray(special.polygamma(n, x)).astype(x.dtype)
 
 
-polygamma: Any = register_rule(_polygamma, lambda g, ans, x, *, n: g * polygamma(x, n=n + 1))
+polygamma: Any = register_rule(
+    _polygamma, lambda g, ans, x, *, n: g * polygamma(x, n=n + 1), name="scipy.special.polygamma"
+)
 
 # fmt: off
 _register("gamma",    lambda g, ans, x: g * ans * sp.psi(x))
@@ -194,7 +196,7 @@ def _times_transpose(g: Any, ans: Any, x: Any, *, matrix: Any, guards: Any = ())
     return times_sparse(g, matrix=matrix.T, guards=guards)
 
 
-times_sparse: Any = register_rule(_times_sparse, _times_transpose)
+times_sparse: Any = register_rule(_times_sparse, _times_transpose, name="np.matmul")
 
 
 def _kept(matrix: Any) -> tuple[Any, list[Guard]]:

@@ -5,7 +5,6 @@ elements, so equal elements keep their order, as in `np.sort`.
 """
 
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -229,7 +228,10 @@ def nanmedian(a: Any, axis: Any = None, overwrite_input: bool = False, keepdims:
     return _quantile("np.nanmedian", a, 0.5, axis, "linear", bool(keepdims is True), True)
 
 
-# Covariances.
+# Covariances.  NumPy itself reads the arguments first, so that it refuses and warns of what it refuses and warns of.
+
+# whether rowvar=False makes columns of a matrix of one row too, as it does since NumPy 2.2
+_TURNS_ONE_ROW = np.shape(np.cov(np.zeros((1, 2)), rowvar=False, ddof=0)) == (2, 2)
 
 
 @composite(np.cov)
@@ -245,20 +247,23 @@ def cov(
 ) -> Any:
     """Return the covariance matrix of variables, which are rows; in float64, if no dtype is given, as NumPy does."""
     refuse_tensors("np.cov", fweights=fweights)
-    x = _as_variables("m", m, rowvar)
+    m, y, aweights = (value if value is None else as_array(value) for value in (m, y, aweights))
+    numpys: Any = np.cov
+    plain_m, plain_y, plain_weights = (value if value is None else array_of(value) for value in (m, y, aweights))
+    numpys(plain_m, plain_y, rowvar, bias, ddof, fweights, plain_weights, dtype=dtype)
+    x = np.atleast_2d(m)
+    if not rowvar and m.ndim != 1 and (_TURNS_ONE_ROW or len(x) != 1):
+        x = x.T
+    if not len(x):
+        return np.reshape(np.astype(x, np.float64), (0, 0))
     if y is not None:
-        x = np.concatenate([x, _as_variables("y", y, rowvar)], axis=0)
+        rows = np.atleast_2d(y)
+        x = np.concatenate([x, rows if rowvar or len(rows) == 1 else rows.T], axis=0)
     x = np.astype(x, np.result_type(x.dtype, np.float64) if dtype is None else dtype)
     ddof = (0 if bias else 1) if ddof is None else ddof
-    if ddof != int(ddof):
-        raise ValueError(f"np.cov: ddof must be an integer, got {ddof}")
-    _check_weights("fweights", fweights, x.shape[1])
-    _check_weights("aweights", aweights, x.shape[1])
-    if fweights is not None and np.any(np.not_equal(fweights, np.round(np.asarray(fweights, float)))):
-        raise TypeError("np.cov: fweights must be integers, they count observations; use aweights for other weights")
-    weights = None if fweights is None else np.asarray(fweights, float)
+    weights: Any = None if fweights is None else np.asarray(fweights, float)
     if aweights is not None:
-        weights = as_array(aweights) if weights is None else weights * as_array(aweights)
+        weights = aweights if weights is None else weights * aweights
     if weights is None:
         total: Any = x.shape[1]
         mean, factor = np.mean(x, axis=1, keepdims=True), total - ddof
@@ -271,32 +276,11 @@ def cov(
         elif aweights is None:
             factor = total - ddof
         else:
-            factor = total - ddof * np.sum(weights * as_array(aweights)) / total
+            factor = total - ddof * np.sum(weights * aweights) / total
         weighted = (x - mean) * weights
-    if np.any(factor <= 0):
-        warnings.warn("np.cov: there are no degrees of freedom", RuntimeWarning, stacklevel=3)
+    if factor <= 0:
         factor = np.zeros((), x.dtype)
     return np.squeeze((x - mean) @ weighted.T / factor)
-
-
-def _check_weights(name: str, weights: Any, size: int) -> None:
-    if weights is None:
-        return
-    values = array_of(weights)
-    if values.shape != (size,):
-        raise ValueError(f"np.cov: {name} has shape {values.shape}, one for each of {size} observations is needed")
-    if np.any(values < 0):
-        raise ValueError(f"np.cov: {name} must not be negative, got {values.min()}")
-    if size and not np.any(values):
-        raise ZeroDivisionError(f"np.cov: {name} sum to zero, so that there is no mean")
-
-
-def _as_variables(name: str, x: Any, rowvar: bool) -> Any:
-    x = as_array(x)
-    if x.ndim > 2:
-        raise ValueError(f"np.cov: {name} has shape {x.shape}; expected at most two axes")
-    rows = np.atleast_2d(x)
-    return rows.T if not rowvar and (x.ndim == 2 or name == "y") and rows.shape[0] != 1 else rows
 
 
 @composite(np.corrcoef)
