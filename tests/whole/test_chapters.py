@@ -46,8 +46,8 @@ def counted(text):
     return len(prose.split()) / WORDS + len(code.splitlines()) / LINES + prose.count("$$") / 2 / FORMULAS
 
 
-def test_there_are_nineteen_and_the_fifth_to_the_eighth_are_the_core():
-    assert [int(path.stem[:2]) for path in CHAPTERS] == list(range(1, 20))
+def test_there_are_twenty_and_the_fifth_to_the_eighth_are_the_core():
+    assert [int(path.stem[:2]) for path in CHAPTERS] == list(range(1, 21))
     assert [int(path.stem[:2]) for path in CHAPTERS if "*Core · about" in path.read_text()] == [5, 6, 7, 8]
 
 
@@ -114,7 +114,7 @@ def test_the_book_s_contents_name_the_chapter_and_its_minutes(chapter):
 
 
 def test_the_chapter_on_comparisons_has_the_leads_of_the_results():
-    code = "".join(code for _, code in cells(CHAPTERS[18]))
+    code = "".join(code for _, code in cells(CHAPTERS[19]))
     leads = ast.literal_eval(re.search(r"^LEADS = (\{.*?^\})", code, re.MULTILINE | re.DOTALL)[1])
     table = (ROOT / "docs" / "results.md").read_text().replace("*", "").replace("\N{MINUS SIGN}", "-")
     for name, (lead, error) in leads.items():
