@@ -21,7 +21,7 @@ DOMAIN_LINEAR = Operation("domain_linear", domain_linear_forward, domain_linear_
 
 
 def _of_rows(dy: Array, cache: DomainLinearCache) -> tuple[Array, Array]:
-    """Return each row's part of the gradients, right: dx (B, in), and x^T dy (B, in, out)."""
+    """Return the right parts of each row in the gradients: dx (B, in), and x^T dy (B, in, out)."""
     dx = np.einsum("bo,bio->bi", dy, cache.weight[cache.ids])
     return dx, cache.x[:, :, None] * dy[:, None, :]
 
@@ -36,7 +36,8 @@ def _summed(rows: Array, cache: DomainLinearCache) -> Array:
 @DOMAIN_LINEAR.mistake(
     "matrices assigned",
     "overwritten-rows",
-    "The forward reads `weight[ids]`, so the backward writes `dW[ids]`; of a domain with two rows one survives.",
+    "The forward reads `weight[ids]`, so the backward assigns `dW[ids]`. If a domain has two rows, only the "
+    "second counts.",
 )
 def _domain_linear_assigned(grad_out: Array, cache: DomainLinearCache) -> Grads:
     dx, products = _of_rows(grad_out, cache)
@@ -48,7 +49,7 @@ def _domain_linear_assigned(grad_out: Array, cache: DomainLinearCache) -> Grads:
 @DOMAIN_LINEAR.mistake(
     "biases added by +=",
     "overwritten-rows",
-    "`db[ids] += dy` looks like adding, but NumPy reads all rows before it writes any.",
+    "`db[ids] += dy` seems to add every row, but NumPy reads all rows before it writes, so repeated ids count once.",
 )
 def _domain_linear_bias_added_at_once(grad_out: Array, cache: DomainLinearCache) -> Grads:
     dx, products = _of_rows(grad_out, cache)
@@ -60,7 +61,7 @@ def _domain_linear_bias_added_at_once(grad_out: Array, cache: DomainLinearCache)
 @DOMAIN_LINEAR.mistake(
     "averaged over the batch",
     "mean-for-sum",
-    "The gradient is divided by the batch size, although the loss has divided already.",
+    "The gradient is divided by the batch size, although the loss has already divided by it.",
 )
 def _domain_linear_averaged(grad_out: Array, cache: DomainLinearCache) -> Grads:
     dx, products = _of_rows(grad_out, cache)
@@ -70,7 +71,7 @@ def _domain_linear_averaged(grad_out: Array, cache: DomainLinearCache) -> Grads:
 @DOMAIN_LINEAR.mistake(
     "a minus for the update",
     "wrong-sign",
-    "np.subtract.at updates the matrices in one line, and the line is copied for their gradients.",
+    "np.subtract.at updates the matrices in one line, and this line is copied to compute their gradients.",
 )
 def _domain_linear_subtracted(grad_out: Array, cache: DomainLinearCache) -> Grads:
     dx, products = _of_rows(grad_out, cache)
@@ -82,7 +83,7 @@ def _domain_linear_subtracted(grad_out: Array, cache: DomainLinearCache) -> Grad
 @DOMAIN_LINEAR.mistake(
     "no gradient for the rows",
     "zero-gradient",
-    "Only the matrices are learned where x is data; behind attention x is not, and all that makes it stops learning.",
+    "If x is data, its gradient is not needed. Behind attention it is, and without it no layer before this one learns.",
 )
 def _domain_linear_rows_are_data(grad_out: Array, cache: DomainLinearCache) -> Grads:
     _, products = _of_rows(grad_out, cache)

@@ -1,4 +1,4 @@
-"""Dropout: one product, element by element, and a mask that has to be the same both ways."""
+"""Dropout: an elementwise product with a mask, which has to be the same in forward and backward."""
 
 from typing import Any
 
@@ -48,7 +48,7 @@ def _dropout_not_scaled(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "scaled up once more",
     "constant-factor",
-    "The mask is taken for zeros and ones, and divided by the keep rate, which it has been already.",
+    "The mask is taken for zeros and ones and divided by the keep rate. It has already been divided.",
 )
 def _dropout_scaled_twice(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -58,7 +58,7 @@ def _dropout_scaled_twice(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "the output for the input",
     "stale-value",
-    "Dropout in place has overwritten x with y, and the mask's gradient is computed from y.",
+    "An in-place dropout has overwritten x with y, and the gradient of the mask is computed from y.",
 )
 def _dropout_output_for_input(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -69,7 +69,7 @@ def _dropout_output_for_input(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "x and mask exchanged",
     "swapped-inputs",
-    "Each input gets the product with itself in place of the product with the other.",
+    "Each input gets the product of grad_out with itself in place of the product with the other input.",
 )
 def _dropout_swapped(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -79,7 +79,8 @@ def _dropout_swapped(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "no gradient for the mask",
     "wrong-count",
-    "A mask is not learned; but it is a floating input, and each input has a gradient.",
+    "A mask is not learned, so its gradient is left out. But it is a floating-point input, and each of these has "
+    "a gradient.",
 )
 def _dropout_mask_left_out(grad_out: Array, cache: DropoutCache) -> Grads:
     return (grad_out * cache.dropout_mask,)
@@ -88,7 +89,8 @@ def _dropout_mask_left_out(grad_out: Array, cache: DropoutCache) -> Grads:
 @SHARED.mistake(
     "the shared mask's gradient not summed",
     "missing-broadcast-sum",
-    "Written for a mask of x's own shape, and then one mask was used for all rows.",
+    "The backward was written for a mask of x's shape. Later one mask is used for all rows, and its gradient is "
+    "not summed.",
 )
 def _dropout_shared_not_summed(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -98,7 +100,7 @@ def _dropout_shared_not_summed(grad_out: Array, cache: DropoutCache) -> Grads:
 @SHARED.mistake(
     "the shared mask's gradient summed over the features",
     "wrong-axis",
-    "The rows share the mask, so the rows are to be summed; but the sum is taken within each row.",
+    "The rows share the mask, so its gradient is a sum over the rows. Here the sum is taken within each row.",
 )
 def _dropout_shared_other_axis(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache
@@ -108,7 +110,7 @@ def _dropout_shared_other_axis(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "zeros for the mask",
     "zero-gradient",
-    "The mask is no parameter, so its place is filled with zeros, though the output does depend on it.",
+    "The mask is not a parameter, so its gradient is set to zeros. But the output depends on the mask.",
 )
 def _dropout_mask_left_zero(grad_out: Array, cache: DropoutCache) -> Grads:
     M = cache.dropout_mask
@@ -118,7 +120,7 @@ def _dropout_mask_left_zero(grad_out: Array, cache: DropoutCache) -> Grads:
 @SHARED.mistake(
     "the shared mask's gradient of the first row",
     "missing-broadcast-sum",
-    "The shape is one axis too many, and [0] makes it fit.",
+    "The gradient has one axis too many, and `[0]` makes the shape fit.",
 )
 def _dropout_shared_first(grad_out: Array, cache: DropoutCache) -> Grads:
     dy, (x, M) = grad_out, cache

@@ -1,4 +1,4 @@
-"""Embedding: the gradient goes back to rows, and some rows were looked up more than once."""
+"""Embedding: each row's gradient is a sum over all places where the row was looked up."""
 
 from typing import Any
 
@@ -25,7 +25,8 @@ EMBEDDING = Operation("embedding", embedding_forward, embedding_backward, _draw_
 @EMBEDDING.mistake(
     "rows assigned",
     "overwritten-rows",
-    "The forward reads `table[ids]`, so the backward assigns `dE[ids]`; of two gradients of one row the last remains.",
+    "The forward reads `table[ids]`, so the backward assigns `dE[ids]`. If a row is used twice, only the last "
+    "gradient remains.",
 )
 def _embedding_assigned(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
@@ -36,7 +37,7 @@ def _embedding_assigned(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "rows added by +=",
     "overwritten-rows",
-    "`dE[ids] += dO` looks like adding, but NumPy reads all rows before it writes any.",
+    "`dE[ids] += dO` seems to add every row, but NumPy reads all rows before it writes, so repeated ids count once.",
 )
 def _embedding_added_at_once(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
@@ -78,7 +79,7 @@ def _embedding_passed_on(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "added up in float32",
     "wrong-dtype",
-    "The buffer is made in float32, in which models are mostly trained, and not in the table's dtype.",
+    "The buffer is made in float32, the dtype of most models, and not in the dtype of the table.",
 )
 def _embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]), dtype=np.float32)
@@ -89,7 +90,7 @@ def _embedding_in_float32(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "a gradient for the ids",
     "wrong-count",
-    "Each input should get a gradient, so the ids get zeros; but integers have no derivative.",
+    "Each floating-point input has a gradient, and here the ids get one of zeros. Integers have no derivative.",
 )
 def _embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
@@ -99,7 +100,8 @@ def _embedding_with_ids(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "added to a copy of the rows",
     "zero-gradient",
-    "`rows = dE[ids]` is taken for a view, as a slice would be, and what is added to it reaches no table.",
+    "`rows = dE[ids]` is taken for a view, as a slice is. It is a copy, so what is added to it does not reach "
+    "the table.",
 )
 def _embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
@@ -111,7 +113,8 @@ def _embedding_added_to_copy(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "each row the mean of its uses",
     "mean-for-sum",
-    "The gradients of a row are averaged so that frequent rows learn no faster; but the loss depends on every use.",
+    "The gradients of a row are averaged so that frequent rows learn no faster. But the loss depends on every "
+    "use of a row.",
 )
 def _embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out, cache.ids, cache.num_rows)
@@ -122,7 +125,7 @@ def _embedding_averaged_by_row(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "a minus for the update",
     "wrong-sign",
-    "np.subtract.at updates a table in one line, and the line is copied for a table of gradients.",
+    "np.subtract.at updates a table in one line, and this line is copied to compute the gradient of the table.",
 )
 def _embedding_subtracted(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
@@ -133,7 +136,8 @@ def _embedding_subtracted(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @EMBEDDING.mistake(
     "the last place of each sequence left out",
     "missing-path",
-    "A model of the next token has no loss at the last place, and the shift stayed where now all places count.",
+    "A model of the next token has no loss at the last position. The shift was copied to a model in which all "
+    "positions count.",
 )
 def _embedding_last_place_left_out(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = scatter_add(grad_out[:, :-1], cache.ids[:, :-1], cache.num_rows)

@@ -1,4 +1,4 @@
-"""Splitting and merging heads: numbers only move, and there are several wrong ways to move them back."""
+"""Splitting and merging heads: numbers only move, and the backward has to move them back."""
 
 from functools import partial
 from typing import Any
@@ -47,7 +47,8 @@ def _split_merged_by_reshape(grad_out: Array, cache: SplitHeadsCache) -> Grads:
 @SPLIT.mistake(
     "features before heads",
     "transposed",
-    "The heads are moved to the end, since it is the end that they are merged into; but there they run fastest.",
+    "The heads are moved to the last axis, because they are merged into it. There the head varies fastest, and "
+    "features mix.",
 )
 def _split_features_before_heads(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     B, H, L, d = grad_out.shape
@@ -57,7 +58,7 @@ def _split_features_before_heads(grad_out: Array, cache: SplitHeadsCache) -> Gra
 @SPLIT.mistake(
     "exchanged, not merged",
     "wrong-shape",
-    "The axes are exchanged, but the reshape after it is left out.",
+    "The axes are exchanged, but the reshape that follows is left out.",
 )
 def _split_not_merged(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     return (np.swapaxes(grad_out, 1, 2).copy(),)
@@ -66,7 +67,7 @@ def _split_not_merged(grad_out: Array, cache: SplitHeadsCache) -> Grads:
 @SPLIT.mistake(
     "a new array for each head",
     "last-only",
-    "Written as a loop over the heads that fills in their features, into zeros made anew each time.",
+    "A loop over the heads fills in the features of one head at a time, but makes the array of zeros anew for each.",
 )
 def _split_last_head(grad_out: Array, cache: SplitHeadsCache) -> Grads:
     B, H, L, d = grad_out.shape
@@ -79,7 +80,8 @@ def _split_last_head(grad_out: Array, cache: SplitHeadsCache) -> Grads:
 @MERGE.mistake(
     "split by reshape alone",
     "reshaped-not-transposed",
-    "The last axis is H d, so it is cut into H and d, and H is put where it belongs by its name only.",
+    "A reshape from (L, H d) to (H, L, d) runs and has the right shape, but a head has to get its features of "
+    "every row.",
 )
 def _merge_split_by_reshape(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
@@ -90,7 +92,7 @@ def _merge_split_by_reshape(grad_out: Array, cache: MergeHeadsCache) -> Grads:
 @MERGE.mistake(
     "the exchange forgotten",
     "transposed",
-    "Cut into heads and returned as (L, H, d), one step short of (H, L, d).",
+    "The features are cut into heads and returned as (L, H, d). The exchange of axes to (H, L, d) is left out.",
 )
 def _merge_not_exchanged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
@@ -101,7 +103,8 @@ def _merge_not_exchanged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
 @MERGE.mistake(
     "divided by the number of heads",
     "mean-for-sum",
-    "Heads are averaged when their weights are shown, so here each gets its share; but merging sets them side by side.",
+    "When weights are shown, heads are averaged, so the gradient is divided by their number. But merging "
+    "concatenates them.",
 )
 def _merge_averaged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
@@ -112,7 +115,7 @@ def _merge_averaged(grad_out: Array, cache: MergeHeadsCache) -> Grads:
 @MERGE.mistake(
     "a new array for each head",
     "last-only",
-    "Written as a loop over the heads that takes out their features, into zeros made anew each time.",
+    "A loop over the heads takes out the features of one head at a time, but makes the array of zeros anew for each.",
 )
 def _merge_last_head(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
@@ -126,7 +129,7 @@ def _merge_last_head(grad_out: Array, cache: MergeHeadsCache) -> Grads:
 @MERGE.mistake(
     "features before heads",
     "transposed",
-    "Cut into (d, H) where it should be (H, d): each head gets every H-th feature.",
+    "The features are cut into (d, H) in place of (H, d), so each head gets every H-th feature.",
 )
 def _merge_features_before_heads(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape

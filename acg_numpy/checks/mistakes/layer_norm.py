@@ -1,4 +1,4 @@
-"""Layer norm: x is in the mean and in the variance as well, and each of these is easily taken for a constant."""
+"""Layer norm: the mean and the variance also depend on x."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def row_gradients(dn: Array, n: Array, r: Array) -> Array:
 @LAYER_NORM.mistake(
     "mean and variance held fixed",
     "held-constant",
-    "n = (x - mu) r is differentiated as if mu and r came from elsewhere, as in evaluation mode of a batch norm.",
+    "n = (x - mu) r is differentiated as if mu and r were constants, as in the evaluation mode of a batch norm.",
 )
 def _layer_norm_statistics_fixed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -90,7 +90,7 @@ def _layer_norm_mean_added(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "a sum for the mean along n",
     "mean-for-sum",
-    "A projection is n <n, dn>, for a unit vector; the length of n is sqrt(D).",
+    "The projection n <n, dn> is right for a unit vector. The length of n is sqrt(D), so the sum has to be a mean.",
 )
 def _layer_norm_sum_along_n(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -102,7 +102,7 @@ def _layer_norm_sum_along_n(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "means over the batch",
     "wrong-axis",
-    "The backward is copied from a batch norm, which normalises the other axis.",
+    "The backward is copied from a batch norm, which normalises over the other axis.",
 )
 def _layer_norm_over_batch(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -125,7 +125,7 @@ def _layer_norm_output_for_rows(grad_out: Array, cache: LayerNormCache) -> Grads
 @LAYER_NORM.mistake(
     "weight and bias averaged over the batch",
     "mean-for-sum",
-    "All other reductions of a layer norm are means, so np.mean is written here too.",
+    "The other reductions of a layer norm are means, so np.mean is written here, too. These two are sums.",
 )
 def _layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -135,7 +135,7 @@ def _layer_norm_parameters_averaged(grad_out: Array, cache: LayerNormCache) -> G
 @LAYER_NORM.mistake(
     "one weight gradient a row",
     "missing-broadcast-sum",
-    "y = n w + b, so dw = dy n is returned; but all rows share w, so it has to be summed.",
+    "y = n w + b, so dw = dy n is returned. But all rows share w, so it has to be summed over the rows.",
 )
 def _layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -145,7 +145,7 @@ def _layer_norm_weight_not_summed(grad_out: Array, cache: LayerNormCache) -> Gra
 @LAYER_NORM.mistake(
     "the bias summed over the features",
     "wrong-axis",
-    "The sum runs over the features, as the other sums of a layer norm do, and not over the rows.",
+    "The sum runs over the features, like the other sums of a layer norm, and not over the rows.",
 )
 def _layer_norm_bias_other_axis(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -155,7 +155,7 @@ def _layer_norm_bias_other_axis(grad_out: Array, cache: LayerNormCache) -> Grads
 @LAYER_NORM.mistake(
     "the weight's gradient of the last row",
     "last-only",
-    "Translated into a loop over rows, with dw assigned in it and db added.",
+    "In a loop over the rows, db is added up, and dw is assigned.",
 )
 def _layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -169,7 +169,7 @@ def _layer_norm_weight_of_last(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "weight and bias exchanged",
     "swapped-inputs",
-    "The gradients are returned in the order beta, gamma, and the forward takes the weight first.",
+    "The gradients are returned in the order (bias, weight), but the forward takes the weight first.",
 )
 def _layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -180,7 +180,8 @@ def _layer_norm_swapped(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "the part along n twice",
     "constant-factor",
-    "The factor 2 of the square is kept, and the factor 1/2 of the root, which cancels it, is left out.",
+    "The derivative of the square has a factor 2 and that of the root a factor 1/2, which cancel. Only the 2 is "
+    "written.",
 )
 def _layer_norm_part_twice(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -192,7 +193,7 @@ def _layer_norm_part_twice(grad_out: Array, cache: LayerNormCache) -> Grads:
 @LAYER_NORM.mistake(
     "sums for both means",
     "mean-for-sum",
-    "The 1 / D of mean and variance is left out of both, as in a formula for rows of length one.",
+    "Mean and variance are divided by D in the forward. In the backward this division is left out of both.",
 )
 def _layer_norm_sums(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache

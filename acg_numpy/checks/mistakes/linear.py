@@ -1,4 +1,4 @@
-"""Linear: three gradients that are each a product or a sum, and every way to put their factors together wrongly."""
+"""Linear: three gradients, each a product or a sum, with wrong factors, axes or signs."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ ROWS = Operation("linear", linear_forward, linear_backward, _draw_rows)
 @ROWS.mistake(
     "the weight's gradient transposed",
     "transposed",
-    "dy^T x is how it goes where weights are kept as (out, in), as PyTorch does; here they are (in, out).",
+    "dy^T x is right for weights of shape (out, in), as in PyTorch. Here they have shape (in, out).",
 )
 def _linear_weight_transposed(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -48,7 +48,7 @@ def _linear_bias_not_summed(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the bias summed over the batch alone",
     "missing-broadcast-sum",
-    "`axis=0` is right for an array of rows, but the input has sequences of rows.",
+    "`axis=0` is right for an array of rows, but this input has sequences of rows, and so one more axis.",
 )
 def _linear_bias_summed_once(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -68,7 +68,7 @@ def _linear_bias_other_axis(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the bias averaged over the rows",
     "mean-for-sum",
-    "The gradient of a batch is taken for an average, and np.mean has the right shape.",
+    "The gradient of a batch is taken for an average, and np.mean gives the right shape.",
 )
 def _linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -78,7 +78,7 @@ def _linear_bias_averaged(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "weight and bias divided by the batch size",
     "mean-for-sum",
-    "Lecture notes divide dW and db by m, because their loss is a mean; here the loss has divided already.",
+    "Lecture notes divide dW and db by m, because their loss is a mean. Here the loss has already divided.",
 )
 def _linear_averaged(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -89,7 +89,7 @@ def _linear_averaged(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the weight's gradient of the last sequence",
     "last-only",
-    "The loop over the batch has = where += belongs.",
+    "A loop over the batch assigns with `=` where it has to add with `+=`.",
 )
 def _linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -101,7 +101,7 @@ def _linear_weight_of_last(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "no gradient for x",
     "zero-gradient",
-    "In a first layer x is data and needs no gradient, but the layer is also used as a second one.",
+    "In a first layer x is data and needs no gradient. The same layer is also used as a second one, where x needs it.",
 )
 def _linear_x_is_data(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, _, _) = grad_out, cache
@@ -121,7 +121,7 @@ def _linear_bias_forgotten(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the gradients of x and the weight exchanged",
     "swapped-inputs",
-    "The weight is returned first, as it stands in W x + b.",
+    "The weight's gradient is returned first, in the order of the formula W x + b. The forward takes x first.",
 )
 def _linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -132,7 +132,7 @@ def _linear_swapped(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the weight's gradient with a minus",
     "wrong-sign",
-    "The update subtracts the gradient, and its minus is put into the gradient as well.",
+    "An update subtracts the gradient. Here its minus sign is in the gradient as well.",
 )
 def _linear_descending(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -152,7 +152,7 @@ def _linear_weight_in_float32(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the learning rate in it",
     "constant-factor",
-    "The layer once updated its weights itself, and the learning rate was left in the gradient.",
+    "The layer once updated its own weights, and the learning rate was left in the gradient.",
 )
 def _linear_with_learning_rate(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -163,7 +163,7 @@ def _linear_with_learning_rate(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "the bias's gradient with an axis left over",
     "wrong-shape",
-    "keepdims is a good habit elsewhere, and (1, out) is subtracted from (out,) without an error.",
+    "keepdims=True leaves the shape (1, out). A gradient of this shape is subtracted from (out,) without an error.",
 )
 def _linear_bias_keeps_axis(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -173,7 +173,7 @@ def _linear_bias_keeps_axis(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the rows of x not put back into sequences",
     "wrong-shape",
-    "All arrays are reshaped to rows for the weight's gradient, and dx is returned in this shape, too.",
+    "All arrays are reshaped to rows to compute the weight's gradient, and dx is returned in this shape, too.",
 )
 def _linear_rows_left_flat(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -184,7 +184,8 @@ def _linear_rows_left_flat(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the bias of the last sequence",
     "last-only",
-    "In a loop over the batch the weight is added up, and the bias, a line further down, assigned.",
+    "In a loop over the batch, the weight's gradient is added up, and the bias's gradient, in the next line, is "
+    "assigned.",
 )
 def _linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -198,7 +199,7 @@ def _linear_bias_of_last(grad_out: Array, cache: LinearCache) -> Grads:
 @ROWS.mistake(
     "no gradient for the bias but zeros",
     "zero-gradient",
-    "All gradients are made as zeros first, and one of them is never computed.",
+    "All gradients are created as zeros, and the bias's gradient is never computed.",
 )
 def _linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -208,7 +209,7 @@ def _linear_bias_left_zero(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the first sequence counted twice",
     "double-counted",
-    "The sum starts with the first term, so that no zeros are needed, and the loop starts there, too.",
+    "The sum starts with the first term, so that no zeros are needed, and the loop starts with the first term, too.",
 )
 def _linear_first_twice(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -222,7 +223,7 @@ def _linear_first_twice(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "the first sequence left out",
     "missing-path",
-    "The loop begins at 1, as it did when the sum began with the first term, and now the sum begins with zeros.",
+    "The loop starts at 1, which was right while the sum started with the first term. Now the sum starts with zeros.",
 )
 def _linear_first_left_out(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache

@@ -1,4 +1,4 @@
-"""Squared error, cross-entropy, BPR: what is divided by what, which is subtracted from which."""
+"""Squared error, cross-entropy and BPR: wrong divisors, signs and masks."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ def _mse_not_divided(grad_out: Array, cache: MseCache) -> Grads:
 @MSE.mistake(
     "divided by the batch size alone",
     "mean-for-sum",
-    "The loss is a mean over all elements, but `len` counts the rows.",
+    "The loss is a mean over all elements, but `len` counts only the rows.",
 )
 def _mse_divided_by_batch(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / len(cache.difference))
@@ -83,7 +83,7 @@ def _mse_divided_by_batch(grad_out: Array, cache: MseCache) -> Grads:
 @MSE.mistake(
     "one gradient for both",
     "wrong-sign",
-    "The square is symmetric, so both are given the same gradient.",
+    "Both inputs are in the same square, so both get the same gradient. The derivative by the target has a minus.",
 )
 def _mse_target_sign(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / cache.difference.size)
@@ -93,7 +93,7 @@ def _mse_target_sign(grad_out: Array, cache: MseCache) -> Grads:
 @MSE.mistake(
     "no gradient for the target",
     "zero-gradient",
-    "The target is taken for data and gets no gradient, but it may be a second embedding.",
+    "The target is taken for data and gets no gradient. But it may be computed, for example as another embedding.",
 )
 def _mse_target_is_data(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference * (grad_out / cache.difference.size)
@@ -103,7 +103,7 @@ def _mse_target_is_data(grad_out: Array, cache: MseCache) -> Grads:
 @MSE.mistake(
     "no second gradient",
     "wrong-count",
-    "The loss has one input that learns, and the other is forgotten.",
+    "The target is taken for a constant, so only one gradient is returned. The forward has two inputs.",
 )
 def _mse_prediction_alone(grad_out: Array, cache: MseCache) -> Grads:
     return (2 * cache.difference * (grad_out / cache.difference.size),)
@@ -123,7 +123,7 @@ def _cross_entropy_target_forgotten(grad_out: Array, cache: CrossEntropyCache) -
 @CROSS_ENTROPY.mistake(
     "t - P",
     "wrong-sign",
-    "t - P is what should be added to P, so it is written for the gradient, which has the other sign.",
+    "t - P is the direction of the update. The gradient has the other sign.",
 )
 def _cross_entropy_negated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -154,7 +154,7 @@ def _cross_entropy_divided_by_all(grad_out: Array, cache: CrossEntropyCache) -> 
 @CANDIDATES.mistake(
     "the target of excluded candidates left in",
     "missing-mask",
-    "Masked logits have P = 0 of their own accord, so the mask seems to be dealt with; t is not zero there.",
+    "Excluded candidates have P = 0, so no further mask seems necessary. But their t is not zero, and P - t keeps it.",
 )
 def _cross_entropy_mask_forgotten(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -166,7 +166,7 @@ def _cross_entropy_mask_forgotten(grad_out: Array, cache: CrossEntropyCache) -> 
 @CROSS_ENTROPY.mistake(
     "the normaliser held fixed",
     "held-constant",
-    "The loss is -t S plus something that no target multiplies, which is taken for a constant.",
+    "The loss is -t S plus a term without t. This term, the log of the sum of exponentials, is treated as a constant.",
 )
 def _cross_entropy_normaliser_fixed(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -177,7 +177,7 @@ def _cross_entropy_normaliser_fixed(grad_out: Array, cache: CrossEntropyCache) -
 @CROSS_ENTROPY.mistake(
     "the diagonal of the Jacobian only",
     "diagonal-softmax",
-    "-t / P times P (1 - P), element by element, is neat and forgets that each score moves every P.",
+    "-t / P is multiplied by P (1 - P), element by element. But each score changes every P, not only its own.",
 )
 def _cross_entropy_diagonal(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -188,7 +188,7 @@ def _cross_entropy_diagonal(grad_out: Array, cache: CrossEntropyCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "no gradient for the target",
     "zero-gradient",
-    "Labels have no gradient; but where a teacher's distribution is the target, the teacher has one.",
+    "Labels need no gradient. But where the target is the output of another model, that model needs it.",
 )
 def _cross_entropy_target_is_data(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -198,7 +198,7 @@ def _cross_entropy_target_is_data(grad_out: Array, cache: CrossEntropyCache) -> 
 @CROSS_ENTROPY.mistake(
     "probabilities for log-probabilities",
     "stale-value",
-    "P is at hand for the logits' gradient, and serves for the target's as well.",
+    "P is in the cache and is used for the target's gradient, too. That gradient is -log P.",
 )
 def _cross_entropy_not_logarithmic(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     t, P = cache.target, np.exp(cache.log_softmax.L)
@@ -209,7 +209,7 @@ def _cross_entropy_not_logarithmic(grad_out: Array, cache: CrossEntropyCache) ->
 @BPR.mistake(
     "one gradient a negative for the positive",
     "missing-broadcast-sum",
-    "dp = -dn is returned, but one positive has several negatives, so dp is a sum.",
+    "dp = -dn is returned, with one value for each negative. One positive has several negatives, so dp is their sum.",
 )
 def _bpr_not_summed(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / cache.negative.size)
@@ -229,7 +229,7 @@ def _bpr_averaged(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "not divided by the number of pairs",
     "mean-for-sum",
-    "The paper's criterion is a sum over pairs, the code's a mean.",
+    "The paper's criterion is a sum over pairs, but this loss is a mean over them.",
 )
 def _bpr_not_divided(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * grad_out
@@ -239,7 +239,7 @@ def _bpr_not_divided(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "the positive pushed down",
     "wrong-sign",
-    "The inner derivative of n - p is forgotten for p.",
+    "The derivative of n - p by p is -1. This factor is left out.",
 )
 def _bpr_positive_sign(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / cache.negative.size)
@@ -249,7 +249,8 @@ def _bpr_positive_sign(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "positive and negative exchanged",
     "swapped-inputs",
-    "z = n - p puts the negative first, and the gradients follow.",
+    "The gradients are returned in the order of z = n - p, where the negative is first. The forward takes the "
+    "positive first.",
 )
 def _bpr_swapped(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / cache.negative.size)
@@ -259,7 +260,8 @@ def _bpr_swapped(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "the positive's gradient of its last negative",
     "last-only",
-    "A loop over the negatives fills in theirs, and assigns that of the positive anew each time.",
+    "A loop over the negatives fills in their gradients. In each turn, the gradient of the positive is assigned, "
+    "not added.",
 )
 def _bpr_last_negative(grad_out: Array, cache: BprCache) -> Grads:
     s, N = _pair_error(cache), cache.negative.size
@@ -273,7 +275,7 @@ def _bpr_last_negative(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "summed over the batch",
     "wrong-axis",
-    "Sums over the batch are the usual ones, and (K,) is easily reshaped into a column.",
+    "Most sums run over the batch, and (K,) can be reshaped into a column, so no error is raised.",
 )
 def _bpr_other_axis(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / cache.negative.size)
@@ -289,7 +291,7 @@ def _pair_error(cache: BprCache) -> Array:
 @CANDIDATES.mistake(
     "P for P - t among candidates",
     "target-not-subtracted",
-    "The mask and the mean are dealt with at length, and the target is lost over it.",
+    "The code deals with the mask and the mean, and leaves out the target.",
 )
 def _cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -301,7 +303,8 @@ def _cross_entropy_target_forgotten_among_candidates(grad_out: Array, cache: Cro
 @CROSS_ENTROPY.mistake(
     "logits and target exchanged",
     "swapped-inputs",
-    "The gradients are returned in the order of t log P, where the target is first.",
+    "The gradients are returned in the order of the formula t log P, where the target is first. The forward "
+    "takes scores first.",
 )
 def _cross_entropy_swapped(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -312,7 +315,7 @@ def _cross_entropy_swapped(grad_out: Array, cache: CrossEntropyCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "log-probabilities for probabilities",
     "stale-value",
-    "The cache holds log P under a short name, and it is put where P belongs.",
+    "The cache holds log P under a short name, and it is used in place of P.",
 )
 def _cross_entropy_not_exponentiated(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     P, t = cache.log_softmax.L, cache.target
@@ -323,7 +326,7 @@ def _cross_entropy_not_exponentiated(grad_out: Array, cache: CrossEntropyCache) 
 @CROSS_ENTROPY.mistake(
     "the target's gradient without the minus",
     "wrong-sign",
-    "The minus before the sum is dealt with in P - t, and so forgotten for the target itself.",
+    "The minus sign before the sum is in P - t, and is left out of the target's gradient.",
 )
 def _cross_entropy_target_sign(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -334,7 +337,8 @@ def _cross_entropy_target_sign(grad_out: Array, cache: CrossEntropyCache) -> Gra
 @MSE.mistake(
     "t - p",
     "wrong-sign",
-    "The loss does not depend on the order of the difference, but the sign of the gradient does.",
+    "The order of the difference is taken to be irrelevant, as in a square. Here it determines the sign of the "
+    "gradient.",
 )
 def _mse_negated(grad_out: Array, cache: MseCache) -> Grads:
     dp = -2 * cache.difference * (grad_out / cache.difference.size)
@@ -344,7 +348,8 @@ def _mse_negated(grad_out: Array, cache: MseCache) -> Grads:
 @BPR.mistake(
     "one minus the sigmoid",
     "stale-value",
-    "s(p - n) is in the loss, and is used where its slope has s(n - p): so right pairs get the large gradient.",
+    "The loss has s(p - n), and the derivative has s(n - p). The first is used, so pairs in the right order get "
+    "large gradients.",
 )
 def _bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
     s, N = 1 - _pair_error(cache), cache.negative.size
@@ -355,7 +360,8 @@ def _bpr_complement(grad_out: Array, cache: BprCache) -> Grads:
 @BPR.mistake(
     "divided by the number of positives",
     "mean-for-sum",
-    "The gradient is divided by the number of users in place of the number of pairs, K for each user.",
+    "The gradient is divided by the number of users. It has to be divided by the number of pairs, which is K for "
+    "each user.",
 )
 def _bpr_divided_by_positives(grad_out: Array, cache: BprCache) -> Grads:
     dn = _pair_error(cache) * (grad_out / len(cache.positive))

@@ -43,7 +43,7 @@ EMBEDDING, LINEAR, SOFTMAX, DROPOUT, LAYER_NORM, MSE, CROSS_ENTROPY, DIVERSITY, 
 @SOFTMAX.mistake(
     "the gradient overwritten",
     "mutated-input",
-    "Working in place saves an array, and overwrites the caller's gradient, which others may still need.",
+    "The backward works in place to save an array, and overwrites the caller's gradient, which may be used again.",
 )
 def _softmax_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -54,7 +54,8 @@ def _softmax_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the probabilities overwritten",
     "mutated-cache",
-    "The probabilities are thought to be no longer needed, and their memory is; then backward is called again.",
+    "The backward reuses the memory of the probabilities, because it needs them no longer. A second call reads "
+    "wrong values.",
 )
 def _softmax_cache_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -66,7 +67,7 @@ def _softmax_cache_in_place(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "grad_out left out",
     "ignored-upstream",
-    "The derivative of softmax is what was asked for, so it is returned, not multiplied with what comes in.",
+    "The derivative of softmax is returned, without the product with grad_out.",
 )
 def _softmax_without_upstream(grad_out: Array, cache: SoftmaxCache) -> Grads:
     P = cache.P
@@ -76,7 +77,8 @@ def _softmax_without_upstream(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @DROPOUT.mistake(
     "the gradient masked in place",
     "mutated-input",
-    "Dropout only multiplies, so it is done in place, as in the forward; any other use of dy is masked too.",
+    "Dropout only multiplies, so the backward does it in place. Any other use of the caller's gradient is then "
+    "masked, too.",
 )
 def _dropout_in_place(grad_out: Array, cache: DropoutCache) -> Grads:
     dM = grad_out * cache.x
@@ -87,7 +89,7 @@ def _dropout_in_place(grad_out: Array, cache: DropoutCache) -> Grads:
 @DROPOUT.mistake(
     "a new mask",
     "random-backward",
-    "The mask is drawn where it is used, so forward and backward drop different elements.",
+    "The mask is drawn where it is used, so the forward and the backward drop different elements.",
 )
 def _dropout_drawn_again(grad_out: Array, cache: DropoutCache) -> Grads:
     M = dropout_factors(np.random.default_rng(), *grad_out.shape)
@@ -97,7 +99,7 @@ def _dropout_drawn_again(grad_out: Array, cache: DropoutCache) -> Grads:
 @LAYER_NORM.mistake(
     "the normalised rows overwritten",
     "mutated-cache",
-    "`n *= ...` looks like a step of the formula, and is a step in the cache.",
+    "`n *= ...` computes a step of the formula and changes the array in the cache, which a second call reads.",
 )
 def _layer_norm_cache_in_place(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -110,7 +112,7 @@ def _layer_norm_cache_in_place(grad_out: Array, cache: LayerNormCache) -> Grads:
 @DIVERSITY.mistake(
     "the cosines overwritten",
     "mutated-cache",
-    "dC is C times a number, so C becomes it, and the second backward starts from there.",
+    "dC is C times a number, so it is computed in the memory of C. A second call starts from the result of the first.",
 )
 def _diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, dC = cache
@@ -121,7 +123,7 @@ def _diversity_cache_in_place(grad_out: Array, cache: DiversityCache) -> Grads:
 @LINEAR.mistake(
     "gradients clipped",
     "nonlinear-in-grad",
-    "Clipping, which belongs to the optimiser, is done in the layer.",
+    "Gradients are clipped in the layer. Clipping belongs to the optimiser, which sees all gradients.",
 )
 def _linear_clipped(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -131,7 +133,8 @@ def _linear_clipped(grad_out: Array, cache: LinearCache) -> Grads:
 @LAYER_NORM.mistake(
     "the gradient brought to length one",
     "nonlinear-in-grad",
-    "Rows are normalised on the way there, so their gradients are on the way back.",
+    "The forward normalises rows, so the backward normalises their gradients. But it has to multiply by the "
+    "derivative.",
 )
 def _layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -143,7 +146,8 @@ def _layer_norm_normalised_gradient(grad_out: Array, cache: LayerNormCache) -> G
 @MSE.mistake(
     "grad_out left out",
     "ignored-upstream",
-    "The loss is the last function, so dL is taken to be 1, until the loss is weighted and added to another.",
+    "The loss is the last function, so its gradient is taken to be 1. This is wrong once it is weighted or added "
+    "to another.",
 )
 def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
     dp = 2 * cache.difference / cache.difference.size
@@ -153,7 +157,7 @@ def _mse_without_upstream(grad_out: Array, cache: MseCache) -> Grads:
 @CROSS_ENTROPY.mistake(
     "grad_out left out",
     "ignored-upstream",
-    "(P - t) / N is the gradient for dL = 1, and is not multiplied by dL.",
+    "(P - t) / N is the gradient for dL = 1. The product with dL is left out.",
 )
 def _cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -> Grads:
     log_P, t = cache.log_softmax.L, cache.target
@@ -162,7 +166,7 @@ def _cross_entropy_without_upstream(grad_out: Array, cache: CrossEntropyCache) -
 
 
 class WeightGradients:
-    """Buffers for the gradients of weights, as layers keep them, which are never emptied."""
+    """Buffers for the gradients of a layer's weights that are never set to zero."""
 
     def __init__(self) -> None:
         self.sums: dict[tuple[int, ...], Array] = {}
@@ -179,7 +183,7 @@ LINEAR_WEIGHTS, TABLES = WeightGradients(), WeightGradients()
 @LINEAR.mistake(
     "added to the gradient of the call before",
     "carries-over",
-    "The layer keeps `self.dW` and adds to it, and what would set it to zero is not called.",
+    "The layer adds to `self.dW`, and nothing sets it to zero between two calls.",
 )
 def _linear_carrying_over(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -189,7 +193,7 @@ def _linear_carrying_over(grad_out: Array, cache: LinearCache) -> Grads:
 @EMBEDDING.mistake(
     "added to the gradient of the call before",
     "carries-over",
-    "A table's gradient is large and mostly zero, so its memory is kept from call to call, and its numbers with it.",
+    "A table's gradient is large and mostly zero, so its memory is kept for the next call, with the old values in it.",
 )
 def _embedding_carrying_over(grad_out: Array, cache: EmbeddingCache) -> Grads:
     dE = np.zeros((cache.num_rows, grad_out.shape[-1]))
@@ -200,7 +204,7 @@ def _embedding_carrying_over(grad_out: Array, cache: EmbeddingCache) -> Grads:
 @LINEAR.mistake(
     "as if the outputs were added up",
     "ignored-upstream",
-    "Derived for the sum of the outputs, whose gradient is 1 everywhere, and so tested.",
+    "The backward was derived and tested for the sum of the outputs, whose gradient is 1 everywhere.",
 )
 def _linear_of_ones(grad_out: Array, cache: LinearCache) -> Grads:
     x, W, _ = cache
@@ -211,7 +215,7 @@ def _linear_of_ones(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "with a little noise",
     "random-backward",
-    "Noise, which may help training, is added to the gradient in the layer.",
+    "Noise in gradients can help training. Here it is added in the layer, so two calls return different gradients.",
 )
 def _linear_noisy(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -222,7 +226,8 @@ def _linear_noisy(grad_out: Array, cache: LinearCache) -> Grads:
 @LINEAR.mistake(
     "x scaled in the cache",
     "mutated-cache",
-    "dW is wanted smaller, and `x *= ...` before the product does it, for this call and for all that follow.",
+    "To make dW smaller, `x *= ...` is written before the product. It changes x in the cache, for this and all "
+    "later calls.",
 )
 def _linear_cache_scaled(grad_out: Array, cache: LinearCache) -> Grads:
     dy, (x, W, _) = grad_out, cache
@@ -234,7 +239,8 @@ def _linear_cache_scaled(grad_out: Array, cache: LinearCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "P taken off once, as for a single target",
     "nonlinear-in-grad",
-    "One-hot minus P is copied from a cross-entropy, where the gradients of a row sum to one.",
+    "One-hot minus P is copied from the log-likelihood, where grad_out sums to one. In general P is multiplied "
+    "by that sum.",
 )
 def _log_softmax_of_one_target(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     return (grad_out - np.exp(cache.L),)
@@ -243,7 +249,7 @@ def _log_softmax_of_one_target(grad_out: Array, cache: LogSoftmaxCache) -> Grads
 @MERGE.mistake(
     "ones for every place",
     "ignored-upstream",
-    "Merging only moves numbers, so ones are returned in place of the moved gradient.",
+    "Merging only moves numbers, so ones are returned. The gradient is grad_out with its numbers moved back.",
 )
 def _merge_of_ones(grad_out: Array, cache: MergeHeadsCache) -> Grads:
     B, L, D = grad_out.shape
@@ -257,7 +263,8 @@ MOMENTUM: dict[tuple[int, ...], Array] = {}
 @LAYER_NORM.mistake(
     "momentum in the layer",
     "carries-over",
-    "The layer once updated itself, with momentum; the update has gone to an optimiser, and the momentum stayed.",
+    "The layer once updated its own weights with momentum. The update is now in the optimiser, and the momentum "
+    "is still here.",
 )
 def _layer_norm_with_momentum(grad_out: Array, cache: LayerNormCache) -> Grads:
     dy, (n, r, w, _) = grad_out, cache
@@ -272,7 +279,7 @@ def _dropout_drawing(x: Array, dropout_mask: Array) -> tuple[Array, DropoutCache
 
 
 def _softmax_shifting(scores: Array) -> tuple[Array, SoftmaxCache]:
-    """Take the maximum off the scores in place, and return their softmax."""
+    """Subtract the maximum from the scores in place, and return their softmax."""
     scores -= np.max(scores, axis=-1, keepdims=True)
     E = np.exp(scores)
     P = E / np.sum(E, axis=-1, keepdims=True)
@@ -288,7 +295,8 @@ MISTAKES = (
     _forward_mistake(
         "dropout: a mask drawn in the forward",
         "random-forward",
-        "A dropout layer draws its own mask as a rule; then no two calls agree, and nothing can be compared.",
+        "A dropout layer often draws its own mask. Then two calls return different outputs, and numeric derivatives "
+        "are noise.",
         _dropout_drawing,
         dropout_backward,
         dropout.draw_dropout,
@@ -296,7 +304,7 @@ MISTAKES = (
     _forward_mistake(
         "softmax: the maximum taken off the caller's scores",
         "mutated-input",
-        "The trick against overflow is written as `-=`, which shifts the caller's scores.",
+        "The maximum is subtracted to avoid overflow, but with `-=`, which changes the caller's scores.",
         _softmax_shifting,
         softmax_backward,
         softmax.draw_scores,

@@ -1,4 +1,4 @@
-"""Several heads: ten gradients, a context that is used twice, and heads to be split and merged on the way back."""
+"""Several heads: ten gradients, a context that is used twice, and heads that the backward splits and merges."""
 
 import math
 from functools import partial
@@ -86,7 +86,8 @@ def _input_gradients(dQ: Array, dK: Array, dV: Array, cache: MultiHeadAttentionC
 @MULTI_HEAD.mistake(
     "the context through its values alone",
     "missing-path",
-    "The context's gradient has the part of the values, and not that of the keys, which decide the weights.",
+    "The context's gradient has the part through the values. The part through the keys, which determine the "
+    "weights, is missing.",
 )
 def _multi_head_values_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -98,7 +99,7 @@ def _multi_head_values_alone(grad_out: Array, cache: MultiHeadAttentionCache) ->
 @MULTI_HEAD.mistake(
     "the context through its keys alone",
     "missing-path",
-    "dc is computed for each of the two uses, and the second result replaces the first.",
+    "dc is computed for each of the two uses of the context, and the second result replaces the first.",
 )
 def _multi_head_keys_alone(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -125,7 +126,8 @@ def _multi_head_values_twice(grad_out: Array, cache: MultiHeadAttentionCache) ->
 @MULTI_HEAD.mistake(
     "scaled by the width of all heads",
     "missing-scale",
-    "The forward scales by a head's width; in the backward, where heads are merged again, d is the whole width.",
+    "The forward scales by the width of a head. In the backward, d is read from the merged heads, so it is the "
+    "whole width.",
 )
 def _multi_head_scaled_by_model(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -142,7 +144,7 @@ def _multi_head_scaled_by_model(grad_out: Array, cache: MultiHeadAttentionCache)
 @MULTI_HEAD.mistake(
     "no scale in the backward",
     "missing-scale",
-    "The scale is in the scores of an inner function of the forward, and left out in the backward.",
+    "The scale is in an inner function of the forward, and is left out of the backward.",
 )
 def _multi_head_not_scaled(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -158,7 +160,7 @@ def _multi_head_not_scaled(grad_out: Array, cache: MultiHeadAttentionCache) -> G
 @MULTI_HEAD.mistake(
     "heads merged by reshape alone",
     "reshaped-not-transposed",
-    "(H, L, d) is reshaped to (L, H d), which runs, has the right shape, and mixes the rows.",
+    "(H, L, d) is reshaped to (L, H d). This runs and has the right shape, but it mixes the rows.",
 )
 def _multi_head_merged_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -169,7 +171,8 @@ def _multi_head_merged_by_reshape(grad_out: Array, cache: MultiHeadAttentionCach
 @MULTI_HEAD.mistake(
     "the output's gradient split by reshape alone",
     "reshaped-not-transposed",
-    "(L, H d) is reshaped to (H, L, d), where a head should get its features of every row.",
+    "(L, H d) is reshaped to (H, L, d). This runs and has the right shape, but a head has to get its features of "
+    "every row.",
 )
 def _multi_head_split_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -181,7 +184,7 @@ def _multi_head_split_by_reshape(grad_out: Array, cache: MultiHeadAttentionCache
 @MULTI_HEAD.mistake(
     "key and value weights exchanged",
     "swapped-inputs",
-    "There are ten gradients, and two that come from the same context are exchanged.",
+    "The weights of keys and values have the same shape, and their gradients are returned in the wrong order.",
 )
 def _multi_head_weights_swapped(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -193,7 +196,8 @@ def _multi_head_weights_swapped(grad_out: Array, cache: MultiHeadAttentionCache)
 @MULTI_HEAD.mistake(
     "the output's bias averaged",
     "mean-for-sum",
-    "The same bias is added to the output of every query, and the mean over the queries is taken for the sum.",
+    "The same bias is added to the output of every query, so its gradient is a sum over the queries. Here it is "
+    "a mean.",
 )
 def _multi_head_bias_averaged(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, _ = _output_projection_gradients(grad_out, cache)
@@ -204,7 +208,7 @@ def _multi_head_bias_averaged(grad_out: Array, cache: MultiHeadAttentionCache) -
 @MULTI_HEAD.mistake(
     "one gradient a query for its bias",
     "missing-broadcast-sum",
-    "db_q = dQ, because the bias is only added; but it is added to every query.",
+    "db_q = dQ is returned, because the bias is only added. But it is added to every query, so dQ has to be summed.",
 )
 def _multi_head_bias_not_summed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -216,7 +220,8 @@ def _multi_head_bias_not_summed(grad_out: Array, cache: MultiHeadAttentionCache)
 @MULTI_HEAD.mistake(
     "the query's gradient from the last head",
     "last-only",
-    "In a loop over the heads the weights have a place each, but x is the same for all, and is assigned.",
+    "In a loop over the heads each weight has its own part, but x is the same for all. Its gradient is assigned, "
+    "not added.",
 )
 def _multi_head_last_head(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -231,7 +236,7 @@ def _multi_head_last_head(grad_out: Array, cache: MultiHeadAttentionCache) -> Gr
 @MULTI_HEAD.mistake(
     "the attention weights held fixed",
     "held-constant",
-    "The output is linear in the values, with weights that look like constants once they are in the cache.",
+    "The output is linear in the values, with the weights as factors. The weights are treated as constants.",
 )
 def _multi_head_weights_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -243,7 +248,7 @@ def _multi_head_weights_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -
 @MULTI_HEAD.mistake(
     "no gradient for the query",
     "zero-gradient",
-    "User vectors were data at first, so they get no gradient, and later they are to be learned, too.",
+    "The user vectors are taken for data and get no gradient. Where they are learned, they need one.",
 )
 def _multi_head_query_is_data(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -255,7 +260,7 @@ def _multi_head_query_is_data(grad_out: Array, cache: MultiHeadAttentionCache) -
 @MULTI_HEAD.mistake(
     "the diagonal of softmax's Jacobian only",
     "diagonal-softmax",
-    "P (1 - P) is used for the derivative of softmax, in each head.",
+    "P (1 - P), the diagonal of softmax's Jacobian, is used for the whole of it, in each head.",
 )
 def _multi_head_diagonal(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -270,7 +275,7 @@ def _multi_head_diagonal(grad_out: Array, cache: MultiHeadAttentionCache) -> Gra
 @DROPPED.mistake(
     "dropout forgotten",
     "missing-mask",
-    "The backward was tested without dropout, and is used in training with it.",
+    "The backward was tested without dropout, and is used in training with dropout.",
 )
 def _multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -284,7 +289,7 @@ def _multi_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCach
 @HEADS_DROPPED.mistake(
     "dropout of the merged heads forgotten",
     "missing-mask",
-    "The mask on the weights is carried back, and the second one, three lines later in the forward, is not.",
+    "The backward multiplies by the mask of the weights, but not by the mask of the merged heads.",
 )
 def _multi_head_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -297,7 +302,7 @@ def _multi_head_head_dropout_forgotten(grad_out: Array, cache: MultiHeadAttentio
 @MULTI_HEAD.mistake(
     "the keys' part of the context twice",
     "double-counted",
-    "`dc += ...` runs in the lines of the keys, and once more where the values' line was copied from them.",
+    "`dc += ...` is in the lines of the keys, and again in the lines of the values, which were copied from them.",
 )
 def _multi_head_keys_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -310,7 +315,7 @@ def _multi_head_keys_twice(grad_out: Array, cache: MultiHeadAttentionCache) -> G
 @MULTI_HEAD.mistake(
     "the output's weight transposed",
     "transposed",
-    "Weights are (out, in) in the framework that the code comes from.",
+    "The code comes from a framework in which weights have shape (out, in).",
 )
 def _multi_head_output_transposed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)
@@ -333,7 +338,7 @@ def _multi_head_biases_left_out(grad_out: Array, cache: MultiHeadAttentionCache)
 @MULTI_HEAD.mistake(
     "softmax's denominator held fixed",
     "held-constant",
-    "dS = P dP: the exponential is differentiated, the sum that it is divided by is not.",
+    "dS = P dP differentiates the exponential and treats the sum in the denominator as a constant.",
 )
 def _multi_head_denominator_fixed(grad_out: Array, cache: MultiHeadAttentionCache) -> Grads:
     dZ, dW_o, db_o = _output_projection_gradients(grad_out, cache)

@@ -1,6 +1,6 @@
 """The operations that mistakes are made in: a pair, inputs for it, and the wrong backwards that are entered for it.
 
-A wrong backward is a plain function as a person would write it, with the story of how people come to write it.
+A wrong backward is a plain function as a person would write it, and a story: how the mistake is made.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ DIFFERENT = (3, 5, 7, 8, 11)
 
 
 class Mistake(NamedTuple):
-    """A wrong backward, the right one, and what a good teacher would call the difference."""
+    """A wrong backward, the right one, and the name of the difference."""
 
     name: str
     """Unique: "softmax: the diagonal of the Jacobian only"."""
@@ -26,7 +26,7 @@ class Mistake(NamedTuple):
     expected: str
     """A key of `acg_numpy.checks.report.mistake_names.MISTAKES`."""
     story: str
-    """How people come to make it, in a sentence."""
+    """How it is made, in one or two sentences."""
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     right: Callable[..., Any]
@@ -66,7 +66,7 @@ class Operation:
         expected : str
             The id that the diagnosis should give.
         story : str
-            How people come to make the mistake, in a sentence.
+            How the mistake is made, in one or two sentences.
         """
 
         def enter(backward: Backward) -> Backward:

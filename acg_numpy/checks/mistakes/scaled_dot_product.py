@@ -1,4 +1,4 @@
-"""One head of attention: a scale, a softmax, a mask, a dropout, and products that fit together in several ways."""
+"""One head of attention: scale, softmax, mask, dropout, and products that also run in other orders."""
 
 import math
 from typing import Any
@@ -47,7 +47,7 @@ ATTENTION, MASKED, DROPPED, SHARED = (
 
 
 def _product_gradients(grad_out: Array, cache: ScaledDotProductCache) -> tuple[Array, Array]:
-    """Return dP and dV where there is no dropout, right: two products that hardly anyone gets wrong."""
+    """Return the right dP and dV without dropout: two products."""
     return grad_out @ cache.value.T, np.swapaxes(cache.weights, -1, -2) @ grad_out
 
 
@@ -79,7 +79,7 @@ def _attention_not_scaled(grad_out: Array, cache: ScaledDotProductCache) -> Grad
 @ATTENTION.mistake(
     "the query scaled, the key not",
     "missing-scale",
-    "The scale is thought of as belonging to the query, as where the forward divides Q by it.",
+    "The scale is taken to belong to the query alone, so dQ is scaled and dK is not.",
 )
 def _attention_key_not_scaled(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     Q, K = cache.query, cache.key
@@ -91,7 +91,7 @@ def _attention_key_not_scaled(grad_out: Array, cache: ScaledDotProductCache) -> 
 @ATTENTION.mistake(
     "scaled twice",
     "missing-scale",
-    "The scale is put on dS, and once more on the products.",
+    "The scale is multiplied into dS, and again into the products with Q and K.",
 )
 def _attention_scaled_twice(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     scale = 1 / math.sqrt(cache.query.shape[-1])
@@ -115,7 +115,7 @@ def _attention_diagonal(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
 @MASKED.mistake(
     "softmax's denominator held fixed",
     "held-constant",
-    "dS = P dP is the first term of softmax's backward; the second is left out.",
+    "dS = P dP is the first term of softmax's backward. The second term is left out.",
 )
 def _attention_denominator_fixed(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -126,7 +126,7 @@ def _attention_denominator_fixed(grad_out: Array, cache: ScaledDotProductCache) 
 @ATTENTION.mistake(
     "the row's average added",
     "wrong-sign",
-    "A minus is lost while softmax's backward is copied.",
+    "A minus sign was lost when softmax's backward was copied.",
 )
 def _attention_average_added(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -138,7 +138,7 @@ def _attention_average_added(grad_out: Array, cache: ScaledDotProductCache) -> G
 @ATTENTION.mistake(
     "softmax's average over the queries",
     "wrong-axis",
-    "The weights have shape (queries, keys), and the sum is taken over the wrong one of the two axes.",
+    "The weights have shape (queries, keys), and the sum runs over the queries in place of the keys.",
 )
 def _attention_over_queries(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -150,7 +150,7 @@ def _attention_over_queries(grad_out: Array, cache: ScaledDotProductCache) -> Gr
 @MASKED.mistake(
     "weights computed anew without the mask",
     "missing-mask",
-    "To save memory the weights are computed again instead of stored, and the mask was not stored either.",
+    "To save memory, the weights are computed again in the backward. The mask is not in the cache and is left out.",
 )
 def _attention_mask_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     Q, K = cache.query, cache.key
@@ -162,7 +162,7 @@ def _attention_mask_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> 
 @DROPPED.mistake(
     "dropout forgotten throughout",
     "missing-mask",
-    "The backward was written for inference, where there is no dropout, and then used in training.",
+    "The backward was written for inference, where there is no dropout, and is used in training.",
 )
 def _attention_dropout_forgotten(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -222,7 +222,7 @@ def _attention_dropout_mask_without_gradient(grad_out: Array, cache: ScaledDotPr
 @ATTENTION.mistake(
     "the key's gradient transposed",
     "transposed",
-    "The scores contain K^T, and the gradient of K^T, Q^T dS, is returned as the gradient of K.",
+    "The scores contain K^T, whose gradient is Q^T dS. It is returned as the gradient of K, without being transposed.",
 )
 def _attention_key_transposed(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -233,7 +233,7 @@ def _attention_key_transposed(grad_out: Array, cache: ScaledDotProductCache) -> 
 @ATTENTION.mistake(
     "query and key exchanged",
     "swapped-inputs",
-    "The two are computed in one order and returned in the other.",
+    "The gradients are computed in one order and returned in the other.",
 )
 def _attention_swapped(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -244,7 +244,7 @@ def _attention_swapped(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
 @SHARED.mistake(
     "one key and value gradient a batch",
     "missing-broadcast-sum",
-    "Matrix products broadcast the shared keys over the batch silently, and nothing sums their gradients.",
+    "Matrix products broadcast the shared keys over the batch. The gradients are then not summed over it.",
 )
 def _attention_shared_not_summed(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -255,7 +255,7 @@ def _attention_shared_not_summed(grad_out: Array, cache: ScaledDotProductCache) 
 @SHARED.mistake(
     "the first of the batch for all",
     "missing-broadcast-sum",
-    "The gradient has a batch axis too many, and the index [0] gives the right shape.",
+    "The gradient has one axis too many, that of the batch, and the index [0] gives the right shape.",
 )
 def _attention_shared_first(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -277,7 +277,8 @@ def _attention_shared_averaged(grad_out: Array, cache: ScaledDotProductCache) ->
 @SHARED.mistake(
     "keys and values of the last of the batch",
     "last-only",
-    "Translated into a loop over the batch in which queries are filled in and keys and values assigned.",
+    "In a loop over the batch, the queries' gradients are filled in, and those of keys and values are assigned, "
+    "not added.",
 )
 def _attention_shared_last(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     Q, K, V, scale = cache.query, cache.key, cache.value, 1 / math.sqrt(cache.query.shape[-1])
@@ -317,7 +318,7 @@ def _attention_scaled_by_d(grad_out: Array, cache: ScaledDotProductCache) -> Gra
 @ATTENTION.mistake(
     "the values averaged over the queries",
     "mean-for-sum",
-    "The backward averages over the queries, as attention does over the keys; but the gradient of a value is a sum.",
+    "The backward averages over the queries. The gradient of a value is a sum over them.",
 )
 def _attention_values_averaged(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV = _product_gradients(grad_out, cache)
@@ -338,7 +339,8 @@ def _attention_query_negated(grad_out: Array, cache: ScaledDotProductCache) -> G
 @DROPPED.mistake(
     "a new dropout mask",
     "random-backward",
-    "Recomputing saves memory, and what draws the mask is recomputed too, from a generator that has moved on.",
+    "To save memory, the dropout mask is drawn again in the backward. The generator has moved on, so the mask is "
+    "another one.",
 )
 def _attention_dropped_anew(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     P = cache.weights
@@ -350,7 +352,7 @@ def _attention_dropped_anew(grad_out: Array, cache: ScaledDotProductCache) -> Gr
 @SHARED.mistake(
     "keys and values of the first of the batch twice",
     "double-counted",
-    "The sum over the batch starts with the first, and the loop that adds the others up starts there, too.",
+    "The sum over the batch starts with the first term, and the loop that adds the others starts with it, too.",
 )
 def _attention_shared_first_twice(grad_out: Array, cache: ScaledDotProductCache) -> Grads:
     dP, dV_each = _product_gradients(grad_out, cache)

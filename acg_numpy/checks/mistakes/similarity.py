@@ -1,4 +1,4 @@
-"""Cosine and diversity: a row's length is in its direction, and pairs are counted in several ways."""
+"""Cosine and diversity: the length of a row depends on the row, and pairs may be counted in several ways."""
 
 import math
 from typing import Any
@@ -42,7 +42,7 @@ def row_gradient(dx_hat: Array, x_hat: Array, length: Array) -> Array:
 @COSINE.mistake(
     "the lengths held fixed",
     "held-constant",
-    "A dot product over two lengths is differentiated as a dot product, because lengths look like constants.",
+    "The lengths in the denominator are treated as constants, but they depend on the rows.",
 )
 def _cosine_lengths_fixed(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -78,7 +78,7 @@ def _cosine_of_similarity(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "not divided by the number of pairs",
     "mean-for-sum",
-    "One pair is differentiated, and the mean over pairs forgotten.",
+    "One pair is differentiated, and the mean over the pairs is left out.",
 )
 def _cosine_not_divided(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -101,7 +101,7 @@ def _cosine_divided_by_all(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "the part along the columns",
     "wrong-axis",
-    "The dot product of rows is summed over the batch, where one pair should not depend on another.",
+    "The dot product of each pair is summed over the batch, so pairs affect each other's gradients.",
 )
 def _cosine_other_axis(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -115,7 +115,7 @@ def _cosine_other_axis(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "each divided by the other's length",
     "stale-value",
-    "da is made of b's direction, and so it is divided by b's length.",
+    "da contains b's direction, so it is divided by b's length. It has to be divided by a's length.",
 )
 def _cosine_other_length(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -128,7 +128,7 @@ def _cosine_other_length(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "the two rows exchanged",
     "swapped-inputs",
-    "The formula that contains b is taken for the gradient of b; it is that of a.",
+    "The formula that contains b is used as the gradient of b. It is the gradient of a.",
 )
 def _cosine_swapped(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -141,7 +141,7 @@ def _cosine_swapped(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "no gradient for b",
     "zero-gradient",
-    "b is the target of a, so it gets no gradient; where that is intended, the forward has to say so.",
+    "b is taken for a constant target and gets no gradient. If that is intended, the forward has to detach it.",
 )
 def _cosine_b_is_target(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, _ = cache
@@ -159,7 +159,8 @@ def _cosine_gradients(dL: Array, cache: DiversityCache) -> Array:
 @DIVERSITY.mistake(
     "each pair counted once",
     "constant-factor",
-    "A row stands in C as a row and as a column, and only the first is carried back: half of the gradient.",
+    "Each row is in C as a row and as a column. Only its use as a row is counted, so the gradient is half of "
+    "what it should be.",
 )
 def _diversity_rows_only(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -169,7 +170,7 @@ def _diversity_rows_only(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "the lengths held fixed",
     "held-constant",
-    "Rows are normalised at the start of the forward, and the backward stops before that step.",
+    "The forward starts by normalising the rows. The backward leaves this step out.",
 )
 def _diversity_lengths_fixed(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -179,7 +180,8 @@ def _diversity_lengths_fixed(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "divided by all pairs of a set alone",
     "mean-for-sum",
-    "Written for one set, where n (n - 1) is all there is to divide by, and then given several.",
+    "The backward was written for one set and divides by n (n - 1). With several sets, it also has to divide by "
+    "their number.",
 )
 def _diversity_sets_added(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, C = cache
@@ -191,7 +193,7 @@ def _diversity_sets_added(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "pairs of a row with itself counted",
     "constant-factor",
-    "n^2 entries in C, so the mean is taken over n^2, though the n on the diagonal were left out.",
+    "C has n^2 entries, so the mean is taken over n^2. But the n entries on the diagonal are not counted.",
 )
 def _diversity_all_pairs(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, C = cache
@@ -202,7 +204,7 @@ def _diversity_all_pairs(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "minus the gradient",
     "wrong-sign",
-    "More diversity is wanted, so the sign is changed; but the loss is already small where diversity is large.",
+    "More diversity is wanted, so the sign is changed. But the loss is already small where diversity is large.",
 )
 def _diversity_negated(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -234,7 +236,7 @@ def _diversity_part_added(grad_out: Array, cache: DiversityCache) -> Grads:
 @COSINE.mistake(
     "the dot product averaged",
     "mean-for-sum",
-    "A dot product is written as a mean of products, because all other sums of the function are means.",
+    "The dot product along a row is written as a mean, because the other sums of the function are means.",
 )
 def _cosine_dot_averaged(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, b_length = cache
@@ -248,7 +250,7 @@ def _cosine_dot_averaged(grad_out: Array, cache: CosineCache) -> Grads:
 @COSINE.mistake(
     "a's gradient alone",
     "wrong-count",
-    "The loss is symmetric, so one formula is enough, and one gradient is what it gives.",
+    "The loss is symmetric in its two rows, so only one gradient is computed.",
 )
 def _cosine_a_alone(grad_out: Array, cache: CosineCache) -> Grads:
     a_hat, a_length, b_hat, _ = cache
@@ -258,7 +260,7 @@ def _cosine_a_alone(grad_out: Array, cache: CosineCache) -> Grads:
 @DIVERSITY.mistake(
     "the part along the row itself, not its direction",
     "stale-value",
-    "X and U have one shape, and the projection wants a vector of length one.",
+    "X and U have the same shape, and X is used for the projection, which needs rows of length one.",
 )
 def _diversity_rows_for_directions(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -269,7 +271,7 @@ def _diversity_rows_for_directions(grad_out: Array, cache: DiversityCache) -> Gr
 @DIVERSITY.mistake(
     "each row pushed by the last one alone",
     "last-only",
-    "The loop over the other rows has = where += belongs.",
+    "A loop over the other rows assigns with `=` where it has to add with `+=`.",
 )
 def _diversity_last_row(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, _ = cache
@@ -282,7 +284,7 @@ def _diversity_last_row(grad_out: Array, cache: DiversityCache) -> Grads:
 @DIVERSITY.mistake(
     "the mean forgotten",
     "mean-for-sum",
-    "A penalty is remembered as a sum of squares, and this one is a mean.",
+    "The penalty is taken for a sum of squares. It is a mean.",
 )
 def _diversity_not_divided(grad_out: Array, cache: DiversityCache) -> Grads:
     U, length, C = cache

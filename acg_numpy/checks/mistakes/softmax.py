@@ -1,4 +1,4 @@
-"""Softmax and its logarithm: every output depends on every score of its row, and that is what gets forgotten."""
+"""Softmax and its logarithm: every output depends on every score of its row."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def _softmax_diagonal(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the denominator held fixed",
     "held-constant",
-    "exp is its own derivative, and the sum in the denominator is treated as a constant, although it has every score.",
+    "exp is its own derivative, and the sum in the denominator is treated as a constant. But it contains every score.",
 )
 def _softmax_denominator_fixed(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -58,7 +58,7 @@ def _softmax_average_added(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the average over the rows",
     "wrong-axis",
-    "axis=-2 is written in place of -1, and keepdims hides that the shape is different.",
+    "`axis=-2` is written in place of -1. With keepdims the product broadcasts, so no error is raised.",
 )
 def _softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -68,7 +68,7 @@ def _softmax_over_rows(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "one average for everything",
     "wrong-axis",
-    "Written for one row, where the sum <P, dP> needs no axis, and then used for many rows.",
+    "The backward was written for one row, where the sum <P, dP> needs no axis, and is used for many rows.",
 )
 def _softmax_over_everything(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -98,7 +98,7 @@ def _log_softmax_diagonal(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "the normaliser held fixed",
     "held-constant",
-    "L is S minus the normaliser, which is treated as a constant.",
+    "L is S minus the log of the sum of exponentials. This term is treated as a constant.",
 )
 def _log_softmax_normaliser_fixed(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     return (grad_out.copy(),)
@@ -107,7 +107,7 @@ def _log_softmax_normaliser_fixed(grad_out: Array, cache: LogSoftmaxCache) -> Gr
 @LOG_SOFTMAX.mistake(
     "the row's sum added",
     "wrong-sign",
-    "The minus before the log of the sum is lost.",
+    "The minus sign before the log of the sum is lost.",
 )
 def _log_softmax_sum_added(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
@@ -117,7 +117,8 @@ def _log_softmax_sum_added(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "the sum over the rows",
     "wrong-axis",
-    "Candidates are remembered to be the axis before the last, as they were in another file.",
+    "The sum runs over the axis before the last, where candidates were in another file. Here they are on the "
+    "last axis.",
 )
 def _log_softmax_over_rows(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
@@ -137,7 +138,7 @@ def _log_softmax_not_exponentiated(grad_out: Array, cache: LogSoftmaxCache) -> G
 @LOG_SOFTMAX.mistake(
     "the row's mean for its sum",
     "mean-for-sum",
-    "The mean of the row is subtracted, as in softmax's backward; but there the mean is weighted by P.",
+    "The mean of the row is subtracted, as in softmax's backward. But there the mean is weighted by P.",
 )
 def _log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
@@ -147,7 +148,7 @@ def _log_softmax_mean(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
 @SOFTMAX.mistake(
     "the average divided by the number of scores",
     "mean-for-sum",
-    "<P, dP> is called an average, so it becomes np.mean, though P sums to one already.",
+    "<P, dP> is called an average, so np.mean is used. But P sums to one, so <P, dP> is already an average.",
 )
 def _softmax_averaged_again(grad_out: Array, cache: SoftmaxCache) -> Grads:
     dP, P = grad_out, cache.P
@@ -157,7 +158,7 @@ def _softmax_averaged_again(grad_out: Array, cache: SoftmaxCache) -> Grads:
 @LOG_SOFTMAX.mistake(
     "minus the gradient",
     "wrong-sign",
-    "A loss is minus a log-probability, and its minus is done here already, and once more in the loss.",
+    "A loss is the negative of a log-probability. The minus sign is in this backward, and again in the loss.",
 )
 def _log_softmax_negated(grad_out: Array, cache: LogSoftmaxCache) -> Grads:
     dL, P = grad_out, np.exp(cache.L)
