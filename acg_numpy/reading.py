@@ -26,7 +26,9 @@ class Source(NamedTuple):
         return f"```python\n{self.text}\n```"
 
 
-def source(definition: Callable[..., Any] | type | ModuleType, *, docstring: bool = False) -> Source:
+def source(
+    definition: Callable[..., Any] | type | ModuleType, *, docstring: bool = False, checks: bool = True
+) -> Source:
     """Return the source code of a function, a class or a module, without its first docstring.
 
     Parameters
@@ -35,6 +37,9 @@ def source(definition: Callable[..., Any] | type | ModuleType, *, docstring: boo
         What is shown.
     docstring : bool, default: False
         Show its docstring too.  Those of functions and classes within it are always shown.
+    checks : bool, default: True
+        Show the calls in a function that do nothing but check its arguments, ``check_...(...)``.  Where they are left
+        out, a comment says so.
 
     Returns
     -------
@@ -60,7 +65,22 @@ def source(definition: Callable[..., Any] | type | ModuleType, *, docstring: boo
         text = textwrap.dedent(inspect.getsource(definition))
     except (OSError, TypeError) as error:
         raise TypeError(f"definition is {definition!r}, which has no source code in Python to show") from error
+    text = text if checks else _without_checks(text)
     return Source((text if docstring else _without_docstring(text)).strip("\n"))
+
+
+def _without_checks(text: str) -> str:
+    lines = text.splitlines()
+    calls = [statement for statement in getattr(ast.parse(text).body[0], "body", []) if _is_check(statement)]
+    for place, call in reversed(list(enumerate(calls))):
+        comment = [" " * call.col_offset + "# (the arguments are checked here)"]
+        lines[call.lineno - 1 : call.end_lineno] = [] if place else comment
+    return "\n".join(lines)
+
+
+def _is_check(statement: ast.stmt) -> bool:
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id.startswith("check_")
 
 
 def _without_docstring(text: str) -> str:

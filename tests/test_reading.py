@@ -35,6 +35,17 @@ def test_with_its_docstring_it_is_what_stands_in_the_file():
     assert source(softmax_backward, docstring=True).text == inspect.getsource(softmax_backward).strip("\n")
 
 
+def is_check(line: str) -> bool:
+    return line.startswith("Expr(value=Call(func=Name(id='check_")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_without_checks_nothing_else_is_left_out(function):
+    whole, shown = source(function), source(function, checks=False)
+    assert body(shown.text) == [line for line in body(whole.text) if not is_check(line)]
+    assert shown.text.count("# (the arguments are checked here)") == any(map(is_check, body(whole.text)))
+
+
 def test_a_module_is_shown_from_its_first_import_on():
     shown = source(inspect.getmodule(layer_norm_forward)).text
     assert shown.startswith(("import", "from"))

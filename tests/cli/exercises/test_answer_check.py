@@ -145,6 +145,10 @@ def test_every_exercise_has_three_right_and_five_wrong_attempts() -> None:
     assert [name for name in names if counts[name, True] < 3 or counts[name, False] < 5] == []
 
 
+def test_no_check_ends_in_a_bare_assertion() -> None:
+    assert [attempt for attempt in ATTEMPTS if attempt.mistake == "assertion"] == []
+
+
 def test_what_was_handed_out_is_told_from_an_attempt() -> None:
     exercise = next(exercise for exercise in EXERCISES if exercise.name == "attend_at")
     for answer in (exercise.blank, f"# mine\nimport numpy as np\n\n{exercise.blank}"):
