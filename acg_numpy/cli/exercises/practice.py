@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from acg_numpy.cli.exercises.answer_check import LEVELS, Verdict
 from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.cli.exercises.keyboard import END, SAVED
+from acg_numpy.cli.exercises.plain_formulas import plain_text
 from acg_numpy.cli.exercises.practice_folder import WIDTH, PracticeFolder
 from acg_numpy.cli.exercises.worker import start_ahead
 from acg_numpy.cli.printing import echo
@@ -74,7 +75,7 @@ class Practice:
         self.level, self.verdict, self._checked = 0, Verdict("untouched"), self.folder.answer(self.current)
         echo("", self._progress(), "")
         self._say(f"{self.current.label}  {self.current.title}")
-        self._say("", reflowed(self.current.task))
+        self._say("", reflowed(plain_text(self.current.task)))
         self._say("", f"Fill in: {self.folder.file(self.current)}")
         self._say(f"It is checked when you save it. Keys: {KEYS}.")
         if self._checked.strip():
@@ -97,7 +98,7 @@ class Practice:
             self._say(verdict.printed)
         if verdict.status == "right":
             self._say(f"Right: {self.current.label}, {self.current.title}.")
-            self._say(reflowed(self.current.afterword))
+            self._say(reflowed(plain_text(self.current.afterword)))
             self._next()
         else:
             self._say("", verdict.levels[0])
@@ -184,7 +185,7 @@ class Practice:
 
 
 def reflowed(text: str) -> str:
-    r"""Make one line of each paragraph, so that it can be wrapped to any width; formulas and lists stay as they are.
+    r"""Make one line of each paragraph, so that it can be wrapped to any width; lists and tables stay as they are.
 
     Examples
     --------
@@ -192,7 +193,7 @@ def reflowed(text: str) -> str:
     'one two\n\nthree'
     """
     paragraphs = re.split(r"\n\s*\n", text.strip())
-    return "\n\n".join(p if p.startswith(("$$", "- ", "|")) else " ".join(p.split("\n")) for p in paragraphs)
+    return "\n\n".join(p if p.startswith(("- ", "|")) else " ".join(p.split("\n")) for p in paragraphs)
 
 
 def _first_hint(exercise: Exercise) -> str:

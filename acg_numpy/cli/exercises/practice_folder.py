@@ -12,6 +12,7 @@ from typing import Any
 
 from acg_numpy.cli.exercises.answer_check import UNTOUCHED, Verdict, is_untouched
 from acg_numpy.cli.exercises.exercise import Exercise
+from acg_numpy.cli.exercises.plain_formulas import plain_text
 from acg_numpy.cli.exercises.worker import check_in_process
 from acg_numpy.text import text_table
 
@@ -137,7 +138,7 @@ def _is_texts(value: Any) -> bool:
 def exercise_text(exercise: Exercise) -> str:
     """Write the file of an exercise: the task and what is given as comments, and the part to fill in."""
     lines = [f"{exercise.label}  {exercise.title}", f"Chapter {exercise.chapter}: {exercise.part}", ""]
-    lines += exercise.task.splitlines()
+    lines += plain_text(exercise.task).splitlines()
     if exercise.shown.strip():
         lines += ["", "Given, by the book (a change here changes nothing):", ""]
         lines += [f"    {line}".rstrip() for line in exercise.shown.strip().splitlines()]
