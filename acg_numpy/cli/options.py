@@ -161,6 +161,24 @@ class _Number:
         raise argparse.ArgumentTypeError(f"expected {self.expected}, but it is {text!r}")
 
 
+def role_columns(text: str) -> dict[str, str]:
+    """Read names or numbers of columns by role, as in item=1,domain=3."""
+    pairs = [part.partition("=") for part in text.split(",")]
+    roles = [role.strip() for role, _, _ in pairs]
+    if all(name.strip() for _, _, name in pairs) and set(roles) <= set(ITEM_ROLES) and len(set(roles)) == len(roles):
+        return {role: name.strip() for role, (_, _, name) in zip(roles, pairs, strict=True)}
+    expected = "item, domain or title, each with the name or the number of its column, as in item=1,domain=3"
+    raise argparse.ArgumentTypeError(f"expected {expected}, but it is {text!r}")
+
+
+def yes_or_no(text: str) -> bool:
+    """Read yes or no."""
+    if text in ("yes", "no"):
+        return text == "yes"
+    raise argparse.ArgumentTypeError(f"expected yes or no, but it is {text!r}")
+
+
+ITEM_ROLES = ("item", "domain", "title")  # of the columns of --items
 RUN_OPTIONS = ("models", "tune", "seed", "seeds", "initialisations", "k", "epochs", "patience")  # of `fit`
 OLD_NAMES = {"domain-linear": "emcdr-linear"}  # of models, which `--models` still takes
 
@@ -314,6 +332,18 @@ def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) 
     """Add the options that say how interactions are read."""
     data = parser.add_argument_group("what to read")
     data.add_argument("--items", metavar="FILE", help="a table with the domain of each item, and its title")
+    data.add_argument(
+        "--items-columns",
+        type=role_columns,
+        metavar="ROLE=NAME,...",
+        help="columns of --items, as in item=1,domain=3,title=2 or item=asin,domain=category: names or numbers",
+    )
+    data.add_argument(
+        "--items-header",
+        type=yes_or_no,
+        metavar="yes|no",
+        help="whether the first line of --items names its columns (default: as for the interactions)",
+    )
     add_column_names(data, tuple(COLUMNS))
     add_row_options(data)
     data.add_argument(
@@ -351,6 +381,7 @@ def add_row_options(data: "argparse._ActionsContainer") -> None:
     )
 
 
+ITEM_OPTIONS = ("items", "items_columns", "items_header")
 ROW_OPTIONS = ("min_rating", "where", "header", "quotes", "encoding", "keep_null_ids", "normalize_ids")
 NEW_USER_ROLES = ("user", "item", "rating")  # the item says which domain a row is in
 
@@ -421,7 +452,7 @@ def read_with_options(arguments: argparse.Namespace, source: str | Sequence[str]
     """Read interactions as the options say."""
     from acg_numpy.recommender.data import read_interactions
 
-    choice = pick_options(arguments, ("items", "domain_of", "max_domains", "min_items", *ROW_OPTIONS))
+    choice = pick_options(arguments, (*ITEM_OPTIONS, "domain_of", "max_domains", "min_items", *ROW_OPTIONS))
     return read_interactions(source, **column_names(arguments), **choice)
 
 

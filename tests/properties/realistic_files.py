@@ -123,6 +123,16 @@ def with_column(value: Any) -> Callable[[Path], Any]:
     return lambda folder: frame(folder).assign(more=[value] * len(ROWS))
 
 
+def as_quoted(row: tuple[str, ...]) -> str:
+    return ",".join(f'"{cell.replace(chr(34), chr(34) * 2)}"' for cell in row)
+
+
+def beside_items(folder: Path, rows: str, items: str) -> Path:
+    """Write interactions beside items.csv, which has the domains and titles."""
+    text(items, "items.csv")(folder)
+    return text(rows, "taken.csv")(folder)
+
+
 def recbole(folder: Path) -> Path:
     (folder / "w.item").write_text(
         "item_id:token\tname:token_seq\tclass:token_seq\n"
@@ -154,6 +164,8 @@ def frame(folder: Path) -> Any:
 
 
 PLAIN = lines(ROWS)
+ITEM_ROWS = [(TITLES[i], DOMAINS[int(i[1:]) % 3], i) for i in sorted(TITLES)]
+PAIR_ROWS = [(i, u, r) for u, i, _, r, _ in ROWS]  # the item first, so that a number taken for another table shows
 JSON = (
     "\n".join(
         json.dumps(
@@ -168,6 +180,30 @@ QUOTED = "user,item,title,domain\n" + "".join(
 )
 FIRST = ROWS[:10]
 RATED = {row[:3] for row in ROWS}
+
+BY_NUMBER = {"user": "2", "item": "1", "header": False}
+OWN_NUMBERS = {"item": "3", "domain": "2", "title": "1"}
+OWN_NAMES = {"item": "i", "domain": "d", "title": "t"}
+WITH_ITEMS = [  # headers of the interactions and of the items, options, and the error if there is one
+    ("asin,userId,stars", "name,genre,asin", {}, ""),
+    ("asin,who,stars", "name,genre,asin", {"user": "who"}, ""),
+    ("what,who,stars", "name,genre,what", {"user": "who", "item": "what"}, ""),
+    ("what,who,stars", "label,kind,what", {"user": "who", "item": "what", "domain": "kind", "title": "label"}, ""),
+    ("what,who,stars", "t,d,i", {"user": "who", "item": "what"}, "items.csv has no column 'item'.*items-columns"),
+    ("what,who,stars", "t,d,i", {"user": "who", "item": "what", "items_columns": OWN_NAMES}, ""),
+    ("what,who,stars", "t,d,i", {"user": "2", "item": "1", "items_columns": OWN_NUMBERS}, ""),
+    ("asin,userId,stars", "", {}, "--items items.csv --items-header no --items-columns item=1,domain=3,title=2"),
+    ("asin,userId,stars", "", {"items_header": False}, "items.csv has no column 'item'.*its first row is"),
+    ("asin,userId,stars", "", {"items_header": False, "items_columns": OWN_NUMBERS}, ""),
+    ("", "", {}, "acg inspect taken.csv --no-header --user-column 1 --item-column 2 --domain-column 3"),
+    ("", "", BY_NUMBER, "name columns by number, as in --items items.csv --items-header no --items-columns item=1"),
+    ("", "", {**BY_NUMBER, "items_columns": OWN_NUMBERS}, ""),
+    ("", "", {**BY_NUMBER, "domain": "2", "items_columns": {"item": "3", "title": "1"}}, ""),
+    ("", "name,genre,asin", BY_NUMBER, "its first row looks like a header.*--items-header yes"),
+    ("", "name,genre,asin", {**BY_NUMBER, "items_header": True}, ""),
+    ("", "t,d,i", {**BY_NUMBER, "items_header": True, "items_columns": OWN_NUMBERS}, ""),
+    ("", "t,d,i", {**BY_NUMBER, "items_columns": {"item": "4"}}, "items.csv has no column '4' for the item"),
+]
 
 FILES = [
     RealisticFile("a plain CSV", text(PLAIN), notes=("there are ratings, from 1 to 5, and they are not looked at",)),
@@ -190,6 +226,28 @@ FILES = [
         "double colons without a header",
         text(lines(ROWS, "", "::"), "ratings.dat"),
         {"header": False, "user": "1", "item": "2", "domain": "3"},
+    ),
+    RealisticFile(
+        "no header and unread columns",
+        text(lines(ROWS, "", "::"), "ratings.dat"),
+        {"header": False, "user": "1", "item": "2", "domain": "3"},
+        notes=(f"ratings.dat: columns that are not read, with the first cell of each: 4 ('{ROWS[0][3]}') and 5 (",),
+    ),
+    RealisticFile(
+        "one domain of several",
+        text(lines([r[:4] for r in ROWS if r[2] == "books"], "reviewerID,asin,category,overall")),
+        error="only one domain is left, 'books'.*--domain-column.*--items FILE.*acg inspect books.csv films.csv",
+    ),
+    RealisticFile(
+        "reviews of one category",
+        text(lines([(*r[:2], r[3]) for r in ROWS], "user_id,parent_asin,rating")),
+        error="no column 'domain'.*--domain-column.*--items FILE.*acg inspect books.csv films.csv",
+    ),
+    RealisticFile(
+        "small domains alone",
+        text(PLAIN),
+        {"min_items": 99},
+        error="no domain is left.*--min-items 1 keeps small domains",
     ),
     RealisticFile(
         "no header, not said",

@@ -5,18 +5,24 @@ import re
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from acg_numpy.recommender.data import DataError, read_interactions
 from tests.properties.realistic_files import (
     FILES,
+    ITEM_ROWS,
     LIKED,
+    PAIR_ROWS,
     PLAIN,
     ROWS,
     TITLES,
+    WITH_ITEMS,
     WORLD,
     RealisticFile,
+    as_quoted,
+    beside_items,
     lines,
     recbole,
     text,
@@ -31,13 +37,44 @@ def test_a_file_gives_its_interactions_or_the_cause_and_the_fix(file: RealisticF
     source = file.write(tmp_path)
     if file.error:
         with pytest.raises(DataError) as refused:
-            read_interactions(source, min_items=1, **file.options)
+            read_interactions(source, **{"min_items": 1, **file.options})
         assert re.search(file.error, str(refused.value))
         return
     taken = read_interactions(source, min_items=1, **file.options)
     assert triples(taken) == (WORLD if file.gives is None else file.gives)
     for note in file.notes:
         assert any(note in found for found in taken.notes), taken.notes
+
+
+@pytest.mark.parametrize(("header", "items_header", "options", "error"), WITH_ITEMS)
+def test_a_table_of_items_has_columns_and_a_header_of_its_own(
+    tmp_path: Path, header: str, items_header: str, options: dict[str, Any], error: str
+) -> None:
+    items = "\n".join([*([items_header] if items_header else []), *map(as_quoted, ITEM_ROWS)])
+    source = beside_items(tmp_path, lines(PAIR_ROWS, header), items)
+    if error:
+        with pytest.raises(DataError, match=error):
+            read_interactions(source, items=tmp_path / "items.csv", **options)
+        return
+    taken = read_interactions(source, items=tmp_path / "items.csv", **options)
+    assert triples(taken) == WORLD
+    assert taken.titles is not None
+    assert taken.titles.tolist() == [TITLES[item] for item in taken.items.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"items_columns": {"item": "1"}}, "are about a table of items, and none is given"),
+        ({"items_header": True}, "are about a table of items, and none is given"),
+        ({"items_columns": {"user": "1"}, "items": "items.csv"}, "items_columns has 'user', but its roles are 'item'"),
+    ],
+)
+def test_options_of_a_table_of_items_are_refused_without_one(
+    tmp_path: Path, options: dict[str, Any], error: str
+) -> None:
+    with pytest.raises(ValueError, match=error):
+        read_interactions(text(PLAIN)(tmp_path), **options)
 
 
 def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:

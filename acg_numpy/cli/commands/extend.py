@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from acg_numpy.cli.options import (
     COLUMNS,
     EXIT_CODES,
+    ITEM_OPTIONS,
     ROW_OPTIONS,
     Parser,
     Subcommands,
@@ -166,7 +167,9 @@ def _read(arguments: argparse.Namespace, trained: "Trained") -> "tuple[Interacti
         choice[name] = getattr(arguments, name) or record.get(name, default)
     largest = choice.pop("max_domains")
     try:
-        interactions = read_interactions(source, items=arguments.items, **columns, **options, **choice)
+        interactions = read_interactions(
+            source, **pick_options(arguments, ITEM_OPTIONS), **columns, **options, **choice
+        )
     except DataError as error:
         if record.get("items") is None or arguments.items is not None:
             raise

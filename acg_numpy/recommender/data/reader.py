@@ -34,10 +34,19 @@ from acg_numpy.recommender.data.sources.oddities import (
     refuse_swallowed_rows,
 )
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
-from acg_numpy.recommender.data.sources.roles import Columns, domain_from_name, find_columns, find_role
+from acg_numpy.recommender.data.sources.roles import (
+    A_FILE_A_DOMAIN,
+    ITEM_ROLES,
+    Columns,
+    domain_from_name,
+    find_by_name,
+    find_columns,
+    find_item_columns,
+    find_role,
+)
 from acg_numpy.recommender.data.sources.rows import Choice, StagedRows
 from acg_numpy.recommender.data.sources.tables import TextOptions
-from acg_numpy.recommender.data.sources.text_layout import TYPED
+from acg_numpy.text import joined
 
 
 def read_interactions(
@@ -60,6 +69,8 @@ def read_interactions(
     encoding: str = "utf-8",
     keep_null_ids: bool = False,
     normalize_ids: bool = False,
+    items_columns: Mapping[str, str] | None = None,
+    items_header: bool | None = None,
 ) -> Interactions:
     r"""Read which users took which items, from files of any usual format or from a table in memory.
 
@@ -98,6 +109,11 @@ def read_interactions(
         Whether `nan`, `NULL`, `None` and the like are ids; by default they are missing ones.
     normalize_ids : bool, default False
         Whether ids lose spaces around them and ".0" after a whole number, and take Unicode's composed form (NFC).
+    items_columns : mapping, optional
+        Names or numbers of the columns of `items`, by role: "item", "domain", "title".  A role that is not in it has
+        the column of `items` with the name that `item`, `domain` or `title` gives, else one with a usual name.
+    items_header : bool, optional
+        Whether the first line of `items` names its columns; by default as `header`.
 
     Returns
     -------
@@ -141,6 +157,8 @@ def read_interactions(
             raise ValueError(f"{name} must be at least 1, but it is {number}")
 
     given = {"user": user, "item": item, "domain": domain, "rating": rating, "timestamp": timestamp, "title": title}
+    if unknown := [role for role in items_columns or {} if role not in ITEM_ROLES]:
+        raise ValueError(f"items_columns has {unknown[0]!r}, but its roles are {joined(list(map(repr, ITEM_ROLES)))}")
     text = TextOptions(header, quotes, encoding)
     choice = Choice(min_rating, where, keep_null_ids, normalize_ids)
     options = {**vars(choice), **text._asdict(), "max_domains": max_domains, "min_items": min_items}
@@ -148,6 +166,11 @@ def read_interactions(
     digest = hashlib.sha256()
     with open_source(source, text) as opened:
         separate = items if items is not None else _find_items_beside(opened, domain)
+        if separate is None and (items_columns, items_header) != (None, None):
+            raise DataError(
+                f"{opened.name}: items_columns and items_header (--items-columns, --items-header) are about a table of "
+                "items, and none is given: items=FILE (--items FILE) names it"
+            )
         columns = find_columns(opened, given, notes, need_domain=separate is None, need_rating=min_rating is not None)
         rows = read_rows(opened, columns, choice, notes)
         options |= {"domain_of": domain_of, "items": str(items) if isinstance(items, (str, Path)) else None}
@@ -156,8 +179,12 @@ def read_interactions(
         if separate is None:
             found = _domains_in_rows(opened, rows, columns)
     if separate is not None:
-        with open_source(separate, text) as opened_items:
-            found = _read_items(opened_items, given, rows, choice, notes)
+        with open_source(
+            separate, text if items_header is None else text._replace(header=items_header)
+        ) as opened_items:
+            found = _read_items(
+                opened_items, find_item_columns(opened_items, items_columns or {}, given, notes), rows, choice, notes
+            )
             opened_items.update_digest(digest)
     belongs = memberships(found, domain_of, rows.items, notes)
     del found
@@ -166,10 +193,23 @@ def read_interactions(
     domains = choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
     note_domains(domains, notes)
     if len(domains) < 2:
-        left = f"only one domain is left, {domains[0]!r}" if domains else "no domain is left"
-        because = f" ({'; '.join(notes)})" if notes else ""
-        raise DataError(f"{opened.name}: {left}, but at least two are needed, to lead from one to another{because}")
+        raise _too_few_domains(opened.name, domains, notes, in_items=separate is not None)
     return replace(_assemble(rows, belongs, domains, notes, digest.hexdigest()), reading=reading)
+
+
+def _too_few_domains(name: str, domains: list[str], notes: list[str], *, in_items: bool) -> DataError:
+    """Make the error for one domain or none, with what to do about it."""
+    left = f"only one domain is left, {domains[0]!r}" if domains else "no domain is left"
+    because = f" ({'; '.join(notes)})" if notes else ""
+    another = "--items-columns domain=NAME" if in_items else "--domain-column NAME"
+    advice = [f"{another} names a column with finer ones", A_FILE_A_DOMAIN]
+    if not in_items:
+        advice.insert(1, "--items FILE is a table with the domain of each item")
+    if any("domains with fewer than" in note for note in notes):
+        advice.insert(0, "--min-items 1 keeps small domains")
+    return DataError(
+        f"{name}: {left}, but at least two are needed, to lead from one to another{because}: {'; '.join(advice)}"
+    )
 
 
 class Rows(NamedTuple):
@@ -190,7 +230,7 @@ def _find_items_beside(opened: OpenSource, domain: str | None) -> Path | None:
     table = opened.tables[0]
     if len(opened.tables) > 1 or table.path is None:
         return None
-    if domain is not None and _name_if_there(opened, domain) is not None:
+    if domain is not None and find_by_name(table, domain) is not None:
         return None
     if domain is None and find_role(opened.tables, None, "domain", need=False)[0] is not None:
         return None
@@ -251,15 +291,8 @@ def _domains_in_rows(opened: OpenSource, rows: Rows, columns: Columns) -> Domain
     return DomainFields(opened.tables[0].short_name, separator, rows.item, rows.domain, rows.domains.tolist())
 
 
-def _read_items(
-    opened: OpenSource, given: Mapping[str, str | None], rows: Rows, choice: Choice, notes: list[str]
-) -> DomainFields:
+def _read_items(opened: OpenSource, columns: Columns, rows: Rows, choice: Choice, notes: list[str]) -> DomainFields:
     """Read the domains and titles of the items that were taken from a table of items."""
-    columns = {
-        "item": find_role(opened.tables, _name_if_there(opened, given["item"]), "item", need=True, notes=notes),
-        "domain": find_role(opened.tables, given["domain"], "domain", need=True, notes=notes),
-    }
-    columns["title"] = find_role(opened.tables, _name_if_there(opened, given["title"]), "title", need=False)
     own = Choice(keep_null_ids=choice.keep_null_ids, normalize_ids=choice.normalize_ids)
     staged = _stage(opened, columns, own, notes)
     if not staged.count(0):
@@ -346,14 +379,6 @@ def _with_times(
         times, indices = np.fmin.reduceat(times, starts), indices[starts]
         indptr = np.searchsorted(starts, indptr).astype(indptr.dtype)
     return sp.csr_array((np.ones(len(indices), np.float32), indices, indptr), shape=shape), times
-
-
-def _name_if_there(opened: OpenSource, name: str | None) -> str | None:
-    """Return the name that was given for a column of the interactions, if the table of items has it too."""
-    names = opened.tables[0].columns
-    layout = opened.tables[0].layout
-    untyped = match[1] if name is not None and layout and layout.typed and (match := TYPED.fullmatch(name)) else name
-    return name if untyped in names else None
 
 
 def _note_items_without_domain(rows: Rows, belongs: list[tuple[int, str]], notes: list[str]) -> None:

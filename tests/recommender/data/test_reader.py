@@ -372,7 +372,7 @@ def test_the_hash_is_of_all_that_was_read(tmp_path: Path) -> None:
         (b"user,item,domain\n", "has no interactions below its header"),
         (
             b"user,item\nu,1\n",
-            r"has no column 'domain' for the domain, nor one.*; it has 'user', 'item' \(domain or --domain",
+            r"has no column 'domain' for the domain, nor one.*; it has 'user', 'item'; --domain-column NAME",
         ),
         (b"who,item,domain\nu,1,a\n", "has no column 'user' for the user, nor one of its.*'who', 'item', 'domain'"),
         (b"user,item,domain,item\nu,1,a,1\n", "has 2 columns that may be the item: 'item' and 'item'"),

@@ -104,5 +104,16 @@ def find_column(
     return best[0], remark
 
 
+def has_usual_name(names: Sequence[str]) -> bool:
+    """Return whether a name is usual for any role.
+
+    Examples
+    --------
+    >>> has_usual_name(["Movie-ID", "x"]), has_usual_name(["ann", "Dune"])
+    (True, False)
+    """
+    return any(normalised(name) in usual for name in names for usual in USUAL_NAMES.values())
+
+
 def _listed(columns: Sequence[str]) -> str:
     return ", ".join(map(repr, columns))

@@ -15,7 +15,7 @@ from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.compression import refuse_damaged
 from acg_numpy.recommender.data.sources.database import file_literal, first_line, identifier, literal, unique_name
 from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, encoding_error, find_format
-from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout
+from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout, split_line
 from acg_numpy.text import counted
 
 if TYPE_CHECKING:
@@ -122,6 +122,13 @@ class TextTable(Table):
     def text_of(self, position: int) -> str:
         """Return SQL for a column's cells as text."""
         return identifier(self.stored[position])
+
+    def first_cells(self) -> list[str]:
+        """Return the cells of the first row, which names the columns where there is a header."""
+        assert self.layout is not None
+        if self.layout.header_lines or not self.sample:
+            return list(self.columns)
+        return split_line(self.sample[0], self.layout.delimiter, bool(self.layout.quote)) or list(self.columns)
 
     def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
         """Return how many rows did not fit the table, and the first of them, as they were after the first scan."""
