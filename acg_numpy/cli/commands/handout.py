@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from acg_numpy.cli.handouts.install_line import install_command
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.output_files import differing_files, refuse, write_files
 from acg_numpy.cli.printing import echo
@@ -156,4 +157,6 @@ def _write(arguments: argparse.Namespace, files: dict[str, str], name: str, back
     echo(*(arguments.to / file for file in files), "")
     echo(f"To try it as a student would, write {backward} in {name}.py, and run pytest in that folder.")
     echo(f"To grade a class:  acg grade {arguments.to} SUBMISSIONS --out grades")
+    if not install_command(arguments.install):
+        echo("README.md has no line that installs acg_numpy; --install TEXT writes one, of a wheel or an address")
     return 0

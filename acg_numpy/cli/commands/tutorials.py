@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from acg_numpy.cli.exercises.book import chapter_files, chapters_folder
+from acg_numpy.cli.handouts.install_line import install_command
 from acg_numpy.cli.notebooks import to_notebook
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.output_files import differing_files, refuse, write_files
@@ -23,6 +24,7 @@ examples:
   acg tutorials                          which chapters there are, and how long they take
   acg tutorials --to book                all of them
   acg tutorials 5 6 7 8 --to book        the core
+  acg tutorials --to book --install acg_numpy-0.1.0-py3-none-any.whl     with a first cell that installs it
   acg tutorials --check book             which exercises in these notebooks are right
 """
 
@@ -76,7 +78,7 @@ def add_parser(commands: Subcommands) -> None:
     parser = commands.add_parser(
         "tutorials",
         help="write the chapters of the book as notebooks",
-        usage="acg tutorials [CHAPTER ...] [--to DIR [--force] | --check DIR [--json]]",
+        usage="acg tutorials [CHAPTER ...] [--to DIR [--install TEXT] [--force] | --check DIR [--json]]",
         description=DESCRIPTION,
         epilog=NOTES,
     )
@@ -85,6 +87,11 @@ def add_parser(commands: Subcommands) -> None:
     )
     parser.add_argument(
         "--to", type=Path, metavar="DIR", help="folder for the notebooks; without it the chapters are listed"
+    )
+    parser.add_argument(
+        "--install",
+        metavar="TEXT",
+        help="with --to: begin each notebook with a cell that installs a wheel or an address",
     )
     parser.add_argument("--force", action="store_true", help="replace notebooks in DIR that differ")
     parser.add_argument("--check", type=Path, metavar="DIR", help="check the exercises of the notebooks in DIR")
@@ -112,13 +119,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         parser.error("--json is for --check")
     if arguments.to is None:
+        if arguments.install is not None:
+            parser.error("--install is for --to")
         echo(*text_table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None))
         echo("", "acg tutorials --to DIR writes them as notebooks.")
         return 0
     if chosen[0].file.suffix == ".md" and find_spec("jupytext") is None:
         return refuse("in a source tree the chapters are Markdown, which jupytext converts: pip install jupytext")
     scripts = [] if arguments.chapters else sorted(folder.glob("*.py"))
-    echo(*_write(arguments.to, chosen, scripts, force=arguments.force))
+    echo(*_write(arguments.to, chosen, scripts, install=arguments.install or "", force=arguments.force))
     return 0
 
 
@@ -141,9 +150,11 @@ def _check(folder: Path, filled: Path, chapters: Sequence[Path], *, as_json: boo
     return int(any(verdict.status == "wrong" for verdict in verdicts))
 
 
-def _write(folder: Path, chapters: Sequence[_Chapter], scripts: Sequence[Path], *, force: bool) -> Iterator[str]:
+def _write(
+    folder: Path, chapters: Sequence[_Chapter], scripts: Sequence[Path], *, install: str, force: bool
+) -> Iterator[str]:
     """Write what is not there, leave what has been worked on, and yield a line on each file."""
-    files = {chapter.target: chapter.notebook() for chapter in chapters}
+    files = {chapter.target: _with_install_cell(chapter.notebook(), install) for chapter in chapters}
     files |= {script.name: script.read_text(encoding="utf-8") for script in scripts}
     worked_on = [] if force else differing_files(folder, files)
     write_files(folder, {name: text for name, text in files.items() if name not in worked_on})
@@ -153,3 +164,20 @@ def _write(folder: Path, chapters: Sequence[_Chapter], scripts: Sequence[Path], 
     yield "To read and run them:"
     yield "  pip install jupyterlab hypothesis"
     yield f"  jupyter lab {shlex.quote(str(folder))}"
+
+
+def _with_install_cell(notebook: str, install: str) -> str:
+    """Begin a notebook with a cell that installs this package, if it is said from where."""
+    if not install:
+        return notebook
+    command = install_command(install)
+    found = json.loads(notebook)
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "install",
+        "metadata": {},
+        "execution_count": None,
+        "outputs": [],
+    }
+    found["cells"].insert(0, {**cell, "source": [f"{'%' if command.startswith('pip ') else '!'}{command}"]})
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"

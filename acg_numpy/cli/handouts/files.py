@@ -1,9 +1,9 @@
 """The files of a hand-out: the student's file, tests, a program that counts points, and a page to read."""
 
-import re
 from collections.abc import Iterator
 
 from acg_numpy.checks.report.mistake_names import MISTAKES
+from acg_numpy.cli.handouts.install_line import install_command
 from acg_numpy.cli.handouts.own_pair import OwnPair
 from acg_numpy.cli.handouts.revealing_inputs import Form, call_forms, inputs_file
 from acg_numpy.cli.handouts.student_file import student_file
@@ -93,9 +93,7 @@ README = """\
 
 You need Python. The file that you write needs NumPy alone; its tests need acg_numpy, too:
 
-```console
 {install}
-```
 
 1. {first_step}
 2. Write the body of `{backward}`{where}.
@@ -275,7 +273,7 @@ def task_files(task: Task, words: dict[str, str], install: str) -> dict[str, str
     wide = max(len(command) for command, _ in commands)
     shown = "\n".join(f"{command:<{wide}}  # {meaning}" for command, meaning in commands)
     readme = README.format(
-        **names, **words, commands=shown, install=install_command(install), out_of=task.count_points()
+        **names, **words, commands=shown, install=_install_words(install), out_of=task.count_points()
     )
     return {
         "README.md": readme,
@@ -287,25 +285,10 @@ def task_files(task: Task, words: dict[str, str], install: str) -> dict[str, str
     }
 
 
-def install_command(what: str) -> str:
-    """Return the line by which students install what the tests need.
-
-    Parameters
-    ----------
-    what : str
-        A requirement, an address or a file, or the whole line.
-
-    Examples
-    --------
-    >>> install_command("acg_numpy-0.1.0-py3-none-any.whl")
-    'pip install pytest acg_numpy-0.1.0-py3-none-any.whl'
-    >>> install_command("uv pip install acg_numpy pytest")
-    'uv pip install acg_numpy pytest'
-    """
-    if " install " in what:
-        return what
-    quoted = f'"{what}"' if re.search(r"[\s\[\]@&]", what) and not what.startswith(('"', "'")) else what
-    return f"pip install pytest {quoted or 'acg_numpy'}"
+def _install_words(what: str) -> str:
+    """Write how students install what the tests need."""
+    command = install_command(what, "pytest")
+    return f"```console\n{command}\n```" if command else "Install pytest, and acg_numpy as your teacher says."
 
 
 def _mistake_list(name: str) -> Iterator[str]:

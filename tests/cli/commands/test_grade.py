@@ -165,6 +165,35 @@ def test_gradescope_gets_a_test_for_each_point(graded: Path) -> None:
     assert [test["output"] for test in found["tests"][:4]] == ["wrong", "right", "right", "wrong"]
 
 
+# keys and types of results.json: https://gradescope-autograders.readthedocs.io/en/latest/specs/
+VISIBILITY = {"hidden", "after_due_date", "after_published", "visible"}
+OUTPUT_FORMATS = {"text", "html", "simple_format", "md", "ansi"}
+OF_ALL = {"score": float, "execution_time": float, "output": str, "output_format": str, "test_output_format": str}
+OF_ALL |= {"test_name_format": str, "visibility": str, "stdout_visibility": str, "extra_data": dict, "tests": list}
+OF_TEST = {"score": float, "max_score": float, "status": str, "name": str, "name_format": str, "number": str}
+OF_TEST |= {"output": str, "output_format": str, "tags": list, "visibility": str, "extra_data": dict}
+
+
+def test_results_have_the_keys_and_types_that_gradescope_reads(graded: Path) -> None:
+    files = sorted(graded.glob("students/*.results.json"))
+    assert len(files) > 60
+    for file in files:
+        found = json.loads(file.read_text("utf-8"))
+        assert found["tests"]
+        assert {"score", "tests"} <= set(found) <= set(OF_ALL)
+        for part, keys in [(found, OF_ALL), *((test, OF_TEST) for test in found["tests"])]:
+            assert set(part) <= set(keys), file.name
+            for key, value in part.items():
+                assert isinstance(value, (int, float) if keys[key] is float else keys[key]), (file.name, key)
+                assert not isinstance(value, bool)
+            assert part["visibility"] in VISIBILITY
+        assert found["stdout_visibility"] == "hidden"
+        assert found["output_format"] in OUTPUT_FORMATS
+        assert {test["status"] for test in found["tests"]} <= {"passed", "failed"}
+        assert all(0 <= test["score"] <= test["max_score"] == 1 for test in found["tests"])
+        assert found["score"] <= sum(test["score"] for test in found["tests"])
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small class, in which two files end the process that judges them, where nothing holds them back."""

@@ -24,6 +24,7 @@ from acg_numpy.cli.grading import single_file
 from acg_numpy.cli.grading.graded_exercise import load_exercise
 from acg_numpy.cli.handouts import revealing_inputs
 from acg_numpy.cli.handouts.files import handout_files
+from acg_numpy.cli.handouts.install_line import install_command
 from acg_numpy.cli.handouts.student_file import pass_names, student_file
 from acg_numpy.cli.output_files import write_files
 from tests.cli.grading.class_of_submissions import WRONG as WRONG_LINEAR
@@ -350,6 +351,9 @@ def test_a_pair_of_the_teacher_s_own_becomes_a_hand_out(tmp_path: Path, capsys: 
     assert "product rule" not in given
     assert 'raise NotImplementedError("return one gradient for each of x and w")' in given
     assert "pip install pytest wheel.whl" in (folder / "README.md").read_text("utf-8")
+    assert main([*command, "--inputs", "5x4, 4x3", "--force"]) == 0
+    says = install_command("", "pytest") or "acg_numpy as your teacher says"
+    assert says in (folder / "README.md").read_text("utf-8")
     (folder / "gate.py").write_text(OWN.replace("y * s * (1 - s)", "s * (1 - s)"), "utf-8")
     capsys.readouterr()
     assert single_file.main(folder, ["--seed", "3", "--json", "-"]) == 1

@@ -54,6 +54,18 @@ def test_all_is_written_as_it_is_in_the_wheel(wheel: Path, tmp_path: Path, capsy
     assert f"jupyter lab '{to}'" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("install", "line"),
+    [("mine.whl", "%pip install mine.whl"), ("uv pip install mine.whl", "!uv pip install mine.whl")],
+)
+def test_the_first_cell_installs_what_the_teacher_names(wheel: Path, tmp_path: Path, install: str, line: str) -> None:
+    assert main(["tutorials", "1", "--to", str(tmp_path / "book"), "--install", install]) == 0
+    first, second = json.loads((tmp_path / "book" / "01-reader.ipynb").read_text("utf-8"))["cells"]
+    assert ("".join(first["source"]), first["cell_type"]) == (line, "code")
+    assert "".join(second["source"]).startswith("# 1. A reader")
+    assert main(["tutorials", "--install", install]) == 2
+
+
 def test_chapters_can_be_chosen_by_number(wheel: Path, tmp_path: Path, capsys: Captured) -> None:
     assert main(["tutorials", "2", "--to", str(tmp_path / "book")]) == 0
     assert names(tmp_path / "book") == ["02-derivative.ipynb"]
