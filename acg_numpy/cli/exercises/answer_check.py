@@ -129,7 +129,7 @@ def _explain(error: BaseException, exercise: Exercise, answer: str, file: Path) 
     if isinstance(error, GradientMismatch):
         return _explain_gradient(error.report)
     if isinstance(error, WrongAnswer):
-        what = f"Not right yet: {error.what}." if error.what else "Not right yet."
+        what = f"Not right yet. Wrong for: {error.what}." if error.what else "Not right yet."
         where = what if asks_for_value(exercise) else error.numbers or what  # numbers hold what is right
         return error.mistake, [what, where, f"Hint: {error.explanation}.", f"{error.mistake}: {error.explanation}."]
     if isinstance(error, SyntaxError) and error.filename == str(file):

@@ -14,7 +14,11 @@ from acg_numpy.cli.exercises.exercise import Exercise
 from acg_numpy.cli.handouts.student_file import pass_names, student_file
 
 PART = "every pass of the package"
-TASK = "Write `{name}_backward`, the last function of this file. The derivation says how."
+TASK = """\
+`{name}_forward`: {forward}
+
+Write `{name}_backward`, the last function of this file: {backward} The derivation at the top says how.\
+"""
 CHECK = """\
 from acg_numpy.cli.exercises.pass_exercises import check_pass
 
@@ -34,24 +38,35 @@ class PassExercise(Exercise):
 
 
 def pass_exercises(chapter: int) -> list[Exercise]:
-    """Make an exercise of each pass, numbered as those of a chapter after the book's last.
+    """Make an exercise of each pass, from the shortest backward to the longest, numbered as those of a chapter.
 
     Parameters
     ----------
     chapter : int
+        One after the book's last.
 
     Examples
     --------
-    >>> [exercise.name for exercise in pass_exercises(18)][:2]
-    ['bpr_backward', 'cosine_backward']
+    >>> first, *_, last = [exercise.name for exercise in pass_exercises(21)]
+    >>> first, last
+    ('split_heads_backward', 'multi_head_attention_backward')
     """
+    files = [(name, student_file(name), student_file(name, solved=True)) for name in pass_names()]
+    files.sort(key=lambda file: len(file[2]) - len(file[1]))
     return [
         PassExercise(
-            chapter, number, PART, name, TASK.format(name=name), (), "", "", student_file(name),
-            CHECK.format(name=name), student_file(name, solved=True), "",
+            chapter, number, PART, name, _task(name), (), "", "", blank, CHECK.format(name=name), solved, ""
         )
-        for number, name in enumerate(pass_names(), start=1)
+        for number, (name, blank, solved) in enumerate(files, start=1)
     ]  # fmt: skip
+
+
+def _task(name: str) -> str:
+    """Say what a pass computes, and what its backward is to do, by the first lines of their docstrings."""
+    forward, backward = (
+        str(getattr(passes, f"{name}_{part}").__doc__).partition("\n")[0] for part in ("forward", "backward")
+    )
+    return TASK.format(name=name, forward=forward, backward=backward[0].lower() + backward[1:])
 
 
 def check_pass(name: str, forward: Callable[..., Any], backward: Callable[..., Any]) -> GradientReport:

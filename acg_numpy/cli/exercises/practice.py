@@ -97,8 +97,9 @@ class Practice:
         if verdict.printed.strip():
             self._say(verdict.printed)
         if verdict.status == "right":
-            self._say(f"Right: {self.current.label}, {self.current.title}.")
-            self._say(reflowed(plain_text(self.current.afterword)))
+            self._say(f"Right: {self.current.label}, {self.current.title.rstrip('?')}.")
+            if self.current.afterword:
+                self._say(reflowed(plain_text(self.current.afterword)))
             self._next()
         else:
             self._say("", verdict.levels[0])
@@ -109,13 +110,20 @@ class Practice:
         if self.verdict.status != "wrong":
             self._say(_first_hint(self.current), "Hints are about what you wrote: save an attempt, even a wrong one.")
             return
+        hints = self._hints()
+        if self.level == len(hints):
+            self._say("There is no further hint. s shows a solution after three tries that differ.")
+            return
+        self.level += 1
+        self._say("", f"Hint {self.level} of {len(hints)}", hints[self.level - 1])
+
+    def _hints(self) -> list[str]:
+        """List the hints about an attempt, from the vaguest on; one that says what was said is left out."""
         levels, mistake = self.verdict.levels, self.verdict.mistake
-        self.level = min(self.level + 1, LEVELS - 1)
-        unnamed = mistake in ("error", "syntax") or (mistake == "different" and self.level > 1)
-        while not unnamed and self.level < LEVELS - 1 and levels[self.level] == levels[self.level - 1]:
-            self.level += 1  # a hint that says what was said is none
-        hint = _general_hint(self.current, self.level) if unnamed else levels[self.level]
-        self._say("", f"Hint {self.level} of {LEVELS - 1}", hint)
+        first = 1 if mistake in ("error", "syntax") else 2 if mistake == "different" else LEVELS
+        general = [_general_hint(self.current, level) for level in range(first, LEVELS)]
+        found = [text.removeprefix("Hint: ") for text in [*levels[1:first], *general]]
+        return [text for text in dict.fromkeys(found) if text != levels[0]]
 
     def _solution(self) -> None:
         left = TRIES - self.folder.tries(self.current)
