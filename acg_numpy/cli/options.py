@@ -321,7 +321,7 @@ COLUMNS = {
     "title": "what people call the item",
 }
 
-SOURCE_HELP = "CSV, TSV, .inter, JSON lines (also .gz, .zst), Parquet, Feather; several, globs, a pipe"
+SOURCE_HELP = "CSV, TSV, .inter, JSON lines (also .gz, .zst), Parquet, Feather; several, globs, a pipe, or -"
 
 EXIT_CODES = (
     "exit codes: 0, it worked; 1, the job failed, and standard error says why; 2, wrong usage; 130, interrupted.\n"
@@ -351,6 +351,11 @@ def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) 
         choices=("first", "all"),
         default="first",
         help="an item with several domains in its field belongs to the first, or to all",
+    )
+    data.add_argument(
+        "--domain-separator",
+        metavar="TEXT",
+        help='what separates several domains in a field (default: "|", in RecBole sequences a space)',
     )
     data.add_argument("--max-domains", type=whole_number(2), metavar="N", help="keep the N domains with most items")
     data.add_argument(
@@ -452,7 +457,9 @@ def read_with_options(arguments: argparse.Namespace, source: str | Sequence[str]
     """Read interactions as the options say."""
     from acg_numpy.recommender.data import read_interactions
 
-    choice = pick_options(arguments, (*ITEM_OPTIONS, "domain_of", "max_domains", "min_items", *ROW_OPTIONS))
+    choice = pick_options(
+        arguments, (*ITEM_OPTIONS, "domain_of", "domain_separator", "max_domains", "min_items", *ROW_OPTIONS)
+    )
     return read_interactions(source, **column_names(arguments), **choice)
 
 

@@ -228,6 +228,62 @@ FILES = [
         {"header": False, "user": "1", "item": "2", "domain": "3"},
     ),
     RealisticFile(
+        "domains with commas between them",
+        text(lines([(u, i, f'"{d}, rare"') for u, i, d, *_ in ROWS], "user,item,genres")),
+        {"domain_separator": ","},
+    ),
+    RealisticFile(
+        "domains with commas between them, not said",
+        text(lines([(u, i, f'"{d}, rare"') for u, i, d, *_ in ROWS], "user,item,genres")),
+        gives={(u, i, f"{d}, rare") for u, i, d in WORLD},
+        notes=("several with ',' between them, read as one: 3 (the first: 'books, rare'); --domain-separator ','",),
+    ),
+    RealisticFile(
+        "an empty separator of domains", text(PLAIN), {"domain_separator": ""}, error="domain_separator must"
+    ),
+    RealisticFile(
+        "JSON lines with votes for genres",
+        text(JSON.replace('["', '{"').replace('"]', '": 5}'), "genres.jsonl"),
+        error="'categories' is nested.*jq -c '.categories |= keys'",
+    ),
+    RealisticFile(
+        "JSON lines with an object that is not read",
+        text(JSON.replace("{", '{"style": {"Format:": "Hardcover"}, '), "reviews.jsonl"),
+        {"where": "overall >= 4"},
+        LIKED,
+    ),
+    RealisticFile(
+        "dicts of Python",
+        text("".join(f"{{u'user': u'{u}', u'item': '{i}'}}\n" for u, i, *_ in ROWS), "reviews.json"),
+        error="a dict of Python a line.*ast.literal_eval.*< reviews.json",
+    ),
+    RealisticFile(
+        "quotes behind backslashes",
+        text("user;item;domain;title\n" + "".join(f'"{u}";"{i}";"{d}";"The \\"{i}\\""\n' for u, i, d, *_ in ROWS)),
+        error=r"""a backslash stands before a quote in a field.*sed 's/\\\\"/""/g'""",
+    ),
+    RealisticFile(
+        "decimal commas in quotes between commas",
+        text(lines([(*r[:3], f'"{r[3]},5"') for r in ROWS], "user,item,domain,rating")),
+        {"min_rating": 4},
+        LIKED,
+    ),
+    RealisticFile(
+        "thousands with commas",
+        text(lines([(*r[:3], f'"{r[3]},000"') for r in ROWS], "user,item,domain,plays")),
+        {"min_rating": 4},
+        error="the rating '[1-5],000' is not a number",
+    ),
+    RealisticFile(
+        "spaces between columns",
+        text(lines(ROWS, "user item domain rating timestamp", " ")),
+        error="none of the marks between columns.*tr -s ' '",
+    ),
+    RealisticFile("a page of HTML", text("<!DOCTYPE html>\n<p>404</p>\n"), error="page of HTML or XML"),
+    RealisticFile("a pointer of Git LFS", text("version https://git-lfs.github.com/spec/v1\n"), error="git lfs pull"),
+    RealisticFile("UTF-16 without a mark", text(PLAIN, encoding="utf-16-le"), error="UTF-16.*--encoding utf-16-le"),
+    RealisticFile("UTF-16 of the other order", text(PLAIN, encoding="utf-16-be"), {"encoding": "utf-16-be"}),
+    RealisticFile(
         "no header and unread columns",
         text(lines(ROWS, "", "::"), "ratings.dat"),
         {"header": False, "user": "1", "item": "2", "domain": "3"},

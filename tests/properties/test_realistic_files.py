@@ -1,5 +1,6 @@
 """Whatever form people's interactions have: they are read as they are, or refused with the cause and the fix."""
 
+import io
 import os
 import re
 import sys
@@ -85,6 +86,11 @@ def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     taken = read_interactions(pipe, min_items=1)
     writer.join()
     assert triples(taken) == WORLD
+
+
+def test_standard_input_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PLAIN.encode())))
+    assert triples(read_interactions("-", min_items=1)) == WORLD
 
 
 def test_titles_are_kept_beside_the_items(tmp_path: Path) -> None:

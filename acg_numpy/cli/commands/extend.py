@@ -60,7 +60,8 @@ extension.json: what was added, and NDCG@10 of each new domain.
 
 {EXIT_CODES}"""
 
-DOMAIN_OPTIONS = {"domain_of": "first", "max_domains": None, "min_items": 3}  # where no record of training has others
+# where no record of training has others
+DOMAIN_OPTIONS = {"domain_of": "first", "domain_separator": None, "max_domains": None, "min_items": 3}
 OPTIONS = ("min_inside", "min_elsewhere", "epochs", "patience", "rate", "seed")
 
 

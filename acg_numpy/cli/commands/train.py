@@ -51,9 +51,9 @@ examples:
 
 FILES = """\
 SOURCE is CSV, TSV, RecBole's .inter with its .item file beside it, JSON lines (each also .gz or .zst), Parquet or
-Feather; several files or globs; a pipe.  One row is one interaction: columns for the user, the item and the domain,
-and optionally rating, timestamp and title, under their usual names (userId, asin, genres, ...) or those that are given.
-Without a column for the domain, the name of a file is the domain of its rows.
+Feather; several files or globs; a pipe, or - for it.  One row is one interaction: columns for the user, the item and
+the domain, and optionally rating, timestamp and title, under their usual names (userId, asin, genres, ...) or those
+that are given.  Without a column for the domain, the name of a file is the domain of its rows.
 
 DIR gets report.html (open this first; report.md says the same in a terminal), with its pictures also as files:
 attention_map.png, attention_by_domain.png, attention_by_group.png, attention_entropy.png, token_items.png,

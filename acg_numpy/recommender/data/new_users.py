@@ -150,7 +150,7 @@ def _note_unknown_domains(opened: OpenSource, record: Mapping[str, Any], known: 
         cells = opened.cursor.execute(
             f"SELECT coalesce({table.text_of(position)}, ''), count(*) FROM {table.relation} GROUP BY 1 ORDER BY 1"
         ).fetchall()
-        separator = table.separator(position)
+        separator = record.get("domain_separator") or table.separator(position)
         for cell, count in cells:
             total += count
             if known.isdisjoint(part.strip() for part in (cell.split(separator) if separator else [cell])):

@@ -25,7 +25,13 @@ import scipy.sparse as sp
 from acg_numpy.recommender.data.interactions import DataError, Interactions, taken_matrix
 from acg_numpy.recommender.data.reading_options import record_reading
 from acg_numpy.recommender.data.sources.id_codes import Codes, Names
-from acg_numpy.recommender.data.sources.item_domains import DomainFields, DomainOf, choose_domains, memberships
+from acg_numpy.recommender.data.sources.item_domains import (
+    DomainFields,
+    DomainOf,
+    choose_domains,
+    memberships,
+    note_joined_domains,
+)
 from acg_numpy.recommender.data.sources.numbers.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.oddities import (
     note_domains,
@@ -62,6 +68,7 @@ def read_interactions(
     min_rating: float | None = None,
     where: str | None = None,
     domain_of: DomainOf = "first",
+    domain_separator: str | None = None,
     max_domains: int | None = None,
     min_items: int = 3,
     header: bool = True,
@@ -78,9 +85,9 @@ def read_interactions(
     ----------
     source : path, DataFrame, Arrow table, DuckDB relation, or sequence of these
         CSV, TSV, RecBole's `.inter`, JSON lines (each also compressed by gzip or zstd), Parquet, or Feather; a glob or
-        several files; a pipe; a pandas or polars DataFrame.  One row is one interaction; several rows with the same
-        user and item are one interaction.  Where no file has a column for the domain, the name of a file is the domain
-        of its rows.
+        several files; a pipe; "-" for standard input; a pandas or polars DataFrame.  One row is one interaction;
+        several rows with the same user and item are one interaction.  Where no file has a column for the domain, the
+        name of a file is the domain of its rows.
     items : as `source`, optional
         A second such table, with the domain of each item, and perhaps its title.  Not needed where `source` has a
         column for the domain, or is a RecBole `.inter` file with its `.item` file beside it.
@@ -93,8 +100,9 @@ def read_interactions(
         A condition in SQL over the columns of `source`, as in "rating >= 4 and timestamp > 1600000000"; rows for which
         it does not hold do not count.
     domain_of : {"first", "all"}
-        Whether an item with several domains in its field (separated by "|", in RecBole sequences by spaces) belongs to
-        the first, or to all.
+        Whether an item with several domains in its field belongs to the first, or to all.
+    domain_separator : str, optional
+        What separates several domains in a field; by default "|", in RecBole sequences a space.
     max_domains : int, optional
         Keep this many domains, those with most items.
     min_items : int, default 3
@@ -152,6 +160,8 @@ def read_interactions(
     """
     if domain_of not in ("first", "all"):
         raise ValueError(f"domain_of must be 'first' or 'all', but it is {domain_of!r}")
+    if domain_separator == "":
+        raise DataError("domain_separator must be one character or more, but it is empty")
     for name, number in (("max_domains", max_domains), ("min_items", min_items)):
         if number is not None and number < 1:
             raise ValueError(f"{name} must be at least 1, but it is {number}")
@@ -173,7 +183,8 @@ def read_interactions(
             )
         columns = find_columns(opened, given, notes, need_domain=separate is None, need_rating=min_rating is not None)
         rows = read_rows(opened, columns, choice, notes)
-        options |= {"domain_of": domain_of, "items": str(items) if isinstance(items, (str, Path)) else None}
+        options |= {"domain_of": domain_of, "domain_separator": domain_separator}
+        options |= {"items": str(items) if isinstance(items, (str, Path)) else None}
         reading = record_reading(opened.tables, columns, options)
         opened.update_digest(digest)
         if separate is None:
@@ -186,6 +197,9 @@ def read_interactions(
                 opened_items, find_item_columns(opened_items, items_columns or {}, given, notes), rows, choice, notes
             )
             opened_items.update_digest(digest)
+    if domain_separator is not None:
+        found = found._replace(separator=domain_separator)
+    note_joined_domains(found.fields, found.separator, notes)
     belongs = memberships(found, domain_of, rows.items, notes)
     del found
     rows = rows._replace(domain=np.empty(0, np.int32))  # 4 bytes a row less before the matrix is made

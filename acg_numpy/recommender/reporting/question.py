@@ -13,6 +13,7 @@ READING = {  # options that say which rows count, by their names on the command 
     "min_rating": None,
     "where": None,
     "domain_of": "first",
+    "domain_separator": None,
     "max_domains": None,
     "min_items": 3,
 }

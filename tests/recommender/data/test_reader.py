@@ -125,7 +125,10 @@ def test_recbole_files_are_read_with_the_items_beside_them(tmp_path: Path) -> No
 def test_low_ratings_do_not_count(tmp_path: Path) -> None:
     taken = read_interactions(recbole(tmp_path), domain="class", min_rating=4, min_items=1)
     assert triples(taken) == {("7", "a", "Drama"), ("8", "b", "Comedy"), ("8", "c", "Crime")}
-    assert taken.notes == ("rows with a rating below 4, which do not count: 1",)
+    assert taken.notes == (
+        "rows with a rating below 4, which do not count: 1",
+        "columns of films.item: title 'movie_title'",
+    )
 
 
 def test_each_interaction_has_its_earliest_time(tmp_path: Path) -> None:

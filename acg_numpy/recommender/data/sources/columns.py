@@ -25,13 +25,14 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {  # in lower case, without marks; 
     ),
     "rating": (
         "rating", "ratings", "score", "stars", "overall", "rate", "bookrating", "reviewrating", "preference", "label",
-        "playcount", "plays", "count",
+        "playcount", "plays", "count", "weight", "hours", "star",
     ),
     "timestamp": (
         "timestamp", "time", "unixreviewtime", "date", "datetime", "createdat", "reviewtime", "ts", "when", "day",
     ),
     "title": (
         "title", "movietitle", "booktitle", "producttitle", "itemname", "name", "itemtitle", "trackname", "songname",
+        "prodname", "productname", "bookname", "moviename", "artistname",
     ),
 }
 # fmt: on

@@ -22,6 +22,7 @@ class FileFormat(NamedTuple):
 
 
 UTF_16 = "pass encoding='utf-16' (--encoding utf-16), or: iconv -f UTF-16 -t UTF-8 FILE > taken.csv"
+PYTHON_DICTS = 'python -c "import ast, json, sys; [print(json.dumps(ast.literal_eval(x))) for x in sys.stdin]"'
 PICKLE = "it could run code and is not read: write the table with to_parquet or to_csv"
 PANDAS = "python -c \"import pandas; pandas.READER('FILE').to_parquet('taken.parquet')\""
 
@@ -42,6 +43,8 @@ REFUSED = (  # the first bytes, what they are, and how to get a file that is rea
     (b"Obj\x01",                "an Avro file", "convert it to Parquet or CSV"),
     (b"%PDF",                   "a PDF document", "save the table in it as CSV"),
     (b"\x89PNG",                "a picture", "a table was expected"),
+    (b"<",                      "a page of HTML or XML", "download the file that it is about, or convert it to CSV"),
+    (b"version https://git-lfs","a pointer of Git LFS, without the data", "git lfs pull"),
     (b"RDX",                    "an R workspace", "in R: load('FILE'); write.csv(x, 'taken.csv', row.names=FALSE)"),
     (b"\x80\x02",               "a Python pickle", PICKLE),
     (b"\x80\x03",               "a Python pickle", PICKLE),
@@ -96,7 +99,14 @@ def _format_inside(path: Path, start: bytes, encoding: str) -> str:
     for magic, what, command in REFUSED:
         if start.startswith(magic) and not (what == "text in UTF-16" and encoding != "utf-8"):
             raise DataError(f"{path} is {what}, which is not read: {command.replace('FILE', path.name)}")
+    if encoding == "utf-8" and (name := _utf_16_without_mark(start)):
+        advice = UTF_16.replace("utf-16", name).replace("UTF-16", name.upper()).replace("FILE", path.name)
+        raise DataError(f"{path} is text in UTF-16, which is not read: {advice}")
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith((b"{'", b"{u'")):
+        raise DataError(
+            f"{path} has a dict of Python a line, which is not read: {PYTHON_DICTS} < {path.name} > taken.jsonl"
+        )
     if text.startswith(b"{"):
         return JSON_LINES
     if text.startswith(b"["):
@@ -105,6 +115,14 @@ def _format_inside(path: Path, start: bytes, encoding: str) -> str:
         )
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return JSON_LINES if not start and (".jsonl" in suffixes or ".ndjson" in suffixes) else TEXT
+
+
+def _utf_16_without_mark(start: bytes) -> str:
+    """Return the encoding of a text in which every other byte is zero, which is Latin in UTF-16; else nothing."""
+    for name, zeros, others in (("utf-16-le", start[1:64:2], start[:64:2]), ("utf-16-be", start[:64:2], start[1:64:2])):
+        if len(zeros) > 4 and not any(zeros) and all(others):
+            return name
+    return ""
 
 
 def reading_error(path: Path, error: OSError) -> DataError:

@@ -1,6 +1,7 @@
 """The domains of items: which an item has, where rows differ, and which domains are kept."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from acg_numpy.recommender.data.sources.roles import MAX_SHOWN
 from acg_numpy.text import first_few
 
 DomainOf = Literal["first", "all"]
+
+SEPARATORS = (",", ";", "/")  # that may stand between domains, beside "|"
 
 
 class DomainFields(NamedTuple):
@@ -46,6 +49,30 @@ def memberships(found: DomainFields, domain_of: DomainOf, items: Names, notes: l
         )
     wanted = 1 if domain_of == "first" else None
     return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
+
+
+def note_joined_domains(fields: Sequence[str], separator: str | None, notes: list[str]) -> None:
+    """Note fields that seem to hold several domains with another mark between them, because a part of them recurs.
+
+    Examples
+    --------
+    >>> notes = []
+    >>> note_joined_domains(["Drama, War", "Drama", "Home, Garden"], "|", notes)
+    >>> notes  # doctest: +ELLIPSIS
+    ["domains that seem to be several with ',' between them, read as one: 1 (the first: 'Drama, War'); ..."]
+    """
+    if separator is None or any(separator in field for field in fields):
+        return
+    for mark in SEPARATORS:
+        parts = {field: {part.strip() for part in field.split(mark)} for field in fields}
+        often = Counter(part for found in parts.values() for part in found)
+        joined = [field for field in fields if len(parts[field]) > 1 and any(often[part] > 1 for part in parts[field])]
+        if joined:
+            notes.append(
+                f"domains that seem to be several with {mark!r} between them, read as one: {len(joined):,} (the first: "
+                f"{joined[0]!r}); --domain-separator {mark!r} takes them apart (domain_separator={mark!r})"
+            )
+            return
 
 
 def _first_occurrences(item: Codes, field: Codes, width: int) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # A path or a glob, a pandas or polars DataFrame, an Arrow table, a DuckDB relation, or several of these.
 Source: TypeAlias = Any
 
+STANDARD_INPUT = "-"  # in place of a path
 MAGIC_OF_GLOBS = set("*?[")
 CHUNK = 1 << 18  # bytes
 
@@ -98,8 +100,8 @@ def open_source(source: Source, text: TextOptions = TextOptions()) -> Iterator[O
     Parameters
     ----------
     source : path, DataFrame, Arrow table, DuckDB relation, or sequence of these
-        A path may be a glob, a pipe, or an address (`s3://`, `gs://`, `az://`, `memory://`, ...) where fsspec is
-        installed.
+        A path may be a glob, a pipe, "-" for standard input, or an address (`s3://`, `gs://`, `az://`, `memory://`,
+        ...) where fsspec is installed.
     text : TextOptions
         How its text files are written.
 
@@ -162,6 +164,9 @@ def _name_of(source: Source) -> str:
 
 def _local_files(part: str, folder: _Folder) -> Iterator[tuple[Path, str]]:
     """Give the files that a path, a glob or an address stands for, and what messages call them."""
+    if part == STANDARD_INPUT:
+        yield _spool(sys.stdin.buffer, folder.new_file(""), "standard input"), "standard input"
+        return
     scheme, separator, _ = part.partition("://")
     if separator and scheme.isalnum() and scheme != "file":
         yield from _fetch(part, scheme, folder)

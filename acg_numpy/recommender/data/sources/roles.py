@@ -12,7 +12,7 @@ from acg_numpy.recommender.data.sources.text_layout import TYPED, looks_like_dat
 from acg_numpy.text import first_few, joined
 
 MAX_SHOWN = 8  # names of domains in a note
-LONGEST_CELL = 30  # characters of a cell in a message
+LONGEST_CELL, LONGEST_LINE = 30, 60  # characters of a cell or a line in a message
 BY_NUMBER = (  # what to type for interactions, and for a table of items
     (
         "acg inspect FILE --no-header --user-column 1 --item-column 2 --domain-column 3",
@@ -195,6 +195,13 @@ def _with_hint(message: str, table: Table, role: str, *, of_items: bool) -> str:
     """Add what to type for a column that was not found: its name, or its number where there is no header."""
     if isinstance(table, TextTable) and table.layout is not None:
         headed, first = bool(table.layout.header_lines), table.first_cells()
+        if len(first) == 1:
+            message, line = message.partition("; it has ")[0], first[0][:LONGEST_LINE]
+            spaces = f" (of spaces, tr -s ' ' '\\t' < {table.short_name} > taken.tsv makes tabs)" if " " in line else ""
+            return (
+                f"{message}; its first line, {line!r}, has none of the marks between columns (a tab, '::', ',', ';', "
+                f"'|'): write it as a table with a row a line{spaces}"
+            )
         if not headed or looks_like_data(first) or not has_usual_name(first):
             cells = ", ".join(f"{n} {cell[:LONGEST_CELL]!r}" for n, cell in enumerate(first[:MAX_SHOWN], 1))
             cells += ", ..." if len(first) > MAX_SHOWN else ""

@@ -22,6 +22,7 @@ from acg_numpy.recommender.data.sources.id_codes import Codes, HashTables, Names
 from acg_numpy.recommender.data.sources.lines import find_lines, line_of_byte
 from acg_numpy.recommender.data.sources.numbers.rating_summary import RatingSummary, is_number, summarise_texts
 from acg_numpy.recommender.data.sources.tables import Table, TextTable, TypedTable
+from acg_numpy.recommender.data.sources.text_layout import split_line
 
 if TYPE_CHECKING:
     Cursor = duckdb.DuckDBPyConnection
@@ -366,7 +367,8 @@ def _typed_columns(cursor: "Cursor", table: Table) -> list[str]:
     """Write the columns of a table under their names: text as numbers, where its first thousand cells are numbers."""
     if isinstance(table, TypedTable):
         return [identifier(column) for column in table.columns]
-    texts = [table.text_of(n) for n in range(len(table.columns))]
+    places = [n for n in range(len(table.columns)) if n not in table.nested]
+    texts = [table.text_of(n) for n in places]
     tests = ", ".join(f"count(x{n}) > 0 AND count(x{n}) = count(TRY_CAST(x{n} AS DOUBLE))" for n in range(len(texts)))
     cells = ", ".join(f"{text} AS x{n}" for n, text in enumerate(texts))
     try:
@@ -375,17 +377,17 @@ def _typed_columns(cursor: "Cursor", table: Table) -> list[str]:
         raise table.reading_error(error) from error
     return [
         f"{f'TRY_CAST({text} AS DOUBLE)' if number else text} AS {identifier(column)}"
-        for text, number, column in zip(texts, numeric, table.columns, strict=True)
+        for text, number, column in zip(texts, numeric, [table.columns[n] for n in places], strict=True)
         if column  # one without a name cannot be meant
     ]
 
 
 def _has_decimal_commas(table: Table, position: int) -> bool:
     """Return whether the first cells of a column are numbers with decimal commas, as in 4,5."""
-    if not isinstance(table, TextTable) or table.layout is None or table.layout.delimiter == ",":
+    if not isinstance(table, TextTable) or table.layout is None:
         return False
-    cells = [line.split(table.layout.delimiter) for line in table.sample]
+    cells = [split_line(line, table.layout.delimiter, bool(table.layout.quote)) or [] for line in table.sample]
     texts = [row[position].strip('" ') for row in cells if len(row) > position]
-    return any("," in text for text in texts) and all(
-        text.replace(",", "", 1).lstrip("+-").isdecimal() for text in texts if text
-    )
+    # between commas a quoted 1,234 may be a thousand
+    number = re.compile(r"[+-]?\d+(,\d{1,2})?" if table.layout.delimiter == "," else r"[+-]?\d+(,\d*)?|,\d+")
+    return any("," in text for text in texts) and all(number.fullmatch(text) for text in texts if text)

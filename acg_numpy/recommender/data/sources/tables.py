@@ -25,6 +25,10 @@ FIRST_LINES = 50
 LONGEST_ROW = 2_000_000  # bytes
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 NESTED = ("STRUCT", "MAP", "UNION")
+BACKSLASH = (
+    "a backslash stands before a quote in a field, where another quote is expected: "
+    r"""sed 's/\\"/""/g' FILE > taken.csv"""
+)
 LIST_OF_LISTS = re.compile(r"\[\d*\]\[\d*\]$")
 
 
@@ -65,6 +69,7 @@ class Table:
         self.short_name = Path(name).name if path is not None else name
         self.notes: list[str] = []
         self.layout: TextLayout | None = None
+        self.nested: set[int] = set()  # columns whose cells are no single values
 
     def text_of(self, position: int) -> str:
         """Return SQL for a column's cells as text; lists are joined by "|"."""
@@ -141,11 +146,17 @@ class TextTable(Table):
             return self._rejected
         first = cursor.execute(
             "SELECT line_byte_position, CAST(min_by(error_type, column_idx) AS VARCHAR), "
-            f"min_by(error_message, column_idx) FROM {table} GROUP BY line_byte_position ORDER BY 1 LIMIT 20"
+            "min_by(error_message, column_idx), any_value(contains(csv_line, chr(92) || chr(34))) "
+            f"FROM {table} GROUP BY line_byte_position ORDER BY 1 LIMIT 20"
         ).fetchall()
         self._rejected = (
             total,
-            [RejectedRow(byte - 1, self._reason(kind, message)) for byte, kind, message in first],
+            [
+                RejectedRow(
+                    byte - 1, BACKSLASH if kind == "UNQUOTED VALUE" and escaped else self._reason(kind, message)
+                )
+                for byte, kind, message, escaped in first
+            ],
         )
         return self._rejected
 
@@ -196,6 +207,7 @@ class JsonTable(Table):
             f"SELECT DISTINCT unnest(json_keys(json)) FROM (SELECT json FROM {relation} LIMIT 1000) ORDER BY 1"
         ).fetchall()
         super().__init__(name, path, [key for (key,) in keys], relation)
+        self.nested = self._find_nested(cursor)
         if not self.columns:
             raise DataError(
                 f"{name} has no JSON object in its first lines: one object a line was expected, in UTF-8, as "
@@ -204,7 +216,9 @@ class JsonTable(Table):
 
     def text_of(self, position: int) -> str:
         """Return SQL for a key's values as text; lists, and lists of lists, are joined by "|"."""
-        pointer = "/" + self.columns[position].replace("~", "~0").replace("/", "~1")
+        if position in self.nested:
+            raise nested_error(self.name, self.columns[position], "an object")
+        pointer = self._pointer(position)
         path, first = literal(pointer), literal(pointer + "/0")
         return (
             f"CASE json_type(json, {path}) WHEN 'ARRAY' THEN CASE json_type(json, {first}) WHEN 'ARRAY' THEN "
@@ -212,6 +226,19 @@ class JsonTable(Table):
             f"array_to_string(from_json(json_extract(json, {path}), '[\"VARCHAR\"]'), '|') END "
             f"ELSE json_extract_string(json, {path}) END"
         )
+
+    def _pointer(self, position: int) -> str:
+        return "/" + self.columns[position].replace("~", "~0").replace("/", "~1")
+
+    def _find_nested(self, cursor: "Cursor") -> set[int]:
+        """Find the keys whose values are objects in the first lines."""
+        if not self.columns:
+            return set()
+        types = (f"bool_or(json_type(json, {literal(self._pointer(n))}) = 'OBJECT')" for n in range(len(self.columns)))
+        found = cursor.execute(
+            f"SELECT {', '.join(types)} FROM (SELECT json FROM {self.relation} LIMIT 1000)"
+        ).fetchone()
+        return {n for n, is_object in enumerate(found or ()) if is_object}
 
     def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
         """Return how many lines are not JSON objects."""
@@ -240,10 +267,7 @@ class TypedTable(Table):
         """Return SQL for a column's cells as text; lists are joined by "|", and NaN is missing."""
         column, kind = identifier(self.columns[position]), self.types[position]
         if kind.startswith(NESTED) or LIST_OF_LISTS.search(kind):
-            raise DataError(
-                f"{self.name}: the column {self.columns[position]!r} is nested ({kind.split('(')[0].lower()}): take a "
-                "field of it into a column of its own"
-            )
+            raise nested_error(self.name, self.columns[position], kind.split("(")[0].lower())
         if kind.endswith("]"):
             return f"array_to_string(CAST({column} AS VARCHAR[]), '|')"
         if kind == "BLOB":
@@ -251,6 +275,16 @@ class TypedTable(Table):
         if kind in ("DOUBLE", "FLOAT"):  # NaN is how a table in memory writes a missing number
             return f"CASE WHEN isnan({column}) THEN NULL ELSE CAST({column} AS VARCHAR) END"
         return f"CAST({column} AS VARCHAR)"
+
+
+def nested_error(name: str, column: str, kind: str) -> DataError:
+    """Make the error for a column whose cells hold several named values."""
+    command = ""
+    if kind == "an object":
+        command = f" (jq -c '.{column} |= keys' FILE > taken.jsonl keeps the names in it)"
+    return DataError(
+        f"{name}: the column {column!r} is nested ({kind}): take a field of it into a column of its own{command}"
+    )
 
 
 def open_file(cursor: "Cursor", path: Path, name: str, text: TextOptions) -> Table:
