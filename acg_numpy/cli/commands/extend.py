@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _read(arguments: argparse.Namespace, trained: "Trained") -> "tuple[Interactions, list[str] | None]":
     """Read interactions with the columns and options of training, where no others are given; choose new domains."""
     from acg_numpy.recommender.data import DataError, read_interactions
-    from acg_numpy.recommender.data.reading_options import complete_options
+    from acg_numpy.recommender.data.reading_options import complete_options, describe_record, refuse_other_type
     from acg_numpy.recommender.serving.trained import READING
 
     record: dict[str, Any] = trained.about.get(READING, {})
@@ -172,12 +172,20 @@ def _read(arguments: argparse.Namespace, trained: "Trained") -> "tuple[Interacti
             source, **pick_options(arguments, ITEM_OPTIONS), **columns, **options, **choice
         )
     except DataError as error:
-        if record.get("items") is None or arguments.items is not None:
-            raise
-        raise DataError(
-            f"{error}; training had the domains and titles of items from --items {record['items']}, which is not read "
-            "again by itself: give it, or one of today"
-        ) from error
+        remarks = []
+        if record.get("items") is not None and arguments.items is None:
+            remarks.append(
+                f"training had the domains and titles of items from --items {record['items']}, which is not read again "
+                "by itself: give it, or one of today"
+            )
+        if own := describe_record(record):
+            remarks.append(f"SOURCE is read as in training, with {own}, where no other option is given")
+        raise DataError("; ".join([str(error), *remarks])) from error
+    if not options["normalize_ids"]:
+        for role in ("user", "item"):
+            kind = interactions.reading["types"].get(role)
+            if kind is not None:
+                refuse_other_type(str(source), interactions.reading["columns"][role][0], role, kind, record)
     domains: list[str] | None = arguments.domain
     if domains is None and largest is not None:
         new = [name for name in interactions.domains[:largest].tolist() if name not in trained.domains]

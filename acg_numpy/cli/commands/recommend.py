@@ -21,7 +21,7 @@ from acg_numpy.cli.options import (
 )
 from acg_numpy.cli.output_files import prepare_output
 from acg_numpy.cli.printing import echo
-from acg_numpy.text import text_table
+from acg_numpy.text import counted, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.recommender.serving import Recommendation, Recommender
@@ -112,7 +112,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         number = lists.write(arguments.out)
         if not arguments.json:
-            echo(f"{arguments.out}: {number:,} items for {len(lists.users):,} users, {len(lists.domains)} domains")
+            users_and_domains = f"{counted(len(lists.users), 'user')}, {counted(len(lists.domains), 'domain')}"
+            echo(f"{arguments.out}: {counted(number, 'item')} for {users_and_domains}")
         if not arguments.quiet and (blind := int((~lists.informed).sum())):
             places = f"{blind:,} of {lists.informed.size:,} places of a user and a domain"
             echo(f"nothing known leads to {places}: there the items are ranked by their biases alone", file=sys.stderr)

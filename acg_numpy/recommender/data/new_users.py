@@ -13,10 +13,16 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, refuse_line_breaks, taken_matrix
 from acg_numpy.recommender.data.reader import read_rows
-from acg_numpy.recommender.data.reading_options import complete_options, recorded_column, refuse_other_types
+from acg_numpy.recommender.data.reading_options import (
+    ANOTHER_CONDITION,
+    complete_options,
+    recorded_column,
+    refuse_other_condition,
+    refuse_other_types,
+)
 from acg_numpy.recommender.data.sources.opening import OpenSource, Source, open_source
 from acg_numpy.recommender.data.sources.roles import find_columns
-from acg_numpy.recommender.data.sources.rows import Choice
+from acg_numpy.recommender.data.sources.rows import Choice, ConditionError
 from acg_numpy.recommender.data.sources.tables import TextOptions
 
 
@@ -111,7 +117,14 @@ def read_newcomers(
         columns = find_columns(opened, given, notes, need_domain=False, need_rating=choice.min_rating is not None)
         if not choice.normalize_ids:
             refuse_other_types(opened.tables, columns, record)
-        rows = read_rows(opened, columns, choice, notes)
+        if where is None:
+            refuse_other_condition(opened.tables, record)
+        try:
+            rows = read_rows(opened, columns, choice, notes)
+        except ConditionError as error:
+            if where is not None or not record:
+                raise
+            raise DataError(f"{error}; this is the condition of training: {ANOTHER_CONDITION}") from error
         _note_unknown_domains(opened, record, set(domains), notes)
 
     distinct, same_item = np.unique(items, return_inverse=True)

@@ -68,9 +68,12 @@ def read_lists(source: Source, trained: Trained, users: npt.NDArray[np.str_]) ->
         or no list of any of these users.
     """
     parts: list[tuple[npt.NDArray[np.object_], ...]] = []
+    notes = []
     with open_source(source) as opened:
         for table in opened.tables:
             parts.append(_read_table(opened.cursor, table))
+        if any(_order_column(table) is None for table in opened.tables):
+            notes.append(f"no column {' or '.join(ORDERS)}: each list is in the order of its rows")
     of_user, item, domain, order = (np.concatenate(column) for column in zip(*parts, strict=True))
     number = {name: n for n, name in enumerate(users.tolist())}
     row = np.array([number.get(name, -1) for name in of_user], np.int64)
@@ -85,7 +88,6 @@ def read_lists(source: Source, trained: Trained, users: npt.NDArray[np.str_]) ->
     keys, row = np.repeat(order[wanted].astype(np.float64), often), np.repeat(row[wanted], often)
     priorities, repeated = _priorities(row, column, keys, (len(users), len(trained.items)))
 
-    notes = []
     if others := len(set(of_user[~wanted])):
         notes.append(f"lists of users that are not judged, left out: {others:,}")
     if unknown := [name for name, n in zip(item[wanted], often, strict=True) if not n]:
@@ -102,15 +104,12 @@ def _read_table(cursor: Any, table: Table) -> tuple[npt.NDArray[np.object_], ...
     """Return the columns user, item, domain and order of one table."""
     found = [find_column(table.columns, None, role, where=table.name) for role in ("user", "item")]
     domain = next((n for n, name in enumerate(table.columns) if normalised(name) == "domain"), None)
-    order, sign = next(
-        ((n, sign) for key, sign in ORDERS.items() for n, name in enumerate(table.columns) if normalised(name) == key),
-        (None, 1),
-    )
     texts = [table.text_of(place[0]) for place in found if place is not None]
     texts.append("NULL" if domain is None else table.text_of(domain))
     number = "CAST(row_number() OVER () AS DOUBLE)"
-    if order is not None:
-        number = f"{sign} * TRY_CAST({table.text_of(order)} AS DOUBLE)"
+    if (order := _order_column(table)) is not None:
+        position, sign = order
+        number = f"{sign} * TRY_CAST({table.text_of(position)} AS DOUBLE)"
     rows = cursor.execute(f"SELECT {', '.join(texts)}, {number} FROM {table.relation}").fetchall()
     broken, _ = table.rejected(cursor)
     if broken:
@@ -121,6 +120,12 @@ def _read_table(cursor: Any, table: Table) -> tuple[npt.NDArray[np.object_], ...
             raise DataError(f"{table.name}: row {line} (counted from 1, without the header) has not {what}")
     columns = tuple(np.array([values[n] for values in rows], dtype=object) for n in range(4))
     return columns
+
+
+def _order_column(table: Table) -> tuple[int, int] | None:
+    """Return the position of the column for the order, and its sign; None where there is none."""
+    names = list(map(normalised, table.columns))
+    return next(((names.index(key), sign) for key, sign in ORDERS.items() if key in names), None)
 
 
 def _columns_by_name(trained: Trained) -> Mapping[tuple[str, str | None], tuple[int, ...]]:

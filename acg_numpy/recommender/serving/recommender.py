@@ -28,6 +28,7 @@ from acg_numpy.text import did_you_mean, first_few, html_table
 CHECKPOINT, TAKEN = "checkpoint.npz", "interactions.npz"
 OWN_VECTORS = "user_vectors"
 NEW_USER = "new users are those of 'acg recommend --interactions'"
+OLD_USER = "users are those of --interactions alone; without it, those of the training"
 SEARCHED = 20_000  # ids at most that are compared with a misspelt one
 MAX_SHOWN = 12  # names in a message
 MOST_TOKENS = 16  # that have a column of their own; of more, each head's first are listed
@@ -100,6 +101,8 @@ class Recommender:
     taken : sparse array (CSR), shape (users, items), float32
     own_vectors : array, shape (users, domains, D), optional
         The users' vectors, if they were given to training; otherwise they are made from `taken`.
+    elsewhere : str
+        Where other users are, for the message about one that is not known.
 
     Examples
     --------
@@ -118,6 +121,7 @@ class Recommender:
     users: npt.NDArray[np.str_]
     taken: sp.csr_array
     own_vectors: Array | None = None
+    elsewhere: str = NEW_USER
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -177,7 +181,7 @@ class Recommender:
             If the conditioner was trained with user vectors that do not come from interactions.
         """
         trained.require_factors()
-        return cls(trained, new.users, new.matrix)
+        return cls(trained, new.users, new.matrix, elsewhere=OLD_USER)
 
     @overload
     def recommend(
@@ -257,15 +261,15 @@ class Recommender:
         unknown = [user for user in names if user not in row]
         if len(unknown) > 1:
             raise DataError(
-                f"{len(unknown):,} of {len(users):,} users are not known (the first: {unknown[0]!r}); {NEW_USER}"
+                f"{len(unknown):,} of {len(users):,} users are not known (the first: {unknown[0]!r}); {self.elsewhere}"
             )
         if unknown:
-            find_name(unknown[0], self.users, "user", NEW_USER)
+            find_name(unknown[0], self.users, "user", self.elsewhere)
         return np.array([row[user] for user in names], np.int64)
 
     def _explain(self, user: str, chosen: Sequence[int], top: int, include_taken: bool) -> list[Recommendation]:
         """Rank items for one user, with attention.  `recommend` for several users ranks alike."""
-        index = find_name(user, self.users, "user", NEW_USER)
+        index = find_name(user, self.users, "user", self.elsewhere)
         row = self.taken[[index]]
         names = self.trained.domains
         [vectors], reachable = self.vectors([index])

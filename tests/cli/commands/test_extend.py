@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -64,6 +65,27 @@ def test_missing_titles_of_new_items_are_said(results: Path, today: Path, tmp_pa
     arrays, _ = load_checkpoint(tmp_path / "new" / "checkpoint.npz")
     assert set(titles) <= set(arrays[TITLES])
     assert "" in arrays[TITLES]
+
+
+def test_a_source_unlike_that_of_training_is_refused_with_both(
+    results: Path, today: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text(today.read_text(encoding="utf-8").replace("user", "who", 1), encoding="utf-8")
+    command = ["extend", str(results), "--out", str(tmp_path / "new"), *QUICK]
+    assert main([*command, str(other)]) == 1
+    message = capsys.readouterr().err
+    assert "no column 'user' for the user; it has 'who', " in message
+    assert (
+        "SOURCE is read as in training, with the columns user = 'user', item = 'item', domain = 'domain', " in message
+    )
+    floating = tmp_path / "floating.parquet"
+    duckdb.sql(f"COPY (SELECT * REPLACE (hash(item)::DOUBLE AS item) FROM read_csv('{today}')) TO '{floating}'")
+    run = trained_with(results, tmp_path / "run", types={"item": "VARCHAR"})
+    assert main([*command[:1], str(run), *command[2:], str(floating)]) == 1
+    assert "'item' for the item has the type DOUBLE, and in the interactions of training it had VARCHAR" in (
+        capsys.readouterr().err
+    )
 
 
 def test_new_domains_obey_the_limits_of_training(results: Path, today: Path, tmp_path: Path, capsys: Captured) -> None:

@@ -94,6 +94,11 @@ def test_new_users_are_recommended_what_their_file_leads_to(results: Path, tmp_p
     assert "items that are not known, left out: 1 of 3 (the first: 'unheard of'), in rows: 1 of 3 (33.3%)" in err
     assert main(["recommend", str(results), "--interactions", str(new), "--user", "zoe", "--quiet"]) == 0
     assert capsys.readouterr().out.startswith("for zoe\n\nbooks  (1 taken elsewhere; 0 taken here, left out)")
+    assert main(["recommend", str(results), "--interactions", str(new), "--user", "ann", "--quiet"]) == 1
+    assert "no user 'ann' among 2; users are those of --interactions alone" in capsys.readouterr().err
+    out = tmp_path / "one.csv"
+    assert main([*command[:-1], "--user", "zoe", "--out", str(out), "--quiet"]) == 0
+    assert capsys.readouterr().out == f"{out}: 1 item for 1 user, 1 domain\n"
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,48 @@ def test_a_file_is_read_as_the_interactions_of_training_were(tmp_path):
     other = read_newcomers(frame, taken.items, **known, min_rating=1)
     assert other.users.tolist() == ["a", "b", "c"]
     assert "unlike in training: min_rating = 1, where training had 2.0" in other.notes
+    plain = {**known, "as_read": {**taken.reading, "min_rating": None}}
+    assert "unlike in training: min_rating = 1, where training had none" in (
+        read_newcomers(frame, taken.items, **plain, min_rating=1).notes
+    )
     with pytest.raises(DataError, match=r"no column 'who' for the user, as the .* training had; it has 'user', 'asin'"):
         read_newcomers(frame.rename(columns={"who": "user"}), taken.items, **known)
     floating = frame.astype({"asin": float})
     with pytest.raises(DataError, match=r"'asin' for the item has the type DOUBLE, and .* it had BIGINT, so that the"):
         read_newcomers(floating, taken.items, **known)
     assert read_newcomers(floating, taken.items, **known, normalize_ids=True).matrix.nnz == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop(columns="Day"), "no column 'Day', which the condition of training reads .* it has 'user', "),
+        (lambda f: f.astype({"Day": str}), "'Day' has the type VARCHAR, and .* condition reads it .*, it had BIGINT: "),
+        (lambda f: f.astype({"Day": "datetime64[s]"}), "'Day' has the type TIMESTAMP_S, and .* it had BIGINT: "),
+        (lambda f: f.assign(note=1), "'note' has the type BIGINT, and .* it had VARCHAR: convert it, or give a cond"),
+    ],
+)
+def test_the_condition_of_training_needs_its_columns_and_types(change, message):
+    frame = pd.DataFrame(
+        {"user": list("aab"), "item": list("xyz"), "domain": list("dde"), "Day": [1, 5, 9], "note": "day-off"}
+    )
+    taken = read_interactions(frame, where="day > 2 AND \"note\" <> 'item' AND abs(day) < 100", min_items=1)
+    assert taken.reading["where_columns"] == {"Day": "BIGINT", "note": "VARCHAR"}
+    known = {"as_read": taken.reading}
+    assert read_newcomers(frame.astype({"Day": float}), taken.items, **known).matrix.nnz == 2
+    with pytest.raises(DataError, match=message):
+        read_newcomers(change(frame), taken.items, **known)
+    assert read_newcomers(change(frame), taken.items, **known, where="true").users.tolist() == ["a", "b"]
+
+
+def test_a_condition_that_fails_is_said_to_be_of_training(tmp_path):
+    rows = "user,item,domain,day\na,x,d,5\nb,y,e,9\n"
+    taken = read_interactions(write(tmp_path, rows), where="day > 4", min_items=1)
+    new = write(tmp_path, "user,item,day\na,x,monday\n")
+    with pytest.raises(
+        DataError, match=r"cannot be evaluated on .*new.csv: .*; this is the condition of training: give"
+    ):
+        read_newcomers(new, taken.items, as_read=taken.reading)
 
 
 @given(st.sets(st.tuples(st.integers(0, 5), st.integers(0, 7)), min_size=20))

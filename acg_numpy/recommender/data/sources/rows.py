@@ -68,6 +68,10 @@ class Choice:
             raise DataError("where is empty: leave it out, or write a condition such as 'rating >= 4'")
 
 
+class ConditionError(DataError):
+    """A condition that cannot be evaluated on a table."""
+
+
 @dataclass
 class StagedRows:
     """The rows of one or several tables: text in a table of the database, and a view of what has columns already.
@@ -94,7 +98,7 @@ class StagedRows:
         Raises
         ------
         DataError
-            If a table cannot be read, or the condition cannot be evaluated.
+            If a table cannot be read; a ConditionError if the condition cannot be evaluated.
         """
         staged = cls(cursor, tables, roles, choice, unique_name("rows"))
         selected = [staged._select(number, table) for number, table in enumerate(tables)]
@@ -207,7 +211,7 @@ class StagedRows:
         if self.choice.where is not None and (
             isinstance(error, OF_CONDITIONS) or "for the following parameters" in str(error)
         ):
-            return DataError(
+            return ConditionError(
                 f"where={self.choice.where!r} cannot be evaluated on {table.name}: {first_line(error)}; its columns "
                 "are " + ", ".join(map(identifier, table.columns))
             )
