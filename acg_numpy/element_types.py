@@ -109,7 +109,11 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
         hint = ": np.flatnonzero turns a boolean mask into ids" if array.dtype.kind == "b" else ""
         raise TypeError(f"{name} {what}; expected integers{hint}")
     places = array.astype(np.intp, copy=False)
-    if places.size and places.view(np.uintp).max() >= num_rows:  # read as unsigned, a negative id is a very large one
+    if places.size == 1:
+        fits = 0 <= places.item() < num_rows
+    else:  # read as unsigned, a negative id is a very large one
+        fits = not places.size or places.view(np.uintp).max() < num_rows
+    if not fits:
         lowest, highest = array.min(), array.max()
         wrong = lowest if lowest < 0 else highest
         span = f"ids run from 0 to {num_rows - 1}" if num_rows else "there are no rows to point to"

@@ -13,7 +13,7 @@ from acg_numpy.kernels.projections import Projections
 from acg_numpy.module import Module, Parameter
 from acg_numpy.shapes import Array, ArrayOrTensor
 
-FEW = 2**15  # numbers of the tables that are copied, one copy a user, because sorting so few users takes longer
+FEW = 2**17  # numbers of the tables that are copied, one copy a user, because sorting so few users takes longer
 
 
 class _Part(NamedTuple):
@@ -23,7 +23,14 @@ class _Part(NamedTuple):
     name: str
     path: str
     value: Any
-    held: bytes | None  # of a parameter that all domains share
+
+
+class _Held(NamedTuple):
+    """The numbers of a parameter as they were when the tables were made."""
+
+    parameter: Parameter
+    path: str
+    values: bytes
 
 
 class PreparedConditioner:
@@ -58,11 +65,13 @@ class PreparedConditioner:
         if output is not None:
             projections = (*projections[:6], output.weight, output.bias)
         own = {"domain_embedding.tokens", "domain_output.weight", "domain_output.bias"}  # a row for each domain
-        self._parts = list(_parts(conditioner, own))
-        self._by_domain = [(part, part.value.numpy()) for part in self._parts if part.path in own]
+        self._parts = list(_parts(conditioner))
+        held = [_Held(p.value, p.path, p.value.data.tobytes()) for p in self._parts if isinstance(p.value, Parameter)]
+        self._shared = [h for h in held if h.path not in own]
+        self._by_domain = [h for h in held if h.path in own]
         shared = None if embedding.global_tokens is None else embedding.global_tokens.numpy()
         weights: list[Any] = [None if p is None else p.numpy() for p in projections]
-        tokens = self._by_domain[0][1]
+        tokens = embedding.tokens.numpy()
         self._tables = keep_tables(tokens, shared, Projections(*weights), conditioner.attention.num_heads)
 
     @property
@@ -132,26 +141,31 @@ class PreparedConditioner:
 
     def _check_unchanged(self, ids: Array) -> None:
         """Refuse to compute with tables of other parameters than the conditioner has now."""
-        for owner, name, path, value, held in self._parts:
-            now: Any = vars(owner).get(name)
-            if now is not value or (held is not None and now.data.tobytes() != held):
+        for owner, name, path, value in self._parts:
+            if vars(owner).get(name) is not value:
                 raise _changed(path)
-        few = ids.size < len(self._tables.C)
-        for part, values in self._by_domain:
-            now = part.value.data
-            if (now[ids].tobytes() != values[ids].tobytes()) if few else (now.tobytes() != values.tobytes()):
-                raise _changed(part.path)
+        for parameter, path, held in self._shared:
+            if parameter._elements.tobytes() != held:
+                raise _changed(path)
+        for parameter, path, held in self._by_domain:
+            now = parameter._elements
+            if ids.size >= len(now):
+                unchanged = now.tobytes() == held
+            else:
+                size = len(held) // len(now)  # bytes of a domain
+                unchanged = all(now[i].tobytes() == held[i * size : (i + 1) * size] for i in set(ids.ravel().tolist()))
+            if not unchanged:
+                raise _changed(path)
 
 
-def _parts(module: Module, own: set[str], prefix: str = "") -> Iterator[_Part]:
-    """Go through the modules and parameters of a module; `own` are the paths of those with a row for each domain."""
+def _parts(module: Module, prefix: str = "") -> Iterator[_Part]:
+    """Go through the modules and parameters of a module."""
     for name, value in vars(module).items():
         path = f"{prefix}{name}"
+        if isinstance(value, Module | Parameter):
+            yield _Part(module, name, path, value)
         if isinstance(value, Module):
-            yield _Part(module, name, path, value, None)
-            yield from _parts(value, own, f"{path}.")
-        elif isinstance(value, Parameter):
-            yield _Part(module, name, path, value, None if path in own else value.data.tobytes())
+            yield from _parts(value, f"{path}.")
 
 
 def _changed(path: str) -> RuntimeError:

@@ -18,6 +18,7 @@ from acg_numpy.kernels.grouped import Masks
 from acg_numpy.kernels.grouping import Groups
 from acg_numpy.kernels.inplace_softmax import softmax_in_place
 from acg_numpy.kernels.projections import Projections, is_all, join_tokens, make_tables
+from acg_numpy.kernels.scratch import scratch
 from acg_numpy.shapes import Array
 
 SHARED = 8  # users of a domain from which reading its tables takes less time than projecting its tokens anew
@@ -45,14 +46,22 @@ def keep_tables(tokens: Array, global_tokens: Array | None, weights: Projections
 @np.errstate(under="ignore")  # weights may underflow to 0
 def condition_few(users: Array, ids: Array, kept: KeptTables) -> tuple[Array, Array]:
     """Return the condition (B, D) of users (B, D), in their domains (B,), and weights (B, H, K)."""
-    A, C, bias = kept.A[ids], kept.C[ids], kept.weights.output_bias
-    S = A[..., :-1] @ users[:, :, None]  # (B, K H, 1)
-    S += A[..., -1:]
-    P = softmax_in_place(S.reshape(len(ids), A.shape[1] // kept.num_heads, kept.num_heads, 1))  # (B, K, H, 1)
-    out = (S.swapaxes(1, 2) @ C)[:, 0]  # (B, D)
+    A, C, bias = _rows_of("A of users", kept.A, ids), _rows_of("C of users", kept.C, ids), kept.weights.output_bias
+    B, rows, H = len(ids), A.shape[1], kept.num_heads
+    S = (A[..., :-1] @ users[:, :, None])[..., 0]  # (B, K H)
+    S = np.add(S.T, A[..., -1].T, order="C")  # a sum over tokens then adds runs of H x B numbers
+    P = softmax_in_place(S.reshape(rows // H, H, B))
+    out = (np.ascontiguousarray(P.reshape(rows, B).T)[:, None] @ C)[:, 0]  # (B, D)
     if bias is not None:
         out += bias if bias.ndim == 1 else bias[ids]
-    return out, P[..., 0].swapaxes(1, 2)
+    return out, P.transpose(2, 1, 0)
+
+
+def _rows_of(name: str, table: Array, ids: Array) -> Array:
+    """Return the table of each user's domain: a view for a single user, else a copy in scratch memory of that name."""
+    if len(ids) == 1:
+        return table[ids[0] : ids[0] + 1]
+    return table.take(ids, axis=0, out=scratch.get(name, (len(ids), *table.shape[1:]), table.dtype), mode="clip")
 
 
 @np.errstate(under="ignore")  # weights may underflow to 0
