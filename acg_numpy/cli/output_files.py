@@ -53,7 +53,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         If another process holds it; the message has its number and its host.
     """
     from acg_numpy.recommender.data import DataError
-    from acg_numpy.recommender.data.checkpoints import try_lock
+    from acg_numpy.recommender.data.checkpoints import naming_full_disk, try_lock
 
     path = folder / LOCK
     while True:
@@ -69,8 +69,9 @@ def locked_folder(folder: Path) -> Iterator[None]:
             holder = file.read().strip() or "another process"
             raise DataError(f"{folder} is being written by {holder}: wait for its end, or give --out another name")
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}\n")
-        file.flush()
+        with naming_full_disk(folder):
+            file.write(f"process {os.getpid()} on {platform.node()}\n")
+            file.flush()
         try:
             yield
         finally:
@@ -97,7 +98,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
     DataError
         If `out` is there, and is not an empty folder.
     """
-    from acg_numpy.recommender.data.checkpoints import try_lock
+    from acg_numpy.recommender.data.checkpoints import naming_full_disk, try_lock
 
     require_new_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -112,13 +113,18 @@ def whole_folder(out: Path) -> Iterator[Path]:
     try:
         with open(temporary / LOCK, "a+") as file:
             try_lock(file)
-            yield content
+            with naming_full_disk(out):
+                yield content
             for path in content.iterdir():
                 with open(path, "rb+") as written:
                     os.fsync(written.fileno())
             if out.exists():
                 out.rmdir()
             content.rename(out)
+    except OSError as error:
+        if isinstance(error.filename, str | Path) and Path(error.filename).is_relative_to(content):
+            error.filename = str(out / Path(error.filename).relative_to(content))  # the name that the caller knows
+        raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -9,6 +9,7 @@ Every file is written to a temporary name in the same folder, brought to the dis
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -30,6 +31,7 @@ from acg_numpy.shapes import Array
 FORMAT = "acg_numpy checkpoint"
 VERSION = 1
 ABOUT = "__about__"
+SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")  # NumPy's words
 TEMPORARY = re.compile(r"[0-9a-f]{16}\.tmp")
 
 fcntl: ModuleType | None
@@ -154,9 +156,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     _remove_half_written(path)
     temporary, held = _make_temporary(path)
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        with naming_full_disk(path):
+            yield temporary
+            with open(temporary, "rb+") as file:
+                os.fsync(file.fileno())
         if path.exists():
             os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
@@ -168,6 +171,25 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if held is not None:
             held.close()
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming_full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise OSError with the name of a file or folder where a library says in its own way that the disk is full.
+
+    NumPy raises an OSError without a number, DuckDB and safetensors exceptions of their own, and Python an OSError
+    without a name.
+    """
+    try:
+        yield
+    except Exception as error:
+        text = str(error).lower()
+        if isinstance(error, OSError) and error.errno is None and SHORT_WRITE.fullmatch(text):
+            raise OSError(errno.ENOSPC, "not all of it could be written; the disk may be full", str(path)) from error
+        known = isinstance(error, OSError) and error.filename is not None
+        if not known and os.strerror(errno.ENOSPC).lower() in text:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
 def try_lock(file: IO[Any]) -> bool | None:

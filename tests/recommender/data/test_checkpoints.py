@@ -1,9 +1,11 @@
 """What is read is what was written, or an error that says why not."""
 
+import errno
 import json
 import os
 import pickle
 
+import duckdb
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -173,3 +175,31 @@ def test_a_reader_during_a_write_meets_the_old_file_whole(path):
         save_checkpoint(path, {}, {})
         assert reader.read() == before
     assert path.read_bytes() != before
+
+
+def write_text(file):
+    file.write("x" * 100_000)
+
+
+def write_with_numpy(file):
+    np.zeros(100_000).tofile(file.buffer)
+
+
+def write_with_duckdb(file):
+    duckdb.sql(f"COPY (SELECT * FROM range(9)) TO '{file.name}' (FORMAT csv, USE_TMP_FILE false)")
+
+
+def write_with_safetensors(file):
+    del file  # their library takes no device, so its words are given: they come with no number and no name
+    raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+@pytest.mark.parametrize("write", [write_text, write_with_numpy, write_with_duckdb, write_with_safetensors])
+def test_a_full_disk_is_an_error_with_the_file_whoever_writes(path, write):
+    message = r"(?i)no space left on device|the disk may be full"
+    full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115, its end fails where `replacing` must see it
+    with pytest.raises(OSError, match=message) as caught, replacing(path), full as file:
+        write(file)
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(path)
