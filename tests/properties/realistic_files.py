@@ -395,6 +395,17 @@ FILES = [
         error="a quote is opened here.*--no-quotes",
     ),
     RealisticFile(
+        "a quote that swallows rows, by gzip",
+        lambda folder: text(gzip.compress(QUOTED.replace('Ähre",games', "Ähre,games", 1).encode()), "taken.csv.gz")(
+            folder
+        ),
+        error="a quote is opened here.*--no-quotes",
+    ),
+    RealisticFile(
+        "line ends of both kinds, by gzip",
+        lambda folder: text(gzip.compress(PLAIN.replace("\n", "\r\n", 5).encode()), "taken.csv.gz")(folder),
+    ),
+    RealisticFile(
         "quotes that are none",
         text("user,item,domain,title\n" + "".join(f'{u},{i},{d},5" disk\n' for u, i, d, *_ in ROWS)),
         {"quotes": False},

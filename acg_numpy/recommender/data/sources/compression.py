@@ -3,6 +3,7 @@
 import gzip
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -12,11 +13,18 @@ from acg_numpy.recommender.data.sources.formats import ZSTD
 CHUNK = 1 << 20  # bytes
 
 
-def refuse_damaged(path: Path, name: str, compression: str) -> None:
+def refuse_damaged(
+    path: Path, name: str, compression: str, observe: Callable[[bytes], None] = lambda chunk: None
+) -> None:
     """Check that a compressed file is whole.
 
     Gzip has a checksum of its contents, and they are decompressed to compare it.  Of zstd, the frames are gone through;
     the database compares their checksum, where they have one.
+
+    Parameters
+    ----------
+    observe : callable
+        Is given all that gzip decompresses, in order, so that it is not decompressed again for other questions.
 
     Raises
     ------
@@ -25,7 +33,7 @@ def refuse_damaged(path: Path, name: str, compression: str) -> None:
     """
     problem, test = "", ""
     if compression == "gzip":
-        problem, test = _find_damage_of_gzip(path), "gzip -t"
+        problem, test = _find_damage_of_gzip(path, observe), "gzip -t"
     elif compression == "zstd":
         with path.open("rb") as file:
             problem, test = _find_damage_of_zstd(file), "zstd -t"
@@ -33,11 +41,11 @@ def refuse_damaged(path: Path, name: str, compression: str) -> None:
         raise DataError(f"{name} is damaged, {problem}: copy or download it again ({test} {path.name} tests it)")
 
 
-def _find_damage_of_gzip(path: Path) -> str:
+def _find_damage_of_gzip(path: Path, observe: Callable[[bytes], None]) -> str:
     try:
         with gzip.open(path) as file:
-            while file.read(CHUNK):
-                pass
+            while chunk := file.read(CHUNK):
+                observe(chunk)
     except EOFError:
         return "it ends too early"
     except (OSError, zlib.error) as error:

@@ -271,49 +271,68 @@ def _as_utf8(path: Path, name: str, encoding: str, folder: _Folder) -> Path:
 
 
 def _open_text_or_other(cursor: "Cursor", path: Path, name: str, folder: _Folder, text: TextOptions) -> Table:
-    table = open_file(cursor, path, name, text)
-    if not isinstance(table, TextTable) or table.compression != "none":
+    """Open a file, and count the breaks of a text, which say whether its lines are its rows."""
+    breaks = _Breaks()
+    table = open_file(cursor, path, name, text, breaks.update)
+    if not isinstance(table, TextTable) or table.compression == "zstd":
         return table
-    counts = _count_breaks(path)
-    if 0 < counts.both < counts.lines:
-        plain = folder.new_file(_suffix(path.name))  # lines that end in \n here and in \r\n there are not parsed
-        with path.open("rb") as source, plain.open("wb") as file:
-            kept = b""
-            while chunk := source.read(CHUNK):
-                chunk = kept + chunk
-                kept = b"\r" if chunk.endswith(b"\r") else b""
-                file.write(chunk.removesuffix(kept).replace(b"\r\n", b"\n"))
-            file.write(kept)
-        table = open_file(cursor, plain, name, text)
-        assert isinstance(table, TextTable)
-        table.notes.append(
-            f"{table.short_name}: some lines end in a line feed and others in a carriage return too; both end a row"
-        )
-    table.lines, table.rows_are_lines = counts.lines, not counts.others
+    if table.compression == "none":
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                breaks.update(chunk)
+    if 0 < breaks.both < breaks.lines:
+        table = _with_one_kind_of_break(cursor, table, folder, text)
+    table.lines, table.rows_are_lines, table.size = breaks.lines, not breaks.others, breaks.size
     return table
 
 
-class _Breaks(NamedTuple):
-    """Counts in a text file: its lines, those that end in a carriage return too, and what may put a break in a field.
+def _with_one_kind_of_break(cursor: "Cursor", mixed: TextTable, folder: _Folder, text: TextOptions) -> TextTable:
+    """Open a copy of a text whose lines end in a line feed here and in a carriage return too there."""
+    assert mixed.path is not None
+    plain = folder.new_file(_suffix(mixed.path.name.removesuffix(".gz")))
+    packed = mixed.compression == "gzip"
+    with gzip.open(mixed.path) if packed else mixed.path.open("rb") as source, plain.open("wb") as file:
+        kept = b""
+        while chunk := source.read(CHUNK):
+            chunk = kept + chunk
+            kept = b"\r" if chunk.endswith(b"\r") else b""
+            file.write(chunk.removesuffix(kept).replace(b"\r\n", b"\n"))
+        file.write(kept)
+    table = open_file(cursor, plain, mixed.name, text)
+    assert isinstance(table, TextTable)
+    table.notes.append(
+        f"{table.short_name}: some lines end in a line feed and others in a carriage return too; both end a row"
+    )
+    return table
 
-    The last are carriage returns that do not end a line, and the parts of the file with a quote or a null character.
+
+class _Breaks:
+    """Counts in a text: bytes, lines, lines that end in a carriage return too, and what may put a break in a field.
+
+    The last are carriage returns that do not end a line, and the parts of the text with a quote or a null character.
     """
 
-    lines: int
-    both: int
-    others: int
+    def __init__(self) -> None:
+        self._feeds = self._returns = self._marks = self.both = self.size = 0
+        self._last = b"\n"
 
+    def update(self, chunk: bytes) -> None:
+        """Count in the next part of the text."""
+        self._feeds += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
+        if b"\r" in chunk:
+            self._returns += chunk.count(b"\r")
+            self.both += chunk.count(b"\r\n")
+        self.both += self._last == b"\r" and chunk[:1] == b"\n"
+        self._marks += (b'"' in chunk) + (b"\0" in chunk)
+        self.size += len(chunk)
+        self._last = chunk[-1:]
 
-def _count_breaks(path: Path) -> _Breaks:
-    lines = both = returns = others = 0
-    last = b"\n"
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            lines += int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == ord("\n")))
-            if b"\r" in chunk:
-                returns += chunk.count(b"\r")
-                both += chunk.count(b"\r\n")
-            both += last == b"\r" and chunk[:1] == b"\n"
-            others += (b'"' in chunk) + (b"\0" in chunk)
-            last = chunk[-1:]
-    return _Breaks(lines + (last != b"\n"), both, others + returns - both)
+    @property
+    def lines(self) -> int:
+        """All lines, the last of which may have no break at its end."""
+        return self._feeds + (self._last != b"\n")
+
+    @property
+    def others(self) -> int:
+        """What may put a break in a field."""
+        return self._marks + self._returns - self.both

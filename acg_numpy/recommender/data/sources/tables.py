@@ -5,7 +5,7 @@ comes after need not know where the cells come from.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,6 +111,7 @@ class TextTable(Table):
         self.layout, self.compression = layout, compression
         self._rejected: tuple[int, list[RejectedRow]] | None = None
         self.lines: int | None = None  # where they were counted
+        self.size = 0  # in bytes, of what is decompressed, where lines were counted
         self.rows_are_lines = False  # because no field can hold a line break or a null character
         self.sample = lines[layout.header_lines :]
         self.rejects, scans = unique_name("rejects"), unique_name("scans")
@@ -287,8 +288,19 @@ def nested_error(name: str, column: str, kind: str) -> DataError:
     )
 
 
-def open_file(cursor: "Cursor", path: Path, name: str, text: TextOptions) -> Table:
+def open_file(
+    cursor: "Cursor",
+    path: Path,
+    name: str,
+    text: TextOptions,
+    observe: Callable[[bytes], None] = lambda chunk: None,
+) -> Table:
     """Open one file, whatever its format.
+
+    Parameters
+    ----------
+    observe : callable
+        Is given all that is decompressed, as by `refuse_damaged`.
 
     Raises
     ------
@@ -296,7 +308,7 @@ def open_file(cursor: "Cursor", path: Path, name: str, text: TextOptions) -> Tab
         If it cannot be read, or is of no format that is.
     """
     found = find_format(path, encoding=text.encoding)
-    refuse_damaged(path, name, found.compression)
+    refuse_damaged(path, name, found.compression, observe)
     try:
         if found.name == PARQUET:
             return _parquet_table(cursor, path, name)

@@ -1,5 +1,6 @@
 """Ids in digits are read as numbers, with the same result and the same notes as when they are read as text."""
 
+import gzip
 from pathlib import Path
 from unittest import mock
 
@@ -50,32 +51,47 @@ def read(paths: list[Path], min_rating: float | None, delimiter: str) -> object:
 ROW = ("1", "2", "5", "0")
 
 
-@example(first=[ROW, ("1", "3", "", "0")], second=[ROW], delimiter=",", ending="\n", rated=True)
-@example(first=[ROW, ("1", "2", "2", "")], second=[ROW, ("2", "2", "1", "")], delimiter="::", ending="\r\n", rated=True)
+@example(first=[ROW, ("1", "3", "", "0")], second=[ROW], delimiter=",", ending="\n", rated=True, packed=True)
+@example(
+    first=[ROW, ("1", "2", "2", "")],
+    second=[ROW, ("2", "2", "1", "")],
+    delimiter="::",
+    ending="\r\n",
+    rated=True,
+    packed=False,
+)
 @given(
     first=TABLES,
     second=TABLES,
     delimiter=st.sampled_from([",", "\t", ";", "|", "::"]),
     ending=st.sampled_from(["\n", "\r\n"]),
     rated=st.booleans(),
+    packed=st.booleans(),
 )
 def test_numbers_and_texts_give_the_same_interactions_and_notes(
-    tmp_path_factory: pytest.TempPathFactory, first: list, second: list, delimiter: str, ending: str, rated: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    first: list,
+    second: list,
+    delimiter: str,
+    ending: str,
+    rated: bool,
+    packed: bool,
 ) -> None:
     folder = tmp_path_factory.mktemp("tables")
-    paths = [folder / "books.csv", folder / "films.csv"]
+    paths = [folder / f"{name}.csv{'.gz' if packed else ''}" for name in ("books", "films")]
     for path, rows in zip(paths, (first, second), strict=True):
         lines = [delimiter.join(row) for row in rows]
         if delimiter != "::":
             lines.insert(0, delimiter.join(["userId", "movieId", "rating", "timestamp"]))
-        path.write_text(ending.join(lines) + ending, encoding="utf-8", newline="")
+        written = (ending.join(lines) + ending).encode()
+        path.write_bytes(gzip.compress(written) if packed else written)
     as_numbers = read(paths, 3.0 if rated else None, delimiter)
     with mock.patch.object(NumericRows, "read", return_value=None):
         assert as_numbers == read(paths, 3.0 if rated else None, delimiter)
 
 
 def is_numeric(path: Path, text: str) -> bool:
-    path.write_bytes(text.encode())
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     with open_source(path) as opened:
         return NumericRows.read(opened.tables, ROLES, Choice()) is not None
 
@@ -83,9 +99,9 @@ def is_numeric(path: Path, text: str) -> bool:
 def test_plain_files_are_read_as_numbers_and_others_as_text(tmp_path: Path) -> None:
     header, row = "userId,movieId,rating,timestamp\n", "{},{},{},{}\n"
     usual = (IDS, IDS, RATINGS, TIMES)
-    assert is_numeric(
-        tmp_path / "plain.csv", header + "".join(row.format(*cells) for cells in zip(*usual, strict=False))
-    )
+    plain = header + "".join(row.format(*cells) for cells in zip(*usual, strict=False))
+    assert is_numeric(tmp_path / "plain.csv", plain)
+    assert is_numeric(tmp_path / "plain.csv.gz", plain)
     for column, odd in enumerate((ODD_IDS, ODD_IDS, ODD_RATINGS, ODD_TIMES)):
         for cell in odd:
             cells = [values[0] for values in usual]
