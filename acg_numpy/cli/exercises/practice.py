@@ -92,6 +92,9 @@ class Practice:
             self.level = 0
         self.verdict = verdict
         if verdict.status == "untouched":
+            if not again:
+                same = "It is still as it was handed out, but for comments and layout."
+                self._say(same if answer.strip() else "The file is empty; r writes it as it was handed out.")
             return
         start_ahead()
         if verdict.printed.strip():

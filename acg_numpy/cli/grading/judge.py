@@ -50,6 +50,7 @@ USUAL_DUNDERS = frozenset(
     __repr__ __str__ __version__
     """.split()  # noqa: SIM905, a list of words is read more easily
 )
+LARGEST_STEP = 0.02  # of a numeric derivative
 DUNDER = re.compile(r"__[a-z]\w*")
 
 
@@ -75,7 +76,7 @@ def judge_file(exercise: Exercise, file: str, source: str, limits: Limits, hints
     began = time.monotonic()
     judged: dict[str, Result] = {}
     mistakes: list[str] = []
-    found: Result = {"printed": "", "looks": [*unusual_names(source)], "held": []}
+    found: Result = {"printed": "", "looks": [*unusual_names(source, exercise.source)], "held": []}
     failure: LearnerError | None = None
     try:
         with ChildProcess(file, source, exercise.functions, exercise.options, limits, exercise.source) as child:
@@ -227,8 +228,14 @@ def _is_floating(value: Any) -> bool:
     return value is not None and np.asarray(value).dtype.kind == "f"
 
 
-def unusual_names(source: str) -> Iterator[str]:
+def unusual_names(source: str, handed_out: str = "") -> Iterator[str]:
     r"""Yield what a file uses that a forward and a backward have no use for, for a teacher to look at.
+
+    Parameters
+    ----------
+    source : str
+    handed_out : str
+        The file without an answer; its statements are not looked at.
 
     Examples
     --------
@@ -238,7 +245,8 @@ def unusual_names(source: str) -> Iterator[str]:
     try:
         # as bytes, because a line such as `# coding: utf-7` decides what the child reads in them
         tree = ast.parse(source.encode("utf-8", "surrogateescape"))
-        body = [node for node in tree.body if not is_program(node)]
+        given = {ast.dump(node) for node in ast.parse(handed_out).body}
+        body = [node for node in tree.body if not is_program(node) and ast.dump(node) not in given]
         nodes = [inner for node in body for inner in ast.walk(node)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
@@ -258,8 +266,11 @@ def _looks_at(node: ast.AST) -> Iterator[str]:
         yield from (f"imports {top}" for top in tops if top not in USUAL)
     elif isinstance(node, ast.Name) and (node.id in UNUSUAL_NAMES or _is_unusual_dunder(node.id)):
         yield f"uses {node.id}"
-    elif isinstance(node, ast.FunctionDef) and _is_unusual_dunder(node.name):
-        yield f"defines {node.name}"
+    elif isinstance(node, ast.FunctionDef):
+        if _is_unusual_dunder(node.name):
+            yield f"defines {node.name}"
+        if _steps_in_loop(node):
+            yield f"{node.name} has a loop and a small number, as numeric derivatives have"
     elif isinstance(node, ast.Call) and _is_getattr(node.func):
         name = node.args[1] if len(node.args) > 1 else None
         if not isinstance(name, ast.Constant):
@@ -271,6 +282,18 @@ def _looks_at(node: ast.AST) -> Iterator[str]:
         yield from (f"uses {name}" for name in names if name.strip("_") in UNUSUAL or _is_unusual_dunder(name))
     elif isinstance(node, ast.Constant) and {*DUNDER.findall(str(node.value))} - USUAL_DUNDERS:
         yield f"holds the text {str(node.value)[:40]!r}"
+
+
+def _steps_in_loop(function: ast.FunctionDef) -> bool:
+    """Return whether a function has both a loop and a number that may be the step of a difference."""
+    inner = list(ast.walk(function))
+    small = any(
+        isinstance(n, ast.Constant) and type(n.value) is float and 0 < abs(n.value) <= LARGEST_STEP for n in inner
+    )
+    power = any(
+        isinstance(n, ast.BinOp) and isinstance(n.op, ast.Pow) and isinstance(n.right, ast.UnaryOp) for n in inner
+    )
+    return (small or power) and any(isinstance(n, ast.For | ast.While | ast.comprehension) for n in inner)
 
 
 def _is_getattr(node: ast.expr) -> bool:

@@ -18,7 +18,9 @@ MOST_IN_ZIP = 1000
 LINK = "it is a link to another file, which is not followed"
 MOST_FILES = 20_000
 IGNORED = re.compile(r"^(\.|__MACOSX$|__pycache__$|Thumbs\.db$)")
-CANVAS = re.compile(r"^(?P<name>[^_]+(?:_[^_\d]+)*?)(?P<late>_LATE)?_(?P<id>\d+)_(?P<upload>\d+)_(?P<file>.+)$")
+CANVAS = re.compile(
+    r"^(?P<name>[^_]+(?:_[^_\d]+)*?)(?P<late>_LATE)?_(?P<id>\d+)_(?:(?P<upload>\d+)_(?P<file>.+)|(?P<text>(?:text|link)\.html))$"
+)
 MOODLE = re.compile(r"^(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?:file|onlinetext)_?(?P<file>.*)$")
 VERSION = re.compile(r"-(\d+)(?=\.[A-Za-z0-9]+$|$)")
 
@@ -212,11 +214,10 @@ def _candidate(entry: _Entry) -> _Candidate:
     """Tell whose a file is, and which version of it, by its name and its folder."""
     top, name = entry.parts[0], entry.parts[-1]
     if (canvas := CANVAS.match(name)) and len(entry.parts) == 1:
-        version = VERSION.search(canvas["file"])
-        order = (int(version[1]) if version else 0, int(canvas["upload"]))
-        return _Candidate(
-            canvas["name"], canvas["id"], VERSION.sub("", canvas["file"]), canvas["late"] is not None, order, entry
-        )
+        file = canvas["file"] or canvas["text"]
+        version = VERSION.search(file)
+        order = (int(version[1]) if version else 0, int(canvas["upload"] or 0))
+        return _Candidate(canvas["name"], canvas["id"], VERSION.sub("", file), canvas["late"] is not None, order, entry)
     if moodle := MOODLE.match(top):
         file = name if len(entry.parts) > 1 else moodle["file"]
         return _Candidate(moodle["name"], moodle["id"], file, False, (), entry)

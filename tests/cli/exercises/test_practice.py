@@ -102,6 +102,19 @@ def test_an_untouched_file_gets_hints_of_another_kind(folder: PracticeFolder, ca
     assert not any(text in said for text in ("FAILED", "Hint 1", "It begins"))
 
 
+def test_a_save_without_an_answer_is_told(folder: PracticeFolder, capsys: Captured) -> None:
+    def events() -> Iterator[str]:
+        file = folder.file(EXERCISES[0])
+        for text in (file.read_text("utf-8") + "# a thought\n", " \n"):
+            file.write_text(text, "utf-8")
+            yield SAVED
+
+    sit(folder, events())
+    said = capsys.readouterr().out
+    assert said.count("It is still as it was handed out") == 1
+    assert said.count("The file is empty") == 1
+
+
 def test_one_wrong_answer_is_one_try_however_often_it_is_checked(folder: PracticeFolder) -> None:
     for change, tries in (("return 2 *", 1), ("return 3 *", 2), ("return 2 *", 2)):
         fill(folder, 0, "return", change)

@@ -7,6 +7,7 @@ import pytest
 from acg_numpy.cli.grading.child_process import Limits
 from acg_numpy.cli.grading.graded_exercise import task_exercise
 from acg_numpy.cli.grading.judge import judge_file, unusual_names
+from acg_numpy.cli.handouts.student_file import pass_names, student_file
 from acg_numpy.cli.handouts.task import Task
 
 RELU = """\
@@ -35,6 +36,7 @@ def test_a_kink_is_no_mistake_of_a_right_answer() -> None:
     assert "kink" in str(found["cases"])
 
 
+STEPS = "f has a loop and a small number, as numeric derivatives have"
 SECRETIVE = {
     "x = random._os": "uses _os",
     "from collections import _sys as s": "imports _sys",
@@ -50,6 +52,8 @@ SECRETIVE = {
     "x = np.ctypeslib": "uses ctypeslib",
     "x = (lambda: (yield))().gi_frame": "uses gi_frame",
     "call = eval": "uses eval",
+    "def f(x):\n    for i in range(3):\n        x[i] += 1e-6": STEPS,
+    "def f(x):\n    h = 10**-4\n    return [g(x + h) for _ in x]": STEPS,
 }
 
 
@@ -70,3 +74,10 @@ def test_what_a_derivation_uses_is_not_shown() -> None:
         ]
     )
     assert list(unusual_names(plain)) == []
+
+
+def test_what_was_handed_out_is_not_shown() -> None:
+    for name in pass_names():
+        blank, solved = student_file(name), student_file(name, solved=True)
+        assert list(unusual_names(solved, blank)) == []
+        assert list(unusual_names(f"import os\n{solved}", blank)) == ["imports os"]

@@ -66,6 +66,8 @@ def read_one(tmp_path: Path, files: dict[str, str | bytes]) -> Submission:
 @pytest.mark.parametrize(
     ("files", "source", "problem"),
     [
+        ({"a_LATE_1_text.html": "x"}, "", "there is no Python file, only 'text.html'"),
+        ({"a_LATE_1_text.html": "x", "a_LATE_1_10_softmax.py": "0"}, "0", ""),
         ({"a_1_10_softmax.py": "0", "a_1_12_softmax-2.py": "2", "a_LATE_1_11_softmax-1.py": "1"}, "2", ""),
         ({"ann/softmax.py": "0", "ann/softmax (1).py": "1", "ann/helper.py": "x"}, "1", ""),
         ({"ann/mine.py": "0"}, "0", ""),
