@@ -99,4 +99,4 @@ def test_the_tests_of_the_page_pass() -> None:
     exec(PAIR + REPORT + TESTS, names)
     for width in (1, 4, 9):
         names["test_backward"](width)
-    names["test_backward_at_shapes_that_nobody_thought_of"]()
+    names["test_backward_at_all_small_shapes"]()
