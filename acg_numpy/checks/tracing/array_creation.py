@@ -33,6 +33,8 @@ _CONVERTERS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortran
 
 # Held by the thread that traces: a second trace would take the first one's stand-ins for what has to be put back.
 _ONE_THREAD = threading.RLock()
+# seconds that a trace waits for that of another thread, which may itself be waiting for this one
+_LONGEST_WAIT = 60.0
 
 
 class _Replaced(ModuleType):
@@ -59,6 +61,11 @@ def recorded_creation(log: VisitLog, function: Callable[..., Any]) -> Iterator[N
     log : VisitLog
     function : callable
         What is traced; the arrays that it and the functions in it hold are recorded too.
+
+    Raises
+    ------
+    TimeoutError
+        Where another thread traces a forward, and has not ended after a minute: it may be waiting for this one.
     """
     names = ReplacedNames(_replacements(log), log)
 
@@ -71,14 +78,19 @@ def recorded_creation(log: VisitLog, function: Callable[..., Any]) -> Iterator[N
     tracer = sys.gettrace()
     set_hook: Callable[[Any], None] = sys.settrace if tracer is None or sys.getprofile() else sys.setprofile
     before = tracer if set_hook is sys.settrace else None
-    with _ONE_THREAD:
-        try:
-            names.replace_in_function(function)
-            set_hook(on_call)
-            yield
-        finally:
-            set_hook(before)
-            names.restore()
+    if not _ONE_THREAD.acquire(timeout=_LONGEST_WAIT):
+        raise TimeoutError(
+            f"the forward of another thread has been traced for {_LONGEST_WAIT:g} seconds, and one is traced at a "
+            "time; if that forward waits for this thread, check them one after the other"
+        )
+    try:
+        names.replace_in_function(function)
+        set_hook(on_call)
+        yield
+    finally:
+        set_hook(before)
+        names.restore()
+        _ONE_THREAD.release()
 
 
 def _replacements(log: VisitLog) -> dict[int, Any]:

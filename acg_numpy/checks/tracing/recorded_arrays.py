@@ -11,9 +11,12 @@ one with some elements moved in from what was written.  A view that is read afte
 
 Which results are views, and of which elements, is what NumPy itself says: the operation is run on arrays, and its
 result shares memory with one of them or does not.
+
+Arrays that a forward holds, as `self.W`, are stood for by recorded ones while it is traced.  To another thread, which
+runs the same layer meanwhile, such a one is the array itself.
 """
 
-import inspect
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,15 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from acg_numpy.autograd.tensors import Tensor, call_function, call_ufunc, get_item, plain_tensor, tensor
+from acg_numpy.checks.tracing.array_operators import InPlaceOperators
+from acg_numpy.checks.tracing.element_writes import WRITERS, written_at, written_by
 from acg_numpy.checks.tracing.moved_elements import move, numbered
 from acg_numpy.checks.tracing.source_lines import VisitLog
 from acg_numpy.shapes import Array
-
-_WRITERS = (np.copyto, np.put_along_axis, np.fill_diagonal, np.put, np.place, np.putmask)
-_SIGNATURES: dict[Callable[..., Any], Callable[..., Any]] = {  # of functions in C, which tell theirs since NumPy 2.4
-    np.copyto: lambda dst, src, casting="same_kind", where=True: None,
-    np.putmask: lambda a, mask, values: None,
-}
 
 
 class Memory:
@@ -43,15 +42,17 @@ class Memory:
         How often it was written to.
     log : VisitLog
         Of the trace that it belongs to.
+    source : array or None
+        What it stands for, if the forward held that before the trace.
     """
 
-    __slots__ = ("log", "tensor", "writes")
+    __slots__ = ("log", "source", "tensor", "writes")
 
-    def __init__(self, tensor: Tensor, log: VisitLog) -> None:
-        self.tensor, self.writes, self.log = tensor, 0, log
+    def __init__(self, tensor: Tensor, log: VisitLog, source: Array | None = None) -> None:
+        self.tensor, self.writes, self.log, self.source = tensor, 0, log, source
 
 
-class RecordedArray(Tensor):
+class RecordedArray(InPlaceOperators, Tensor):
     """A view of some memory, the whole of it or a part.
 
     Parameters
@@ -145,6 +146,8 @@ class RecordedArray(Tensor):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         log = self._memory.log
+        if _is_outside(log, inputs, *kwargs.values()):
+            return getattr(ufunc, method)(*_arrays(inputs), **_arrays(kwargs))
         log.note()
         if method == "at":
             return _write_at(ufunc, *inputs)
@@ -172,8 +175,10 @@ class RecordedArray(Tensor):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         log = self._memory.log
+        if _is_outside(log, args, *kwargs.values()):
+            return func(*_arrays(args), **_arrays(kwargs))
         log.note()
-        if func in _WRITERS:
+        if func in WRITERS:
             return _write_by(func, args, kwargs)
         out = kwargs.get("out")
         options = {name: value for name, value in kwargs.items() if name != "out"}
@@ -185,6 +190,8 @@ class RecordedArray(Tensor):
 
     def __getitem__(self, index: Any) -> "Tensor":
         log = self._memory.log
+        if _is_outside(log, self):
+            return _arrays(self)[_as_index(index)]  # type: ignore[no-any-return]
         log.note()
         index = _as_index(index)
         result = call_function(get_item, (self.current, index), {})
@@ -195,6 +202,10 @@ class RecordedArray(Tensor):
     def write(self, value: Any) -> None:
         """Write new values for all that it shows; a Tensor of its shape takes the place of the whole memory."""
         memory = self._memory
+        if _is_outside(memory.log, self, value):
+            _arrays(self)[...] = value
+            return
+        value = _tensors(value)
         if self._places is None and isinstance(value, Tensor) and value.dtype == self.dtype:
             memory.tensor = value
         else:
@@ -211,6 +222,9 @@ class RecordedArray(Tensor):
         memory.tensor = move("assignment", codes, whole, value)
 
     def __setitem__(self, index: Any, value: Any) -> None:  # type: ignore[override]
+        if _is_outside(self._memory.log, self, value):
+            _arrays(self)[_as_index(index)] = _arrays(value)
+            return
         self._memory.log.note()
         index = _as_index(index)
         if isinstance(value, RecordedArray) and value._memory is self._memory:
@@ -231,11 +245,11 @@ class RecordedArray(Tensor):
 
     def sort(self, axis: int = -1, **options: Any) -> None:
         """Sort along an axis in place, as NumPy's `sort` does."""
-        self.write(_tensors(np.sort(self, axis, **options)))
+        self.write(np.sort(self, axis, **options))
 
     def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:
         """Partition along an axis in place, as NumPy's `partition` does."""
-        self.write(_tensors(np.partition(self, kth, axis, **options)))
+        self.write(np.partition(self, kth, axis, **options))
 
     def flatten(self, order: Any = "C") -> Any:
         """Return a copy in one axis."""
@@ -247,6 +261,9 @@ class RecordedArray(Tensor):
             return self
         return super().astype(dtype, *args, **options)
 
+    def __reduce__(self) -> Any:
+        return self._leave("pickle").__reduce__()
+
     def __copy__(self) -> Any:
         return np.copy(self)
 
@@ -256,6 +273,8 @@ class RecordedArray(Tensor):
     # Leaving the graph: allowed, and logged, because not everything that leaves comes back.
 
     def _leave(self, how: str) -> Array:
+        if _is_outside(self._memory.log, self):
+            return _arrays(self)  # type: ignore[no-any-return]
         if self._needs:
             self._memory.log.note_exit(how)
         return self._elements
@@ -271,75 +290,6 @@ class RecordedArray(Tensor):
     def tolist(self) -> Any:
         """Return the values as nested lists of Python numbers."""
         return self._leave(".tolist()").tolist()
-
-
-# fmt: off
-_BINARY = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "mod": np.remainder,
-    "matmul": np.matmul, "pow": np.power, "floordiv": np.floor_divide,
-    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
-}
-_COMPARISONS = {
-    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
-}
-_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute}
-# fmt: on
-
-
-def _operator(ufunc: np.ufunc, *, reflected: bool = False) -> Callable[[Any, Any], Any]:
-    """Return an operator: the ufunc, except where the other operand handles arrays itself."""
-
-    def operate(self: Any, other: Any) -> Any:
-        if getattr(other, "__array_ufunc__", ufunc) is None:
-            return NotImplemented
-        if ufunc is np.power and not reflected and type(other) is int and other == 2:
-            return np.square(self)
-        return ufunc(other, self) if reflected else ufunc(self, other)
-
-    return operate
-
-
-def _inplace_operator(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
-    """Return an operator that writes; to a number, which is not an array in NumPy either, it gives a new one."""
-
-    def operate(self: RecordedArray, other: Any) -> Any:
-        result = _operator(ufunc)(self, other)
-        if self.ndim == 0:
-            return result
-        if np.shape(result) != self.shape:
-            raise ValueError(
-                f"non-broadcastable output operand with shape {self.shape} doesn't match the broadcast shape "
-                f"{np.shape(result)}"
-            )
-        self.write(_tensors(result))
-        return self
-
-    return operate
-
-
-for _name, _ufunc in _BINARY.items():
-    setattr(RecordedArray, f"__{_name}__", _operator(_ufunc))
-    setattr(RecordedArray, f"__r{_name}__", _operator(_ufunc, reflected=True))
-    setattr(RecordedArray, f"__i{_name}__", _inplace_operator(_ufunc))
-for _name, _ufunc in _COMPARISONS.items():
-    setattr(RecordedArray, f"__{_name}__", _operator(_ufunc))
-
-
-for _name, _ufunc in _UNARY.items():
-    setattr(RecordedArray, f"__{_name}__", lambda self, ufunc=_ufunc: ufunc(self))
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of NumPy as a method."""
-    return lambda self, *args, **options: function(self, *args, **options)
-
-
-# methods of an ndarray that take out=, which those of a Tensor do not
-for _name in (
-    "sum", "prod", "mean", "std", "var", "max", "min", "any", "all", "argmax", "argmin", "cumsum", "cumprod",
-    "clip", "round", "dot", "trace", "take", "choose",
-):  # fmt: skip
-    setattr(RecordedArray, _name, _method(getattr(np, _name)))
 
 
 def recorded_arrays(value: Any) -> Iterator[RecordedArray]:
@@ -367,6 +317,21 @@ def _tensors(value: Any) -> Any:
     return _replace(value, lambda array: array.current)
 
 
+def _is_outside(log: VisitLog, *values: Any) -> bool:
+    """Check whether another thread than the forward's calls, with arrays that stand for others and nothing more.
+
+    A thread of the forward's own works on what has been computed from its inputs.
+    """
+    if threading.get_ident() == log.thread:
+        return False
+    return all(array._memory.source is not None and not array._needs for array in recorded_arrays(values))
+
+
+def _arrays(value: Any) -> Any:
+    """Return a value with the arrays that its recorded ones stand for."""
+    return _replace(value, lambda array: array._memory.source if array._places is None else array._elements)
+
+
 def _as_index(index: Any) -> Any:
     """Return an index with plain arrays for the recorded ones: nothing is differentiated by an index."""
     return _replace(index, lambda array: array._elements)
@@ -375,6 +340,11 @@ def _as_index(index: Any) -> Any:
 def constant(array: Array, log: VisitLog) -> RecordedArray:
     """Return a recorded array that depends on no input, and may be written to."""
     return RecordedArray(Memory(plain_tensor(array), log))
+
+
+def stand_in(array: Array, log: VisitLog) -> RecordedArray:
+    """Return what stands for an array that the forward held before the trace."""
+    return RecordedArray(Memory(plain_tensor(array), log, array))
 
 
 def leaf(value: Array, log: VisitLog) -> RecordedArray:
@@ -433,42 +403,15 @@ def _write_out(out: Any, result: Any, log: VisitLog) -> Any:
 
 
 def _write_at(ufunc: np.ufunc, array: Any, index: Any, value: Any = None) -> None:
-    """Write as ufunc.at does: to each element as often as it is named, one time after the other."""
+    """Write as ufunc.at does."""
     assert isinstance(array, RecordedArray)  # a plain array that is added to has no place for what is recorded
-    index = _as_index(index)
-    numbers = np.ravel(numbered(array.shape)[index])
-    value = np.ravel(np.broadcast_to(_tensors(value), np.shape(numbered(array.shape)[index])))
-    # the turn in which each number is written to: its n-th naming is in turn n
-    order = np.argsort(numbers, kind="stable")
-    starts = np.searchsorted(numbers[order], numbers[order])
-    turn = np.empty(len(numbers), dtype=np.int64)
-    turn[order] = np.arange(len(numbers)) - starts
-    flat = np.ravel(array.current)
-    if ufunc is np.add:
-        total = np.bincount(numbers, weights=value, minlength=array.size)
-        array.write(np.reshape(flat + total, array.shape))
-        return
-    for number in range(int(np.max(turn, initial=-1)) + 1):
-        now = turn == number
-        source = numbered((array.size,))
-        source[numbers[now]] = array.size + np.arange(int(np.sum(now)))
-        flat = move("assignment", source, flat, ufunc(flat[numbers[now]], value[now]))
-    array.write(np.reshape(flat, array.shape))
+    numbers = numbered(array.shape)[_as_index(index)]
+    array.write(written_at(ufunc, array.current, numbers, _tensors(value)))
 
 
 def _write_by(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Write as a function does that writes into its first argument: run on numbers, it says what goes where."""
-    bound = inspect.signature(_SIGNATURES.get(func, func)).bind(*args, **kwargs)
-    names = list(bound.arguments)
-    target = bound.arguments[names[0]]
-    value_name = next(n for n in ("src", "values", "val", "v", "vals") if n in bound.arguments)
-    value = _tensors(bound.arguments[value_name])
-    value = stacked(value)
+    """Write as a function does that writes into its first argument."""
+    target, source, value = written_by(func, args, kwargs, _as_index, lambda value: stacked(_tensors(value)))
     assert isinstance(target, RecordedArray)
-    target._memory.log.note()
-    codes = np.full(target.shape, -1)
-    plain = {name: _as_index(item) for name, item in bound.arguments.items()}
-    del plain[names[0]]
-    func(codes, **{**plain, value_name: numbered(np.shape(value))})
-    target._move_in(codes, value)
+    target._move_in(source, value)
     target._memory.writes += 1

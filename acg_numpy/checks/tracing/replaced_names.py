@@ -4,6 +4,9 @@ A function finds NumPy, and arrays that are no inputs, in five places: the globa
 parameters, the variables around it, the attributes or slots of an object that it is given, and lists and dicts of
 these.  In all of them NumPy stands for one whose arrays can be written to, and a floating array is recorded, so that
 `self.W.dot(x)` is.  Everything is put back at the end; of an object also what the forward has left in it.
+
+All this is seen by other threads too, to which NumPy and the arrays are what they always are.  What such a thread puts
+into an attribute while the forward is traced is lost when the attributes are put back.
 """
 
 import sys
@@ -14,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from acg_numpy.checks.tracing.recorded_arrays import Memory, RecordedArray, constant, recorded_arrays, stacked
+from acg_numpy.checks.tracing.recorded_arrays import Memory, RecordedArray, recorded_arrays, stacked, stand_in
 from acg_numpy.checks.tracing.source_lines import VisitLog
 
 # lists and dicts within one another
@@ -139,7 +142,7 @@ class ReplacedNames:
         """Return what is to stand for a value, None for the value itself."""
         found = self._others.get(id(value))
         if found is None and type(value) is np.ndarray and value.dtype.kind == "f":
-            return constant(value, self._log)
+            return stand_in(value, self._log)
         if found is None and type(value) is np.vectorize:
             return EachElement(value)
         return found
@@ -229,8 +232,7 @@ class ReplacedNames:
 
         def undo() -> None:
             if state is not None:
-                state.clear()
-                state.update(before)
+                _restore_dict(state, before)
             for member, held in before_in_slots:
                 _put_in_slot(value, member, held)
 
@@ -259,12 +261,10 @@ class ReplacedNames:
         before: Any = dict(value.items()) if isinstance(value, dict) else list(value)
 
         def undo() -> None:
-            if isinstance(value, list):
-                if list(map(id, value)) != list(map(id, before)):
-                    value[:] = before
-            elif list(map(id, value.values())) != list(map(id, before.values())) or list(value) != list(before):
-                value.clear()
-                value.update(before)
+            if isinstance(value, dict):
+                _restore_dict(value, before)
+            elif list(map(id, value)) != list(map(id, before)):
+                value[:] = before
 
         self._undo.append(undo)
         try:
@@ -273,6 +273,18 @@ class ReplacedNames:
             undo()
         for item in before.values() if isinstance(before, dict) else before:
             self._replace_in_object(item, depth + 1)
+
+
+def _restore_dict(values: dict[Any, Any], before: dict[Any, Any]) -> None:
+    """Put back what a dict held, name by name, so that another thread finds each of them at all times."""
+    for name in [name for name in values if name not in before]:
+        del values[name]
+    for name, value in before.items():
+        if values.get(name, _EMPTY) is not value:
+            values[name] = value
+    if list(values) != list(before):  # a name was deleted and given again
+        values.clear()
+        values.update(before)
 
 
 def _attributes(value: Any) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import bisect
 import linecache
 import re
 import sys
+import threading
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
@@ -88,9 +89,12 @@ class VisitLog:
     ----------
     exits : list of (Line or None, str)
         The expression at which values left, and how.
+    thread : int
+        The one that traces.
     """
 
     def __init__(self) -> None:
+        self.thread = threading.get_ident()
         self.exits: list[tuple[Line | None, str]] = []
         self._times: list[int] = []
         self._places: list[tuple[CodeType, int]] = []

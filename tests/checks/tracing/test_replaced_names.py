@@ -1,5 +1,8 @@
 """Arrays that are no inputs are recorded wherever a forward holds them, and are what they were afterwards."""
 
+import copy
+import pickle
+import queue
 import threading
 from argparse import Namespace
 from functools import partial
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from acg_numpy.checks.tracing import NotFollowedError, trace
+from acg_numpy.checks.tracing import NotFollowedError, array_creation, trace
 
 RNG = np.random.default_rng(0)
 X, A = RNG.normal(size=(3, 2)), RNG.normal(size=(4, 3))
@@ -166,3 +169,105 @@ def test_a_trace_in_another_thread_waits_for_the_first_one():
     second.join()
     assert second_runs.is_set()
     assert layer.A is A
+
+
+def written(array, write):
+    write(array)
+    return array
+
+
+# what a thread that runs a layer may do with an array of that layer
+USES = {
+    "product": lambda a: a @ X,
+    "reflected product": lambda a: X.T @ a.T,
+    "dot": lambda a: a.dot(X),
+    "method": lambda a: a.sum(axis=0),
+    "function": lambda a: np.concatenate([a, a]),
+    "ufunc into an array": lambda a: np.exp(a, out=np.empty(a.shape)),
+    "reduction": lambda a: np.maximum.reduce(a),
+    "element": lambda a: a[1, 2],
+    "rows": lambda a: a[[0, 2]],
+    "comparison": lambda a: a > 0,
+    "iteration": lambda a: np.stack(list(a)),
+    "number": lambda a: float(a[0, 0]),
+    "list": lambda a: a.tolist(),
+    "array": np.asarray,
+    "copy": copy.deepcopy,
+    "pickle": lambda a: pickle.loads(pickle.dumps(a)),
+    "norm": np.linalg.norm,
+    "product in place": lambda a: np.array(written(a, lambda a: a.__imul__(2.0))),
+    "an element that is set": lambda a: np.array(written(a, lambda a: a.__setitem__(0, 7.0))),
+    "elements that are added to": lambda a: np.array(written(a, lambda a: np.add.at(a, [1, 1], 1.0))),
+    "put": lambda a: np.array(written(a, lambda a: np.put(a, [2], 3.0))),
+    "sort": lambda a: np.array(written(a, lambda a: a.sort(axis=0))),
+    "fill": lambda a: np.array(written(a, lambda a: a.fill(1.0))),
+}
+
+
+def test_another_thread_finds_the_arrays_of_a_traced_layer():
+    # a queue is not looked into, and so keeps what was put into it
+    layer, plain, results, wrong = SimpleNamespace(A=A.copy()), A.copy(), queue.SimpleQueue(), []
+    expected = {name: use(plain) for name, use in USES.items()}
+
+    def run():
+        for use in USES.values():
+            try:
+                results.put(use(layer.A))
+            except Exception as error:
+                results.put(error)
+
+    def forward(x):
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        return (layer.A @ x,)
+
+    array = layer.A
+    trace(forward, [X.copy()], [True])
+    assert layer.A is array
+    np.testing.assert_array_equal(array, plain)
+    for name, value in expected.items():
+        found = results.get_nowait()
+        if type(found) is not type(value) or not np.array_equal(found, value):
+            wrong.append((name, found))
+    assert not wrong
+
+
+def test_a_forward_may_compute_in_threads_of_its_own():
+    layer, parts = SimpleNamespace(A=A), {}
+
+    def part(number, x):
+        parts[number] = np.exp(layer.A[number : number + 2] @ x)
+
+    def forward(x):
+        threads = [threading.Thread(target=part, args=(number, x)) for number in (0, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return (np.concatenate([parts[0], parts[2]]),)
+
+    graph = trace(forward, [X.copy()], [True])
+    assert not graph.exits
+    (found,) = graph.at_inputs(graph.gradients([np.ones((4, 2))]))
+    np.testing.assert_allclose(found, A.T @ np.exp(A @ X))
+
+
+def test_two_traces_that_wait_for_each_other_end_with_an_error(monkeypatch):
+    monkeypatch.setattr(array_creation, "_LONGEST_WAIT", 0.05)
+    errors = queue.SimpleQueue()
+
+    def inner():
+        try:
+            trace(lambda x: (x,), [X.copy()], [True])
+        except NotFollowedError as error:
+            errors.put(str(error))
+
+    def forward(x):
+        thread = threading.Thread(target=inner)
+        thread.start()
+        thread.join()
+        return (A @ x,)
+
+    trace(forward, [X.copy()], [True])
+    assert "if that forward waits for this thread, check them one after the other" in errors.get_nowait()
