@@ -1,5 +1,6 @@
 """Running other people's code in a command: what it prints, who interrupts it, and what it leaves running."""
 
+import builtins
 import ctypes
 import os
 import signal
@@ -85,6 +86,41 @@ def end_after_user_code(code: int) -> None:
             with suppress(Exception):  # what reads it has ended, or the code has closed it
                 stream.flush()
         os._exit(code)
+
+
+class ProcessState:
+    """Context manager that undoes what other people's code does to builtins, signal handlers and timers.
+
+    A report is written with builtins as they were, and no alarm of the file's interrupts it.  Names that the code adds
+    to the builtins stay, because its functions may need them.
+    """
+
+    # No generator with `contextmanager`: that one calls `next` and `type`, which may be what was replaced.
+
+    def __enter__(self) -> None:
+        self._names, self._before = builtins.__dict__, dict(builtins.__dict__)
+        self._is_main = threading.current_thread() is threading.main_thread()
+        self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        kinds = [getattr(signal, name, None) for name in ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")]
+        self._timers = [kind for kind in kinds if kind is not None and signal.getitimer(kind)[0] == 0]
+
+    def __exit__(self, *error: object) -> None:
+        tries = 0
+        while tries < 1000:
+            try:
+                self._restore()
+            except BaseException:  # raised by a handler of the file's, at any line
+                tries += 1
+            else:
+                return
+
+    def _restore(self) -> None:
+        self._names.update(self._before)
+        for kind in self._timers:
+            signal.setitimer(kind, 0.0)
+        for number, handler in self._handlers.items() if self._is_main else ():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,23 @@ atexit.register(explode)
 atexit.register(print, "noise at the end")
 print("noise of another name", file=sys.__stdout__)
 """
+REPLACED = """
+import builtins
+
+for name in ("len", "print", "next", "type", "str", "isinstance", "sorted", "open", "getattr", "__import__"):
+    setattr(builtins, name, None)
+"""
+ALARMS = """
+import signal, time
+
+def ring(*_):
+    raise RuntimeError("it is time")
+
+signal.signal(signal.SIGALRM, ring)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.001)
+"""
 CLOSING = "import os, sys\nsys.stdout.close()\nsys.stderr.close()\nos.close(1)\nos.close(2)\n1 / 0\n"
+NO_ALARMS = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no alarms")
 PROGRAM = "import sys; from acg_numpy.cli import main; sys.exit(main())"
 GRADCHECK, PROPERTIES = (
     ["gradcheck", "mine.py", "--inputs", "3"],
@@ -64,6 +81,18 @@ def test_what_a_file_leaves_running_adds_nothing(words: list[str], code: int, tm
     assert json.loads(done.stdout)["passed"] is (code == 0)
     assert done.returncode == code
     assert "noise of another name" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "source"), [(GRADCHECK, REPLACED), pytest.param(PROPERTIES, ALARMS, marks=NO_ALARMS)]
+)
+def test_a_file_that_changes_the_process_is_answered_without_a_traceback(
+    words: list[str], source: str, tmp_path: Path
+) -> None:
+    done = run([*words, "--json"], source + PAIR, tmp_path)
+    assert json.loads(done.stdout)["error"]["message"]
+    assert done.returncode == 1
     assert "Traceback" not in done.stderr
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from acg_numpy.cli.capture import output_to_stderr, user_interrupts
+from acg_numpy.cli.capture import ProcessState, output_to_stderr, user_interrupts
 from acg_numpy.cli.gradcheck_catalogue import check_catalogue
 from acg_numpy.cli.options import Parser, Subcommands, whole_number
 from acg_numpy.cli.printing import echo, echo_json
@@ -122,7 +122,7 @@ def _check_file(arguments: argparse.Namespace, parser: Parser) -> int:
     failure: LearnerError | None = None
     with user_interrupts() as asked, output_to_stderr() as results:
         try:
-            with _warnings_with_lines():
+            with _warnings_with_lines(), ProcessState():
                 report = _report_on_file(arguments, file, names, parser)
         except SystemExit:  # of the parser: wrong usage
             raise

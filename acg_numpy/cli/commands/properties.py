@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from acg_numpy.cli.capture import output_to_stderr, user_interrupts
+from acg_numpy.cli.capture import ProcessState, output_to_stderr, user_interrupts
 from acg_numpy.cli.options import EXIT_CODES, Parser, Subcommands, real_number, whole_number
 from acg_numpy.cli.printing import echo, echo_json
 
@@ -95,8 +95,9 @@ def run(arguments: argparse.Namespace) -> int:
     failure: LearnerError | None = None
     with user_interrupts() as asked, output_to_stderr() as results:
         try:
-            function = find_function(function_name, run_file(file), file)
-            found = list(_check_all(arguments.kind, function, options))
+            with ProcessState():
+                function = find_function(function_name, run_file(file), file)
+                found = list(_check_all(arguments.kind, function, options))
         except BaseException as error:  # a file may raise anything
             if asked:
                 raise KeyboardInterrupt from None
