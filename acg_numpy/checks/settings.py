@@ -69,10 +69,7 @@ class Settings(NamedTuple):
             f"{-int(np.floor(np.log10(eps)))} digits"
         )
         if float32_inside:
-            why = (
-                "backward rounds to some 7 digits, as float32 does, and is judged at that precision (look for a buffer "
-                "or a cast in float32 inside it)"
-            )
+            why = "backward rounds to some 7 digits, as float32 does (look for a buffer or a cast in float32 inside it)"
         felt = f"rtol is {rtol:.1g} and atol {atol:.1g} here, so an error of less than {100 * rtol:g}% would pass"
         return self._replace(rtol=rtol, atol=atol), (f"{why}: {felt}",)
 

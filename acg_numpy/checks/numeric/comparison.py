@@ -186,9 +186,8 @@ class Comparator:
         argument = self.arguments[which]
         x, steps, a = np.ravel(argument.value), self.steps(which), np.ravel(gradient)
         numeric, base, _, stepped, not_analytic = first
-        reach = steps / np.maximum(np.abs(x), 1.0)
         largest = max(others, finite_maximum(numeric.derivative))
-        loudest = base.error * reach / self.eps  # about |g| |y| / max(|x|, 1)
+        loudest = self._loudness(base, x, steps)
         scale = np.maximum(largest, loudest)
 
         def decide(numeric: Differences) -> Array:
@@ -203,9 +202,14 @@ class Comparator:
             numeric, verdicts, step_fault = self._retry_at_best_step(which, a, scale, numeric, verdicts)
         else:
             # steps longer than the input may find a scale at which all of the gradient is zero
-            beyond = (verdicts == Verdict.ZERO) & (steps > root_mean_square(x)) & np.any(x)
+            beyond = (verdicts >= Verdict.ZERO) & (steps > root_mean_square(x)) & np.any(x)
             numeric, steps = self._look_closer(which, numeric, np.flatnonzero(beyond | (verdicts >= Verdict.WRONG)))
             largest = max(others, finite_maximum(numeric.derivative))
+            if np.any(beyond):
+                far = np.flatnonzero(beyond)
+                steps[far] = np.minimum(steps, self.eps ** (1 / 3) * self._sizes(which))[far]
+                near = central_differences(self.function, which, far, steps[far])
+                loudest[far] = self._loudness(near, x[far], steps[far])
             scale = np.maximum(largest, loudest)
             verdicts = decide(numeric)
         numeric, again = self._retry_by_complex_step(which, numeric, verdicts == Verdict.UNDECIDED)
@@ -243,6 +247,16 @@ class Comparator:
             not_analytic=not_analytic,
         )
 
+    def _loudness(self, differences: Differences, x: Array, steps: Array) -> Array:
+        """Return about |g| |y| / max(|x|, 1), from the rounding of differences at these steps."""
+        return np.asarray(differences.error * steps / np.maximum(np.abs(x), 1.0) / self.eps)
+
+    def _sizes(self, which: int) -> Array:
+        """Return how large the elements of an input are, but none larger than is typical, and none zero."""
+        x = np.ravel(self.function.values[which])
+        typical = root_mean_square(x)
+        return np.where(x != 0, np.minimum(np.abs(x), typical), typical)
+
     def _look_closer(self, which: int, numeric: Differences, doubtful: Array) -> tuple[Differences, Array]:
         """Return doubtful elements as their differences settle at steps far smaller than usual, and the steps of all.
 
@@ -250,13 +264,11 @@ class Comparator:
         """
         with np.errstate(invalid="ignore"):
             vague = ~(numeric.error[doubtful] <= SETTLED * np.abs(numeric.derivative[doubtful]))
-        doubtful, steps = doubtful[vague], self.steps(which)
-        x = np.ravel(self.function.values[which])
-        typical = root_mean_square(x)
+        doubtful, steps, sizes_of_all = doubtful[vague], self.steps(which), self._sizes(which)
         for tried in (doubtful[:: max(1, len(doubtful) // FEW)], doubtful):
             if not tried.size:
                 return numeric, steps
-            sizes = np.where(x[tried] != 0, np.minimum(np.abs(x[tried]), typical), typical)
+            sizes = sizes_of_all[tried]
             slope, known = element_slope(self.function, which, tried), numeric.at(tried)
             closer = closer_differences(slope, steps[tried], sizes, known)
             changed = closer.error != known.error

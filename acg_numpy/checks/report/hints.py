@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from acg_numpy.checks.report.rendering import passed_as_far
 from acg_numpy.text import paragraph, text_list, text_table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def hint_lines(report: "GradientReport", hints: int) -> list[str]:
     report : GradientReport
     hints : {0, 1}
     """
-    head = f"{report.title}: {'passed' if report.passed else 'FAILED'}"
+    head = f"{report.title}: {passed_as_far(report) if report.passed else 'FAILED'}"
     headings = ("input", "shape", "verdict") if hints == 0 else ("input", "shape", "verdict", "wrong", "undecided")
     rows = [_comparison_row(comparison)[: len(headings)] for comparison in report.comparisons]
     lines = [head, "", *text_table([headings, *rows])]
@@ -70,4 +71,4 @@ def verdict(comparison: "InputComparison") -> str:
         return "wrong"
     if comparison.analytic is None:
         return "uncompared"
-    return "undecided" if comparison.num_undecided and not comparison.num_right else "right"
+    return "undecided" if comparison.num_undecided > comparison.num_right else "right"

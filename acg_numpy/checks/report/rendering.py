@@ -27,7 +27,7 @@ def _verdict_line(report: "GradientReport") -> str:
     """Write in one sentence what was checked and with what result."""
     undecided = f"; {counted(report.undecided, 'element')} undecided" if report.undecided else ""
     if report.passed:
-        return f"{report.title}: passed{undecided}"
+        return f"{report.title}: {passed_as_far(report)}"
     reasons = [f"{_subject(wrong, report)} wrong" for wrong in [_wrong_inputs(report)] if wrong]
     if report.faults:
         reasons.append("not in the form expected")
@@ -38,6 +38,15 @@ def _verdict_line(report: "GradientReport") -> str:
         wrong = _wrong_inputs(second) if second else []
         reasons.append(f"at second order {_subject(wrong, second)} wrong" if second and wrong else "at second order")
     return f"{report.title}: FAILED, {' and '.join(reasons)}{undecided}"
+
+
+def passed_as_far(report: "GradientReport") -> str:
+    """Write how much of a report that passed was decided."""
+    if not report.undecided:
+        return "passed"
+    if report.mostly_undecided:
+        return f"passed, but most elements are undecided: {report.undecided} of {report.compared}"
+    return f"passed; {counted(report.undecided, 'element')} undecided"
 
 
 def _wrong_inputs(report: "GradientReport") -> list[str]:

@@ -91,6 +91,19 @@ class GradientReport:
         return sum(comparison.num_undecided for comparison in self.comparisons) + deeper
 
     @property
+    def compared(self) -> int:
+        """The number of elements that were compared."""
+        deeper = 0 if self.second_order is None else self.second_order.compared
+        return (
+            sum(comparison.analytic.size for comparison in self.comparisons if comparison.analytic is not None) + deeper
+        )
+
+    @property
+    def mostly_undecided(self) -> bool:
+        """Whether more elements are undecided than decided: then a pass says little."""
+        return 2 * self.undecided > self.compared
+
+    @property
     def nothing_decided(self) -> bool:
         """Whether there were elements to compare and none of them could be decided."""
         decided = sum(c.num_right + c.num_wrong for c in self.comparisons)

@@ -220,8 +220,8 @@ def of_each(function, slope):
 FUNCTIONS = {
     "one over x": (*of_each(lambda x: 1 / x, lambda x: -1 / x**2), SCALES),
     "logarithm": (*of_each(lambda x: np.log(x * x), lambda x: 2 / x), SCALES),
-    "cube": (*of_each(lambda x: x**3, lambda x: 3 * x * x), (*SCALES, 1e-12)),
-    "parabola": (*of_each(np.square, lambda x: 2 * x), (*SCALES, 1e-12)),
+    "cube": (*of_each(lambda x: x**3, lambda x: 3 * x * x), (*SCALES, 1e-14, 1e-12)),
+    "parabola": (*of_each(np.square, lambda x: 2 * x), (*SCALES, 1e-14, 1e-12)),
     "absolute value": (*of_each(np.abs, np.sign), SCALES),
     "fast wave": (*of_each(lambda x: np.sin(1e6 * x), lambda x: 1e6 * np.cos(1e6 * x)), SCALES),
     "slow wave": (*of_each(lambda x: np.sin(1e3 * x), lambda x: 1e3 * np.cos(1e3 * x)), SCALES),

@@ -100,4 +100,4 @@ def test_some_elements_below_resolution_are_counted_and_the_others_decide():
     assert report.passed
     assert report.undecided == 2
     assert list(report.per_input["x"].undecided) == [False, True, True]
-    assert "2 elements undecided" in str(report)
+    assert "most elements are undecided: 2 of 3" in str(report)

@@ -152,7 +152,8 @@ def test_the_first_line_says_how_it_failed():
         ),
         "FAILED, at second order w is wrong": passed(right, second_order=passed(wrong, order=2)),
         "FAILED, at second order": passed(right, second_order=passed(right, faults=("it is not",), order=2)),
-        "passed; 2 elements undecided": passed(right, coarse),
+        "passed, but most elements are undecided: 2 of 3": passed(right, coarse),
+        "passed; 2 elements undecided": passed(right, right, coarse),
         "passed": passed(),
     }
     for head, report in heads.items():
