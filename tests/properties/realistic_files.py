@@ -384,6 +384,38 @@ FILES = [
     RealisticFile("UTF-16", text(PLAIN, encoding="utf-16"), {"encoding": "utf-16"}),
     RealisticFile("UTF-16, not said", text(PLAIN, encoding="utf-16"), error="text in UTF-16.*iconv"),
     RealisticFile("a zip archive", zipped, error="zip archive.*unzip"),
+    RealisticFile(
+        "an Excel workbook",
+        text(b"PK\x03\x04" + b"." * 26 + b"[Content_Types].xml", "a.xlsx"),
+        error="Excel.*read_excel",
+    ),
+    RealisticFile(
+        "a tar archive", text(b"a.csv".ljust(257, b"\0") + b"ustar", "a.tar"), error="tar archive.*tar xf a.tar"
+    ),
+    RealisticFile(
+        "a tar archive by gzip",
+        text(gzip.compress(b"a.csv".ljust(257, b"\0") + b"ustar"), "a.tgz"),
+        error="tar archive.*tar xf a.tgz",
+    ),
+    RealisticFile("a database of DuckDB", text(b"12345678DUCK", "a.duckdb"), error="database of DuckDB.*COPY t TO"),
+    RealisticFile("a stream of Arrow", text(b"\xff" * 4 + b"\0" * 9, "a.arrows"), error="stream of Arrow.*open_stream"),
+    RealisticFile("a Stata file", text(b"<stata_dta><header>", "a.dta"), error="Stata file.*read_stata"),
+    RealisticFile("Parquet by gzip", text(gzip.compress(b"PAR1" * 9), "a.parquet.gz"), error="gunzip a.parquet.gz"),
+    RealisticFile(
+        "a DataFrame of pandas with users in its index",
+        lambda folder: frame(folder).set_index("user"),
+        error="no column 'user'.*index 'user' is not read: reset_index",
+    ),
+    RealisticFile(
+        "DataFrames of pandas without domains",
+        lambda folder: [frame(folder).drop(columns="domain")] * 2,
+        error=r"no column 'domain'.*frame.assign\(domain='books'\)",
+    ),
+    RealisticFile(
+        "a time that is none",
+        text(PLAIN.replace(str(ROWS[3][4]), "never")),
+        notes=("neither a number nor a date: 1 (the first: 'never')",),
+    ),
     RealisticFile("an SQLite database", sqlite, error="SQLite.*sqlite3 -header -csv"),
     RealisticFile(
         "an Excel workbook of old", text(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 9, "a.xls"), error="Excel.*CSV"
@@ -453,19 +485,21 @@ FILES = [
         "no genres listed",
         text(PLAIN + "u00,j00,(no genres listed),5,1\n"),
         gives=WORLD | {("u00", "j00", "(no genres listed)")},
-        notes=("a domain that stands for none",),
+        notes=("""for none: '(no genres listed)'; --where "domain <> '(no genres listed)'" leaves it out""",),
     ),
     RealisticFile(
         "rows that repeat",
         text(PLAIN + lines(FIRST, "")),
-        notes=("rows that repeat a user and an item, which count once: 10",),
+        notes=(
+            f"rows that repeat a user and an item, which count once: 10 (the first: user 'u00', item '{FIRST[0][1]}')",
+        ),
     ),
     RealisticFile(
         "rows that contradict",
         text(PLAIN + lines([(*r[:3], 6 - r[3], 1) for r in ROWS if r[3] == 5], "")),
         {"min_rating": 4},
         LIKED,
-        ("rated more than once, below 4 and not below it",),
+        ("rated more than once, below 4 and not below it, which count as taken: ", "(the first: user 'u0"),
     ),
     RealisticFile("a second header", text(PLAIN + PLAIN), notes=("line 482: it repeats the header",)),
     RealisticFile(

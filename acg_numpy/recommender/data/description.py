@@ -14,6 +14,13 @@ SMALL_DOMAIN = 20  # items; where the first ten are half of all, most rankings l
 FEW_PAIRS = 150  # in a domain, of which a fifth is the test: fewer than 30 tell models apart badly
 FEW_SHARED = 10  # users in both of two domains
 MAX_SHOWN = 8  # domains in the table of overlaps, and names in a sentence
+SETTLED = (  # beginnings of notes that leave nothing to decide: what was found, and what an option asked for
+    "columns",
+    "there is no column for the domain",
+    "rows with a rating below",
+    "rows for which",
+    "rows that repeat",
+)
 
 Rows = tuple[tuple[str, ...], ...]
 
@@ -97,7 +104,8 @@ def describe_interactions(interactions: Interactions) -> Description:
     }
     what = f"{interactions}; {figures['density']:.2%} of all that could be"
     oddities = (*interactions.notes, *_oddities(interactions, elsewhere))
-    advice = _advice(figures, shared, names)
+    settled = all(note.startswith(SETTLED) for note in interactions.notes)
+    advice = _advice(figures, shared, names, settled=settled)
     return Description(what, figures, (_domain_table(domains), _shared_table(names, shared)), oddities, advice)
 
 
@@ -148,7 +156,7 @@ def _oddities(interactions: Interactions, elsewhere: Array) -> list[str]:
     return oddities
 
 
-def _advice(figures: dict[str, Any], shared: Array, names: list[str]) -> tuple[str, ...]:
+def _advice(figures: dict[str, Any], shared: Array, names: list[str], *, settled: bool) -> tuple[str, ...]:
     advice = []
     domains = figures["domains"]
 
@@ -190,7 +198,14 @@ def _advice(figures: dict[str, Any], shared: Array, names: list[str]) -> tuple[s
         advice.append(
             f"fewer than {FEW_SHARED} users in both: {'; '.join(apart[:4])}{rest}; one says little of the other"
         )
-    return tuple(advice or ["nothing here speaks against training: acg train FILE --out DIR"])
+    if advice:
+        return tuple(advice)
+    if settled:
+        return ("nothing here speaks against training: acg train FILE --out DIR",)
+    return (
+        "the sizes do not speak against training, but what is worth knowing may: decide whether the file is read as it "
+        "is meant, and then acg train FILE --out DIR",
+    )
 
 
 def _names(names: list[str]) -> str:

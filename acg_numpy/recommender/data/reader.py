@@ -24,7 +24,7 @@ import scipy.sparse as sp
 
 from acg_numpy.recommender.data.interactions import DataError, Interactions, taken_matrix
 from acg_numpy.recommender.data.reading_options import record_reading
-from acg_numpy.recommender.data.sources.id_codes import Codes, Names
+from acg_numpy.recommender.data.sources.id_codes import BLOCK, Codes, Names
 from acg_numpy.recommender.data.sources.item_domains import (
     DomainFields,
     DomainOf,
@@ -205,7 +205,7 @@ def read_interactions(
     rows = rows._replace(domain=np.empty(0, np.int32))  # 4 bytes a row less before the matrix is made
     _note_items_without_domain(rows, belongs, notes)
     domains = choose_domains(Counter(name for _, name in belongs), max_domains, min_items, notes)
-    note_domains(domains, notes)
+    note_domains(domains, None if separate is not None else _column_of_domain(columns, opened), notes)
     if len(domains) < 2:
         raise _too_few_domains(opened.name, domains, notes, in_items=separate is not None)
     return replace(_assemble(rows, belongs, domains, notes, digest.hexdigest()), reading=reading)
@@ -224,6 +224,12 @@ def _too_few_domains(name: str, domains: list[str], notes: list[str], *, in_item
     return DataError(
         f"{name}: {left}, but at least two are needed, to lead from one to another{because}: {'; '.join(advice)}"
     )
+
+
+def _column_of_domain(columns: Columns, opened: OpenSource) -> str | None:
+    """Return the name of the domain's column, where the tables have one."""
+    position = columns["domain"][0]
+    return None if position is None else opened.tables[0].columns[position]
 
 
 class Rows(NamedTuple):
@@ -278,7 +284,10 @@ def read_rows(opened: OpenSource, columns: Columns, choice: Choice, notes: list[
     if any(position is not None for position in columns.get("timestamp", [])):
         times = staged.numbers("timestamp")
         if unknown := int(np.isnan(times).sum()):
-            notes.append(f"rows whose time is neither a number nor a date: {unknown:,}; they count, but have no time")
+            notes.append(
+                f"rows whose time is neither a number nor a date: {unknown:,} (the first: "
+                f"{staged.text_at('timestamp', int(np.argmax(np.isnan(times))))!r}); they count, but have no time"
+            )
     domain, domains = np.full(len(user), -1, np.int32), np.empty(0, np.str_)
     if any(position is not None for position in columns.get("domain", [])):
         domain, domains = staged.encode("domain")
@@ -345,7 +354,12 @@ def _assemble(
         matrix = taken_matrix(user, item, shape)
     else:
         matrix, times = _with_times(user, item, timestamp, shape)
-    repeated = len(user) - matrix.nnz
+    if repeated := len(user) - matrix.nnz:
+        u, i = _first_repeated(user, item, matrix)
+        notes.append(
+            f"rows that repeat a user and an item, which count once: {repeated:,} (the first: user "
+            f"{str(rows.users[present[u]])!r}, item {str(rows.items[distinct[i]])!r})"
+        )
     if len(same_item) > len(distinct):  # an item of several domains has a column in each
         counted = (np.arange(1, matrix.nnz + 1), matrix.indices, matrix.indptr)
         numbered = sp.csr_array(counted, shape=matrix.shape)[:, same_item]
@@ -353,8 +367,6 @@ def _assemble(
         times = None if times is None else times[numbered.data - 1]
         ones = np.ones(numbered.nnz, np.float32)
         matrix = sp.csr_array((ones, numbered.indices, numbered.indptr), shape=numbered.shape)
-    if repeated:
-        notes.append(f"rows that repeat a user and an item, which count once: {repeated:,}")
     names = _narrow(rows.items[[n for n, _ in columns]])
     titles = np.array([rows.titles.get(name, "") for name in names.tolist()]) if rows.titles else None
     return Interactions(
@@ -369,6 +381,15 @@ def _assemble(
         times=times,
         titles=titles,
     )
+
+
+def _first_repeated(user: Codes, item: Codes, matrix: sp.csr_array) -> tuple[int, int]:
+    """Return the first user and item, in their order, of which there are several rows."""
+    rows_of_user = np.bincount(user, minlength=matrix.shape[0])
+    u = int(np.argmax(rows_of_user > np.diff(matrix.indptr)))
+    blocks = (slice(start, start + BLOCK) for start in range(0, len(user), BLOCK))
+    taken = np.sort(np.concatenate([item[block][user[block] == u] for block in blocks]))
+    return u, int(taken[1:][taken[1:] == taken[:-1]][0])
 
 
 def _narrow(names: Names) -> Names:

@@ -1,6 +1,7 @@
 """What a description counts, what it finds odd, and what it advises."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -36,6 +37,14 @@ def test_a_world_to_try_things_in_has_nothing_against_it():
     assert describe_interactions(make_world(seed=1).interactions).advice == (
         "nothing here speaks against training: acg train FILE --out DIR",
     )
+
+
+def test_what_may_be_read_otherwise_than_meant_has_to_be_decided_first():
+    data = make_world(seed=1).interactions
+    for note, settled in (("rows that repeat a user and an item", True), ("there are ratings, from 1 to 5", False)):
+        advice = describe_interactions(replace(data, notes=(note,))).advice[0]
+        assert advice.startswith("nothing here speaks against training") == settled
+        assert "acg train FILE --out DIR" in advice
 
 
 def test_domains_without_common_users_are_found():

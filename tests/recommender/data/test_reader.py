@@ -152,7 +152,8 @@ def test_each_interaction_has_its_earliest_time(tmp_path: Path) -> None:
         ("v", "a", "x"): 9,
         ("w", "c", "y"): new_year,
     }
-    assert taken.notes[0] == "rows whose time is neither a number nor a date: 2; they count, but have no time"
+    of_times = "rows whose time is neither a number nor a date: 2 (the first: 'when'); they count, but have no time"
+    assert taken.notes[0] == of_times
     assert set(taken.matrix.data.tolist()) == {1.0}
 
 
@@ -334,7 +335,7 @@ def test_malformed_rows_are_told_by_line_beyond_the_first_block(tmp_path: Path) 
     taken = read_interactions(write(tmp_path / "a.csv", "user,item,domain", *rows))
     assert taken.notes == (
         "a.csv: 1 of 3,000 rows malformed and left out (line 2502: 1 field, where the header has 3)",
-        "rows that repeat a user and an item, which count once: 2,649",
+        "rows that repeat a user and an item, which count once: 2,649 (the first: user 'u0', item '0')",
     )
 
 
@@ -369,7 +370,7 @@ def test_the_hash_is_of_all_that_was_read(tmp_path: Path) -> None:
         (b"", "is empty"),
         (b"\n\n", "the first line of .* is blank"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "is a picture, which is not read: a table was expected"),
-        (b"PK\x03\x04\x14\x00\x00\x00", "is a zip archive or an Excel workbook, which is not read: unzip"),
+        (b"PK\x03\x04\x14\x00\x00\x00", "is a zip archive, which is not read: unzip taken.csv"),
         (b"\x01\x00\x00\x00,\n", "is not a text file"),
         ("user,item,domain\nu,caf\xe9,a\n".encode("latin-1"), r"is not UTF-8 text \(a byte 0xe9"),
         (b"user,item,domain\n", "has no interactions below its header"),

@@ -23,12 +23,16 @@ class FileFormat(NamedTuple):
 
 UTF_16 = "pass encoding='utf-16' (--encoding utf-16), or: iconv -f UTF-16 -t UTF-8 FILE > taken.csv"
 PYTHON_DICTS = 'python -c "import ast, json, sys; [print(json.dumps(ast.literal_eval(x))) for x in sys.stdin]"'
+ARROW_STREAM = (
+    'python -c "import pyarrow.ipc as i, pyarrow.feather as f; '
+    "f.write_feather(i.open_stream('FILE').read_all(), 'taken.feather')\""
+)
 PICKLE = "it could run code and is not read: write the table with to_parquet or to_csv"
 PANDAS = "python -c \"import pandas; pandas.READER('FILE').to_parquet('taken.parquet')\""
 
 # fmt: off
 REFUSED = (  # the first bytes, what they are, and how to get a file that is read
-    (b"PK\x03\x04",             "a zip archive or an Excel workbook", "unzip FILE, or save the sheet as CSV in UTF-8"),
+    (b"PK\x03\x04",             "a zip archive", "unzip FILE"),
     (b"\xd0\xcf\x11\xe0",       "an Excel 97 workbook", "save the sheet as CSV in UTF-8"),
     (b"SQLite format 3\x00",    "an SQLite database", "sqlite3 -header -csv FILE 'SELECT * FROM t' > taken.csv"),
     (b"\xff\xfe",               "text in UTF-16", UTF_16),
@@ -43,6 +47,8 @@ REFUSED = (  # the first bytes, what they are, and how to get a file that is rea
     (b"Obj\x01",                "an Avro file", "convert it to Parquet or CSV"),
     (b"%PDF",                   "a PDF document", "save the table in it as CSV"),
     (b"\x89PNG",                "a picture", "a table was expected"),
+    (b"<stata_dta",             "a Stata file", PANDAS.replace("READER", "read_stata")),
+    (b"\xff\xff\xff\xff",       "a stream of Arrow", ARROW_STREAM),
     (b"<",                      "a page of HTML or XML", "download the file that it is about, or convert it to CSV"),
     (b"version https://git-lfs","a pointer of Git LFS, without the data", "git lfs pull"),
     (b"RDX",                    "an R workspace", "in R: load('FILE'); write.csv(x, 'taken.csv', row.names=FALSE)"),
@@ -80,7 +86,10 @@ def find_format(path: Path, *, encoding: str = "utf-8") -> FileFormat:
     for magic, compression in COMPRESSED.items():
         if start.startswith(magic):
             inside = _decompress_beginning(start) if compression == "gzip" else b""
-            return FileFormat(_format_inside(path, inside, encoding), compression)
+            name = _format_inside(path, inside, encoding)
+            if name in (PARQUET, ARROW):
+                raise DataError(f"{path} is {name} that is compressed by gzip, which is not read: gunzip {path.name}")
+            return FileFormat(name, compression)
     return FileFormat(_format_inside(path, start, encoding))
 
 
@@ -96,6 +105,14 @@ def _format_inside(path: Path, start: bytes, encoding: str) -> str:
         return PARQUET
     if start.startswith((b"ARROW1", b"FEA1")):
         return ARROW
+    if start.startswith(b"PK") and (b"[Content_Types].xml" in start or b"xl/" in start):
+        excel = PANDAS.replace("READER", "read_excel").replace("FILE", path.name)
+        raise DataError(f"{path} is an Excel workbook, which is not read: {excel}, or save the sheet as CSV in UTF-8")
+    if start[257:262] == b"ustar":
+        raise DataError(f"{path} is a tar archive, which is not read: tar xf {path.name}")
+    if start[8:12] == b"DUCK":
+        command = f"duckdb {path.name} \"COPY t TO 'taken.parquet'\""
+        raise DataError(f"{path} is a database of DuckDB, which is not read: {command}")
     for magic, what, command in REFUSED:
         if start.startswith(magic) and not (what == "text in UTF-16" and encoding != "utf-8"):
             raise DataError(f"{path} is {what}, which is not read: {command.replace('FILE', path.name)}")

@@ -4,6 +4,7 @@ What certainly loses rows is an error; all else is a note, because only a reader
 """
 
 import re
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.database import literal
+from acg_numpy.recommender.data.sources.database import identifier, literal
 from acg_numpy.recommender.data.sources.lines import line_of_byte, line_of_text
 from acg_numpy.recommender.data.sources.numbers.numeric_ids import NumericRows
 from acg_numpy.recommender.data.sources.rows import LOW_RATING, SPACES, StagedRows, normal_form_of
@@ -81,10 +82,11 @@ def note_ratings(rows: "StagedRows | NumericRows", notes: list[str]) -> None:
     if not rows.has_ratings:
         return
     if (threshold := rows.choice.min_rating) is not None:
-        if rows.count(LOW_RATING) and (contradicting := rows.count_contradicting()):
+        if rows.count(LOW_RATING) and (contradicting := rows.contradicting())[0]:
+            number, user, item = contradicting
             notes.append(
-                f"items that a user rated more than once, below {threshold:g} and not below it, which "
-                f"count as taken: {contradicting:,}"
+                f"items that a user rated more than once, below {threshold:g} and not below it, which count as taken: "
+                f"{number:,} (the first: user {user!r}, item {item!r})"
             )
         return
     found = rows.summarise_ratings()
@@ -136,8 +138,8 @@ def note_spellings(staged: StagedRows, role: str, notes: list[str]) -> None:
         )
 
 
-def note_domains(names: Sequence[str], notes: list[str]) -> None:
-    """Note domains that differ only in case, and those that stand for none."""
+def note_domains(names: Sequence[str], column: str | None, notes: list[str]) -> None:
+    """Note domains that differ only in case, and those that stand for none; `column` has them, if it is in the rows."""
     forms: dict[str, list[str]] = defaultdict(list)
     for name in names:
         forms[normal_form(name).casefold()].append(name)
@@ -147,9 +149,11 @@ def note_domains(names: Sequence[str], notes: list[str]) -> None:
             f"{first_few(several[0])}); spell them alike in the file"
         )
     if none := [name for name in names if PLACEHOLDERS.fullmatch(name.strip())]:
-        notes.append(
-            f"a domain that stands for none: {first_few(none)}; --where, or a table of items without it, leaves it out"
-        )
+        without = "a table of items without it"
+        if column is not None:
+            condition = f"{column if column.isalnum() else identifier(column)} <> {literal(none[0])}"
+            without = "--where " + (shlex.quote(condition) if set(condition) & set('"$`\\!') else f'"{condition}"')
+        notes.append(f"a domain that stands for none: {first_few(none)}; {without} leaves it out")
 
 
 def normal_form(name: str) -> str:

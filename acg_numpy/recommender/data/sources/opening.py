@@ -206,16 +206,27 @@ def _fetch(address: str, scheme: str, folder: _Folder) -> Iterator[tuple[Path, s
             name = f"{scheme}://{file.path.lstrip('/')}"
             with file as stream:
                 yield _spool(stream, folder.new_file(_suffix(file.path)), name), name
-    except (OSError, ValueError, ImportError) as error:
+    except ImportError as error:
+        raise DataError(
+            f"{address} is read through {_driver(scheme)}, which is not installed: pip install {_driver(scheme)}, or "
+            "copy the file here"
+        ) from error
+    except (OSError, ValueError) as error:
         raise DataError(f"{address} cannot be read: {error}") from error
     if not files:
         raise DataError(f"{address} matches no file")
 
 
 def _driver(scheme: str) -> str:
-    return {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}.get(
-        scheme, f"a driver for {scheme}"
-    )
+    return {
+        "s3": "s3fs",
+        "gs": "gcsfs",
+        "gcs": "gcsfs",
+        "az": "adlfs",
+        "abfs": "adlfs",
+        "http": "aiohttp",
+        "https": "aiohttp",
+    }.get(scheme, f"a driver for {scheme}")
 
 
 def _suffix(name: str) -> str:

@@ -217,7 +217,11 @@ def _with_hint(message: str, table: Table, role: str, *, of_items: bool) -> str:
             )
     option = f"--items-columns {role}=NAME" if of_items else f"--{role}-column NAME"
     python = f"items_columns={{{role!r}: NAME}}" if of_items else f"{role}=NAME"
-    message += f"; {option} ({python}) names it"
+    message += f"; {option} ({python}) names it{table.hint}"
+    if role == "domain" and not of_items and table.path is None:
+        return (
+            f"{message}; items=TABLE has the domain of each item, and frame.assign(domain='books') adds one to all rows"
+        )
     if role == "domain" and not of_items:
         message += f", --items FILE (items=FILE) is a table with the domain of each item, and {A_FILE_A_DOMAIN}"
     return message

@@ -297,10 +297,26 @@ class StagedRows:
         """Summarise the ratings of the rows that count."""
         return summarise_texts(self.cursor, self.counting)
 
-    def count_contradicting(self) -> int:
-        """Count the pairs of a user and an item in rows that count and in rows with a rating that is too low."""
+    def text_at(self, role: str, row: int) -> str:
+        """Return a role's cell in one of the rows that count, by its place among them."""
+        found = self.cursor.execute(f"SELECT {identifier(role)} FROM {self.counting} LIMIT 1 OFFSET {row}").fetchone()
+        return (found and found[0]) or ""
+
+    def contradicting(self) -> tuple[int, str, str]:
+        """Count the pairs of a user and an item in rows that count and in rows with a rating that is too low.
+
+        Returns
+        -------
+        number : int
+        user, item : str
+            The first of the pairs.
+        """
         pairs = [f'SELECT "user", item FROM {self.name} WHERE status = {status}' for status in (LOW_RATING, 0)]
-        return int(self.cursor.execute(f"SELECT count(*) FROM ({' INTERSECT '.join(pairs)})").fetchall()[0][0])
+        both = " INTERSECT ".join(pairs)
+        found = self.cursor.execute(
+            f'SELECT count(*) OVER (), "user", item FROM ({both}) ORDER BY 2, 3 LIMIT 1'
+        ).fetchone()
+        return found or (0, "", "")
 
     def sources(self) -> Codes:
         """Return the number of the table of each row that counts, shape (R,)."""

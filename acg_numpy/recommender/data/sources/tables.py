@@ -16,7 +16,7 @@ from acg_numpy.recommender.data.sources.compression import refuse_damaged
 from acg_numpy.recommender.data.sources.database import file_literal, first_line, identifier, literal, unique_name
 from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, encoding_error, find_format
 from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout, split_line
-from acg_numpy.text import counted
+from acg_numpy.text import counted, joined
 
 if TYPE_CHECKING:
     Cursor = duckdb.DuckDBPyConnection
@@ -69,6 +69,7 @@ class Table:
         self.short_name = Path(name).name if path is not None else name
         self.notes: list[str] = []
         self.layout: TextLayout | None = None
+        self.hint = ""  # what may help where a column is missing
         self.nested: set[int] = set()  # columns whose cells are no single values
 
     def text_of(self, position: int) -> str:
@@ -357,7 +358,10 @@ def table_in_memory(cursor: "Cursor", data: Any) -> Table | None:
         raise DataError(
             f'a {kind} is read through pyarrow, which is not installed: pip install "acg_numpy[interop]"'
         ) from error
-    return TypedTable(cursor, identifier(view), f"the {kind}", None)
+    table = TypedTable(cursor, identifier(view), f"the {kind}", None)
+    if kind == "pandas.DataFrame" and (index := [str(name) for name in data.index.names if name is not None]):
+        table.hint = f"; its index {joined(list(map(repr, index)))} is not read: reset_index() makes columns of it"
+    return table
 
 
 def _arrow_table(cursor: "Cursor", path: Path, name: str) -> Table:

@@ -126,14 +126,29 @@ class NumericRows:
         """Summarise the ratings of the rows that count."""
         return summarise_numbers(self._columns["rating"])
 
-    def count_contradicting(self) -> int:
-        """Count the pairs of a user and an item in rows that count and in rows with a rating that is too low."""
+    def text_at(self, role: str, row: int) -> str:
+        """Return a role's cell in a row where it is no number: it is empty."""
+        return ""
+
+    def contradicting(self) -> tuple[int, str, str]:
+        """Count the pairs of a user and an item in rows that count and in rows with a rating that is too low.
+
+        Returns
+        -------
+        number : int
+        user, item : str
+            The first of the pairs.
+        """
         tables = {role: NumberTable(self._columns[role]) for role in ID_ROLES}
         pairs = []
         for rows in (self._below, self._columns):
             user, item = (tables[role].positions(rows[role]).astype(np.int64) for role in ID_ROLES)
             pairs.append(np.unique((user * len(tables["item"].names) + item)[(user >= 0) & (item >= 0)]))
-        return len(np.intersect1d(pairs[0], pairs[1], assume_unique=True))
+        both = np.intersect1d(pairs[0], pairs[1], assume_unique=True)
+        if not len(both):
+            return 0, "", ""
+        first_user, first_item = divmod(int(both[0]), len(tables["item"].names))
+        return len(both), str(tables["user"].names[first_user]), str(tables["item"].names[first_item])
 
 
 def _concatenate(arrays: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
