@@ -87,18 +87,19 @@ def forward(
     queries = make_queries(users, weights, num_heads)
     keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
     mixed = np.empty((groups.num_rows, queries.shape[1]), queries.dtype)
-    kept: list[tuple[Array, Array, Array]] = []
+    cache = Grouped(users, [], [], [], mixed)
     for block in groups.blocks:
         q = split_block(queries[block.source][None] if groups.every else block.split(queries), num_heads)
         S = np.empty((block.n, keys.shape[2], num_heads, block.m), queries.dtype)
         np.matmul(keys[block.domains], q.swapaxes(-1, -2), out=S.swapaxes(1, 2))
         P, M = attend(S, masks, block)
         np.matmul(M.transpose(0, 2, 3, 1), values[block.domains], out=split_block(block.split(mixed), num_heads))
-        kept.append((q, P, M))
+        cache.queries.append(q)
+        cache.weights.append(P)
+        cache.dropped.append(M)
     if masks.head_dropout_mask is not None:
         mixed *= masks.head_dropout_mask
-    wide, P_of, M_of = (list(arrays) for arrays in zip(*kept, strict=True))
-    return make_output(mixed, weights, groups), Grouped(users, wide, P_of, M_of, mixed)
+    return make_output(mixed, weights, groups), cache
 
 
 def backward(
@@ -114,20 +115,22 @@ def backward(
     """Carry the gradient back, with the arguments and the results of `absorbed.backward`."""
     dtype = grad_out.dtype
     keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
-    flat_dK, flat_dV = (np.zeros(flat.shape, dtype) for flat in (tables.keys, tables.values))
+    flat_dK, flat_dV = np.zeros(tables.keys.shape, dtype), np.zeros(tables.values.shape, dtype)
     dK, dV = tables.by_domain(flat_dK), tables.by_domain(flat_dV)
+    # what a block gives is added where its domains may have other blocks, too
+    add_product = _write_product if len(groups.blocks) == 1 else _add_product
     dq = np.zeros((len(cache.users), cache.mixed.shape[1]), dtype)
     d_mixed, dW_o = output_backward(groups.sort_results(grad_out, "grad"), cache.mixed, weights, groups)
     if masks.head_dropout_mask is not None:
         d_mixed *= masks.head_dropout_mask
     for block, q, P, M in zip(groups.blocks, cache.queries, cache.weights, cache.dropped, strict=True):
         dZ = split_block(block.split(d_mixed), num_heads)  # (n, H, m, d)
-        dV[block.domains] += M.swapaxes(1, 2) @ dZ
-        dM = np.empty_like(P)  # (n, K, H, m)
+        add_product(M.swapaxes(1, 2), dZ, dV[block.domains])
+        dM = np.empty(P.shape, dtype)  # (n, K, H, m)
         np.matmul(values[block.domains], dZ.swapaxes(-1, -2), out=dM.swapaxes(1, 2))
         room = scratch.get("P dP", P.shape, dtype)
         dS = softmax_backward_in_place(dM, P, M, room, tokens_major(grad_weights, block)).swapaxes(1, 2)
-        dK[block.domains] += dS @ q
+        add_product(dS, q, dK[block.domains])
         back = dS.swapaxes(-1, -2)
         if groups.every:
             dq[block.source] += merge_block(np.add.reduce(back @ keys[block.domains], axis=0, keepdims=True))[0]
@@ -141,6 +144,14 @@ def backward(
         dW_o,
         tables_backward(flat_dK, flat_dV, tables, weights),
     )
+
+
+def _write_product(left: Array, right: Array, total: Array) -> None:
+    np.matmul(left, right, out=total)
+
+
+def _add_product(left: Array, right: Array, total: Array) -> None:
+    total += left @ right
 
 
 def attention_weights(cache: Any, groups: Groups) -> Array:
