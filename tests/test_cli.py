@@ -1,6 +1,7 @@
 """What the command says when asked for help or called wrongly, and what it exits with."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,18 @@ def test_missing_files_are_named_for_every_command(tmp_path: Path, capsys: pytes
     ):
         assert main(list(command)) == 1
         assert re.fullmatch(rf"acg: {re.escape(nowhere)}.* (no such file|does not exist).*\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a bug")])
+def test_an_error_is_not_hidden_where_scipy_is_missing(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: object) -> None:
+        raise error
+
+    for name in ("data", "training"):
+        monkeypatch.setitem(sys.modules, f"acg_numpy.recommender.{name}", None)  # its import fails
+    monkeypatch.setattr(COMMANDS["learn"], "run", fail)
+    if isinstance(error, KeyboardInterrupt):
+        assert main(["learn", "practice"]) == 130
+    else:
+        with pytest.raises(RuntimeError, match="a bug"):
+            main(["learn", "practice"])

@@ -148,9 +148,9 @@ def _run(chosen: argparse.Namespace, arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt as stop:
-        from acg_numpy.recommender.training import Interrupted  # imported here, because it loads SciPy
-
-        if not isinstance(stop, Interrupted):
+        # not imported, because it loads SciPy, which may not be installed: nothing was trained if it is not loaded
+        training = sys.modules.get("acg_numpy.recommender.training")
+        if training is None or not isinstance(stop, training.Interrupted):
             raise
         again = shlex.join(["acg", *(word for word in arguments if word != "--resume"), "--resume"])
         return _failed(f"interrupted; go on with: {again}", code=130)
@@ -167,9 +167,12 @@ def _explain(error: Exception) -> str | None:
         return f"there is not enough memory ({str(error) or 'the system does not say for what'})"
     if isinstance(error, OSError):
         return f"{error.filename or 'the system'}: {(error.strerror or str(error)).lower()}"
-    from acg_numpy.interop.libraries import MissingLibraryError
-    from acg_numpy.recommender.data import CheckpointError, DataError
-    from acg_numpy.scale import ClusterError
+    try:
+        from acg_numpy.interop.libraries import MissingLibraryError
+        from acg_numpy.recommender.data import CheckpointError, DataError
+        from acg_numpy.scale import ClusterError
+    except ImportError:  # SciPy is not installed: the error is of a command that runs without it, and not one of these
+        return None
 
     clear = DataError | CheckpointError | FloatingPointError | MissingLibraryError | ClusterError
     return str(error) if isinstance(error, clear) else None

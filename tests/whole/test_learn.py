@@ -19,7 +19,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CHAPTERS = ROOT / "tutorials"
 EXERCISES = {exercise.name: exercise for exercise in every_exercise(CHAPTERS)}
-BLOCKED = ["scipy", "matplotlib", "hypothesis", "duckdb", "watchfiles", "tqdm", "resource", "termios"]
+BLOCKED = ["scipy", "matplotlib", "hypothesis", "duckdb", "watchfiles", "tqdm", "resource", "termios", "fcntl", "pwd"]
+MISSING = ["fork", "killpg", "setsid", "getpgid", "getuid", "O_NONBLOCK"]  # from `os` on Windows
 PATIENCE = 120.0  # seconds, of a machine with other things to do
 
 
@@ -28,7 +29,9 @@ def bare(tmp_path: Path) -> dict[str, str]:
     """An environment in which nothing but NumPy can be imported."""
     site = tmp_path / "site"
     site.mkdir()
-    (site / "sitecustomize.py").write_text(f"import sys\nfor name in {BLOCKED}:\n    sys.modules[name] = None\n")
+    without = f"import os, sys\nfor name in {BLOCKED}:\n    sys.modules[name] = None\n"
+    without += f"for name in {MISSING}:\n    vars(os).pop(name, None)\n"
+    (site / "sitecustomize.py").write_text(without)
     path = os.pathsep.join([str(site), str(ROOT)])
     return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "cp1252", "COLUMNS": "40"}
 
@@ -79,6 +82,26 @@ def test_a_learner_is_led_on_and_a_kill_loses_nothing(tmp_path: Path, bare: dict
     assert again.communicate("q\n", timeout=PATIENCE)[0] is None
     assert again.returncode == 0
     assert shows("To go on, give the same command")()
+
+
+def test_a_file_is_checked_and_graded_where_next_to_nothing_is_there(tmp_path: Path, bare: dict[str, str]) -> None:
+    pair = (
+        "import numpy as np\n\n\ndef forward(x):\n    return x * x, x\n\n\ndef backward(grad_out, x):\n    return {}\n"
+    )
+    wrong, right = (tmp_path / f"{name}.py" for name in ("wrong", "right"))
+    wrong.write_text(pair.format("grad_out * x"), "utf-8")
+    right.write_text(pair.format("2 * grad_out * x"), "utf-8")
+    sheet = tmp_path / "sheet"
+
+    def run(*command: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=bare, capture_output=True, text=True, encoding="cp1252")
+
+    for more in ([], ["--isolate"]):
+        ended = [run(*acg("gradcheck", f"{file}:forward,backward", "--inputs", "3", *more)) for file in (wrong, right)]
+        assert [one.returncode for one in ended] == [1, 0], ended
+    assert run(*acg("handout", f"{right}:forward,backward", "--inputs", "3", "--to", sheet)).returncode == 0
+    graded = [run(sys.executable, str(sheet / "grade.py"), str(file)) for file in (wrong, right)]
+    assert [one.returncode for one in graded] == [1, 0], graded
 
 
 def test_all_files_are_checked_at_once(tmp_path: Path, bare: dict[str, str]) -> None:

@@ -253,6 +253,8 @@ def _copy(value: Any) -> Any:
 def _read_answer(found: object, what: str) -> Any:
     if found is None or found is ...:
         raise WrongAnswer("nothing-returned: there is no answer yet", what)
+    if isinstance(found, list | tuple) and any(part is None or part is ... for part in found):
+        raise WrongAnswer("nothing-returned: None is returned where a result is asked for", what)
     try:
         answer = np.asarray(found)
     except ValueError:  # a list of arrays of several shapes

@@ -1,6 +1,5 @@
 """Keys that are pressed and files that are saved, as one stream of events."""
 
-import importlib.util
 import queue
 import sys
 import threading
@@ -29,8 +28,7 @@ class Events:
     def __init__(self, folder: Path, current: Callable[[], Path], *, single: bool) -> None:
         self.single = single
         self._queue: queue.SimpleQueue[str] = queue.SimpleQueue()
-        watch = self._watch if importlib.util.find_spec("watchfiles") else self._poll
-        for work in (lambda: watch(folder, current), self._read_keys):
+        for work in (lambda: self._watch(folder, current), self._read_keys):
             threading.Thread(target=work, daemon=True).start()
 
     def __iter__(self) -> Iterator[str]:
@@ -53,7 +51,7 @@ class Events:
 
             for _ in watch(folder, raise_interrupt=False):
                 self._queue.put(SAVED)
-        except (ImportError, OSError):  # the system watches no more files, or the library is broken
+        except (ImportError, OSError):  # it is not installed, or the system watches no more files
             self._poll(folder, current)
 
     def _poll(self, folder: Path, current: Callable[[], Path]) -> None:

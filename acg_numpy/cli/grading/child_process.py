@@ -218,7 +218,7 @@ class ChildProcess:
 
     def kill(self) -> None:
         """Kill the child and every process that it began."""
-        if os.name == "posix":
+        if hasattr(os, "killpg"):  # Windows has no groups of processes
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
         with contextlib.suppress(OSError):

@@ -23,6 +23,7 @@ def test_what_is_right_is_accepted_in_any_form(found: object) -> None:
         (None, "nothing-returned"),
         (..., "nothing-returned"),
         ("1 2", "not-numbers"),
+        ([1.0, None], "nothing-returned"),
         ([[1.0], [1.0, 2.0]], "not-numbers"),
     ],
 )

@@ -1,6 +1,5 @@
 """Events of a sitting: where files cannot be watched they are polled."""
 
-import importlib.util
 import itertools
 import sys
 import types
@@ -22,7 +21,6 @@ def test_a_save_is_seen_where_nothing_can_be_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: Any
 ) -> None:
     """Where too many files are watched, where the library is broken, and where it is only half there."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     monkeypatch.setitem(sys.modules, "watchfiles", module)
     monkeypatch.setattr(keyboard, "POLL", 0.01)
     monkeypatch.setattr(keyboard.Events, "_read_keys", lambda self: None)
