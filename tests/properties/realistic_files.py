@@ -363,7 +363,9 @@ FILES = [
     RealisticFile("JSON lines", text(JSON, "reviews.jsonl")),
     RealisticFile("JSON lines by gzip", lambda folder: text(gzip.compress(JSON.encode()), "reviews.json.gz")(folder)),
     RealisticFile(
-        "JSON lines with a broken one", text(JSON + "{broken\n", "reviews.jsonl"), notes=("1 of 481 rows malformed",)
+        "JSON lines with a broken one",
+        text(JSON + "{broken\n", "reviews.jsonl"),
+        notes=("1 of 481 rows malformed and left out (not a JSON object: the first is line 481",),
     ),
     RealisticFile("one JSON array", text("[" + JSON.strip().replace("\n", ",") + "]", "reviews.json"), error="jq -c"),
     RealisticFile("a file a domain", several, notes=("the name of each file is the domain",)),

@@ -1,6 +1,7 @@
 """Descriptions of files: a checkpoint, conditions, vectors or interactions, recognised by contents, not by name."""
 
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,18 @@ def inspect_file(
             magic = file.read(6)
     if magic == np.lib.format.MAGIC_PREFIX:
         return _describe_vectors(read_npy_layout(path))
-    if magic.startswith(b"PK\x03\x04"):
+    if magic.startswith(b"PK\x03\x04") and not _is_other_archive(path):
         return _describe_archive(path)
     return describe_interactions(read_interactions(path, min_items=1) if read is None else read(path))
+
+
+def _is_other_archive(path: Path) -> bool:
+    """Return whether a zip archive holds files that are no arrays, as a workbook does."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not any(name.endswith(".npy") for name in archive.namelist())
+    except zipfile.BadZipFile:  # a checkpoint that is cut short
+        return False
 
 
 def _describe_archive(path: Path) -> Description:

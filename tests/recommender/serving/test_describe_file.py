@@ -2,6 +2,7 @@
 
 import json
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -85,6 +86,13 @@ def test_other_checkpoints_are_listed_and_other_archives_refused(folder, tmp_pat
     np.savez(tmp_path / "foreign.npz", a=np.ones(2))
     with pytest.raises(CheckpointError, match="not a checkpoint of this package"):
         inspect_file(tmp_path / "foreign.npz")
+
+
+def test_a_workbook_is_no_checkpoint(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.xlsx", "w") as archive:
+        archive.writestr("[Content_Types].xml", "")
+    with pytest.raises(DataError, match="is an Excel workbook"):
+        inspect_file(tmp_path / "a.xlsx")
 
 
 def test_what_is_no_such_file_says_so(folder, tmp_path):

@@ -97,8 +97,7 @@ def find_column(
     best = [n for rank, n in found if rank == found[0][0]]
     if len(best) > 1:
         raise DataError(
-            f"{where} has {len(best)} columns that may be the {role}: {joined([repr(columns[n]) for n in best])}; name "
-            f"one ({role}=... or --{role}-column)"
+            f"{where} has {len(best)} columns that may be the {role}: {joined([repr(columns[n]) for n in best])}"
         )
     others = [columns[n] for _, n in found[1:]]
     remark = f"{joined([repr(other) for other in others], 'and')} might be the {role} too" if others else ""

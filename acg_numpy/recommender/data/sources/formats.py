@@ -21,20 +21,20 @@ class FileFormat(NamedTuple):
     compression: str = "none"
 
 
-UTF_16 = "pass encoding='utf-16' (--encoding utf-16), or: iconv -f UTF-16 -t UTF-8 FILE > taken.csv"
+UTF_16 = "pass encoding='utf-16' (--encoding utf-16), or: iconv -f UTF-16 -t UTF-8 FILE > converted.csv"
 PYTHON_DICTS = 'python -c "import ast, json, sys; [print(json.dumps(ast.literal_eval(x))) for x in sys.stdin]"'
 ARROW_STREAM = (
     'python -c "import pyarrow.ipc as i, pyarrow.feather as f; '
-    "f.write_feather(i.open_stream('FILE').read_all(), 'taken.feather')\""
+    "f.write_feather(i.open_stream('FILE').read_all(), 'converted.feather')\""
 )
 PICKLE = "it could run code and is not read: write the table with to_parquet or to_csv"
-PANDAS = "python -c \"import pandas; pandas.READER('FILE').to_parquet('taken.parquet')\""
+PANDAS = "python -c \"import pandas; pandas.READER('FILE').to_parquet('converted.parquet')\""
 
 # fmt: off
 REFUSED = (  # the first bytes, what they are, and how to get a file that is read
     (b"PK\x03\x04",             "a zip archive", "unzip FILE"),
     (b"\xd0\xcf\x11\xe0",       "an Excel 97 workbook", "save the sheet as CSV in UTF-8"),
-    (b"SQLite format 3\x00",    "an SQLite database", "sqlite3 -header -csv FILE 'SELECT * FROM t' > taken.csv"),
+    (b"SQLite format 3\x00",    "an SQLite database", "sqlite3 -header -csv FILE 'SELECT * FROM t' > converted.csv"),
     (b"\xff\xfe",               "text in UTF-16", UTF_16),
     (b"\xfe\xff",               "text in UTF-16", UTF_16),
     (b"BZh",                    "compressed by bzip2", "bunzip2 FILE"),
@@ -51,7 +51,7 @@ REFUSED = (  # the first bytes, what they are, and how to get a file that is rea
     (b"\xff\xff\xff\xff",       "a stream of Arrow", ARROW_STREAM),
     (b"<",                      "a page of HTML or XML", "download the file that it is about, or convert it to CSV"),
     (b"version https://git-lfs","a pointer of Git LFS, without the data", "git lfs pull"),
-    (b"RDX",                    "an R workspace", "in R: load('FILE'); write.csv(x, 'taken.csv', row.names=FALSE)"),
+    (b"RDX",                    "an R workspace", "in R: load('FILE'); write.csv(x, 'converted.csv', row.names=FALSE)"),
     (b"\x80\x02",               "a Python pickle", PICKLE),
     (b"\x80\x03",               "a Python pickle", PICKLE),
     (b"\x80\x04",               "a Python pickle", PICKLE),
@@ -111,7 +111,7 @@ def _format_inside(path: Path, start: bytes, encoding: str) -> str:
     if start[257:262] == b"ustar":
         raise DataError(f"{path} is a tar archive, which is not read: tar xf {path.name}")
     if start[8:12] == b"DUCK":
-        command = f"duckdb {path.name} \"COPY t TO 'taken.parquet'\""
+        command = f"duckdb {path.name} \"COPY t TO 'converted.parquet'\""
         raise DataError(f"{path} is a database of DuckDB, which is not read: {command}")
     for magic, what, command in REFUSED:
         if start.startswith(magic) and not (what == "text in UTF-16" and encoding != "utf-8"):
@@ -122,7 +122,7 @@ def _format_inside(path: Path, start: bytes, encoding: str) -> str:
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith((b"{'", b"{u'")):
         raise DataError(
-            f"{path} has a dict of Python a line, which is not read: {PYTHON_DICTS} < {path.name} > taken.jsonl"
+            f"{path} has a dict of Python a line, which is not read: {PYTHON_DICTS} < {path.name} > converted.jsonl"
         )
     if text.startswith(b"{"):
         return JSON_LINES

@@ -197,7 +197,9 @@ def _with_hint(message: str, table: Table, role: str, *, of_items: bool) -> str:
         headed, first = bool(table.layout.header_lines), table.first_cells()
         if len(first) == 1:
             message, line = message.partition("; it has ")[0], first[0][:LONGEST_LINE]
-            spaces = f" (of spaces, tr -s ' ' '\\t' < {table.short_name} > taken.tsv makes tabs)" if " " in line else ""
+            spaces = (
+                f" (of spaces, tr -s ' ' '\\t' < {table.short_name} > converted.tsv makes tabs)" if " " in line else ""
+            )
             return (
                 f"{message}; its first line, {line!r}, has none of the marks between columns (a tab, '::', ',', ';', "
                 f"'|'): write it as a table with a row a line{spaces}"

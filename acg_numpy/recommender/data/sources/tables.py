@@ -27,7 +27,7 @@ WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USM
 NESTED = ("STRUCT", "MAP", "UNION")
 BACKSLASH = (
     "a backslash stands before a quote in a field, where another quote is expected: "
-    r"""sed 's/\\"/""/g' FILE > taken.csv"""
+    r"""sed 's/\\"/""/g' FILE > converted.csv"""
 )
 LIST_OF_LISTS = re.compile(r"\[\d*\]\[\d*\]$")
 
@@ -91,7 +91,7 @@ class Table:
         message, advice = first_line(error), ""
         if "state machine" in message:
             message = "some of its lines end in a carriage return alone, and others do not"
-            advice = ": write them alike, by tr '\\r' '\\n' < FILE > taken.csv (decompress it first)"
+            advice = ": write them alike, by tr '\\r' '\\n' < FILE > converted.csv (decompress it first)"
         elif self.path is None:
             advice = ": make the column text, as in astype(str)"
         return DataError(f"{self.name} cannot be read: {message}{advice}")
@@ -244,10 +244,13 @@ class JsonTable(Table):
 
     def rejected(self, cursor: "Cursor") -> tuple[int, list[RejectedRow]]:
         """Return how many lines are not JSON objects."""
-        broken = cursor.execute(
-            f"SELECT count(*) FROM {self.lines} WHERE coalesce(json_type(json) <> 'OBJECT', true)"
-        ).fetchall()[0][0]
-        return broken, [RejectedRow(-1, "a line is not a JSON object")] if broken else []
+        broken, first = cursor.execute(
+            "SELECT count(*), min(line) FROM (SELECT json, row_number() OVER () AS line FROM "
+            f"{self.lines}) WHERE coalesce(json_type(json) <> 'OBJECT', true)"
+        ).fetchall()[0]
+        if not broken:
+            return 0, []
+        return broken, [RejectedRow(-1, f"not a JSON object: the first is line {first:,}, without blank ones")]
 
 
 class TypedTable(Table):
@@ -283,7 +286,7 @@ def nested_error(name: str, column: str, kind: str) -> DataError:
     """Make the error for a column whose cells hold several named values."""
     command = ""
     if kind == "an object":
-        command = f" (jq -c '.{column} |= keys' FILE > taken.jsonl keeps the names in it)"
+        command = f" (jq -c '.{column} |= keys' FILE > converted.jsonl keeps the names in it)"
     return DataError(
         f"{name}: the column {column!r} is nested ({kind}): take a field of it into a column of its own{command}"
     )
