@@ -24,7 +24,7 @@ def quality_and_parameters(metrics: Mapping[str, Any], *, figure: Figure | None 
     Parameters
     ----------
     metrics : mapping
-        As in metrics.json: `test`, whose rows have "ndcg@10", "parameters" and perhaps "parameters_per_domain"; and
+        As in metrics.json: `test`, whose rows have ``"ndcg@10"``, "parameters" and perhaps "parameters_per_domain"; and
         `paired`, if there is one.
     figure : matplotlib Figure, optional
         Where to draw; by default a new one.

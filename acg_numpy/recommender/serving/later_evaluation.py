@@ -124,7 +124,7 @@ def evaluate_later(
     dict
         "pairs" and "users", how many are judged; "left_out"; "test", each metric of "trained" (the folder as it
         serves), "condition" (the same without own histories, if it has weights for them), "popularity" (in training)
-        and each of the lists; "paired", the mean difference in NDCG@10 of "trained" to each other and its standard
+        and each of the lists; "paired", the mean difference in ``NDCG@10`` of "trained" to each other and its standard
         error; "by_domain" and "by_own_history", both for groups of pairs; "without_list", for how many pairs each of
         the lists is empty.
     """

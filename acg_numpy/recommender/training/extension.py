@@ -52,7 +52,7 @@ class Extension(NamedTuple):
         The same, with the items of the run first.
     summary : dict
         "domains": for each new one its "items", the numbers of pairs of "train", "validation" and "test",
-        "ndcg@10" on the test pairs and that of "popularity", and the "epochs" of training; "items": how many were
+        ``"ndcg@10"`` on the test pairs and that of "popularity", and the "epochs" of training; "items": how many were
         folded into each domain that was known; "parameters": how many numbers were trained, item biases apart.
     notes : tuple of str
         What was left out.
