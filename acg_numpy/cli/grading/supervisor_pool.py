@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import queue
 import secrets
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,27 +58,34 @@ def judge_all(setup: Setup, jobs: Sequence[Job], workers: int, take: Callable[[i
     for job in jobs:
         pending.put(job)
     answers: queue.SimpleQueue[tuple[int, dict[str, Any]]] = queue.SimpleQueue()
-    workplaces = [_Workplace(setup, pending, answers) for _ in range(min(workers, len(jobs)))]
-    try:
-        for workplace in workplaces:
-            workplace.start()
-        for _ in jobs:
-            key, answer = answers.get()
-            if "stop" in answer:
-                raise ChildStartError(str(answer["stop"]))
-            take(key, answer)
-    finally:
-        for workplace in workplaces:
-            workplace.end()
+    # the folders of the children lie in it, because a supervisor that is killed cannot remove its own
+    with tempfile.TemporaryDirectory(prefix="acg-grade-", ignore_cleanup_errors=True) as folder:
+        workplaces = [_Workplace(setup, folder, pending, answers) for _ in range(min(workers, len(jobs)))]
+        try:
+            for workplace in workplaces:
+                workplace.start()
+            for _ in jobs:
+                key, answer = answers.get()
+                if "stop" in answer:
+                    raise ChildStartError(str(answer["stop"]))
+                take(key, answer)
+        finally:
+            for workplace in workplaces:
+                workplace.end()
 
 
 class _Workplace(threading.Thread):
     """A thread with a supervisor, which is replaced when it dies."""
 
     def __init__(
-        self, setup: Setup, pending: "queue.SimpleQueue[Job]", answers: "queue.SimpleQueue[tuple[int, dict[str, Any]]]"
+        self,
+        setup: Setup,
+        folder: str,
+        pending: "queue.SimpleQueue[Job]",
+        answers: "queue.SimpleQueue[tuple[int, dict[str, Any]]]",
     ) -> None:
         super().__init__(daemon=True)
+        self.environment = {**os.environ, **dict.fromkeys(["TMPDIR", "TEMP", "TMP"], folder)}
         self.setup, self.pending, self.answers = setup, pending, answers
         self.process: subprocess.Popen[str] | None = None
         self.ended = False
@@ -132,6 +141,7 @@ class _Workplace(threading.Thread):
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            env=self.environment,
             encoding="utf-8",
             errors="replace",
         )

@@ -204,7 +204,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process has no parent that it could kill")
-def test_a_supervisor_may_die_with_a_file(handout: Path, small: Path, tmp_path: Path, capsys: Captured) -> None:
+def test_a_supervisor_may_die_with_a_file(
+    handout: Path, small: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    temporary = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     command = ["grade", str(handout), str(small), "--out", str(tmp_path), "--jobs", "1", "--seed", "7"]
     assert main([*command, "--isolate", "none"]) == 0
     told = capsys.readouterr()
@@ -212,6 +217,7 @@ def test_a_supervisor_may_die_with_a_file(handout: Path, small: Path, tmp_path: 
     assert told.err == ""
     found = {row["student"]: row for row in read_rows(tmp_path)}
     assert "ended from outside twice" in found["eve"]["note"]
+    assert list(temporary.iterdir()) == []
     assert [found[name]["points"] for name in ("ann", "bob", "eve")] == ["8", "4", "0"]
 
     # what is done is recognised, one is graded again, and a roster is joined
