@@ -1,5 +1,6 @@
 """The question that a run answers, on which rows, under which thresholds and for whom; and the files of the answer."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,8 +9,16 @@ from acg_numpy.recommender.training import Result
 from acg_numpy.text import joined
 
 QUESTION, FILES = "The question", "The files"
-READING = {  # options that say which rows count, by their names on the command line, and their defaults
+READING = {  # options that say what is read and which rows count, by their names on the command line, and defaults
+    **dict.fromkeys(f"{role}_column" for role in ("user", "item", "domain", "rating", "timestamp", "title")),
     "items": None,
+    "items_columns": None,
+    "items_header": None,
+    "header": True,
+    "quotes": True,
+    "encoding": "utf-8",
+    "keep_null_ids": False,
+    "normalize_ids": False,
     "min_rating": None,
     "where": None,
     "domain_of": "first",
@@ -85,6 +94,23 @@ def _sentences(result: Result) -> list[Text]:
     return sentences
 
 
+def _as_typed(name: str, value: Any) -> str:
+    """Write an option as it is typed.
+
+    Examples
+    --------
+    >>> _as_typed("items_columns", {"item": "1", "domain": "3"}), _as_typed("header", False)
+    ('--items-columns item=1,domain=3', '--no-header')
+    """
+    option = f"--{name.replace('_', '-')}"
+    if name == "items_header":
+        return f"{option} {'yes' if value else 'no'}"
+    if isinstance(value, bool):
+        return option if value else f"--no-{name}"
+    text = ",".join(f"{key}={one}" for key, one in value.items()) if isinstance(value, Mapping) else str(value)
+    return f"{option} {shlex.quote(text)}"
+
+
 def _reading(result: Result) -> list[Block]:
     """Say which files were read, with which options, and what was left out."""
     arguments: Mapping[str, Any] = result.arguments
@@ -93,7 +119,7 @@ def _reading(result: Result) -> list[Block]:
         read: list[Span] = ["Read from "]
         read.append(Code(source) if isinstance(source, str) else Code(joined(list(map(str, source)))))
         options = [
-            f"--{name.replace('_', '-')} {arguments[name]}"
+            _as_typed(name, arguments[name])
             for name, default in READING.items()
             if arguments.get(name, default) != default
         ]

@@ -66,6 +66,12 @@ def test_a_file_is_read_as_the_interactions_of_training_were(tmp_path):
         unknown + "their items count where they are known",
     ):
         assert note in new.notes
+    apart = read_newcomers(
+        frame.assign(kind="q, z"),
+        taken.items,
+        **{**known, "as_read": {**taken.reading, "domain_separator": ","}, "domains": ["z"]},
+    )
+    assert not any("domains that are not known" in note for note in apart.notes)
     other = read_newcomers(frame, taken.items, **known, min_rating=1)
     assert other.users.tolist() == ["a", "b", "c"]
     assert "unlike in training: min_rating = 1, where training had 2.0" in other.notes

@@ -30,6 +30,12 @@ def test_files_options_and_what_was_left_out_are_said(result):
     interactions = replace(result.interactions, notes=("rows with a rating below 4, which do not count: 7",))
     text = text_of(question(replace(result, arguments=arguments, interactions=interactions)))
     assert "Read from `a.csv and b.csv` with `--min-rating 4.0`" in text
+    read = {"header": False, "user_column": "1", "items_header": True, "where": "a > 1", "normalize_ids": True}
+    text_of_all = text_of(question(replace(result, arguments={**arguments, **read})))
+    assert (
+        "with `--user-column 1 --items-header yes --no-header --normalize-ids --min-rating 4.0 --where 'a > 1'`"
+        in text_of_all
+    )
     assert "- rows with a rating below 4, which do not count: 7" in text
     assert "Read from" not in text_of(question(result))
 
