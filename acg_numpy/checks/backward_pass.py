@@ -55,9 +55,11 @@ def check_backward(
         are understood from what `backward` takes.  Bind options with `functools.partial`.
     backward : callable
         `grads = backward(grad_out, cache)`: a tuple, list or NamedTuple with one entry an input, a single array for a
-        single input, or a dict by the inputs' names, with or without `d`, `grad_` or `dL_d` before them; None for
-        inputs that are not floating, and these may be left out.  For several outputs, `backward(grad_h, grad_c,
-        cache)` as well; where `forward` returns no cache, `backward(grad_out, x)` with the names of inputs.
+        single input, a dict by the inputs' names, with or without `d`, `grad_` or `dL_d` before them, or lists and
+        dicts that mirror those of the inputs; None for inputs that are not floating, and these may be left out.  For
+        several outputs, `backward(grad_h, grad_c, cache)` as well; where `forward` returns no cache,
+        `backward(grad_out, x)` with the names of inputs; `backward(grad_out)` alone, where the two share what the
+        forward keeps in a closure.
     *inputs : arrays, numbers, None, or dicts and lists of arrays
         Floating ones of any precision are checked, in float64; integers, booleans and None are held fixed.  In a dict
         or a list each array is an input of its own, and everything else is an option.  The same array given for several

@@ -27,6 +27,11 @@ class Kept(NamedTuple):
     cache: Any
     inputs: tuple[Any, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither: the two functions share what the forward keeps outside, in a closure say."""
+        return isinstance(self.cache, _Nothing) and not self.inputs
+
 
 class CallForm:
     """A forward and a backward behind `out, cache = forward(*arguments)` and `grads = backward(grad_out, cache)`.
@@ -97,7 +102,7 @@ class CallForm:
                 raise _no_pair(returned)
             if without.count("gradient") != number:
                 raise self._miscalled(returned, names)
-            return returned, Kept(_Nothing(), inputs)
+            return returned, Kept(_Nothing(), inputs if set(without) - {"gradient"} else ())
         if len(self.needed or []) < 2:
             takes = joined(self.needed or []) or "nothing"
             raise ContractTypeError(f"backward takes {takes}, but is called with grad_out and the cache of forward")

@@ -1,4 +1,4 @@
-"""Gradients put into the order of the arguments: given by position, by name, or some by one and some by the other.
+"""Gradients put into the order of the arguments: given by position, by name, or by their place in lists and dicts.
 
 Gradients of inputs that are held fixed may be left out anywhere.
 """
@@ -10,6 +10,7 @@ import numpy as np
 
 from acg_numpy.checks.contract.checked_inputs import Argument
 from acg_numpy.checks.contract.gradient_names import find_name
+from acg_numpy.checks.contract.mirrored_gradients import is_dict_of_gradients, mirrored_gradients
 from acg_numpy.checks.contract.summed_gradients import sharing_hint
 from acg_numpy.text import counted, joined
 
@@ -59,14 +60,17 @@ def align_gradients(returned: Any, arguments: Sequence[Argument], *, some: bool 
     >>> align_gradients((4.0, 5.0), [x, ids, w]).entries
     [4.0, None, 5.0]
     """
-    if _is_named(returned):
+    mirrored = mirrored_gradients(returned, arguments)
+    if mirrored is not None:
+        return _with_mirrored(*mirrored, arguments, some)
+    if is_dict_of_gradients(returned):
         return _by_name(dict(_flat(returned)), [], arguments, some)
     entries = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     while len(entries) > len(arguments) and entries[-1] is None:
         entries.pop()  # of optional inputs that were not given
-    if any(map(_is_named, entries)):
-        named = dict(item for entry in entries if _is_named(entry) for item in _flat(entry))
-        return _by_name(named, [entry for entry in entries if not _is_named(entry)], arguments, some)
+    if any(map(is_dict_of_gradients, entries)):
+        named = dict(item for entry in entries if is_dict_of_gradients(entry) for item in _flat(entry))
+        return _by_name(named, [entry for entry in entries if not is_dict_of_gradients(entry)], arguments, some)
     needed = max((number for number, argument in enumerate(arguments, start=1) if argument.checked), default=0)
     if not needed <= len(entries) <= len(arguments):
         flat = list(_flat_entries(entries))
@@ -83,9 +87,16 @@ def align_gradients(returned: Any, arguments: Sequence[Argument], *, some: bool 
     return AlignedGradients([*entries, *[None] * (len(arguments) - len(entries))])
 
 
-def _is_named(value: Any) -> bool:
-    """Check whether a value holds gradients by their names; some sparse arrays are dicts as well."""
-    return isinstance(value, Mapping) and not hasattr(value, "shape")
+def _with_mirrored(
+    found: Mapping[int, Any], rest: list[Any], arguments: Sequence[Argument], some: bool
+) -> AlignedGradients:
+    """Put gradients that are known by their arguments' places beside the others, which are aligned among themselves."""
+    places = [place for place in range(len(arguments)) if place not in found]
+    aligned = AlignedGradients([None] * len(places))
+    if rest or not some:
+        aligned = align_gradients(rest, [arguments[place] for place in places], some=some)
+    entries = {**found, **dict(zip(places, aligned.entries, strict=True))}
+    return aligned._replace(entries=[entries[place] for place in range(len(arguments))], named=True)
 
 
 def _miscounted(entries: Sequence[Any], needed: int, arguments: Sequence[Argument]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from acg_numpy.checks.contract.call_form import Kept
 from acg_numpy.checks.contract.checked_inputs import Argument, copy_arrays
 from acg_numpy.checks.contract.returned import FunctionOutputs, random_like, read_outputs, read_pair
 from acg_numpy.shapes import Array
@@ -21,6 +22,10 @@ FLOAT32 = 64 * float(np.finfo(np.float32).eps)  # how far rounding in float32 ma
 SAME = 1e-9  # relative to the largest element; a sum may be taken in another order
 DEEPEST = 5
 CODE = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, np.ufunc)
+_CARRIES_OVER = (
+    "after a forward at other inputs, backward gives other gradients for the cache of the first: it uses what the last "
+    "forward left outside the cache"
+)
 CALLS = 8  # of a pass that drifts: eight random numbers rise or fall throughout once in twenty thousand times
 
 
@@ -77,6 +82,7 @@ def find_side_effects(
     values = [argument.value for argument in arguments]
     faults: list[SideEffect] = []
     notes: list[str] = []
+    fresh = layer  # whether each backward is given a forward of its own
 
     def run() -> tuple[list[Any], FunctionOutputs, Any]:
         return run_at(values)
@@ -90,11 +96,13 @@ def find_side_effects(
         return copy_arrays(arrays_in(backward(result.as_returned(result.place_gradients(passed)), cache)))
 
     def pull(result: FunctionOutputs, grads: Sequence[Array], cache: Any) -> list[Array]:
-        if layer:
+        if fresh:
             _, result, cache = run()
         return pull_with(result, copy_arrays(grads), cache)
 
     given, result, cache = run()
+    without_cache = isinstance(cache, Kept) and cache.is_empty
+    fresh = fresh or without_cache
     outputs = [array.copy() for array in result.arrays]
     changed = [a.name for a, now in zip(arguments, given, strict=True) if differs(a.value, now)]
     if changed:
@@ -135,11 +143,12 @@ def find_side_effects(
         return Conduct([classify_drift("backward", [*calls, *more])], notes)
     mine = run()
     if _runs_elsewhere(run_at, arguments) and not alike(first, pull_with(mine[1], copy_arrays(grad_outs), mine[2])):
-        sentence = (
-            "after a forward at other inputs, backward gives other gradients for the cache of the first: it uses what "
-            "the last forward left outside the cache"
+        if not without_cache:
+            return Conduct([SideEffect("carries-over", _CARRIES_OVER)], notes)
+        notes.append(
+            "backward takes no cache: it uses what the last forward left, so each forward needs its backward before "
+            "the next forward"
         )
-        return Conduct([SideEffect("carries-over", sentence)], notes)
 
     others = [random_like(output, rng) for output in result.floating]
     doubled = pull(result, [2 * g for g in grad_outs], cache)

@@ -27,6 +27,7 @@ Complex step.  For a function that is analytic, y(x + ih) = y(x) + ih y'(x) + O(
 derivative, nothing is subtracted, and h can be so small that the rest is nothing (Squire and Trapp 1998).
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -392,7 +393,9 @@ def complex_step(function: PerturbedFunction, which: int, flats: Array) -> Diffe
     x = np.ravel(function.values[which])[flats]
     steps = TINY * np.maximum(np.abs(x), 1.0)
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            # of imaginary parts that a cast discards: the function's author has asked for no complex numbers
+            warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
             found = function.evaluate_shifted(which, flats, 1j * steps)
     except Exception:  # anything that a function may raise at complex numbers
         return None

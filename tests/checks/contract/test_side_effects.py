@@ -474,3 +474,25 @@ def test_a_small_term_that_does_not_double_is_no_rounding():
         lambda x: (x**2, x), lambda g, x: 2 * x * g + 1e-6 * np.sign(g), np.array([0.5, -2.0]), raise_on_failure=False
     )
     assert report.diagnoses[0].mistake == "nonlinear-in-grad"
+
+
+def softmax_in_a_closure(right):
+    kept = {}
+
+    def forward(z):
+        e = np.exp(z - np.max(z, axis=-1, keepdims=True))
+        kept["p"] = e / np.sum(e, axis=-1, keepdims=True)
+        return kept["p"]
+
+    def backward(grad_out):
+        p = kept["p"]
+        return p * (grad_out - np.sum(grad_out * p, axis=-1, keepdims=right))
+
+    return forward, backward
+
+
+def test_a_pair_without_cache_may_keep_it_in_a_closure():
+    z = np.random.default_rng(0).normal(size=(3, 3))
+    report = check_backward(*softmax_in_a_closure(True), z)
+    assert any("each forward needs its backward before the next" in note for note in report.notes)
+    assert not check_backward(*softmax_in_a_closure(False), z, raise_on_failure=False).passed

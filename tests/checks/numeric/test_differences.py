@@ -1,5 +1,7 @@
 """Numeric derivatives know how good they are."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -288,6 +290,16 @@ def test_extrapolation_is_far_better_than_a_central_difference():
     x = np.linspace(-1, 1, 9)
     here = PerturbedFunction(lambda inputs: (np.exp(inputs[0]),), [x], (np.ones(9),))
     assert np.all(np.abs(richardson(here, 0, np.arange(9), EPS).derivative - np.exp(x)) < 1e-12 * np.exp(x))
+
+
+def test_a_cast_that_discards_imaginary_parts_warns_nobody():
+    function = PerturbedFunction(
+        lambda inputs: (1.0 * inputs[0] + inputs[0].astype(float),), [np.ones(2)], (np.ones(2),)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = complex_step(function, 0, np.arange(2))
+    np.testing.assert_allclose(found.derivative, 1.0)
 
 
 def test_a_complex_step_is_exact():
