@@ -13,7 +13,7 @@ from acg_numpy.kernels.projections import Projections
 from acg_numpy.module import Module, Parameter
 from acg_numpy.shapes import Array, ArrayOrTensor
 
-FEW = 2**17  # numbers of the tables that are copied, one copy a user, because sorting so few users takes longer
+FEW = 2**16  # numbers of the tables that are copied, one copy a user, because sorting so few users takes longer
 
 
 class _Part(NamedTuple):

@@ -49,6 +49,15 @@ def test_its_numbers_are_those_of_the_conditioner(options):
     assert "read-only" in repr(prepared)
 
 
+def test_few_users_in_each_of_many_domains_get_the_same_numbers():
+    conditioner = AttentionConditioner(8, 2, 300, tokens_per_domain=3, seed=0)
+    rng = np.random.default_rng(0)
+    user_emb, ids = rng.normal(size=(2000, 8)).astype(np.float32), rng.integers(0, 300, 2000)
+    found, expected = (c(user_emb, ids, return_attention=True) for c in (conditioner.prepared(), conditioner))
+    for mine, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=2e-5)
+
+
 def test_domains_may_be_given_by_name():
     prepared = conditioner_of(**OPTIONS["names"]).prepared()
     np.testing.assert_array_equal(prepared(np.ones(8), "d7").numpy(), prepared(np.ones(8), 7).numpy())
