@@ -1,5 +1,6 @@
 """Plain formulas: what a terminal and a file show of the book's formulas."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -20,6 +21,19 @@ def test_no_latex_is_left_in_any_exercise_or_hint() -> None:
     assert {name: text for name, text in found.items() if not CODE.sub("", text).isascii()} == {
         name: text for name, text in found.items() if re.search("[·±]", CODE.sub("", text))
     }
+
+
+def test_no_check_says_latex() -> None:
+    """What a check raises or prints is shown as it is."""
+    trees = {e.label: ast.parse(f"{e.given}\n{e.check}") for e in EXERCISES}
+    texts = [
+        (label, node.value)
+        for label, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert len(texts) > 500
+    assert [one for one in texts if re.search(r"\\[a-zA-Z]|\$", one[1])] == []
 
 
 def test_code_of_a_text_stays_as_it_is() -> None:
