@@ -447,7 +447,7 @@ FILES = [
     RealisticFile(
         "missing users",
         text(PLAIN + "nan,i00,books,5,1\nNULL,i00,books,5,1\n\\N,i01,films,5,1\n"),
-        notes=("3 of 483 rows malformed", "'nan' stands for a missing one"),
+        notes=("3 of 483 rows malformed", "'NULL' stands for a missing one; line 484: the user"),
     ),
     RealisticFile(
         "a user who is called null",

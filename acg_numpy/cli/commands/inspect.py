@@ -16,6 +16,8 @@ Describe a file: interactions before anything is trained, a checkpoint, conditio
 examples:
   acg inspect taken.csv
   acg inspect ml-100k.inter --domain-column class --min-rating 4 --max-domains 8
+  acg inspect ratings.dat --no-header --user-column 1 --item-column 2 \\
+    --items movies.dat --items-columns item=1,domain=3,title=2 --encoding latin-1
   acg inspect runs/films/checkpoint.npz
   acg inspect runs/films/conditions.npy
 """

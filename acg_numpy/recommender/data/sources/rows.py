@@ -255,7 +255,7 @@ class StagedRows:
             line = line_of_byte(table, reject.byte)
             described.append((-1 if line is None else line, f"line {line}: {reject.reason}" if line else reject.reason))
         described.sort(key=lambda entry: entry[0])
-        shown = "; ".join(text for _, text in described[:REMEMBERED])
+        shown = "; ".join(_without_repeated_advice([text for _, text in described[:REMEMBERED]]))
         more = "; ..." if malformed + num_rejected > min(len(described), REMEMBERED) else ""
         notes.append(
             f"{table.short_name}: {malformed + num_rejected:,} of {staged + num_rejected:,} rows malformed and left "
@@ -368,6 +368,22 @@ def describe_status(status: int, values: Mapping[str, str | None]) -> str:
     if kind == MISSING_ID:
         return f"the {role} {text!r} stands for a missing one (keep_null_ids=True or --keep-null-ids takes it as an id)"
     return f"the {role} {text!r} holds a line break or a null character"
+
+
+def _without_repeated_advice(reasons: Sequence[str]) -> list[str]:
+    """Leave out advice, which stands in parentheses at the end of a reason, where a reason before has the same.
+
+    Examples
+    --------
+    >>> _without_repeated_advice(["line 2: it is null (keep it)", "line 3: it is null (keep it)"])
+    ['line 2: it is null (keep it)', 'line 3: it is null']
+    """
+    seen, shown = set[str](), []
+    for reason in reasons:
+        what, _, advice = reason.partition(" (")
+        shown.append(what if reason.endswith(")") and advice in seen else reason)
+        seen.add(advice)
+    return shown
 
 
 def normal_form_of(text: str) -> str:

@@ -26,8 +26,8 @@ LONGEST_ROW = 2_000_000  # bytes
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
 NESTED = ("STRUCT", "MAP", "UNION")
 BACKSLASH = (
-    "a backslash stands before a quote in a field, where another quote is expected: "
-    r"""sed 's/\\"/""/g' FILE > converted.csv"""
+    "a backslash stands before a quote in a field, where another quote is expected "
+    r"""(sed 's/\\"/""/g' FILE > converted.csv doubles it)"""
 )
 LIST_OF_LISTS = re.compile(r"\[\d*\]\[\d*\]$")
 
