@@ -47,7 +47,8 @@ class Module:
     """Base class of everything that holds parameters.
 
     A subclass assigns Parameters and other Modules to attributes and says in `__call__` what it computes.  The
-    attributes' names, joined by dots, are the parameters' names.  A new Module is in training mode.
+    attributes' names, joined by dots, are the parameters' names; in lists and dicts they would have none, and are
+    refused there.  A new Module is in training mode.
 
     Examples
     --------
@@ -87,12 +88,19 @@ class Module:
                 yield name, value
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield name and Parameter of all parameters, the module's own first; a shared one comes once."""
+        """Yield name and Parameter of all parameters, the module's own first; a shared one comes once.
+
+        Raises
+        ------
+        TypeError
+            If a list, tuple or dict holds parameters that no attribute leads to: they have no names.
+        """
         seen: set[int] = set()
         for name, parameter in self._all_parameters(prefix):
             if id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield name, parameter
+        self._refuse_nameless(seen)
 
     def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Parameter]]:
         for name, value in vars(self).items():
@@ -100,6 +108,21 @@ class Module:
                 yield prefix + name, value
         for name, child in self.children():
             yield from child._all_parameters(f"{prefix}{name}.")
+
+    def _refuse_nameless(self, seen: set[int]) -> None:
+        """Refuse parameters in lists and dicts, which would be neither trained nor saved."""
+        for name, value in vars(self).items():
+            if isinstance(value, list | tuple | dict):
+                for item in value.values() if isinstance(value, dict) else value:
+                    found = [item] if isinstance(item, Parameter) else []
+                    if any(id(p) not in seen for p in (item.parameters() if isinstance(item, Module) else found)):
+                        raise TypeError(
+                            f"{type(self).__name__}.{name} is a {type(value).__name__} that holds a "
+                            f"{type(item).__name__}, whose parameters have no names there: assign each part to an "
+                            "attribute of its own, as setattr(self, f'layer{i}', layer)"
+                        )
+        for _, child in self.children():
+            child._refuse_nameless(seen)
 
     def parameters(self) -> list[Parameter]:
         """Return all parameters, in the order of `named_parameters`."""

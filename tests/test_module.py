@@ -38,6 +38,19 @@ def test_names_are_attributes_joined_by_dots_and_a_shared_parameter_comes_once(m
     assert model.num_parameters() == 2 + 6 + 2 + 2 + 2
 
 
+@pytest.mark.parametrize(
+    "part",
+    [[Linear(2, 2)], (Linear(2, 2),), {"a": Linear(2, 2)}, [Parameter(np.ones(2))]],
+    ids=["list", "tuple", "dict", "parameter"],
+)
+def test_parameters_that_no_attribute_leads_to_are_refused(model, part):
+    model.norm.parts = part
+    with pytest.raises(TypeError, match=r"LayerNorm\.parts is a (list|tuple|dict) that holds a (Linear|Parameter)"):
+        model.parameters()
+    model.norm.parts = [model.scale, model.first]  # these have names
+    assert len(model.parameters()) == 5
+
+
 def test_a_module_is_in_training_mode_until_told_otherwise(model):
     assert model.training
     assert model.eval() is model

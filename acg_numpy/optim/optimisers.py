@@ -59,9 +59,10 @@ class SGD:
     ValueError
         If there is no parameter, one is listed twice, or a number is out of range.
 
-    Notes ----- Lazy if a gradient is row-sparse: of a row that it does not hold, neither value nor velocity changes, so
-    that the row neither decays nor moves on; a row's velocity keeps `momentum` of what it was when the row was last
-    held.
+    Notes
+    -----
+    Lazy if a gradient is row-sparse: of a row that it does not hold, neither value nor velocity changes, so that the
+    row neither decays nor moves on; a row's velocity keeps `momentum` of what it was when the row was last held.
 
     Examples
     --------
