@@ -1,5 +1,6 @@
 """Whatever form people's interactions have: they are read as they are, or refused with the cause and the fix."""
 
+import gzip
 import io
 import os
 import re
@@ -91,6 +92,28 @@ def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
 def test_standard_input_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(PLAIN.encode())))
     assert triples(read_interactions("-", min_items=1)) == WORLD
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04[Content_Types].xml",
+        b"BZh",
+        b"[{}]",
+        b"{'a': 1}",
+        b"\xff\xfe",
+        gzip.compress(b"PAR1"),
+        gzip.compress(b"a")[:-2],
+        b"a,b\n1,2\n",
+        b"{]",
+    ],
+)
+def test_messages_do_not_name_the_copy_of_standard_input(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    with pytest.raises(DataError, match=r"^standard input (is|has|cannot)") as refused:
+        read_interactions("-")
+    assert "spooled" not in str(refused.value)
 
 
 def test_titles_are_kept_beside_the_items(tmp_path: Path) -> None:

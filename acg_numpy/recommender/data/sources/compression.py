@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from acg_numpy.recommender.data.interactions import DataError
-from acg_numpy.recommender.data.sources.formats import ZSTD
+from acg_numpy.recommender.data.sources.formats import ZSTD, name_to_type
 
 CHUNK = 1 << 20  # bytes
 
@@ -38,7 +38,9 @@ def refuse_damaged(
         with path.open("rb") as file:
             problem, test = _find_damage_of_zstd(file), "zstd -t"
     if problem:
-        raise DataError(f"{name} is damaged, {problem}: copy or download it again ({test} {path.name} tests it)")
+        raise DataError(
+            f"{name} is damaged, {problem}: copy or download it again ({test} {name_to_type(path, name)} tests it)"
+        )
 
 
 def _find_damage_of_gzip(path: Path, observe: Callable[[bytes], None]) -> str:

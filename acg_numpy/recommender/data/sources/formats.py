@@ -62,12 +62,14 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 COMPRESSED = {GZIP: "gzip", ZSTD: "zstd"}
 
 
-def find_format(path: Path, *, encoding: str = "utf-8") -> FileFormat:
+def find_format(path: Path, name: str, *, encoding: str = "utf-8") -> FileFormat:
     """Find what kind of file this is.
 
     Parameters
     ----------
     path : Path
+    name : str
+        What messages call it: of a copy of a pipe, the name of the pipe.
     encoding : str
         Of text; where another one than UTF-8 is named, what begins as UTF-16 is text.
 
@@ -82,15 +84,16 @@ def find_format(path: Path, *, encoding: str = "utf-8") -> FileFormat:
     except OSError as error:
         raise reading_error(path, error) from error
     if not start:
-        raise DataError(f"{path} is empty")
+        raise DataError(f"{name} is empty")
     for magic, compression in COMPRESSED.items():
         if start.startswith(magic):
             inside = _decompress_beginning(start) if compression == "gzip" else b""
-            name = _format_inside(path, inside, encoding)
-            if name in (PARQUET, ARROW):
-                raise DataError(f"{path} is {name} that is compressed by gzip, which is not read: gunzip {path.name}")
-            return FileFormat(name, compression)
-    return FileFormat(_format_inside(path, start, encoding))
+            found = _format_inside(path, name, inside, encoding)
+            if found in (PARQUET, ARROW):
+                command = f"gunzip {name_to_type(path, name)}"
+                raise DataError(f"{name} is {found} that is compressed by gzip, which is not read: {command}")
+            return FileFormat(found, compression)
+    return FileFormat(_format_inside(path, name, start, encoding))
 
 
 def _decompress_beginning(start: bytes) -> bytes:
@@ -100,35 +103,36 @@ def _decompress_beginning(start: bytes) -> bytes:
         return b""  # the reader of the whole file says what is wrong with it
 
 
-def _format_inside(path: Path, start: bytes, encoding: str) -> str:
+def _format_inside(path: Path, name: str, start: bytes, encoding: str) -> str:
+    file = name_to_type(path, name)
     if start.startswith(b"PAR1"):
         return PARQUET
     if start.startswith((b"ARROW1", b"FEA1")):
         return ARROW
     if start.startswith(b"PK") and (b"[Content_Types].xml" in start or b"xl/" in start):
-        excel = PANDAS.replace("READER", "read_excel").replace("FILE", path.name)
-        raise DataError(f"{path} is an Excel workbook, which is not read: {excel}, or save the sheet as CSV in UTF-8")
+        excel = PANDAS.replace("READER", "read_excel").replace("FILE", file)
+        raise DataError(f"{name} is an Excel workbook, which is not read: {excel}, or save the sheet as CSV in UTF-8")
     if start[257:262] == b"ustar":
-        raise DataError(f"{path} is a tar archive, which is not read: tar xf {path.name}")
+        raise DataError(f"{name} is a tar archive, which is not read: tar xf {file}")
     if start[8:12] == b"DUCK":
-        command = f"duckdb {path.name} \"COPY t TO 'converted.parquet'\""
-        raise DataError(f"{path} is a database of DuckDB, which is not read: {command}")
+        command = f"duckdb {file} \"COPY t TO 'converted.parquet'\""
+        raise DataError(f"{name} is a database of DuckDB, which is not read: {command}")
     for magic, what, command in REFUSED:
         if start.startswith(magic) and not (what == "text in UTF-16" and encoding != "utf-8"):
-            raise DataError(f"{path} is {what}, which is not read: {command.replace('FILE', path.name)}")
-    if encoding == "utf-8" and (name := _utf_16_without_mark(start)):
-        advice = UTF_16.replace("utf-16", name).replace("UTF-16", name.upper()).replace("FILE", path.name)
-        raise DataError(f"{path} is text in UTF-16, which is not read: {advice}")
+            raise DataError(f"{name} is {what}, which is not read: {command.replace('FILE', file)}")
+    if encoding == "utf-8" and (found := _utf_16_without_mark(start)):
+        advice = UTF_16.replace("utf-16", found).replace("UTF-16", found.upper()).replace("FILE", file)
+        raise DataError(f"{name} is text in UTF-16, which is not read: {advice}")
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith((b"{'", b"{u'")):
         raise DataError(
-            f"{path} has a dict of Python a line, which is not read: {PYTHON_DICTS} < {path.name} > converted.jsonl"
+            f"{name} has a dict of Python a line, which is not read: {PYTHON_DICTS} < {file} > converted.jsonl"
         )
     if text.startswith(b"{"):
         return JSON_LINES
     if text.startswith(b"["):
         raise DataError(
-            f"{path} is one JSON array, which is not read: write one object a line, with jq -c '.[]' {path.name}"
+            f"{name} is one JSON array, which is not read: write one object a line, with jq -c '.[]' {file}"
         )
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return JSON_LINES if not start and (".jsonl" in suffixes or ".ndjson" in suffixes) else TEXT
@@ -140,6 +144,17 @@ def _utf_16_without_mark(start: bytes) -> str:
         if len(zeros) > 4 and not any(zeros) and all(others):
             return name
     return ""
+
+
+def name_to_type(path: Path, name: str) -> str:
+    """Return what a command calls a file: its name, and FILE for one that was copied from elsewhere.
+
+    Examples
+    --------
+    >>> name_to_type(Path("/tmp/spooled_2"), "standard input"), name_to_type(Path("data/a.csv"), "data/a.csv")
+    ('FILE', 'a.csv')
+    """
+    return path.name if Path(name).name == path.name else "FILE"
 
 
 def reading_error(path: Path, error: OSError) -> DataError:

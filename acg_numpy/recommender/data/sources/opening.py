@@ -20,7 +20,7 @@ import numpy as np
 
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.database import database, first_line, identifier, unique_name
-from acg_numpy.recommender.data.sources.formats import GZIP, ZSTD, reading_error
+from acg_numpy.recommender.data.sources.formats import GZIP, ZSTD, name_to_type, reading_error
 from acg_numpy.recommender.data.sources.tables import Table, TextOptions, TextTable, open_file, table_in_memory
 from acg_numpy.text import joined
 
@@ -262,7 +262,9 @@ def _as_utf8(path: Path, name: str, encoding: str, folder: _Folder) -> Path:
     if start.startswith((b"PAR1", b"ARROW1", b"FEA1")):
         return path
     if start.startswith(ZSTD):
-        raise DataError(f"{name} is compressed by zstd, and so cannot be read in {encoding}: unzstd {path.name}")
+        raise DataError(
+            f"{name} is compressed by zstd, and so cannot be read in {encoding}: unzstd {name_to_type(path, name)}"
+        )
     converted, line = folder.new_file(_suffix(path.name.removesuffix(".gz"))), 0
     try:
         with (

@@ -14,7 +14,14 @@ import duckdb
 from acg_numpy.recommender.data.interactions import DataError
 from acg_numpy.recommender.data.sources.compression import refuse_damaged
 from acg_numpy.recommender.data.sources.database import file_literal, first_line, identifier, literal, unique_name
-from acg_numpy.recommender.data.sources.formats import ARROW, JSON_LINES, PARQUET, encoding_error, find_format
+from acg_numpy.recommender.data.sources.formats import (
+    ARROW,
+    JSON_LINES,
+    PARQUET,
+    encoding_error,
+    find_format,
+    name_to_type,
+)
 from acg_numpy.recommender.data.sources.text_layout import TextLayout, find_layout, split_line
 from acg_numpy.text import counted, joined
 
@@ -213,7 +220,7 @@ class JsonTable(Table):
         if not self.columns:
             raise DataError(
                 f"{name} has no JSON object in its first lines: one object a line was expected, in UTF-8, as "
-                f"jq -c . {path.name} writes it"
+                f"jq -c . {name_to_type(path, name)} writes it"
             )
 
     def text_of(self, position: int) -> str:
@@ -311,7 +318,7 @@ def open_file(
     DataError
         If it cannot be read, or is of no format that is.
     """
-    found = find_format(path, encoding=text.encoding)
+    found = find_format(path, name, encoding=text.encoding)
     refuse_damaged(path, name, found.compression, observe)
     try:
         if found.name == PARQUET:
