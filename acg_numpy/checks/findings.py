@@ -23,6 +23,7 @@ from acg_numpy.checks.tracing import trace
 from acg_numpy.shapes import Array
 from acg_numpy.text import counted, first_few, joined, joined_among
 
+FOLLOWED = 1e-2  # how far a traced gradient may be from one that passed, relative to the largest element
 FLOAT32 = 1e-5  # how far a gradient in float32 may be from one in float64, relative to its largest element
 FLOAT16 = 1e-2
 
@@ -67,7 +68,7 @@ def add_findings(
         return replace(report, diagnoses=tuple(_observed(one.mistake, one.message) for one in side_effects))
     own = tuple(_diagnoses_of_check(report.comparisons, settings))
     if report.passed:
-        return replace(report, diagnoses=own, blind_spots=_find_blind_spots(subject))
+        return replace(report, diagnoses=own, blind_spots=_find_blind_spots(report, subject))
     if NOT_REPEATABLE in report.faults:
         return replace(report, diagnoses=(_observed("random-forward", NOT_REPEATABLE),))
     if subject.wrong_count or _has_gradient_of_held_input(subject):
@@ -112,16 +113,38 @@ def _has_gradient_of_held_input(subject: Subject) -> bool:
     )
 
 
-def _find_blind_spots(subject: Subject) -> tuple[BlindSpot, ...]:
-    """Find the mistakes that a passed check could not have seen, as far as its forward can be traced."""
+def _find_blind_spots(report: GradientReport, subject: Subject) -> tuple[BlindSpot, ...]:
+    """Find the mistakes that a passed check could not have seen, as far as its forward can be traced.
+
+    A graph whose gradients are not those that passed is not what the forward computes, and says nothing.
+    """
     values = copy_arrays([argument.value for argument in subject.arguments])
     with np.errstate(all="ignore"):
         try:
             graph = trace(subject.outputs, values, [argument.checked for argument in subject.arguments])
             grads = graph.gradients(subject.grad_outs)
+            if not _agree(report, subject, graph.at_inputs(grads)):
+                return ()
             return blind_spots(subject.arguments, graph, grads)
         except Exception:  # anything that a user's function may do with Tensors
             return ()
+
+
+def _agree(report: GradientReport, subject: Subject, traced: Sequence[Array]) -> bool:
+    """Check whether the gradients of a trace are those that passed, where these were decided."""
+    checked = [which for which, argument in enumerate(subject.arguments) if argument.checked]
+    scale = max((float(np.max(np.abs(gradient), initial=0.0)) for gradient in traced), default=0.0)
+    for which, gradient in zip(checked, traced, strict=True):
+        comparison = report.comparisons[which]
+        if comparison.analytic is None or comparison.undecided is None or comparison.directions is not None:
+            continue
+        off = ~(
+            np.abs(gradient - comparison.analytic)
+            <= FOLLOWED * max(scale, np.max(np.abs(comparison.analytic), initial=0.0))
+        )
+        if np.any(off & ~comparison.undecided):
+            return False
+    return True
 
 
 def _diagnose(report: GradientReport, subject: Subject, settings: Settings) -> GradientReport:

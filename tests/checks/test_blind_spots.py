@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acg_numpy.checks import gradcheck
+from acg_numpy.checks import check_backward, gradcheck
 from acg_numpy.checks.report.diagnosis import BlindSpot, Diagnosis
 
 RNG = np.random.default_rng(0)
@@ -11,6 +11,7 @@ ROW, TALL, WIDE, SQUARE = (RNG.normal(size=shape) for shape in [(3,), (3, 1), (1
 IDS = np.array([0, 2])
 SCORES = RNG.normal(size=(3, 5))
 NOTHING = np.zeros((3, 3))
+BUFFERS = {}
 LONGER = "let that axis have length 2 or more"
 OF_ONE = (
     "has length 1 (one key, say): a softmax over it is 1 and a centred value 0 whatever the input, and a sum is a mean"
@@ -220,3 +221,15 @@ def test_a_finding_is_reported_in_one_line():
     assert (
         str(Diagnosis("wrong-sign", 1.0, "minus for plus", "all agree", "")) == "wrong-sign: minus for plus [all agree]"
     )
+
+
+def test_a_graph_without_the_gradients_tells_no_blind_spots():
+    """What is written to an array in a dict of the module is not followed, so that the graph has no gradients."""
+
+    def forward(x):
+        buffer = BUFFERS.setdefault(x.shape, np.empty(x.shape))
+        np.maximum(x, 0.0, out=buffer)
+        return buffer.copy(), x
+
+    report = check_backward(forward, lambda grad_out, x: grad_out * (x > 0), SCORES)
+    assert not report.blind_spots
