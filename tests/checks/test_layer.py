@@ -417,3 +417,24 @@ def test_a_hidden_layer_that_forgets_to_return_is_told():
     report = check_layer(Forgets, X, params="W, b", raise_on_failure=False)
     assert not report.passed
     assert "backward computes dx and returns None: return dx" in report.faults[0]
+
+
+class UpdatesItself:
+    def __init__(self, factor=1.0):
+        self.W, self.lr, self.factor = np.random.default_rng(0).normal(size=(4, 2)), 0.1, factor
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W
+
+    def backward(self, grad_out):
+        grad_x = grad_out @ self.W.T
+        self.W -= self.lr * (self.factor * self.x.T @ grad_out)
+        return grad_x
+
+
+def test_an_update_is_divided_by_the_learning_rate_that_the_layer_holds():
+    x = np.random.default_rng(1).normal(size=(3, 4))
+    report = check_layer(UpdatesItself, x, params="W")
+    assert "gradients of the parameters are read from the update of W divided by lr" in " ".join(report.notes)
+    assert not check_layer(lambda: UpdatesItself(0.5), x, params="W", raise_on_failure=False).passed

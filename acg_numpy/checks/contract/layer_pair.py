@@ -41,6 +41,7 @@ from acg_numpy.text import counted, joined
 
 OUTPUTS = ("output", "outputs", "out")  # where a layer leaves its output if its forward returns None
 INPUT_NAMES = ("x", "input", "inputs", "in")  # of which a backward computes the gradient, whatever forward calls them
+OWN_RATES = ("lr", "eta", "learning_rate")  # of a layer that updates its parameters in backward
 RATES = ("lr", "eta", "alpha")  # and what ends in rate: of a backward that updates its parameters itself
 GRADIENT_DICTS = ("grads", "gradients", "grad", "gradient", "_grads")
 
@@ -277,6 +278,7 @@ class LayerPair:
         own = {place for one in self.parameters for place in (one.name, written_place(one))}
         entries: list[Any] = []
         where: list[str] = []
+        rate_name, rate = ("", 1.0) if any(map(_is_rate, self.needed(layer))) else _own_rate(layer)
         for parameter, was in zip(self.parameters, before, strict=True):
             key = find_gradient(parameter, there, own)
             now = np.array(array_of(parameter_value(layer, parameter)))
@@ -284,8 +286,8 @@ class LayerPair:
                 entries.append(there[key])
                 where.append(key)
             elif now.shape == was.shape and not np.array_equal(now, was, equal_nan=True):
-                entries.append(was - now)
-                where.append(f"the update of {parameter.name}")
+                entries.append((was - now) / rate)
+                where.append(f"the update of {parameter.name}{rate_name and f' divided by {rate_name}'}")
             else:
                 raise ContractValueError(
                     f"no gradient of {parameter.name} is returned by backward, or left in the layer under its name; "
@@ -401,6 +403,13 @@ def _bind(layer: Any, method: str | Callable[..., Any]) -> Callable[..., Any]:
 def _is_rate(name: str) -> bool:
     """Check whether a parameter is a learning rate, by its name."""
     return name in RATES or name.endswith("rate")
+
+
+def _own_rate(layer: Any) -> tuple[str, float]:
+    """Return the learning rate that a layer holds, with its name; 1 if it holds none, or several."""
+    held = getattr(layer, "__dict__", {})
+    rates = [(name, held[name]) for name in OWN_RATES if isinstance(held.get(name), float) and held[name] > 0]
+    return rates[0] if len(rates) == 1 else ("", 1.0)
 
 
 def _is_output(value: Any) -> bool:
