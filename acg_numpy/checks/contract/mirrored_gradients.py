@@ -39,9 +39,12 @@ def mirrored_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[di
     >>> mirrored_gradients((2.0, 3.0, 4.0), arguments) is None
     True
     """
-    if not isinstance(returned, (list, tuple)):
+    if not isinstance(returned, (list, tuple)) and not _is_list_of_dicts(returned):
         return None
-    for entries in ([returned], returned):  # all of it mirrors one input, or each entry may
+    for entries in (
+        [returned],
+        returned if isinstance(returned, (list, tuple)) else [],
+    ):  # all of it mirrors one input, or each entry may
         found: dict[int, Any] = {}
         rest = []
         shared = _shared_keys(entries)
@@ -62,6 +65,9 @@ def is_dict_of_gradients(value: Any) -> bool:
 
 
 def _is_list_of_dicts(value: Any) -> bool:
+    """Check for a list of dicts, or a dict of them by their numbers."""
+    if is_dict_of_gradients(value):
+        return any(isinstance(key, int) and is_dict_of_gradients(item) for key, item in value.items())
     return isinstance(value, (list, tuple)) and any(map(is_dict_of_gradients, value))
 
 
@@ -80,16 +86,22 @@ def _places(entry: Any, arguments: Sequence[Argument], taken: Mapping[int, Any])
     leaves = dict(_leaves(entry))
     roots = [a.name[: mark.start()] for a in arguments for mark in re.finditer(r"[.\[]", a.name)]
     for root in sorted(dict.fromkeys(roots), key=len):
-        found = {}
+        found: dict[int, str] = {}
         for place, argument in enumerate(arguments):
             if place not in taken and argument.name.startswith((f"{root}.", f"{root}[")):
                 head, _, last = argument.name.removeprefix(root).rpartition(".")
                 beside = {path.rpartition(".")[2]: path for path in leaves if path.rpartition(".")[0] == head}
                 key = find_name(last, beside)
                 if key is not None:
-                    found[place] = leaves[beside[key]]
+                    found[place] = beside[key]
+        if found:  # the others are named by their keys alone, which no other input has
+            left = {path.rpartition(".")[2]: path for path in leaves if path not in found.values()}
+            for place, argument in enumerate(arguments):
+                key = find_name(argument.name, left) if place not in taken and place not in found else None
+                if key is not None and "." not in argument.name:
+                    found[place] = left.pop(key)
         if found and len(found) == len(leaves):
-            return found
+            return {place: leaves[path] for place, path in found.items()}
     return None
 
 
@@ -97,7 +109,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield what is in nested lists and dicts, each with its path: `[0].w`."""
     if is_dict_of_gradients(value):
         for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}")
+            yield from _leaves(item, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}")
     elif isinstance(value, (list, tuple)):
         for number, item in enumerate(value):
             yield from _leaves(item, f"{path}[{number}]")

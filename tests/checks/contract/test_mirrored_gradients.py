@@ -81,3 +81,26 @@ def test_two_dicts_with_the_same_keys_are_told_by_their_order():
     assert list(right.per_input) == ["p.a", "q.a"]
     wrong = check_backward(product, lambda g, c: ({"a": g * c[0]}, {"a": g * c[1]}), one, other, raise_on_failure=False)
     assert not wrong.passed
+
+
+@pytest.mark.parametrize("kind", [list, tuple, lambda layers: dict(enumerate(layers))], ids=["list", "tuple", "dict"])
+def test_layers_may_have_different_keys(kind):
+    """A key that one layer alone has names its parameter without its place."""
+    layers = [{"w": PARAMS[0]["w"], "b": PARAMS[0]["b"]}, {"w": PARAMS[1]["w"]}]
+
+    def without_bias(params, x):
+        whole = [params[0], {**params[1], "b": np.zeros(4)}]
+        return forward(whole, x)
+
+    def backward(grad_out, cache, order=(0, 1)):
+        grads, grad_x = gradients(grad_out, cache)
+        found = [{"dw": grads[order[0]]["w"], "db": grads[0]["b"]}, {"dw": grads[order[1]]["w"]}]
+        return kind(found), grad_x
+
+    report = check_backward(without_bias, backward, kind(layers), X)
+    assert list(report.per_input) == ["params[0].w", "b", "params[1].w", "x"]
+
+    def swapped(grad_out, cache):
+        return backward(grad_out, cache, order=(1, 0))
+
+    assert not check_backward(without_bias, swapped, kind(layers), X, raise_on_failure=False).passed
