@@ -7,6 +7,7 @@ others finish; errors of the disk, of the library or of the network end the work
 """
 
 import secrets
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -19,6 +20,7 @@ from acg_numpy.num_threads import one_blas_thread
 from acg_numpy.text import counted, joined
 
 ANSWER_WITHIN = 5.0  # seconds, of a scheduler
+LONGEST_GREETING = 1 << 20  # bytes of a scheduler's first message
 WORKERS_WITHIN = 60.0  # seconds without a worker, after which the work is given up
 LOOK_EVERY = 5.0  # seconds, for whether there is still a worker
 AHEAD = 2  # blocks under way for each thread of the cluster
@@ -88,7 +90,7 @@ def connect(address: str) -> Any:
     """
     distributed = require("distributed", "a Dask cluster")
     try:
-        _check_address(address)
+        _reach(address)
         client = distributed.Client(address, timeout=ANSWER_WITHIN, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(
@@ -105,8 +107,24 @@ def connect(address: str) -> Any:
     return client
 
 
-def _check_address(address: str) -> None:
-    """Raise ValueError if an address is malformed, before a client is made, which would try to reach it."""
+def _reach(address: str) -> None:
+    """Raise an error if no scheduler answers; a client that finds none takes long to give up, and longer to close.
+
+    Without encryption a Dask server begins with the length of a short message, 8 bytes, the lowest first.
+    """
+    place = _check_address(address)
+    if place is None:
+        return
+    with socket.create_connection(place, timeout=ANSWER_WITHIN) as connection:
+        if address.startswith("tls:"):
+            return
+        length = connection.recv(8)
+    if len(length) < 8 or int.from_bytes(length, "little") > LONGEST_GREETING:
+        raise ValueError("another service answers there")
+
+
+def _check_address(address: str) -> tuple[str, int] | None:
+    """Return the host and port of an address, None where its scheme has none; raise ValueError if it is malformed."""
     addressing = require("distributed.comm.addressing", "a Dask cluster")
     backends = require("distributed.comm.registry", "a Dask cluster").backends
     scheme, place = addressing.parse_address(address)
@@ -119,6 +137,8 @@ def _check_address(address: str) -> None:
             host, port = "", 0
         if not host or not 0 < port < 1 << 16:
             raise ValueError("a host and a port are expected")
+        return host, port
+    return None
 
 
 def run_blocks(
@@ -357,5 +377,5 @@ def _raise_failures(failures: Sequence[Failure], blocks: int, rows: str) -> None
 
 
 def _short(error: BaseException) -> str:
-    text = str(error)
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return text[:1].lower() + text[1:]

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -65,6 +67,32 @@ def test_an_address_where_no_scheduler_is_fails_soon(address: str, monkeypatch: 
         ClusterError, match=f"no Dask scheduler answers at {address} .*: start one with 'dask scheduler'"
     ):
         connect(address)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [(b"", "timed out"), (b"HTTP/1.1 400 Bad Request\r\n", "another service answers there"), (b"?", "another service")],
+)
+def test_a_port_without_a_scheduler_is_refused_before_a_client_is_made(
+    answer: bytes, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("acg_numpy.scale.clusters.ANSWER_WITHIN", 0.5)
+    monkeypatch.setattr("distributed.Client", None)  # one that fails prints a traceback when the process ends
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                if answer:
+                    connection.sendall(answer)
+                else:
+                    connection.recv(1)  # until the other side gives up
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ClusterError, match=f"no Dask scheduler answers at .*{message}"):
+            connect(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
 
 
 @pytest.mark.parametrize(

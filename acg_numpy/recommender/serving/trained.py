@@ -313,13 +313,15 @@ def condition_all(conditioner: Callable[..., Any], user_vectors: Array, reachabl
     return conditions
 
 
-def require_finite_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
-    """Raise CheckpointError if an array of a file holds NaN or infinity."""
+def require_finite_arrays(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], instead: str = "train again"
+) -> None:
+    """Raise CheckpointError, with what to do instead, if an array of a file holds NaN or infinity."""
     broken = [n for n, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
     if broken:
         raise CheckpointError(
             f"{path} holds NaN or infinity in {first_few(broken, 3)}, so that nothing can be computed with it: "
-            "training has diverged; train again"
+            f"training has diverged; {instead}"
         )
 
 

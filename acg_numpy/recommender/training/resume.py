@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from acg_numpy.recommender.data.checkpoints import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from acg_numpy.recommender.serving.trained import require_finite_arrays
 
 KIND = "state of an experiment"
 EVERY = 5.0  # seconds between two writes, at least
@@ -124,6 +125,7 @@ class ResumableState:
                 f"{path} is the state of another experiment: {'; '.join(changed)}; resume with the same arguments and "
                 "data, or begin anew without resume"
             )
+        require_finite_arrays(path, arrays, "begin anew, without resume")
         for part, entries in (("finished", self._finished), ("under way", self._in_progress)):
             for name, entry_about in about[part].items():
                 start = f"{part}/{name}/"

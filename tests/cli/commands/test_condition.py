@@ -163,7 +163,7 @@ def test_a_scheduler_that_does_not_answer_is_an_error_in_a_sentence(
     np.save(tmp_path / "users.npy", np.ones((5, 8), np.float32))
     command = ["condition", str(results / "checkpoint.npz"), "--users", str(tmp_path / "users.npy")]
     assert main([*command, "--out", str(tmp_path / "parts"), "--scheduler", "tcp://127.0.0.1:9"]) == 1
-    assert capsys.readouterr().err.startswith("acg: no Dask scheduler answers at tcp://127.0.0.1:9 (timed out")
+    assert capsys.readouterr().err.startswith("acg: no Dask scheduler answers at tcp://127.0.0.1:9 (")
 
 
 def test_the_log_of_a_cluster_is_not_shown_beside_the_error(

@@ -115,6 +115,12 @@ def test_foreign_and_damaged_files_are_refused_and_left_as_they_are(tmp_path):
     save_checkpoint(path, {}, {"conditioner": {}})
     with pytest.raises(CheckpointError, match="not one to resume from"):
         ResumableState(path, {}, resume=True)
+    for broken in (np.nan, -np.inf):
+        state = ResumableState(path, {}, resume=False)
+        state.update("attention", Checkpoint({"bias": np.array([broken])}, {}))
+        state.write()
+        with pytest.raises(CheckpointError, match=r"NaN or infinity in 'under way/attention/bias'.*; begin anew"):
+            ResumableState(path, {}, resume=True)
     path.write_bytes(path.read_bytes()[:-20])
     before = path.read_bytes()
     with pytest.raises(CheckpointError, match="truncated or damaged"):
