@@ -130,15 +130,16 @@ def _about(folder: Path, trained: "Trained") -> dict[str, Any]:
         runs = counted(len(metrics["runs"]), "run")
         for measure in ("ndcg@10", "recall@10"):
             row = test["attention"][measure]
-            about[f"{measure} on held-out pairs"] = f"{row['mean']:.4f} ± {row['std']:.4f} (deviation over {runs})"
+            spread = f" ± {row['std']:.4f} (deviation over {runs})" if len(metrics["runs"]) > 1 else " (one run)"
+            about[f"{measure} on held-out pairs"] = f"{row['mean']:.4f}{spread}"
         best = sorted(paired, key=lambda name: -test[name]["ndcg@10"]["mean"])[:MODELS]
         for name in best:
             lead = f"{paired[name]['difference']:+.4f} ± {paired[name]['se']:.4f}"
             about[f"lead over {name}, ndcg@10"] = f"{lead} (standard error of differences on the same pairs)"
         about["users of the training"] = f"{metrics['users']:,}"
-        about["protocol"] = ", ".join(
-            f"{name.replace('_', ' ')} {value}" for name, value in metrics["protocol"].items()
-        )
+        protocol = dict(metrics["protocol"])
+        settings = [f"{name.replace('_', ' ')} {value}" for name, value in protocol.items() if name != "protocol"]
+        about["protocol"] = ", ".join([str(protocol["protocol"]), *settings])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path} is not what 'acg train' wrote ({error!r}): train again, or remove it") from error
     return about

@@ -55,6 +55,9 @@ def test_its_card_says_where_it_is_from_and_nothing_of_users(results: Path, tmp_
         "What it is not for",
     ):
         assert part in card
+    assert "| protocol | random, min inside " in card
+    assert "(one run)" in card
+    assert "± 0.0000 (deviation" not in card
     whole = b"".join(path.read_bytes() for path in out.iterdir())
     users = (results / "users.txt").read_text(encoding="utf-8").split("\n")[:-1]
     assert [user for user in users if user.encode() in whole or json.dumps(user).encode() in whole] == []
