@@ -103,7 +103,10 @@ def _conditions(folder: Path, trained: "Trained") -> "tuple[Array, list[str]] | 
     path, ids = folder / "conditions.npy", folder / "users.txt"
     if not path.exists() and not ids.exists():
         return None
-    users = ids.read_text(encoding="utf-8").split("\n")[:-1]
+    try:
+        users = ids.read_text(encoding="utf-8").split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{ids} is damaged, it is not UTF-8: train again, or remove it and {path.name}") from error
     layout = read_npy_layout(path)
     if layout.dtype.kind != "f":
         raise DataError(f"{path} holds {layout.dtype}; expected floating numbers")

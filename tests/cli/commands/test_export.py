@@ -76,12 +76,13 @@ def test_without_files_of_users_or_metrics_it_says_so(results: Path, tmp_path: P
 def test_what_is_no_run_or_no_place_leaves_nothing(
     results: Path, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full, short, broken = tmp_path / "full", tmp_path / "short", tmp_path / "broken"
-    for folder in (full, short, broken):
+    full, short, broken, damaged = (tmp_path / name for name in ("full", "short", "broken", "damaged"))
+    for folder in (full, short, broken, damaged):
         folder.mkdir()
         shutil.copy(results / "checkpoint.npz", folder)
         shutil.copy(results / "conditions.npy", folder)
     (short / "users.txt").write_text("ann\n", encoding="utf-8")
+    (damaged / "users.txt").write_bytes(b"ann\n\xff\n")
     (broken / "metrics.json").write_text('{"test": {}}', encoding="utf-8")
     before = files_below(tmp_path)
     monkeypatch.setitem(sys.modules, "onnx", None)
@@ -94,6 +95,7 @@ def test_what_is_no_run_or_no_place_leaves_nothing(
         (run, "onnx", new, 'export to onnx needs onnx, which is not installed: pip install "acg_numpy[interop]"'),
         (str(full), "npy", new, "users.txt: no such file"),
         (str(short), "npy", new, f"{short}: conditions have shape (80, 3, 8); expected"),
+        (str(damaged), "npy", new, "users.txt is damaged, it is not UTF-8: train again"),
         (str(broken), "onnx", new, "metrics.json is not what 'acg train' wrote"),
     ):
         assert main(["export", folder, "--to", to, "--out", str(out)]) == 1
