@@ -41,6 +41,7 @@ PATH is a folder that is made, whole or not at all.  One that is there and not e
 QUESTION = "which items of a domain would a user take, who is known by what they took in other domains?"
 TO = ("safetensors", "onnx", "torch", "parquet", "npy")  # as in interop.export_folder, which help does not load
 MODELS = 3  # beside attention, in a model card
+SAMPLE = 64  # users whose conditions are made again, to see that they are of this run
 
 
 def add_parser(commands: Subcommands) -> None:
@@ -110,7 +111,34 @@ def _conditions(folder: Path, trained: "Trained") -> "tuple[Array, list[str]] | 
     layout = read_npy_layout(path)
     if layout.dtype.kind != "f":
         raise DataError(f"{path} holds {layout.dtype}; expected floating numbers")
-    return np.load(path, mmap_mode="r", allow_pickle=False), users
+    conditions = np.load(path, mmap_mode="r", allow_pickle=False)
+    _require_same_run(folder, trained, conditions, len(users))
+    return conditions, users
+
+
+def _require_same_run(folder: Path, trained: "Trained", conditions: "Array", number: int) -> None:
+    """Refuse conditions that the checkpoint beside them did not make, by some users of the run's interactions.
+
+    A training that was killed while it wrote over an earlier one leaves files of both.
+    """
+    import numpy as np
+
+    from acg_numpy.recommender.data import DataError
+    from acg_numpy.recommender.serving.recommender import TAKEN, Recommender
+
+    if not (folder / TAKEN).is_file():
+        return
+    recommender = Recommender.load(folder)
+    chosen = np.unique(np.linspace(0, max(number - 1, 0), num=min(number, SAMPLE), dtype=np.int64))
+    expected = (len(recommender.users), len(trained.domains), trained.conditioner.emb_dim)
+    if (number, *conditions.shape) == (len(conditions), *expected):
+        made = trained.condition(*recommender.vectors(chosen))
+        if np.allclose(made, conditions[chosen], rtol=1e-3, atol=1e-4, equal_nan=True):
+            return
+    raise DataError(
+        f"{folder}/conditions.npy was not made by {folder}/checkpoint.npz: a training that was stopped while it wrote "
+        f"over an earlier one leaves files of both; train again, with --resume where last.npz is there"
+    )
 
 
 def _about(folder: Path, trained: "Trained") -> dict[str, Any]:

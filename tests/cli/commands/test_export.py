@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,20 @@ def test_what_is_no_run_or_no_place_leaves_nothing(
         assert (told, err.count("\n")) == ("", 1)
         assert message in err
     assert files_below(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "change", [lambda c: c + 0.1, lambda c: c[:-1], lambda c: c[:, :1]], ids=["numbers", "users", "domains"]
+)
+def test_conditions_of_another_run_than_the_checkpoint_are_refused(
+    change: Callable[[np.ndarray], np.ndarray], results: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "served"
+    shutil.copytree(results, run)
+    np.save(run / "conditions.npy", change(np.load(run / "conditions.npy")))
+    assert main(["export", str(run), "--to", "npy", "--out", str(out)]) == 1
+    assert "conditions.npy was not made by" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_what_a_killed_export_left_is_removed(results: Path, tmp_path: Path) -> None:
