@@ -189,6 +189,7 @@ WITH_ITEMS = [  # headers of the interactions and of the items, options, and the
     ("asin,who,stars", "name,genre,asin", {"user": "who"}, ""),
     ("what,who,stars", "name,genre,what", {"user": "who", "item": "what"}, ""),
     ("what,who,stars", "label,kind,what", {"user": "who", "item": "what", "domain": "kind", "title": "label"}, ""),
+    ("asin,userId,stars", "name,genre,asin", {"title": "nam"}, "neither .*taken.csv nor .*items.csv has .* 'nam' for"),
     ("what,who,stars", "t,d,i", {"user": "who", "item": "what"}, "items.csv has no column 'item'.*items-columns"),
     ("what,who,stars", "t,d,i", {"user": "who", "item": "what", "items_columns": OWN_NAMES}, ""),
     ("what,who,stars", "t,d,i", {"user": "2", "item": "1", "items_columns": OWN_NUMBERS}, ""),
@@ -247,6 +248,12 @@ FILES = [
         error="'categories' is nested.*jq -c '.categories |= keys'",
     ),
     RealisticFile(
+        "JSON lines with votes under a name with a space",
+        text(JSON.replace('["', '{"').replace('"]', '": 5}').replace('"categories"', '"my genres"'), "genres.jsonl"),
+        {"domain": "my genres"},
+        error="""'my genres' is nested.*jq -c '."my genres" .= keys'""",
+    ),
+    RealisticFile(
         "JSON lines with an object that is not read",
         text(JSON.replace("{", '{"style": {"Format:": "Hardcover"}, '), "reviews.jsonl"),
         {"where": "overall >= 4"},
@@ -281,7 +288,9 @@ FILES = [
     ),
     RealisticFile("a page of HTML", text("<!DOCTYPE html>\n<p>404</p>\n"), error="page of HTML or XML"),
     RealisticFile("a pointer of Git LFS", text("version https://git-lfs.github.com/spec/v1\n"), error="git lfs pull"),
-    RealisticFile("UTF-16 without a mark", text(PLAIN, encoding="utf-16-le"), error="UTF-16.*--encoding utf-16-le"),
+    RealisticFile(
+        "UTF-16 without a mark", text(PLAIN, encoding="utf-16-le"), error="--encoding utf-16-le.*iconv -f UTF-16LE -t"
+    ),
     RealisticFile("UTF-16 of the other order", text(PLAIN, encoding="utf-16-be"), {"encoding": "utf-16-be"}),
     RealisticFile(
         "no header and unread columns",

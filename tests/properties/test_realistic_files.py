@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -184,6 +185,17 @@ def test_a_library_that_is_missing_is_named(
         source = str(text(b"ARROW1\x00\x00" * 9, source)(tmp_path))
     with pytest.raises(DataError, match=f"not installed: pip install .?{package}"):
         read_interactions(source)
+
+
+def test_what_fsspec_lacks_is_said_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise ImportError("no module of that protocol")
+
+    monkeypatch.setitem(sys.modules, "fsspec", SimpleNamespace(open_files=fail))
+    with pytest.raises(DataError, match="cannot be read: no module of that protocol; or copy the file here"):
+        read_interactions("sftp://host/taken.csv")
+    with pytest.raises(DataError, match="not installed: pip install s3fs, or copy the file here"):
+        read_interactions("s3://bucket/taken.csv")
 
 
 @pytest.mark.parametrize("amount", ["nonsense", "", "1e3"])

@@ -193,6 +193,9 @@ def read_interactions(
         with open_source(
             separate, text if items_header is None else text._replace(header=items_header)
         ) as opened_items:
+            in_rows = any(position is not None for position in columns["title"])
+            if title is not None and not in_rows and find_by_name(opened_items.tables[0], title) is None:
+                raise DataError(f"neither {opened.name} nor {opened_items.name} has a column {title!r} for the title")
             found = _read_items(
                 opened_items, find_item_columns(opened_items, items_columns or {}, given, notes), rows, choice, notes
             )

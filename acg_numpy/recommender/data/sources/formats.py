@@ -121,7 +121,8 @@ def _format_inside(path: Path, name: str, start: bytes, encoding: str) -> str:
         if start.startswith(magic) and not (what == "text in UTF-16" and encoding != "utf-8"):
             raise DataError(f"{name} is {what}, which is not read: {command.replace('FILE', file)}")
     if encoding == "utf-8" and (found := _utf_16_without_mark(start)):
-        advice = UTF_16.replace("utf-16", found).replace("UTF-16", found.upper()).replace("FILE", file)
+        for_iconv = found.upper().replace("16-", "16")  # which writes UTF-16LE
+        advice = UTF_16.replace("utf-16", found).replace("UTF-16", for_iconv).replace("FILE", file)
         raise DataError(f"{name} is text in UTF-16, which is not read: {advice}")
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith((b"{'", b"{u'")):

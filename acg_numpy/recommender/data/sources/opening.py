@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 Source: TypeAlias = Any
 
 STANDARD_INPUT = "-"  # in place of a path
+DRIVERS = {  # of fsspec, by the scheme of an address
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "http": "aiohttp",
+    "https": "aiohttp",
+}
 MAGIC_OF_GLOBS = set("*?[")
 CHUNK = 1 << 18  # bytes
 
@@ -197,8 +206,8 @@ def _fetch(address: str, scheme: str, folder: _Folder) -> Iterator[tuple[Path, s
         import fsspec
     except ImportError as error:
         raise DataError(
-            f"{address} is read through fsspec, which is not installed: pip install fsspec (and {_driver(scheme)}), or "
-            "copy the file here"
+            f"{address} is read through fsspec, which is not installed: pip install fsspec (and "
+            f"{DRIVERS.get(scheme, f'a driver for {scheme}')}), or copy the file here"
         ) from error
     try:
         files = fsspec.open_files(address, "rb")
@@ -207,26 +216,16 @@ def _fetch(address: str, scheme: str, folder: _Folder) -> Iterator[tuple[Path, s
             with file as stream:
                 yield _spool(stream, folder.new_file(_suffix(file.path)), name), name
     except ImportError as error:
+        if scheme not in DRIVERS:  # fsspec says what it needs
+            raise DataError(f"{address} cannot be read: {error}; or copy the file here") from error
+        driver = DRIVERS[scheme]
         raise DataError(
-            f"{address} is read through {_driver(scheme)}, which is not installed: pip install {_driver(scheme)}, or "
-            "copy the file here"
+            f"{address} is read through {driver}, which is not installed: pip install {driver}, or copy the file here"
         ) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{address} cannot be read: {error}") from error
     if not files:
         raise DataError(f"{address} matches no file")
-
-
-def _driver(scheme: str) -> str:
-    return {
-        "s3": "s3fs",
-        "gs": "gcsfs",
-        "gcs": "gcsfs",
-        "az": "adlfs",
-        "abfs": "adlfs",
-        "http": "aiohttp",
-        "https": "aiohttp",
-    }.get(scheme, f"a driver for {scheme}")
 
 
 def _suffix(name: str) -> str:

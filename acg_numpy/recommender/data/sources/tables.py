@@ -4,6 +4,7 @@ Every table has names of columns, and an expression in SQL for each column that 
 comes after need not know where the cells come from.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -293,7 +294,8 @@ def nested_error(name: str, column: str, kind: str) -> DataError:
     """Make the error for a column whose cells hold several named values."""
     command = ""
     if kind == "an object":
-        command = f" (jq -c '.{column} |= keys' FILE > converted.jsonl keeps the names in it)"
+        key = column if column.isidentifier() and column.isascii() else json.dumps(column)
+        command = f" (jq -c '.{key} |= keys' FILE > converted.jsonl keeps the names in it)"
     return DataError(
         f"{name}: the column {column!r} is nested ({kind}): take a field of it into a column of its own{command}"
     )
