@@ -112,15 +112,14 @@ class Module:
     def _refuse_nameless(self, seen: set[int]) -> None:
         """Refuse parameters in lists and dicts, which would be neither trained nor saved."""
         for name, value in vars(self).items():
-            if isinstance(value, list | tuple | dict):
-                for item in value.values() if isinstance(value, dict) else value:
-                    found = [item] if isinstance(item, Parameter) else []
-                    if any(id(p) not in seen for p in (item.parameters() if isinstance(item, Module) else found)):
-                        raise TypeError(
-                            f"{type(self).__name__}.{name} is a {type(value).__name__} that holds a "
-                            f"{type(item).__name__}, whose parameters have no names there: assign each part to an "
-                            "attribute of its own, as setattr(self, f'layer{i}', layer)"
-                        )
+            for item in _held_in(value):
+                found = item.parameters() if isinstance(item, Module) else [item]
+                if any(id(parameter) not in seen for parameter in found):
+                    raise TypeError(
+                        f"{type(self).__name__}.{name} is a {type(value).__name__} that holds a "
+                        f"{type(item).__name__}, whose parameters have no names there: assign each part to an "
+                        "attribute of its own, as setattr(self, f'layer{i}', layer)"
+                    )
         for _, child in self.children():
             child._refuse_nameless(seen)
 
@@ -257,6 +256,21 @@ class Module:
         for name, child in self.children():
             lines.extend(f"{name}: {child!r}".splitlines())
         return "\n  ".join([head, *lines])
+
+
+def _held_in(value: Any) -> Iterator[Any]:
+    """Yield the Parameters and Modules in lists, tuples and dicts, at any depth."""
+    containers, known = [value], {id(value)}
+    while containers:
+        container = containers.pop()
+        if not isinstance(container, list | tuple | dict):
+            continue
+        for item in container.values() if isinstance(container, dict) else container:
+            if isinstance(item, Parameter | Module):
+                yield item
+            elif isinstance(item, list | tuple | dict) and id(item) not in known:
+                known.add(id(item))
+                containers.append(item)
 
 
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

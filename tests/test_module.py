@@ -40,8 +40,8 @@ def test_names_are_attributes_joined_by_dots_and_a_shared_parameter_comes_once(m
 
 @pytest.mark.parametrize(
     "part",
-    [[Linear(2, 2)], (Linear(2, 2),), {"a": Linear(2, 2)}, [Parameter(np.ones(2))]],
-    ids=["list", "tuple", "dict", "parameter"],
+    [[Linear(2, 2)], (Linear(2, 2),), {"a": Linear(2, 2)}, [Parameter(np.ones(2))], [{"w": Parameter(np.ones(2))}]],
+    ids=["list", "tuple", "dict", "parameter", "nested"],
 )
 def test_parameters_that_no_attribute_leads_to_are_refused(model, part):
     model.norm.parts = part
