@@ -112,6 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
         if number not in numbers:
             parser.error(f"there is no chapter {number}; they go from {numbers[0]} to {numbers[-1]}")
     chosen = [chapter for chapter in chapters if not arguments.chapters or chapter.number in arguments.chapters]
+    if arguments.install is not None and arguments.to is None:
+        parser.error("--install is for --to")
     if arguments.check is not None:
         if arguments.to is not None:
             parser.error("--to writes and --check reads: give one of them")
@@ -119,8 +121,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         parser.error("--json is for --check")
     if arguments.to is None:
-        if arguments.install is not None:
-            parser.error("--install is for --to")
         echo(*text_table([("chapter", "title", "time"), *(chapter.row() for chapter in chosen)], longest=None))
         echo("", "acg tutorials --to DIR writes them as notebooks.")
         return 0

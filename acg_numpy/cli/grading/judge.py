@@ -290,8 +290,12 @@ def _steps_in_loop(function: ast.FunctionDef) -> bool:
     small = any(
         isinstance(n, ast.Constant) and type(n.value) is float and 0 < abs(n.value) <= LARGEST_STEP for n in inner
     )
-    power = any(
-        isinstance(n, ast.BinOp) and isinstance(n.op, ast.Pow) and isinstance(n.right, ast.UnaryOp) for n in inner
+    power = any(  # such as 10**-6, and not a root, d**-0.5
+        isinstance(n, ast.BinOp)
+        and isinstance(n.op, ast.Pow)
+        and isinstance(n.left, ast.Constant)
+        and isinstance(n.right, ast.UnaryOp)
+        for n in inner
     )
     return (small or power) and any(isinstance(n, ast.For | ast.While | ast.comprehension) for n in inner)
 

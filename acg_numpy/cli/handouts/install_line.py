@@ -27,13 +27,15 @@ def install_command(what: str = "", *beside: str) -> str:
     'pip install pytest acg_numpy-0.1.0-py3-none-any.whl'
     >>> install_command("acg_numpy @ git+https://example.org/acg.git")
     'pip install "acg_numpy @ git+https://example.org/acg.git"'
+    >>> install_command("acg_numpy>=0.1")  # > would write to a file
+    'pip install "acg_numpy>=0.1"'
     >>> install_command("uv pip install acg_numpy pytest", "pytest")
     'uv pip install acg_numpy pytest'
     """
     what = what or known_source()
     if not what or " install " in what:
         return what
-    quoted = f'"{what}"' if re.search(r"[\s\[\]@&]", what) and not what.startswith(('"', "'")) else what
+    quoted = f'"{what}"' if re.search(r"[\s\[\]@&<>|;()]", what) and not what.startswith(('"', "'")) else what
     return " ".join(["pip install", *beside, quoted])
 
 

@@ -64,6 +64,7 @@ def test_the_first_cell_installs_what_the_teacher_names(wheel: Path, tmp_path: P
     assert ("".join(first["source"]), first["cell_type"]) == (line, "code")
     assert "".join(second["source"]).startswith("# 1. A reader")
     assert main(["tutorials", "--install", install]) == 2
+    assert main(["tutorials", "--check", str(tmp_path / "book"), "--install", install]) == 2
 
 
 def test_chapters_can_be_chosen_by_number(wheel: Path, tmp_path: Path, capsys: Captured) -> None:

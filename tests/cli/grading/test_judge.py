@@ -70,6 +70,7 @@ def test_what_a_derivation_uses_is_not_shown() -> None:
             "import math, numpy.linalg, dataclasses, unittest",
             "__all__ = ['f']",
             "class Cache:\n    def __init__(self, x):\n        self.x, self.shape = x, np.shape(x)",
+            "def g(x):\n    return [row * len(row) ** -0.5 for row in x]",
             "if __name__ == '__main__':\n    import os\n    os._exit(0)",
         ]
     )
