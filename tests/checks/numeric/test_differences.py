@@ -292,7 +292,7 @@ def test_extrapolation_is_far_better_than_a_central_difference():
     assert np.all(np.abs(richardson(here, 0, np.arange(9), EPS).derivative - np.exp(x)) < 1e-12 * np.exp(x))
 
 
-def test_a_cast_that_discards_imaginary_parts_warns_nobody():
+def test_a_cast_that_discards_imaginary_parts_gives_no_warning():
     function = PerturbedFunction(
         lambda inputs: (1.0 * inputs[0] + inputs[0].astype(float),), [np.ones(2)], (np.ones(2),)
     )

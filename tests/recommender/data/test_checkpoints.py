@@ -196,7 +196,7 @@ def write_with_safetensors(file):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
 @pytest.mark.parametrize("write", [write_text, write_with_numpy, write_with_duckdb, write_with_safetensors])
-def test_a_full_disk_is_an_error_with_the_file_whoever_writes(path, write):
+def test_a_full_disk_is_an_error_with_the_file_for_every_library(path, write):
     message = r"(?i)no space left on device|the disk may be full"
     full = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115, its end fails where `replacing` must see it
     with pytest.raises(OSError, match=message) as caught, replacing(path), full as file:
