@@ -23,6 +23,7 @@ ROW_OPTIONS: Mapping[str, Any] = {
 }
 ROLES = ("user", "item", "domain", "rating")
 TEXT = ("VARCHAR", "ENUM", "JSON", "UUID")
+WORDS_OF_CASE = ("case", "when", "then", "else", "end")  # columns of these names stand in quotes
 ANOTHER_CONDITION = "give a condition for this file with --where (where=...; 'true' keeps all rows)"
 
 
@@ -161,7 +162,7 @@ def _condition_columns(tables: Sequence[Table], condition: str) -> dict[str, str
     """Find the columns that a condition reads, with their type where they have one of their own."""
     without_texts = re.sub(r"'[^']*'", " ", condition)
     words = re.findall(r'"[^"]+"|\b[^\W\d]\w*\b(?!\s*\()', without_texts)
-    read = {word.strip('"').lower() for word in words}
+    read = {word.strip('"').lower() for word in words if word.lower() not in WORDS_OF_CASE}
     found: dict[str, str | None] = {}
     for table in tables:
         for n, name in enumerate(table.columns):

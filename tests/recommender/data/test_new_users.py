@@ -102,6 +102,10 @@ def test_the_condition_of_training_needs_its_columns_and_types(change, message):
     )
     taken = read_interactions(frame, where="day > 2 AND \"note\" <> 'item' AND abs(day) < 100", min_items=1)
     assert taken.reading["where_columns"] == {"Day": "BIGINT", "note": "VARCHAR"}
+    in_case = "CASE WHEN day > 2 THEN true ELSE false END"
+    assert read_interactions(frame.assign(end=0), where=in_case, min_items=1).reading["where_columns"] == {
+        "Day": "BIGINT"
+    }
     known = {"as_read": taken.reading}
     assert read_newcomers(frame.astype({"Day": float}), taken.items, **known).matrix.nnz == 2
     with pytest.raises(DataError, match=message):
