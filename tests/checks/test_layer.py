@@ -420,8 +420,8 @@ def test_a_hidden_layer_that_forgets_to_return_is_told():
 
 
 class UpdatesItself:
-    def __init__(self, factor=1.0):
-        self.W, self.lr, self.factor = np.random.default_rng(0).normal(size=(4, 2)), 0.1, factor
+    def __init__(self, lr, factor=1.0):
+        self.W, self.lr, self.factor = np.random.default_rng(0).normal(size=(4, 2)), lr, factor
 
     def forward(self, x):
         self.x = x
@@ -433,8 +433,9 @@ class UpdatesItself:
         return grad_x
 
 
-def test_an_update_is_divided_by_the_learning_rate_that_the_layer_holds():
+@pytest.mark.parametrize("lr", [0.1, 2, np.float32(0.1), np.array(0.1)], ids=["float", "int", "float32", "array"])
+def test_an_update_is_divided_by_the_learning_rate_that_the_layer_holds(lr):
     x = np.random.default_rng(1).normal(size=(3, 4))
-    report = check_layer(UpdatesItself, x, params="W")
+    report = check_layer(lambda: UpdatesItself(lr), x, params="W")
     assert "gradients of the parameters are read from the update of W divided by lr" in " ".join(report.notes)
-    assert not check_layer(lambda: UpdatesItself(0.5), x, params="W", raise_on_failure=False).passed
+    assert not check_layer(lambda: UpdatesItself(lr, 0.5), x, params="W", raise_on_failure=False).passed

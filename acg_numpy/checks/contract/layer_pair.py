@@ -408,8 +408,12 @@ def _is_rate(name: str) -> bool:
 def _own_rate(layer: Any) -> tuple[str, float]:
     """Return the learning rate that a layer holds, with its name; 1 if it holds none, or several."""
     held = getattr(layer, "__dict__", {})
-    rates = [(name, held[name]) for name in OWN_RATES if isinstance(held.get(name), float) and held[name] > 0]
+    rates = [(name, float(held[name])) for name in OWN_RATES if _is_number(held.get(name)) and held[name] > 0]
     return rates[0] if len(rates) == 1 else ("", 1.0)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | np.ndarray) and np.shape(value) == ()
 
 
 def _is_output(value: Any) -> bool:

@@ -41,10 +41,8 @@ def mirrored_gradients(returned: Any, arguments: Sequence[Argument]) -> tuple[di
     """
     if not isinstance(returned, (list, tuple)) and not _is_list_of_dicts(returned):
         return None
-    for entries in (
-        [returned],
-        returned if isinstance(returned, (list, tuple)) else [],
-    ):  # all of it mirrors one input, or each entry may
+    each = returned if isinstance(returned, (list, tuple)) else ()
+    for entries in ([returned], each):  # all of it mirrors one input, or each entry may
         found: dict[int, Any] = {}
         rest = []
         shared = _shared_keys(entries)
