@@ -19,9 +19,9 @@ examples:
 
 NOTES = """\
 The exercise at hand is checked in a process of its own whenever its file is saved. Right: it moves on. Wrong: it says
-what fails. Keys: h, a hint (three levels, the last names the mistake); s, the solution, after three tries that differ;
-n, the next exercise; l, the list; r, the file as it was handed out (what stood there is kept beside it); q, the end.
-Where standard input is not a terminal, or with --plain, a key is a line.
+what fails. Keys: h, a hint (up to three levels, the last names the mistake); s, the solution, after three tries that
+differ; n, the next exercise; l, the list; r, the file as it was handed out (what stood there is kept beside it); q, the
+end.  Where standard input is not a terminal, or with --plain, a key is a line.
 
 DIR/.acg-learn.json keeps what is solved, by the names of exercises; killing the command loses nothing.  Files that are
 there are never replaced.  It runs without SciPy, Hypothesis and Matplotlib: exercises that need one say so.  The
