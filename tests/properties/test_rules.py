@@ -292,5 +292,9 @@ def test_the_table_holds_nothing_but_what_it_says():
 
 
 def test_every_entry_goes_by_the_name_of_its_function():
-    """It is what errors call it, and what its arguments are bound by."""
-    assert all(entry.name == name_of(key) for key, entry in ENTRIES.items() if entry is not PLAIN)
+    """It is what errors call it, and what its arguments are bound by; that of a function inside a rule is another."""
+    for key, entry in ENTRIES.items():
+        if entry is not PLAIN:
+            public = name_of(key).startswith(("np.", "scipy.", "passes."))
+            assert entry.name == entry.bind.name
+            assert not public or entry.name == name_of(key)

@@ -207,7 +207,8 @@ class Comparator:
             largest = max(others, finite_maximum(numeric.derivative))
             if np.any(beyond):
                 far = np.flatnonzero(beyond)
-                steps[far] = np.minimum(steps, self.eps ** (1 / 3) * self._sizes(which))[far]
+                shorter = np.maximum(self.eps ** (1 / 3) * self._sizes(which), np.finfo(np.float64).tiny)
+                steps[far] = np.minimum(steps, shorter)[far]
                 near = central_differences(self.function, which, far, steps[far])
                 loudest[far] = self._loudness(near, x[far], steps[far])
             scale = np.maximum(largest, loudest)
@@ -444,8 +445,11 @@ def _uncompared(argument: Argument, gradient: Array | str | None) -> InputCompar
 
 
 def root_mean_square(array: Array) -> float:
-    """Return the typical size of the elements, 0 where there is none."""
-    return float(np.sqrt(np.mean(array * array))) if array.size else 0.0
+    """Return the typical size of the elements, 0 where there is none; squares neither underflow nor overflow."""
+    largest = float(np.max(np.abs(array), initial=0.0))
+    if not 0.0 < largest < np.inf:
+        return largest
+    return largest * float(np.sqrt(np.mean(np.square(array / largest))))
 
 
 def finite_maximum(array: Array) -> float:
