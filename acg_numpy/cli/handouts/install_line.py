@@ -55,9 +55,9 @@ def source_of(record: dict[str, object]) -> str:
     Examples
     --------
     >>> git = {"url": "https://example.org/acg.git", "vcs_info": {"vcs": "git", "commit_id": "12ab"}}
-    >>> source_of(git), source_of({"url": "file:///home/ann/acg", "dir_info": {"editable": True}})
+    >>> source_of(git), source_of({"url": "file:///folder/acg", "dir_info": {"editable": True}})
     ('acg_numpy @ git+https://example.org/acg.git@12ab', '')
-    >>> source_of({"url": "file:///tmp/acg_numpy-0.1.0-py3-none-any.whl", "archive_info": {}})
+    >>> source_of({"url": "file:///folder/acg_numpy-0.1.0-py3-none-any.whl", "archive_info": {}})
     'acg_numpy-0.1.0-py3-none-any.whl'
     """
     url, vcs = str(record["url"]), record.get("vcs_info")
