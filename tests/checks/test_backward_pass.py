@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from acg_numpy.checks import GradientMismatch, check_backward
@@ -22,6 +22,7 @@ sides = st.integers(1, 4)
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(sides, max_size=2), sides, sides, sides, st.integers(0, 2**31), st.sampled_from([0.01, 1.0, 4.0]))
+@example([], 4, 3, 3, 4, 4.0)  # saturated: at short steps two of three outputs that matter are frozen by rounding
 def test_a_right_backward_passes_at_any_shape_and_size(batch, queries, keys, width, seed, size):
     inputs = attention_inputs(np.random.default_rng(seed), tuple(batch), queries, keys, width)
     report = check_backward(attention_forward, attention_backward, *(size * x for x in inputs), seed=seed)

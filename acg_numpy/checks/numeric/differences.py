@@ -198,13 +198,26 @@ def direction_slope(function: PerturbedFunction, which: int, directions: Array) 
 def ladder_differences(slope: Slope, steps: Array, ladder: Sequence[float], noise: Array | None = None) -> Differences:
     """Return for each of n lines the difference that agrees best with its neighbours on a ladder of steps.
 
-    The ladder holds multiples of the line's step.  `noise`, if given, is the uncertainty of <g, y> near the point;
-    divided by the step it adds to a rung's error.
+    The ladder holds ascending multiples of the line's step.  `noise`, if given, is the uncertainty of <g, y> near the
+    point; divided by the step it adds to a rung's error.
+
+    An output that moves at a long step, and not at a short one, is frozen there by its rounding, so that its part of
+    the derivative is missing.  Differences at several short steps then agree on the wrong value.  So the rounding of
+    the outputs that move at a step counts at all shorter ones.
+
+    Examples
+    --------
+    >>> at = np.array([1.0])  # 1 + x * 1e-11, next to an output that moves at all steps
+    >>> function = PerturbedFunction(lambda x: (1 + 1e-11 * x[0], -1e-11 * x[0]), [at], (np.ones(1), np.full(1, 2.0)))
+    >>> found = ladder_differences(element_slope(function, 0, np.array([0])), np.array([6e-6]), LADDER)
+    >>> bool(abs(found.derivative[0] + 1e-11) < 10 * found.error[0])
+    True
     """
     rungs = steps[:, None] * np.asarray(ladder)
     each = np.ravel(rungs)
     found = slope(np.repeat(np.arange(len(steps)), len(ladder)), each, each)
-    error = found.error.reshape(rungs.shape)
+    rounding = found.error.reshape(rungs.shape) * rungs
+    error = np.maximum.accumulate(rounding[:, ::-1], axis=1)[:, ::-1] / rungs
     if noise is not None:
         error = error + noise[:, None] / rungs
     return best_agreeing(Differences(found.derivative.reshape(rungs.shape), error))
