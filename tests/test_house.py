@@ -65,9 +65,7 @@ def test_a_test_mirrors_a_module_and_its_names_are_short(path: Path) -> None:
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_the_english_is_plain(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    # "mend" is a key of the JSON that autograders read
-    words = text.replace('"mend"', "").replace("`mend`", "")
-    assert re.findall(rf"\b(?:{UNCOMMON})\b", words, re.IGNORECASE) == []
+    assert re.findall(rf"\b(?:{UNCOMMON})\b", text, re.IGNORECASE) == []
     summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     assert summary.endswith(".")
 

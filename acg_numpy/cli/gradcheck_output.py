@@ -86,7 +86,7 @@ def learner_error_as_json(error: "LearnerError") -> dict[str, Any]:
     """Write what broke, where, and the likely fix."""
     place = error.place
     found = {"message": error.what, "file": str(place.file), "line": place.line, "source": place.source}
-    return {**found, "mend": error.fix}
+    return {**found, "fix": error.fix}
 
 
 def _record_as_json(record: Any) -> dict[str, Any]:

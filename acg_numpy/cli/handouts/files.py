@@ -142,7 +142,7 @@ results for a program:
 | `forward_unchanged` | of a case: true or false, null where the file failed; if it is false a case has no points |
 | `numeric` | of a case: null, or a sentence where the backward calls the forward as numeric derivatives do: no points |
 | `diagnoses` | of a case: which mistake it is, best first: `mistake`, `message`, `evidence`, `hint` |
-| `error` | of a case: null, or where the file failed: `message`, `file`, `line`, `source`, `mend` |
+| `error` | of a case: null, or where the file failed: `message`, `file`, `line`, `source`, `fix` |
 
 The other keys of a case are those of `acg gradcheck --json`. With `--hints 1` a diagnosis is a hint alone, with
 `--hints 0` there is none. A file that has not ended after 60 seconds (`--seconds`) is stopped, and the line is named.

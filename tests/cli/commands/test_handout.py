@@ -215,6 +215,7 @@ def test_a_file_that_breaks_is_told_by_what_and_where(made: Made, body: str, mes
     (case,) = told["cases"]
     assert message in case["error"]["message"]
     assert case["error"]["file"].endswith("answer.py")
+    assert set(case["error"]) == {"message", "file", "line", "source", "fix"}
     assert [(one["name"], one["points"]) for one in case["inputs"]] == [("prediction", 0), ("target", 0)]
     assert (told["points"], told["out_of"]) == (0, 3)
 
