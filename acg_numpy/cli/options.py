@@ -344,6 +344,7 @@ def add_reading_options(parser: argparse.ArgumentParser, *, min_items: int = 3) 
         metavar="yes|no",
         help="whether the first line of --items names its columns (default: as for the interactions)",
     )
+    data.add_argument("--items-encoding", metavar="NAME", help="encoding of --items (default: as for the interactions)")
     add_column_names(data, tuple(COLUMNS))
     add_row_options(data)
     data.add_argument(
@@ -382,11 +383,11 @@ def add_row_options(data: "argparse._ActionsContainer") -> None:
     data.add_argument(
         "--normalize-ids",
         action="store_true",
-        help="strip spaces around ids and '.0' after whole numbers; normalize to NFC",
+        help="strip spaces around ids and '.0' after whole numbers, normalize to NFC; join domains that differ in case",
     )
 
 
-ITEM_OPTIONS = ("items", "items_columns", "items_header")
+ITEM_OPTIONS = ("items", "items_columns", "items_header", "items_encoding")
 ROW_OPTIONS = ("min_rating", "where", "header", "quotes", "encoding", "keep_null_ids", "normalize_ids")
 NEW_USER_ROLES = ("user", "item", "rating")  # the item says which domain a row is in
 
@@ -440,6 +441,18 @@ def one_or_several(sources: Sequence[str]) -> str | list[str]:
     return sources[0] if len(sources) == 1 else list(sources)
 
 
+def name_of_source(source: str | Sequence[str]) -> str:
+    """Name what is read, as messages do.
+
+    Examples
+    --------
+    >>> name_of_source("-"), name_of_source(["books.csv", "films.csv"])
+    ('standard input', 'books.csv and films.csv')
+    """
+    sources = [source] if isinstance(source, str) else source
+    return joined(["standard input" if one == "-" else one for one in sources])
+
+
 def add_column_names(options: "argparse._ActionsContainer", roles: Sequence[str]) -> None:
     """Add the options that name columns."""
     for role in roles:
@@ -465,5 +478,4 @@ def read_with_options(arguments: argparse.Namespace, source: str | Sequence[str]
 
 def echo_what_was_read(source: str | Sequence[str], what: object, notes: Sequence[str]) -> None:
     """Print on standard error what was read, and what was left out."""
-    name = source if isinstance(source, str) else joined(source)
-    echo(f"{name}: {what}", *(f"  {note}" for note in notes), file=sys.stderr)
+    echo(f"{name_of_source(source)}: {what}", *(f"  {note}" for note in notes), file=sys.stderr)

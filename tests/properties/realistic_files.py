@@ -490,7 +490,13 @@ FILES = [
         "domains in two cases",
         text(PLAIN + "u00,j00,BOOKS,5,1\n"),
         gives=WORLD | {("u00", "j00", "BOOKS")},
-        notes=("domains that differ only in case",),
+        notes=("domains that differ only in case or in Unicode's form", "--normalize-ids joins them"),
+    ),
+    RealisticFile(
+        "domains in two cases, joined",
+        text(PLAIN + "u00,j00,BOOKS,5,1\n"),
+        {"normalize_ids": True},
+        WORLD | {("u00", "j00", "books")},
     ),
     RealisticFile(
         "no genres listed",

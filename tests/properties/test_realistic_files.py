@@ -65,11 +65,24 @@ def test_a_table_of_items_has_columns_and_a_header_of_its_own(
     assert taken.titles.tolist() == [TITLES[item] for item in taken.items.tolist()]
 
 
+def test_a_table_of_items_may_have_an_encoding_of_its_own(tmp_path: Path) -> None:
+    source = text("\n".join(["user,item,stars", *(f"u{n % 9}é,{n % 8},5" for n in range(72))]))(tmp_path)
+    items = tmp_path / "items.csv"
+    items.write_text("item,domain,title\n" + "\n".join(f"{n},{'ab'[n % 2]},Amélie {n}" for n in range(8)), "latin-1")
+    with pytest.raises(DataError, match=r"items.csv is not UTF-8 text .*--items-encoding"):
+        read_interactions(source, items=items)
+    taken = read_interactions(source, items=items, items_encoding="latin-1")
+    assert taken.titles is not None
+    assert taken.titles[0] == "Amélie 0"
+    assert taken.users[0] == "u0é"
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"items_columns": {"item": "1"}}, "are about a table of items, and none is given"),
-        ({"items_header": True}, "are about a table of items, and none is given"),
+        ({"items_columns": {"item": "1"}}, r"items_columns \(--items-columns\) is about a table of items, and none"),
+        ({"items_header": True}, r"items_header \(--items-header\) is about a table of items, and none is given"),
+        ({"items_encoding": "latin-1"}, r"items_encoding \(--items-encoding\) is about a table of items, and none"),
         ({"items_columns": {"user": "1"}, "items": "items.csv"}, "items_columns has 'user', but its roles are 'item'"),
     ],
 )

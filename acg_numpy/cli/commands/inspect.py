@@ -3,9 +3,16 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from acg_numpy.cli.options import EXIT_CODES, Subcommands, add_reading_options, one_or_several, read_with_options
+from acg_numpy.cli.options import (
+    EXIT_CODES,
+    Subcommands,
+    add_reading_options,
+    name_of_source,
+    one_or_several,
+    read_with_options,
+)
 from acg_numpy.cli.printing import echo
-from acg_numpy.text import joined, paragraph, text_list, text_table
+from acg_numpy.text import paragraph, text_list, text_table
 
 if TYPE_CHECKING:
     from acg_numpy.recommender.data import Interactions
@@ -61,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         return read_with_options(arguments, source)
 
     found = inspect_file(arguments.file[0], read)
-    echo(*paragraph(f"{joined(arguments.file)}: {found.what}").split("\n"))
+    echo(*paragraph(f"{name_of_source(arguments.file)}: {found.what}").split("\n"))
     for rows in found.tables:
         echo("", *text_table(rows))
     for title, points in (("Worth knowing", found.oddities), ("Advice", found.advice)):

@@ -29,6 +29,7 @@ from acg_numpy.recommender.data.sources.item_domains import (
     DomainFields,
     DomainOf,
     choose_domains,
+    join_cases,
     memberships,
     note_joined_domains,
 )
@@ -78,6 +79,7 @@ def read_interactions(
     normalize_ids: bool = False,
     items_columns: Mapping[str, str] | None = None,
     items_header: bool | None = None,
+    items_encoding: str | None = None,
 ) -> Interactions:
     r"""Read which users took which items, from files of any usual format or from a table in memory.
 
@@ -116,12 +118,15 @@ def read_interactions(
     keep_null_ids : bool, default False
         Whether `nan`, `NULL`, `None` and the like are ids; by default they are missing ones.
     normalize_ids : bool, default False
-        Whether ids lose spaces around them and ".0" after a whole number, and take Unicode's composed form (NFC).
+        Whether ids lose spaces around them and ".0" after a whole number, and take Unicode's composed form (NFC), and
+        domains that differ only in case are one, in the spelling of most rows.
     items_columns : mapping, optional
         Names or numbers of the columns of `items`, by role: "item", "domain", "title".  A role that is not in it has
         the column of `items` with the name that `item`, `domain` or `title` gives, else one with a usual name.
     items_header : bool, optional
         Whether the first line of `items` names its columns; by default as `header`.
+    items_encoding : str, optional
+        Of `items`, where it is text; by default as `encoding`.
 
     Returns
     -------
@@ -176,10 +181,11 @@ def read_interactions(
     digest = hashlib.sha256()
     with open_source(source, text) as opened:
         separate = items if items is not None else _find_items_beside(opened, domain)
-        if separate is None and (items_columns, items_header) != (None, None):
+        own = {"items_columns": items_columns, "items_header": items_header, "items_encoding": items_encoding}
+        if separate is None and (named := [name for name, value in own.items() if value is not None]):
             raise DataError(
-                f"{opened.name}: items_columns and items_header (--items-columns, --items-header) are about a table of "
-                "items, and none is given: items=FILE (--items FILE) names it"
+                f"{opened.name}: {named[0]} (--{named[0].replace('_', '-')}) is about a table of items, and none is "
+                "given: items=FILE (--items FILE) names it"
             )
         columns = find_columns(opened, given, notes, need_domain=separate is None, need_rating=min_rating is not None)
         rows = read_rows(opened, columns, choice, notes)
@@ -190,9 +196,8 @@ def read_interactions(
         if separate is None:
             found = _domains_in_rows(opened, rows, columns)
     if separate is not None:
-        with open_source(
-            separate, text if items_header is None else text._replace(header=items_header)
-        ) as opened_items:
+        of_items = TextOptions(header if items_header is None else items_header, quotes, items_encoding or encoding)
+        with open_source(separate, of_items) as opened_items:
             in_rows = any(position is not None for position in columns["title"])
             if title is not None and not in_rows and find_by_name(opened_items.tables[0], title) is None:
                 raise DataError(f"neither {opened.name} nor {opened_items.name} has a column {title!r} for the title")
@@ -203,6 +208,8 @@ def read_interactions(
     if domain_separator is not None:
         found = found._replace(separator=domain_separator)
     note_joined_domains(found.fields, found.separator, notes)
+    if normalize_ids:
+        found = join_cases(found)
     belongs = memberships(found, domain_of, rows.items, notes)
     del found
     rows = rows._replace(domain=np.empty(0, np.int32))  # 4 bytes a row less before the matrix is made

@@ -14,6 +14,7 @@ READING = {  # options that say what is read and which rows count, by their name
     "items": None,
     "items_columns": None,
     "items_header": None,
+    "items_encoding": None,
     "header": True,
     "quotes": True,
     "encoding": "utf-8",

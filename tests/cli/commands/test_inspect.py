@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,13 @@ def test_interactions_are_described_with_advice(taken: Path, capsys: Captured) -
     assert out.index("users in both") < out.index("Worth knowing") < out.index("Advice")
     assert "fewer than 20 items: 'books', 'films', 'games'" in told
     assert re.search(r"^books +12 +80 +80 ", out, re.MULTILINE)
+
+
+def test_standard_input_is_called_so(taken: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    with taken.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=file))
+        assert main(["inspect", "-"]) == 0
+    assert capsys.readouterr().out.startswith("standard input: ")
 
 
 def test_domains_too_small_for_training_are_shown_before_it(tmp_path: Path, capsys: Captured) -> None:

@@ -169,7 +169,7 @@ def encoding_error(path: Path, name: str, compression: str) -> DataError:
     place = f" (a byte {found[1]:#04x} in line {found[0]} cannot be read)" if found else ""
     return DataError(
         f"{name} is not UTF-8 text{place}; if it is text, name its encoding (encoding='latin-1' or --encoding "
-        "latin-1), or save it as UTF-8"
+        "latin-1; of a table of items alone, items_encoding or --items-encoding), or save it as UTF-8"
     )
 
 

@@ -51,6 +51,27 @@ def memberships(found: DomainFields, domain_of: DomainOf, items: Names, notes: l
     return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
 
 
+def join_cases(found: DomainFields) -> DomainFields:
+    """Write domains that differ only in case in one way: as in most rows, and of equally many, first in the alphabet.
+
+    Examples
+    --------
+    >>> field = np.array([0, 1, 1, 2])
+    >>> join_cases(DomainFields("taken.csv", "|", np.arange(4), field, ["Books", "books", "FILMS|Books"])).fields
+    ['books', 'books', 'FILMS|books']
+    """
+    rows = np.bincount(found.field[found.field >= 0], minlength=len(found.fields)).tolist()
+    parts = [field.split(found.separator) if found.separator else [field] for field in found.fields]
+    often: Counter[str] = Counter()
+    for number, names in zip(rows, parts, strict=True):
+        often.update(dict.fromkeys((name.strip() for name in names), number))
+    spelling: dict[str, str] = {}
+    for name in sorted(often, key=lambda name: (-often[name], name)):
+        spelling.setdefault(name.casefold(), name)
+    fields = [(found.separator or "").join(spelling[name.strip().casefold()] for name in names) for names in parts]
+    return found._replace(fields=fields)
+
+
 def note_joined_domains(fields: Sequence[str], separator: str | None, notes: list[str]) -> None:
     """Note fields that seem to hold several domains with another mark between them, because a part of them recurs.
 

@@ -139,14 +139,14 @@ def note_spellings(staged: StagedRows, role: str, notes: list[str]) -> None:
 
 
 def note_domains(names: Sequence[str], column: str | None, notes: list[str]) -> None:
-    """Note domains that differ only in case, and those that stand for none; `column` has them, if it is in the rows."""
+    """Note domains in several spellings, and those that stand for none; `column` has them, if it is in the rows."""
     forms: dict[str, list[str]] = defaultdict(list)
     for name in names:
         forms[normal_form(name).casefold()].append(name)
     if several := [group for group in forms.values() if len(group) > 1]:
         notes.append(
-            f"domains that differ only in case or spaces, read as different ones: {len(several):,} (the first: "
-            f"{first_few(several[0])}); spell them alike in the file"
+            f"domains that differ only in case or in Unicode's form, read as different ones: {len(several):,} (the "
+            f"first: {first_few(several[0])}); --normalize-ids joins them"
         )
     if none := [name for name in names if PLACEHOLDERS.fullmatch(name.strip())]:
         without = "a table of items without it"
