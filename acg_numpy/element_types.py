@@ -111,8 +111,9 @@ def check_ids(ids: Any, num_rows: int, *, name: str = "ids", rows: str = "num_ro
     places = array.astype(np.intp, copy=False)
     if places.size == 1:
         fits = 0 <= places.item() < num_rows
-    else:  # read as unsigned, a negative id is a very large one
-        fits = not places.size or places.view(np.uintp).max() < num_rows
+    else:  # read as unsigned, a negative id is a very large one; `max` would take twice as long on a few ids
+        unsigned = places.view(np.uintp)
+        fits = not places.size or unsigned.item(unsigned.argmax()) < num_rows
     if not fits:
         lowest, highest = array.min(), array.max()
         wrong = lowest if lowest < 0 else highest

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from operator import attrgetter, is_
 from typing import Any, NamedTuple
 
 from acg_numpy.arguments import batch_shape, check_input, domain_ids, flat_batch
 from acg_numpy.autograd import Tensor, no_grad
 from acg_numpy.autograd.tensors import plain_tensor
 from acg_numpy.kernels.grouping import group_batch
-from acg_numpy.kernels.kept_tables import condition_few, condition_many, keep_tables
+from acg_numpy.kernels.kept_tables import condition_few, condition_many, condition_one, keep_tables
 from acg_numpy.kernels.projections import Projections
 from acg_numpy.module import Module, Parameter
 from acg_numpy.shapes import Array, ArrayOrTensor
@@ -16,21 +17,12 @@ from acg_numpy.shapes import Array, ArrayOrTensor
 FEW = 2**16  # numbers of the tables that are copied, one copy a user, because sorting so few users takes longer
 
 
-class _Part(NamedTuple):
-    """A module or a parameter as it was when the tables were made."""
-
-    owner: Module
-    name: str
-    path: str
-    value: Any
-
-
 class _Held(NamedTuple):
     """The numbers of a parameter as they were when the tables were made."""
 
     parameter: Parameter
     path: str
-    values: bytes
+    values: bytearray  # unlike bytes, it is compared with an array without copying it
 
 
 class PreparedConditioner:
@@ -65,10 +57,11 @@ class PreparedConditioner:
         if output is not None:
             projections = (*projections[:6], output.weight, output.bias)
         own = {"domain_embedding.tokens", "domain_output.weight", "domain_output.bias"}  # a row for each domain
-        self._parts = list(_parts(conditioner))
-        held = [_Held(p.value, p.path, p.value.data.tobytes()) for p in self._parts if isinstance(p.value, Parameter)]
-        self._shared = [h for h in held if h.path not in own]
-        self._by_domain = [h for h in held if h.path in own]
+        self._parts = dict(_parts(conditioner))
+        self._parts_now = attrgetter(*self._parts)
+        parameters = [(path, part) for path, part in self._parts.items() if isinstance(part, Parameter)]
+        self._shared = [_Held(p, path, bytearray(p.data.tobytes())) for path, p in parameters if path not in own]
+        self._by_domain = [_Held(p, path, bytearray(p.data.tobytes())) for path, p in parameters if path in own]
         shared = None if embedding.global_tokens is None else embedding.global_tokens.numpy()
         weights: list[Any] = [None if p is None else p.numpy() for p in projections]
         tokens = embedding.tokens.numpy()
@@ -128,42 +121,55 @@ class PreparedConditioner:
         """Return the output of attention, (..., D), and the weights, (..., H, K), or None."""
         tables, weights = self._tables, None
         N, rows, D = tables.C.shape
-        H = tables.num_heads
         number = math.prod(batch)
-        if number * rows * D <= FEW:
+        if number == 1:
+            out, weights = condition_one(user_emb.reshape(D), ids.item(), tables)
+        elif number * rows * D <= FEW:
             users, ids = flat_batch(user_emb, ids, batch, every=False)
             out, weights = condition_few(users, ids, tables)
         else:
             groups = group_batch(user_emb.shape[:-1], ids, batch, N)
             users, ids = flat_batch(user_emb, ids, batch, every=groups.every)
             out, weights = condition_many(users, ids, tables, groups, with_weights)
-        return out.reshape(*batch, D), None if weights is None else weights.reshape(*batch, H, rows // H)
+        if with_weights and weights is not None:
+            weights = weights.reshape(*batch, tables.num_heads, rows // tables.num_heads)
+        return out.reshape(*batch, D), weights
 
     def _check_unchanged(self, ids: Array) -> None:
         """Refuse to compute with tables of other parameters than the conditioner has now."""
-        for owner, name, path, value in self._parts:
-            if vars(owner).get(name) is not value:
+        try:
+            same = all(map(is_, self._parts_now(self._conditioner), self._parts.values()))
+        except AttributeError:
+            same = False
+        if not same:
+            now = dict(_parts(self._conditioner))
+            raise _changed(next(path for path, part in self._parts.items() if now.get(path) is not part))
+        for parameter, path, values in self._shared:
+            if not _holds(parameter._elements, values):
                 raise _changed(path)
-        for parameter, path, held in self._shared:
-            if parameter._elements.tobytes() != held:
-                raise _changed(path)
-        for parameter, path, held in self._by_domain:
-            now = parameter._elements
-            if ids.size >= len(now):
-                unchanged = now.tobytes() == held
+        for parameter, path, values in self._by_domain:
+            rows = parameter._elements
+            if ids.size >= len(rows):
+                same = _holds(rows, values)
             else:
-                size = len(held) // len(now)  # bytes of a domain
-                unchanged = all(now[i].tobytes() == held[i * size : (i + 1) * size] for i in set(ids.ravel().tolist()))
-            if not unchanged:
+                same, size = True, len(values) // len(rows)  # bytes of a domain
+                for i in set(ids.ravel().tolist()):
+                    same = same and _holds(rows[i], values[i * size : (i + 1) * size])
+            if not same:
                 raise _changed(path)
 
 
-def _parts(module: Module, prefix: str = "") -> Iterator[_Part]:
-    """Go through the modules and parameters of a module."""
+def _holds(array: Array, values: bytearray) -> bool:
+    """Return whether an array has these bytes."""
+    return values == (array if array.flags.c_contiguous else array.tobytes())
+
+
+def _parts(module: Module, prefix: str = "") -> Iterator[tuple[str, Module | Parameter]]:
+    """Yield the path and the value of the modules and parameters of a module."""
     for name, value in vars(module).items():
         path = f"{prefix}{name}"
         if isinstance(value, Module | Parameter):
-            yield _Part(module, name, path, value)
+            yield path, value
         if isinstance(value, Module):
             yield from _parts(value, f"{path}.")
 

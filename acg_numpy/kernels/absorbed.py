@@ -168,10 +168,8 @@ def condition(
     H, K, D, dtype = num_heads, A.shape[1] // num_heads, user_emb.shape[1], user_emb.dtype
     rows = len(user_emb) if groups.every else groups.num_rows
     sizes = [block.n * block.m * H * K for block in groups.blocks]  # of the scores
-    leases = [buffer_pool.lend((rows, D + 1), dtype)]
-    if keep:
-        leases.append(buffer_pool.lend((sum(sizes),), dtype))
-    users = leases[0].array
+    leases = [buffer_pool.lend(shape, dtype) for shape in ((rows, D + 1), (sum(sizes),))] if keep else []
+    users = leases[0].array if keep else scratch.get("users", (rows, D + 1), dtype)
     users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", (rows, D), dtype))
     users[:, D] = 1.0
     mixed = None if masks.head_dropout_mask is None else np.empty(masks.head_dropout_mask.shape, dtype)

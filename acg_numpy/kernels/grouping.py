@@ -209,11 +209,13 @@ def _pieces(domain: int, start: int, count: int, every: bool) -> list[Block]:
 
 def group(ids: Array, num_domains: int) -> Groups:
     """Sort users by their domain."""
-    if ids.size == 1 or (ids.size and ids[0] == ids[-1] and (ids == ids[0]).all()):
-        return _lay_out(ids[:1].copy(), np.array([ids.size]), None, every=False)
-    counts = np.bincount(ids, minlength=num_domains)
+    if ids.size == 1:
+        return _lay_out(ids.copy(), np.ones(1, np.intp), None, every=False)
+    counts = np.bincount(ids)
     present = counts.nonzero()[0]
     counts = counts[present]
+    if len(present) == 1:
+        return _lay_out(present, counts, None, every=False)
     ranks = ids.astype(np.uint16 if num_domains < 2**16 else np.intp)  # NumPy sorts the first by radix
     if _padding(counts.tolist()) > SPARE:
         largest = np.argsort(-counts, kind="stable")

@@ -9,7 +9,12 @@ With dropout, M = P * mask, the gradient that arrives is dM, and P * dP is M * d
 
 The maximum is subtracted only if a score is so large, or all are so small, that exp would leave its range: finding the
 largest and the smallest of all is cheaper than the maximum of each column, and mostly there is nothing to do.
+
+A sum over tokens is a product with a row of ones, which takes two thirds of the time of `np.add.reduce`.
 """
+
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -28,18 +33,34 @@ def softmax_in_place(S: Array, mask: Array | None = None) -> Array:
         return S
     if mask is not None:
         np.copyto(S, -np.inf, where=~mask)
-    safe = mask is None and S.size > 0 and float(S.min()) >= -SAFE and float(S.max()) <= SAFE  # False for NaN
-    if not safe:
+    if mask is not None or not _is_safe(S):
         m = np.max(S, axis=-3, keepdims=True)  # (..., 1, H, users)
         if mask is not None:
             m[m == -np.inf] = 0.0
         S -= m
     P = np.exp(S, out=S)
-    total = np.add.reduce(P, axis=-3, keepdims=True)
+    total = _sum_over_tokens(P)
     if mask is not None:
         total[total == 0] = 1.0
-    P *= np.reciprocal(total, out=total)
+    P /= total
     return P
+
+
+def _is_safe(S: Array) -> bool:
+    """Return whether exp of all scores stays in its range; False for NaN."""
+    return S.size > 0 and S.item(S.argmin()) >= -SAFE and S.item(S.argmax()) <= SAFE
+
+
+def _sum_over_tokens(x: Array) -> Array:
+    """Return the sums of x (..., K, H, users) over tokens, (..., 1, H, users)."""
+    *batch, K, H, users = x.shape
+    total: Array = _ones(K, x.dtype) @ x.reshape(*batch, K, H * users)
+    return total.reshape(*batch, 1, H, users)
+
+
+@cache
+def _ones(number: int, dtype: np.dtype[Any]) -> Array:
+    return np.ones((1, number), dtype)
 
 
 def softmax_backward_in_place(
@@ -61,6 +82,6 @@ def softmax_backward_in_place(
     dM *= M
     if grad_weights is not None:
         dM += P * grad_weights
-    np.multiply(P, np.add.reduce(dM, axis=-3, keepdims=True), out=product)
+    np.multiply(P, _sum_over_tokens(dM), out=product)
     dM -= product
     return dM
