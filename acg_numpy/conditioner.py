@@ -98,8 +98,8 @@ class AttentionConditioner(Module):
         One for each domain; `domain_id` may then be given by name.
     kernel : str
         How the condition is computed, with the same numbers: "auto" takes what costs least for the shapes at hand, see
-        `plan`; "absorbed", "grouped" and "gathered" are the ways to share work among the users of a domain, and
-        "classroom" calls the modules.
+        `plan`; "absorbed" and "grouped" are the ways to share work among the users of a domain, and "classroom" calls
+        the modules.
     dtype : floating dtype
         Of the parameters, of the computation, and of the condition.
     seed : int, numpy.random.SeedSequence or None

@@ -6,7 +6,7 @@ Move the brackets.  Of head h, with u a user's row, W_q,h the columns of W_q and
     output   sum_h (P_h V_h) W_o,h + b_o       =  sum_h P_h (V_h W_o,h) + b_o              =  sum_h P_h C_h + b_o
 
 A_h (D + 1, K) and C_h (K, D) are the same for all users of a domain, also where the domain has a W_o of its own.  A
-user then costs 2 H K D multiplications instead of 2 D I + 2 K I, and no gathered row of any table.  The bias is one
+user then costs 2 H K D multiplications instead of 2 D I + 2 K I, and no copy of a row of any table.  The bias is one
 more row of W_q, which a column of ones behind u meets.
 
 Backward, of all users U = [u 1] of a domain, with g the gradient of their outputs:
@@ -29,10 +29,9 @@ Scores are held tokens-major, (n, K, H, m), for n domains of m users, in blocks 
 and of C are in order of tokens, too.  A small batch is one block: all its domains are side by side in each product.
 """
 
-import math
 from functools import partial
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,6 +45,7 @@ from acg_numpy.kernels.projections import (
     add_bias,
     make_output,
     output_backward,
+    scale_queries,
     tables_backward,
 )
 from acg_numpy.kernels.scratch import Lease, buffer_pool, scratch
@@ -91,7 +91,8 @@ def absorb(tables: Tables, weights: Projections, num_heads: int, values: bool = 
     N, K, D = tables.tokens.shape
     H, d, dtype = num_heads, tables.keys.shape[1] // num_heads, tables.tokens.dtype
     A = np.empty((N * K, H * (D + 1)), dtype)
-    np.matmul(tables.by_head(tables.keys), _scaled_query_weight(weights, H).swapaxes(1, 2), out=tables.by_head(A))
+    W_q = tables.by_head(tables.query_weight)  # (H, D + 1, d)
+    np.matmul(tables.by_head(tables.keys), W_q.swapaxes(1, 2), out=tables.by_head(A))
     A = A.reshape(N, K * H, D + 1)
     if not values:
         return A, None
@@ -101,20 +102,6 @@ def absorb(tables: Tables, weights: Projections, num_heads: int, values: bool = 
     else:
         np.matmul(tables.by_head(tables.values), weights.output_weight.reshape(H, d, D), out=tables.by_head(C))
     return A, C.reshape(N, K * H, D)
-
-
-def _scaled_query_weight(weights: Projections, num_heads: int) -> Array:
-    """Return [W_q,h; b_q,h] / sqrt(d) of every head, (H, D + 1, d); b is 0 where there is none."""
-    W, b = weights.query_weight, weights.query_bias
-    W = np.concatenate([W, np.zeros_like(W[:1]) if b is None else b[None]])
-    W *= _scale(W, num_heads)
-    return W.reshape(len(W), num_heads, -1).swapaxes(0, 1)
-
-
-def _scale(x: Array, num_heads: int) -> np.floating[Any]:
-    """Return 1 / sqrt(d), where x has H d columns, in the dtype of x."""
-    scale: np.floating[Any] = x.dtype.type(1 / math.sqrt(x.shape[1] // num_heads))
-    return scale
 
 
 def forward(
@@ -170,8 +157,7 @@ def condition(
     sizes = [block.n * block.m * H * K for block in groups.blocks]  # of the scores
     leases = [buffer_pool.lend(shape, dtype) for shape in ((rows, D + 1), (sum(sizes),))] if keep else []
     users = leases[0].array if keep else scratch.get("users", (rows, D + 1), dtype)
-    users[:, :D] = groups.sort(user_emb, out=scratch.get("sorted", (rows, D), dtype))
-    users[:, D] = 1.0
+    groups.sort_users(user_emb, users)
     mixed = None if masks.head_dropout_mask is None else np.empty(masks.head_dropout_mask.shape, dtype)
     if groups.every:
         out = np.empty((len(user_emb), len(groups.present), D), dtype)
@@ -270,7 +256,7 @@ def backward(
         for domains, by_value, by_feature in found:
             dC[domains] += by_value
             dA[domains] += by_feature
-    dK, dW_q, db_q = _carry_to_queries(dA, tables, weights)
+    dK, dW_q, db_q = _carry_to_queries(dA, tables)
     if C is None:
         dV = dC.swapaxes(1, 2).reshape(tables.values.shape)
     else:
@@ -278,14 +264,13 @@ def backward(
     return UserGrads(du, dW_q, db_q, dW_o, tables_backward(dK, dV, tables, weights))
 
 
-def _carry_to_queries(dA: Array, tables: Tables, weights: Projections) -> tuple[Array, Array, Array]:
+def _carry_to_queries(dA: Array, tables: Tables) -> tuple[Array, Array, Array]:
     """Carry dA back to keys, query weight and bias, at the cost of the domains and not of the users."""
     H, dK = tables.num_heads, np.empty_like(tables.keys)
     by_head: Array = tables.by_head(dA.reshape(len(dK), -1))  # (H, N K, D + 1)
-    np.matmul(by_head, _scaled_query_weight(weights, H), out=tables.by_head(dK))
+    np.matmul(by_head, tables.by_head(tables.query_weight), out=tables.by_head(dK))
     dW_q = by_head.swapaxes(1, 2) @ tables.by_head(tables.keys)  # (H, D + 1, d)
-    flat = dW_q.swapaxes(0, 1).reshape(dA.shape[-1], -1)  # (D + 1, I)
-    flat *= _scale(flat, H)
+    flat = scale_queries(dW_q.swapaxes(0, 1).reshape(dA.shape[-1], -1), H)  # (D + 1, I)
     return dK, flat[:-1], flat[-1]
 
 

@@ -14,10 +14,10 @@ from acg_numpy.autograd import Tensor
 from acg_numpy.autograd.custom_vjp import from_kernel
 from acg_numpy.autograd.row_sparse import RowSparseGradient
 from acg_numpy.autograd.state import state
-from acg_numpy.kernels import absorbed, gathered, grouped
+from acg_numpy.kernels import absorbed, grouped
 from acg_numpy.kernels.grouped import Masks
 from acg_numpy.kernels.grouping import Groups
-from acg_numpy.kernels.projections import Projections, Tables, is_all, join_tokens, make_tables, split_tokens
+from acg_numpy.kernels.projections import Projections, Tables, is_all, join_tokens, make_tables, split_tokens, sum_rows
 from acg_numpy.passes import (
     domain_linear_backward,
     domain_linear_forward,
@@ -94,7 +94,7 @@ def condition_forward(
     dropout_mask : array, shape (U, H, K) or (U, M, H, K), optional
     head_dropout_mask : array, shape (U, I) or (U, M, I), optional
     num_heads : int
-    kernel : {"gathered", "grouped", "absorbed"}
+    kernel : {"grouped", "absorbed"}
     groups : Groups
         Of the ids; there is at least one user.
     with_weights : bool
@@ -152,7 +152,7 @@ def condition_backward(grad_out: Any, cache: Any) -> tuple[Any, ...]:
         if p.per_domain:
             grad_output[1] = groups.sum_by_domain(groups.sort_results(grad_out))
         else:
-            grad_output[1] = np.add.reduce(grad_out.reshape(-1, grad_out.shape[-1]), axis=0)
+            grad_output[1] = sum_rows(grad_out.reshape(-1, grad_out.shape[-1]))
     if cache.num_outputs is not None:
         grad_output = [None if x is None else _of_all(x, groups, cache.num_outputs) for x in grad_output]
     own, grad_global = split_tokens(grads.tables.tokens, cache.tokens, cache.global_tokens)
@@ -246,5 +246,5 @@ def _is_modest(x: Array | None) -> bool:
     return bool(-limit < x.min() and x.max() < limit)  # False for NaN
 
 
-MODULES = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered}
+MODULES = {"absorbed": absorbed, "grouped": grouped}
 condition = from_kernel(condition_forward, condition_backward)

@@ -1,8 +1,9 @@
 """The grouped kernel: tables projected once for each domain, its users side by side, many domains in one product.
 
 The brackets stay where the classroom has them, (u W_q + b_q) K_h' / sqrt(d), but K_h and V_h are those of the domain's
-tokens and not of each user's copy of them.  Where there are many domains with few users each, or more scores a user
-than features, this costs less than to multiply W_q and W_o in.
+tokens and not of each user's copy of them.  As in `absorbed`, the bias is one more row of W_q, which a column of ones
+behind u meets, and both are divided by sqrt(d).  Where there are many domains with few users each, or more scores a
+user than features, this costs less than to multiply W_q and W_o in.
 
 Users are sorted by domain, n domains with m users each make a block, and one batched product does it:
 
@@ -16,7 +17,6 @@ dU = dq W_q'.  What is padded has dZ = 0, and so adds nothing to dK and dV.
 Since Z is at hand, a dropout mask R on the merged heads is one product more: Z * R forward, dZ * R backward.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,8 +28,8 @@ from acg_numpy.kernels.projections import (
     Tables,
     UserGrads,
     make_output,
-    make_queries,
     output_backward,
+    scale_queries,
     tables_backward,
 )
 from acg_numpy.kernels.scratch import scratch
@@ -47,7 +47,7 @@ class Masks(NamedTuple):
 class Grouped(NamedTuple):
     """What the backward needs; of each block the queries and the weights."""
 
-    users: Array  # (B, D), sorted
+    users: Array  # (rows, D + 1), sorted, with a column of ones
     queries: list[Array]  # (n, H, m, d), scaled; (1, H, m, d) where every user meets every domain
     weights: list[Array]  # (n, K, H, m): P
     dropped: list[Array]  # (n, K, H, m): P * M
@@ -83,8 +83,9 @@ def forward(
     user_emb: Array, tables: Tables, weights: Projections, groups: Groups, masks: Masks, num_heads: int
 ) -> tuple[Array, Grouped]:
     """Condition the users, with the arguments of `absorbed.forward`."""
-    users = groups.sort(user_emb)
-    queries = make_queries(users, weights, num_heads)
+    rows = len(user_emb) if groups.every else groups.num_rows
+    users = groups.sort_users(user_emb, np.empty((rows, user_emb.shape[1] + 1), user_emb.dtype))
+    queries = users @ tables.query_weight
     keys, values = tables.by_domain(tables.keys), tables.by_domain(tables.values)
     mixed = np.empty((groups.num_rows, queries.shape[1]), queries.dtype)
     cache = Grouped(users, [], [], [], mixed)
@@ -136,14 +137,9 @@ def backward(
             dq[block.source] += merge_block(np.add.reduce(back @ keys[block.domains], axis=0, keepdims=True))[0]
         else:
             np.matmul(back, keys[block.domains], out=split_block(block.split(dq), num_heads))
-    dq *= dtype.type(1 / math.sqrt(dq.shape[1] // num_heads))
-    return UserGrads(
-        dq @ weights.query_weight.T,
-        cache.users.T @ dq,
-        np.add.reduce(dq, axis=0),
-        dW_o,
-        tables_backward(flat_dK, flat_dV, tables, weights),
-    )
+    dW_q = scale_queries(cache.users.T @ dq, num_heads)  # (D + 1, I)
+    dU = dq @ tables.query_weight[:-1].T
+    return UserGrads(dU, dW_q[:-1], dW_q[-1], dW_o, tables_backward(flat_dK, flat_dV, tables, weights))
 
 
 def _write_product(left: Array, right: Array, total: Array) -> None:

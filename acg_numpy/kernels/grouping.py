@@ -51,8 +51,9 @@ class Groups(NamedTuple):
         form those asked for.
     counts : int array, shape (N,)
         Users in each.
-    order : int array, shape (B,), or None
-        The users' places, sorted by domain; None if they are sorted already.
+    order : int array, shape (num_rows,), or None
+        The user in each of the sorted rows, and B, which is no user, where a domain is padded; None if the users are
+        sorted already.
     every : bool
         Whether every user meets every domain.
     sizes : list of int
@@ -91,13 +92,18 @@ class Groups(NamedTuple):
         """Return rows (B, ...) in the order of their domains, (num_rows, ...), zeros where a domain is padded."""
         if self.order is None:
             return rows
-        if self.num_rows == len(rows):
-            return _take(rows, self.order, out)
-        if out is None:
-            out = np.empty((self.num_rows, *rows.shape[1:]), rows.dtype)
-        out.fill(0)
-        out[self.places] = rows
-        return out
+        if self.num_rows > len(rows):
+            with_zeros = scratch.get("rows and zeros", (len(rows) + 1, *rows.shape[1:]), rows.dtype)
+            with_zeros[:-1], with_zeros[-1] = rows, 0
+            rows = with_zeros
+        return _take(rows, self.order, out)
+
+    def sort_users(self, users: Array, out: Array) -> Array:
+        """Return users (B, D) in the order of their domains in `out`, (rows, D + 1), with a column of ones."""
+        B, D = users.shape
+        wide = out if self.order is None else scratch.get("users and zeros", (B + 1, D + 1), users.dtype)
+        wide[:B, :D], wide[:B, D], wide[B:] = users, 1, 0
+        return out if self.order is None else _take(wide, self.order, out)
 
     def unsort(self, rows: Array) -> Array:
         """Return the users' rows in the order in which they came, in a new array: the opposite of `sort`."""
@@ -178,6 +184,10 @@ def _lay_out(present: Array, counts: Array, order: Array | None, every: bool) ->
             rows_of_users += np.array(padding_before).repeat(counts)
         places = np.empty_like(order)
         places[order] = rows_of_users
+        if row > num_results:
+            users_of_rows = np.full(row, num_results)
+            users_of_rows[rows_of_users] = order
+            order = users_of_rows
     return Groups(present, counts, order, every, sizes, starts, places, blocks, num_results, row)
 
 

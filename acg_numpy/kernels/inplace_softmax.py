@@ -13,7 +13,7 @@ largest and the smallest of all is cheaper than the maximum of each column, and 
 A sum over tokens is a product with a row of ones, which takes two thirds of the time of `np.add.reduce`.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -54,12 +54,13 @@ def _is_safe(S: Array) -> bool:
 def _sum_over_tokens(x: Array) -> Array:
     """Return the sums of x (..., K, H, users) over tokens, (..., 1, H, users)."""
     *batch, K, H, users = x.shape
-    total: Array = _ones(K, x.dtype) @ x.reshape(*batch, K, H * users)
+    total: Array = row_of_ones(K, x.dtype) @ x.reshape(*batch, K, H * users)
     return total.reshape(*batch, 1, H, users)
 
 
-@cache
-def _ones(number: int, dtype: np.dtype[Any]) -> Array:
+@lru_cache(maxsize=64)
+def row_of_ones(number: int, dtype: np.dtype[Any]) -> Array:
+    """Return ones, (1, number), which nothing may be written to."""
     return np.ones((1, number), dtype)
 
 

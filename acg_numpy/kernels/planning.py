@@ -8,8 +8,7 @@ a backward pass make
                  products over users                        products over tokens      passes over
     absorbed     6 B' H K D         in blocks of domains    12 N K D I                scores B' H K
     grouped      6 B D I + 6 B' K I, in blocks of domains    6 N K D I                scores B' H K, rows B' I
-    gathered     6 B D I + 6 B K I, row by row               6 N K D I                gathered rows B K I
-    classroom    6 B D I + 6 B K I + 6 B K D I               0                        gathered rows B K I
+    classroom    6 B D I + 6 B K I + 6 B K D I, row by row   0                        rows of copies B K I
 
 multiply-adds, B' counting what is padded.  Where features of the merged heads are dropped, the absorbed kernel has only
 its scores absorbed: half of its products over users, and for the other half 3 B D I + 3 B' K I.  The mask itself costs
@@ -33,7 +32,7 @@ from textwrap import fill
 
 from acg_numpy.kernels.grouping import Groups
 
-KERNELS = ("auto", "classroom", "gathered", "grouped", "absorbed")
+KERNELS = ("auto", "classroom", "grouped", "absorbed")
 CONTEXT_KERNELS = ("auto", "classroom", "tiled")
 
 
@@ -95,13 +94,11 @@ GROUPED = {
     "block": 63.1e3,
     "call": 405e3,
 }
-GATHERED = {
+CLASSROOM = {
     "rows": 0.0496,
     "copies": 1.18,
     "passes": 33.3,
     "user": 96.9,
-    "tables": 0.0141,
-    "table": 19.4,
     "call": 500e3,
 }
 MASK = 4.3  # an element of the merged heads' dropout mask: drawn, sorted, multiplied with forward and backward
@@ -155,17 +152,14 @@ def _price(
         + GROUPED["block"] * blocks
         + GROUPED["call"]
     )
-    gathered = (
-        GATHERED["rows"] * 2 * over_rows
-        + GATHERED["copies"] * 6 * B * K * inner
-        + GATHERED["passes"] * B * H * K
-        + GATHERED["user"] * B * H
-        + GATHERED["tables"] * 6 * over_tokens
-        + GATHERED["table"] * N * K * inner
-        + GATHERED["call"]
+    classroom = (
+        CLASSROOM["rows"] * (2 * over_rows + 6 * B * K * D * inner)  # each user's copy of the tokens is projected
+        + CLASSROOM["copies"] * 6 * B * K * inner
+        + CLASSROOM["passes"] * B * H * K
+        + CLASSROOM["user"] * B * H
+        + CLASSROOM["call"]
     )
-    classroom = gathered + GATHERED["rows"] * 6 * B * K * D * inner  # each user's copy of the tokens is projected
-    costs = {"absorbed": absorbed, "grouped": grouped, "gathered": gathered, "classroom": classroom}
+    costs = {"absorbed": absorbed, "grouped": grouped, "classroom": classroom}
     shapes = {"results": B, "domains": N, "tokens": K, "features": D, "heads": H, "padded": padded}
     if inner != D:
         shapes["features of all heads"] = inner
@@ -202,14 +196,13 @@ def _plan(
         return Plan(
             "grouped", "a single key has weight 1, so the condition is the domain's, for any user", costs, shapes
         )
-    best = min(costs, key=lambda name: costs[name])  # never "classroom", which is "gathered" and more
+    best = min(REASONS, key=lambda name: costs[name])
     return Plan(best, REASONS[best], costs, shapes)
 
 
 REASONS = {
     "absorbed": "many users a domain, so what keys and values are multiplied by is multiplied in once a domain",
     "grouped": "few users a domain, or more scores than features, so tables are projected and users put side by side",
-    "gathered": "few users and tokens in many domains, so each user gathers its rows of the projected tables",
 }
 
 

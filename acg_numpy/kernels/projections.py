@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from acg_numpy.kernels.grouping import Groups
+from acg_numpy.kernels.inplace_softmax import row_of_ones
 from acg_numpy.shapes import Array
 
 
@@ -39,15 +40,16 @@ class Projections(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """Keys and values of every token of every domain that occurs, by heads."""
+    """Keys and values of every token of every domain that occurs, by heads, and what users are multiplied by."""
 
     tokens: Array  # (N, K, D)
     keys: Array  # (N K, I)
     values: Array  # (N K, I)
+    query_weight: Array  # (D + 1, I), [W_q; b_q] / sqrt(d), with b_q = 0 where there is none
     num_heads: int
 
     def by_head(self, flat: Array) -> Array:
-        """Return keys, values or gradients of them, (N K, I), as (H, N K, d): a view."""
+        """Return keys, values or other rows of I features by heads, (rows, I) as (H, rows, d): a view."""
         return flat.reshape(len(flat), self.num_heads, -1).swapaxes(0, 1)
 
     def by_domain(self, flat: Array) -> Array:
@@ -80,23 +82,28 @@ def join_tokens(tokens: Array, global_tokens: Array | None, present: Array) -> A
 
 
 def make_tables(tokens: Array, weights: Projections, num_heads: int) -> Tables:
-    """Project the tokens to keys and values."""
+    """Project the tokens to keys and values, and scale what makes queries."""
     flat = tokens.reshape(-1, tokens.shape[-1])
     keys, values = flat @ weights.key_weight, flat @ weights.value_weight
     if weights.key_bias is not None:
         keys += weights.key_bias
     if weights.value_bias is not None:
         values += weights.value_bias
-    return Tables(tokens, keys, values, num_heads)
+    W, b = weights.query_weight, weights.query_bias
+    query_weight = scale_queries(np.concatenate([W, np.zeros_like(W[:1]) if b is None else b[None]]), num_heads)
+    return Tables(tokens, keys, values, query_weight, num_heads)
 
 
-def make_queries(user_emb: Array, weights: Projections, num_heads: int) -> Array:
-    """Return the users' queries, (B, D), already divided by sqrt(d), so that their products with keys are scores."""
-    queries = user_emb @ weights.query_weight
-    if weights.query_bias is not None:
-        queries += weights.query_bias
-    queries *= queries.dtype.type(1 / math.sqrt(queries.shape[-1] // num_heads))
-    return queries
+def scale_queries(x: Array, num_heads: int) -> Array:
+    """Divide [W_q; b_q], (D + 1, I), or its gradient, by sqrt(d), in place, so that scores need no scaling."""
+    x *= x.dtype.type(1 / math.sqrt(x.shape[1] // num_heads))
+    return x
+
+
+def sum_rows(x: Array) -> Array:
+    """Return the sum of rows (B, D): a product with a row of ones, in less time than `np.add.reduce`."""
+    total: Array = row_of_ones(len(x), x.dtype)[0] @ x
+    return total
 
 
 def make_output(mixed: Array, weights: Projections, groups: Groups) -> Array:
@@ -135,7 +142,7 @@ def tables_backward(dK: Array, dV: Array, tables: Tables, weights: Projections) 
     flat = tables.tokens.reshape(-1, tables.tokens.shape[-1])
     dE = dK @ weights.key_weight.T
     dE += dV @ weights.value_weight.T
-    return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, np.add.reduce(dV, axis=0))
+    return TableGrads(dE.reshape(tables.tokens.shape), flat.T @ dK, flat.T @ dV, sum_rows(dV))
 
 
 def split_tokens(grad: Array, tokens: Array, global_tokens: Array | None) -> tuple[Array, Array | None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from acg_numpy import AttentionConditioner, tensor
 
-KERNELS = ("absorbed", "grouped", "gathered")
+KERNELS = ("absorbed", "grouped")
 
 
 def draw(rng: np.random.Generator) -> tuple[int, int, int, int, int] | None:

@@ -13,7 +13,7 @@ from acg_numpy.kernels import planning
 from acg_numpy.kernels.grouping import CHUNK, every_domain, group
 from acg_numpy.kernels.planning import make_plan, plan_for_context, predict_costs
 
-WEIGHTS = (planning.ABSORBED, planning.GROUPED, planning.GATHERED, planning.WHOLE, planning.TILED)
+WEIGHTS = (planning.ABSORBED, planning.GROUPED, planning.CLASSROOM, planning.WHOLE, planning.TILED)
 
 # Four domains with 2500, 5, 3 and 1 users; K tokens, D features, H heads.
 IDS = np.repeat(np.arange(4), [5, 2500, 1, 3])
@@ -41,17 +41,12 @@ COUNTED = {
     ("grouped", "GROUPED", "block"): BLOCKS,
     ("grouped", "GROUPED", "call"): 1,
     ("grouped", "MASK", ""): 0,
-    ("gathered", "GATHERED", "rows"): 6 * B * D * I,
-    ("gathered", "GATHERED", "copies"): 6 * B * K * I,
-    ("gathered", "GATHERED", "passes"): B * H * K,
-    ("gathered", "GATHERED", "user"): B * H,
-    ("gathered", "GATHERED", "tables"): 6 * N * K * D * I,
-    ("gathered", "GATHERED", "table"): N * K * I,
-    ("gathered", "GATHERED", "call"): 1,
-    ("gathered", "MASK", ""): 0,
     # of the user's own copy of the tokens, keys and values each take a product forward and two backward
-    ("classroom", "GATHERED", "rows"): 6 * B * D * I + 2 * (1 + 2) * B * K * D * I,
-    ("classroom", "GATHERED", "copies"): 6 * B * K * I,
+    ("classroom", "CLASSROOM", "rows"): 6 * B * D * I + 2 * (1 + 2) * B * K * D * I,
+    ("classroom", "CLASSROOM", "copies"): 6 * B * K * I,
+    ("classroom", "CLASSROOM", "passes"): B * H * K,
+    ("classroom", "CLASSROOM", "user"): B * H,
+    ("classroom", "CLASSROOM", "call"): 1,
     ("classroom", "MASK", ""): 0,
 }
 # What is counted in another way where features of the merged heads are dropped.
@@ -60,7 +55,7 @@ COUNTED_WITH_HEADS_DROPPED = {
     ("absorbed", "ABSORBED", "scores"): 3 * PADDED * H * K * D + 3 * PADDED * K * I,
     ("absorbed", "GROUPED", "rows"): 3 * B * D * I,
     ("absorbed", "ABSORBED", "tables"): 9 * N * K * D * I,
-    **{(kernel, "MASK", ""): B * I for kernel in ("absorbed", "grouped", "gathered", "classroom")},
+    **{(kernel, "MASK", ""): B * I for kernel in ("absorbed", "grouped", "classroom")},
 }
 
 # L queries, R keys, heads of E features, in a batch of 2 times 5 with H heads.
@@ -94,7 +89,7 @@ def only(patch: pytest.MonkeyPatch, table: str, weight: str) -> None:
 def test_every_weight_is_looked_at() -> None:
     seen = {(table, weight) for _, table, weight in (*COUNTED, *COUNTED_OVER_A_CONTEXT)}
     seen -= {("MASK", "")}
-    names = ("ABSORBED", "GROUPED", "GATHERED", "WHOLE", "TILED")
+    names = ("ABSORBED", "GROUPED", "CLASSROOM", "WHOLE", "TILED")
     assert seen == {(name, weight) for name in names for weight in getattr(planning, name)}
 
 
@@ -155,7 +150,7 @@ def test_scores_of_more_than_32_mib_are_new_memory_each_time(
     assert bool(plan_for_context((), 1, (queries, 2**11), 8, itemsize).costs["classroom"]) == fresh
 
 
-@pytest.mark.parametrize("kernel", ["absorbed", "grouped", "gathered", "classroom"])
+@pytest.mark.parametrize("kernel", ["absorbed", "grouped", "classroom"])
 def test_a_kernel_that_is_asked_for_is_taken_whatever_it_costs(kernel: str) -> None:
     for tokens in (1, K):
         plan = make_plan(group(IDS, N), tokens, D, H, kernel)

@@ -13,7 +13,6 @@ from acg_numpy.kernels.projections import (
     is_all,
     join_tokens,
     make_output,
-    make_queries,
     make_tables,
     output_backward,
     split_tokens,
@@ -60,7 +59,8 @@ def test_keys_values_and_queries_are_those_of_the_classroom(
         np.testing.assert_array_equal(by_head.reshape(H, N, K, d).swapaxes(0, 1), tables.by_domain(found))
         assert np.shares_memory(by_head, found)
     queries, _ = linear_forward(users, weights.query_weight, weights.query_bias)
-    np.testing.assert_allclose(make_queries(users, weights, H), queries / np.sqrt(d), rtol=1e-12, atol=1e-13)
+    users = np.concatenate([users, np.ones_like(users[:, :1])], axis=1)
+    np.testing.assert_allclose(users @ tables.query_weight, queries / np.sqrt(d), rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("own", [False, True])

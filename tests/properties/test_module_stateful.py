@@ -62,7 +62,7 @@ def conditioners(draw: st.DrawFn) -> tuple[Module, Shapes]:
             residual=draw(st.booleans()),
             layer_norm=norm,
             bias=bias,
-            kernel=draw(st.sampled_from(["auto", "absorbed", "grouped", "gathered", "classroom"])),
+            kernel=draw(st.sampled_from(["auto", "absorbed", "grouped", "classroom"])),
             dtype=draw(DTYPES),
             seed=draw(SEEDS),
         )
