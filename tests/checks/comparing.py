@@ -27,10 +27,10 @@ def fails(forward, backward, *inputs):
     return not check_backward(forward, backward, *inputs, raise_on_failure=False).passed
 
 
-def smallest_draw(draw, seed=0):
-    """Return the smallest of thirty draws whose axes have lengths of their own.
+def smallest_draw(draw, seed=0, distinct=True):
+    """Return the smallest of thirty draws whose axes have lengths of their own, or if not `distinct` any lengths.
 
     It is half as large as one draw alone, and numeric derivatives take twice as many calls as there are elements.
     """
-    drawn = [draw(np.random.default_rng([seed, number]), True) for number in range(30)]
+    drawn = [draw(np.random.default_rng([seed, number]), distinct) for number in range(30)]
     return min(drawn, key=lambda inputs: sum(np.size(array) for array in inputs))

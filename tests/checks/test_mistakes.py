@@ -10,7 +10,7 @@ from acg_numpy.checks.all_passes import pair_names
 from acg_numpy.checks.confusion import measure
 from acg_numpy.checks.mistakes import CATALOGUE
 from acg_numpy.checks.report.mistake_names import MISTAKES
-from tests.checks.comparing import fails
+from tests.checks.comparing import fails, smallest_draw
 from tests.thoroughness import one_in
 
 # (seed, distinct): every other one with axes whose lengths may coincide; 2 of them, 10 in the thorough profile.
@@ -42,7 +42,7 @@ def drawn(mistake, seed, distinct):
 @pytest.mark.parametrize(("seed", "distinct"), DRAWS[1:])
 @pytest.mark.parametrize("mistake", one_in(2, CATALOGUE), ids=lambda mistake: mistake.name)
 def test_a_wrong_backward_fails(mistake, seed, distinct):
-    assert fails(mistake.forward, mistake.backward, *drawn(mistake, seed, distinct))
+    assert fails(mistake.forward, mistake.backward, *smallest_draw(mistake.draw, seed, distinct))
 
 
 def gradients(mistake, backward, seed):

@@ -9,6 +9,7 @@ import sqlite3
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -56,16 +57,23 @@ def text(content: str | bytes, name: str = "taken.csv", encoding: str = "utf-8")
     return write
 
 
+@cache
+def table_of_rows() -> duckdb.DuckDBPyConnection:
+    """A database of its own with the table `taken`."""
+    connection = duckdb.connect()
+    connection.execute(
+        'CREATE TABLE taken ("user" VARCHAR, item VARCHAR, domain VARCHAR, rating INT, timestamp BIGINT)'
+    )
+    connection.executemany("INSERT INTO taken VALUES (?, ?, ?, ?, ?)", ROWS)
+    return connection
+
+
 def sql(query: str, name: str, options: str) -> Callable[[Path], Path]:
     """Write a file by DuckDB, from the table `taken`."""
 
     def write(folder: Path) -> Path:
         path = folder / name
-        with duckdb.connect() as connection:
-            connection.execute(
-                'CREATE TABLE taken ("user" VARCHAR, item VARCHAR, domain VARCHAR, rating INT, timestamp BIGINT)'
-            )
-            connection.executemany("INSERT INTO taken VALUES (?, ?, ?, ?, ?)", ROWS)
+        with table_of_rows().cursor() as connection:
             connection.execute(f"COPY ({query}) TO '{path}' ({options})")
         return path
 

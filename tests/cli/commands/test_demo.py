@@ -16,6 +16,8 @@ from acg_numpy.recommender.evaluation.significance import verdict
 from tests.cli.commands.test_train import FILES
 from tests.cli.conftest import undrawn_pictures
 
+BESIDE = ("popularity", "one-key", "concat-linear", "emcdr-linear")
+
 
 class Demo(NamedTuple):
     """What the demo wrote, and printed."""
@@ -27,10 +29,11 @@ class Demo(NamedTuple):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The demo, of a few epochs, which are enough for attention to lead."""
+    """The demo, of a few epochs, which are enough for attention to lead, and of the models that it must lead."""
     folder, out, err = tmp_path_factory.mktemp("demo"), io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err), undrawn_pictures():
-        assert main(["demo", "--out", str(folder), "--epochs", "20", "--seeds", "1"]) == 0
+        options = ("--epochs", "20", "--seeds", "1", "--models", ",".join(BESIDE))
+        assert main(["demo", "--out", str(folder), *options]) == 0
     return Demo(folder, out.getvalue(), err.getvalue())
 
 
@@ -55,13 +58,13 @@ def test_within_a_few_epochs_attention_finds_tastes_and_leads(demo: Demo) -> Non
     assert float(figures[1]) > float(figures[2]) + 0.1
     # the report itself claims no lead over models that so few epochs leave improving
     paired = json.loads((demo.folder / "metrics.json").read_text(encoding="utf-8"))["paired"]
-    for model in ("popularity", "one-key", "concat-linear", "emcdr-linear"):
+    for model in BESIDE:
         assert verdict(paired[model]) == 1
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_quiet_tells_the_results_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    options = ("--world", "linear", "--epochs", "2", "--seeds", "1", "--quiet")
+    options = ("--world", "linear", "--epochs", "1", "--seeds", "1", "--models", "user", "--quiet")
     assert main(["demo", "--out", str(tmp_path), *options]) == 0
     out, err = capfd.readouterr()
     assert err == ""

@@ -13,15 +13,20 @@ from acg_numpy.recommender.reporting import words, write_report
 from acg_numpy.recommender.reporting.markdown import render_markdown
 from acg_numpy.recommender.reporting.write import PICTURES, _png, report
 from acg_numpy.recommender.training import Result, fit
+from tests.cli.conftest import undrawn_pictures
 from tests.recommender.small_world import small_world
 
 BASE = ("attention_map", "attention_by_domain", "attention_entropy", "token_items", "baselines", "loss_curve")
 
+DRAWN = ("attention_map.png", "taste_map.png")
+
 
 @pytest.fixture(scope="module")
 def folder(result: Result, world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report, of whose pictures those are drawn that the training of `tests/cli` has not drawn."""
     out = tmp_path_factory.mktemp("drawn") / "made" / "on the way"
-    write_report(result, out, world)
+    with undrawn_pictures(but=DRAWN):
+        write_report(result, out, world)
     return out
 
 
@@ -50,7 +55,9 @@ def test_every_picture_stands_in_the_page_and_beside_it_with_words(folder: Path)
     assert [alt.replace("\\", "") for alt, _ in linked] == alts
     assert all(len(alt) > 60 for alt in alts)
     assert html.count("<figcaption>") == len(shown)
-    assert (folder / "taste_map.png").read_bytes().startswith(b"\x89PNG")
+    for drawn in DRAWN:
+        assert (folder / drawn).read_bytes().startswith(b"\x89PNG")
+        assert len((folder / drawn).read_bytes()) > 5000
 
 
 def test_metrics_md_and_the_report_have_the_table_and_the_words(folder: Path, result: Result) -> None:
@@ -77,7 +84,8 @@ def test_a_single_token_is_said_and_pictures_of_an_earlier_run_go(tmp_path: Path
     for stale in ("taste_map.png", "attention_through_training.png"):
         (tmp_path / stale).touch()
     data = read_interactions(path)
-    write_report(fit(data, epochs=1, emb_dim=8, heads=2, tokens_per_domain=1, baselines=False), tmp_path)
+    with undrawn_pictures(but=("attention_map.png", "attention_entropy.png", "token_items.png")):
+        write_report(fit(data, epochs=1, emb_dim=8, heads=2, tokens_per_domain=1, baselines=False), tmp_path)
     html, _ = texts(tmp_path)
     assert "There is a single token, whose weight is always 1" in html
     assert "Every head of every user gives all its weight to the only token of" in html
