@@ -190,7 +190,7 @@ def _write_parquet(request: _Request, to: str) -> dict[str, str]:
     write("domains.parquet", {"domain": domains, "number": range(len(domains)), "offset": search["search_offset"]})
     taken = np.repeat(np.arange(len(data.items)), np.diff(arrays["own_indptr"]))
     to_item, weight = arrays["own_indices"], arrays["own_data"] * np.float32(data.facts["blend"])
-    own = {"domain": [domains[d] for d in arrays["item_domain"][taken]], "taken": [data.items[i] for i in taken]}
+    own = {"domain": [domains[d] for d in arrays["item_domain"][to_item]], "taken": [data.items[i] for i in taken]}
     write("own_history.parquet", {**own, "item": [data.items[i] for i in to_item], "weight": weight})
     state = trained.conditioner.state_dict()
     shapes, values = [list(a.shape) for a in state.values()], [a.ravel() for a in state.values()]
@@ -198,7 +198,7 @@ def _write_parquet(request: _Request, to: str) -> dict[str, str]:
     files = {
         "items.parquet": "a row for each item and domain: bias, vector, search vector, w, V, domains it is hidden from",
         "domains.parquet": "a row for each domain: its number, and the mean bias that search vectors leave out",
-        "own_history.parquet": "what an item that was taken adds to the score of another in its domain (blend times W)",
+        "own_history.parquet": "what an item that was taken adds to scores where the user took any (blend times W)",
         "parameters.parquet": "a row for each parameter of the conditioner",
     }
     if conditions is not None:

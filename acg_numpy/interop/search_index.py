@@ -73,7 +73,7 @@ def search_vectors(trained: Any, domain: str | int) -> SearchVectors:
     `usearch.Index(ndim=D + 1, metric="ip")`, a column of type `vector` in PostgreSQL.  The order among items whose
     scores are equal to the last digits is the index's own.
 
-    For a user who has taken items in the domain, the recommender adds to these scores what the items there say
+    For a user who has taken items in the domain, the recommender adds to these scores what the user's items say
     (`trained.own_history`), which is no inner product: ask the index for more items than are wanted, add it to
     theirs (own_history.parquet of an export has it), and sort again.
 

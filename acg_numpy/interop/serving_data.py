@@ -4,9 +4,10 @@ From the items that a user took to scores, with the letters of `acg_numpy.recomm
 
     user_emb = sum of w_i V_i over the items i taken elsewhere / scale      elsewhere[d, i]: i may be looked at for d
     score_i  = sharpness * condition . item_vectors_i + item_bias_i         over the items with item_domain d
-               + blend * sum of W_ji over the items j taken in d            own_data, own_indices, own_indptr: W
+               + blend * sum of W_ji over all items j that were taken      own_data, own_indices, own_indptr: W
 
-with a condition of zeros for a user who took nothing elsewhere.
+with a condition of zeros for a user who took nothing elsewhere, and without the last line for a user who took nothing
+in d.
 """
 
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ MEANINGS = {
     "item_vectors": "what a condition is compared with",
     "item_bias": "what is added to the score of an item",
     "item_domain": "the number of the domain of each item",
-    "own_data": "W, from an item taken in the domain to others of it, row after row (CSR)",
+    "own_data": "W, from an item that was taken to others, row after row (CSR); for users with items in the domain",
     "own_indices": "the column of each number of own_data",
     "own_indptr": "where each row of W begins in own_data, and the end",
     "search_items": "item vectors times sharpness, and the centred bias, for an inner-product index",
@@ -110,7 +111,7 @@ class _OwnHistory(NamedTuple):
 
 
 def _own_history(trained: Any) -> _OwnHistory:
-    """Return the weights between items of a domain; where the run has none, none in each row, and a blend of 0."""
+    """Return the weights between items; where the run has none, none in each row, and a blend of 0."""
     if trained.own_history is not None:
         return _OwnHistory(trained.own_history.arrays(), trained.own_history.blend)
     empty = {"own_data": np.empty(0, np.float32), "own_indices": np.empty(0, np.int32)}

@@ -35,7 +35,9 @@ def make_trained(**options):
     bias = np.log(0.01 + factors.popularity) + 0.1 * rng.standard_normal(36).astype(np.float32)
     about = {"seed": 0, "data": interactions.sha256}
     names = interactions.items, interactions.item_domain, interactions.domains
-    own = OwnHistory(item_weights(interactions.matrix, interactions.item_domain, 1.0), 1.0, blend=0.5)
+    own = OwnHistory(
+        item_weights(interactions.matrix, interactions.item_domain, interactions.same_item, 1.0), 1.0, blend=0.5
+    )
     return Trained(conditioner, factors, bias.astype(np.float32), *names, about, own_history=own), interactions
 
 

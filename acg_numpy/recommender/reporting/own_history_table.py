@@ -36,7 +36,8 @@ def own_history(metrics: Mapping[str, Any]) -> list[Block]:
         Paragraph(
             [
                 "A condition does not look at the domain itself. A user who has taken items there is ranked by the "
-                "condition and by what these items say of the domain's others: a weight from each item to each.",
+                "condition and by what all items of the user say of the domain's others: a weight from each item to "
+                "each.",
                 f"Test pairs cut half-way ({pairs}) show what that is worth: {how}.",
             ]
         ),

@@ -1,9 +1,9 @@
 """The own-history model of a run: its strength and blend, chosen on validation, and what it is worth on the test pairs.
 
 The questions are held-out pairs cut half-way (see `acg_numpy.recommender.evaluation.halfway`), so that something of
-the user is known in the domain.  The condition is the one of a trained ranker, made from what is known elsewhere; what
-is known in the domain goes into the weights of `acg_numpy.recommender.serving.own_history`, which are fitted to what
-training sees.  Of all pairs of a strength and a blend the one with the best ``NDCG@10`` on validation is taken, if
+the user is known in the domain.  The condition is the one of a trained ranker, made from what is known elsewhere; all
+that is known goes into the weights of `acg_numpy.recommender.serving.own_history`, which are fitted to what training
+sees.  Of all pairs of a strength and a blend the one with the best ``NDCG@10`` on validation is taken, if
 its lead over the condition alone is more than its standard error; otherwise the blend is 0, and there are no weights.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from acg_numpy.recommender.training.run import RunData
 
 STRENGTHS = (3.0, 10.0, 30.0, 100.0, 300.0)
-BLENDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+BLENDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
 MOST_PAIRS = (2000, 10_000)  # of validation, and of the test; of more a random sample is used
 BLOCK = 256  # pairs that are scored together
 CONDITION, BOTH, ALONE = "condition", "condition and own history", "own history"
@@ -78,16 +78,16 @@ def choose_and_test(data: "RunData", ranker: Ranker, own_vectors: UserVectors | 
         )
     )
     strength, blend, best = STRENGTHS[-1], 0.0, -np.inf
-    by_item, weights = sp.csc_array(data.visible), None
+    taken, by_item, weights = data.interactions, sp.csc_array(data.visible), None
     for other in STRENGTHS if len(validation.halfway.users) else ():
-        fitted = item_weights(by_item, data.interactions.item_domain, other)
+        fitted = item_weights(by_item, taken.item_domain, taken.same_item, other)
         alone, *blended = _measure(ranker, validation, fitted, (0.0, *BLENDS))
         for candidate, ndcg in zip(BLENDS, blended, strict=True):
             lead = mean_difference([ndcg - alone], [validation.halfway.users])
             if lead["difference"] > max(best, lead["se"]):
                 strength, blend, best, weights = other, candidate, lead["difference"], fitted
     if weights is None:
-        weights = item_weights(by_item, data.interactions.item_domain, strength)
+        weights = item_weights(by_item, taken.item_domain, taken.same_item, strength)
     measured = _measure(ranker, test, weights, (0.0, blend, np.inf))
     by_way = dict(zip((CONDITION, BOTH, ALONE), measured, strict=True))
     return OwnHistoryTest(strength, blend, len(validation.halfway.users), test.halfway.users, by_way)
@@ -97,7 +97,7 @@ def fit_own_history(interactions: Interactions, test: OwnHistoryTest | None) -> 
     """Fit the weights to all interactions, as the choice of a run says; None where its blend is 0."""
     if test is None or not test.blend:
         return None
-    weights = item_weights(interactions.matrix, interactions.item_domain, test.strength)
+    weights = item_weights(interactions.matrix, interactions.item_domain, interactions.same_item, test.strength)
     return OwnHistory(weights, test.strength, test.blend)
 
 
@@ -162,16 +162,15 @@ def _measure(
     for domain in np.unique(asked.domains).tolist():
         rows = np.flatnonzero(asked.domains == domain)
         columns = ranker.catalogue.items[domain]
-        inside = sp.csr_array(weights[columns][:, columns])
+        to_domain = sp.csr_array(weights[:, columns])
         size = max(1, min(BLOCK, SCORES // len(columns)))
         for start in range(0, len(rows), size):
             block = rows[start : start + size]
             [group] = asked.take(block).groups()
             with no_grad():
                 scores = ranker.score(conditions[block], domain).data
-            taken = sp.csr_array(known[block][:, columns])
-            own = (taken @ inside).toarray()
-            seen = taken.toarray() > 0
+            own = (known[block] @ to_domain).toarray()
+            seen = known[block][:, columns].toarray() > 0
             for blend, ndcg in zip(blends, found, strict=True):
                 blended = own if np.isinf(blend) else scores + np.float32(blend) * own
                 ndcg[block] = ndcg_at_k(np.where(seen, -np.inf, blended), group.positive, K)

@@ -10,6 +10,7 @@ training.  New items of domains that are known are folded in (see `acg_numpy.rec
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -170,7 +171,7 @@ def extend(
     about = {**trained.about, "data": interactions.sha256, EXTENDED: [*trained.about.get(EXTENDED, []), record]}
     own = trained.own_history
     if own is not None:
-        own = own._replace(weights=_extend_weights(own, matrix, columns))
+        own = replace(own, weights=_extend_weights(own, matrix, columns))
     extended = Trained(
         conditioner, factors, bias, columns.items, columns.item_domain, today.domains, about, today.titles, own
     )
@@ -188,7 +189,8 @@ def extend(
 
 def _extend_weights(own: OwnHistory, matrix: sp.csr_array, columns: Columns) -> sp.csr_array:
     """Keep the weights between items of the run, and fit those from and to new ones."""
-    old, fitted = own.weights.tocoo(), item_weights(matrix, columns.item_domain, own.strength).tocoo()
+    same_item = np.unique(columns.items, return_inverse=True)[1]
+    old, fitted = own.weights.tocoo(), item_weights(matrix, columns.item_domain, same_item, own.strength).tocoo()
     new = (fitted.row >= columns.known) | (fitted.col >= columns.known)
     data, row, col = (
         np.concatenate([getattr(old, name), getattr(fitted, name)[new]]) for name in ("data", "row", "col")

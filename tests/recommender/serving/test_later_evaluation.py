@@ -18,7 +18,9 @@ from acg_numpy.recommender.training import fit
 @pytest.fixture(scope="module")
 def recommender(interactions):
     trained = fit(interactions, epochs=1, emb_dim=8, heads=2, tokens_per_domain=3, baselines=False).trained
-    own = OwnHistory(item_weights(interactions.matrix, interactions.item_domain, 10.0), 10.0, 8.0)
+    own = OwnHistory(
+        item_weights(interactions.matrix, interactions.item_domain, interactions.same_item, 10.0), 10.0, 8.0
+    )
     return Recommender(replace(trained, own_history=own), interactions.users, interactions.matrix)
 
 

@@ -16,7 +16,9 @@ SMALL = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 3, "baselin
 
 @pytest.fixture(scope="module")
 def result(interactions):
-    own = OwnHistory(item_weights(interactions.matrix, interactions.item_domain, 10.0), 10.0, 8.0)
+    own = OwnHistory(
+        item_weights(interactions.matrix, interactions.item_domain, interactions.same_item, 10.0), 10.0, 8.0
+    )
     return replace(fit(interactions, **SMALL), own_history=own)
 
 

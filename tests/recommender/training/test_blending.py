@@ -19,13 +19,13 @@ def run(interactions):
 
 def test_the_choice_is_the_best_of_the_grid_on_validation(run):
     data, ranker = run
-    chosen = choose_and_test(data, ranker)
+    taken, chosen = data.interactions, choose_and_test(data, ranker)
     assert chosen.blend > 0  # beside an untrained condition
     assert len(chosen.users) > 0
     halves = blending._questions(data, ranker, None, data.split.validation, np.inf, 0, 2000)
     means = {}
     for strength in blending.STRENGTHS:
-        weights = blending.item_weights(data.visible, data.interactions.item_domain, strength)
+        weights = blending.item_weights(data.visible, taken.item_domain, taken.same_item, strength)
         measured = blending._measure(ranker, halves, weights, blending.BLENDS)
         means |= {(strength, blend): ndcg.mean() for blend, ndcg in zip(blending.BLENDS, measured, strict=True)}
     assert means[chosen.strength, chosen.blend] == max(means.values())
@@ -33,18 +33,18 @@ def test_the_choice_is_the_best_of_the_grid_on_validation(run):
 
 def test_a_measured_pair_is_the_ranking_of_what_is_left(run):
     data, ranker = run
-    questions = blending._questions(data, ranker, None, data.split.test, np.inf, 1, 10_000)
-    weights = blending.item_weights(data.visible, data.interactions.item_domain, 10.0)
+    taken, questions = data.interactions, blending._questions(data, ranker, None, data.split.test, np.inf, 1, 10_000)
+    weights = blending.item_weights(data.visible, taken.item_domain, taken.same_item, 10.0)
     [found] = blending._measure(ranker, questions, weights, (4.0,))
     (users, known, asked), conditions = questions
     for row in range(0, len(users), 5):
         columns = data.interactions.columns(asked.domains[row])
         scores = ranker.score(conditions[[row]], int(asked.domains[row])).data
-        taken = known[[row]].toarray()[0]
-        scores = scores + 4 * (taken @ weights.toarray())[columns]
+        had = known[[row]].toarray()[0]
+        scores = scores + 4 * (had @ weights.toarray())[columns]
         relevant = np.zeros(len(columns), bool)
         relevant[asked.positives[asked.offsets[row] : asked.offsets[row + 1]]] = True
-        left = taken[columns] == 0
+        left = had[columns] == 0
         assert found[row] == pytest.approx(ndcg_at_k(scores[:, left], relevant[None, left])[0])
 
 

@@ -56,8 +56,8 @@ def join_cases(found: DomainFields) -> DomainFields:
 
     Examples
     --------
-    >>> field = np.array([0, 1, 1, 2])
-    >>> join_cases(DomainFields("taken.csv", "|", np.arange(4), field, ["Books", "books", "FILMS|Books"])).fields
+    >>> field = np.array([0, 1, 1, 1, 2])
+    >>> join_cases(DomainFields("taken.csv", "|", np.arange(5), field, ["Books", "books", "FILMS|Books"])).fields
     ['books', 'books', 'FILMS|books']
     """
     rows = np.bincount(found.field[found.field >= 0], minlength=len(found.fields)).tolist()
