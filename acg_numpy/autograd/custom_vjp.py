@@ -147,7 +147,7 @@ class _Pair:
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return inputs by position, options by keyword."""
-        if any(name in kwargs for name in self.names):
+        if not kwargs.keys().isdisjoint(self.names):
             kwargs, places = dict(kwargs), list(args)
             for name in self.names[len(args) :]:
                 if name not in kwargs and name not in self.defaults:

@@ -141,9 +141,8 @@ class Groups(NamedTuple):
 
         def sort_block(block: Block) -> Array:
             out = scratch.get(name, (block.n * block.m, *values.shape[1:]), values.dtype)
-            return np.take(values, order[block.rows], axis=0, out=out, mode="clip").reshape(
-                block.n, block.m, *values.shape[1:]
-            )
+            values.take(order[block.rows], axis=0, out=out, mode="clip")
+            return out.reshape(block.n, block.m, *values.shape[1:])
 
         return sort_block
 
@@ -259,12 +258,12 @@ def every_domain(ids: Array, num_users: int) -> Groups:
 def _take(rows: Array, places: Array, out: Array | None = None) -> Array:
     """Return the rows at some places, gathered by several threads where there are many."""
     if get_num_threads() == 1 or len(places) < LEAST:
-        return np.take(rows, places, axis=0, out=out, mode="clip")
+        return rows.take(places, axis=0, out=out, mode="clip")
     result = np.empty((len(places), *rows.shape[1:]), rows.dtype) if out is None else out
 
     def take(first: int) -> None:
         part = slice(first, first + CHUNK)
-        np.take(rows, places[part], axis=0, out=result[part], mode="clip")
+        rows.take(places[part], axis=0, out=result[part], mode="clip")
 
     for _ in map_in_order(take, range(0, len(places), CHUNK)):
         pass

@@ -25,8 +25,8 @@ With w_p = n_p / Z_p, and the expected and the taken apart, dS is not made eithe
     dc   = (w_p V^T E_p - t_p) / n
     db_i = (sum_p w_p E_pi - how many of the pairs took i) / n
 
-A column of ones behind the vectors, [V, 1], gives V^T E_p and Z_p in one product.  m_p is 0 where no score is so large,
-or so small, that exp would leave its range.
+A column of ones behind the vectors, [V, 1], gives V^T E_p and Z_p in one product.  m_p is 0 unless a Z_p shows that a
+score is so large, or all are so small, that exp leaves its range: then everything is computed again.
 
 Many items.  Where a domain has M > 5,000 items, the sum in the softmax's denominator is estimated.  The pair's own n_p
 items enter it as they are; of the M - n_p others, those m_p enter that are among 1,000 of the domain's items drawn
@@ -48,6 +48,7 @@ Jean et al., "On using very large target vocabulary for neural machine translati
 positives too are weighed as if they had been drawn; here they are in for certain, so their weight is 1.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,20 +127,17 @@ def in_domain_forward(
         compared.append(Compared(rows, vectors, items, weight))
 
     S, lease = _score(condition, item_bias, compared)
-    largest = None
-    if lease is None or not (lease.array.min() >= -SAFE and lease.array.max() <= SAFE):
+    m: Any = 0.0
+    if lease is not None:
+        with np.errstate(all="ignore"):  # what leaves the range is looked at below
+            E, EV, Z = _sum_exponentials(S, compared)
+    if lease is None or not (Z.min() >= math.exp(-SAFE) and Z.max() <= math.exp(SAFE)):  # false for NaN
+        if lease is not None:
+            S, lease = _score(condition, item_bias, compared)  # those at hand have been overwritten
         S = [_hide(S_d, one.weight) for one, S_d in zip(compared, S, strict=True)]
         largest = [np.max(S_d, axis=1, keepdims=True) for S_d in S]
-    E, sums = [], []
-    for i, (one, S_d) in enumerate(zip(compared, S, strict=True)):
-        E_d = np.exp(S_d, out=S_d) if largest is None else np.exp(S_d - largest[i])
-        if one.weight is not None:
-            E_d = E_d * one.weight
-        E.append(E_d)
-        sums.append(E_d @ one.vectors)  # (b, C) @ (C, D + 1) -> (b, D + 1)
-    EV_and_Z = np.concatenate(sums)
-    EV, Z = EV_and_Z[:, :-1], EV_and_Z[:, -1:]
-    m = 0.0 if largest is None else np.concatenate(largest)
+        E, EV, Z = _sum_exponentials([S_d - m_d for S_d, m_d in zip(S, largest, strict=True)], compared)
+        m = np.concatenate(largest)
     loss = (np.sum(n * (m + np.log(Z))) - np.sum(condition * t) - np.sum(times * item_bias)) / taken
     return loss, InDomainCache(compared, E, EV, Z, n, t, times, taken, lease)
 
@@ -180,6 +178,19 @@ def _score(condition: Any, item_bias: Any, compared: list[Compared]) -> tuple[li
         S.append(S_d)
         start += b * C
     return S, lease
+
+
+def _sum_exponentials(S: list[Any], compared: list[Compared]) -> tuple[list[Any], Any, Any]:
+    """Return E, in place of the scores if they are arrays, E V, (B, D), and its sums Z, (B, 1)."""
+    E, sums = [], []
+    for one, S_d in zip(compared, S, strict=True):
+        E_d = np.exp(S_d, out=S_d) if isinstance(S_d, np.ndarray) else np.exp(S_d)
+        if one.weight is not None:
+            E_d = E_d * one.weight
+        E.append(E_d)
+        sums.append(E_d @ one.vectors)  # (b, C) @ (C, D + 1) -> (b, D + 1)
+    EV_and_Z = np.concatenate(sums)
+    return E, EV_and_Z[:, :-1], EV_and_Z[:, -1:]
 
 
 def _hide(S: Any, weight: Array | None) -> Any:
