@@ -8,6 +8,7 @@ example is not a wrong one.
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 os.environ["MPLBACKEND"] = "Agg"  # figures are drawn to memory, whatever display there is
 
 
+FILE_NAMED = pytest.StashKey[bool]()
+
+
 def names_a_file(config: pytest.Config) -> bool:
     """Return whether a file or a test is named on the command line, rather than a folder or nothing."""
     return any(argument.partition("::")[0].endswith(".py") for argument in config.args)
@@ -39,10 +43,21 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     return None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let every other process collect the tests from the end, so that it finds compiled what the others began with."""
+    config.stash[FILE_NAMED] = names_a_file(config)
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if config.args == ["tests"] and number % 2:
+        left_out = config.getini("norecursedirs")
+        found = [path for path in Path("tests").iterdir() if path.is_dir() or path.match("test_*.py")]
+        found = [path for path in found if not any(path.match(pattern) for pattern in ("__pycache__", *left_out))]
+        config.args = [str(path) for path in sorted(found, reverse=True)]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is slow unless -m or a file's name asks for it; begin with what takes longest in one piece."""
-    items.sort(key=lambda item: item.path.name != "test_endurance.py")
-    if not (config.option.markexpr or names_a_file(config)):
+    items.sort(key=lambda item: (item.path.name != "test_endurance.py", item.path))
+    if not (config.option.markexpr or config.stash[FILE_NAMED]):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
         items[:] = [item for item in items if not item.get_closest_marker("slow")]
 

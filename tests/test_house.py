@@ -3,6 +3,8 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,11 @@ MOST_WORDS = 12  # of a test's name
 UNCOMMON = r"mend(?:s|ed|ing)?|somebody(?:'s)?|nobody(?:'s)?|everybody(?:'s)?|whoever|whomever|how-manieth|of like"
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def relative(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
@@ -45,6 +52,14 @@ def test_one_module_alone_looks_for_the_nearest_name() -> None:
     assert [relative(path) for path in MODULES if "difflib" in path.read_text(encoding="utf-8")] == ["text.py"]
 
 
+def definitions(tree: ast.AST) -> Iterator[ast.AST]:
+    """The statements of a tree, at any depth, without the expressions in them."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield node
+            yield from definitions(node)
+
+
 def mirrored(path: Path) -> bool:
     """Whether a test lies where the module lies that it tests."""
     folder = path.parent.relative_to(ROOT / "tests")
@@ -56,8 +71,11 @@ def mirrored(path: Path) -> bool:
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_test_mirrors_a_module_and_its_names_are_short(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"]
+    names = [
+        node.name
+        for node in definitions(tree_of(path))
+        if isinstance(node, ast.FunctionDef) and node.name[:5] == "test_"
+    ]
     assert [name for name in names if len(name.removeprefix("test_").split("_")) > MOST_WORDS] == []
     assert mirrored(path) or path.name == Path(__file__).name
 
@@ -66,15 +84,14 @@ def test_a_test_mirrors_a_module_and_its_names_are_short(path: Path) -> None:
 def test_the_english_is_plain(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert re.findall(rf"\b(?:{UNCOMMON})\b", text, re.IGNORECASE) == []
-    summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    summary = (ast.get_docstring(tree_of(path)) or "").partition("\n")[0]
     assert summary.endswith(".")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_a_summary_holds_nothing_that_reads_as_an_address(path: Path) -> None:
     """The site makes a link of NDCG@10, unless it is written as code."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    documented = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    documented = [node for node in definitions(tree_of(path)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     summaries = [(ast.get_docstring(node) or "").partition("\n")[0] for node in documented]
     assert [summary for summary in summaries if re.search(r"\w@\w", re.sub("`+[^`]*`+", "", summary))] == []
 

@@ -3,12 +3,15 @@
 import json
 import textwrap
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from acg_numpy.checks import settings
+from acg_numpy.checks import all_passes, settings
 from acg_numpy.cli import main
+from acg_numpy.cli.commands import gradcheck
 from acg_numpy.cli.commands.gradcheck import METHODS
 
 Captured = pytest.CaptureFixture[str]
@@ -355,7 +358,23 @@ def test_a_file_that_is_not_there_exits_with_1(tmp_path: Path, capsys: Captured)
     assert "nowhere.py: it cannot be read: no such file" in capsys.readouterr().err
 
 
-def test_without_a_file_all_pairs_and_the_conditioner_are_right(capsys: Captured) -> None:
+def once(run: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
+    """Return the same function, but one that runs once and then gives the same results again."""
+    results: list[Any] = []
+
+    def run_once(*arguments: Any, **options: Any) -> list[Any]:
+        if not results:
+            results.extend(run(*arguments, **options))
+        return results
+
+    return run_once
+
+
+def test_without_a_file_all_pairs_and_the_conditioner_are_right(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(all_passes, "check_pairs", once(all_passes.check_pairs))
+    monkeypatch.setattr(gradcheck, "_check_conditioners", once(gradcheck._check_conditioners))
     assert main(["gradcheck", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["passed"] is True

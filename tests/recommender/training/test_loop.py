@@ -139,6 +139,19 @@ def stopped(data, name, after, path, rate=3e-3, **options):
     return load_checkpoint(path)
 
 
+def checkpoints(data, name, folder, rate=3e-3, **options):
+    """Train, and return what is saved after each epoch, from a file as it was then."""
+    paths = []
+
+    def save(checkpoint):
+        paths.append(folder / f"training {len(paths)}.npz")
+        save_checkpoint(paths[-1], *checkpoint)
+
+    train(ranker_of(data, name), data[0], data[1], data[2], epochs=9, seed=0, rate=rate, save=save, **options)
+    assert len(paths) == 9
+    return [load_checkpoint(path) for path in paths]
+
+
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.05, "schedule": "cosine"}, {"schedule": "plateau"}])
 @pytest.mark.parametrize("name", ["attention", "film"])
 def test_training_stopped_after_any_epoch_ends_in_the_same_numbers(data, name, options, tmp_path, monkeypatch):
@@ -146,8 +159,7 @@ def test_training_stopped_after_any_epoch_ends_in_the_same_numbers(data, name, o
     options = {"rate": 0.1, **options}  # so that some validations are worse than the best
     whole = ranker_of(data, name)
     expected = train(whole, data[0], data[1], data[2], epochs=9, seed=0, **options)
-    for after in range(1, 10):
-        checkpoint = stopped(data, name, after, tmp_path / "training.npz", **options)
+    for after, checkpoint in enumerate(checkpoints(data, name, tmp_path, **options), 1):
         ranker = ranker_of(data, name, seed=after)  # other values to start from, which must not matter
         trained = train(ranker, data[0], data[1], data[2], epochs=9, seed=0, resume_from=checkpoint, **options)
         assert trained._replace(seconds=0) == expected._replace(seconds=0)
