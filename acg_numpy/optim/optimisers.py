@@ -202,7 +202,8 @@ class AdamW:
             If a gradient holds NaN or infinity; nothing is updated then.
         """
         sizes = _gradient_sizes(self.parameters)
-        grads = [_zero_if_noise(p.grad, size, max(sizes)) for p, size in zip(self.parameters, sizes, strict=True)]
+        largest = max(sizes)
+        grads = [_zero_if_noise(p.grad, size, largest) for p, size in zip(self.parameters, sizes, strict=True)]
         steps = []
         t: Any
         for i, grad in enumerate(grads):
