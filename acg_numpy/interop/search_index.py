@@ -69,7 +69,7 @@ def search_vectors(trained: Any, domain: str | int) -> SearchVectors:
 
     Notes
     -----
-    Any index of inner products takes them: `faiss.IndexHNSWFlat(D + 1, 16, faiss.METRIC_INNER_PRODUCT)`,
+    Any index of inner products takes them: `faiss.IndexHNSWFlat(D + 1, 32, faiss.METRIC_INNER_PRODUCT)`,
     `usearch.Index(ndim=D + 1, metric="ip")`, a column of type `vector` in PostgreSQL.  The order among items whose
     scores are equal to the last digits is the index's own.
 

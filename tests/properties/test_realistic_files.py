@@ -182,7 +182,7 @@ def test_addresses_are_fetched_through_fsspec(tmp_path: Path) -> None:
     for name, part in (("a.csv", ROWS[:200]), ("b.csv", ROWS[200:])):
         memory.pipe(f"/taken/{name}", lines(part).encode())
     assert triples(read_interactions("memory://taken/*.csv", min_items=1)) == WORLD
-    with pytest.raises(DataError, match=r"memory://taken/c\.csv cannot be read"):
+    with pytest.raises(DataError, match=r"memory://taken/c\.csv cannot be read: there is no such file"):
         read_interactions("memory://taken/c.csv")
 
 
@@ -198,6 +198,18 @@ def test_a_library_that_is_missing_is_named(
         source = str(text(b"ARROW1\x00\x00" * 9, source)(tmp_path))
     with pytest.raises(DataError, match=f"not installed: pip install .?{package}"):
         read_interactions(source)
+
+
+@pytest.mark.parametrize(("said", "shown"), [("Unable to locate credentials", "Unable to locate"), ("", "DriverError")])
+def test_errors_of_a_driver_s_own_class_are_said_in_its_words(
+    monkeypatch: pytest.MonkeyPatch, said: str, shown: str
+) -> None:
+    def fail(*args: object) -> None:
+        raise type("DriverError", (Exception,), {})(said)
+
+    monkeypatch.setitem(sys.modules, "fsspec", SimpleNamespace(open_files=fail))
+    with pytest.raises(DataError, match=f"s3://bucket/taken.csv cannot be read: {shown}"):
+        read_interactions("s3://bucket/taken.csv")
 
 
 def test_what_fsspec_lacks_is_said_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,16 +30,19 @@ def memberships(found: DomainFields, domain_of: DomainOf, items: Names, notes: l
     """Return which item belongs to which domain: distinct pairs of an item's code and a domain's name."""
     width = len(found.fields) + 1
     in_order = _first_occurrences(found.item, found.field, width)  # the first row of an item decides
-    domains: dict[int, dict[str, None]] = {}
+    names_of = [
+        tuple(dict.fromkeys(part.strip() for part in _parts(field, found.separator) if part.strip()))
+        for field in found.fields
+    ]
+    domains: dict[int, tuple[str, ...]] = {}
     different: dict[int, None] = {}
     for number, field in zip((in_order // width).tolist(), (in_order % width).tolist(), strict=True):
-        parts = found.fields[field].split(found.separator) if found.separator else [found.fields[field]]
-        names = dict.fromkeys(part.strip() for part in parts if part.strip())
+        names = names_of[field]
         before = domains.setdefault(number, names)
-        if list(before) != list(names):
+        if before is not names and before != names:
             different[number] = None
             if domain_of == "all":
-                before.update(names)
+                domains[number] = tuple(dict.fromkeys((*before, *names)))
     if different:
         decision = "each belongs to all of them" if domain_of == "all" else "the first row decides"
         notes.append(
@@ -48,7 +51,7 @@ def memberships(found: DomainFields, domain_of: DomainOf, items: Names, notes: l
             "make them differ, as in books:12 and films:12"
         )
     wanted = 1 if domain_of == "first" else None
-    return [(number, name) for number, names in domains.items() for name in list(names)[:wanted]]
+    return [(number, name) for number, names in domains.items() for name in names[:wanted]]
 
 
 def join_cases(found: DomainFields) -> DomainFields:
@@ -61,7 +64,7 @@ def join_cases(found: DomainFields) -> DomainFields:
     ['books', 'books', 'FILMS|books']
     """
     rows = np.bincount(found.field[found.field >= 0], minlength=len(found.fields)).tolist()
-    parts = [field.split(found.separator) if found.separator else [field] for field in found.fields]
+    parts = [_parts(field, found.separator) for field in found.fields]
     often: Counter[str] = Counter()
     for number, names in zip(rows, parts, strict=True):
         often.update(dict.fromkeys((name.strip() for name in names), number))
@@ -70,6 +73,10 @@ def join_cases(found: DomainFields) -> DomainFields:
         spelling.setdefault(name.casefold(), name)
     fields = [(found.separator or "").join(spelling[name.strip().casefold()] for name in names) for names in parts]
     return found._replace(fields=fields)
+
+
+def _parts(field: str, separator: str | None) -> list[str]:
+    return field.split(separator) if separator else [field]
 
 
 def note_joined_domains(fields: Sequence[str], separator: str | None, notes: list[str]) -> None:

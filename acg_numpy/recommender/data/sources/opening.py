@@ -222,8 +222,12 @@ def _fetch(address: str, scheme: str, folder: _Folder) -> Iterator[tuple[Path, s
         raise DataError(
             f"{address} is read through {driver}, which is not installed: pip install {driver}, or copy the file here"
         ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{address} cannot be read: {error}") from error
+    except FileNotFoundError as error:
+        raise DataError(f"{address} cannot be read: there is no such file") from error
+    except DataError:
+        raise
+    except Exception as error:  # each driver has its own, as for a server that does not answer or missing credentials
+        raise DataError(f"{address} cannot be read: {str(error) or type(error).__name__}") from error
     if not files:
         raise DataError(f"{address} matches no file")
 

@@ -9,12 +9,16 @@ This reader stands beside the database because it takes less than half the time:
 """
 
 import gzip
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from acg_numpy.num_threads import database_threads
 from acg_numpy.recommender.data.sources.id_codes import Codes, Names, NumberTable
 from acg_numpy.recommender.data.sources.numbers.rating_summary import RatingSummary, summarise_numbers
 from acg_numpy.recommender.data.sources.rows import LOW_RATING, Choice, note_low_ratings
@@ -26,6 +30,7 @@ ID_ROLES = ("user", "item")
 NUMERIC_ROLES = (*ID_ROLES, "rating", "timestamp")
 CHUNK = 1 << 19  # bytes, so that what is made of a chunk stays in the cache of a core
 LARGEST = 1 << 30  # bytes of all files; the text of larger ones is spilled to disk, which numbers in memory are not
+AHEAD = 8  # blocks of text that are converted before the first of them is stored
 DECIMALS = 3  # digits after the point of a rating
 WORD = 8  # bytes, of which each may be a digit
 ZEROS, BEYOND_NINE, HIGH_BITS = (np.uint64(0x0101010101010101 * byte) for byte in (ord("0"), 0x76, 0x80))
@@ -37,6 +42,9 @@ STEPS = [  # by how many bits the digits before are apart, ten to the power of t
 MASKS = np.array([(1 << 64) - (1 << (8 * (WORD - width))) for width in range(WORD + 1)], np.uint64)  # of the last bytes
 KEPT = np.array([(1 << 64) - 1, *MASKS[1 : DECIMALS + 1]], np.uint64)  # of a word, where a point stands before the last
 SCALES = 10.0 ** np.arange(DECIMALS + 1)
+
+
+_Block: TypeAlias = Mapping[str, npt.NDArray[Any]]  # numbers by role
 
 
 class _NotPlain(Exception):
@@ -160,23 +168,51 @@ def _read_numbers(table: Table, positions: Mapping[str, int]) -> dict[str, npt.N
     if not isinstance(table, TextTable) or not table.rows_are_lines or table.path is None or table.layout is None:
         return None
     assert table.lines is not None
+    layout, rows = table.layout, 0
     numbers = {role: np.empty(table.lines, IDS if role in ID_ROLES else np.float64) for role in positions}
-    rows = 0
     try:
-        with gzip.open(table.path) if table.compression == "gzip" else table.path.open("rb") as file:
-            for lines in _blocks_of_lines(file, table.layout):
-                text = np.frombuffer(lines, np.uint8)
-                starts, ends = _fields(text, table.layout)
-                block = slice(rows, rows := rows + starts.shape[1])
-                for role, position in positions.items():
-                    convert = _ids if role in ID_ROLES else _decimals
-                    found = convert(text, starts[position], ends[position])
+        with (
+            gzip.open(table.path) if table.compression == "gzip" else table.path.open("rb") as file,
+            ThreadPoolExecutor(database_threads() or os.cpu_count()) as pool,
+        ):
+            for block in _in_order(
+                pool, lambda lines: _convert(lines, layout, positions), _blocks_of_lines(file, layout)
+            ):
+                first, rows = rows, rows + len(block["user"])
+                for role, found in block.items():
                     if role in ID_ROLES and found.max() > np.iinfo(IDS).max:
                         numbers[role] = numbers[role].astype(np.int64, copy=False)
-                    numbers[role][block] = found
+                    numbers[role][first:rows] = found
     except _NotPlain:
         return None
     return {role: column[:rows] for role, column in numbers.items()} if rows else None
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, convert: Callable[[bytes], _Block], blocks: Iterator[bytes]
+) -> Iterator[_Block]:
+    """Convert blocks in the threads of a pool, a few ahead, and give the results in the order of the blocks."""
+    waiting: deque[Future[_Block]] = deque()
+    try:
+        for block in blocks:
+            waiting.append(pool.submit(convert, block))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _convert(lines: bytes, layout: TextLayout, positions: Mapping[str, int]) -> _Block:
+    """Return the numbers of some lines, by role."""
+    text = np.frombuffer(lines, np.uint8)
+    starts, ends = _fields(text, layout)
+    return {
+        role: (_ids if role in ID_ROLES else _decimals)(text, starts[position], ends[position])
+        for role, position in positions.items()
+    }
 
 
 def _blocks_of_lines(file: BinaryIO | gzip.GzipFile, layout: TextLayout) -> Iterator[bytes]:
