@@ -41,7 +41,7 @@ first), or the rows are in order; 'acg recommend --out' writes such a file.  Ite
 where a list ends, nothing more is found; a user without a list has found nothing.
 
 trained     DIR as 'acg recommend' serves
-condition   the same without what users took in the domain itself, where DIR has weights for that
+condition   the same without the weights for users with items in the domain, where DIR has such weights
 popularity  the share of users who took an item in training
 
 Differences are means over the pairs, of NDCG@10, ± a standard error that counts the pairs of one user as one

@@ -2,8 +2,8 @@
 
 A folder of results has two files for this: checkpoint.npz, with all that is needed to rank, and interactions.npz, with
 what every user took.  The condition is computed from all that the user took outside the domain, as it was for
-conditions.npy; or from the user's own vectors, if they were given to training.  What the user took in the domain itself
-counts beside it, where that helped on validation (see `acg_numpy.recommender.serving.own_history`).
+conditions.npy; or from the user's own vectors, if they were given to training.  For a user with items in the domain all
+that the user took counts beside it, where that helped on validation (see `acg_numpy.recommender.serving.own_history`).
 """
 
 import os

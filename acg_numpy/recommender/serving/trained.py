@@ -57,7 +57,7 @@ class Trained:
     titles : array of str, shape (items,), optional
         What people call each item; empty where it is not known.
     own_history : OwnHistory, optional
-        What a user's items in the domain itself add to the scores.
+        What the items of a user with some in the domain add to the scores.
     about : dict
         "seed" of the run, and "data", the SHA-256 of what it was trained on; "reading", how that was read; if
         user vectors were given to the training, `OWN_SCALE`, what they were divided by.
@@ -188,7 +188,7 @@ class Trained:
         return scores
 
     def add_own_history(self, scores: Array, taken: sp.csr_array, domain: int) -> npt.NDArray[np.bool_]:
-        """Add to the scores of a domain's items, in place, what users' own histories in the domain say.
+        """Add to the scores of a domain's items, in place, what the items of users with some in the domain say.
 
         Parameters
         ----------

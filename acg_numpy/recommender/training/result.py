@@ -114,7 +114,7 @@ class Result:
         The conditions that the first run was tested with, of its test pairs in their order: made without what the test
         asks for, where `conditions` are made from everything.
     own_history : OwnHistory, optional
-        What a user's items in the domain itself add to the scores, where that helped on validation.
+        What the items of a user with some in the domain add to the scores, where that helped on validation.
     own_item_scale : float or None
         The number that item vectors were divided by, if they were provided.
     """
