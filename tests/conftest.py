@@ -25,6 +25,7 @@ settings.register_profile("thorough", settings.get_profile("dev"), max_examples=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 os.environ["MPLBACKEND"] = "Agg"  # figures are drawn to memory, whatever display there is
+os.environ.pop("PYTEST_ADDOPTS", None)  # options of this run, which are not those of a run that a test starts
 
 
 FILE_NAMED = pytest.StashKey[bool]()
