@@ -28,7 +28,7 @@ def metrics_of_table(path):
 
 
 def test_metrics_and_leads_can_be_computed_from_the_table(tmp_path):
-    options = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 2}
+    options = {"epochs": 2, "emb_dim": 8, "heads": 2, "tokens_per_domain": 2, "models": ["popularity", "film"]}
     result = fit(small_interactions(), seed=4, seeds=2, initialisations=2, k=(3,), **options)
     result.write(tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
