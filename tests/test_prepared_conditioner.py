@@ -101,3 +101,13 @@ def test_a_replaced_module_is_noticed_before_and_after():
     conditioner.attention.key = lambda context: context
     with pytest.raises(ValueError, match=r"attention\.key is not as the constructor made it, so there are no tables"):
         conditioner.prepared()
+
+
+def test_a_parameter_in_another_order_of_memory_is_compared_by_its_numbers():
+    conditioner = conditioner_of()
+    prepared, weight = conditioner.prepared(), conditioner.attention.key.weight
+    weight.data = np.asfortranarray(weight.numpy())
+    prepared(np.ones(8), 2)
+    weight.data[0, 1] += 1
+    with pytest.raises(RuntimeError, match=r"attention\.key\.weight has changed"):
+        prepared(np.ones(8), 2)

@@ -153,9 +153,10 @@ def test_items_of_domains_that_are_not_in_the_batch_get_no_gradient():
     assert set(np.flatnonzero(grad)) == set(catalogue.items[1])
 
 
-@pytest.mark.parametrize("scale", [30, 1000])
-def test_huge_scores_neither_overflow_nor_lose_the_candidates_that_count(scale, monkeypatch):
+@pytest.mark.parametrize(("scale", "shift"), [(30, 0), (1000, 0), (1, -200)])
+def test_huge_scores_neither_overflow_nor_lose_the_candidates_that_count(scale, shift, monkeypatch):
     batch, catalogue, C, b = drawn_batch(0, monkeypatch, 2)
+    b = b + shift
     batch = batch.draw_candidates(np.random.default_rng(0))
     sides = []
     for dtype in (np.float32, np.float64):
