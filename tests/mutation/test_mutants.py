@@ -12,6 +12,9 @@ from acg_numpy.autograd.table import TABLE
 from tests.mutation.mutants import mutants_of
 from tests.mutation.rules import KILLED, SURVIVED, TIMED_OUT, all_mutants, in_a_child, install, known_equivalents
 
+# JAX, where another test has loaded it, warns of every fork; the children here do not call it
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")
+
 SOURCE = '''
 def slope(g, ans, x, axis=None):
     """-g / x, which this text is not."""
