@@ -48,7 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let every other process collect the tests from the end, so that it finds compiled what the others began with."""
     config.stash[FILE_NAMED] = names_a_file(config)
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    if config.args == ["tests"] and number % 2:
+    ignored = config.option.ignore or config.option.ignore_glob  # a folder that is named is collected all the same
+    if config.args == ["tests"] and number % 2 and not ignored:
         left_out = config.getini("norecursedirs")
         found = [path for path in Path("tests").iterdir() if path.is_dir() or path.match("test_*.py")]
         found = [path for path in found if not any(path.match(pattern) for pattern in ("__pycache__", *left_out))]
