@@ -25,7 +25,6 @@ settings.register_profile("thorough", settings.get_profile("dev"), max_examples=
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 os.environ["MPLBACKEND"] = "Agg"  # figures are drawn to memory, whatever display there is
-os.environ.pop("PYTEST_ADDOPTS", None)  # options of this run, which are not those of a run that a test starts
 
 
 FILE_NAMED = pytest.StashKey[bool]()
@@ -58,6 +57,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is slow unless -m or a file's name asks for it; begin with what takes longest in one piece."""
+    # They are options of this run, not of one that a test starts.  Of several processes each has read them by now, and
+    # only those that run tests come here.
+    os.environ.pop("PYTEST_ADDOPTS", None)
     items.sort(key=lambda item: (item.path.name != "test_endurance.py", item.path))
     if not (config.option.markexpr or config.stash[FILE_NAMED]):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("slow")])
